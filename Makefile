@@ -1,0 +1,58 @@
+# The one door to everything a person does with a checkout. `make` alone prints the menu.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# Tests write many small databases; memory is the place for them where there is one.
+TESTENV := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
+# What touches a database runs on PostgreSQL too; the rest would only prove the same again.
+ON_POSTGRES := tests/stories tests/core tests/appeals tests/invoicing/test_month.py \
+  tests/invoicing/test_invoices_and_freezes.py tests/invoicing/test_files.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test browser lint bench constraints clean
+
+help:            ## print this menu
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): constraints.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## install everything, pinned and hashed, into .venv
+
+demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the end and checks everything
+	$(BIN)/dianwu demo $(if $(AUTO),--auto)
+
+up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
+	$(BIN)/dianwu up
+
+test: $(STAMP)   ## run the tests: SQLite, PostgreSQL, real Prefect (make browser: real Chromium)
+	$(TESTENV) $(BIN)/python -m pytest -n 2 -m "not engine and not browser"
+	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "not engine and not browser" $(ON_POSTGRES)
+	$(TESTENV) $(BIN)/python -m pytest -m engine -p no:randomly
+
+browser: $(STAMP) ## play the operator in Chromium, in both of Prefect's interfaces
+	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
+
+bench: $(STAMP)  ## measure the worker beside the stock one, the door, and month-end beside plain inserts
+	$(BIN)/python -m ops.worker.measure --cases 20
+	$(BIN)/python -m benchmarks.door
+	$(BIN)/python -m benchmarks.month_end
+
+lint: $(STAMP)   ## check style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+constraints: $(STAMP) ## pin the dependencies of pyproject.toml anew, with hashes and without addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --extra dev pyproject.toml -o constraints.txt
+
+clean:           ## remove what running left behind (not the data in .dianwu)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,309 @@
+"""Month-end: a whole month drafted, released and issued, and the freeze a month later, beside what inserting the rows costs.
+
+    python -m benchmarks.month_end                                   SQLite, 10,000 and 100,000 shops
+    python -m benchmarks.month_end --postgres postgresql+psycopg://… the same, and on PostgreSQL (two schemas are made)
+    python -m benchmarks.month_end --shops 500                       one small size, for a quick look
+
+The floor is the same driver's ``executemany`` writing the very rows that the run left behind (statements, lines,
+documents, outbox) into empty tables with the same indexes and constraints, in transactions of the same size. Each
+size runs in a process of its own, so its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+LINES = 3
+CHECKS = 5_000
+CATEGORIES = ("COUPON", "LIVESTREAM", "FREIGHT")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--shops", type=int, action="append", help="size; may be given several times")
+    options.add_argument("--postgres", default="", help="address of a PostgreSQL database that may be written to")
+    options.add_argument("--folder", default="", help="where the SQLite files go; a temporary folder by default")
+    options.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options.add_argument("--child", default="", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.child:
+        print(json.dumps(run(given.child, given.shops[0], Path(given.folder))))
+        return
+    figures = []
+    for address in ("sqlite", *([given.postgres] if given.postgres else [])):
+        for shops in given.shops or [10_000, 100_000]:
+            with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
+                command = [sys.executable, "-m", "benchmarks.month_end", "--child", address, "--shops", str(shops)]
+                done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
+                figures.append(json.loads(done.stdout.splitlines()[-1]))
+    print(json.dumps(figures, indent=2) if given.json else table(figures))
+
+
+ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("shops / lines", lambda f: f"{f['shops']:,} / {f['lines']:,}"),
+    ("draft, with totals and anomalies", lambda f: f"{f['draft_s']:.2f} s"),
+    ("release and issue, with messages", lambda f: f"{f['issue_s']:.2f} s"),
+    ("rows written", lambda f: f"{f['rows']:,}"),
+    ("floor: inserting the same rows", lambda f: f"{f['floor_s']:.2f} s"),
+    ("ratio to the floor (target ≤ 3)", lambda f: f"{(f['draft_s'] + f['issue_s']) / f['floor_s']:.2f} ×"),
+    ("second run of the same month", lambda f: f"{f['again_ms']:.1f} ms, {f['again_rows']} rows"),
+    ("freeze sweep over all that are due", lambda f: f"{f['sweep_s']:.2f} s ({f['shops'] / f['sweep_s']:,.0f}/s)"),
+    ("another writer waits meanwhile, p95 / worst", lambda f: f"{f['wait_p95_ms']:.0f} / {f['wait_worst_ms']:.0f} ms"),
+    ("invoice checks (fields / with XML)", lambda f: f"{f['checks_s']:,.0f}/s / {f['xml_checks_s']:,.0f}/s"),
+    ("peak memory to issue / in all (target < 400)", lambda f: f"{f['issue_mb']:.0f} / {f['peak_mb']:.0f} MB"),
+)
+
+
+def table(figures: list[dict[str, Any]]) -> str:
+    """One table, a column for each database and size."""
+    lines = ["| month-end | " + " | ".join(f"{f['database']} {f['shops']:,}" for f in figures) + " |"]
+    lines.append("|---|" + "---:|" * len(figures))
+    lines += [f"| {name} | " + " | ".join(words(f) for f in figures) + " |" for name, words in ROWS]
+    return "\n".join(lines)
+
+
+# ── one size, in a process of its own ────────────────────────────────────────
+
+
+def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
+    from cryptography.fernet import Fernet
+
+    postgres = address != "sqlite"
+    os.environ |= {
+        "DIANWU_HOME": str(folder), "DIANWU_CONFIG": str(folder / "none.toml"), "DIANWU_AUDIT_KEY": "bench",
+        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        "DIANWU_DATABASE_URL": _schema(address, "bench_month") if postgres else f"sqlite:///{folder / 'month.db'}",
+    }  # fmt: skip
+    floor_url = _schema(address, "bench_floor") if postgres else f"sqlite:///{folder / 'floor.db'}"
+
+    from sqlmodel import SQLModel
+
+    from flows.inline import InlineEngine
+    from models.reviews import Role
+    from models.shops import Shop
+    from tasks import clock, db, desk, freezes, ledger, periods, reviews, staff
+    from tasks.outbox import Skip
+
+    virtual = clock.VirtualClock(datetime(2026, 10, 31, 18, 0, 5, tzinfo=UTC))
+    clock.use_clock(virtual)
+    SQLModel.metadata.create_all(db.engine())
+    _fill(shops)
+    secret = db.in_transaction(lambda tx: staff.enrol(tx, "bench-lin", "林", [Role.FINANCE])).secret
+    engine, others = InlineEngine(), Others()
+    case = db.in_transaction(lambda tx: periods.open_month(tx, "2026-10"))
+    with others:
+        began = time.perf_counter()
+        engine.signal(case.id)
+        drafted = time.perf_counter()
+        import pyotp
+
+        with db.reading() as tx:
+            (review,) = reviews.waiting(tx, case_id=case.id)
+            tx.expunge_all()
+        code = pyotp.TOTP(secret, interval=staff.STEP).at(int(virtual.at.timestamp()))
+        answer = reviews.Answer(
+            review_id=review.id, revision=review.revision, staff_id="bench-lin", code=code, verdict="RELEASE"
+        )
+        outcome = db.in_transaction(lambda tx: desk.decide(tx, answer))
+        assert outcome.accepted, outcome.sentence
+        decided = time.perf_counter()
+        engine.signal(case.id)
+        issued = time.perf_counter()
+    issue_mb = _peak_mb()
+    before = _count()
+    with contextlib.suppress(Skip):
+        engine.signal(db.in_transaction(lambda tx: periods.open_month(tx, "2026-10")).id)
+    again = time.perf_counter()
+    figures = {
+        "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "lines": shops * LINES,
+        "draft_s": drafted - began, "issue_s": issued - decided, "again_ms": (again - issued) * 1000,
+        "again_rows": _count() - before, "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0),
+        "issue_mb": issue_mb,
+    }  # fmt: skip
+    figures |= _floor(floor_url, Shop)
+    virtual.at += timedelta(days=30, seconds=1)
+    began = time.perf_counter()
+    swept = freezes.sweep()
+    figures["sweep_s"] = time.perf_counter() - began
+    assert swept == shops, (swept, shops)
+    figures["peak_mb"] = _peak_mb()
+    with db.reading() as tx:
+        wrong = [*ledger.check(tx), *freezes.check(tx)]
+    assert not wrong, wrong[:3]
+    return figures | _checks()
+
+
+def _schema(address: str, name: str) -> str:
+    """A PostgreSQL schema of our own, emptied."""
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    engine.dispose()
+    return f"{address}?options=-csearch_path%3D{name}"
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _count() -> int:
+    from tasks import bulk, db
+
+    with db.reading() as tx:
+        return sum(
+            int(tx.execute(bulk.sql(f"SELECT COUNT(*) FROM {name}")).scalar_one())
+            for name in ("statement", "statement_line", "statement_document", "outbox")
+        )
+
+
+def _fill(shops: int) -> None:
+    """Shops with three items each and a receivable, written in bulk."""
+    from sqlalchemy import insert
+
+    from models.books import AccountKind
+    from models.invoicing import BillableCategory, BillableItem, Period
+    from models.shops import EntityType, Shop, ShopState
+    from tasks import db, ledger
+
+    settled = datetime(2026, 10, 8, tzinfo=UTC)
+    for start in range(0, shops, 2_000):
+        numbers = range(start, min(start + 2_000, shops))
+        with db.transaction() as tx:
+            if start == 0:
+                tx.add(Period(id="2026-10"))
+                tx.flush()
+            tx.execute(insert(Shop.__table__), [
+                {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
+                 "owner_account_id": f"acct-{n}", "owner_name": "林晓", "licence_name": f"宁波第 {n} 号文具有限公司",
+                 "uscc": "91330226MA2AB1C2D8", "taxpayer_type": "GENERAL", "categories": ["服饰"],
+                 "state": ShopState.OPEN, "capabilities": [], "contacts_sealed": "", "auto_deduct": n % 10 == 0,
+                 "registered_at": settled, "topup_demanded_fen": 0}
+                for n in numbers
+            ])  # fmt: skip
+            tx.execute(insert(BillableItem.__table__), [
+                {"id": f"sub-{n}-{line}", "shop_id": f"shop-{n:07d}", "category": BillableCategory(CATEGORIES[line]),
+                 "amount_fen": 1_000 + n % 997 + line, "corrects": None, "description": "国庆补贴", "settled_at": settled,
+                 "own_period": "2026-10", "period": "2026-10", "recorded_at": settled}
+                for n in numbers for line in range(LINES)
+            ])  # fmt: skip
+            ledger.post_many(tx, [
+                ledger.Posting(
+                    key=f"receivable/{n}", debit=ledger.platform_account(AccountKind.CASH), fen=100_000,
+                    credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.RECEIVABLE), reason="bench", clause="STL-1",
+                )
+                for n in numbers
+            ])  # fmt: skip
+
+
+class Others:
+    """Another writer beside the run: how long each of its small transactions takes, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def _write(self) -> None:
+        from tasks import audit, db
+
+        while not self._stop.wait(0.2):
+            began = time.perf_counter()
+            db.in_transaction(lambda tx: audit.record(tx, "system", "bench.beside"))
+            self.waits.append((time.perf_counter() - began) * 1000)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def p95(self) -> float:
+        ordered = sorted(self.waits)
+        return ordered[int(len(ordered) * 0.95)] if ordered else 0.0
+
+
+def _floor(url: str, shop: Any) -> dict[str, Any]:
+    """Write the rows that the run wrote, with the driver's own executemany, and time only that."""
+    from sqlmodel import SQLModel
+
+    from tasks import db, statements
+
+    target, source = db.make_engine(url), db.engine()
+    SQLModel.metadata.create_all(target)
+    mark = "%s" if target.dialect.name == "postgresql" else "?"
+    seconds, rows = 0.0, 0
+    for name in ("shop", "statement", "statement_line", "statement_document", "outbox"):
+        columns = [column.name for column in SQLModel.metadata.tables[name].columns]
+        listed = ", ".join(columns)
+        statement = f"INSERT INTO {name} ({listed}) VALUES ({', '.join(mark for _ in columns)})"
+        order = SQLModel.metadata.tables[name].primary_key.columns.keys()[0]
+        with source.connect().execution_options(stream_results=True, reading=True) as reader:
+            plain = {"outbox": "'[]'", "shop": "'[]'"}.get(name)
+            picked = ", ".join(
+                plain if plain and c in {"reached", "categories", "capabilities"} else c for c in columns
+            )
+            found = reader.exec_driver_sql(f"SELECT {picked} FROM {name} ORDER BY {order}")
+            size = statements.CHUNK * 3 if name in {"statement_line", "outbox"} else statements.CHUNK
+            while batch := [tuple(row) for row in found.fetchmany(size)]:
+                began = time.perf_counter()
+                with target.begin() as connection:
+                    connection.connection.cursor().executemany(statement, batch)
+                if name != "shop":
+                    seconds += time.perf_counter() - began
+                    rows += len(batch)
+    target.dispose()
+    return {"floor_s": seconds, "rows": rows}
+
+
+def _checks() -> dict[str, float]:
+    """Clean invoices through every check, from fields alone and with their XML."""
+    from models.events import TaxpayerType
+    from models.invoicing_events import InvoiceSubmitted
+    from policies.einvoice import read_einvoice
+    from policies.invoice_checks import Expected, check_invoice
+    from policies.policy import policy
+
+    sent = InvoiceSubmitted.model_validate(InvoiceSubmitted.EXAMPLE | {
+        "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
+    })  # fmt: skip
+    expected = Expected(
+        today=sent.issued_on, buyer_name=sent.buyer_name, buyer_tax_no=sent.buyer_tax_no, seller_name=sent.seller_name,
+        seller_tax_no=sent.seller_tax_no, taxpayer=TaxpayerType.GENERAL, used_before=False, covers={"ZD": 9000},
+        open_fen={"ZD": 9000},
+    )  # fmt: skip
+    numbers = policy("2026-01-01").invoicing
+    assert check_invoice(sent, expected, numbers) == ()
+    xml = f"""<EInvoice><Header><InvoiceNumber>{sent.number}</InvoiceNumber></Header><EInvoiceData>
+        <BuyerInformation><BuyerIdNum>{sent.buyer_tax_no}</BuyerIdNum></BuyerInformation>
+        <BasicInformation><TotalAmWithoutTax>84.91</TotalAmWithoutTax><TotalTaxAm>5.09</TotalTaxAm>
+        <TotalTax-includedAmount>90.00</TotalTax-includedAmount></BasicInformation></EInvoiceData></EInvoice>""".encode()
+
+    def rate(work: Callable[[], object]) -> float:
+        began = time.perf_counter()
+        for _ in range(CHECKS):
+            work()
+        return CHECKS / (time.perf_counter() - began)
+
+    with_xml = rate(lambda: check_invoice(sent, expected.model_copy(update={"xml": read_einvoice(xml)}), numbers))
+    return {"checks_s": rate(lambda: check_invoice(sent, expected, numbers)), "xml_checks_s": with_xml}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Closing a shop (关店): a merchant asks, a person decides, the shop is cleared and closed.
+
+    requested ─▶ checks ─▶ reviewer ─┬─▶ approved ─▶ (blocking findings: supervisor) ─▶ clearing ─▶ CLOSED
+        │           ▲                ├─▶ rejected
+        │           └── answered ◀── ├─▶ merchant asked (7 days) ── silence ─▶ lapsed
+        └─▶ refused                  └─▶ withdrawn by the merchant, any time until CLOSED
+
+Rules and numbers:       policies/closure.py, policies/gates.py      CLS-1 … CLS-11, ambiguities 3, 9, 22
+What the merchant reads: notifications/closure.py
+When nobody answers:     flows/deadlines.py
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from flows.story import story
+from flows.waiting import ask, wait_for, wait_until
+from models.cases import CaseKind, CaseState, WaitState
+from models.shops import Capability
+from tasks import cases, closures
+from tasks.closures import ClosureVerdict, OverrideVerdict
+
+
+@story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
+def close_shop(case_id: str) -> str:
+    """Take one closing request from the merchant's wish to an outcome they have been told about."""
+    if closures.admit(case_id):  # CLS-3, CLS-4
+        return CaseState.REFUSED
+
+    round = 1
+    while True:
+        closures.check(case_id, round)  # CLS-7, ambiguity 22
+        decision = ask(case_id, closures.REVIEW, round=round)  # CLS-5
+        match decision.read(ClosureVerdict):
+            case None:
+                return withdraw(case_id)
+            case ClosureVerdict.REJECT:
+                closures.reject(case_id, decision.reason)
+                return CaseState.REJECTED
+            case ClosureVerdict.ASK:
+                answered = wait_for(case_id, closures.ask_merchant(case_id, round, decision.reason))
+                if answered is WaitState.CANCELLED:
+                    return withdraw(case_id)
+                if answered is WaitState.LAPSED:
+                    closures.lapse(case_id, round)
+                    return CaseState.LAPSED
+                closures.resume_review(case_id, round)
+                round += 1
+            case ClosureVerdict.APPROVE:
+                break
+            case unknown:
+                assert_never(unknown)
+
+    written_off = False
+    if closures.needs_override(case_id, round):  # four eyes over a blocking finding
+        override = ask(case_id, closures.OVERRIDE, round=round)
+        match override.read(OverrideVerdict):
+            case None:
+                return withdraw(case_id)
+            case OverrideVerdict.REJECT:
+                closures.reject(case_id, override.reason)
+                return CaseState.REJECTED
+            case OverrideVerdict.CONFIRM:
+                written_off = bool(override.answer.get("write_off"))
+            case unknown_override:
+                assert_never(unknown_override)
+
+    if not closures.start_clearing(case_id, written_off):
+        return withdraw(case_id)
+    for capability in Capability:  # CLS-1, one platform event each
+        closures.shut_off(case_id, capability)
+    wait_until(case_id, lambda: closures.over(case_id))  # CLS-9, looked at again as facts arrive
+    if cases.is_withdrawn(case_id):
+        return withdraw(case_id)
+    return CaseState.CLOSED  # CLS-6
+
+
+def withdraw(case_id: str) -> str:
+    """The merchant has taken the request back: everything shut off is given back."""
+    closures.withdraw(case_id)
+    return CaseState.WITHDRAWN

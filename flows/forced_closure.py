@@ -1,0 +1,36 @@
+"""Forced closure (强制关店): the platform proposes for a violation, two different people decide.
+
+    proposed ─▶ reviewer ─▶ supervisor ─▶ closed, deposit forfeited, no reopening
+                   └───────────┴─▶ dropped
+
+Rules and numbers:       CLS-10, DED-6, REO-5
+What the merchant reads: notifications/closure.py
+When nobody answers:     flows/deadlines.py
+"""
+
+from __future__ import annotations
+
+from flows.story import story
+from flows.waiting import ask
+from models.cases import CaseKind, CaseState
+from tasks import forced_closures
+from tasks.forced_closures import ForcedVerdict
+
+
+@story(CaseKind.FORCED_CLOSURE, "强制关店:平台因违规提议,两名不同人员先后审核,罚没保证金(CLS-10、DED-6)。")
+def close_by_force(case_id: str) -> str:
+    """Take one proposal to close a shop by force to a decision of two people."""
+    forced_closures.admit(case_id)
+    first = ask(case_id, forced_closures.FIRST)
+    if first.verdict != ForcedVerdict.CONFIRM:
+        forced_closures.drop(case_id, first.reason)
+        return CaseState.DROPPED
+
+    forced_closures.to_second(case_id)
+    second = ask(case_id, forced_closures.SECOND)  # another person, CLS-10
+    if second.verdict != ForcedVerdict.CONFIRM:
+        forced_closures.drop(case_id, second.reason)
+        return CaseState.DROPPED
+
+    forced_closures.execute(case_id, second.reason)  # DED-6, REO-5
+    return CaseState.FORCED_CLOSED

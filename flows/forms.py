@@ -1,0 +1,85 @@
+"""Forms: a review as the Resume dialog of the Prefect UI shows it, and the answer as it comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.reviews import Review, Role
+from policies.policy import SHANGHAI
+from tasks.reviews import Answer, Gate
+
+CONSEQUENCES = "各结论的后果"
+
+
+def task_token(review: Review) -> str:
+    """Names the question and the revision shown; a stale form carries another one and is turned away."""
+    return f"{review.id}#{review.revision}"
+
+
+def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
+    """The JSON Schema of the form: titles and hints in Chinese, limits where Prefect can check them."""
+    token = task_token(review)
+    choices = [gate.verdict(verdict).label for verdict in review.verdicts]
+    properties: dict[str, Any] = {
+        "staff_id": {"title": "工号", "type": "string", "pattern": r"^\s*[a-z][a-z0-9-]{1,31}\s*$"},
+        "code": {
+            "title": "动态口令", "type": "string", "pattern": r"^\s*[0-9０-９]{3}\s*[0-9０-９]{3}\s*$",
+            "description": "验证器应用中当前显示的 6 位数字,只能使用一次",
+        },
+        "verdict": {"title": "结论", "type": "string", "enum": choices},
+        "reason": {
+            "title": "理由", "type": "string", "maxLength": 1000, "default": "",
+            "description": _reason_hint(review, gate),
+        },
+        **gate.fields,
+        # An enum of one word, not a `const`: under that, one of the two dialogs prints a sentence in English.
+        "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
+    }  # fmt: skip
+    return {
+        "title": gate.title, "type": "object", "additionalProperties": False,
+        "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
+        "required": ["staff_id", "code", "verdict", "task"],
+    }  # fmt: skip
+
+
+def _reason_hint(review: Review, gate: Gate) -> str:
+    needed = [gate.verdict(code).label for code in review.verdicts if code in gate.reason_required]
+    return f"选择「{'」「'.join(needed)}」时必填,商家可能看到" if needed else "可不填"
+
+
+def form_description(review: Review, gate: Gate) -> str:
+    """The dialog's text: why the last answer was not taken, until when and by whom, the dossier, what follows.
+
+    Consequences stand here and not beside the choices, because only here both dialogs render Markdown.
+    """
+    due = f"{review.due_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)" if review.due_at else "无"
+    head = [f"处理时限 **{due}**", "、".join(Role(role).label for role in review.roles)]
+    head += [f"第 {review.round} 轮审核"] if review.round > 1 else []
+    head += [f"第 {review.seat} 位审核人(须与前一位不同)"] if review.seat > 1 else []
+    notice = f"**⚠️ {review.notice}**\n\n" if review.notice else ""
+    follows = [
+        f"- **{gate.verdict(code).label}**:{text}"
+        for code, text in gate.consequences.items()
+        if code in review.verdicts
+    ]
+    told = not follows or CONSEQUENCES in review.dossier  # a dossier that knows the amounts tells them itself
+    after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *follows, ""])
+    return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}"
+
+
+def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None) -> Answer:
+    """The form's values as an answer. Labels become codes; anything odd is left to the judge to refuse."""
+    raw = raw or {}
+    token = str(raw.get("task", ""))
+    revision = token.rpartition("#")[2]
+    by_label = {gate.verdict(code).label: code for code in review.verdicts}
+    label = str(raw.get("verdict", ""))
+    return Answer(
+        review_id=review.id,
+        revision=int(revision) if revision.isdigit() and token.startswith(f"{review.id}#") else 0,
+        staff_id=str(raw.get("staff_id", "")).strip(),
+        code=str(raw.get("code", "")),
+        verdict=by_label.get(label, label),
+        reason=str(raw.get("reason") or "")[:1000],
+        extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
+    )

@@ -1,0 +1,60 @@
+"""Stories played without Prefect: the second implementation of the engine port, for tests and rehearsals.
+
+A case runs until it rests; a wake-up runs it again from the top, as a resumed Prefect run would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from flows import (
+    appeal,
+    arbitration_withdrawal,
+    closure,
+    forced_closure,
+    invoice_review,
+    invoicing,
+    refund,
+    ruling_correction,
+)
+from flows.story import Resting
+from models.cases import Case, CaseKind
+from tasks.db import in_transaction, reading
+from tasks.effects import lock_case
+from tasks.outbox import Skip
+
+STORIES: Mapping[CaseKind, Callable[[str], str]] = {
+    CaseKind.CLOSURE: closure.close_shop.fn,
+    CaseKind.FORCED_CLOSURE: forced_closure.close_by_force.fn,
+    CaseKind.REFUND: refund.refund_deposit.fn,
+    CaseKind.APPEAL: appeal.hear_appeal.fn,
+    CaseKind.WITHDRAWAL: arbitration_withdrawal.withdraw_arbitration.fn,
+    CaseKind.CORRECTION: ruling_correction.correct_ruling.fn,
+    CaseKind.INVOICING: invoicing.invoice_month.fn,
+    CaseKind.INVOICE_REVIEW: invoice_review.review_invoice.fn,
+}
+
+
+class InlineEngine:
+    """Runs a case's story in the caller's thread. ``played`` remembers every segment: case id and how it ended."""
+
+    def __init__(self, stories: Mapping[CaseKind, Callable[[str], str]] = STORIES) -> None:
+        self._stories = stories
+        self.played: list[tuple[str, str]] = []
+
+    def signal(self, case_id: str) -> None:
+        with reading() as tx:
+            case = tx.get(Case, case_id)
+        if case is None or case.concluded_at is not None:
+            raise Skip("case has ended")
+        if case.run_id is None:
+            in_transaction(lambda tx: _start(lock_case(tx, case_id)))
+        try:
+            self.played.append((case_id, self._stories[case.kind](case_id)))
+        except Resting:
+            self.played.append((case_id, "resting"))
+
+
+def _start(case: Case) -> None:
+    case.run_attempt += 1
+    case.run_id = f"inline-{case.id}-{case.run_attempt}"

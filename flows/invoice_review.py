@@ -1,0 +1,37 @@
+"""Invoice review (发票审核): an invoice that is not clean by rule is looked at by a clerk.
+
+    submitted ─▶ findings ─▶ clerk ─┬─▶ accepted, with the reason ─▶ statements covered, receivables released
+                                    └─▶ returned, saying what to correct
+
+Rules and numbers:       policies/invoice_checks.py      INV-2 … INV-6, ambiguity 13
+What the merchant reads: notifications/invoicing.py
+When nobody answers:     flows/deadlines.py
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from flows.story import story
+from flows.waiting import ask
+from models.cases import CaseKind, CaseState
+from tasks import invoices
+from tasks.invoices import InvoiceVerdict
+
+
+@story(CaseKind.INVOICE_REVIEW, "发票审核:规则检查有疑问的发票由开票专员采纳或退回(INV-2 至 INV-6)。")
+def review_invoice(case_id: str) -> str:
+    """Take one doubtful invoice to an answer the merchant has been told."""
+    invoices.to_clerk(case_id)
+    decision = ask(case_id, invoices.REVIEW)
+    match decision.read(InvoiceVerdict):
+        case None:
+            return CaseState.WITHDRAWN  # undone by a red letter meanwhile
+        case InvoiceVerdict.ACCEPT:
+            invoices.accept_by_clerk(case_id)
+            return CaseState.ACCEPTED
+        case InvoiceVerdict.RETURN:
+            invoices.return_by_clerk(case_id)
+            return CaseState.RETURNED
+        case unknown:
+            assert_never(unknown)

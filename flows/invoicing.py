@@ -1,0 +1,105 @@
+"""Monthly invoicing (月度开票): what every shop has to invoice is drawn up, released by finance, and issued.
+
+    month over ─▶ drafted in chunks ─▶ totals, anomalies ─▶ finance ─┬─▶ released ─▶ (many anomalies: second person)
+                        ▲                                            │                         │
+                        └──────────── drafted again ◀────────────────┘         issued in chunks, without gaps ─▶ summary
+
+Rules and numbers:       policies/invoicing.py      INV-1, INV-5, INV-7, ambiguity 15
+What the merchant reads: notifications/invoicing.py, notifications/documents/statement.html.j2
+When nobody answers:     flows/deadlines.py; what comes after the due time: tasks/freezes.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Annotated, Any, assert_never
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext
+from pydantic import Field
+
+from flows.story import story
+from flows.waiting import ask
+from models.cases import CaseKind, CaseState
+from tasks import cases, periods, releases, statements
+from tasks.db import in_transaction
+from tasks.releases import ReleaseVerdict, SecondRelease
+
+
+@story(CaseKind.INVOICING, "月度开票:按月起草账单,财务放行,编号出具并通知商家(INV-1 至 INV-7)。")
+def invoice_month(case_id: str) -> str:
+    """Take one month from its last day to statements that every shop has been told about."""
+    for round in count(1):
+        statements.begin(case_id, round)
+        show("起草账单", case_id, statements.draft(case_id))
+        statements.total_up(case_id, round)
+        decision = ask(case_id, releases.RELEASE, round=round)
+        match decision.read(ReleaseVerdict):
+            case None:
+                raise RuntimeError(f"{case_id}: a month cannot be withdrawn")
+            case ReleaseVerdict.REDRAFT:
+                continue
+            case ReleaseVerdict.RELEASE:
+                pass
+            case unknown:
+                assert_never(unknown)
+        if statements.to_second(case_id, round):  # four eyes over many anomalies
+            second = ask(case_id, releases.SECOND, round=round)
+            if second.verdict != SecondRelease.CONFIRM:
+                continue
+        break
+
+    statements.release(case_id, round)
+    show("出具账单", case_id, statements.issue(case_id))
+    summarise(case_id, statements.finish(case_id))
+    return CaseState.ISSUED
+
+
+def show(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:
+    """Take the steps, with a progress bar in the Prefect UI while a run carries them."""
+    artifact = None
+    if FlowRunContext.get() is not None:
+        artifact = create_progress_artifact(progress=0.0, description=f"{title} · {case_id}")
+    for done, of in steps:
+        if artifact is not None:
+            update_progress_artifact(artifact, progress=min(100.0, 100.0 * done / max(of, 1)))  # type: ignore[arg-type]
+    if artifact is not None:
+        update_progress_artifact(artifact, progress=100.0)  # type: ignore[arg-type]
+
+
+def summarise(case_id: str, totals: dict[str, Any]) -> None:
+    """The month in one page: totals, charts, the shops that changed most."""
+    period = cases.read_case(case_id).request["period"]
+    page = "\n\n".join(
+        [
+            f"# {periods.label(period)}出账结果",
+            f"已出账 **{totals['issued']:,}** 份,暂缓 **{totals['held']:,}** 份。",
+            releases.totals_part(period, totals),
+            releases.charts_part(totals),
+            "## 变化最大的店铺",
+            releases.movers_part(totals),
+        ]
+    )
+    if FlowRunContext.get() is not None:
+        create_markdown_artifact(page, key=f"invoicing-{period}", description=f"{periods.label(period)}出账结果")
+
+
+Month = Annotated[str, Field(title="账期", description="例如 2026-10;留空则补开所有已结束而未出账的月份")]
+
+
+@flow(
+    name="open-invoicing-month",
+    description="每月 1 日 02:00 开始上月出账;也可手工指定已结束的账期。",
+    persist_result=False,
+)
+def open_month(period: Month = "") -> list[str]:
+    """Open the month's case, or every month that is missing; returns the months opened. Twice does nothing more."""
+    if period:
+        in_transaction(lambda tx: periods.open_month(tx, period))
+        opened = [period]
+    else:
+        opened = periods.catch_up()
+    get_run_logger().info("opened: %s", opened)
+    return opened

@@ -1,0 +1,103 @@
+"""Returning a deposit (退保证金): a merchant applies, finance decides, the money goes out, its arrival is confirmed.
+
+    applied ─▶ checks ─▶ finance ─┬─▶ approved ─▶ (second person) ─▶ permit ─▶ bank ─┬─▶ settled
+       │         ▲                ├─▶ rejected                                       └─▶ failed, returned
+       │         └── answered ◀── └─▶ merchant asked ── silence ─▶ lapsed                      │
+       └─▶ refused        ▲                                                                  ▼
+                          └────────────── payee corrected ◀── merchant asked ◀── finance looks again
+
+Rules and numbers:       policies/refund.py, policies/gates.py      REF-1 … REF-11, ambiguities 3 … 6
+What the merchant reads: notifications/refund.py
+When nobody answers:     flows/deadlines.py
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import assert_never
+
+from flows.story import story
+from flows.waiting import ask, wait_for
+from models.cases import CaseKind, CaseState, WaitState
+from models.payouts import PayoutState
+from tasks import refunds
+from tasks.payouts import BANK
+from tasks.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
+
+
+@story(CaseKind.REFUND, "退保证金:商家申请,财务审核(必要时第二人复核),银行打款,确认到账(REF-1 至 REF-11)。")
+def refund_deposit(case_id: str) -> str:
+    """Take one application from the merchant to money that has arrived, or to a reason they have been told."""
+    if refunds.admit(case_id):  # REF-1, REF-6, REF-10
+        return CaseState.REFUSED
+
+    attempt = 1
+    for round in count(1):
+        refunds.check(case_id, round)  # REF-2, REF-8, REF-9
+        decision = ask(case_id, refunds.REVIEW, round=round)  # REF-7
+        match decision.read(RefundVerdict):
+            case None:
+                return withdraw(case_id)
+            case RefundVerdict.REJECT:
+                refunds.reject(case_id, decision.reason)
+                return CaseState.REJECTED
+            case RefundVerdict.ASK:
+                question = refunds.ask_merchant(case_id, round, decision.reason)
+                answered = wait_for(case_id, question)
+                if answered is WaitState.CANCELLED:
+                    return withdraw(case_id)
+                if answered is WaitState.LAPSED:
+                    refunds.lapse(case_id, question)
+                    return CaseState.LAPSED
+                refunds.resume_review(case_id, round)
+                continue
+            case RefundVerdict.APPROVE:
+                pass
+            case unknown:
+                assert_never(unknown)
+
+        if refunds.needs_second(case_id, round):  # ambiguity 6, or over the threshold
+            second = ask(case_id, refunds.SECOND, round=round)
+            if second.verdict is None:
+                return withdraw(case_id)
+            if second.verdict == SecondVerdict.REJECT:
+                refunds.reject(case_id, second.reason)
+                return CaseState.REJECTED
+
+        if not refunds.grant(case_id, round, attempt) or not refunds.pay(case_id, round, attempt):
+            refunds.review_again(case_id, round)
+            continue
+        wait_for(case_id, f"{BANK}/{attempt}")
+        if refunds.bank_state(case_id, attempt) is PayoutState.SETTLED:  # REF-3
+            refunds.settle(case_id, attempt)
+            return CaseState.REFUNDED
+
+        refunds.back_to_finance(case_id, attempt)
+        returned = ask(case_id, refunds.RETURNED, round=round)
+        match returned.read(ReturnVerdict):
+            case None:
+                return withdraw(case_id)
+            case ReturnVerdict.ABANDON:
+                refunds.abandon(case_id, returned.reason)
+                return CaseState.ABANDONED
+            case ReturnVerdict.ASK_PAYEE:
+                question = refunds.ask_payee(case_id, attempt)
+                answered = wait_for(case_id, question)
+                if answered is WaitState.CANCELLED:
+                    return withdraw(case_id)
+                if answered is WaitState.LAPSED:
+                    refunds.lapse(case_id, question)
+                    return CaseState.LAPSED
+                refunds.resume_review(case_id, round)
+            case ReturnVerdict.AGAIN:
+                pass
+            case unknown_return:
+                assert_never(unknown_return)
+        attempt += 1
+    raise AssertionError("unreachable")
+
+
+def withdraw(case_id: str) -> str:
+    """The merchant has taken the application back; the deposit stays where it is."""
+    refunds.withdraw(case_id)
+    return CaseState.WITHDRAWN

@@ -1,0 +1,61 @@
+"""What every story shares: a run begins by looking whether the case still needs it, and a pause ends the run.
+
+``@story(...)`` makes a Prefect flow of a function of a case id. Played without Prefect (in a test), the same
+function runs as plain Python and ends with :class:`Resting` where Prefect would suspend the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from prefect import Flow
+from prefect.context import FlowRunContext
+from pydantic import Field
+
+from models.cases import Case, CaseKind
+from tasks.db import in_transaction
+from tasks.effects import lock_case
+
+CaseId = Annotated[str, Field(title="案件编号", description="例如 CLS-261122-7K3QM9;由系统填写,请勿手工发起")]
+Story = Callable[[str], str]
+
+
+class Resting(BaseException):
+    """The case waits, and nothing is left to run. Like Prefect's own Pause, no error and not to be caught as one."""
+
+
+def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str]]:
+    """Make a story a flow named after its kind; ``description`` is what operators read in the Prefect UI."""
+
+    def decorate(tell: Story) -> Flow[[str], str]:
+        def run(case_id: CaseId) -> str:
+            if ended := _begin(case_id):
+                return ended
+            return tell(case_id)
+
+        run.__module__, run.__qualname__, run.__name__ = tell.__module__, tell.__qualname__, tell.__name__
+        run.__doc__ = tell.__doc__
+        return Flow(run, name=kind.value, description=description, persist_result=False)
+
+    return decorate
+
+
+def _begin(case_id: str) -> str | None:
+    """Note that this run carries the case now; the reason to stop at once if it should not."""
+    context = FlowRunContext.get()
+    run_id = str(context.flow_run.id) if context and context.flow_run else None
+
+    def work(tx: object) -> str | None:
+        case: Case = lock_case(tx, case_id)  # type: ignore[arg-type]
+        if case.concluded_at is not None:
+            return f"案件已办结:{case.outcome}"
+        if run_id and case.run_id and case.run_id != run_id:
+            return f"案件由另一次运行承载:{case.run_id}"
+        if run_id and case.run_id is None:
+            case.run_id, case.run_attempt = run_id, max(case.run_attempt, 1)
+        case.run_seen_at = tx.now  # type: ignore[attr-defined]
+        tx.add(case)  # type: ignore[attr-defined]
+        return None
+
+    return in_transaction(work)

@@ -1,0 +1,84 @@
+"""Payouts: an instruction to the bank with a request number that never changes, and the permit it needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.base import Frozen, Labelled, UTCDateTime, Word, code
+
+
+class PayeeMethod(Labelled):
+    """Where a deposit can go back to (REF-3, REF-5, REF-8)."""
+
+    CORPORATE_ACCOUNT = "CORPORATE_ACCOUNT", "对公账户"
+    BANK_CARD = "BANK_CARD", "银行卡"
+    ALIPAY = "ALIPAY", "支付宝"
+    WECHAT = "WECHAT", "微信支付"
+
+
+class Payee(Frozen):
+    """Who gets the money. Holds a full account number: only ever in memory or sealed."""
+
+    method: PayeeMethod
+    name: str
+    account_no: str
+    bank_name: str = ""
+
+    @property
+    def masked(self) -> str:
+        """What a form, a message or an artifact may show: ``对公账户 尾号 1234``."""
+        return f"{self.method.label} 尾号 {self.account_no[-4:]}"
+
+    def __repr__(self) -> str:
+        return f"Payee({self.masked})"
+
+    __str__ = __repr__
+
+
+class PayoutState(Labelled):
+    REQUESTED = "REQUESTED", "已提交银行"
+    SETTLED = "SETTLED", "已到账"
+    FAILED = "FAILED", "银行拒付"
+    RETURNED = "RETURNED", "退票"
+
+
+class Payout(SQLModel, table=True):
+    """One attempt to pay a case's money out. The next attempt is another row with its own request number."""
+
+    __tablename__ = "payout"
+    __table_args__ = (
+        UniqueConstraint("case_id", "attempt", name="uq_payout_attempt"),
+        CheckConstraint("amount_fen > 0", name="ck_payout_amount"),
+    )
+
+    request_no: str = Field(primary_key=True, sa_type=code())
+    case_id: str = Field(foreign_key="case.id", sa_type=code())
+    attempt: int
+    permit_id: str = Field(foreign_key="permit.id", unique=True, sa_type=code())
+    amount_fen: int = Field(sa_type=BigInteger)
+    payee_sealed: str
+    payee_masked: str
+    state: PayoutState = Field(default=PayoutState.REQUESTED, sa_type=Word(PayoutState))
+    requested_at: datetime = Field(sa_type=UTCDateTime)
+    answered_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    bank_reason: str = ""
+
+
+class Permit(SQLModel, table=True):
+    """The single-use right to move one amount to one payee, given by reviews and checked again when used."""
+
+    __tablename__ = "permit"
+    __table_args__ = (UniqueConstraint("case_id", "attempt", name="uq_permit_attempt"),)
+
+    id: str = Field(primary_key=True, sa_type=code())
+    case_id: str = Field(foreign_key="case.id", sa_type=code())
+    attempt: int
+    amount_fen: int = Field(sa_type=BigInteger)
+    payee_sha256: str = Field(sa_type=code(64))
+    granted_by: str
+    """Staff ids, joined by a comma: one or two people."""
+    granted_at: datetime = Field(sa_type=UTCDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

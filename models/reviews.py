@@ -1,0 +1,119 @@
+"""Reviews: what is asked of people, who may answer, and what they said. The only record of a decision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import Field as Values
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import Column, Field, SQLModel
+
+from models.base import Frozen, Labelled, UTCDateTime, Word, code, json_type
+
+
+class Role(Labelled):
+    CLOSURE_REVIEWER = "closure-reviewer", "关店审核员"
+    FINANCE = "finance", "财务"
+    ARBITRATOR = "arbitrator", "仲裁员"
+    MERCHANT_SERVICE = "merchant-service", "商服"
+    INVOICE_CLERK = "invoice-clerk", "开票专员"
+    SUPERVISOR = "supervisor", "主管"
+
+
+class Staff(SQLModel, table=True):
+    """A person who decides. The TOTP secret is sealed; five wrong codes lock the person for a while."""
+
+    __tablename__ = "staff"
+
+    id: str = Field(primary_key=True, sa_type=code(32))
+    name: str
+    roles: list[str] = Field(default_factory=list, sa_column=Column(json_type(), nullable=False))
+    totp_sealed: str
+    active: bool = True
+    contact_sealed: str = ""
+    failed_codes: int = 0
+    locked_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    substitute_id: str | None = Field(default=None, sa_type=code(32))
+    away_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    enrolled_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class SpentCode(SQLModel, table=True):
+    """A one-time code's time step, spent by a staff member. A code is valid once."""
+
+    __tablename__ = "spent_code"
+
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    step: int = Field(primary_key=True)
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class ReviewState(Labelled):
+    PENDING = "PENDING", "待处理"
+    CLAIMED = "CLAIMED", "已认领"
+    DECIDED = "DECIDED", "已决定"
+    WITHDRAWN = "WITHDRAWN", "已撤回"
+    SUPERSEDED = "SUPERSEDED", "已失效"
+
+
+class Review(SQLModel, table=True):
+    """One question to one person. ``revision`` grows when the facts shown have changed; ``attempt`` with each
+    form shown (a refused answer is asked again under a new pause key)."""
+
+    __tablename__ = "review"
+    __table_args__ = (
+        UniqueConstraint("case_id", "gate", "round", "seat", name="uq_review"),
+        Index("ix_review_open", "state", "due_at"),
+        CheckConstraint(
+            "(state = 'DECIDED') = (decided_by IS NOT NULL AND verdict IS NOT NULL)", name="ck_review_decided"
+        ),
+    )
+
+    id: str = Field(primary_key=True, sa_type=code())
+    case_id: str = Field(foreign_key="case.id", index=True, sa_type=code())
+    gate: str = Field(sa_type=code(32))
+    round: int = 1
+    seat: int = 1
+    roles: list[str] = Field(sa_column=Column(json_type(), nullable=False))
+    excluded: list[str] = Field(default_factory=list, sa_column=Column(json_type(), nullable=False))
+    """Staff who may not answer: they made or decided something in this case before (four eyes)."""
+    verdicts: list[str] = Field(sa_column=Column(json_type(), nullable=False))
+    state: ReviewState = Field(default=ReviewState.PENDING, sa_type=Word(ReviewState))
+    revision: int = 1
+    attempt: int = 0
+    pause_key: str | None = Field(default=None, sa_type=code(120))
+    notice: str = ""
+    """Why the last answer was refused; shown on top of the next form."""
+    dossier: str = ""
+    """What is shown, in Markdown, merchant text escaped."""
+    dossier_sha256: str = Field(default="", sa_type=code(64))
+    facts_sha256: str = Field(default="", sa_type=code(64))
+    opened_at: datetime = Field(sa_type=UTCDateTime)
+    due_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    claimed_by: str | None = Field(default=None, sa_type=code(32))
+    claimed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    decided_by: str | None = Field(default=None, foreign_key="staff.id", sa_type=code(32))
+    decided_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    verdict: str | None = Field(default=None, sa_type=code(32))
+    reason: str = ""
+    answer: dict[str, Any] = Field(default_factory=dict, sa_column=Column(json_type(), nullable=False))
+    """The gate's own fields as answered (days granted, handling agreed …)."""
+
+
+V = TypeVar("V", bound=Labelled)
+
+
+class Decision(Frozen):
+    """What a review came to, as a flow reads it. ``verdict`` is ``None`` when the question was withdrawn."""
+
+    review_id: str
+    verdict: str | None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    reason: str = ""
+    answer: dict[str, Any] = Values(default_factory=dict)
+
+    def read(self, words: type[V]) -> V | None:
+        """The verdict as a word of the gate's own vocabulary."""
+        return None if self.verdict is None else words(self.verdict)

@@ -1,0 +1,47 @@
+"""Views: what the platform reads about a case at ``GET /cases/{id}``, fit for the merchant's eyes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from models.base import Frozen
+
+
+class TimelineLine(Frozen):
+    """One thing that happened, as the merchant may read it."""
+
+    at: datetime
+    text: str = Field(description="in Chinese")
+    clause: str = ""
+
+
+class CaseView(Frozen):
+    """Where a case stands. Times are in UTC; words ending in ``_label`` and texts are Chinese."""
+
+    id: str
+    kind: str
+    kind_label: str
+    shop_id: str | None = None
+    state: str
+    state_label: str
+    waits_for: str = Field(default="", description="who or what the case waits for, in Chinese; empty when over")
+    due_at: datetime | None = Field(default=None, description="the next due time that is open")
+    seconds_left: int | None = Field(default=None, ge=0, description="until due_at; 0 once it has passed")
+    due_by: datetime | None = Field(
+        default=None, description="until when the merchant's further evidence counts; null where none is asked for"
+    )
+    past_due: bool = False
+    allowed_actions: tuple[str, ...] = Field(
+        default=(), description="types of the events that the merchant's side may send about this case now"
+    )
+    outcome: str | None = None
+    outcome_clause: str | None = None
+    outcome_text: str | None = None
+    timeline: tuple[TimelineLine, ...] = ()
+    submission_count: int | None = Field(default=None, ge=0, description="of evidence; null where none is asked for")
+    evidence: tuple[dict[str, Any], ...] | None = Field(
+        default=None, description="the checklist with what is satisfied; null where none is asked for"
+    )

@@ -1,0 +1,92 @@
+"""What staff read when a case, a delivery or the calendar needs a person's hand."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from models.money import PositiveFen
+from notifications.message import Count, Line, Link, Moment, Prose, StaffMessage
+
+
+class RefundEarlyReminder(StaffMessage):
+    """Usually a refund has been paid by now (REF-4); the hard limit is still ahead (ambiguity 5)."""
+
+    name: ClassVar[str] = "refund_early_reminder"
+    clause: ClassVar[str] = "REF-4"
+
+    case_id: Line
+    subject: Line
+    amount_fen: PositiveFen
+    received_at: Moment
+    due: Moment
+    link: Link
+
+
+class RefundOverdue(StaffMessage):
+    """The hard limit of REF-3 has passed and the money has not arrived."""
+
+    name: ClassVar[str] = "refund_overdue"
+    clause: ClassVar[str] = "REF-3"
+
+    case_id: Line
+    subject: Line
+    amount_fen: PositiveFen
+    due: Moment
+    hours_late: Count
+    link: Link
+
+
+class CaseHalted(StaffMessage):
+    """A case cannot go on by itself, and why."""
+
+    name: ClassVar[str] = "case_halted"
+    clause: ClassVar[str] = "NOT"
+
+    case_id: Line
+    case_kind: Line
+    subject: Line
+    halted_at: Moment
+    reason: Prose
+    link: Link
+
+
+class DeliveryDead(StaffMessage):
+    """A delivery was given up after its last retry."""
+
+    name: ClassVar[str] = "delivery_dead"
+    clause: ClassVar[str] = "NOT"
+
+    key: Line
+    channel: Line
+    topic: Line
+    case_id: Line = ""
+    created_at: Moment
+    attempts: Count
+    reason: Prose
+    """The last error; never an address."""
+
+
+class InboxConflict(StaffMessage):
+    """The same message id came again with other bytes; the first one stands."""
+
+    name: ClassVar[str] = "inbox_conflict"
+    clause: ClassVar[str] = "NOT"
+
+    source: Line
+    message_id: Line
+    message_type: Line
+    first_received_at: Moment
+    seen_at: Moment
+    conflicts: Count
+
+
+class CalendarProvisional(StaffMessage):
+    """A due time was reckoned with a year whose holidays are not published yet."""
+
+    name: ClassVar[str] = "calendar_provisional"
+    clause: ClassVar[str] = "REF-3"
+
+    year: Count
+    case_id: Line = ""
+    matter: Line
+    due: Moment

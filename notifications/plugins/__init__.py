@@ -1,0 +1,1 @@
+"""Apprise services of our own."""

@@ -1,0 +1,112 @@
+"""What a merchant reads while a deposit is paid back. Payees are always masked (``Payee.masked``)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from models.money import PositiveFen
+from notifications.message import Grounds, Line, MerchantCaseMessage, Moment, Prose
+
+
+class RefundReceived(MerchantCaseMessage):
+    """The application is in, with the time by which the money is due (REF-3)."""
+
+    name: ClassVar[str] = "refund_received"
+    clause: ClassVar[str] = "REF-7"
+
+    amount_fen: PositiveFen
+    payee: Line
+    received_at: Moment
+    due: Moment
+
+
+class RefundRefused(MerchantCaseMessage):
+    """The application cannot be taken up: shop not closed, closed by force, more than the balance …"""
+
+    name: ClassVar[str] = "refund_refused"
+    clause: ClassVar[str] = "REF-1"
+
+    amount_fen: PositiveFen
+    received_at: Moment
+    grounds: Grounds = Field(min_length=1)
+    next_step: Line
+
+
+class RefundQuestion(MerchantCaseMessage):
+    """Documents are missing or something is unclear; silence closes the application."""
+
+    name: ClassVar[str] = "refund_question"
+    clause: ClassVar[str] = "REF-2"
+
+    missing: tuple[Line, ...] = ()
+    question: Prose
+    due: Moment
+
+
+class RefundQuestionLapsed(MerchantCaseMessage):
+    """Nobody answered, so the application is closed; the deposit stays where it is."""
+
+    name: ClassVar[str] = "refund_question_lapsed"
+    clause: ClassVar[str] = "REF-2"
+
+    question: Prose
+    due: Moment
+
+
+class RefundRejected(MerchantCaseMessage):
+    """Finance said no, with the reason."""
+
+    name: ClassVar[str] = "refund_rejected"
+    clause: ClassVar[str] = "REF-2"
+
+    amount_fen: PositiveFen
+    decided_at: Moment
+    reason: Prose
+    grounds: Grounds = ()
+
+
+class RefundApproved(MerchantCaseMessage):
+    """Approved and on its way to the bank."""
+
+    name: ClassVar[str] = "refund_approved"
+    clause: ClassVar[str] = "REF-7"
+
+    amount_fen: PositiveFen
+    payee: Line
+    approved_at: Moment
+    due: Moment
+
+
+class RefundPayeeNeeded(MerchantCaseMessage):
+    """The bank would not pay this payee; a corrected one is needed. The case goes on when it arrives."""
+
+    name: ClassVar[str] = "refund_payee_needed"
+    clause: ClassVar[str] = "REF-3"
+
+    amount_fen: PositiveFen
+    payee: Line
+    bank_reason: Line
+    answer_by: Moment | None = None
+
+
+class RefundSettled(MerchantCaseMessage):
+    """The bank has confirmed that the money arrived."""
+
+    name: ClassVar[str] = "refund_settled"
+    clause: ClassVar[str] = "REF-3"
+
+    amount_fen: PositiveFen
+    payee: Line
+    settled_at: Moment
+
+
+class RefundLate(MerchantCaseMessage):
+    """We are late (REF-3), and say so once."""
+
+    name: ClassVar[str] = "refund_late"
+    clause: ClassVar[str] = "REF-3"
+
+    amount_fen: PositiveFen
+    due: Moment

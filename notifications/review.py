@@ -1,0 +1,64 @@
+"""What staff read about the questions put to them, and about a colleague who is locked out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from notifications.message import Count, Line, Link, Moment, StaffMessage
+
+
+class _AboutReview(StaffMessage):
+    case_id: Line
+    case_kind: Line
+    """Chinese name of the kind of case."""
+    subject: Line
+    """What the case is about, usually the shop's name."""
+    gate: Line
+    """Chinese name of the question: ``关店审核``."""
+    role: Line
+    """Chinese names of the roles that may answer."""
+    link: Link
+
+
+class ReviewWaiting(_AboutReview):
+    """A case waits for a person."""
+
+    name: ClassVar[str] = "review_waiting"
+    clause: ClassVar[str] = "CLS-5"
+
+    opened_at: Moment
+    due: Moment | None = None
+
+
+class ReviewReminder(_AboutReview):
+    """It still waits, and its due time comes closer."""
+
+    name: ClassVar[str] = "review_reminder"
+    clause: ClassVar[str] = "CLS-5"
+
+    due: Moment
+    hours_left: Count
+    claimed_by: Line = ""
+
+
+class ReviewOverdue(_AboutReview):
+    """To the supervisor: nobody answered in time."""
+
+    name: ClassVar[str] = "review_overdue"
+    clause: ClassVar[str] = "CLS-5"
+
+    due: Moment
+    hours_late: Count
+    claimed_by: Line = ""
+
+
+class StaffLocked(StaffMessage):
+    """To the supervisor: too many wrong one-time codes in one person's name."""
+
+    name: ClassVar[str] = "staff_locked"
+    clause: ClassVar[str] = "NOT"
+
+    staff_id: Line
+    staff_name: Line
+    failed_codes: Count
+    locked_until: Moment

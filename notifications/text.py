@@ -1,0 +1,74 @@
+"""Cleaning text that came from outside, before it stands in a subject line, a mail or a chat."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LINE_LIMIT = 300
+PROSE_LIMIT = 2000
+"""Characters. What is longer is cut with an ellipsis: a notification is never refused for its length."""
+
+_DROPPED = frozenset({"Cc", "Cf", "Cs"})
+"""Control characters, invisible format characters (with them every bidi override), lone surrogates."""
+
+
+def one_line(text: str, limit: int = LINE_LIMIT) -> str:
+    """``text`` on one line, without control or invisible characters: nothing can begin a header or a line."""
+    return _cut(" ".join(_visible(text).split()), limit)
+
+
+def prose(text: str, limit: int = PROSE_LIMIT) -> str:
+    """``text`` with its line breaks (one empty line in a row at most), without invisible characters."""
+    lines: list[str] = []
+    for line in (" ".join(raw.split()) for raw in _visible(text).split("\n")):
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return _cut("\n".join(lines).strip(), limit)
+
+
+def as_markdown(text: str) -> str:
+    """Our plain text for a service that reads Markdown: nothing in it is emphasis, link, heading or table.
+
+    Our own marks, ``- `` before an item and ``> `` before somebody's words, stay what they are.
+    """
+    return "\n".join(_markdown_line(line) for line in text.split("\n"))
+
+
+_ADDRESS = re.compile(r"(https?://[\w./%?=&:-]+)")
+_OPENS_BLOCK = re.compile(r"([-+=]|\d+(?=[.)]))")
+
+
+def _markdown_line(line: str) -> str:
+    mark = next((mark for mark in ("> ", "- ") if line.startswith(mark)), "")
+    words = line.removeprefix(mark)
+    if line == ">" or not line:
+        return line
+    # Every other piece is a web address: a backslash in it would lead somewhere else.
+    pieces = [
+        piece if position % 2 else re.sub(r"([\\`*_\[\]<>~|#])", r"\\\1", piece)
+        for position, piece in enumerate(_ADDRESS.split(words))
+    ]
+    escaped = "".join(pieces)
+    if opening := _OPENS_BLOCK.match(escaped):
+        before, rest = (opening[1], escaped[opening.end() :]) if opening[1].isdigit() else ("", escaped)
+        escaped = f"{before}\\{rest}"
+    return f"{mark}{escaped}  "
+
+
+def _visible(text: str) -> str:
+    broken = "\n".join(text.splitlines())
+    return "".join(
+        character if character == "\n" or _is_visible(character) else " " if character == "\t" else ""
+        for character in broken
+    )
+
+
+def _is_visible(character: str) -> bool:
+    point = ord(character)
+    noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
+    return not noncharacter and unicodedata.category(character) not in _DROPPED
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

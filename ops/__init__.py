@@ -1,0 +1,1 @@
+"""Running it: the `dianwu` command, the local stack, the demonstration, the worker type."""

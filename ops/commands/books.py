@@ -1,0 +1,63 @@
+"""``dianwu books``: prove that the books are right, and read what is in them."""
+
+from __future__ import annotations
+
+import typer
+from sqlmodel import col, func, select
+
+from models.books import Account, Transfer
+from models.money import yuan
+from models.shops import Shop
+from ops.commands.terminal import JSON_OPTION, cell, print_json, refuse, say, table
+from tasks import proof
+from tasks.db import reading
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("check")
+def check(as_json: bool = JSON_OPTION) -> None:
+    """核对全部账簿:分录、余额、打款与案件是否一致。"""
+    with reading() as tx:
+        problems = list(proof.check(tx))
+        accounts = tx.exec(select(func.count()).select_from(Account)).one()
+        transfers = tx.exec(select(func.count()).select_from(Transfer)).one()
+    if as_json:
+        print_json({"accounts": accounts, "transfers": transfers, "problems": problems})
+        raise typer.Exit(1 if problems else 0)
+    for problem in problems:
+        say(f"✗ {problem}", "red")
+    if problems:
+        refuse(f"账簿有 {len(problems)} 处不一致")
+    say(f"✓ 账簿一致:{accounts} 个账户,{transfers} 笔分录", "green")
+
+
+@app.command("show")
+def show(shop: str = typer.Option("", help="只看某店铺"), as_json: bool = JSON_OPTION) -> None:
+    """显示各账户余额。"""
+    with reading() as tx:
+        if shop and tx.get(Shop, shop) is None:
+            refuse(f"没有编号为 {shop} 的店铺")
+        query = select(Account).order_by(col(Account.id))
+        accounts = list(tx.exec(query.where(Account.shop_id == shop) if shop else query))
+        names = dict(tx.exec(select(Shop.id, Shop.name)).all())
+    if as_json:
+        print_json([
+            {
+                "account": one.id, "shop_id": one.shop_id, "kind": one.kind, "debit_fen": one.debit_fen,
+                "credit_fen": one.credit_fen, "balance_fen": one.balance_fen,
+            }
+            for one in accounts
+        ])  # fmt: skip
+        return
+    table(
+        "账户余额", ["归属", "科目", "借方合计", "贷方合计", "余额", "账户"],
+        [
+            [
+                cell(names.get(one.shop_id, one.shop_id) if one.shop_id else "平台", limit=40), one.kind.label,
+                yuan(one.debit_fen), yuan(one.credit_fen), cell(yuan(one.balance_fen), "bold"), one.id,
+            ]
+            for one in accounts
+        ],
+        empty="还没有任何账户",
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""``dianwu calendar``: which days are worked, and counting again when a year has been published."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import typer
+
+from ops.commands.terminal import JSON_OPTION, misuse, print_json, say, table, when
+from tasks.calendar import work_calendar
+from tasks.db import in_transaction
+
+app = typer.Typer(no_args_is_help=True)
+
+_WEEKDAYS = "一二三四五六日"
+_SATURDAY = 5
+
+
+@app.command("show")
+def show(year: int = typer.Argument(..., metavar="年份", help="例如 2026"), as_json: bool = JSON_OPTION) -> None:
+    """显示某年的放假与调休上班日。"""
+    if not 2004 <= year <= 2100:
+        misuse(f"{year} 不在 2004 至 2100 年之间")
+    calendar = work_calendar()
+    days = [date(year, 1, 1) + timedelta(days=n) for n in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)]
+    judged = [(day, calendar.is_working_day(day)) for day in days]
+    special = [(day, found) for day, found in judged if found.working == (day.weekday() >= _SATURDAY)]
+    provisional = any(found.provisional for _, found in judged)
+    if as_json:
+        print_json({
+            "year": year, "provisional": provisional, "working_days": sum(found.working for _, found in judged),
+            "holidays": [day.isoformat() for day, found in special if not found.working],
+            "makeup_days": [day.isoformat() for day, found in special if found.working],
+        })  # fmt: skip
+        return
+    table(
+        f"{year} 年(工作日 {sum(found.working for _, found in judged)} 天)", ["日期", "星期", "安排", "依据"],
+        [[day, f"周{_WEEKDAYS[day.weekday()]}", "调休上班" if found.working else "放假", found.source]
+         for day, found in special],
+        empty="没有节假日安排,按周末规则计算",
+    )  # fmt: skip
+    if provisional:
+        say(f"⚠ {year} 年放假安排尚未公布或尚未录入,期限按周末规则暂定;录入后请执行 dianwu calendar recount", "yellow")
+
+
+@app.command("recount")
+def recount(as_json: bool = JSON_OPTION) -> None:
+    """放假安排公布并录入后,重新计算暂定的期限。"""
+    from tasks import deadlines
+
+    found = in_transaction(deadlines.recount)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return
+    table(
+        "重新计算的期限", ["案件", "期限", "原截止", "现截止", "状态"],
+        [[one.case_id, one.key, when(one.before), when(one.after), "仍为暂定" if one.provisional else "已确定"]
+         for one in found],
+        empty="没有需要改动的暂定期限",
+    )  # fmt: skip

@@ -1,0 +1,405 @@
+"""``dianwu doctor``: is everything in place, a sentence for each thing and a remedy for each that is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import typer
+from cryptography.fernet import Fernet
+from pydantic import SecretStr, ValidationError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlmodel import col, func, select
+
+from models.audit import ClockOffset
+from models.base import Frozen, Labelled
+from models.cases import Case, CaseDeadline, DeadlineState
+from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.reviews import Role, Staff
+from ops.commands.terminal import (
+    JSON_OPTION,
+    cell,
+    database_sentence,
+    duration,
+    print_json,
+    say,
+    settings_sentence,
+    table,
+)
+from policies.policy import SHANGHAI
+from tasks.calendar import work_calendar
+from tasks.db import Tx, reading
+from tasks.settings import Settings, settings
+from tasks.vault import CannotUnseal, unseal
+
+PREFECT_VERSION = "3.8."
+"""What this version was measured on; the engine facts it relies on hold for these releases."""
+STALE = timedelta(minutes=10)
+"""A message that should have left so long ago says that nobody delivers."""
+SKEW = timedelta(seconds=30)
+"""Machines further apart than a one-time code lasts refuse each other's codes and signatures."""
+
+
+class Health(Labelled):
+    GOOD = "good", "✓"
+    WARNING = "warning", "⚠"
+    BAD = "bad", "✗"
+
+
+class Check(Frozen):
+    """One thing looked at: how it is in a sentence, and what to do about it where something is to be done."""
+
+    name: str
+    health: Health
+    sentence: str
+    remedy: str = ""
+
+
+def good(name: str, sentence: str) -> Check:
+    return Check(name=name, health=Health.GOOD, sentence=sentence)
+
+
+def warn(name: str, sentence: str, remedy: str) -> Check:
+    return Check(name=name, health=Health.WARNING, sentence=sentence, remedy=remedy)
+
+
+def bad(name: str, sentence: str, remedy: str) -> Check:
+    return Check(name=name, health=Health.BAD, sentence=sentence, remedy=remedy)
+
+
+def doctor(as_json: bool = JSON_OPTION) -> None:
+    """体检:逐项检查设置、数据库、Prefect、通知、日历、时钟与积压,并给出处理办法。"""
+    checks = list(examine())
+    ill = any(check.health is Health.BAD for check in checks)
+    if as_json:
+        print_json([check.model_dump(mode="json") for check in checks])
+        raise typer.Exit(1 if ill else 0)
+    colours = {Health.GOOD: "green", Health.WARNING: "yellow", Health.BAD: "bold red"}
+    table("", ["", "项目", "情况", "处理办法"], [
+        [cell(check.health.label, colours[check.health]), check.name, check.sentence, check.remedy] for check in checks
+    ])  # fmt: skip
+    if ill:
+        say("有必须处理的问题(✗)。", "bold red")
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Check]:
+    """Look at everything, in the order in which one thing rests on another."""
+    try:
+        given = settings()
+    except ValidationError as error:
+        yield bad("设置", settings_sentence(error), "修改 dianwu.toml 或环境变量 DIANWU_*(docs/operations.md)")
+        return
+    yield good("设置", f"{'生产' if given.production else '演示'}环境,数据目录 {given.home}")
+    yield from secrets_of(given)
+    yield from files_of(given)
+    yield from database(given)
+    yield from prefect(given)
+    yield from channels(given)
+    yield from subscribers(given)
+
+
+# ── settings and secrets ─────────────────────────────────────────────────────
+
+
+def secrets_of(given: Settings) -> Iterator[Check]:
+    """Present and usable; the values are never shown."""
+    needed: list[tuple[str, list[str], Callable[[str], object]]] = [
+        ("encryption_keys", [key.get_secret_value() for key in given.encryption_keys], Fernet),
+        ("audit_key", [key for key in [given.audit_key.get_secret_value()] if key], len),
+        ("platform_secrets", [key.get_secret_value() for key in given.platform_secrets], _signs),
+        ("subscriber_secrets", [key.get_secret_value() for key in given.subscriber_secrets.values()], _signs),
+        ("api_tokens", [key.get_secret_value() for key in given.api_tokens], len),
+    ]
+    remedy = "演示环境由 dianwu up 自动生成;生产环境请在设置中填写(加密密钥用 dianwu keys new 生成)"
+    missing = [name for name, values, _ in needed if not values and name != "subscriber_secrets"]
+    broken = [name for name, values, make in needed if not all(_usable(make, value) for value in values)]
+    if missing:
+        yield bad("密钥", f"缺少 {'、'.join(missing)}", remedy)
+    if broken:
+        yield bad("密钥", f"{'、'.join(broken)} 的格式不对", remedy)
+    if not missing and not broken:
+        yield good("密钥", "加密、审计、签名与访问密钥齐备")
+
+
+def _signs(value: str) -> object:
+    """A Standard Webhooks secret, as the door reads it."""
+    from webhooks.signing import webhook_of
+
+    return webhook_of(SecretStr(value), "secret")
+
+
+def _usable(make: Callable[[str], object], value: str) -> bool:
+    try:
+        make(value)
+    except ValueError:
+        return False
+    return True
+
+
+def files_of(given: Settings) -> Iterator[Check]:
+    """Files that hold secrets are for their owner's eyes."""
+    files = [Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml")), given.home / "secrets.toml"]
+    found = [file for file in files if file.is_file()]
+    open_ones = [file for file in found if stat.S_IMODE(file.stat().st_mode) & 0o077]
+    if open_ones:
+        names = " ".join(str(file) for file in open_ones)
+        yield bad("密钥文件", f"他人可以读取 {names}", f"chmod 600 {names}")
+    elif found:
+        yield good("密钥文件", "只有本用户可以读取")
+
+
+# ── the database and what it says ────────────────────────────────────────────
+
+
+def database(given: Settings) -> Iterator[Check]:
+    """Reachable and up to date; then what is stuck in it."""
+    kind = "PostgreSQL" if given.database.startswith("postgresql") else "SQLite"
+    try:
+        with reading() as tx:
+            tx.exec(select(1)).one()
+            yield good("数据库", f"{kind} 可用")
+            yield from migrations()
+            yield from content(tx, given)
+    except DBAPIError as error:
+        yield bad("数据库", database_sentence(error), "dianwu migrate;或检查 database_url")
+    except SQLAlchemyError as error:
+        yield bad("数据库", f"无法使用 {kind}({type(error).__name__})", "检查 database_url 的写法")
+
+
+def migrations() -> Iterator[Check]:
+    if importlib.util.find_spec("ops.migrate") is None:
+        yield warn("数据库版本", "未检查", "安装不完整,请重新安装")
+        return
+    from ops.migrate import pending
+
+    if pending():
+        yield bad("数据库版本", "数据库结构落后于程序", "dianwu migrate")
+    else:
+        yield good("数据库版本", "与程序一致")
+
+
+def content(tx: Tx, given: Settings) -> Iterator[Check]:
+    """What the rows say: keys that fit, people, halted cases, messages that did not leave, time."""
+    yield from _keys_fit(tx)
+    yield from _people(tx)
+    yield from _halted(tx)
+    yield from _undelivered(tx)
+    yield from _calendar(tx)
+    yield from _clock(tx, given)
+
+
+def _keys_fit(tx: Tx) -> Iterator[Check]:
+    sealed = tx.exec(select(Staff.totp_sealed).limit(1)).first()
+    if sealed is None:
+        return
+    try:
+        unseal(sealed)
+    except (CannotUnseal, ValueError):  # no key, no proper key, or another one
+        yield bad("加密数据", "现有密钥打不开已存数据", "把原来的密钥补回 encryption_keys")
+
+
+def _people(tx: Tx) -> Iterator[Check]:
+    active = list(tx.exec(select(Staff).where(col(Staff.active).is_(True))))
+    vacant = [role.label for role in Role if not any(role in one.roles for one in active)]
+    if vacant:
+        yield warn("员工", f"没有在岗的{'、'.join(vacant)}", "dianwu staff enrol 工号 --name 姓名 --role 岗位")
+    else:
+        yield good("员工", f"{len(active)} 人在岗,每个岗位都有人")
+
+
+def _count(tx: Tx, table_: Any, *where: Any) -> int:
+    return tx.exec(select(func.count()).select_from(table_).where(*where)).one()
+
+
+def _halted(tx: Tx) -> Iterator[Check]:
+    halted = list(tx.exec(select(Case.id).where(col(Case.halted).is_not(None), col(Case.concluded_at).is_(None))))
+    if halted:
+        shown = "、".join(halted[:5]) + (" 等" if len(halted) > 5 else "")
+        yield bad("案件", f"{len(halted)} 个案件已停止:{shown}", "dianwu cases show 查看原因,排除后 dianwu cases retry")
+    else:
+        yield good("案件", f"{_count(tx, Case, col(Case.concluded_at).is_(None))} 个未办结,没有停止的案件")
+
+
+def _undelivered(tx: Tx) -> Iterator[Check]:
+    dead = _count(tx, OutboxMessage, OutboxMessage.state == OutboxState.DEAD)
+    failed = _count(tx, InboxMessage, InboxMessage.state == InboxState.FAILED)
+    waiting = _count(
+        tx, OutboxMessage, OutboxMessage.state == OutboxState.NEW, col(OutboxMessage.next_at) < tx.now - STALE
+    ) + _count(tx, InboxMessage, InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) < tx.now - STALE)
+    if dead:
+        yield warn("发件箱", f"{dead} 条消息投递失败", "dianwu outbox list --state DEAD,再 dianwu outbox resend")
+    if failed:
+        yield warn("收件箱", f"{failed} 条消息处理失败", "dianwu inbox list --state FAILED,再 dianwu inbox retry")
+    if waiting:
+        yield bad("投递", f"{waiting} 条消息到点 10 分钟仍未处理", "确认 dianwu up 在运行,Prefect 中 delivery 未暂停")
+    if not dead and not failed and not waiting:
+        yield good("收发消息", "没有积压和失败")
+
+
+def _calendar(tx: Tx) -> Iterator[Check]:
+    today, covered = tx.now.astimezone(SHANGHAI).date(), work_calendar().coverage()
+    remedy = "国务院公布后写入数据目录的 calendar.toml,再执行 dianwu calendar recount"
+    november = 11
+    if covered < today.year:
+        yield warn("工作日历", f"只到 {covered} 年,今年的期限都是暂定", remedy)
+    elif today.month >= november and covered == today.year:
+        yield warn("工作日历", f"{today.year + 1} 年放假安排尚未录入,跨年的期限是暂定", remedy)
+    else:
+        yield good("工作日历", f"已覆盖到 {covered} 年")
+    rows = tx.exec(
+        select(CaseDeadline.due_at).where(
+            CaseDeadline.state == DeadlineState.OPEN, col(CaseDeadline.provisional).is_(True)
+        )
+    )
+    ready = sum(due.astimezone(SHANGHAI).year <= covered for due in rows)
+    if ready:
+        yield warn("暂定期限", f"{ready} 个暂定期限所需的年份已录入", "dianwu calendar recount")
+
+
+def _clock(tx: Tx, given: Settings) -> Iterator[Check]:
+    row = tx.get(ClockOffset, 1)
+    ahead = timedelta(seconds=row.seconds if row else 0)
+    if not ahead:
+        yield good("时钟", "与实际时间一致")
+    elif given.production:
+        yield warn("时钟", f"库中留有演示时钟(快 {duration(ahead)}),生产环境不采用", "确认没有误用演示数据库")
+    else:
+        yield warn("时钟", f"演示时钟比实际快 {duration(ahead)}", "演示结束后换用新的数据目录即可复原")
+
+
+# ── Prefect ──────────────────────────────────────────────────────────────────
+
+
+def deployments() -> list[str]:
+    """Flows that must be deployed: one for each kind of case that has a story, and the two that keep time and post."""
+    from flows.inline import STORIES
+
+    return [*(kind.value for kind in STORIES), "deadlines", "delivery"]
+
+
+def prefect(given: Settings) -> Iterator[Check]:
+    """Reachable, of the right release, with our pool, a live worker and every deployment."""
+    user, _, password = given.prefect_auth.get_secret_value().partition(":")
+    here: dict[str, None] = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))  # never by a proxy
+    start = "dianwu up(或检查 prefect_api_url、prefect_auth)"
+    try:
+        auth = (user, password) if user else None
+        with httpx.Client(base_url=given.prefect_api, timeout=5, auth=auth, mounts=here) as client:
+            answer = client.get("/admin/version")
+            if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+                yield bad("Prefect", "拒绝了我们的访问凭据", "核对 prefect_auth 与服务器的设置")
+                return
+            answer.raise_for_status()
+            yield _version(str(answer.json()))
+            yield from _skew(answer)
+            yield from _pool(client, given)
+            yield from _deployed(client, deployments())
+    except (httpx.HTTPError, ValueError) as error:
+        yield bad("Prefect", f"{given.prefect_api} 没有正常应答({type(error).__name__})", start)
+
+
+def _version(version: str) -> Check:
+    if version.startswith(PREFECT_VERSION):
+        return good("Prefect", f"可用,版本 {version}")
+    return bad("Prefect", f"版本是 {version},本程序只在 {PREFECT_VERSION}x 上验证过", "按 constraints.txt 安装 Prefect")
+
+
+def _skew(answer: httpx.Response) -> Iterator[Check]:
+    stamp = answer.headers.get("date")
+    apart = abs(datetime.now(UTC) - parsedate_to_datetime(stamp)) if stamp else timedelta(0)
+    if apart > SKEW:
+        yield warn("机器时间", f"与 Prefect 服务器相差 {duration(apart)}", "在每台机器上启用时间同步(NTP)")
+
+
+def _pool(client: httpx.Client, given: Settings) -> Iterator[Check]:
+    answer = client.get(f"/work_pools/{given.work_pool}")
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        yield bad("工作池", f"没有名为 {given.work_pool} 的工作池", "dianwu deploy")
+        return
+    pool = answer.raise_for_status().json()
+    if pool.get("is_paused"):
+        yield bad("工作池", f"工作池 {given.work_pool} 已暂停,案件不会前进", "在 Prefect 界面恢复该工作池")
+    elif pool["type"] != given.worker_type:
+        sentence = f"类型是 {pool['type']},设置为 {given.worker_type}"
+        yield warn("工作池", sentence, "改设置中的 worker_type,或换一个 work_pool")
+    else:
+        yield good("工作池", f"{given.work_pool}({pool['type']})")
+    workers = client.post(f"/work_pools/{given.work_pool}/workers/filter", json={}).raise_for_status().json()
+    online = [worker["name"] for worker in workers if worker.get("status") == "ONLINE"]
+    if online:
+        yield good("执行进程", f"{len(online)} 个在线:{'、'.join(online[:5])}")
+    else:
+        yield bad("执行进程", "没有在线的执行进程,案件不会前进", "dianwu up,或另行启动执行进程")
+
+
+def _deployed(client: httpx.Client, names: Iterable[str]) -> Iterator[Check]:
+    missing, paused = [], []
+    for name in names:
+        answer = client.get(f"/deployments/name/{name}/{name}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            missing.append(name)
+        elif answer.raise_for_status().json().get("paused"):
+            paused.append(name)
+    if missing:
+        yield bad("部署", f"缺少 {'、'.join(missing)}", "dianwu deploy")
+    if paused:
+        yield bad("部署", f"{'、'.join(paused)} 已暂停", "在 Prefect 界面恢复")
+    if not missing and not paused:
+        yield good("部署", "全部流程都已部署")
+
+
+# ── who hears from us ────────────────────────────────────────────────────────
+
+
+def channels(given: Settings) -> Iterator[Check]:
+    """Every role and every merchant can be told."""
+    from notifications.channels import ChannelMisconfigured
+    from tasks.delivery import configured
+
+    try:
+        configured()
+    except ChannelMisconfigured as error:
+        yield bad("通知渠道", str(error), "修改设置 staff_channels 中的地址")
+        return
+    unknown = sorted(given.staff_channels.keys() - {*(role.value for role in Role), "staff", "merchant"})
+    if unknown:
+        yield warn("通知渠道", f"staff_channels 中没有这些岗位:{'、'.join(unknown)}", "改成岗位代码、staff 或 merchant")
+    if not given.production and not given.staff_channels.get("staff"):
+        yield good("通知渠道", f"未配置的渠道写入 {given.home / 'notifications'}")
+        return
+    served = bool(given.staff_channels.get("staff"))
+    silent = [role.label for role in Role if not served and not given.staff_channels.get(role.value)]
+    if silent:
+        yield bad("通知渠道", f"{'、'.join(silent)}收不到通知", "在 staff_channels 中为其配置地址,或配置通用的 staff")
+    elif given.production and not given.staff_channels.get("merchant") and not given.mail_relay.get_secret_value():
+        sentence = "商家没有自留渠道时收不到通知(平台站内信除外)"
+        yield warn("通知渠道", sentence, "配置 mail_relay 或 staff_channels 的 merchant")
+    else:
+        yield good("通知渠道", "每个岗位都有渠道")
+
+
+def subscribers(given: Settings) -> Iterator[Check]:
+    """Everybody our events are addressed to has an address and a secret."""
+    from models.events import OUTBOUND
+
+    if given.sandbox_bank and not given.production and not given.subscribers:
+        yield good("事件订阅方", "演示环境使用本机的沙箱银行与沙箱平台")
+        return
+    needed = sorted({event.subscriber for event in OUTBOUND.values()})
+    missing = [name for name in needed if name not in given.subscribers or name not in given.subscriber_secrets]
+    odd = [name for name, url in given.subscribers.items() if not re.match(r"https?://", url)]
+    if missing:
+        yield bad("事件订阅方", f"{'、'.join(missing)} 没有地址或密钥", "填写 subscribers 与 subscriber_secrets")
+    if odd:
+        yield bad("事件订阅方", f"{'、'.join(odd)} 的地址不是 http(s)", "修改 subscribers")
+    if not missing and not odd:
+        yield good("事件订阅方", "、".join(needed))

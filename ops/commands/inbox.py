@@ -1,0 +1,58 @@
+"""``dianwu inbox``: what reached the door, what became of it, and sending it round again."""
+
+from __future__ import annotations
+
+import typer
+from sqlmodel import col, select
+
+from models.messages import InboxMessage, InboxState
+from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from tasks import audit
+from tasks.db import Tx, in_transaction, reading
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_inbox(
+    state: InboxState | None = typer.Option(
+        None, help="NEW、DONE、KEPT、REFUSED 或 FAILED", metavar="状态", show_choices=False
+    ),
+    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """列出收到的消息及处理结果(不显示正文)。"""
+    query = select(InboxMessage).order_by(col(InboxMessage.id).desc()).limit(limit)
+    with reading() as tx:
+        rows = list(tx.exec(query.where(InboxMessage.state == state) if state else query))
+    if as_json:
+        print_json([row.model_dump(mode="json", exclude={"body_sealed"}) for row in rows])
+        return
+    table(
+        "收件箱", ["编号", "来源", "消息编号", "类型", "店铺", "状态", "收到", "次数", "说明"],
+        [
+            [row.id, row.source, row.message_id, row.type, row.shop_id or "", row.state.label, when(row.received_at),
+             row.attempts, row.note + (f"(同号异文 {row.conflicts} 次)" if row.conflicts else "")]
+            for row in rows
+        ],
+        empty="没有符合条件的消息",
+    )  # fmt: skip
+
+
+@app.command("retry")
+def retry(number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list")) -> None:
+    """重新处理失败的消息;计时仍以当初收到的时间为准。"""
+
+    def work(tx: Tx) -> None:
+        row = tx.get(InboxMessage, number)
+        if row is None:
+            refuse(f"没有编号为 {number} 的消息")
+        if row.state is not InboxState.FAILED:
+            refuse(f"该消息的状态是「{row.state.label}」,只有处理失败的消息可以重试")
+        row.state, row.attempts, row.next_at, row.handled_at, row.note = InboxState.NEW, 0, tx.now, None, ""
+        tx.add(row)
+        audit.record(tx, row.case_id or "system", "inbox.retried", text=f"重新处理消息:{row.type}", source=row.source,
+                     message_id=row.message_id)  # fmt: skip
+
+    in_transaction(work)
+    say(f"✓ 消息 {number} 已排队重新处理", "green")

@@ -1,0 +1,174 @@
+"""``dianwu import``, ``dianwu report`` and ``dianwu invoicing``: months, statements, files in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from sqlmodel import col, select
+
+from models.invoicing import Period
+from models.money import yuan
+from ops.commands.terminal import refuse, say, table, when
+from tasks.db import in_transaction, reading
+from tasks.inbox import Refused
+from tasks.reviews import Outcome
+
+importing = typer.Typer(no_args_is_help=True)
+report = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+MOST_SHOWN = 50
+CODE = typer.Option(..., prompt="动态口令", help="验证器当前显示的 6 位数字")
+STAFF = typer.Option(..., "--staff", help="您的工号", metavar="工号")
+
+
+def _answer(outcome: Outcome) -> None:
+    if not outcome.accepted:
+        refuse(outcome.sentence)
+    say(f"✓ {outcome.sentence}", "green")
+
+
+@importing.command("billables")
+def import_billables(
+    file: Path = typer.Argument(..., metavar="文件", help="CSV(UTF-8 或 GBK)或 Parquet"),
+    rejects: Path | None = typer.Option(None, help="把被拒绝的行写入这个 CSV 文件", metavar="文件"),
+) -> None:
+    """导入开票明细:合格的入账,不合格的逐行说明原因;同一文件再次导入不会重复入账。"""
+    import csv
+
+    from rich.progress import Progress
+
+    from tasks.billable_files import UnreadableFile, import_file
+    from tasks.tax_report import harmless
+
+    accepted, repeated, bad = 0, 0, 0
+    shown: list[list[object]] = []
+    sink = rejects.open("w", encoding="utf-8-sig", newline="") if rejects else None
+    sheet = csv.writer(sink) if sink else None
+    if sheet:
+        sheet.writerow(["行", "明细编号", "字段", "原因"])
+    try:
+        with Progress(transient=True) as progress:
+            bar = progress.add_task("导入", total=None)
+            for done, of, outcome in import_file(file):
+                progress.update(bar, completed=done, total=of)
+                accepted, repeated, bad = (
+                    accepted + outcome.accepted,
+                    repeated + outcome.repeated,
+                    bad + len(outcome.rejected),
+                )
+                for line in outcome.rejected:
+                    row = [line.position, line.item_id, line.field, line.reason]
+                    if sheet:
+                        sheet.writerow([harmless(value) for value in row])
+                    if len(shown) < MOST_SHOWN:
+                        shown.append(row)
+    except UnreadableFile as error:
+        refuse(str(error))
+    finally:
+        if sink:
+            sink.close()
+    if shown:
+        table(f"被拒绝的行(共 {bad} 行)", ["行", "明细编号", "字段", "原因"], shown)
+    say(f"✓ 入账 {accepted:,} 条,重复 {repeated:,} 条,拒绝 {bad:,} 条", "green" if not bad else "yellow")
+    if bad:
+        raise typer.Exit(1)
+
+
+@report.command("tax")
+def tax(
+    quarter: str = typer.Option(..., "--quarter", help="例如 2026Q3", metavar="季度"),
+    out: Path | None = typer.Option(None, "--out", help=".csv 或 .parquet;默认 tax-<季度>.csv", metavar="文件"),
+) -> None:
+    """导出平台按季度报送的商家身份与收入信息。"""
+    from policies.invoicing import NotAPeriod
+    from tasks import tax_report
+
+    target = out or Path(f"tax-{quarter.upper()}.csv")
+    try:
+        count = tax_report.write(quarter, target)
+    except NotAPeriod as error:
+        refuse(str(error))
+    say(f"✓ {count:,} 家商家,已写入 {target}", "green")
+
+
+@app.command("months")
+def months() -> None:
+    """列出各账期的进度。"""
+    with reading() as tx:
+        rows = list(tx.exec(select(Period).order_by(col(Period.id).desc()).limit(36)))
+    table(
+        "账期", ["账期", "状态", "案件", "起草", "份数", "合计", "放行", "出账"],
+        [[row.id, row.state.label, row.case_id or "", row.drafts, row.last_number, yuan(row.totals.get("total_fen", 0)),
+          when(row.released_at), when(row.issued_at)] for row in rows],
+        empty="还没有账期",
+    )  # fmt: skip
+
+
+@app.command("run")
+def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10;不填则补开所有遗漏的月份")) -> None:
+    """开始一个已结束月份的出账;已经开始过的不会重复。"""
+    from policies.invoicing import NotAPeriod
+    from tasks import periods
+
+    try:
+        opened = (
+            [in_transaction(lambda tx: periods.open_month(tx, period)).request["period"]]
+            if period
+            else periods.catch_up()
+        )
+    except (Refused, NotAPeriod) as error:
+        refuse(str(error))
+    say(f"✓ {'、'.join(opened)} 已开始" if opened else "没有遗漏的月份", "green")
+
+
+@app.command("release-held")
+def release_held(
+    period: str = typer.Argument(..., metavar="账期"), shop_id: str = typer.Argument(..., metavar="店铺编号"),
+    reason: str = typer.Option(..., help="为什么现在可以出账"), staff_id: str = STAFF, code: str = CODE,
+) -> None:  # fmt: skip
+    """放行此前暂缓的一份账单(财务)。"""
+    from tasks import statements
+
+    _answer(in_transaction(lambda tx: statements.release_held(tx, period, shop_id, staff_id, code, reason)))
+
+
+@app.command("statement")
+def statement(number: str = typer.Argument(..., metavar="账单编号")) -> None:
+    """生成(或重新生成)一份可打印的账单,并说明它在哪里。"""
+    from tasks import documents, statements
+    from tasks.db import Tx
+
+    def work(tx: Tx) -> Path:
+        found = statements.find(tx, number)
+        if found is None or found.number is None:
+            refuse(f"没有编号为 {number} 的账单")
+        return documents.write(tx, found)
+
+    say(f"✓ {in_transaction(work)}", "green")
+
+
+@app.command("waive-exit")
+def waive_exit(
+    case_id: str = typer.Argument(..., metavar="关店案件"), reason: str = typer.Option(..., help="豁免理由"),
+    staff_id: str = STAFF, code: str = CODE,
+) -> None:  # fmt: skip
+    """豁免退店发票(主管)。"""
+    from tasks import exit_invoices
+
+    _answer(in_transaction(lambda tx: exit_invoices.waive(tx, case_id, staff_id, code, reason)))
+
+
+@app.command("check")
+def check() -> None:
+    """核对明细、账单、发票、冻结与账簿是否一致。"""
+    from tasks import freezes
+
+    with reading() as tx:
+        wrong = freezes.check(tx)
+    for sentence in wrong:
+        say(sentence, "red")
+    if wrong:
+        raise typer.Exit(1)
+    say("✓ 明细、账单、发票、冻结与账簿一致", "green")

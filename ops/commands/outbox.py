@@ -1,0 +1,65 @@
+"""``dianwu outbox``: what is to be delivered or could not be, and sending it again."""
+
+from __future__ import annotations
+
+import typer
+from sqlmodel import col, select
+
+from models.messages import Channel, OutboxMessage, OutboxState
+from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from tasks import outbox
+from tasks.db import Tx, in_transaction, reading
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_outbox(
+    state: OutboxState | None = typer.Option(
+        None, help="NEW、SENT、SKIPPED 或 DEAD(投递失败)", metavar="状态", show_choices=False
+    ),
+    channel: Channel | None = typer.Option(
+        None, help="EVENT、MERCHANT、STAFF 或 RUN", metavar="渠道", show_choices=False
+    ),
+    case: str = typer.Option("", help="只看某案件"),
+    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """列出待投递、已投递和投递失败的消息(不显示正文)。"""
+    query = select(OutboxMessage).order_by(col(OutboxMessage.id).desc()).limit(limit)
+    if state:
+        query = query.where(OutboxMessage.state == state)
+    if channel:
+        query = query.where(OutboxMessage.channel == channel)
+    if case:
+        query = query.where(OutboxMessage.case_id == case)
+    with reading() as tx:
+        rows = list(tx.exec(query))
+    if as_json:
+        print_json([row.model_dump(mode="json", exclude={"payload_sealed", "reached", "leased_until"}) for row in rows])
+        return
+    table(
+        "发件箱", ["键", "渠道", "主题", "案件", "状态", "次数", "写入", "下次", "说明"],
+        [
+            [row.key, row.channel.label, row.topic, row.case_id or row.shop_id or "", row.state.label, row.attempts,
+             when(row.created_at), when(row.next_at) if row.state is OutboxState.NEW else "", row.note]
+            for row in rows
+        ],
+        empty="没有符合条件的消息",
+    )  # fmt: skip
+
+
+@app.command("resend")
+def resend(key: str = typer.Argument(..., metavar="键", help="消息的键,见 dianwu outbox list")) -> None:
+    """重新投递失败或已跳过的消息;键不变,对方可据此去重。"""
+
+    def work(tx: Tx) -> None:
+        row = tx.exec(select(OutboxMessage).where(OutboxMessage.key == key)).first()
+        if row is None:
+            refuse(f"没有键为 {key} 的消息")
+        if row.state not in {OutboxState.DEAD, OutboxState.SKIPPED}:
+            refuse(f"该消息的状态是「{row.state.label}」,只有投递失败或已跳过的消息可以重发")
+        outbox.resend(tx, key)
+
+    in_transaction(work)
+    say(f"✓ {key} 已排队重新投递", "green")

@@ -1,0 +1,238 @@
+"""``dianwu review``: what waits for people, and an answer given through the same judge as the form's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.markdown import Markdown
+from sqlmodel import col, select
+
+from models.cases import Case
+from models.reviews import Review, Role
+from ops.commands.terminal import (
+    JSON_OPTION,
+    cell,
+    console,
+    countdown,
+    misuse,
+    person,
+    print_json,
+    refuse,
+    say,
+    table,
+    when,
+)
+from tasks.db import Tx, in_transaction, reading
+
+app = typer.Typer(no_args_is_help=True)
+
+ID = typer.Argument(..., metavar="ID", help="审核任务编号,或只有一个待处理任务的案件编号")
+AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
+
+
+@app.command("list")
+def list_reviews(
+    role: Role | None = typer.Option(None, help="只看某岗位", metavar="岗位", show_choices=False),
+    case: str = typer.Option("", help="只看某案件"),
+    mine: str = typer.Option("", metavar="工号", help="只看某人已认领的"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """按到期先后列出待处理的审核任务。"""
+    from tasks import queue
+
+    with reading() as tx:
+        if mine:
+            person(tx, mine)
+        rows, now = queue.waiting(tx, role, case or None, mine or None), tx.now
+    if as_json:
+        print_json([
+            {
+                "id": row.review_id, "case_id": row.case_id, "subject": row.subject, "gate": row.gate,
+                "title": row.title, "roles": row.roles, "state": row.state, "opened_at": row.opened_at,
+                "due_at": row.due_at, "claimed_by": row.claimed_by or None, "escalations": row.escalations,
+                "revision": row.revision, "verdicts": row.verdicts, "link": row.link,
+            }
+            for row in rows
+        ])  # fmt: skip
+        return
+    table(
+        "待处理审核", ["截止时间", "剩余", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
+        [
+            [
+                when(row.due_at), countdown(now, row.due_at), queue.roles_of(row), row.title, row.review_id,
+                cell(row.subject, limit=40), row.case_id, row.claimed_name or row.claimed_by,
+                cell(queue.escalated(row), "bold red"), cell(row.link, "blue"),
+            ]
+            for row in rows
+        ],
+        empty="没有待处理的审核任务",
+    )  # fmt: skip
+
+
+@app.command("show")
+def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
+    """显示审核任务的全部材料。"""
+    with reading() as tx:
+        review = _find(tx, review_id)
+        if as_json:
+            print_json(review.model_dump(mode="json", exclude={"pause_key"}))
+            return
+        _print(tx, review)
+
+
+def _find(tx: Tx, given: str) -> Review:
+    """The review of this id, or the one open review of the case of this id."""
+    from tasks.reviews import OPEN
+
+    review = tx.get(Review, given)
+    if review is not None:
+        return review
+    if tx.get(Case, given) is None:
+        refuse(f"没有编号为 {given} 的审核任务或案件")
+    found = list(tx.exec(select(Review).where(Review.case_id == given, col(Review.state).in_(OPEN))))
+    if len(found) != 1:
+        refuse(f"案件 {given} 有 {len(found)} 个待处理的审核任务,请用任务编号指明")
+    return found[0]
+
+
+def _print(tx: Tx, review: Review) -> None:
+    from tasks.desk import GATES
+    from tasks.views import staff_name
+
+    gate = GATES[review.gate]
+    say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
+    due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
+    say(f"案件 {review.case_id} · {review.state.label} · {due}")
+    if review.claimed_by:
+        say(f"认领人:{staff_name(tx, review.claimed_by)}")
+    if review.notice:
+        say(f"⚠ {review.notice}", "yellow")
+    console().print(Markdown(review.dossier, hyperlinks=False))
+    table(
+        "可选结论", ["代码", "结论", "后果", "理由"],
+        [[word, gate.verdict(word).label, gate.consequences.get(word, ""),
+          "必填" if word in gate.reason_required else ""] for word in review.verdicts],
+    )  # fmt: skip
+    if gate.fields:
+        table("可用 --set 填写", ["名称", "含义", "说明"], [
+            [name, schema.get("title", name), schema.get("description", "")] for name, schema in gate.fields.items()
+        ])  # fmt: skip
+
+
+@app.command("claim")
+def claim(review_id: str = ID, staff_id: str = AS) -> None:
+    """认领任务,避免两人同时处理。"""
+    from tasks import reviews
+
+    _done(in_transaction(lambda tx: reviews.claim(tx, _find(tx, review_id).id, person(tx, staff_id).id)))
+
+
+@app.command("release")
+def release(review_id: str = ID, staff_id: str = AS) -> None:
+    """释放已认领的任务(认领人本人或主管)。"""
+    from tasks import reviews
+
+    _done(in_transaction(lambda tx: reviews.release(tx, _find(tx, review_id).id, person(tx, staff_id).id)))
+
+
+@app.command("reassign")
+def reassign(
+    review_id: str = ID,
+    to: str = typer.Option(..., "--to", metavar="工号", help="改派给谁"),
+    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管改派"),
+) -> None:
+    """由主管改派任务。"""
+    from tasks import reviews
+
+    _done(
+        in_transaction(lambda tx: reviews.reassign(tx, _find(tx, review_id).id, person(tx, to).id, person(tx, by).id))
+    )
+
+
+def _done(outcome: Any) -> None:
+    if not outcome.accepted:
+        refuse(outcome.sentence)
+    say(f"✓ {outcome.sentence}", "green")
+
+
+@app.command("decide")
+def decide(
+    *,
+    review_id: str = ID,
+    staff_id: str = AS,
+    verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
+    reason: str = typer.Option("", "--reason", help="理由"),
+    code: str = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示"),
+    values: list[str] = typer.Option([], "--set", metavar="名称=值", help="该任务自有的填写项,可重复"),
+    revision: int = typer.Option(0, "--revision", min=0, help="已看过第几版材料;不给则先显示材料"),
+) -> None:
+    """对审核任务作出决定,与表单走同一道关。"""
+    from flows.forms import form_schema, read_answer
+    from tasks import desk
+
+    with reading() as tx:
+        review = _find(tx, review_id)
+        gate = desk.GATES[review.gate]
+        if not revision:
+            _print(tx, review)
+        given: dict[str, Any] = {
+            "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id.strip(),
+            "verdict": _label(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
+            "reason": reason, **_extras(values, gate.fields),
+        }  # fmt: skip
+        schema = form_schema(review, gate)
+        tx.expunge_all()
+    given["code"] = code or typer.prompt("动态口令", hide_input=True)
+    _check(given, schema)
+    _done(in_transaction(lambda tx: desk.decide(tx, read_answer(review, gate, given))))
+
+
+def _label(given: str, labels: dict[str, str]) -> str:
+    """The verdict as the form says it, from its code (any case) or its Chinese word."""
+    for code, label in labels.items():
+        if given.strip() == label or given.strip().upper() == code:
+            return label
+    misuse(f"没有结论「{given}」,可选:" + "、".join(f"{code}({label})" for code, label in labels.items()))
+
+
+_YES = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no": False, "0": False, "否": False}
+
+
+def _extras(values: list[str], fields: Any) -> dict[str, Any]:
+    """``name=value`` pairs as the form would deliver them, typed by the gate's own fields."""
+    given: dict[str, Any] = {}
+    for pair in values:
+        name, sign, text = pair.partition("=")
+        if not sign or name not in fields:
+            misuse(f"--set {pair!r}:请写成 名称=值,名称可选:{'、'.join(fields) or '(此任务没有填写项)'}")
+        given[name] = _typed(name, text, fields[name].get("type", "string"))
+    return given
+
+
+def _typed(name: str, text: str, kind: str) -> Any:
+    try:
+        match kind:
+            case "boolean":
+                return _YES[text.strip().lower()]
+            case "integer":
+                return int(text)
+            case "number":
+                return float(text)
+            case _:
+                return text
+    except (KeyError, ValueError):
+        misuse(f"--set {name}={text}:值的类型应为 {kind}")
+
+
+def _check(given: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Hold the answer against the form's limits as Prefect's server would. What was shown is left to the judge."""
+    from prefect.utilities.schema_tools.validation import validate
+
+    properties = {name: limits for name, limits in schema["properties"].items() if name != "task"}
+    wrong = validate({name: value for name, value in given.items() if name != "task"},
+                     {**schema, "properties": properties, "required": ["staff_id", "code", "verdict"]})  # fmt: skip
+    if wrong:
+        fields = {str(error.absolute_path[0]) for error in wrong if error.absolute_path}
+        told = [f"{properties[name]['title']}({properties[name].get('description', '')})" for name in sorted(fields)]
+        refuse("填写内容不符合要求:" + (";".join(told) or "请核对各项内容"))

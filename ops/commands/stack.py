@@ -1,0 +1,48 @@
+"""``dianwu up``, ``demo``, ``migrate`` and ``deploy``: bringing an installation up."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command("up")
+def up() -> None:
+    """启动整套服务(数据库迁移、Prefect、执行器、接入端),直到 Ctrl-C。"""
+    from ops.stack import up as run
+
+    run()
+
+
+@app.command("demo")
+def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,核对结果后退出")] = False) -> None:
+    """启动演示环境:示例店铺、商家和员工。"""
+    from ops.demo import demo as run
+
+    raise typer.Exit(run(auto))
+
+
+@app.command("migrate")
+def migrate() -> None:
+    """把数据库升级到当前版本。"""
+    from ops.migrate import upgrade
+    from ops.secrets import prepare
+
+    prepare()
+    upgrade()
+
+
+@app.command("deploy")
+def deploy() -> None:
+    """在 Prefect 中创建工作池并部署全部流程。"""
+    from prefect.settings import temporary_settings
+
+    from ops.deploy import deploy as run
+    from ops.environment import prefect_settings
+    from ops.secrets import prepare
+
+    with temporary_settings(updates=prefect_settings(prepare())):
+        typer.echo("、".join(run()))

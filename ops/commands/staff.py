@@ -1,0 +1,167 @@
+"""``dianwu staff``: who may decide, and the codes that prove it."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import datetime, timedelta
+
+import pyotp
+import segno
+import typer
+from sqlmodel import col, select
+
+from models.reviews import Role, SpentCode, Staff
+from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when
+from policies.policy import SHANGHAI
+from tasks import staff
+from tasks.clock import clock
+from tasks.db import Tx, in_transaction, reading
+from tasks.settings import settings
+from tasks.vault import unseal
+
+app = typer.Typer(no_args_is_help=True)
+
+ROLES = "、".join(f"{role.value}({role.label})" for role in Role)
+
+
+@app.command("enrol")
+def enrol(
+    staff_id: str = typer.Argument(..., metavar="ID", help="工号,例如 wang-fang"),
+    name: str = typer.Option("", help="姓名"),
+    role: list[Role] = typer.Option([], help=f"岗位,可重复:{ROLES}", show_choices=False, metavar="岗位"),
+    rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
+    show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
+) -> None:
+    """登记员工,并在终端显示验证器二维码。"""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
+        misuse("工号须为 2 至 32 位小写字母、数字或连字符,并以字母开头")
+
+    def work(tx: Tx) -> staff.Enrolment:
+        before = tx.get(Staff, staff_id)
+        if before is not None and not rotate:
+            refuse(f"{staff_id} 已登记;如需换发验证器密钥或调整岗位,请加 --rotate")
+        if before is None and rotate:
+            refuse(f"没有工号为 {staff_id} 的员工,无法换发")
+        if before is not None and not before.active:
+            refuse(f"{staff_id} 已停用,请先执行 dianwu staff restore {staff_id}")
+        known_as = name.strip() or (before.name if before else "")
+        roles = role or [Role(held) for held in (before.roles if before else [])]
+        if not known_as or not roles:
+            misuse("请用 --name 和 --role 给出姓名和至少一个岗位")
+        return staff.enrol(tx, staff_id, known_as, roles)
+
+    enrolled = in_transaction(work)
+    picture = io.StringIO()
+    segno.make(enrolled.uri, error="m").terminal(out=picture, compact=True)
+    typer.echo(picture.getvalue())
+    say(f"✓ {staff_id} 已登记。请本人立即用验证器应用扫描上方二维码,之后不会再次显示。", "green")
+    if show_uri:
+        typer.echo(enrolled.uri)
+
+
+@app.command("list")
+def list_staff(as_json: bool = JSON_OPTION) -> None:
+    """列出员工、岗位与状态。"""
+    with reading() as tx:
+        people = list(tx.exec(select(Staff).order_by(col(Staff.id))))
+        now = clock().real()
+        if as_json:
+            print_json([
+                {
+                    "id": one.id, "name": one.name, "roles": one.roles, "active": one.active,
+                    "locked_until": one.locked_until if _locked(one, now) else None, "substitute": one.substitute_id,
+                    "away_until": one.away_until,
+                }
+                for one in people
+            ])  # fmt: skip
+            return
+        table(
+            "员工", ["工号", "姓名", "岗位", "状态", "代班"],
+            [[one.id, one.name, "、".join(Role(held).label for held in one.roles), _state(one, now), _away(one, tx.now)]
+             for one in people],
+            empty="尚未登记任何人,请用 dianwu staff enrol 登记",
+        )  # fmt: skip
+
+
+def _locked(one: Staff, now: datetime) -> bool:
+    return one.locked_until is not None and one.locked_until > now
+
+
+def _state(one: Staff, now: datetime) -> object:
+    if not one.active:
+        return cell("已停用", "dim")
+    return cell(f"已锁定至 {when(one.locked_until)}", "red") if _locked(one, now) else cell("在岗", "green")
+
+
+def _away(one: Staff, now: datetime) -> str:
+    away = one.substitute_id and one.away_until is not None and one.away_until > now
+    return f"{one.substitute_id},至 {when(one.away_until)}" if away else ""
+
+
+@app.command("dismiss")
+def dismiss(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
+    """停用员工:其口令立即失效,已认领的任务可由他人处理。"""
+    _set_active(staff_id, False)
+    say(f"✓ {staff_id} 已停用", "green")
+
+
+@app.command("restore")
+def restore(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
+    """恢复已停用的员工。"""
+    _set_active(staff_id, True)
+    say(f"✓ {staff_id} 已恢复在岗", "green")
+
+
+def _set_active(staff_id: str, active: bool) -> None:
+    def work(tx: Tx) -> None:
+        if person(tx, staff_id).active is active:
+            refuse(f"{staff_id} 本来就{'在岗' if active else '已停用'}")
+        staff.set_active(tx, staff_id, active)
+
+    in_transaction(work)
+
+
+@app.command("substitute")
+def substitute(
+    staff_id: str = typer.Argument(..., metavar="ID", help="外出的员工"),
+    by: str = typer.Option(..., "--by", help="代班员工的工号"),
+    until: str = typer.Option(..., "--until", help="代班到何时(北京时间),例如 2026-12-01 或 2026-12-01T18:00"),
+) -> None:
+    """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。"""
+    try:
+        end = datetime.fromisoformat(until)
+    except ValueError:
+        misuse(f"{until!r} 不是日期,请写成 2026-12-01 或 2026-12-01T18:00")
+    if len(until) <= len("2026-12-01"):
+        end += timedelta(days=1, seconds=-1)  # a bare day means until its end
+    end = end if end.tzinfo else end.replace(tzinfo=SHANGHAI)
+
+    def work(tx: Tx) -> None:
+        away, other = person(tx, staff_id), person(tx, by)
+        if away.id == other.id:
+            refuse("不能由本人给自己代班")
+        if not other.active:
+            refuse(f"{by} 已停用,不能代班")
+        if end <= tx.now:
+            refuse(f"代班截止时间 {when(end)} 已经过去")
+        staff.set_substitute(tx, staff_id, by, end)
+
+    in_transaction(work)
+    say(f"✓ {staff_id} 由 {by} 代班,至 {when(end)}", "green")
+
+
+@app.command("code")
+def code(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
+    """显示示例员工当前可用的动态口令(仅限演示环境)。"""
+    if settings().production:
+        refuse("生产环境不提供此命令:动态口令只能由本人的验证器给出")
+    with reading() as tx:
+        one = person(tx, staff_id)
+        totp = pyotp.TOTP(unseal(one.totp_sealed), interval=staff.STEP)
+        step = int(clock().real().timestamp()) // staff.STEP
+        # The judge takes the step before and after too, so a code spent a moment ago need not be waited out.
+        fresh = [at for at in (step, step + 1) if tx.get(SpentCode, (staff_id, at)) is None]
+        if not fresh:
+            refuse(f"{staff_id} 当前的口令都已用过,请 {staff.STEP} 秒后再试")
+        typer.echo(totp.at(fresh[0] * staff.STEP))

@@ -1,0 +1,178 @@
+"""The terminal: how every command prints, refuses, asks for JSON and writes times; nothing printed is ever markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from typer.core import TyperGroup
+
+from models.reviews import Staff
+from notifications.text import one_line
+from policies.policy import SHANGHAI
+from tasks.clock import ClockCannotMove
+from tasks.db import Tx
+from tasks.settings import SettingsError
+from tasks.staff import StaffError
+from tasks.vault import CannotUnseal
+
+R = TypeVar("R")
+
+WIDTH = 200
+"""Columns when the output is no terminal: wide enough that no id is cut."""
+
+JSON_OPTION = typer.Option(False, "--json", help="输出 JSON,供程序读取")
+
+
+def console() -> Console:
+    """Standard output as it is now."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print text as it is."""
+    console().print(Text(text, style=style), soft_wrap=True)
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Say why not, and end with 1."""
+    Console(stderr=True, highlight=False).print(Text(f"✗ {sentence}", style="red"), soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def misuse(sentence: str) -> NoReturn:
+    """The command was called wrongly: say how, and end with 2."""
+    raise typer.BadParameter(sentence)
+
+
+def print_json(value: Any) -> None:
+    """JSON for machines: times in ISO 8601, no styles."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def cell(value: object, style: str = "", limit: int = 300) -> Text:
+    """Anything in a table: on one line, without control characters, never read as markup."""
+    return Text(one_line(str(value if value is not None else ""), limit), style=style)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "无") -> None:
+    """A table, or one line that says that there is nothing."""
+    filled = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
+    if not filled:
+        say(f"{title}:{empty}" if title else empty)
+        return
+    shown = Table(title=title or None, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in filled:
+        shown.add_row(*row)
+    console().print(shown)
+
+
+# ── times ────────────────────────────────────────────────────────────────────
+
+
+def when(moment: datetime | None) -> str:
+    """``2026-11-22 10:00:00``, Beijing time."""
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" if moment else "—"
+
+
+def countdown(now: datetime, due: datetime | None) -> Text:
+    """``还剩 2 天 3 小时`` or ``已超时 5 小时``; red when late, yellow within a day."""
+    if due is None:
+        return Text("—")
+    if now > due:
+        return Text(f"已超时 {duration(now - due)}", style="bold red")
+    return Text(f"还剩 {duration(due - now)}", style="yellow" if due - now < timedelta(days=1) else "")
+
+
+def duration(span: timedelta) -> str:
+    """The two largest units of a span that is not negative."""
+    minutes = int(span.total_seconds() // 60)
+    parts = [(minutes // 1440, "天"), (minutes // 60 % 24, "小时"), (minutes % 60, "分钟")]
+    told = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(told) or "不到 1 分钟"
+
+
+_SPAN = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?")
+
+
+def parse_span(text: str) -> timedelta:
+    """``7d``, ``36h``, ``90m`` or ``1d12h``; a usage error for anything else."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    if not found or not any(found.groups()):
+        misuse(f"{text!r} 不是时长,请写成 7d、36h、90m 或 1d12h")
+    days, hours, minutes = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes)
+
+
+# ── people ───────────────────────────────────────────────────────────────────
+
+
+def person(tx: Tx, staff_id: str) -> Staff:
+    """The staff member, or a refusal that says where to look."""
+    found = tx.get(Staff, staff_id)
+    if found is None:
+        refuse(f"没有工号为 {staff_id} 的员工,可用 dianwu staff list 查看")
+    return found
+
+
+# ── faults that have a sentence ──────────────────────────────────────────────
+
+
+class Sentences(TyperGroup):
+    """The root command: a fault that an operator can mend ends with one sentence and 1, not with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        return told(lambda: super(Sentences, self).invoke(ctx))
+
+
+def told(work: Callable[[], R]) -> R:
+    """Run ``work``; settings, people, keys and the database that are not as they must be are told as a refusal."""
+    try:
+        return work()
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        refuse(settings_sentence(error))
+    except SettingsError as error:
+        refuse(f"设置有误:{error}")
+    except (StaffError, ClockCannotMove) as error:
+        refuse(str(error))
+    except CannotUnseal:
+        refuse("现有的加密密钥打不开已存数据:请把原来的密钥补回 DIANWU_ENCRYPTION_KEYS")
+    except (OperationalError, ProgrammingError) as error:
+        refuse(database_sentence(error))
+
+
+def settings_sentence(error: ValidationError) -> str:
+    """Which settings cannot be used and why; never their values, which may be secrets."""
+    wrong = [
+        f"{'.'.join(str(part) for part in problem['loc']) or '设置'}({problem['msg']})"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return "设置有误:" + ";".join(wrong)
+
+
+def database_sentence(error: DBAPIError) -> str:
+    """What is wrong with the database, without its address (which may hold a password)."""
+    reason = str(error.orig).lower()
+    if "no such table" in reason or "does not exist" in reason or "undefinedtable" in type(error.orig).__name__.lower():
+        return "数据库尚未建表或版本过旧,请先执行 dianwu migrate"
+    return f"数据库无法使用({type(error.orig).__name__}),请检查 DIANWU_DATABASE_URL 以及数据库是否在运行"

@@ -1,0 +1,156 @@
+"""The demonstration: the whole stack with example shops, merchants and staff, played through its real doors.
+
+``make demo`` stays up with questions waiting for a person. ``make demo AUTO=1`` plays the people too, compares every
+end with what it should be, prints timelines and books, and fails when anything differs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect.settings import temporary_settings
+from rich.console import Console
+from rich.table import Table
+from sqlmodel import col, select
+
+from models.money import yuan
+from ops.environment import prefect_settings
+from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
+from ops.scenes import Scene, scenes
+from ops.secrets import prepare
+from ops.stack import Stack
+from policies.policy import SHANGHAI
+from tasks import audit, ledger, proof
+from tasks.db import Tx, reading
+from tasks.settings import Settings, settings
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def demo(auto: bool) -> int:
+    """Start, set the scenes, and wait for people or play them; returns the exit code."""
+    began = time.monotonic()
+    given = _own_place()
+    try:
+        with (
+            temporary_settings(updates=prefect_settings(given)),
+            Stack(given, say=lambda text: console.print(f"[dim]{text}[/dim]")) as stack,
+        ):
+            started = time.monotonic()
+            rehearsal = Rehearsal(given)
+            rehearsal.enrol_everybody()
+            played = scenes(rehearsal)
+            for scene in played:
+                scene.set_up()
+            console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
+            if not auto:
+                _guide(given, played)
+                stack.run_until_stopped()
+                console.print("正在停止 …")
+                return 0
+            for scene in played:
+                at = time.monotonic()
+                console.rule(scene.title)
+                scene.play()
+                _timelines(scene)
+                console.print(f"[dim]{scene.title}:{time.monotonic() - at:.1f} 秒[/dim]")
+            return _verdict()
+    except NotAsExpected as difference:
+        console.print(f"[red]与预期不符:{difference}[/red]")
+        return 1
+
+
+def _own_place() -> Settings:
+    """A folder of its own, emptied, and ports that are free."""
+    home = Path(os.environ.get("DIANWU_HOME", ".dianwu/demo")).resolve()
+    if home.exists() and not (home / "demo").exists() and any(home.iterdir()):
+        raise SystemExit(f"{home} 不是演示用的目录,演示会清空它;请换一个 DIANWU_HOME")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "demo").write_text("This folder is emptied by every `make demo`.\n", encoding="utf-8")
+    os.environ["DIANWU_HOME"] = str(home)
+    os.environ["DIANWU_PROFILE"] = "demo"
+    for name, port in (("DIANWU_PREFECT_PORT", 4200), ("DIANWU_DOOR_PORT", 8787)):
+        os.environ.setdefault(name, str(_free(port)))
+    settings.cache_clear()
+    return prepare()
+
+
+def _free(port: int) -> int:
+    """The port, or the next one that nobody listens on."""
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                port += 1
+            else:
+                return port
+
+
+def _guide(given: Settings, played: list[Scene]) -> None:
+    """Where to look, who the staff are, how to get their codes, what to try."""
+    console.rule("店务演示已就绪")
+    console.print(f"操作界面(Prefect):{given.prefect_ui}/runs?state=Paused")
+    console.print(f"接入地址:{given.door_url}    消息(邮件)写入:{given.home / 'notifications'}")
+    waiting = Table(title="等待人工处理的案件", title_justify="left")
+    for column in ("案件", "等待", "可由谁处理", "链接"):
+        waiting.add_column(column)
+    for scene in played:
+        for case_id, gate, staff_id, link in scene.waiting():
+            waiting.add_row(case_id, gate, f"{PEOPLE[staff_id][0]} ({staff_id})", link)
+    console.print(waiting)
+    people = Table(title="示例员工", title_justify="left")
+    for column in ("工号", "姓名", "岗位"):
+        people.add_column(column)
+    for staff_id, (name, roles) in PEOPLE.items():
+        people.add_row(staff_id, name, "、".join(role.label for role in roles))
+    console.print(people)
+    console.print(f"取得动态口令:DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
+    console.print(
+        "接下来可以:打开链接 → Resume → 填写工号、动态口令与结论;或 dianwu review list;或 dianwu clock advance 7d"
+    )
+    console.print("按 Ctrl-C 停止全部进程。")
+
+
+def _timelines(scene: Scene) -> None:
+    with reading() as tx:
+        for case_id in scene.cases():
+            table = Table(title=case_id, title_justify="left")
+            for column in ("时间(北京)", "谁", "事项", "条款"):
+                table.add_column(column)
+            for line in audit.timeline(tx, case_id):
+                table.add_row(f"{line.at.astimezone(SHANGHAI):%m-%d %H:%M:%S}", line.actor, line.text, line.clause)
+            console.print(table)
+
+
+def _verdict() -> int:
+    """Print the books, prove them and the audit; the exit code."""
+    with reading() as tx:
+        books = Table(title="账簿", title_justify="left")
+        for column in ("账户", "余额"):
+            books.add_column(column)
+        for account in _accounts(tx):
+            books.add_row(account.id, yuan(account.balance_fen))
+        console.print(books)
+        checks: dict[str, Callable[[], list[str]]] = {
+            "账簿核对": lambda: [str(line) for line in proof.check(tx)], "审计链校验": lambda: list(audit.verify(tx))
+        }  # fmt: skip
+        failures = 0
+        for name, check in checks.items():
+            wrong = check()
+            console.print(f"{name}:{'通过' if not wrong else ''.join(wrong)}")
+            failures += len(wrong)
+    console.print("[green]全部符合预期[/green]" if not failures else "[red]核对失败[/red]")
+    return 1 if failures else 0
+
+
+def _accounts(tx: Tx) -> list[ledger.Account]:
+    return list(tx.exec(select(ledger.Account).order_by(col(ledger.Account.id))))

@@ -1,0 +1,112 @@
+"""Deployments: tell Prefect which flows there are, who runs them and when. Doing it again changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.schedules import Cron, Schedule
+from prefect.workers.base import BaseWorker
+
+import flows
+from flows import (
+    appeal,
+    arbitration_withdrawal,
+    closure,
+    deadlines,
+    delivery,
+    forced_closure,
+    invoice_review,
+    invoicing,
+    refund,
+    ruling_correction,
+)
+from ops.worker import worker as _registers_the_type  # noqa: F401
+from tasks.settings import settings
+
+ROOT = Path(flows.__file__).resolve().parent.parent
+"""Where the flows are found by a worker: the folder that holds the ``flows`` package."""
+
+MONTHLY = Cron("0 2 1 * *", timezone="Asia/Shanghai")
+EVERY_MINUTE = Cron("* * * * *", timezone="Asia/Shanghai")
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """One deployment: its flow, where the flow is found, its schedule, and what operators filter by."""
+
+    flow: Flow[Any, Any]
+    entrypoint: str
+    tags: tuple[str, ...]
+    schedule: Schedule | None = None
+    alone: bool = False
+    """Never two runs at once: the next one is skipped while one is under way."""
+    queue: str | None = None
+    """A work queue of its own, one run at a time, so that long work never takes the place of people's cases."""
+
+
+DEPLOYMENTS = (
+    Deployed(closure.close_shop, "flows/closure.py:close_shop", ("关店",)),
+    Deployed(forced_closure.close_by_force, "flows/forced_closure.py:close_by_force", ("强制关店",)),
+    Deployed(refund.refund_deposit, "flows/refund.py:refund_deposit", ("退保证金",)),
+    Deployed(appeal.hear_appeal, "flows/appeal.py:hear_appeal", ("仲裁申诉",)),
+    Deployed(
+        arbitration_withdrawal.withdraw_arbitration,
+        "flows/arbitration_withdrawal.py:withdraw_arbitration",
+        ("撤销仲裁",),
+    ),
+    Deployed(ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",)),
+    Deployed(invoicing.invoice_month, "flows/invoicing.py:invoice_month", ("月度开票",), queue="month-end"),
+    Deployed(invoicing.open_month, "flows/invoicing.py:open_month", ("月度开票",), MONTHLY, alone=True),
+    Deployed(invoice_review.review_invoice, "flows/invoice_review.py:review_invoice", ("发票审核",)),
+    Deployed(deadlines.keep_deadlines, "flows/deadlines.py:keep_deadlines", ("巡检",), EVERY_MINUTE, alone=True),
+    Deployed(delivery.deliver_everything, "flows/delivery.py:deliver_everything", ("投递",), EVERY_MINUTE, alone=True),
+)
+
+
+def deploy() -> list[str]:
+    """Create the work pool and every deployment at the Prefect the settings name; returns their names."""
+    given = settings()
+    _work_pool(given.work_pool, given.worker_type)
+    made = []
+    for deployed in DEPLOYMENTS:
+        name = deployed.flow.name
+        deployment = RunnerDeployment.from_flow(
+            deployed.flow,
+            name=name, description=deployed.flow.description, tags=["店务", *deployed.tags], schedule=deployed.schedule,
+            work_pool_name=given.work_pool, work_queue_name=deployed.queue, entrypoint_type=EntrypointType.FILE_PATH,
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+            if deployed.alone else None,
+        )  # fmt: skip
+        deployment.entrypoint = deployed.entrypoint
+        deployment._path = str(ROOT)
+        deployment.apply(work_pool_name=given.work_pool)
+        made.append(name)
+    return made
+
+
+def _work_pool(name: str, type_: str) -> None:
+    """The pool, and the queues of their own."""
+    worker = BaseWorker.get_worker_class_from_type(type_)
+    template = worker.get_default_base_job_template() if worker else {}
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(name)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=name, type=type_, base_job_template=template))
+        for queue in {deployed.queue for deployed in DEPLOYMENTS if deployed.queue}:
+            try:
+                client.read_work_queue_by_name(queue, work_pool_name=name)
+            except ObjectNotFound:
+                client.create_work_queue(queue, work_pool_name=name, concurrency_limit=1)
+
+
+if __name__ == "__main__":
+    deploy()

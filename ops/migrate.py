@@ -1,0 +1,38 @@
+"""Migrations: bring the database to the shape this version expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import migrations
+from tasks.db import engine
+
+FOLDER = Path(migrations.__file__).parent
+
+
+def config() -> Config:
+    """Alembic's configuration, without a file: the database comes from our settings."""
+    made = Config()
+    made.set_main_option("script_location", str(FOLDER))
+    return made
+
+
+def upgrade() -> None:
+    """Apply what is missing; does nothing when the database is up to date."""
+    with engine().connect() as connection:
+        made = config()
+        made.attributes["connection"] = connection
+        command.upgrade(made, "head")
+        connection.commit()
+
+
+def pending() -> bool:
+    """Whether the database is behind this version."""
+    head = ScriptDirectory.from_config(config()).get_current_head()
+    with engine().connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() != head

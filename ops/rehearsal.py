@@ -1,0 +1,289 @@
+"""Rehearsal: plays the platform, the merchants and the staff against a running stack, through its real doors.
+
+Events are signed and sent over HTTP; people answer through Prefect's own resume API with real one-time codes.
+Used by the demonstration and by the tests that start the whole stack.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+import pyotp
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input.run_input import keyset_from_base_key
+from sqlmodel import col, select
+from standardwebhooks import Webhook
+
+from models.cases import Case, Side
+from models.reviews import Review, Role
+from tasks import clock, deadlines, reviews, staff
+from tasks.db import Tx, in_transaction, reading
+from tasks.settings import Settings
+
+R = TypeVar("R")
+
+PATIENCE = 90.0
+"""Seconds after which a rehearsal gives up on something that should have happened."""
+
+PEOPLE: dict[str, tuple[str, list[Role]]] = {
+    "li-na": ("李娜", [Role.CLOSURE_REVIEWER]),
+    "wang-fang": ("王芳", [Role.FINANCE]),
+    "chen-jie": ("陈杰", [Role.FINANCE]),
+    "sun-lei": ("孙磊", [Role.ARBITRATOR]),
+    "zhou-yan": ("周妍", [Role.ARBITRATOR]),
+    "qian-li": ("钱莉", [Role.ARBITRATOR]),
+    "wu-tao": ("吴涛", [Role.MERCHANT_SERVICE]),
+    "xu-jing": ("徐静", [Role.INVOICE_CLERK]),
+    "he-qiang": ("何强", [Role.SUPERVISOR]),
+    "gao-yuan": ("高远", [Role.SUPERVISOR]),
+}
+
+
+class NotAsExpected(RuntimeError):
+    """Something differs from what it should be; the sentence says what."""
+
+
+class Rehearsal:
+    """The outside world of one running stack."""
+
+    def __init__(self, given: Settings) -> None:
+        self.settings = given
+        self.secrets: dict[str, str] = {}
+        self._spent: set[tuple[str, int]] = set()
+        self._numbers = itertools.count(1)
+        self._run = f"{int(time.time())}"
+        self._http = httpx.Client(timeout=30, trust_env=False)
+
+    # ── staff ──
+
+    def enrol_everybody(self) -> None:
+        for staff_id, (name, roles) in PEOPLE.items():
+            enrolled = in_transaction(lambda tx, i=staff_id, n=name, r=roles: staff.enrol(tx, i, n, r))  # type: ignore[misc]
+            self.secrets[staff_id] = enrolled.secret
+
+    def code(self, staff_id: str) -> str:
+        """A code of this person that was not used yet; waits for the next one when all in reach are spent."""
+        totp = pyotp.TOTP(self.secrets[staff_id], interval=staff.STEP)
+        while True:
+            step = int(time.time()) // staff.STEP
+            for candidate in (step, step + 1, step - 1):
+                if (staff_id, candidate) not in self._spent:
+                    self._spent.add((staff_id, candidate))
+                    return totp.at(candidate * staff.STEP)
+            time.sleep(1)
+
+    def resume(self, case_id: str, answer: dict[str, Any]) -> SetStateStatus | None:
+        """Answer the form a case shows now, as the UI would: Prefect's word on it.
+
+        ``None`` when there is no form, or Prefect went away before it said anything: whether the answer was taken
+        is then for the caller to see.
+        """
+        form = self._form(case_id)
+        if form is None:
+            return None
+        run_id, key = form
+
+        def give() -> SetStateStatus:
+            with _prefect() as client:
+                schema = json.loads(client.read_flow_run_input(run_id, keyset_from_base_key(key)["schema"]))
+                task = schema["properties"]["task"]["default"]
+                return client.resume_flow_run(run_id, run_input={"task": task, "reason": "", **answer}).status
+
+        return _reach(give)
+
+    def _form(self, case_id: str) -> tuple[UUID, str] | None:
+        """The suspended run of a case and the pause key of the form it shows now, if it shows one."""
+        with reading() as tx:
+            case = tx.get(Case, case_id)
+            waiting = reviews.waiting(tx, case_id=case_id)
+        if case is None or case.run_id is None or not waiting or waiting[0].pause_key is None:
+            return None
+        run_id, key = UUID(case.run_id), waiting[0].pause_key
+        with _prefect() as client:
+            run = _reach(lambda: client.read_flow_run(run_id))
+        if run is None or run.state is None or not run.state.is_paused():
+            return None
+        return (run_id, key) if run.state.state_details.run_input_keyset == keyset_from_base_key(key) else None
+
+    def decide(self, case_id: str, gate: str, staff_id: str, verdict: str, reason: str = "", **extra: Any) -> None:
+        """Answer the question of that gate with a real code, and wait until the decision is recorded.
+
+        When the run that read the answer was lost, the form comes back and is answered again, as a person would.
+        """
+        review_id = self.wait(lambda: self._question(case_id, gate), f"{case_id} asks {gate}").id
+        answer = {"staff_id": staff_id, "verdict": verdict, "reason": reason, **extra}
+        answered = -1
+
+        def taken() -> bool:
+            nonlocal answered
+            now = self._question(case_id, gate)
+            if now is None or now.id != review_id:
+                return True
+            fresh = now.attempt > answered and self._form(case_id)
+            if fresh and self.resume(case_id, {**answer, "code": self.code(staff_id)}) is SetStateStatus.ACCEPT:
+                answered = now.attempt
+            return False
+
+        self.wait(taken, f"{case_id} takes the answer to {gate}")
+
+    def refused(self, case_id: str, gate: str, answer: dict[str, Any], expected: str) -> str:
+        """Give an answer that must be turned away; returns the sentence the operator then reads."""
+        shown = self.asks(case_id, gate)
+        self.resume(case_id, answer)
+
+        def told() -> str:
+            now = self._question(case_id, gate)
+            if now is not None and now.attempt > shown.attempt:
+                return now.notice if expected in now.notice else ""
+            if now is not None and self._form(case_id):
+                self.resume(case_id, answer)
+            return ""
+
+        sentence: str = self.wait(told, f"{case_id} explains why the answer was refused ({expected})")
+        return sentence
+
+    def _question(self, case_id: str, gate: str) -> Review | None:
+        with reading() as tx:
+            found = [review for review in reviews.waiting(tx, case_id=case_id) if review.gate == gate]
+            tx.expunge_all()
+        return found[0] if found else None
+
+    # ── the platform ──
+
+    def send(self, type_: str, data: dict[str, Any], message_id: str = "") -> httpx.Response:
+        """Post a signed event to the door; raises when it is not taken."""
+        answer = self.post(type_, data, message_id)
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise NotAsExpected(f"{type_}: HTTP {answer.status_code} {answer.text[:500]}")
+        return answer
+
+    def post(self, type_: str, data: dict[str, Any], message_id: str = "") -> httpx.Response:
+        """Post a signed event to the door, whatever comes back; again while nobody is there, as a platform does."""
+        message_id = message_id or f"demo-{self._run}-{next(self._numbers)}"
+        now = datetime.now(UTC)
+        body = json.dumps({"type": type_, "timestamp": self.now().isoformat(), "data": data}, ensure_ascii=False)
+        secret = self.settings.platform_secrets[0].get_secret_value()
+        headers = {
+            "webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(message_id, now, body), "content-type": "application/json",
+        }  # fmt: skip
+        url = f"{self.settings.door_url}/webhooks/platform"
+        answer: list[httpx.Response] = self.wait(
+            lambda: _reach(lambda: [self._http.post(url, content=body.encode(), headers=headers)]), url
+        )
+        return answer[0]
+
+    def upload(self, shop_id: str, name: str, content: bytes) -> str:
+        """Stage a piece of evidence at the door, as the merchant portal does; returns its id."""
+        token = self.settings.api_tokens[0].get_secret_value()
+        answer = self._http.post(
+            f"{self.settings.door_url}/evidence", data={"shop_id": shop_id}, files={"file": (name, content)},
+            headers={"authorization": f"Bearer {token}"},
+        )  # fmt: skip
+        if answer.status_code != httpx.codes.CREATED:
+            raise NotAsExpected(f"evidence: HTTP {answer.status_code} {answer.text[:300]}")
+        found: str = answer.json()["id"]
+        return found
+
+    def sweep(self) -> None:
+        """Have the minute's sweep run now, and wait until it is done."""
+        with _prefect() as client:
+            deployment = client.read_deployment_by_name("deadlines/deadlines")
+            run = client.create_flow_run_from_deployment(deployment.id)
+
+        def ended() -> bool:
+            with _prefect() as client:
+                found = _reach(lambda: client.read_flow_run(run.id))
+            return bool(found and found.state and found.state.is_final())
+
+        self.wait(ended, "the sweep has run")
+
+    def now(self) -> datetime:
+        """What time it is for cases."""
+        return in_transaction(lambda tx: tx.now)
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move the demonstration's clock."""
+        return in_transaction(lambda tx: clock.advance(tx, by))
+
+    def snapshot(self, shop_id: str, **facts: Any) -> None:
+        self.send("shop.snapshot", {"shop_id": shop_id, "as_of": self.now().isoformat(), "facts": facts})
+
+    # ── looking ──
+
+    def case_of(self, shop_id: str, kind: str) -> str:
+        """The id of the shop's newest case of that kind, once there is one."""
+
+        def found() -> str | None:
+            with reading() as tx:
+                query = select(Case.id).where(Case.shop_id == shop_id, Case.kind == kind)
+                return tx.exec(query.order_by(col(Case.opened_at).desc())).first()
+
+        return self.wait(found, f"{shop_id} has a {kind} case")
+
+    def cases_of(self, shop_id: str, kind: str) -> list[str]:
+        """The shop's cases of that kind, oldest first."""
+        with reading() as tx:
+            query = select(Case.id).where(Case.shop_id == shop_id, Case.kind == kind)
+            return list(tx.exec(query.order_by(col(Case.opened_at))))
+
+    def rests(self, case_id: str) -> bool:
+        """Whether the case waits for something that has a due time."""
+        with reading() as tx:
+            return deadlines.next_due(tx, case_id, Side.MERCHANT) is not None
+
+    def state(self, case_id: str, state: str) -> Case:
+        """Wait until the case is in a state (or has that outcome)."""
+
+        def reached() -> Case | None:
+            with reading() as tx:
+                case = tx.get(Case, case_id)
+                if case is not None and case.state == state:
+                    tx.expunge(case)
+                    return case
+            return None
+
+        return self.wait(reached, f"{case_id} is {state}")
+
+    def asks(self, case_id: str, gate: str) -> Review:
+        """Wait until the form of that gate is shown in Prefect."""
+        review: Review = self.wait(
+            lambda: (found := self._question(case_id, gate)) and self._form(case_id) and found, f"{case_id} asks {gate}"
+        )
+        return review
+
+    def wait(self, look: Callable[[], Any], what: str, patience: float = 0) -> Any:
+        """Look again and again until there is something; raises :class:`NotAsExpected` when patience ends."""
+        patience = patience or PATIENCE
+        give_up = time.monotonic() + patience
+        while True:
+            if seen := look():
+                return seen
+            if time.monotonic() > give_up:
+                raise NotAsExpected(f"after {patience:.0f} s still not so: {what}")
+            time.sleep(0.1)
+
+    def read(self, work: Callable[[Tx], Any]) -> Any:
+        with reading() as tx:
+            return work(tx)
+
+
+def _reach(call: Callable[[], R]) -> R | None:
+    """What the call returns, or ``None`` while the other side is away."""
+    try:
+        return call()
+    except (httpx.TransportError, ObjectNotFound, PrefectHTTPStatusError):
+        return None
+
+
+def _prefect() -> SyncPrefectClient:
+    return get_client(sync_client=True)

@@ -1,0 +1,78 @@
+"""What every scene shares: registering a shop, closing one, insisting on a result, saying what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from models.books import AccountKind
+from models.cases import Case
+from ops.rehearsal import NotAsExpected, Rehearsal
+from tasks import ledger
+from tasks.reviews import link_to
+
+Waiting = tuple[str, str, str, str]
+"""Case id, what it waits for, a staff id that can answer, the link."""
+
+
+class Scene(Protocol):
+    """One story: set up until people are needed, then played to its end."""
+
+    title: str
+
+    def set_up(self) -> None: ...
+
+    def play(self) -> None: ...
+
+    def waiting(self) -> Iterable[Waiting]: ...
+
+    def cases(self) -> list[str]: ...
+
+
+def expect(what: str, found: Any, wanted: Any) -> None:
+    """Insist that something is as it should be."""
+    if found != wanted:
+        raise NotAsExpected(f"{what}:应为 {wanted},实为 {found}")
+
+
+def register(
+    stage: Rehearsal, shop_id: str, name: str, entity: str, fen: int, channel: str, payer: str, **more: Any
+) -> None:
+    """Register an example shop, with its deposit paid and nothing open."""
+    stage.send("shop.registered", {
+        "shop_id": shop_id, "name": name, "entity_type": entity, "owner_account_id": f"acct-{shop_id}",
+        "owner_name": "林晓", "licence_name": f"宁波{name}有限公司" if entity == "ENTERPRISE" else "",
+        "taxpayer_type": "GENERAL" if entity == "ENTERPRISE" else "SMALL_SCALE", "categories": ["服饰"],
+        "contacts": [],
+    } | more)  # fmt: skip
+    stage.send("deposit.paid", {
+        "shop_id": shop_id, "payment_id": f"pay-{shop_id}", "amount_fen": fen, "channel": channel,
+        "payer_account": payer, "paid_at": stage.now().isoformat(),
+    })  # fmt: skip
+    stage.snapshot(shop_id)
+
+
+def close(stage: Rehearsal, shop_id: str, reviewer: str) -> str:
+    """Have a shop closed the ordinary way; returns the case."""
+    stage.send("closure.requested", {
+        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
+    })  # fmt: skip
+    case_id = stage.case_of(shop_id, "closure")
+    stage.decide(case_id, "closure-review", reviewer, "同意关店")
+    stage.state(case_id, "CLEARING")
+    stage.snapshot(shop_id)
+    stage.state(case_id, "CLOSED")
+    return case_id
+
+
+def balance(stage: Rehearsal, shop_id: str, kind: AccountKind = AccountKind.DEPOSIT) -> int:
+    found: int = stage.read(lambda tx: ledger.shop_balance(tx, shop_id, kind).fen)
+    return found
+
+
+def waiting_row(stage: Rehearsal, case_id: str, gate: str, staff_id: str) -> Waiting:
+    def link(tx: Any) -> str:
+        case = tx.get(Case, case_id)
+        return link_to(case) if case else ""
+
+    return case_id, gate, staff_id, stage.read(link)

@@ -1,0 +1,197 @@
+"""The stack on one machine: Prefect server, worker and door, started in order, kept up, stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from ops import migrate
+from ops.environment import environment
+from ops.secrets import prepare
+from ops.worker.launch import command, stop_with_parent
+from tasks.settings import Settings
+
+READY_SECONDS = 120
+STOP_SECONDS = 40
+
+
+class StackError(RuntimeError):
+    """A part of the stack did not come up; the sentence says which and where its log is."""
+
+
+@dataclass
+class Part:
+    """One process of the stack. It is started again when it falls, later each time it falls soon."""
+
+    name: str
+    command: list[str]
+    ready: Callable[[], bool]
+    process: subprocess.Popen[bytes] | None = None
+    falls: int = field(default=0)
+    started: float = 0.0
+
+
+class Stack:
+    """Everything that has to run. ``with Stack(settings) as stack`` starts it and stops what it started."""
+
+    def __init__(self, given: Settings, *, say: Callable[[str], None] = lambda text: None) -> None:
+        self.settings = given
+        self.logs = given.home / "logs"
+        self._say = say
+        self._env = environment(given)
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        host, port = given.host, str(given.prefect_port)
+        python = sys.executable
+        self.parts = {
+            "prefect": Part(
+                "prefect", [python, "-m", "prefect", "server", "start", "--host", host, "--port", port],
+                lambda: _answers(f"{given.prefect_api}/health", given),
+            ),
+            "door": Part("door", [python, "-m", "ops.door"], lambda: _answers(f"{given.door_url}/readyz", given)),
+            "worker": Part("worker", self._worker_command(), lambda: True),
+        }  # fmt: skip
+
+    def _worker_command(self) -> list[str]:
+        if self.settings.worker_type == "dianwu":
+            return command(self.settings.work_pool, "dianwu")  # without its own supervisor: the stack is one
+        return [sys.executable, "-m", "prefect", "worker", "start", "--type", "process",
+                "--pool", self.settings.work_pool, "--name", "process"]  # fmt: skip
+
+    def __enter__(self) -> Stack:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Migrate, start the server, deploy the flows, start worker and door; returns when all are ready."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        migrate.upgrade()
+        self._start("prefect")
+        self._say("部署流程 …")
+        if self._deploy() != 0:
+            raise StackError(f"the flows could not be deployed: see {self.logs / 'deploy.log'}")
+        self._launch(self.parts["worker"])
+        self._start("door")
+        self._watcher = threading.Thread(target=self._watch, name="stack", daemon=True)
+        self._watcher.start()
+
+    def _deploy(self) -> int:
+        """Tell Prefect our deployments; in a process of its own, because a failed import should not take us down."""
+        with (self.logs / "deploy.log").open("ab") as log:
+            return subprocess.run(
+                [sys.executable, "-m", "ops.deploy"], env=self._env, stdout=log, stderr=subprocess.STDOUT, check=False
+            ).returncode
+
+    def _start(self, name: str) -> None:
+        part = self.parts[name]
+        self._say(f"启动 {name} …")
+        self._launch(part)
+        self.wait(name)
+
+    def wait(self, name: str) -> None:
+        """Wait until a part answers."""
+        part = self.parts[name]
+        give_up = time.monotonic() + READY_SECONDS
+        while not part.ready():
+            if part.process is not None and part.process.poll() is not None and self._watcher is None:
+                raise StackError(f"{name} ended at once with code {part.process.returncode}: see {self._log(part)}")
+            if time.monotonic() > give_up:
+                raise StackError(f"{name} is not ready after {READY_SECONDS} s: see {self._log(part)}")
+            time.sleep(0.1)
+
+    def _log(self, part: Part) -> Path:
+        return self.logs / f"{part.name}.log"
+
+    def _launch(self, part: Part) -> None:
+        part.started = time.monotonic()
+        with self._log(part).open("ab") as log:
+            part.process = subprocess.Popen(
+                part.command, env=self._env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=stop_with_parent,  # noqa: PLW1509 - one system call, so that nothing outlives a killed stack
+            )  # fmt: skip
+
+    def _watch(self) -> None:
+        """Start again what fell."""
+        while not self._stopping.wait(0.5):
+            for part in self.parts.values():
+                if part.process is None or part.process.poll() is None:
+                    continue
+                part.falls = 0 if time.monotonic() - part.started > 60 else part.falls + 1
+                if self._stopping.wait(min(0.2 * 2**part.falls, 30)):
+                    return
+                self._launch(part)
+                if part.name == "prefect":
+                    self._prefect_is_back(part)
+
+    def _prefect_is_back(self, part: Part) -> None:
+        """Deploy again: the server may have come back with another database."""
+        give_up = time.monotonic() + READY_SECONDS
+        while not part.ready() and time.monotonic() < give_up and not self._stopping.is_set():
+            time.sleep(0.2)
+        if not self._stopping.is_set():
+            self._deploy()
+
+    def kill(self, name: str) -> None:
+        """Kill a part the hard way, with everything it started; the watcher starts it again."""
+        process = self.parts[name].process
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def stop(self) -> None:
+        """Stop the door first, then the worker, which finishes what it runs, then the server."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        for name in ("door", "worker", "prefect"):
+            process = self.parts[name].process
+            if process is None or process.poll() is not None:
+                continue
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def run_until_stopped(self) -> None:
+        """Stay up until Ctrl-C or SIGTERM."""
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.wait(1):
+            pass
+
+
+def _answers(url: str, given: Settings) -> bool:
+    auth = given.prefect_auth.get_secret_value()
+    user, _, password = auth.partition(":")
+    try:
+        return httpx.get(url, timeout=2, auth=(user, password) if auth else None).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def up() -> None:
+    """`make up`: the stack for real use, until Ctrl-C."""
+    given = prepare()
+    with Stack(given, say=print) as stack:
+        print(f"店务已启动。操作界面 {given.prefect_ui} · 接入地址 {given.door_url} · 日志 {stack.logs}")
+        stack.run_until_stopped()
+        print("正在停止 …")

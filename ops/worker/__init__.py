@@ -1,0 +1,16 @@
+"""The `dianwu` worker type: flow-run segments in warm, isolated processes, started the moment they are due.
+
+    event stream ─┐
+    poll (net) ───┴─▶ worker.py ──claim──▶ pool.py ──line──▶ segment.py (one process, one segment at a time)
+                        │  ▲                 │                   └─ engine.py, loading.py
+                        │  └── verdict.py ◀──┘ died, gave up, was cancelled
+                        └── journal.py: what we hold, for the next start
+
+Start it with `python -m ops.worker --pool P --name N` (restarts itself), with `start_worker` from Python, or
+with `prefect worker start --type dianwu --pool P`. Why it is built this way: docs/decisions/0002-worker.md.
+"""
+
+from ops.worker.launch import start_worker
+from ops.worker.settings import WorkerSettings
+
+__all__ = ["WorkerSettings", "start_worker"]

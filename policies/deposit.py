@@ -1,0 +1,69 @@
+"""Deposits: how much a shop owes, what is missing, and how far a deduction reaches (DEP, DED-9).
+
+A paid deposit is frozen money: it is set off against compensation and penalties, never withdrawn or spent
+otherwise (DEP-9, ambiguity 21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from models.money import Money
+from models.shops import EntityType
+from policies.policy import Policy
+
+
+class NotRecruiting(Exception):
+    """Categories that this entity type cannot open a shop in (DEP-4). ``sentence`` is for the merchant."""
+
+    clause = "DEP-4"
+
+    def __init__(self, entity: EntityType, categories: Sequence[str], recruited: Sequence[str]) -> None:
+        self.entity = entity
+        self.categories = tuple(categories)
+        self.sentence = (
+            f"{entity.label}主体目前仅可经营{'、'.join(recruited)}类目,"
+            f"您选择的{'、'.join(categories)}类目暂不招商({self.clause})。"
+        )
+        super().__init__(self.sentence)
+
+
+def required_deposit(entity: EntityType, categories: Collection[str], policy: Policy) -> Money:
+    """What a shop must have paid: the highest of its level-1 categories, never their sum (DEP-1 … DEP-5).
+
+    A category outside the schedule costs the entity type's default, as does a shop without any category;
+    where only the listed ones are recruited, an unlisted one raises NotRecruiting.
+    """
+    schedule = policy.deposit.of(entity)
+    unlisted = [category for category in categories if category not in schedule.categories]
+    if unlisted and schedule.only_listed:
+        raise NotRecruiting(entity, unlisted, list(schedule.categories))
+    figures = [schedule.categories.get(category, schedule.default_fen) for category in categories]
+    return Money(fen=max(figures, default=schedule.default_fen))
+
+
+def topup_due(required: Money, balance: Money) -> Money:
+    """What must be paid in so that ``balance`` reaches ``required``; nothing when it does (DEP-11)."""
+    _same_currency(required, balance)
+    return Money(fen=max(0, required.fen - balance.fen), currency=required.currency)
+
+
+def split_deduction(amount: Money, balance: Money) -> tuple[Money, Money]:
+    """How much of a deduction comes from the deposit, and how much becomes arrears (DED-9).
+
+    The two add up to ``amount`` and the first never exceeds ``balance``. A deduction of nothing is a
+    ValueError.
+    """
+    _same_currency(amount, balance)
+    if not amount:
+        raise ValueError("a deduction of nothing is no deduction (DED-9)")
+    from_deposit = min(amount.fen, balance.fen)
+    return (
+        Money(fen=from_deposit, currency=amount.currency),
+        Money(fen=amount.fen - from_deposit, currency=amount.currency),
+    )
+
+
+def _same_currency(one: Money, other: Money) -> None:
+    if one.currency != other.currency:
+        raise ValueError(f"{one.currency} and {other.currency} do not add up")

@@ -1,0 +1,157 @@
+"""Gates: what stands in the way of closing a shop and returning its deposit, each with its proof.
+
+Closing and refunding read the same facts and ask the same questions (ambiguity 3), so the questions live
+here: one finding per gate, with the clause, the value, as of when, and a sentence that shows that very value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from models.base import Labelled
+from models.cases import CaseKind, Finding
+from models.deposits import BookFacts
+from models.money import yuan
+from models.shops import ShopFacts
+
+
+class Gate(Labelled):
+    """The code of each gate's finding, with the word for it."""
+
+    FACTS_UNKNOWN = "facts_unknown", "经营数据缺失"
+    FACTS_BEFORE_CLEARING = "facts_before_clearing", "经营数据早于清算"
+    ARREARS = "arrears", "平台欠款"
+    BOOK_ARREARS = "book_arrears", "账上欠款"
+    UNSETTLED_PAYOUTS = "unsettled_payouts", "周期打款"
+    OPEN_ORDERS = "open_orders", "未完成订单"
+    OPEN_AFTERSALES = "open_aftersales", "未完结售后"
+    OPEN_ARBITRATIONS = "open_arbitrations", "未完结仲裁"
+    OPEN_APPEALS = "open_appeals", "未完结申诉"
+    OPEN_CASES = "open_cases", "店务未结案件"
+    FREEZES = "freezes", "平台冻结"
+    BOOK_FROZEN = "book_frozen", "账上冻结货款"
+    UNPAID_BILLS = "unpaid_bills", "未付账单"
+    EXIT_INVOICES = "exit_invoices", "退店发票"
+
+
+NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_BEFORE_CLEARING})
+"""A reviewer can write off what is known to be open, not the duty to look."""
+
+
+def _blocking(gate: Gate, clause: str, value: int | str, sentence: str, as_of: datetime | None) -> Finding:
+    return Finding(code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of)
+
+
+def facts_unknown() -> Finding:
+    """No snapshot has ever arrived: nothing about the shop is proved, so nothing can be taken for settled."""
+    return Finding(
+        code=Gate.FACTS_UNKNOWN.value, clause="CLS-7", blocking=True,
+        sentence="平台尚未提供该店铺的经营数据,欠款、订单与结算情况均无法核实。",
+    )  # fmt: skip
+
+
+def money_owed(facts: ShopFacts | None, as_of: datetime | None, books: BookFacts, now: datetime) -> list[Finding]:
+    """Arrears, by the platform's facts and by our own books; neither is netted (CLS-7, ambiguity 3)."""
+    found = []
+    if facts and facts.arrears_fen > 0:
+        value = yuan(facts.arrears_fen)
+        found.append(_blocking(Gate.ARREARS, "CLS-7", value, f"商家在平台尚有欠款 {value}。", as_of))
+    if books.arrears_fen > 0:
+        value = yuan(books.arrears_fen)
+        sentence = f"店务账簿上商家尚有欠款 {value}(保证金不足抵扣的部分)。"
+        found.append(_blocking(Gate.BOOK_ARREARS, "CLS-7", value, sentence, now))
+    return found
+
+
+def _count_and_amount(count: int, fen: int) -> str:
+    return f"{count} 笔,合计 {yuan(fen)}"
+
+
+def payouts_unsettled(facts: ShopFacts | None, as_of: datetime | None) -> list[Finding]:
+    """Settlement cycles that have not been paid out (CLS-7, ambiguity 3)."""
+    if facts is None or (facts.unsettled_payouts <= 0 and facts.unsettled_payout_fen <= 0):
+        return []
+    value = _count_and_amount(facts.unsettled_payouts, facts.unsettled_payout_fen)
+    return [_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of)]
+
+
+def business_open(
+    facts: ShopFacts | None,
+    as_of: datetime | None,
+    books: BookFacts,
+    open_cases: Mapping[CaseKind, int],
+    now: datetime,
+) -> list[Finding]:
+    """Business that must end before a shop is CLOSED: orders, disputes, freezes, bills (CLS-9, ambiguity 22).
+
+    ``open_cases`` are the shop's other cases in this back office that have not been concluded.
+    """
+    found = []
+    if facts:
+        counts = (
+            (Gate.OPEN_ORDERS, facts.open_orders, "笔订单未完成"),
+            (Gate.OPEN_AFTERSALES, facts.open_aftersales, "笔售后未完结"),
+            (Gate.OPEN_ARBITRATIONS, facts.open_arbitrations, "件仲裁未完结"),
+            (Gate.OPEN_APPEALS, facts.open_appeals, "件申诉未完结"),
+        )
+        for gate, count, words in counts:
+            if count > 0:
+                found.append(_blocking(gate, "CLS-9", count, f"还有 {count} {words}。", as_of))
+        if facts.freezes > 0 or facts.frozen_fen > 0:
+            value = _count_and_amount(facts.freezes, facts.frozen_fen)
+            sentence = f"平台对该店铺的冻结尚未解除:{value}。"
+            found.append(_blocking(Gate.FREEZES, "CLS-9", value, sentence, as_of))
+        if facts.unpaid_bills > 0 or facts.unpaid_bill_fen > 0:
+            value = _count_and_amount(facts.unpaid_bills, facts.unpaid_bill_fen)
+            found.append(_blocking(Gate.UNPAID_BILLS, "CLS-9", value, f"还有账单未付清:{value}。", as_of))
+    if books.receivable_frozen_fen > 0:
+        value = yuan(books.receivable_frozen_fen)
+        found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, f"店务账簿上尚有冻结货款 {value}。", now))
+    if running := {kind: count for kind, count in open_cases.items() if count > 0}:
+        value = "、".join(f"{kind.label} {running[kind]} 件" for kind in sorted(running))
+        sentence = f"该店铺在店务系统中还有未结案件:{value}。"
+        found.append(_blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now))
+    return found
+
+
+def clearing_remaining(
+    facts: ShopFacts | None,
+    as_of: datetime | None,
+    books: BookFacts,
+    *,
+    open_cases: Mapping[CaseKind, int],
+    exit_invoices_pending: bool,
+    now: datetime,
+    written_off: Collection[str] = frozenset(),
+    shut_off_at: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """What still keeps a shop in clearing from CLOSED; empty when nothing does (CLS-9, ambiguity 22).
+
+    ``written_off`` holds the codes a reviewer wrote off when approving; they no longer block. That the facts
+    are known cannot be written off. With ``shut_off_at`` (when the shop could last take orders) facts from
+    before it prove nothing, because an order may have come in between. Arrears and penalties do not keep a
+    shop open: they keep its deposit (ambiguity 3 and 4).
+    """
+    found = []
+    if facts is None or as_of is None:
+        facts = None
+        found.append(facts_unknown())
+    elif shut_off_at is not None and as_of < shut_off_at:
+        found.append(
+            Finding(
+                code=Gate.FACTS_BEFORE_CLEARING.value, clause="CLS-9", blocking=True, as_of=as_of,
+                sentence="现有经营数据早于停止接单的时间,需等待平台提供新的数据后才能确认清算完成。",
+            )
+        )  # fmt: skip
+    found += payouts_unsettled(facts, as_of)
+    found += business_open(facts, as_of, books, open_cases, now)
+    if exit_invoices_pending:
+        found.append(
+            Finding(
+                code=Gate.EXIT_INVOICES.value, clause="CLS-8", blocking=True, as_of=now,
+                sentence="退店当年已发生费用的发票尚未开具,也未获豁免。",
+            )
+        )  # fmt: skip
+    forgiven = set(written_off) - NEVER_WRITTEN_OFF
+    return tuple(finding for finding in found if finding.code not in forgiven)

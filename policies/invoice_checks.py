@@ -1,0 +1,266 @@
+"""Invoice checks: each one rule with its clause or source, a finding with a sentence where it is not met (INV-2 … 6).
+
+A blocking finding means that a person looks; nothing here refuses. ``NEVER_ACCEPTED`` are those that no person can
+set aside, because accepting would count money twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from stdnum.cn import uscc
+from stdnum.exceptions import InvalidChecksum, InvalidComponent, InvalidFormat, InvalidLength
+
+from models.base import Frozen, Labelled
+from models.cases import Finding
+from models.events import TaxpayerType
+from models.invoicing import InvoiceContent, InvoiceKind
+from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
+from models.money import yuan
+from policies.einvoice import EInvoice
+from policies.policy import InvoicingPolicy, VatRates
+from policies.text import same_name
+
+
+class Check(Labelled):
+    """The code of each finding, with the word for it."""
+
+    NUMBER = "number", "发票号码"
+    NUMBER_YEAR = "number_year", "号码年份"
+    DUPLICATE = "duplicate", "重复发票"
+    BUYER_NAME = "buyer_name", "购买方名称"
+    BUYER_TAX_NO = "buyer_tax_no", "购买方税号"
+    SELLER = "seller", "销售方税号"
+    SELLER_NAME = "seller_name", "销售方名称"
+    CHECK_DIGIT = "check_digit", "税号校验位"
+    TAXPAYER_UNKNOWN = "taxpayer_unknown", "纳税人类型"
+    KIND = "kind", "发票种类"
+    GOODS_QUANTITY = "goods_quantity", "货物数量"
+    RATE = "rate", "税率"
+    LINE_TAX = "line_tax", "明细税额"
+    SUMS = "sums", "合计金额"
+    ISSUED_ON = "issued_on", "开票日期"
+    COVER = "cover", "对应账单"
+    XML = "xml", "电子发票文件"
+    NO_EVIDENCE = "no_evidence", "发票文件"
+
+
+NEVER_ACCEPTED = frozenset({Check.DUPLICATE, Check.COVER})
+
+
+class Expected(Frozen):
+    """What an invoice is compared with. ``covers`` maps statement → what is covered, ``open_fen`` → what may be."""
+
+    today: date
+    buyer_name: str
+    buyer_tax_no: str
+    seller_name: str
+    seller_tax_no: str
+    taxpayer: TaxpayerType | None
+    used_before: bool
+    covers: dict[str, int]
+    open_fen: dict[str, int]
+    left_over_fen: int = 0
+    unknown: tuple[str, ...] = ()
+    earliest: date | None = None
+    """The first day of the earliest month covered."""
+    xml: EInvoice | None = None
+    xml_trouble: str = ""
+
+
+def _found(check: Check, clause: str, sentence: str, value: int | str | None = None, blocking: bool = True) -> Finding:
+    return Finding(code=check.value, clause=clause, blocking=blocking, sentence=sentence, value=value)
+
+
+def check_invoice(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> tuple[Finding, ...]:
+    """Everything that is not as it should be, in the order of the invoice; empty when it is clean."""
+    return (
+        *_number(sent, expected), *_parties(sent, expected), *_kind(sent, expected), *_lines(sent, expected, policy),
+        *_sums(sent), *_day(sent, expected, policy), *_cover(sent, expected), *_evidence(sent, expected),
+    )  # fmt: skip
+
+
+def _number(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+    electronic = bool(re.fullmatch(r"\d{20}", sent.number)) and not sent.invoice_code
+    paper = bool(re.fullmatch(r"\d{8}", sent.number) and re.fullmatch(r"\d{10}|\d{12}", sent.invoice_code))
+    if not electronic and not paper:
+        yield _found(Check.NUMBER, "税务总局公告2024年第11号", "数电票号码应为 20 位数字且没有发票代码;"
+                     "纸质发票应为 8 位号码加 10 或 12 位代码。", sent.number)  # fmt: skip
+    if electronic and int(sent.number[:2]) != sent.issued_on.year % 100:
+        yield _found(Check.NUMBER_YEAR, "税务总局公告2024年第11号",
+                     f"号码前两位 {sent.number[:2]} 与开票年份 {sent.issued_on.year} 不一致。", sent.number[:2])  # fmt: skip
+    if expected.used_before:
+        yield _found(Check.DUPLICATE, "INV-1", "该发票号码此前已被采纳,同一张发票只能使用一次。", sent.number)
+
+
+def _parties(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+    if not same_name(sent.buyer_name, expected.buyer_name):
+        yield _found(Check.BUYER_NAME, "INV-2", f"购买方名称应为「{expected.buyer_name}」。", sent.buyer_name)
+    if sent.buyer_tax_no != expected.buyer_tax_no:
+        yield _found(Check.BUYER_TAX_NO, "INV-2", f"购买方税号应为 {expected.buyer_tax_no}。", sent.buyer_tax_no)
+    if not expected.seller_tax_no:
+        yield _found(Check.SELLER, "INV-2", "店铺没有登记统一社会信用代码,无法核对销售方。", sent.seller_tax_no)
+    elif sent.seller_tax_no != expected.seller_tax_no:
+        yield _found(
+            Check.SELLER, "INV-2", f"销售方税号与店铺登记的 {expected.seller_tax_no} 不一致。", sent.seller_tax_no
+        )
+    if not same_name(sent.seller_name, expected.seller_name):
+        yield _found(
+            Check.SELLER_NAME, "INV-2", f"销售方名称与店铺登记的「{expected.seller_name}」不一致。", sent.seller_name
+        )
+    if len(sent.seller_tax_no) == 18 and (trouble := uscc_trouble(sent.seller_tax_no)):
+        yield _found(Check.CHECK_DIGIT, "GB 32100-2015", trouble, sent.seller_tax_no)
+
+
+def uscc_trouble(code: str) -> str:
+    """What looks wrong about an 18-character credit code; empty when nothing does. Real codes can fail this."""
+    try:
+        uscc.validate(code)
+    except InvalidChecksum:
+        return "统一社会信用代码的校验位不符,请核对证照;确有此类代码,不能仅因此退回。"
+    except (InvalidFormat, InvalidLength, InvalidComponent):
+        return "统一社会信用代码的格式少见,请核对证照;确有此类代码,不能仅因此退回。"
+    return ""
+
+
+def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+    if expected.taxpayer is None:
+        yield _found(Check.TAXPAYER_UNKNOWN, "INV-2", "店铺没有登记纳税人类型,无法判断应开的发票种类。")
+    if sent.kind is InvoiceKind.SPECIAL:
+        return
+    difficulty = sent.difficulty.strip()
+    if not difficulty:
+        yield _found(Check.KIND, "INV-4", "应开具增值税专用发票;确有困难时须说明原因方可使用普通发票。")
+    elif expected.taxpayer is TaxpayerType.GENERAL:
+        yield _found(Check.KIND, "INV-4", "一般纳税人使用普通发票:请确认其所述困难(规则未限定主体,疑义 13)。")
+    else:
+        yield _found(Check.KIND, "INV-4", "使用普通发票:请确认其所述困难。")
+
+
+def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
+    for position, line in enumerate(sent.lines, start=1):
+        if line.content is InvoiceContent.GOODS and (line.quantity is None or Decimal(line.quantity) != 0):
+            yield _found(
+                Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行为货物类,数量必须写成 0。", line.quantity or "空"
+            )
+        allowed = allowed_rates(expected.taxpayer, line.content, sent.kind, sent.issued_on, policy)
+        if Decimal(line.rate) not in allowed and expected.taxpayer is not None:
+            may = "、".join(f"{rate:f}%" for rate in sorted(allowed)) or "无"
+            yield _found(Check.RATE, "增值税法;财政部 税务总局公告2026年第10号",
+                         f"第 {position} 行税率 {line.rate}% 不适用于{expected.taxpayer.label}的"
+                         f"{line.content.label}{sent.kind.label},可用:{may}。", line.rate)  # fmt: skip
+        tax = tax_of(line.net_fen, line.rate)
+        if abs(tax - line.tax_fen) > policy.line_tolerance_fen:
+            yield _found(
+                Check.LINE_TAX,
+                "INV-2",
+                f"第 {position} 行税额应为 {yuan(tax)},发票为 {yuan(line.tax_fen)}。",
+                line.tax_fen,
+            )
+
+
+def allowed_rates(
+    taxpayer: TaxpayerType | None, content: InvoiceContent, kind: InvoiceKind, day: date, policy: InvoicingPolicy
+) -> frozenset[Decimal]:
+    """Per cents that such an invoice may show on its day of issue."""
+
+    def in_force(rates: VatRates) -> bool:
+        return rates.since <= day and (rates.until is None or day <= rates.until)
+
+    return frozenset(
+        percent for rates in policy.rates
+        if rates.taxpayer is taxpayer and rates.content is content and in_force(rates)
+        and (kind is InvoiceKind.ORDINARY or not rates.ordinary_only)
+        for percent in rates.percents
+    )  # fmt: skip
+
+
+def tax_of(net_fen: int, rate: str) -> int:
+    """Tax on a net amount, half up to the fen."""
+    return int((Decimal(net_fen) * Decimal(rate) / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def split_gross(gross_fen: int, rate: str) -> tuple[int, int]:
+    """(net, tax) of an amount with tax: the tax first, half up, then the rest; 200.00 at 1 % is 198.02 and 1.98."""
+    percent = Decimal(rate)
+    tax = int((Decimal(gross_fen) * percent / (100 + percent)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return gross_fen - tax, tax
+
+
+def _sums(sent: InvoiceSubmitted) -> Iterator[Finding]:
+    lines: tuple[InvoiceLineData, ...] = sent.lines
+    for name, total, parts in (
+        ("金额", sent.net_fen, sum(line.net_fen for line in lines)),
+        ("税额", sent.tax_fen, sum(line.tax_fen for line in lines)),
+        ("价税合计", sent.gross_fen, sent.net_fen + sent.tax_fen),
+    ):
+        if total != parts:
+            yield _found(Check.SUMS, "INV-2", f"{name} {yuan(total)} 与各项之和 {yuan(parts)} 不一致。", total)
+
+
+def _day(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
+    if sent.issued_on > expected.today:
+        yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 晚于今天。", str(sent.issued_on))
+    elif sent.issued_on < expected.today - timedelta(days=policy.oldest_invoice_days):
+        yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 已超过 {policy.oldest_invoice_days} 天。",
+                     str(sent.issued_on))  # fmt: skip
+    elif expected.earliest is not None and sent.issued_on < expected.earliest:
+        yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 早于账期起始日 {expected.earliest}。",
+                     str(sent.issued_on))  # fmt: skip
+
+
+def _cover(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+    for name in expected.unknown:
+        yield _found(Check.COVER, "INV-1", f"账单 {name} 不存在、不属于该店铺或无需开票。", name)
+    for statement, fen in expected.covers.items():
+        if fen > expected.open_fen[statement]:
+            yield _found(Check.COVER, "INV-1", f"账单 {statement} 待开票 {yuan(expected.open_fen[statement])},"
+                         f"本发票对应 {yuan(fen)}。", fen)  # fmt: skip
+    covered = sum(expected.covers.values())
+    if expected.left_over_fen:
+        yield _found(
+            Check.COVER, "INV-1", f"发票金额比待开票账单合计多 {yuan(expected.left_over_fen)}。", expected.left_over_fen
+        )
+    elif covered != sent.gross_fen and not expected.unknown:
+        yield _found(
+            Check.COVER,
+            "INV-1",
+            f"价税合计 {yuan(sent.gross_fen)} 与所列账单金额合计 {yuan(covered)} 不一致。",
+            covered,
+        )
+
+
+def _evidence(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+    if expected.xml_trouble:
+        yield _found(Check.XML, "INV-2", f"{expected.xml_trouble}。")
+    elif expected.xml is not None:
+        yield from _xml(sent, expected.xml)
+    elif not sent.documents:
+        yield _found(Check.NO_EVIDENCE, "INV-2", "没有附上数电票 XML 或 PDF,请核对原件。")
+
+
+def _xml(sent: InvoiceSubmitted, xml: EInvoice) -> Iterator[Finding]:
+    if xml.red:
+        yield _found(Check.XML, "INV-7", "XML 文件是红字发票。")
+    pairs: Mapping[str, tuple[object, object]] = {
+        "发票号码": (xml.number, sent.number), "开票日期": (xml.issued_on, sent.issued_on),
+        "购买方税号": (xml.buyer_tax_no, sent.buyer_tax_no), "销售方税号": (xml.seller_tax_no, sent.seller_tax_no),
+        "金额": (xml.net_fen, sent.net_fen), "税额": (xml.tax_fen, sent.tax_fen), "价税合计": (xml.gross_fen, sent.gross_fen),
+    }  # fmt: skip
+    for name, (in_file, in_fields) in pairs.items():
+        if in_file is not None and in_file != in_fields:
+            yield _found(Check.XML, "INV-2", f"{name}在 XML 文件中与提交的字段不一致。", name)
+    for name, in_name, field in (
+        ("购买方名称", xml.buyer_name, sent.buyer_name),
+        ("销售方名称", xml.seller_name, sent.seller_name),
+    ):
+        if in_name is not None and not same_name(in_name, field):
+            yield _found(Check.XML, "INV-2", f"{name}在 XML 文件中与提交的字段不一致。", name)
+
+
+def clean(findings: tuple[Finding, ...]) -> bool:
+    """Whether an invoice is accepted without a person."""
+    return not any(finding.blocking for finding in findings)

@@ -1,0 +1,280 @@
+"""The policy: every number the rules use, from effective-dated files, typed and checked when read.
+
+A case keeps the version under which it was opened, so ``policy(case.policy_version)`` gives the numbers it
+was promised, whatever has been decided since.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from models.arbitration import AppealReason, EvidenceKind, MediaType
+from models.base import Frozen
+from models.deposits import RefundDocument
+from models.events import TaxpayerType
+from models.invoicing import InvoiceContent
+from models.money import Fen
+from models.shops import EntityType
+from models.windows import Hours, Window
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+"""The zone every deadline is reckoned in."""
+
+
+class UnknownPolicy(LookupError):
+    """No file holds this version, or the moment lies before the first. A bug, never an answer."""
+
+
+def _positive(window: Window) -> Window:
+    if window.n < 1:
+        raise ValueError(f"a window of {window.n} {window.unit} is over before it begins")
+    return window
+
+
+PositiveWindow = Annotated[Window, AfterValidator(_positive)]
+PositiveHours = Annotated[Hours, AfterValidator(_positive)]
+HoursBefore = tuple[Annotated[int, Field(gt=0)], ...]
+
+
+class Meta(Frozen):
+    """Which policy this is. The version is the first day it is in force, as in the file's name."""
+
+    version: str
+
+
+class ClosurePolicy(Frozen):
+    """CLS and REO: how long closing may take, and from when a shop may open again."""
+
+    ask: PositiveWindow
+    review_sla: PositiveWindow
+    facts_stale_after: PositiveHours
+    clearing_reminder_every: PositiveWindow
+    exit_invoice: PositiveWindow
+    reopen: PositiveWindow
+    reopen_strict: bool
+
+
+class ForcedClosurePolicy(Frozen):
+    """CLS-10: how soon and by how many different people a forced closure is decided."""
+
+    review_sla: PositiveWindow
+    people: int = Field(ge=2)
+
+
+class RefundPolicy(Frozen):
+    """REF: how soon a deposit goes back, on which papers, and when a second person looks."""
+
+    sla: PositiveWindow
+    early_reminder: PositiveWindow
+    review_sla: PositiveWindow
+    documents: PositiveWindow
+    second_person_over_fen: Fen
+    penalty_policy: Literal["any", "unsettled"]
+    required_documents: dict[EntityType, tuple[RefundDocument, ...]]
+
+    @model_validator(mode="after")
+    def _every_entity_is_told_what_to_bring(self) -> Self:
+        if missing := set(EntityType) - set(self.required_documents):
+            raise ValueError(f"no required documents for {', '.join(sorted(missing))}")
+        return self
+
+
+class DepositSchedule(Frozen):
+    """One entity type's deposits by level-1 category, in fen (DEP-2 … DEP-4)."""
+
+    least_fen: Fen
+    most_fen: Fen
+    default_fen: Fen
+    """Owed for a category the table does not name, unless ``only_listed``."""
+    only_listed: bool
+    """True when categories outside the table are not being recruited (DEP-4)."""
+    categories: dict[str, Fen]
+
+    @model_validator(mode="after")
+    def _figures_lie_in_the_range(self) -> Self:
+        for name, fen in {"default": self.default_fen, **self.categories}.items():
+            if not self.least_fen <= fen <= self.most_fen:
+                raise ValueError(f"{name}: {fen} fen lies outside {self.least_fen} to {self.most_fen}")
+        return self
+
+
+class DepositPolicy(Frozen):
+    """DEP-1: a schedule for each entity type."""
+
+    ENTERPRISE: DepositSchedule
+    INDIVIDUAL_BUSINESS: DepositSchedule
+    PERSON: DepositSchedule
+
+    def of(self, entity: EntityType) -> DepositSchedule:
+        """The schedule of one entity type."""
+        schedule: DepositSchedule = getattr(self, entity.name)
+        return schedule
+
+
+class EvidencePolicy(Frozen):
+    """What evidence may be: how many items, how large, how long a link opens one."""
+
+    max_items: int = Field(ge=1, le=50)
+    forwarded_images: int = Field(ge=1, le=4)
+    image_bytes: int = Field(ge=1)
+    pdf_bytes: int = Field(ge=1)
+    video_bytes: int = Field(ge=1)
+    link_days: int = Field(ge=1, le=60)
+
+    def most_bytes(self, media: MediaType) -> int:
+        """How large a file of this type may be."""
+        if media.is_image:
+            return self.image_bytes
+        return self.pdf_bytes if media is MediaType.PDF else self.video_bytes
+
+
+class AppealPolicy(Frozen):
+    """ARB and WDR: the merchant's two windows, our own times, who judges again, what a withdrawal undoes."""
+
+    window: PositiveWindow
+    reevidence: PositiveWindow
+    max_reevidence: Literal[1]
+    review_sla: PositiveWindow
+    service_sla: PositiveWindow
+    finance_sla: PositiveWindow
+    notice_within: PositiveHours
+    second_reviewer: Literal["same", "other"]
+    withdrawal_sla: PositiveWindow
+    withdrawal_strikes_ruling: bool
+    withdrawal_returns_deduction: bool
+    correction_sla: PositiveWindow
+    evidence: EvidencePolicy
+    checklist: dict[AppealReason, tuple[EvidenceKind, ...]]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if missing := set(AppealReason) - set(self.checklist):
+            raise ValueError(f"no checklist for {', '.join(sorted(missing))}")
+        if self.withdrawal_returns_deduction and not self.withdrawal_strikes_ruling:
+            raise ValueError("withdrawal_returns_deduction without withdrawal_strikes_ruling: money of a valid ruling")
+        return self
+
+
+class ReminderPolicy(Frozen):
+    """When people are reminded before a deadline, in hours before it, and how often lateness is escalated."""
+
+    merchant_hours_before: HoursBefore
+    ours_hours_before: HoursBefore
+    escalate_every: PositiveHours
+
+
+class VatRates(Frozen):
+    """Which VAT rates an invoice may show, in force from ``since`` to ``until`` inclusive (by its issue date)."""
+
+    taxpayer: TaxpayerType
+    content: InvoiceContent
+    percents: tuple[Annotated[Decimal, Field(ge=0, lt=100)], ...]
+    ordinary_only: bool = False
+    since: date
+    until: date | None = None
+    source: str
+
+
+class InvoicingPolicy(Frozen):
+    """INV and CLS-8: the monthly run, what an invoice must show, and what not invoicing leads to."""
+
+    run_day: int = Field(ge=1, le=28)
+    run_hour: int = Field(ge=0, le=23)
+    due: PositiveWindow
+    freeze_percent: Annotated[Decimal, Field(gt=0, le=100)]
+    reminder_hours_before: HoursBefore
+    release_sla: PositiveWindow
+    review_sla: PositiveWindow
+    jump_percent: int = Field(gt=100)
+    drop_percent: int = Field(ge=0, lt=100)
+    change_floor_fen: Fen
+    four_eyes_over_anomalies: int = Field(ge=0)
+    four_eyes_over_percent: Annotated[Decimal, Field(ge=0, le=100)]
+    line_tolerance_fen: int = Field(ge=0)
+    oldest_invoice_days: int = Field(ge=1)
+    rates: tuple[VatRates, ...]
+
+    @property
+    def freeze_basis_points(self) -> int:
+        """The share in hundredths of a per cent: 3000 for 30 %."""
+        return int(self.freeze_percent * 100)
+
+
+class QuietHours(Frozen):
+    """Wall-clock times in Asia/Shanghai between which merchants are not reminded; may run over midnight."""
+
+    start: time
+    end: time
+
+
+class StaffPolicy(Frozen):
+    """How many wrong one-time codes lock a person, and for how many minutes."""
+
+    max_wrong_codes: int = Field(ge=1)
+    lock_minutes: int = Field(ge=1)
+
+
+class Policy(Frozen):
+    """All of it. Unknown or missing entries are refused when the file is read, not when a case needs them."""
+
+    meta: Meta
+    closure: ClosurePolicy
+    forced_closure: ForcedClosurePolicy
+    refund: RefundPolicy
+    deposit: DepositPolicy
+    appeal: AppealPolicy
+    reminders: ReminderPolicy
+    invoicing: InvoicingPolicy
+    quiet_hours: QuietHours
+    staff: StaffPolicy
+
+    @property
+    def version(self) -> str:
+        return self.meta.version
+
+
+def read_policy(text: str, version: str) -> Policy:
+    """A policy from the text of its file; raises ValueError when the file says it is another version."""
+    found = Policy.model_validate(tomllib.loads(text))
+    if found.version != version:
+        raise ValueError(f"policy file {version}.toml calls itself version {found.version}")
+    return found
+
+
+@cache
+def versions() -> tuple[str, ...]:
+    """Every version there is, oldest first."""
+    names = (entry.name for entry in files("policies").joinpath("versions").iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+@cache
+def policy(version: str) -> Policy:
+    """The policy of one version, such as ``2026-01-01``; raises UnknownPolicy for any other word."""
+    if version not in versions():
+        raise UnknownPolicy(f"no policy version {version!r}; there are: {', '.join(versions())}")
+    text = files("policies").joinpath("versions", f"{version}.toml").read_text(encoding="utf-8")
+    return read_policy(text, version)
+
+
+def version_on(day: date, known: tuple[str, ...]) -> str:
+    """The newest of the ``known`` versions in force on ``day``; raises UnknownPolicy before the first."""
+    in_force = [version for version in known if date.fromisoformat(version) <= day]
+    if not in_force:
+        raise UnknownPolicy(f"no policy was in force on {day}; the first is {min(known, default='missing')}")
+    return max(in_force)
+
+
+def policy_at(moment: datetime) -> Policy:
+    """The policy in force at an aware ``moment``, by its date in Asia/Shanghai."""
+    if moment.tzinfo is None:
+        raise ValueError(f"naive datetime {moment!r}: say which zone it is in")
+    return policy(version_on(moment.astimezone(SHANGHAI).date(), versions()))

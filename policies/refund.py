@@ -1,0 +1,307 @@
+"""Returning a deposit: who may apply and for how much, what finance must see, to whom it may go, until when.
+
+Clauses REF-1 … REF-11, DEP-9, CLS-10; ambiguities 3, 4, 5, 6 and 22.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import assert_never
+
+from models.base import Frozen
+from models.cases import CaseKind, Finding
+from models.deposits import BookFacts, RefundDocument
+from models.money import Money, yuan
+from models.outcomes import Refusal
+from models.payouts import Payee, PayeeMethod
+from models.shops import EntityType, Penalty, ShopFacts, ShopState
+from models.windows import Reckoned
+from policies.deadlines import reckon
+from policies.gates import Gate, clearing_remaining, money_owed
+from policies.policy import Policy
+from policies.text import normalise_name, same_name
+from policies.workdays import DEFAULT, WorkCalendar
+
+_SAME_CHANNEL = frozenset({PayeeMethod.ALIPAY, PayeeMethod.WECHAT})
+"""Deposits paid through these go back through them (REF-8)."""
+
+
+def refundable(books: BookFacts, shop_state: ShopState) -> Money:
+    """What may be asked back: the remaining deposit (REF-8), and nothing after a forced closure (REF-10)."""
+    return Money() if shop_state is ShopState.FORCED_CLOSED else Money(fen=books.deposit_fen)
+
+
+def refuse_application(
+    *,
+    requester: str,
+    owner: str,
+    shop_state: ShopState,
+    amount_fen: int,
+    books: BookFacts,
+    other_refund: str | None,
+) -> Refusal | None:
+    """Why a refund application is not taken up, or None when it is.
+
+    ``amount_fen`` is what was asked for, unchecked; ``other_refund`` the id of a refund of this shop still
+    under way. Ownership comes first: a stranger learns nothing about the shop.
+    """
+    if requester != owner:
+        return Refusal(
+            code="not-owner", clause="REF-6",
+            sentence="只有店铺的主账号可以申请退还保证金,请使用主账号登录后再提交。",
+        )  # fmt: skip
+    match shop_state:
+        case ShopState.FORCED_CLOSED:
+            return Refusal(
+                code="shop-forced-closed", clause="REF-10",
+                sentence="店铺因违规被平台强制关闭,按规则保证金不予退还(REF-10、CLS-10)。",
+            )  # fmt: skip
+        case ShopState.OPEN | ShopState.CLEARING:
+            return Refusal(
+                code="shop-not-closed", clause="REF-1",
+                sentence=f"店铺当前状态为“{shop_state.label}”,关店完成后才能申请退还保证金。",
+            )  # fmt: skip
+        case ShopState.CLOSED:
+            pass
+        case unknown:
+            assert_never(unknown)
+    if other_refund is not None:
+        return Refusal(
+            code="refund-under-way", clause="REF-7",
+            sentence=f"该店铺已有一件退保证金申请正在处理({other_refund}),请等待其结果,无需重复提交。",
+        )  # fmt: skip
+    balance = refundable(books, shop_state)
+    if not balance:
+        return Refusal(
+            code="nothing-to-refund", clause="REF-8", sentence=f"保证金余额为 {balance},没有可退还的保证金。"
+        )
+    if amount_fen <= 0:
+        return Refusal(code="amount-not-positive", clause="REF-6", sentence="退款金额必须大于零。")
+    if amount_fen > balance.fen:
+        return Refusal(
+            code="amount-over-balance", clause="REF-6",
+            sentence=f"申请退还 {yuan(amount_fen)},超过可退还的保证金余额 {balance},请修改金额后重新提交。",
+        )  # fmt: skip
+    return None
+
+
+class PayeeJudgement(Frozen):
+    """What is unusual about a payee, one finding each: none blocks, but any one calls for a second person."""
+
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def deviates(self) -> bool:
+        return bool(self.findings)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(finding.sentence for finding in self.findings)
+
+
+def judge_payee(
+    entity: EntityType,
+    licence_name: str,
+    owner_name: str,
+    payee: Payee,
+    *,
+    deposit_channels: Collection[str],
+    payer_accounts: Collection[str],
+) -> PayeeJudgement:
+    """Whether the money goes where the rules expect it (REF-3, REF-5, REF-8, ambiguity 6).
+
+    A deposit paid by Alipay or WeChat goes back to the account it came from; otherwise an enterprise is paid
+    to the corporate account in its licence's name, anyone else to the owner's bank card. ``deposit_channels``
+    are the channels of the shop's deposit payments, ``payer_accounts`` the full account numbers they came
+    from. Sentences never show an account number beyond its last four digits, nor the name the merchant typed.
+    """
+    found: list[Finding] = []
+
+    def unusual(code: str, clause: str, sentence: str) -> None:
+        found.append(Finding(code=code, clause=clause, blocking=False, sentence=sentence, value=payee.masked))
+
+    company = entity is EntityType.ENTERPRISE
+    usual = PayeeMethod.CORPORATE_ACCOUNT if company else PayeeMethod.BANK_CARD
+    usual_clause = "REF-5" if company else "REF-3"
+    paid_through = {channel.strip().upper() for channel in deposit_channels}
+    expected = [method for method in PayeeMethod if method in _SAME_CHANNEL and method.value in paid_through]
+    if not expected or paid_through - {method.value for method in expected}:
+        expected.append(usual)  # nothing, or a part of it, came through a channel that takes it back
+
+    if payee.method not in expected:
+        words = "或".join(method.label for method in expected)
+        if payee.method in _SAME_CHANNEL or any(method in _SAME_CHANNEL for method in expected):
+            reason, clause = "按保证金的缴纳渠道", "REF-8"
+        else:
+            reason, clause = f"{entity.label}主体", usual_clause
+        sentence = f"收款方式为{payee.method.label},{reason}应退至{words}。"
+        unusual("payee_method", clause, sentence)
+    name, whose = (licence_name, "营业执照名称") if company else (owner_name, "店主姓名")
+    if not normalise_name(name):
+        unusual("payee_name_unknown", usual_clause, f"店铺没有登记{whose},无法核对收款户名。")
+    elif not same_name(payee.name, name):
+        unusual("payee_name", usual_clause, f"收款户名与{whose}“{name}”不一致。")
+    if payee.method in _SAME_CHANNEL and payee.method in expected:
+        origins = {_account(number) for number in payer_accounts} - {""}
+        if not origins:
+            sentence = f"保证金缴纳时的{payee.method.label}账户没有记录,无法核对是否原路退回。"
+            unusual("payee_origin_unknown", "REF-8", sentence)
+        elif _account(payee.account_no) not in origins:
+            unusual("payee_origin", "REF-8", f"收款的{payee.method.label}账户不是缴纳保证金的原账户。")
+    return PayeeJudgement(findings=tuple(found))
+
+
+def _account(number: str) -> str:
+    """An account number without the width and the grouping people type it with."""
+    return normalise_name(number).replace("-", "")
+
+
+def missing_documents(
+    entity: EntityType, documents: Collection[RefundDocument], policy: Policy
+) -> tuple[RefundDocument, ...]:
+    """The papers this entity type must still send, in the policy's order (REF-2)."""
+    return tuple(needed for needed in policy.refund.required_documents[entity] if needed not in documents)
+
+
+def refund_findings(
+    facts: ShopFacts | None,
+    as_of: datetime | None,
+    books: BookFacts,
+    *,
+    entity: EntityType,
+    documents: Collection[RefundDocument],
+    payee: Payee,
+    judgement: PayeeJudgement,
+    open_cases: Mapping[CaseKind, int],
+    exit_invoices_pending: bool,
+    now: datetime,
+    policy: Policy,
+    written_off: Collection[str] = frozenset(),
+) -> tuple[Finding, ...]:
+    """Everything finance must see before a deposit goes back, blocking findings first.
+
+    Documents and payee information complete, no penalty as the policy reads it (REF-2, ambiguity 4); clearing
+    still complete (REF-8), for a dispute can come up after the shop is closed; no arrears and all payouts
+    settled (REF-9, ambiguity 3). ``written_off`` are the codes the closure's reviewer wrote off (ambiguity
+    22): arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
+    about the payee.
+    """
+    if facts is None or as_of is None:
+        facts = as_of = None
+    found: list[Finding] = []
+    if missing := missing_documents(entity, documents, policy):
+        value = "、".join(document.label for document in missing)
+        found.append(
+            Finding(
+                code="documents_missing", clause="REF-2", blocking=True, value=value, as_of=now,
+                sentence=f"退款资料不齐,还缺:{value}。",
+            )
+        )  # fmt: skip
+    found += _payee_information(payee, now)
+    found += _penalties(facts.penalties if facts else (), as_of, policy)
+    found += [_restate(finding, "REF-9") for finding in money_owed(facts, as_of, books, now)]
+    own_gates = {Gate.UNSETTLED_PAYOUTS.value}
+    for finding in clearing_remaining(
+        facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
+        written_off=set(written_off) - own_gates,
+    ):  # fmt: skip
+        found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
+    found += judgement.findings
+    return tuple(sorted(found, key=lambda finding: not finding.blocking))
+
+
+def _restate(finding: Finding, clause: str) -> Finding:
+    return finding.model_copy(update={"clause": clause})
+
+
+def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
+    asked = {"户名": payee.name, "账号": payee.account_no}
+    unreadable = False
+    match payee.method:
+        case PayeeMethod.CORPORATE_ACCOUNT | PayeeMethod.BANK_CARD:
+            asked["开户银行"] = payee.bank_name
+            number = _account(payee.account_no)
+            unreadable = bool(number) and re.fullmatch(r"[0-9]{8,32}", number) is None
+        case PayeeMethod.ALIPAY | PayeeMethod.WECHAT:
+            pass
+        case unknown:
+            assert_never(unknown)
+    found = []
+    if absent := [word for word, text in asked.items() if not normalise_name(text)]:
+        value = "、".join(absent)
+        found.append(
+            Finding(
+                code="payee_incomplete", clause="REF-2", blocking=True, value=value, as_of=now,
+                sentence=f"收款信息不完整,还缺:{value}。",
+            )
+        )  # fmt: skip
+    if unreadable:
+        found.append(
+            Finding(
+                code="payee_account_unreadable", clause="REF-2", blocking=True, as_of=now,
+                sentence="收款账号应为 8 至 32 位数字,请商家核对后重新填写。",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _penalties(penalties: Sequence[Penalty], as_of: datetime | None, policy: Policy) -> list[Finding]:
+    """REF-2 wants no penalty record, REF-8 knows deposits that outlive one: ambiguity 4 decides."""
+    match policy.refund.penalty_policy:
+        case "any":
+            standing = [*penalties]
+        case "unsettled":
+            standing = [penalty for penalty in penalties if not penalty.settled or penalty.blocks_refund]
+        case unknown:
+            assert_never(unknown)
+    found = []
+    if standing:
+        value = len(standing)
+        unsettled = sum(not penalty.settled for penalty in standing)
+        found.append(
+            Finding(
+                code="penalties", clause="REF-2", blocking=True, value=value, as_of=as_of,
+                sentence=f"店铺有 {value} 项处罚记录不符合退还条件,其中 {unsettled} 项未处理完毕。",
+            )
+        )  # fmt: skip
+    if settled := len(penalties) - len(standing):
+        found.append(
+            Finding(
+                code="penalties_settled", clause="REF-2", blocking=False, value=settled, as_of=as_of,
+                sentence=f"店铺有 {settled} 项已处理完毕的处罚记录,供审核参考。",
+            )
+        )  # fmt: skip
+    return found
+
+
+def needs_second_person(
+    amount: Money, judgement: PayeeJudgement, overridden: Sequence[Finding], policy: Policy
+) -> tuple[str, ...]:
+    """Why a second finance person must approve, one Chinese sentence each; empty when one is enough.
+
+    The amount is over the policy's threshold, the payee deviates (ambiguity 6), or blocking findings are
+    overridden.
+    """
+    reasons = []
+    limit = Money(fen=policy.refund.second_person_over_fen)
+    if amount.fen > limit.fen:
+        reasons.append(f"退款金额 {amount} 超过 {limit},需要第二人复核。")
+    if judgement.deviates:
+        reasons.append(f"收款账户与规则不一致,需要第二人复核:{''.join(judgement.sentences)}")
+    if blocking := [finding.sentence for finding in overridden if finding.blocking]:
+        reasons.append(f"放行 {len(blocking)} 项未满足的条件,需要第二人复核:{''.join(blocking)}")
+    return tuple(reasons)
+
+
+def refund_due(closed_at: datetime, applied_at: datetime, policy: Policy, calendar: WorkCalendar = DEFAULT) -> Reckoned:
+    """Until when the money must be back: from closure, or from the application if that is later (REF-3)."""
+    return reckon(max(closed_at, applied_at), policy.refund.sla, "REF-3", calendar)
+
+
+def refund_early_reminder(
+    closed_at: datetime, applied_at: datetime, policy: Policy, calendar: WorkCalendar = DEFAULT
+) -> Reckoned:
+    """When "usually within a week" is over and we remind ourselves; it binds nobody (REF-4, ambiguity 5)."""
+    return reckon(max(closed_at, applied_at), policy.refund.early_reminder, "REF-4", calendar)

@@ -1,0 +1,584 @@
+"""Arbitration: rulings recorded and struck, withdrawn arbitrations, corrections by court judgment (ARB, WDR, DED-5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from models.arbitration import (
+    Appeal,
+    Arbitration,
+    Conclusion,
+    MerchantCounter,
+    Party,
+    Ruling,
+    RulingKind,
+    Stage,
+    VoidCause,
+    WithdrawalReason,
+)
+from models.arbitration_events import (
+    AboutRuling,
+    ArbitrationApplied,
+    ArbitrationProgressed,
+    ArbitrationWithdrawalRequested,
+    ArbitrationWithdrawn,
+    RulingCorrectionProposed,
+    RulingEffective,
+    RulingRecorded,
+    RulingVoided,
+    deduction_key,
+)
+from models.base import Labelled
+from models.books import Transfer
+from models.cases import Case, CaseKind, CaseState
+from models.deposits import DeductionReason
+from models.events import DepositDeducted
+from models.messages import InboxMessage
+from models.money import Money, yuan
+from models.outcomes import Refusal
+from models.reviews import Review, Role
+from models.shops import Shop
+from notifications import appeal as words
+from policies import appeal as rules_of_appeal
+from policies.policy import policy_at
+from tasks import audit, cases, deposits, dossier, merchants
+from tasks.cases import emit, rules
+from tasks.closures import shop_part
+from tasks.db import Tx
+from tasks.effects import effect, lock_case
+from tasks.inbox import Refused
+from tasks.merchants import ground, shop_of
+from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
+
+FINAL = frozenset({"UPHOLD", "DISMISS"})
+"""Verdicts after which an appeal's result stands, whether or not everything that follows from it has happened."""
+
+
+class WithdrawalVerdict(Labelled):
+    CONFIRM = "CONFIRM", "已核实,撤销仲裁"
+    REJECT = "REJECT", "不予撤销"
+
+
+class CorrectionVerdict(Labelled):
+    CONFIRM = "CONFIRM", "同意更正"
+    REJECT = "REJECT", "不予更正"
+
+
+# ── what the platform tells us ───────────────────────────────────────────────
+
+
+def _source(message: InboxMessage) -> str:
+    """Who sent it; for Douyin's push also through which of our apps, which is whom an answer goes to."""
+    return f"doudian/{message.message_id.split('/')[0]}" if message.source == "doudian" else message.source
+
+
+def _seen(
+    tx: Tx, shop: Shop, arbitration_id: str, order_id: str | None, aftersale_id: str | None, stage: Stage,
+    message: InboxMessage,
+) -> Arbitration:  # fmt: skip
+    """The arbitration, noted at its stage. Refused when it, or one about the same after-sale, was withdrawn (WDR-2)."""
+    found = tx.get(Arbitration, arbitration_id)
+    if found is not None and found.shop_id != shop.id:
+        raise Refused(f"仲裁 {arbitration_id} 不属于店铺 {shop.id}", "ARB-1")
+    withdrawn = _withdrawn_before(tx, shop.id, arbitration_id, order_id, aftersale_id)
+    if refusal := rules_of_appeal.rearbitration_barred(withdrawn_before=withdrawn):
+        raise Refused(refusal.sentence, refusal.clause)
+    if found is None:
+        found = Arbitration(
+            id=arbitration_id, shop_id=shop.id, source=_source(message), stage=stage, seen_at=message.received_at
+        )
+    found.order_id, found.aftersale_id = found.order_id or order_id or "", found.aftersale_id or aftersale_id or ""
+    if found.stage is not Stage.RULED:  # messages come in any order; a ruling is not undone by an older report
+        found.stage = stage
+    found.seen_at = message.received_at
+    tx.add(found)
+    tx.flush()
+    return found
+
+
+def _withdrawn_before(
+    tx: Tx, shop_id: str, arbitration_id: str, order_id: str | None, aftersale_id: str | None
+) -> str | None:
+    """The withdrawn arbitration about the same case, if there is one: same number, same after-sale, or same order
+    where no after-sale is named."""
+    query = select(Arbitration).where(Arbitration.shop_id == shop_id, col(Arbitration.withdrawn_at).is_not(None))
+    for other in tx.exec(query.order_by(col(Arbitration.id))):
+        same_aftersale = bool(aftersale_id) and other.aftersale_id == aftersale_id
+        same_order = bool(order_id) and other.order_id == order_id and not (aftersale_id and other.aftersale_id)
+        if other.id == arbitration_id or same_aftersale or same_order:
+            return other.id
+    return None
+
+
+def apply(tx: Tx, event: ArbitrationApplied, shop: Shop, message: InboxMessage) -> None:
+    """A buyer asks for arbitration (ARB-9)."""
+    _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.APPLIED, message)
+    audit.record(tx, f"shop/{shop.id}", "arbitration.applied", actor="platform", clause="ARB-9", public=True,
+                 text=f"买家发起仲裁 {event.arbitration_id}")  # fmt: skip
+
+
+def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMessage) -> None:
+    """How far an arbitration is outside; a line in the shop's history."""
+    _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, event.stage, message)
+    audit.record(tx, f"shop/{shop.id}", "arbitration.progressed", actor="platform", clause="ARB-9", public=True,
+                 text=f"仲裁 {event.arbitration_id}:{event.stage.label}", stage=event.stage)  # fmt: skip
+
+
+def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> None:
+    """A ruling takes effect: recorded, its deduction posted, the merchant told how to appeal until when (ARB-2)."""
+    if tx.get(Ruling, event.ruling_id) is not None:
+        raise Refused(f"判责 {event.ruling_id} 已登记,未重复登记", "ARB-1")
+    arbitration = _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED, message)
+    from_deposit, arrears = Money(), Money()
+    if event.deduction_fen:
+        posted = deposits.post_deduction(
+            tx, shop, f"ruling/{event.ruling_id}", Money(fen=event.deduction_fen), DeductionReason.ADVANCE_COMPENSATION
+        )
+        if posted is None:
+            raise Refused(f"判责 {event.ruling_id} 的扣款已入账,未重复扣款", "DED-5")
+        from_deposit, arrears = posted
+    ruling = _record(
+        tx, message, shop, id=event.ruling_id, kind=RulingKind.RULING, effective_at=event.effective_at or message.received_at,
+        arbitration=arbitration, order_id=arbitration.order_id, conclusion=event.conclusion, decided=event.decided,
+        buyer=event.buyer_account, merchant=event.merchant_account, ruled_by=event.ruled_by or "", points=event.points,
+        from_deposit=from_deposit, arrears=arrears,
+    )  # fmt: skip
+    told = words.RulingEffective(
+        shop_name=shop.name, ruling_id=ruling.id, order_id=ruling.order_id, conclusion=ruling.conclusion.label,
+        decided=ruling.decided, effective_at=ruling.effective_at, deduction_fen=ruling.deduction_fen,
+        from_deposit_fen=ruling.from_deposit_fen, arrears_fen=ruling.arrears_fen, appeal_how=rules_of_appeal.APPEAL_HOW,
+        appeal_until=ruling.appeal_until,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"ruling/{ruling.id}", shop_id=shop.id)
+    deposits.demand_topup(tx, shop)
+
+
+def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:
+    """A deduction; one that paid a buyer in advance can be appealed against like a ruling (ARB-1 ②, DED-5)."""
+    deposits.deduct(tx, event, shop, message)
+    if DeductionReason(event.reason.value) is not DeductionReason.ADVANCE_COMPENSATION or not event.appealable:
+        return
+    key = f"deduction/{event.deduction_id}"
+    parts = [tx.get(Transfer, key), tx.get(Transfer, f"{key}/arrears")]
+    from_deposit, arrears = (Money(fen=part.amount_fen if part else 0) for part in parts)
+    _record(
+        tx, message, shop, id=deduction_key(event.deduction_id), kind=RulingKind.DEDUCTION,
+        effective_at=message.received_at, arbitration=None, order_id=event.order_id or "",
+        conclusion=Conclusion.MERCHANT_LIABLE, decided=f"先行赔付买家,依据:{event.clause}", buyer="", merchant="",
+        ruled_by="", points=0, from_deposit=from_deposit, arrears=arrears,
+    )  # fmt: skip
+
+
+def _record(
+    tx: Tx, message: InboxMessage, shop: Shop, *, id: str, kind: RulingKind, effective_at: datetime,
+    arbitration: Arbitration | None, order_id: str, conclusion: Conclusion, decided: str, buyer: str, merchant: str,
+    ruled_by: str, points: int, from_deposit: Money, arrears: Money,
+) -> Ruling:  # fmt: skip
+    in_force = policy_at(tx.now)
+    window = rules_of_appeal.appeal_window(effective_at, in_force)
+    ruling = Ruling(
+        id=id, kind=kind, shop_id=shop.id, arbitration_id=arbitration.id if arbitration else None, order_id=order_id,
+        aftersale_id=arbitration.aftersale_id if arbitration else "", conclusion=conclusion, decided=decided,
+        buyer_account=buyer, merchant_account=merchant, ruled_by=ruled_by, points=points, effective_at=window.start,
+        recorded_at=tx.now, appeal_until=window.due, policy_version=in_force.version, source=_source(message),
+        deduction_fen=from_deposit.fen + arrears.fen, from_deposit_fen=from_deposit.fen, arrears_fen=arrears.fen,
+    )  # fmt: skip
+    tx.add(ruling)
+    tx.flush()
+    recount(tx, shop.id)
+    event = RulingRecorded(
+        shop_id=shop.id, ruling_id=ruling.id, kind=kind, effective_at=window.start, appeal_until=window.due,
+        deduction_fen=ruling.deduction_fen,
+    )  # fmt: skip
+    emit(tx, event, f"ruling/{ruling.id}/recorded", shop_id=shop.id)
+    audit.record(tx, f"shop/{shop.id}", "ruling.recorded", actor="platform", clause="ARB-2", public=True,
+                 text=f"{kind.label} {ruling.id} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip
+    return ruling
+
+
+# ── rulings ──────────────────────────────────────────────────────────────────
+
+
+def lock_ruling(tx: Tx, ruling_id: str) -> Ruling | None:
+    """The ruling, locked until the transaction ends. A case is always locked before its ruling."""
+    query = select(Ruling).where(Ruling.id == ruling_id)
+    return tx.exec(query.with_for_update() if tx.postgres else query).first()
+
+
+def ruling_of(tx: Tx, case: Case) -> Ruling | None:
+    """The ruling a case is about, if it exists and is the shop's."""
+    found = tx.get(Ruling, case.request.get("object", ""))
+    return found if found is not None and found.shop_id == case.shop_id else None
+
+
+def the_ruling(tx: Tx, case: Case) -> Ruling:
+    """The ruling of a case that was taken up and therefore has one."""
+    found = ruling_of(tx, case)
+    if found is None:
+        raise LookupError(f"{case.id} is about no ruling")
+    return found
+
+
+def recount(tx: Tx, shop_id: str) -> MerchantCounter:
+    """Reckon the shop's counters anew from its valid rulings (ARB-7)."""
+    now = rules_of_appeal.counters(tx.exec(select(Ruling).where(Ruling.shop_id == shop_id)))
+    row = tx.get(MerchantCounter, shop_id) or MerchantCounter(shop_id=shop_id, recomputed_at=tx.now)
+    row.rulings, row.points, row.deducted_fen = now.rulings, now.points, now.deducted_fen
+    row.recomputed_at = tx.now
+    tx.add(row)
+    tx.flush()
+    return row
+
+
+def strike(tx: Tx, case: Case, ruling_id: str, cause: VoidCause) -> bool:
+    """Strike a ruling and recount; ``False`` if it was struck before. Money is another matter (ARB-7, ARB-8)."""
+    ruling = lock_ruling(tx, ruling_id)
+    if ruling is None or ruling.voided_at is not None:
+        return False
+    ruling.voided_at, ruling.void_cause, ruling.void_case = tx.now, cause, case.id
+    tx.add(ruling)
+    tx.flush()
+    row, clause = recount(tx, ruling.shop_id), rules_of_appeal.clause_of(cause)
+    event = RulingVoided(
+        shop_id=ruling.shop_id, ruling_id=ruling.id, case_id=case.id, cause=cause, clause=clause, rulings=row.rulings,
+        points=row.points, deducted_fen=row.deducted_fen, at=tx.now,
+    )  # fmt: skip
+    emit(tx, event, f"ruling/{ruling.id}/voided", case)
+    audit.record(tx, case.id, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
+                 text=f"{ruling.kind.label} {ruling.id} 已剔除:{cause.label}", rulings=row.rulings, points=row.points)  # fmt: skip
+    return True
+
+
+def appeal_of(tx: Tx, ruling_id: str) -> Appeal | None:
+    """The one appeal that was admitted against a ruling."""
+    return tx.get(Appeal, ruling_id)
+
+
+def is_withdrawn(tx: Tx, ruling: Ruling | None) -> bool:
+    """Whether the arbitration behind a ruling has been withdrawn."""
+    found = tx.get(Arbitration, ruling.arbitration_id) if ruling and ruling.arbitration_id else None
+    return found is not None and found.withdrawn_at is not None
+
+
+def final_appeal(tx: Tx, ruling_id: str) -> str | None:
+    """The appeal against this ruling whose result is already final, also while its money is still being handled."""
+    appeal = appeal_of(tx, ruling_id)
+    if appeal is None:
+        return None
+    case = lock_case(tx, appeal.case_id)
+    if case.outcome in {CaseState.UPHELD, CaseState.DISMISSED, CaseState.CLOSED_TIMEOUT}:
+        return case.id
+    query = select(Review.verdict).where(Review.case_id == case.id, col(Review.gate).startswith("appeal-"))
+    return case.id if FINAL & {verdict for verdict in tx.exec(query) if verdict} else None
+
+
+def rulings_of(tx: Tx, arbitration_id: str) -> list[Ruling]:
+    query = select(Ruling).where(Ruling.arbitration_id == arbitration_id)
+    return list(tx.exec(query.order_by(col(Ruling.effective_at), col(Ruling.id))))
+
+
+# ── withdrawing an arbitration ───────────────────────────────────────────────
+
+
+def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop, message: InboxMessage) -> None:
+    """Somebody asks to withdraw an arbitration; merchant service decides (WDR-3)."""
+    consent = event.consent.model_dump(mode="json") if event.consent else None
+    cases.open_case(
+        tx, CaseKind.WITHDRAWAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
+        shop=shop, actor="platform", clause="WDR-3",
+        request={"arbitration_id": event.arbitration_id, "reason": event.reason, "requested_by": event.requested_by,
+                 "note": event.note, "consent": consent},
+        text=f"{event.requested_by.label}申请撤销仲裁 {event.arbitration_id}:{event.reason.label}",
+    )  # fmt: skip
+
+
+def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
+    """Why the arbitration cannot be withdrawn as things stand now."""
+    found = tx.get(Arbitration, case.request["arbitration_id"])
+    known = found is not None and found.shop_id == case.shop_id
+    rulings = rulings_of(tx, found.id) if found is not None and known else []
+    final = next(filter(None, (final_appeal(tx, ruling.id) for ruling in rulings)), None)
+    return rules_of_appeal.refuse_withdrawal(
+        known=known, withdrawn=found is not None and found.withdrawn_at is not None, final_appeal=final,
+        ruling_void=bool(rulings) and all(ruling.voided_at is not None for ruling in rulings),
+    )  # fmt: skip
+
+
+def _stays(tx: Tx, case: Case, refusal: Refusal) -> None:
+    told = words.ArbitrationStays(
+        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=case.request["arbitration_id"],
+        grounds=(ground(refusal),),
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/stays", case=case)
+
+
+@effect("受理撤销仲裁申请")
+def admit_withdrawal(tx: Tx, case: Case) -> Refusal | None:
+    """Take the request up, or refuse it with the clause (WDR-1, WDR-2)."""
+    if refusal := _refuse_withdrawal(tx, case):
+        _stays(tx, case, refusal)
+        cases.refuse(tx, case, refusal)
+        return refusal
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "等待商服核实", clause="WDR-3")
+    return None
+
+
+@effect("不予撤销仲裁")
+def reject_withdrawal(tx: Tx, case: Case) -> None:
+    reason = _said(tx, case, WITHDRAWAL)
+    _stays(tx, case, Refusal(code="rejected", clause="WDR-1", sentence=reason))
+    cases.conclude(tx, case, CaseState.REJECTED, f"不予撤销:{reason}", clause="WDR-1")
+
+
+def _said(tx: Tx, case: Case, gate: Gate) -> str:
+    """The reason given at a gate."""
+    review = decided(tx, case.id, gate.name, 1)
+    return review.reason if review else ""
+
+
+class Withdrawn(Labelled):
+    """What became of a withdrawal that merchant service confirmed."""
+
+    TOO_LATE = "TOO_LATE", "申诉已有最终结果"
+    DONE = "DONE", "已撤销"
+    MONEY = "MONEY", "已撤销,待处理赔付款"
+
+
+@effect("撤销仲裁")
+def withdraw(tx: Tx, case: Case) -> Withdrawn:
+    """Withdraw: bars any new arbitration of the same case, ends a running appeal as moot, strikes the ruling where
+    the policy says so. An appeal whose result became final while merchant service asked around wins (ARB-3)."""
+    if refusal := _refuse_withdrawal(tx, case):
+        _stays(tx, case, refusal)
+        cases.refuse(tx, case, refusal)
+        return Withdrawn.TOO_LATE
+    found = tx.get(Arbitration, case.request["arbitration_id"])
+    if found is None:
+        raise LookupError(f"{case.id}: no arbitration")
+    found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
+    tx.add(found)
+    reason, policy = WithdrawalReason(case.request["reason"]), rules(case).appeal
+    struck, money = [], False
+    for ruling in rulings_of(tx, found.id):
+        appeal = appeal_of(tx, ruling.id)
+        running = lock_case(tx, appeal.case_id) if appeal else None
+        if policy.withdrawal_strikes_ruling and strike(tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN):
+            struck.append(ruling.id)
+            money = money or (policy.withdrawal_returns_deduction and ruling.deduction_fen > 0)
+        if running is not None and running.concluded_at is None:
+            _end_as_moot(tx, running, ruling, found.id, struck=ruling.id in struck)
+    event = ArbitrationWithdrawn(
+        shop_id=found.shop_id, arbitration_id=found.id, case_id=case.id, reason=reason, at=tx.now
+    )
+    emit(tx, event, f"{case.id}/withdrawn", case)
+    told = words.ArbitrationWithdrawn(
+        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=found.id, reason=reason.label,
+        struck=bool(struck),
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
+    if money:
+        case.request = {**case.request, "object": struck[0]}
+        cases.move(tx, case, CaseState.COMPENSATING, "仲裁已撤销,商服处理赔付款", clause="ARB-8")
+        return Withdrawn.MONEY
+    _conclude_withdrawal(tx, case)
+    return Withdrawn.DONE
+
+
+def _end_as_moot(tx: Tx, running: Case, ruling: Ruling, arbitration_id: str, *, struck: bool) -> None:
+    told = words.AppealMoot(
+        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=ruling.id, arbitration_id=arbitration_id,
+        struck=struck,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{running.id}/moot", case=running)
+    cases.conclude(tx, running, CaseState.MOOT, f"仲裁 {arbitration_id} 已撤销,申诉终止", clause="WDR-1")
+
+
+def _conclude_withdrawal(tx: Tx, case: Case) -> None:
+    text = f"仲裁 {case.request['arbitration_id']} 已撤销,同一售后不可再次仲裁"
+    cases.conclude(tx, case, CaseState.ARBITRATION_WITHDRAWN, text, clause="WDR-2")
+
+
+@effect("撤销仲裁办结")
+def conclude_withdrawal(tx: Tx, case: Case) -> None:
+    _conclude_withdrawal(tx, case)
+
+
+def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, found = shop_of(tx, case), tx.get(Arbitration, case.request["arbitration_id"])
+    rulings = rulings_of(tx, case.request["arbitration_id"])
+    consent = case.request["consent"]
+    asked = dossier.table(
+        {
+            "仲裁编号": dossier.plain(case.request["arbitration_id"]),
+            "申请方": Party(case.request["requested_by"]).label,
+            "原因": WithdrawalReason(case.request["reason"]).label,
+            "说明": dossier.plain(case.request["note"]) or "(无)",
+            "买家同意记录": dossier.plain(consent["record"]) if consent else "**未附,须核实后填写**",
+            "收到时间": dossier.when(case.received_at),
+        }
+    )
+    policy = rules(case).appeal
+    effects = [
+        "- 同一售后**不能再次申请仲裁**(WDR-2)。",
+        "- 进行中的申诉将终止(WDR-1)。",
+        f"- 判责{'将被剔除' if policy.withdrawal_strikes_ruling else '继续有效'},"
+        f"已扣赔付款{'由商服与财务处理退回' if policy.withdrawal_returns_deduction else '不自动退回'}。",
+    ]
+    return dossier.assemble(
+        f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
+        ("撤销后的结果", "\n".join(effects)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("相关判责", "\n\n".join(ruling_part(ruling) for ruling in rulings) or "尚未判责。"),
+        facts={"withdrawn": found is not None and found.withdrawn_at is not None,
+               "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings]},
+    )  # fmt: skip
+
+
+def ruling_part(ruling: Ruling) -> str:
+    """A ruling in a table; every word of it comes from outside."""
+    rows = {
+        "编号": f"{dossier.plain(ruling.id)}({ruling.kind.label})",
+        "订单 / 售后": f"{dossier.plain(ruling.order_id) or '—'} / {dossier.plain(ruling.aftersale_id) or '—'}",
+        "结论": ruling.conclusion.label,
+        "判定内容": dossier.plain(ruling.decided, 1000),
+        "扣款": rules_of_appeal.deduction_text(ruling),
+        "记分": str(ruling.points),
+        "生效时间": dossier.when(ruling.effective_at),
+        "申诉截止": f"{dossier.when(ruling.appeal_until)}(ARB-2)",
+        "状态": f"已剔除:{ruling.void_cause.label}" if ruling.void_cause else "有效",
+    }
+    return dossier.table(rows)
+
+
+def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict != WithdrawalVerdict.CONFIRM:
+        return None
+    record = (case.request["consent"] or {}).get("record", "") or str(given.extra.get("consent_record", ""))
+    return rules_of_appeal.consent_missing(Party(case.request["requested_by"]), record)
+
+
+WITHDRAWAL = Gate(
+    name="withdrawal", title="撤销仲裁核实", roles=(Role.MERCHANT_SERVICE,), verdicts=WithdrawalVerdict,
+    dossier=_withdrawal_dossier, window=lambda case: rules(case).appeal.withdrawal_sla, clause="WDR-3",
+    reason_required=frozenset(WithdrawalVerdict), check=_consent_on_record,
+    consequences={"CONFIRM": "撤销仲裁,同一售后不可再次仲裁,进行中的申诉终止", "REJECT": "仲裁继续有效,理由会告知商家"},
+    fields={
+        "consent_record": {
+            "title": "买家同意记录", "type": "string", "maxLength": 300, "default": "",
+            "description": "通话录音编号、聊天记录编号等;商家单方申请时必填(WDR-4)",
+        }
+    },
+)  # fmt: skip
+
+
+# ── correcting a ruling by a court's judgment ────────────────────────────────
+
+
+def named(event: AboutRuling) -> dict[str, str]:
+    """The part of a case's request that says which ruling it is about."""
+    return {"object": event.object_id, "named": event.ruling_id or event.deduction_id or ""}
+
+
+def propose_correction(tx: Tx, event: RulingCorrectionProposed, shop: Shop, message: InboxMessage) -> None:
+    """A court's judgment against a ruling: two supervisors decide (ARB-10, ambiguity 11)."""
+    cases.open_case(
+        tx, CaseKind.CORRECTION, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
+        shop=shop, actor=f"platform/{event.proposed_by}", clause="ARB-10",
+        request={**named(event), "court": event.court, "judgment_no": event.judgment_no,
+                 "judged_on": event.judged_on.isoformat(), "summary": event.summary, "proposed_by": event.proposed_by},
+        text=f"提议依法院判决更正判责:{event.judgment_no}",
+    )  # fmt: skip
+
+
+@effect("受理判责更正")
+def admit_correction(tx: Tx, case: Case) -> Refusal | None:
+    refusal = rules_of_appeal.refuse_correction(ruling=ruling_of(tx, case), shop_id=case.shop_id or "")
+    if refusal is not None:
+        cases.refuse(tx, case, refusal)
+        return refusal
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "主管审核中", clause="ARB-10")
+    return None
+
+
+@effect("提交第二位主管")
+def correction_to_second(tx: Tx, case: Case) -> None:
+    cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二位主管复核", clause="ARB-10")
+
+
+@effect("不予更正判责")
+def reject_correction(tx: Tx, case: Case) -> None:
+    reason = _said(tx, case, CORRECTION_SECOND) or _said(tx, case, CORRECTION)
+    cases.conclude(tx, case, CaseState.REJECTED, f"不予更正:{reason}", clause="ARB-10")
+
+
+@effect("更正判责")
+def correct(tx: Tx, case: Case) -> bool:
+    """Strike the ruling; ``True`` when there is deducted money to talk about. A dismissed appeal stays dismissed."""
+    ruling = the_ruling(tx, case)
+    if not strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT):
+        cases.conclude(tx, case, CaseState.SUPERSEDED, "判责此前已剔除,无需更正", clause="ARB-7")
+        return False
+    told = words.RulingCorrected(
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, court=case.request["court"],
+        judgment_no=case.request["judgment_no"], deduction_fen=ruling.deduction_fen,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/corrected", case=case)
+    appeal = appeal_of(tx, ruling.id)
+    running = lock_case(tx, appeal.case_id) if appeal else None
+    if running is not None and running.concluded_at is None:
+        cases.conclude(tx, running, CaseState.SUPERSEDED, "判责已依法院判决更正,申诉终止", clause="ARB-10")
+    if not ruling.deduction_fen:
+        _conclude_correction(tx, case)
+        return False
+    cases.move(tx, case, CaseState.COMPENSATING, "判责已更正,商服处理赔付款", clause="ARB-8")
+    return True
+
+
+def _conclude_correction(tx: Tx, case: Case) -> None:
+    cases.conclude(tx, case, CaseState.CORRECTED, "判责已依法院判决更正", clause="ARB-10")
+
+
+@effect("判责更正办结")
+def conclude_correction(tx: Tx, case: Case) -> None:
+    _conclude_correction(tx, case)
+
+
+def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, ruling = shop_of(tx, case), the_ruling(tx, case)
+    judgment = dossier.table(
+        {
+            "法院": dossier.plain(case.request["court"]),
+            "案号": dossier.plain(case.request["judgment_no"]),
+            "判决日期": dossier.when(datetime.fromisoformat(case.request["judged_on"])),
+            "提议人": dossier.plain(case.request["proposed_by"]),
+        }
+    )
+    first = decided(tx, case.id, CORRECTION.name, 1) if review.gate == CORRECTION_SECOND.name else None
+    said = f"{first.decided_by}:同意更正。\n{dossier.quoted(first.reason)}" if first else ""
+    outcome = f"两位主管均同意后剔除判责;已扣赔付款 {yuan(ruling.deduction_fen)} 由商服与财务处理。"
+    return dossier.assemble(
+        f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
+        ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(case.request["summary"])),
+        ("判责", ruling_part(ruling)), ("第一位主管意见", said),
+        facts={"voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen},
+    )  # fmt: skip
+
+
+_CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"}
+
+CORRECTION = Gate(
+    name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
+    dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS,
+    excluded=lambda tx, case: {case.request["proposed_by"]},
+)  # fmt: skip
+
+CORRECTION_SECOND = Gate(
+    name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
+    dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS,
+    excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
+)  # fmt: skip
+
+GATES = (WITHDRAWAL, CORRECTION, CORRECTION_SECOND)

@@ -1,0 +1,188 @@
+"""Deducted money after its ruling was annulled: merchant service agrees it, finance confirms it, the books post it once.
+
+Shared by appeal, withdrawal and correction (ARB-8). Nothing is credited by itself.
+"""
+
+from __future__ import annotations
+
+from sqlmodel import select
+
+from models.arbitration import Handling, MoneyReturn, Ruling
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case
+from models.money import Money
+from models.reviews import Review, Role
+from models.shops import ShopState
+from notifications import appeal as words
+from policies import appeal as rules_of_appeal
+from policies.appeal import Split
+from tasks import audit, dossier, ledger, merchants
+from tasks.arbitration import ruling_part, the_ruling
+from tasks.cases import rules
+from tasks.closures import shop_part
+from tasks.db import Tx
+from tasks.effects import effect
+from tasks.ledger import platform_account, shop_account, shop_balance
+from tasks.merchants import shop_of
+from tasks.reviews import Answer, Dossier, Gate, decided
+
+
+class ServiceVerdict(Labelled):
+    AGREED = "AGREED", "已与商家达成一致"
+    UNREACHED = "UNREACHED", "未联系上,稍后再联系"
+
+
+class FinanceVerdict(Labelled):
+    CONFIRM = "CONFIRM", "确认入账"
+    SEND_BACK = "SEND_BACK", "退回商服"
+
+
+def handling_of(review: Review) -> Handling | None:
+    """The handling chosen in merchant service's form, by its label or its code."""
+    return _handling(review.answer.get("handling"))
+
+
+def _handling(given: object) -> Handling | None:
+    return next((handling for handling in Handling if given in {handling.value, handling.label}), None)
+
+
+def split_now(tx: Tx, ruling: Ruling, handling: Handling) -> Split:
+    """Where the money would go as the books stand."""
+    arrears = shop_balance(tx, ruling.shop_id, AccountKind.ARREARS)
+    return rules_of_appeal.split_return(
+        Money(fen=ruling.deduction_fen), Money(fen=ruling.arrears_fen), arrears, handling
+    )
+
+
+def moves_money(split: Split) -> bool:
+    return bool(split.to_deposit or split.to_receivable or split.to_arrears)
+
+
+@effect("判断是否需要财务确认")
+def needs_finance(tx: Tx, case: Case, round: int) -> bool:
+    """Whether what was agreed can move money, so that another person has to confirm it."""
+    return agreed(tx, case, round)[0] is not Handling.NO_MONEY or the_ruling(tx, case).arrears_fen > 0
+
+
+def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
+    """What merchant service agreed in this round."""
+    review = decided(tx, case.id, SERVICE.name, round)
+    handling = handling_of(review) if review else None
+    if review is None or handling is None:
+        raise LookupError(f"{case.id}: nothing was agreed in round {round}")
+    return handling, review
+
+
+@effect("处理赔付款")
+def settle(tx: Tx, case: Case, round: int) -> None:
+    """Carry out what was agreed, once per ruling, and tell the merchant."""
+    ruling = the_ruling(tx, case)
+    if tx.get(MoneyReturn, ruling.id) is not None:
+        return
+    handling, service = agreed(tx, case, round)
+    finance = decided(tx, case.id, FINANCE.name, round)
+    split = split_now(tx, ruling, handling)
+    if moves_money(split) and finance is None:
+        raise PermissionError(f"{case.id}: money would move without finance")
+    compensation = platform_account(AccountKind.COMPENSATION)
+    for kind, amount in (
+        (AccountKind.ARREARS, split.to_arrears), (AccountKind.DEPOSIT, split.to_deposit),
+        (AccountKind.RECEIVABLE, split.to_receivable),
+    ):  # fmt: skip
+        ledger.post(
+            tx, f"return/{ruling.id}/{kind}", debit=compensation, credit=shop_account(ruling.shop_id, kind),
+            amount=amount, reason="compensation.returned", clause="ARB-8", case_id=case.id,
+        )  # fmt: skip
+    people = [str(review.decided_by) for review in (service, finance) if review is not None]
+    tx.add(
+        MoneyReturn(
+            ruling_id=ruling.id, case_id=case.id, handling=handling, to_deposit_fen=split.to_deposit.fen,
+            to_receivable_fen=split.to_receivable.fen, to_arrears_fen=split.to_arrears.fen, by=people, at=tx.now,
+        )
+    )  # fmt: skip
+    audit.record(tx, case.id, "compensation.returned", clause="ARB-8", public=True, handling=handling, people=people,
+                 text=f"赔付款处理完毕:{split.text()}")  # fmt: skip
+    told = words.CompensationReturned(
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, deduction_fen=ruling.deduction_fen,
+        handling=handling.label, to_deposit_fen=split.to_deposit.fen, to_receivable_fen=split.to_receivable.fen,
+        to_arrears_fen=split.to_arrears.fen,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/returned", case=case)
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, ruling = shop_of(tx, case), the_ruling(tx, case)
+    service = decided(tx, case.id, SERVICE.name, review.round) if review.gate == FINANCE.name else None
+    chosen = handling_of(service) if service else None
+    options = [chosen] if chosen else [
+        handling for handling in Handling if not _not_for_this_shop(shop.state, handling)
+    ]  # fmt: skip
+    preview = "\n".join(f"- **{handling.label}**:{split_now(tx, ruling, handling).text()}" for handling in options)
+    said = ""
+    if service:
+        said = f"{service.decided_by}:{chosen.label if chosen else ''}\n" + dossier.quoted(
+            f"联系方式:{service.answer.get('contact', '')}\n{service.reason}"
+        )
+    before = [found for earlier in range(1, review.round) if (found := decided(tx, case.id, SERVICE.name, earlier))]
+    history = "\n".join(
+        f"- 第 {found.round} 次:{dossier.plain(found.reason)}({dossier.when(found.decided_at)})" for found in before
+    )
+    return dossier.assemble(
+        f"赔付款处理 · {dossier.plain(shop.name)} · {case.id}",
+        ("将如何入账", preview), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
+        ("此前联系记录", history),
+        facts={"handling": chosen, "split": [split_now(tx, ruling, handling).model_dump() for handling in options],
+               "shop": shop.state},
+    )  # fmt: skip
+
+
+def _not_for_this_shop(state: ShopState, handling: Handling) -> bool:
+    return state is ShopState.FORCED_CLOSED and handling in {Handling.TO_DEPOSIT, Handling.TO_ARREARS}
+
+
+def _others(tx: Tx, case: Case) -> set[str]:
+    """Everybody who decided anything else in the case: whoever agreed the handling does not confirm it."""
+    query = select(Review.decided_by).where(Review.case_id == case.id, Review.gate != "compensation-finance")
+    return {staff_id for staff_id in tx.exec(query) if staff_id}
+
+
+def _says_what_was_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict != ServiceVerdict.AGREED:
+        return None
+    handling = _handling(given.extra.get("handling"))
+    if handling is None:
+        return "请选择与商家约定的处理方式(ARB-8)"
+    if len(str(given.extra.get("contact", "")).strip()) < 2:
+        return "请填写联系商家的方式与时间(ARB-8)"
+    if _not_for_this_shop(shop_of(tx, case).state, handling):
+        return "店铺已被强制关店,款项不能退回保证金,请选择其他处理方式(REF-10)"
+    return None
+
+
+SERVICE = Gate(
+    name="compensation-service", title="商服联系商家", roles=(Role.MERCHANT_SERVICE,), verdicts=ServiceVerdict,
+    dossier=_dossier, window=lambda case: rules(case).appeal.service_sla, clause="ARB-8",
+    reason_required=frozenset({ServiceVerdict.UNREACHED}), check=_says_what_was_agreed,
+    consequences={"AGREED": "涉及资金的,交财务确认后按上方预览入账", "UNREACHED": "记录本次联系,任务继续保留"},
+    fields={
+        "contact": {
+            "title": "联系记录", "type": "string", "maxLength": 200, "default": "",
+            "description": "何时以何种方式联系到商家的哪位人员",
+        },
+        "handling": {
+            "title": "约定的处理方式", "type": "string", "enum": ["", *(handling.label for handling in Handling)],
+            "default": "", "description": "与商家达成一致时必选",
+        },
+    },
+)  # fmt: skip
+
+FINANCE = Gate(
+    name="compensation-finance", title="赔付款入账确认", roles=(Role.FINANCE,), verdicts=FinanceVerdict, dossier=_dossier,
+    window=lambda case: rules(case).appeal.finance_sla, clause="ARB-8",
+    reason_required=frozenset({FinanceVerdict.SEND_BACK}),
+    consequences={"CONFIRM": "按上方预览入账,仅一次", "SEND_BACK": "退回商服重新与商家约定"},
+    excluded=_others,
+)  # fmt: skip
+
+GATES = (SERVICE, FINANCE)

@@ -1,0 +1,194 @@
+"""Delivery: empties the inbox into cases and the outbox into the world. Runs in several places at once, safely.
+
+The courier thread beside the door does it at once; the ``delivery`` flow does it every minute whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+from standardwebhooks import Webhook
+
+from models.messages import Channel
+from models.reviews import Role
+from models.shops import Shop
+from notifications.catalogue import restore
+from notifications.channels import AppriseNotifier, DeliveryFailed, Notifier, Target
+from notifications.operations import DeliveryDead
+from notifications.plugins.folder import folder_url
+from notifications.rendering import render
+from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, reviews, statement_words
+from tasks.db import Tx, reading
+from tasks.outbox import Deliverer, Item, Skip, Undeliverable
+from tasks.settings import settings
+from tasks.vault import unseal_json
+
+logger = logging.getLogger("dianwu.delivery")
+
+IDLE_SECONDS = 0.5
+"""How long the courier rests when there was nothing to do and nobody called."""
+
+
+@lru_cache(maxsize=1)
+def http() -> httpx.Client:
+    here = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}  # never through a proxy
+    return httpx.Client(timeout=10, follow_redirects=False, mounts=here)
+
+
+_chosen: list[Notifier] = []
+
+
+def use_notifier(channel: Notifier | None) -> None:
+    """Choose the channel of this process; ``None`` goes back to what the settings say."""
+    _chosen[:] = [channel] if channel else []
+
+
+def notifier() -> Notifier:
+    """The channel through which people are told."""
+    return _chosen[0] if _chosen else configured()
+
+
+@lru_cache(maxsize=1)
+def configured() -> Notifier:
+    """Apprise with the configured channels; outside production, a folder where a channel is missing."""
+    given = settings()
+    services = {role: [url.get_secret_value() for url in urls] for role, urls in given.staff_channels.items()}
+    if not given.production:
+        folder = folder_url(given.home / "notifications")
+        services = {"staff": [folder], "merchant": [folder], **services}
+    return AppriseNotifier(services, mail_relay=given.mail_relay.get_secret_value() or None)
+
+
+def send_event(item: Item) -> str:
+    """POST a signed event to its subscriber; any 2xx is an arrival, 410 means they want no more of it."""
+    if item.audience == doudian.AUDIENCE:
+        return doudian.deliver(item)
+    url = settings().subscribers.get(item.audience)
+    secret = settings().subscriber_secrets.get(item.audience)
+    if not url or secret is None:
+        raise Skip(f"no subscriber {item.audience}")
+    body = json.dumps(statement_words.made(item), ensure_ascii=False, separators=(",", ":"))
+    stamp = clock.clock().real()
+    headers = {
+        "webhook-id": item.key, "webhook-timestamp": str(int(stamp.timestamp())), "content-type": "application/json",
+        "webhook-signature": Webhook(secret.get_secret_value()).sign(item.key, stamp, body),
+    }  # fmt: skip
+    try:
+        answer = http().post(url, content=body.encode(), headers=headers)
+    except httpx.HTTPError as error:
+        raise Undeliverable(type(error).__name__) from error
+    if answer.status_code == httpx.codes.GONE:
+        raise Skip("subscriber is gone (410)")
+    if not answer.is_success:
+        raise Undeliverable(f"HTTP {answer.status_code}")
+    return f"HTTP {answer.status_code}"
+
+
+def send_to_staff(item: Item) -> str:
+    """Tell everybody who holds a role."""
+    return _notify(item, Target.staff(item.audience, already=item.reached))
+
+
+def send_to_merchant(item: Item) -> str:
+    """Tell the merchant through the contacts they registered."""
+    with reading() as tx:
+        shop = tx.get(Shop, item.shop_id) if item.shop_id else None
+        contacts = unseal_json(shop.contacts_sealed) if shop else None
+    return _notify(item, Target.merchant(contacts or [], already=item.reached))
+
+
+def _notify(item: Item, target: Target) -> str:
+    words = render(restore(item.topic, statement_words.made(item)), merchants.context())
+    try:
+        delivery = notifier().send(target, words)
+    except DeliveryFailed as failed:
+        raise Undeliverable(str(failed), failed.reached) from failed
+    if not delivery.delivered:
+        raise Skip(delivery.reason)
+    return delivery.reason
+
+
+def deliverers(carrier: engine.Engine) -> dict[Channel, Deliverer]:
+    """Who delivers what."""
+    return {
+        Channel.RUN: lambda item: engine.deliver(carrier, item),
+        Channel.EVENT: send_event,
+        Channel.MERCHANT: send_to_merchant,
+        Channel.STAFF: send_to_staff,
+    }
+
+
+def on_dead(tx: Tx, item: Item, why: str) -> None:
+    """Tell the supervisor that a delivery was given up; a dead alert is not alerted about again."""
+    if item.topic == DeliveryDead.name:
+        return
+    told = DeliveryDead(
+        key=item.key, channel=item.channel.label, topic=item.topic, case_id=item.case_id or "",
+        created_at=item.created_at, attempts=item.attempts, reason=why,
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"dead/{item.key}/{item.created_at.isoformat()}")
+
+
+def round_trip(carrier: engine.Engine, limit: int = 50) -> int:
+    """Act on what came in, then deliver what must go out; returns how much was done."""
+    done = inbox.route_due(desk.handle, desk.on_refused, limit)
+    return done + outbox.deliver_due(deliverers(carrier), on_dead, limit)
+
+
+class Courier:
+    """A thread that delivers as soon as there is something, and looks by itself every half second."""
+
+    def __init__(self, carrier: engine.Engine, after_round: Callable[[int], None] = lambda done: None) -> None:
+        self._carrier, self._after_round = carrier, after_round
+        self._call = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+
+    def start(self) -> Courier:
+        self._thread.start()
+        return self
+
+    def call(self) -> None:
+        """There is something to deliver now."""
+        self._call.set()
+
+    def stop(self, timeout: float = 10) -> None:
+        """Finish the round under way and end."""
+        self._stop.set()
+        self._call.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._call.clear()
+            if self._once() == 0:
+                self._call.wait(IDLE_SECONDS)
+
+    def _once(self) -> int:
+        try:
+            done = round_trip(self._carrier)
+            self._after_round(done)
+            return done
+        except SQLAlchemyError:
+            logger.exception("the database is out of reach; trying again")
+            return 0
+
+
+def drain(carrier: engine.Engine, rounds: int = 100, step: Callable[[], Any] | None = None) -> int:
+    """Deliver until nothing is due, at most so many rounds; returns how much was done."""
+    total = 0
+    for _ in range(rounds):
+        done = round_trip(carrier)
+        total += done
+        if step:
+            step()
+        if done == 0:
+            break
+    return total

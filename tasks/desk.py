@@ -1,0 +1,171 @@
+"""The desk: every question people are asked, every clock that runs, every event that is acted on, in one list each.
+
+A new process adds its module here and is then known to the forms, the sweep, the inbox and the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from models.arbitration_events import (
+    AppealEvidenceSubmitted,
+    AppealFiled,
+    ArbitrationApplied,
+    ArbitrationProgressed,
+    ArbitrationWithdrawalRequested,
+    EscalationNoted,
+    RulingCorrectionProposed,
+    RulingEffective,
+)
+from models.cases import Case
+from models.events import (
+    INBOUND,
+    ClosureRequested,
+    ClosureWithdrawn,
+    DepositDeducted,
+    DepositPaid,
+    DepositSetOff,
+    Event,
+    ForcedClosureProposed,
+    MerchantAnswered,
+    MessageRefused,
+    PayoutFailed,
+    PayoutReturned,
+    PayoutSettled,
+    RefundPayeeCorrected,
+    RefundRequested,
+    RefundWithdrawn,
+    ShopRegistered,
+    ShopSnapshotTaken,
+    ShopUpdated,
+)
+from models.invoicing_events import (
+    BillablesRecorded,
+    InvoiceRedLetter,
+    InvoiceSubmitted,
+    ReceivablePaidOut,
+    ReceivableSettled,
+)
+from models.messages import InboxMessage
+from models.reviews import Review, Role
+from models.shops import Shop
+from notifications.operations import InboxConflict
+from tasks import (
+    appeals,
+    arbitration,
+    audit,
+    billables,
+    closures,
+    compensation,
+    deadlines,
+    deposits,
+    forced_closures,
+    freezes,
+    invoices,
+    outbox,
+    payouts,
+    refunds,
+    releases,
+    reviews,
+    shops,
+)
+from tasks.cases import emit
+from tasks.db import Tx
+from tasks.inbox import Kept
+from tasks.reviews import Answer, Gate, Outcome
+
+GATES: dict[str, Gate] = {
+    gate.name: gate
+    for module in (closures, forced_closures, refunds, appeals, arbitration, compensation, releases, invoices)
+    for gate in module.GATES
+}
+
+DEADLINES: dict[str, deadlines.Kind] = {
+    reviews.DEADLINE: reviews.deadline_kind(GATES), **closures.DEADLINES, **refunds.DEADLINES,
+    **appeals.DEADLINES,
+}  # fmt: skip
+
+
+def _about_shop(act: Callable[[Tx, Any, Shop, InboxMessage], None]) -> Callable[[Tx, Any, InboxMessage], None]:
+    """For handlers that need the shop itself, locked; an unknown shop is refused before they are asked."""
+    return lambda tx, event, message: act(tx, event, shops.find_shop(tx, event.shop_id), message)
+
+
+HANDLERS: dict[type[Event], Callable[[Tx, Any, InboxMessage], None]] = {
+    ShopRegistered: shops.register,
+    ShopUpdated: shops.update,
+    ShopSnapshotTaken: shops.take_snapshot,
+    DepositPaid: _about_shop(deposits.pay),
+    DepositDeducted: _about_shop(arbitration.deduct),
+    DepositSetOff: _about_shop(deposits.set_off),
+    ClosureRequested: closures.request,
+    ClosureWithdrawn: closures.withdraw_request,
+    MerchantAnswered: closures.answer,
+    ForcedClosureProposed: forced_closures.propose,
+    RefundRequested: refunds.request,
+    RefundPayeeCorrected: refunds.correct_payee,
+    RefundWithdrawn: refunds.withdraw_request,
+    PayoutSettled: payouts.answered,
+    PayoutFailed: payouts.answered,
+    PayoutReturned: payouts.answered,
+    BillablesRecorded: billables.take_batch,
+    InvoiceSubmitted: _about_shop(invoices.submit),
+    InvoiceRedLetter: _about_shop(invoices.reverse),
+    ReceivableSettled: _about_shop(freezes.receive),
+    ReceivablePaidOut: _about_shop(freezes.pay_out),
+    ArbitrationApplied: _about_shop(arbitration.apply),
+    ArbitrationProgressed: _about_shop(arbitration.progress),
+    RulingEffective: _about_shop(arbitration.rule),
+    AppealFiled: appeals.file,
+    AppealEvidenceSubmitted: appeals.submit_evidence,
+    ArbitrationWithdrawalRequested: _about_shop(arbitration.request_withdrawal),
+    RulingCorrectionProposed: _about_shop(arbitration.propose_correction),
+    EscalationNoted: appeals.note_escalation,
+}
+
+
+def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
+    """Act on one stored message, in the given transaction."""
+    model = INBOUND.get(message.type)
+    if model is None:
+        raise Kept(f"no handler for {message.type}")
+    event = model.model_validate(body["data"])
+    HANDLERS[model](tx, event, message)
+
+
+def on_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> None:
+    """Tell the platform that a message it sent was understood and refused, and why."""
+    event = MessageRefused(
+        source=message.source, message_id=message.message_id, message_type=message.type, shop_id=message.shop_id,
+        clause=clause, sentence=sentence,
+    )  # fmt: skip
+    known = message.shop_id if message.shop_id and tx.get(Shop, message.shop_id) else None
+    emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=known)
+    about = tx.get(Case, message.case_id) if message.case_id else None
+    if about is not None:  # a case that has ended accepts nothing, and says what came
+        audit.record(tx, about.id, "message.refused", clause=clause, public=True, text=f"未受理:{sentence}",
+                     type=message.type, received_at=message.received_at.isoformat())  # fmt: skip
+
+
+def on_conflict(tx: Tx, message: InboxMessage) -> None:
+    """Tell the supervisor that an id came again with other bytes; the first message stands."""
+    told = InboxConflict(
+        source=message.source, message_id=message.message_id, message_type=message.type,
+        first_received_at=message.received_at, seen_at=tx.now, conflicts=message.conflicts,
+    )  # fmt: skip
+    reviews.notify_staff(
+        tx, Role.SUPERVISOR, told, f"conflict/{message.source}/{message.message_id}/{message.conflicts}"
+    )
+
+
+def decide(tx: Tx, answer: Answer) -> Outcome:
+    """Take an answer that came from anywhere but the form, and wake the case (the form's own resume does that)."""
+    review = tx.get(Review, answer.review_id)
+    if review is None:
+        return Outcome(accepted=False, sentence=f"没有编号为 {answer.review_id} 的审核任务")
+    outcome = reviews.decide(tx, answer, GATES[review.gate])
+    case = tx.get(Case, review.case_id)
+    if case is not None and outcome.accepted:
+        outbox.wake(tx, case)
+    return outcome

@@ -1,0 +1,64 @@
+"""Dossiers: what a reviewer reads, as Markdown in which nothing from outside is ever markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from models.cases import Finding
+from notifications.text import one_line, prose
+from policies.policy import SHANGHAI
+from tasks.reviews import Dossier
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")
+_ADDRESS = re.compile(r":(?=//)|\bwww(?=\.)|@", re.IGNORECASE)
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """Somebody else's text on one line, with every character that Markdown or HTML could read as its own escaped.
+
+    What looks like an address gets an invisible word joiner, because one of Prefect's interfaces makes links of
+    addresses even where they are escaped.
+    """
+    escaped = _MARKUP.sub(r"\\\1", _ADDRESS.sub("\\g<0>\u2060", one_line(text, limit)))
+    return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def quoted(text: str) -> str:
+    """Somebody else's words of several lines, as a quotation."""
+    return "\n".join(f"> {plain(line, 2000)}" for line in prose(text).split("\n")) if text.strip() else "> (无)"
+
+
+def when(moment: datetime | None) -> str:
+    return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" if moment else "—"
+
+
+def table(rows: Mapping[str, str]) -> str:
+    """Names with their values; values are given escaped already where they come from outside.
+
+    Laid out as a list: one of Prefect's two dialogs neither wraps the cells of a table nor lets it be scrolled.
+    """
+    return "\n".join(f"- {name}：{value}" for name, value in rows.items())
+
+
+def findings_table(findings: Iterable[Finding]) -> str:
+    """What the rules found, the blocking ones first."""
+    rows = [
+        f"- {'⛔ **阻断**' if finding.blocking else 'ℹ️ 参考'} · {plain(finding.sentence)}"
+        f"（{finding.clause}，数据截至 {when(finding.as_of)}）"
+        for finding in sorted(findings, key=lambda finding: not finding.blocking)
+    ]
+    return "\n".join(rows) if rows else "检查未发现问题。"
+
+
+def blocking_facts(findings: Iterable[Finding]) -> list[list[Any]]:
+    """What may not change between the look and the decision: the blocking findings with their values."""
+    return [[finding.code, finding.value] for finding in findings if finding.blocking]
+
+
+def assemble(title: str, *parts: tuple[str, str], facts: dict[str, Any]) -> Dossier:
+    """A dossier of titled parts."""
+    body = "\n\n".join(f"#### {heading}\n\n{text}" for heading, text in parts if text)
+    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts)

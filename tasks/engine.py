@@ -1,0 +1,146 @@
+"""The engine port: start or wake the Prefect run that carries a case. A wake-up is only a wake-up.
+
+A run that Prefect has lost (ended, cancelled by hand, another database) is replaced by the next attempt; the flow
+finds everything it needs in our database. ``case/attempt`` is the run's idempotency key, so a crash between
+creating a run and writing it down creates nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Protocol
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Scheduled
+
+from models.cases import Case, CaseKind
+from tasks import audit
+from tasks.db import in_transaction, reading
+from tasks.effects import lock_case
+from tasks.outbox import Item, NotYet, Skip, Undeliverable
+
+
+class EngineDown(RuntimeError):
+    """Prefect cannot be reached, or does not know our deployments yet."""
+
+
+class Engine(Protocol):
+    """What carries cases. ``signal`` may be called early, late, twice or for nothing."""
+
+    def signal(self, case_id: str) -> None: ...
+
+
+@lru_cache(maxsize=1)
+def client() -> SyncPrefectClient:
+    """One client per process: opening one costs more than most calls."""
+    return get_client(sync_client=True)
+
+
+@lru_cache(maxsize=32)
+def deployment_id(kind: CaseKind) -> UUID:
+    return client().read_deployment_by_name(f"{kind.value}/{kind.value}").id
+
+
+class PrefectEngine:
+    """Cases carried by Prefect runs."""
+
+    def signal(self, case_id: str) -> None:
+        """Start the case's run, or wake it if it waits.
+
+        A busy run may have looked already, so it raises NotYet until it has come to rest. Raises Skip
+        when the case has ended, EngineDown when Prefect is away.
+        """
+        with reading() as tx:
+            case = tx.get(Case, case_id)
+        if case is None or (case.concluded_at is not None and case.run_id is None):
+            raise Skip("case has ended")
+        if case.halted:
+            raise Skip("case is halted")
+        try:
+            run = _read_run(case.run_id)
+            state = run.state.type if run and run.state else None
+            if case.concluded_at is not None and state is not StateType.PAUSED:
+                raise Skip("case has ended")
+            match state:
+                case StateType.PAUSED if run is not None:
+                    client().set_flow_run_state(run.id, Scheduled(), force=True)
+                case StateType.SCHEDULED:
+                    return
+                case StateType.PENDING | StateType.RUNNING | StateType.CANCELLING:
+                    raise NotYet("run is busy")
+                case _:
+                    start_run(case)
+        except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
+            deployment_id.cache_clear()
+            raise EngineDown(f"Prefect: {type(error).__name__}") from error
+
+
+def _read_run(run_id: str | None) -> FlowRun | None:
+    if run_id is None:
+        return None
+    try:
+        return client().read_flow_run(UUID(run_id))
+    except ObjectNotFound:
+        return None
+
+
+def run_name(case: Case) -> str:
+    """``关店 · 晨光文具 · CLS-261122-7K3QM9``."""
+    return " · ".join(filter(None, (case.kind.label, case.subject[:40], case.id)))
+
+
+def run_tags(case: Case) -> list[str]:
+    """Kind, shop and case, for the run list's filters; the role is added while a person is awaited."""
+    return [case.kind.label, case.id, *([f"店铺:{case.subject[:40]}", case.shop_id] if case.shop_id else [])]
+
+
+def start_run(case: Case) -> UUID:
+    """Create the case's next run, once per attempt, and write it down."""
+    attempt = case.run_attempt + 1
+    run = client().create_flow_run_from_deployment(
+        deployment_id(case.kind), parameters={"case_id": case.id}, name=run_name(case), tags=run_tags(case),
+        idempotency_key=f"{case.id}/{attempt}", state=Scheduled(),
+    )  # fmt: skip
+
+    def note(tx: object) -> None:
+        row = lock_case(tx, case.id)  # type: ignore[arg-type]
+        if row.run_attempt < attempt:
+            row.run_attempt, row.run_id = attempt, str(run.id)
+            row.run_seen_at = tx.now  # type: ignore[attr-defined]
+            tx.add(row)  # type: ignore[attr-defined]
+            if attempt > 1:
+                audit.record(tx, case.id, "case.restarted", text=f"重新启动第 {attempt} 次运行", run=str(run.id))  # type: ignore[arg-type]
+
+    in_transaction(note)
+    return run.id
+
+
+def states_of(run_ids: Iterable[str]) -> dict[str, tuple[StateType, str, datetime]]:
+    """Run id → state, its message and since when, for those Prefect still knows."""
+    ids = [UUID(run_id) for run_id in run_ids]
+    if not ids:
+        return {}
+    found = client().read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=len(ids))
+    return {
+        str(run.id): (run.state.type, run.state.message or "", run.state.timestamp or datetime.now(UTC))
+        for run in found
+        if run.state is not None
+    }
+
+
+def deliver(engine: Engine, item: Item) -> str:
+    """Deliver a wake-up from the outbox."""
+    if item.case_id is None:
+        raise Skip("no case")
+    try:
+        engine.signal(item.case_id)
+        return ""
+    except EngineDown as down:
+        raise Undeliverable(str(down)) from down

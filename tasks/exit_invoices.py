@@ -1,0 +1,202 @@
+"""Exit invoices: what a closing shop still has to invoice of its calendar year (CLS-8, INV-9).
+
+Starting a closure draws up an exit statement for whatever no statement has billed yet, so that everything the shop
+owes an invoice for has a number to write it against. The obligation ends when nothing of the year is left, or when a
+supervisor waives it; until then it is a gate of closing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import and_
+from sqlmodel import col, func, select
+
+from models.cases import Case, DeadlineState
+from models.invoicing import (
+    BillableItem,
+    ExitObligation,
+    ExitState,
+    Period,
+    PeriodState,
+    Statement,
+    StatementDocument,
+    StatementLine,
+    StatementState,
+)
+from models.invoicing_events import StatementIssued
+from models.money import yuan
+from models.reviews import Role
+from models.shops import Shop
+from models.windows import Reckoned
+from notifications import invoicing as words
+from policies.deadlines import reminder_times
+from policies.invoicing import due
+from policies.policy import SHANGHAI
+from tasks import audit, deadlines, merchants, outbox, staff
+from tasks.cases import emit, rules
+from tasks.db import Tx
+from tasks.effects import lock_case
+from tasks.reviews import Outcome
+
+DEADLINE = "exit-invoice"
+"""The key of the closure's deadline (``tasks.closures``)."""
+UNDECIDED = (StatementState.DRAFT, StatementState.HELD)
+OPEN = (StatementState.ISSUED, StatementState.OVERDUE, *UNDECIDED)
+
+
+def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObligation:
+    """Reckon what is to be invoiced, draw up what was not billed yet, and tell the merchant; once per closure."""
+    before = tx.get(ExitObligation, case.id)
+    if before is not None:
+        return before
+    year = case.received_at.astimezone(SHANGHAI).year
+    _draw_up(tx, case, shop, year)
+    uninvoiced, named = outstanding(tx, shop.id, year)
+    obligation = ExitObligation(
+        case_id=case.id, shop_id=shop.id, year=year, opened_fen=uninvoiced, opened_at=tx.now, due_at=until.due,
+        state=ExitState.OPEN if uninvoiced else ExitState.FULFILLED, closed_at=None if uninvoiced else tx.now,
+    )  # fmt: skip
+    tx.add(obligation)
+    tx.flush()
+    audit.record(tx, case.id, "exit_invoices.opened", clause="CLS-8", public=True,
+                 text=f"{year} 年度待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
+    if uninvoiced:
+        told = words.ExitInvoicesOpened(
+            shop_name=shop.name, case_id=case.id, year=year, amount_fen=uninvoiced, statements=tuple(named[:20]),
+            due=until.due,
+        )  # fmt: skip
+        merchants.tell(tx, told, f"{case.id}/exit-invoices", case=case)
+    return obligation
+
+
+def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> None:
+    """An exit statement over the items of months that are still open; nothing when they come to nothing."""
+    query = (
+        select(BillableItem)
+        .join(Period, col(Period.id) == BillableItem.period)
+        .where(BillableItem.shop_id == shop.id, Period.state == PeriodState.OPEN)
+        .where(col(BillableItem.period) >= f"{year}-01", col(BillableItem.period) <= f"{year}-12")
+    )
+    items = list(tx.exec(query))
+    total = sum(item.amount_fen for item in items)
+    if total <= 0:
+        return
+    until = due(tx.now, rules(case).invoicing).due
+    ahead = reminder_times(until, rules(case).invoicing.reminder_hours_before, tx.now)
+    statement = Statement(
+        id=f"exit/{case.id}/{shop.id}", period=f"exit/{case.id}", shop_id=shop.id, number=f"EXIT-{case.id}",
+        state=StatementState.ISSUED, total_fen=total, items=len(items), taxpayer_type=shop.taxpayer_type,
+        shop_name=shop.name, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc, year=year,
+        issued_at=tx.now, due_at=until, next_action_at=min([*ahead, until + timedelta(seconds=1)]),
+    )  # fmt: skip
+    tx.add(statement)
+    tx.flush()
+    lines: dict[tuple[str, str], StatementLine] = {}
+    for item in items:
+        item.period = statement.period
+        line = lines.setdefault(
+            (item.category, item.own_period),
+            StatementLine(
+                statement_id=statement.id, category=item.category, own_period=item.own_period, amount_fen=0, items=0
+            ),
+        )
+        line.amount_fen += item.amount_fen
+        line.items += 1
+    tx.add_all([*items, *lines.values(), StatementDocument(statement_id=statement.id)])
+    tx.flush()
+    event = StatementIssued(
+        shop_id=shop.id,
+        statement=str(statement.number),
+        period=statement.period,
+        at=tx.now,
+        amount_fen=total,
+        due_at=until,
+    )
+    emit(tx, event, f"statement/{statement.id}/issued", case)
+
+
+def outstanding(tx: Tx, shop_id: str, year: int) -> tuple[int, list[str]]:
+    """What of the year no accepted invoice covers, in fen, and the statements it is on."""
+    query = select(Statement).where(
+        Statement.shop_id == shop_id, Statement.year == year, col(Statement.state).in_(OPEN)
+    )
+    found = [s for s in tx.exec(query.order_by(col(Statement.due_at), col(Statement.id))) if s.open_fen > 0]
+    unbilled = tx.exec(
+        select(func.coalesce(func.sum(BillableItem.amount_fen), 0))
+        .outerjoin(
+            Statement,
+            and_(col(Statement.period) == BillableItem.period, col(Statement.shop_id) == BillableItem.shop_id),
+        )
+        .where(BillableItem.shop_id == shop_id, col(Statement.id).is_(None))
+        .where(col(BillableItem.period) >= f"{year}-01", col(BillableItem.period) <= f"{year}-12")
+    ).one()
+    total = sum(s.open_fen for s in found) + max(int(unbilled), 0)
+    return total, [s.number or s.id for s in found]
+
+
+def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
+    """Whether exit invoices still keep the shop from closing: by our books, or by what the platform reports."""
+    obligation = tx.get(ExitObligation, case.id)
+    if obligation is None:
+        return bool(platform_fen)
+    if obligation.state is ExitState.WAIVED:
+        return False
+    uninvoiced, _ = outstanding(tx, obligation.shop_id, obligation.year)
+    return bool(uninvoiced or platform_fen)
+
+
+def look_again(tx: Tx, shop_id: str) -> None:
+    """After an invoice was accepted or reversed: end the shop's obligations that are met, open those that are not."""
+    query = select(ExitObligation).where(
+        ExitObligation.shop_id == shop_id, col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED])
+    )
+    for obligation in tx.exec(query):
+        case = tx.get_one(Case, obligation.case_id)
+        if case.concluded_at is not None:
+            continue
+        uninvoiced, _ = outstanding(tx, shop_id, obligation.year)
+        if uninvoiced and obligation.state is ExitState.FULFILLED:
+            obligation.state, obligation.closed_at = ExitState.OPEN, None
+            tx.add(obligation)
+            audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
+                         text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}")  # fmt: skip
+        elif not uninvoiced and obligation.state is ExitState.OPEN:
+            _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")
+        outbox.wake(tx, case)
+
+
+def _end(tx: Tx, case: Case, obligation: ExitObligation, state: ExitState, text: str, actor: str = "system") -> None:
+    obligation.state, obligation.closed_at = state, tx.now
+    tx.add(obligation)
+    deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
+    line = audit.record(tx, case.id, "exit_invoices.settled", clause="CLS-8", text=text, actor=actor, public=True)
+    told = words.ExitInvoicesSettled(
+        shop_name=tx.get_one(Shop, obligation.shop_id).name, case_id=case.id, year=obligation.year, settled_at=tx.now,
+        waived=state is ExitState.WAIVED,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/exit-invoices/{line.seq}", case=case)
+
+
+def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcome:
+    """A supervisor lets the obligation go, with a reason and their own code; the closure goes on.
+
+    A refusal is returned, not raised: the code is spent and counted whatever follows.
+    """
+    proof = staff.prove(tx, staff_id, code)
+    if not proof.ok:
+        return Outcome(accepted=False, sentence=proof.sentence)
+    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
+        return Outcome(accepted=False, sentence="只有主管可以豁免退店发票")
+    if len(reason.strip()) < 2:
+        return Outcome(accepted=False, sentence="豁免退店发票必须填写理由")
+    if tx.get(ExitObligation, case_id) is None:
+        return Outcome(accepted=False, sentence=f"案件 {case_id[:64]} 没有退店开票义务")
+    case = lock_case(tx, case_id)
+    obligation = tx.get_one(ExitObligation, case_id, populate_existing=True)
+    if obligation.state is ExitState.WAIVED or case.concluded_at is not None:
+        return Outcome(accepted=False, sentence=f"案件 {case_id} 的退店开票义务已结束")
+    obligation.waived_by, obligation.reason = staff_id, reason.strip()[:1000]
+    _end(tx, case, obligation, ExitState.WAIVED, f"退店发票已由主管豁免:{reason.strip()}", f"staff/{staff_id}")
+    outbox.wake(tx, case)
+    return Outcome(accepted=True, sentence=f"{case_id} 的退店发票已豁免")

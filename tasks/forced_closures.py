@@ -1,0 +1,130 @@
+"""Closing a shop by force for a violation: two people decide, the deposit is forfeited, nothing is given back."""
+
+from __future__ import annotations
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseKind, CaseState
+from models.deposits import DeductionReason
+from models.events import ForcedClosureProposed, ShopForcedClosed
+from models.messages import InboxMessage
+from models.reviews import Review, Role
+from models.shops import Capability, ShopState
+from notifications import closure as words
+from tasks import audit, cases, dossier, ledger, merchants, outbox, shops
+from tasks.cases import emit, rules
+from tasks.closures import shop_part
+from tasks.db import Tx
+from tasks.effects import effect
+from tasks.inbox import Refused
+from tasks.ledger import platform_account, shop_account, shop_balance
+from tasks.merchants import shop_of
+from tasks.reviews import Dossier, Gate, decided, reviewers_of
+
+
+class ForcedVerdict(Labelled):
+    CONFIRM = "CONFIRM", "同意强制关店"
+    DROP = "DROP", "不予强制关店"
+
+
+def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None:
+    """The platform proposes; a closed shop, or one with a proposal pending, is refused."""
+    shop = shops.find_shop(tx, event.shop_id)
+    if shop.state in {ShopState.CLOSED, ShopState.FORCED_CLOSED}:
+        raise Refused(f"店铺已处于「{shop.state.label}」状态,不能再强制关店", "CLS-10")
+    pending = cases.open_cases(tx, shop.id, CaseKind.FORCED_CLOSURE)
+    if pending:
+        raise Refused(f"该店铺已有强制关店案件 {pending[0].id} 处理中", "CLS-10")
+    cases.open_case(
+        tx, CaseKind.FORCED_CLOSURE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
+        shop=shop, actor=f"platform/{event.proposed_by}", clause="CLS-10", text=f"平台提议强制关店:{event.violation}",
+        request={"proposal_id": event.proposal_id, "violation": event.violation, "clause": event.clause,
+                 "description": event.description, "proposed_by": event.proposed_by},
+    )  # fmt: skip
+
+
+@effect("受理强制关店提议")
+def admit(tx: Tx, case: Case) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "平台违规核查中", clause="CLS-10")
+
+
+@effect("提交第二人复核")
+def to_second(tx: Tx, case: Case) -> None:
+    cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二人复核", clause="CLS-10")
+
+
+@effect("不予强制关店")
+def drop(tx: Tx, case: Case, reason: str) -> None:
+    cases.conclude(tx, case, CaseState.DROPPED, "经复核不予强制关店", clause="CLS-10")
+    audit.record(tx, case.id, "forced_closure.dropped", text=f"不予强制关店:{reason}", clause="CLS-10")
+
+
+@effect("执行强制关店")
+def execute(tx: Tx, case: Case, reason: str) -> None:
+    """Close now, forfeit what is left of the deposit, end the shop's other closing cases (CLS-10, DED-6)."""
+    shop = shop_of(tx, case)
+    for capability in Capability:
+        shops.disable(tx, case, shop, capability, clause="CLS-10")
+    forfeited = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    ledger.post(
+        tx, f"{case.id}/forfeit", debit=shop_account(shop.id, AccountKind.DEPOSIT),
+        credit=platform_account(AccountKind.FORFEITURE), amount=forfeited, reason=DeductionReason.FORCED_CLOSURE,
+        clause="DED-6", case_id=case.id,
+    )  # fmt: skip
+    shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, tx.now, None
+    tx.add(shop)
+    for other in cases.open_cases(tx, shop.id, CaseKind.CLOSURE):
+        cases.conclude(tx, other, CaseState.SUPERSEDED, "店铺已被强制关店,本次关店申请终止", clause="CLS-10")
+        outbox.wake(tx, other)  # its run ends instead of waiting in the list for ever
+    event = ShopForcedClosed(
+        shop_id=shop.id, case_id=case.id, closed_at=tx.now, clause="CLS-10", forfeited_fen=forfeited.fen
+    )
+    emit(tx, event, f"{case.id}/forced-closed", case)
+    told = words.ForcedClosureDecided(
+        shop_name=shop.name, case_id=case.id, decided_at=tx.now,
+        violation=f"{case.request['violation']}:{case.request['description']}", forfeited_fen=forfeited.fen,
+        not_appealable="强制关店由两名审核人员共同核定,为最终处理,不适用仲裁申诉通道;如对事实有异议,请联系平台客服提交证明材料。",
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/decided", case=case)
+    cases.conclude(tx, case, CaseState.FORCED_CLOSED, f"强制关店,罚没保证金 {forfeited}", clause="CLS-10")
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop = shop_of(tx, case)
+    deposit = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    proposal = dossier.table(
+        {
+            "违规": dossier.plain(case.request["violation"]),
+            "依据": dossier.plain(case.request["clause"]),
+            "提议人": dossier.plain(case.request["proposed_by"]),
+            "提议编号": dossier.plain(case.request["proposal_id"]),
+        }
+    )
+    first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
+    said = f"{first.decided_by}:同意强制关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
+    return dossier.assemble(
+        f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
+        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("说明", dossier.quoted(case.request["description"])),
+        ("第一位审核人意见", said),
+        ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6)。"),
+        facts={"deposit": deposit.fen, "shop": shop.state},
+    )  # fmt: skip
+
+
+_CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店并罚没全部保证金,不可撤销", "DROP": "结束案件,店铺不受影响"}
+
+FIRST = Gate(
+    name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES,
+    excluded=lambda tx, case: {case.request["proposed_by"]},
+)  # fmt: skip
+
+SECOND = Gate(
+    name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES,
+    excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
+)  # fmt: skip
+
+GATES = (FIRST, SECOND)

@@ -1,0 +1,448 @@
+"""Invoices from merchants: checked by rule, accepted at once when clean, looked at by a clerk otherwise (INV-2 … 6).
+
+Accepting, returning and reversing all end the same way: the statements' amounts change and ``freezes.settle_shop``
+moves the money that follows from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.base import Labelled
+from models.cases import Case, CaseKind, CaseState, Finding
+from models.events import TaxpayerType
+from models.invoicing import (
+    Invoice,
+    InvoiceAllocation,
+    InvoiceKind,
+    InvoiceState,
+    RedLetter,
+    Statement,
+    StatementState,
+)
+from models.invoicing_events import (
+    InvoiceAccepted,
+    InvoiceRedLetter,
+    InvoiceReturned,
+    InvoiceReversed,
+    InvoiceSubmitted,
+)
+from models.messages import InboxMessage
+from models.money import yuan
+from models.reviews import Review, Role
+from models.shops import Shop
+from notifications import invoicing as words
+from notifications.message import Ground
+from policies.deadlines import in_time, reckon, reminder_times
+from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
+from policies.invoice_checks import NEVER_ACCEPTED, Expected, check_invoice, clean
+from policies.invoicing import OpenStatement, allocate, begins, undo
+from policies.policy import SHANGHAI, policy_at
+from tasks import audit, cases, dossier, exit_invoices, freezes, merchants
+from tasks.calendar import work_calendar
+from tasks.cases import emit, rules
+from tasks.db import Tx
+from tasks.effects import effect
+from tasks.inbox import Refused
+from tasks.merchants import shop_of
+from tasks.reviews import Answer, Dossier, Gate, decided
+from tasks.settings import settings
+
+
+class InvoiceVerdict(Labelled):
+    ACCEPT = "ACCEPT", "采纳发票"
+    RETURN = "RETURN", "退回更正"
+
+
+OPEN = (StatementState.ISSUED, StatementState.OVERDUE)
+"""Statements that take invoices. One closed by automatic deduction does not."""
+
+
+# ── an invoice arrives ───────────────────────────────────────────────────────
+
+
+def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -> None:
+    """Check it; accept it at once when it is clean, ask a clerk otherwise."""
+    if shop.owner_account_id != event.account_id:
+        raise Refused("只有店铺的主账号可以提交发票", "INV-1")
+    invoice_id = f"{message.source}/{message.message_id}"
+    waiting = tx.exec(
+        select(Invoice).where(
+            Invoice.number == event.number, Invoice.invoice_code == event.invoice_code, Invoice.shop_id == shop.id,
+            Invoice.state == InvoiceState.IN_REVIEW,
+        )
+    ).first()  # fmt: skip
+    if waiting is not None:
+        raise Refused(f"发票 {event.number} 正在人工审核中,请等待结果", "INV-1")
+    xml, trouble, evidence = _evidence(event)
+    named, unknown, left = _cover(tx, shop, event)
+    expected = _expected(tx, event, shop, message, named, unknown, left, xml, trouble)
+    found = check_invoice(event, expected, policy_at(message.received_at).invoicing)
+    fields = event.model_dump(mode="json", exclude={"xml"})
+    invoice = Invoice(
+        id=invoice_id, shop_id=shop.id, number=event.number, invoice_code=event.invoice_code, kind=event.kind,
+        issued_on=event.issued_on, gross_fen=event.gross_fen, tax_fen=event.tax_fen, fields=fields, evidence=evidence,
+        state=InvoiceState.IN_REVIEW, received_at=message.received_at,
+    )  # fmt: skip
+    tx.add(invoice)
+    tx.flush()
+    _allocate(tx, invoice, named)
+    audit.record(tx, f"shop/{shop.id}", "invoice.submitted", actor=f"merchant/{event.account_id}", clause="INV-1",
+                 public=True, text=f"商家提交发票 {event.number}(价税合计 {yuan(event.gross_fen)})", invoice=invoice_id)  # fmt: skip
+    if clean(found):
+        accept(tx, invoice, by="rules")
+        return
+    case = cases.open_case(
+        tx, CaseKind.INVOICE_REVIEW, origin=invoice_id, received_at=message.received_at, shop=shop,
+        request={"invoice_id": invoice_id}, actor=f"merchant/{event.account_id}", clause="INV-2",
+        text=f"发票 {event.number} 有 {sum(finding.blocking for finding in found)} 项需人工确认",
+    )  # fmt: skip
+    invoice.case_id = case.id
+    tx.add(invoice)
+    cases.keep_findings(tx, case, "invoice", found)
+    due = reckon(tx.now, rules(case).invoicing.review_sla, "INV-2", work_calendar())
+    told = words.InvoiceInReview(
+        shop_name=shop.name, number=event.number, amount_fen=event.gross_fen, received_at=message.received_at,
+        review_due=due.due, grounds=tuple(Ground.of(finding) for finding in found if finding.blocking)[:20],
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/in-review", case=case)
+    freezes.settle_shop(tx, shop.id)
+
+
+def _evidence(event: InvoiceSubmitted) -> tuple[EInvoice | None, str, list[dict[str, Any]]]:
+    """The XML's fields or why it cannot be read, and what was sent as evidence, by hash."""
+    evidence = [document.model_dump(mode="json") for document in event.documents]
+    if event.xml is None:
+        return None, "", evidence
+    try:
+        raw = base64.b64decode(event.xml, validate=False)
+    except (binascii.Error, ValueError):
+        return None, "XML 文件的 base64 编码不正确", evidence
+    evidence.append({"name": "invoice.xml", "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)})
+    try:
+        return read_einvoice(raw), "", evidence
+    except UnreadableXml as error:
+        return None, str(error), evidence
+
+
+def _cover(tx: Tx, shop: Shop, event: InvoiceSubmitted) -> tuple[list[tuple[Statement, int]], tuple[str, ...], int]:
+    """Which statements the invoice covers by how much, names that fit none, and what is left over."""
+    query = select(Statement).where(Statement.shop_id == shop.id, col(Statement.state).in_(OPEN))
+    query = query.order_by(col(Statement.due_at), col(Statement.id))
+    own = list(tx.exec(query.with_for_update() if tx.postgres else query))
+    if not event.covers:
+        left_open = [OpenStatement(id=s.id, open_fen=s.open_fen - s.pending_fen) for s in own]
+        given, left = allocate(event.gross_fen, left_open)
+        by_id = {statement.id: statement for statement in own}
+        return [(by_id[statement_id], fen) for statement_id, fen in given.items()], (), left
+    by_name = {name: statement for statement in own for name in (statement.id, statement.number)}
+    known = [(by_name[c.statement], c.amount_fen) for c in event.covers if c.statement in by_name]
+    return known, tuple(c.statement for c in event.covers if c.statement not in by_name), 0
+
+
+def _expected(
+    tx: Tx,
+    event: InvoiceSubmitted,
+    shop: Shop,
+    message: InboxMessage,
+    named: list[tuple[Statement, int]],
+    unknown: tuple[str, ...],
+    left: int,
+    xml: EInvoice | None,
+    trouble: str,
+) -> Expected:
+    given = settings()
+    months = [statement.period for statement, _ in named if not statement.period.startswith("exit/")]
+    return Expected(
+        today=message.received_at.astimezone(SHANGHAI).date(), buyer_name=given.platform_name,
+        buyer_tax_no=given.platform_tax_no, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc,
+        taxpayer=TaxpayerType(shop.taxpayer_type) if shop.taxpayer_type else None,
+        used_before=used(tx, event.number, event.invoice_code),
+        covers={str(statement.number): fen for statement, fen in named},
+        open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
+        left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
+        earliest=begins(min(months)).astimezone(SHANGHAI).date() if months else None,
+    )  # fmt: skip
+
+
+def used(tx: Tx, number: str, invoice_code: str) -> bool:
+    """Whether this number was accepted before, by any shop and at any time, reversed or not."""
+    query = select(Invoice.id).where(
+        Invoice.number == number, Invoice.invoice_code == invoice_code,
+        col(Invoice.state).in_([InvoiceState.ACCEPTED, InvoiceState.REVERSED]),
+    )  # fmt: skip
+    return tx.exec(query.limit(1)).first() is not None
+
+
+def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]]) -> None:
+    """Note what it would cover. While a clerk looks, what came in time counts as covered, as far as there is room."""
+    for statement, fen in named:
+        room = min(fen, statement.open_fen - statement.pending_fen)
+        if room <= 0:
+            continue
+        timely = statement.due_at is not None and in_time(invoice.received_at, statement.due_at)
+        tx.add(InvoiceAllocation(invoice_id=invoice.id, statement_id=statement.id, amount_fen=room, in_time=timely))
+        if timely:
+            statement.pending_fen += room
+        tx.add(statement)
+    tx.flush()
+
+
+def _allocations(tx: Tx, invoice: Invoice) -> list[tuple[InvoiceAllocation, Statement]]:
+    query = (
+        select(InvoiceAllocation, Statement)
+        .join(Statement, col(Statement.id) == InvoiceAllocation.statement_id)
+        .where(InvoiceAllocation.invoice_id == invoice.id)
+        .order_by(col(Statement.due_at), col(Statement.id))
+        .execution_options(populate_existing=True)
+    )
+    tx.flush()
+    return list(tx.exec(query))
+
+
+# ── accepted, returned, reversed ─────────────────────────────────────────────
+
+
+def accept(tx: Tx, invoice: Invoice, by: str) -> None:
+    """It covers its statements now; what was held for them is given back to the fen (INV-12)."""
+    shop = tx.get_one(Shop, invoice.shop_id)
+    covered = []
+    for allocation, statement in _allocations(tx, invoice):
+        if allocation.in_time:
+            statement.pending_fen -= allocation.amount_fen
+        statement.invoiced_fen += allocation.amount_fen
+        covered.append(str(statement.number))
+        tx.add(statement)
+    invoice.state, invoice.decided_at, invoice.decided_by = InvoiceState.ACCEPTED, tx.now, by
+    tx.add(invoice)
+    tx.flush()
+    freezes.settle_shop(tx, shop.id)
+    event = InvoiceAccepted(
+        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=invoice.gross_fen, at=tx.now,
+        by="rules" if by == "rules" else "person", statements=tuple(covered),
+    )  # fmt: skip
+    emit(tx, event, f"invoice/{invoice.id}/accepted", shop_id=shop.id)
+    told = words.InvoiceAccepted(
+        shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, received_at=invoice.received_at,
+        statements=tuple(covered),
+    )  # fmt: skip
+    merchants.tell(tx, told, f"invoice/{invoice.id}/accepted", shop_id=shop.id)
+    audit.record(tx, f"shop/{shop.id}", "invoice.accepted", actor=by if by != "rules" else "system", clause="INV-12",
+                 public=True, text=f"发票 {invoice.number} 已采纳,对应账单 {'、'.join(covered)}", invoice=invoice.id)  # fmt: skip
+    exit_invoices.look_again(tx, shop.id)
+
+
+def _let_go(tx: Tx, invoice: Invoice, state: InvoiceState, by: str) -> None:
+    """An invoice under review ends without covering anything."""
+    for allocation, statement in _allocations(tx, invoice):
+        if allocation.in_time:
+            statement.pending_fen -= allocation.amount_fen
+        allocation.amount_fen = 0
+        tx.add(statement)
+        tx.add(allocation)
+    invoice.state, invoice.decided_at, invoice.decided_by = state, tx.now, by
+    tx.add(invoice)
+    tx.flush()
+    freezes.settle_shop(tx, invoice.shop_id)
+
+
+def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) -> None:
+    """A red letter: its statements are open again with their original due times (INV-7)."""
+    if shop.owner_account_id != event.account_id:
+        raise Refused("只有店铺的主账号可以提交红字发票", "INV-7")
+    if tx.get(RedLetter, event.number) is not None:
+        raise Refused(f"红字发票 {event.number} 已处理过", "INV-7")
+    live = [InvoiceState.ACCEPTED, InvoiceState.IN_REVIEW, InvoiceState.REVERSED]
+    query = select(Invoice).where(
+        Invoice.number == event.original_number, Invoice.invoice_code == event.original_code,
+        Invoice.shop_id == shop.id, col(Invoice.state).in_(live),
+    )  # fmt: skip
+    invoice = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if invoice is None:
+        raise Refused(f"没有找到该店铺的蓝字发票 {event.original_number}", "INV-7")
+    if event.amount_fen > invoice.gross_fen - invoice.reversed_fen:
+        raise Refused(
+            f"红冲金额 {yuan(event.amount_fen)} 超过发票尚可红冲的 {yuan(invoice.gross_fen - invoice.reversed_fen)}",
+            "INV-7",
+        )
+    tx.add(
+        RedLetter(
+            number=event.number, invoice_id=invoice.id, amount_fen=event.amount_fen, received_at=message.received_at
+        )
+    )
+    invoice.reversed_fen += event.amount_fen
+    if invoice.state is InvoiceState.IN_REVIEW:
+        _let_go(
+            tx,
+            invoice,
+            InvoiceState.REVERSED if event.amount_fen == invoice.gross_fen else InvoiceState.RETURNED,
+            "red-letter",
+        )
+        if invoice.case_id is not None:
+            cases.conclude(
+                tx, tx.get_one(Case, invoice.case_id), CaseState.WITHDRAWN, "发票已被红冲,无需审核", clause="INV-7"
+            )
+        reopened: list[str] = []
+    else:
+        reopened = _reopen(tx, invoice, event.amount_fen)
+    told = words.InvoiceReversed(
+        shop_name=shop.name, number=invoice.number, amount_fen=event.amount_fen, red_number=event.number,
+        reopened=tuple(reopened),
+    )  # fmt: skip
+    merchants.tell(tx, told, f"invoice/{invoice.id}/red/{event.number}", shop_id=shop.id)
+    gone = InvoiceReversed(
+        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=event.amount_fen, at=tx.now,
+        red_number=event.number,
+    )  # fmt: skip
+    emit(tx, gone, f"invoice/{invoice.id}/red/{event.number}", shop_id=shop.id)
+    audit.record(tx, f"shop/{shop.id}", "invoice.reversed", actor=f"merchant/{event.account_id}", clause="INV-7", public=True,
+                 text=f"发票 {invoice.number} 红冲 {yuan(event.amount_fen)}", red=event.number)  # fmt: skip
+    exit_invoices.look_again(tx, shop.id)
+
+
+def _reopen(tx: Tx, invoice: Invoice, fen: int) -> list[str]:
+    """Take back what was covered, the last statement first; the money follows at once if the due time has passed."""
+    pairs = {statement.id: (allocation, statement) for allocation, statement in _allocations(tx, invoice)}
+    taken = undo(fen, [(statement_id, allocation.amount_fen) for statement_id, (allocation, _) in pairs.items()])
+    hours = policy_at(tx.now).invoicing.reminder_hours_before
+    for statement_id, amount in taken.items():
+        allocation, statement = pairs[statement_id]
+        allocation.amount_fen -= amount
+        statement.invoiced_fen -= amount
+        if statement.state is not StatementState.OVERDUE:
+            statement.state = StatementState.ISSUED
+        if statement.due_at is not None and tx.now <= statement.due_at:
+            statement.next_action_at = min(
+                [*reminder_times(statement.due_at, hours, tx.now), freezes.lapses(statement.due_at)]
+            )
+        tx.add(allocation)
+        tx.add(statement)
+    if invoice.reversed_fen == invoice.gross_fen:
+        invoice.state = InvoiceState.REVERSED
+    tx.add(invoice)
+    tx.flush()
+    freezes.settle_shop(tx, invoice.shop_id)
+    return [str(pairs[statement_id][1].number) for statement_id in taken]
+
+
+# ── the clerk ────────────────────────────────────────────────────────────────
+
+
+@effect("提交发票审核")
+def to_clerk(tx: Tx, case: Case) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "等待开票专员审核", clause="INV-2")
+
+
+def _invoice(tx: Tx, case: Case) -> Invoice:
+    return tx.get_one(Invoice, case.request["invoice_id"], populate_existing=True)
+
+
+@effect("采纳发票")
+def accept_by_clerk(tx: Tx, case: Case) -> None:
+    """Accepted by a person, with their reason."""
+    decision = decided(tx, case.id, REVIEW.name, 1)
+    invoice = _invoice(tx, case)
+    accept(tx, invoice, by=f"staff/{decision.decided_by if decision else ''}")
+    cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")
+
+
+@effect("退回发票")
+def return_by_clerk(tx: Tx, case: Case) -> None:
+    """Returned by a person: the merchant reads what to correct."""
+    decision = decided(tx, case.id, REVIEW.name, 1)
+    invoice, shop = _invoice(tx, case), shop_of(tx, case)
+    found = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.blocking]
+    _let_go(tx, invoice, InvoiceState.RETURNED, f"staff/{decision.decided_by if decision else ''}")
+    reason = decision.reason if decision else ""
+    told = words.InvoiceReturned(
+        shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, decided_at=tx.now, reason=reason,
+        grounds=tuple(Ground.of(finding) for finding in found)[:20],
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/returned", case=case)
+    event = InvoiceReturned(
+        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=invoice.gross_fen, at=tx.now,
+        reasons=(reason, *(finding.sentence for finding in found)),
+    )  # fmt: skip
+    emit(tx, event, f"invoice/{invoice.id}/returned", case)
+    cases.conclude(tx, case, CaseState.RETURNED, f"发票 {invoice.number} 已退回:{reason}", clause="INV-2")
+
+
+def _final(tx: Tx, case: Case, invoice: Invoice) -> list[Finding]:
+    """What no person can set aside, as it stands now: another invoice may have been accepted meanwhile."""
+    found = [f for f in cases.findings(tx, case.id, "invoice") if f.code in NEVER_ACCEPTED and f.code != "duplicate"]
+    if used(tx, invoice.number, invoice.invoice_code):
+        sentence = "该发票号码此前已被采纳,同一张发票只能使用一次。"
+        found.append(Finding(code="duplicate", clause="INV-1", blocking=True, sentence=sentence, value=invoice.number))
+    late = sum(
+        a.amount_fen
+        for a, s in _allocations(tx, invoice)
+        if not a.in_time and a.amount_fen > s.open_fen - s.pending_fen
+    )
+    if late:
+        sentence = f"所列账单的待开票金额已不足 {yuan(late)}。"
+        found.append(Finding(code="cover", clause="INV-1", blocking=True, sentence=sentence, value=late))
+    return found
+
+
+def _acceptable(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    final = _final(tx, case, _invoice(tx, case))
+    if given.verdict == InvoiceVerdict.ACCEPT and final:
+        return f"不能采纳:{final[0].sentence}请退回更正"
+    return None
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    invoice, shop = _invoice(tx, case), shop_of(tx, case)
+    sent = invoice.fields
+    fields = dossier.table(
+        {
+            "发票号码": dossier.plain(f"{sent['invoice_code']} {sent['number']}".strip()),
+            "种类": f"{invoice.kind.label}" + ("(税务机关代开)" if sent["issue_mode"] == "TAX_BUREAU_AGENT" else ""),
+            "开票日期": str(invoice.issued_on),
+            "购买方": dossier.plain(f"{sent['buyer_name']} {sent['buyer_tax_no']}"),
+            "销售方": dossier.plain(f"{sent['seller_name']} {sent['seller_tax_no']}"),
+            "金额 + 税额": f"{yuan(sent['net_fen'])} + {yuan(sent['tax_fen'])}",
+            "价税合计": f"**{yuan(invoice.gross_fen)}**",
+            "收到时间": dossier.when(invoice.received_at),
+        }
+    )
+    lines = []
+    for line in sent["lines"][:30]:
+        content = "服务" if line["content"] == "SERVICE" else "货物"
+        lines.append(f"- {dossier.plain(line['name'])}({content},数量 {line['quantity'] or '—'}):"
+                     f"金额 {yuan(line['net_fen'])},税率 {line['rate']}%,税额 {yuan(line['tax_fen'])}")  # fmt: skip
+    covers = [
+        f"- {statement.number}:待开票 {yuan(statement.open_fen)},本发票对应 **{yuan(allocation.amount_fen)}**"
+        + ("" if allocation.in_time else "(逾期后收到)")
+        for allocation, statement in _allocations(tx, invoice)
+    ]
+    proofs = [
+        f"- {dossier.plain(str(e.get('name', '')))} sha256 {str(e.get('sha256') or '—')[:16]}" for e in invoice.evidence
+    ]
+    found, final = cases.findings(tx, case.id, "invoice"), _final(tx, case, invoice)
+    warning = f"\n\n**不能采纳:**{dossier.plain(final[0].sentence)}" if final else ""
+    return dossier.assemble(
+        f"发票审核 · {dossier.plain(shop.name)} · {case.id}",
+        ("发票", fields), ("明细", "\n".join(lines)), ("对应账单", "\n".join(covers) or "(无)"),
+        ("检查结果", dossier.findings_table(found) + warning), ("困难说明", dossier.quoted(sent["difficulty"])
+         if invoice.kind is InvoiceKind.ORDINARY else ""), ("附件", "\n".join(proofs) or "(无)"),
+        facts={"final": [finding.code for finding in final], "state": invoice.state},
+    )  # fmt: skip
+
+
+REVIEW = Gate(
+    name="invoice-review", title="发票审核", roles=(Role.INVOICE_CLERK,), verdicts=InvoiceVerdict, dossier=_dossier,
+    window=lambda case: rules(case).invoicing.review_sla, clause="INV-2", reason_required=frozenset(InvoiceVerdict),
+    check=_acceptable,
+    consequences={
+        "ACCEPT": "发票计入所列账单,已冻结的货款按覆盖金额解冻;理由留档",
+        "RETURN": "发票不计入账单,理由和检查结果告知商家,请其更正",
+    },
+)  # fmt: skip
+
+GATES = (REVIEW,)

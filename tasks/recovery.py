@@ -1,0 +1,171 @@
+"""Recovery: compares open cases with the runs that should carry them, and restarts what is lost.
+
+A run may have been killed with its worker, cancelled by hand in the UI, have failed on a bug, or have vanished
+with Prefect's whole database. Whatever it was, the case goes on from what is recorded, or says why it cannot.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+
+import httpx
+from prefect.client.schemas.actions import VariableCreate, VariableUpdate
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import Crashed
+from sqlmodel import col, select
+
+from models.audit import Installation
+from models.cases import Case
+from models.reviews import Role
+from notifications.operations import CaseHalted
+from tasks import audit, outbox, reviews
+from tasks.clock import clock
+from tasks.db import Tx, in_transaction, reading
+from tasks.effects import lock_case
+from tasks.engine import client, states_of
+from tasks.reviews import link_to
+
+logger = logging.getLogger("dianwu.recovery")
+
+MOST_RESTARTS = 5
+"""Restarts without the case getting as far as waiting; then it is halted and a person is told."""
+PER_SWEEP = 500
+"""Cases compared with Prefect in one sweep; those compared longest ago first."""
+BUSY_AT_MOST = timedelta(minutes=2)
+"""A segment takes seconds. A run busy for longer without a sign has lost its process."""
+ANCHOR = "dianwu_installation"
+"""A Prefect variable of ours: when it is gone, Prefect's database is another one."""
+
+
+def recover() -> dict[str, int]:
+    """Compare and restart; returns how many cases were compared and how many restarted or halted."""
+    if _prefect_is_new():
+        lost = _all_open()
+        logger.warning("Prefect's database is new: %s open cases get new runs", len(lost))
+    else:
+        lost = []
+    counts = {"compared": 0, "restarted": 0, "halted": 0}
+    now = in_transaction(lambda tx: tx.now)
+    cursor, batch = _next_batch()
+    runs = states_of(case.run_id for case in batch if case.run_id)
+    for case in batch:
+        counts["compared"] += 1
+        trouble = _trouble(case, runs.get(case.run_id or ""), now)
+        if trouble is not None and case.id not in lost:
+            _free_stuck_run(case, runs.get(case.run_id or ""))
+            counts[in_transaction(lambda tx, c=case, t=trouble: _restart(tx, c.id, t))] += 1  # type: ignore[misc]
+    for case_id in lost:
+        counts[in_transaction(lambda tx, c=case_id: _restart(tx, c, "Prefect 数据库已更换"))] += 1  # type: ignore[misc]
+    in_transaction(lambda tx: _keep(tx, "recovery_cursor", cursor))
+    return counts
+
+
+def _trouble(case: Case, found: tuple[StateType, str, datetime] | None, now: datetime) -> str | None:
+    """Why the case's run cannot carry it any more; ``None`` when all is well.
+
+    ``now`` is our time, which a demonstration may have moved; Prefect's states go by the time outside.
+    """
+    if case.run_id is None:
+        return None  # its first wake-up is still in the outbox
+    if found is None:
+        return "运行记录在 Prefect 中不存在"
+    state, message, since = found
+    match state:
+        case StateType.CANCELLED:
+            return "运行被手动取消"
+        case StateType.FAILED | StateType.CRASHED:
+            return f"运行失败:{message[:200]}"
+        case StateType.COMPLETED:
+            return "运行已结束但案件未办结"
+        case StateType.PENDING | StateType.RUNNING | StateType.CANCELLING:
+            silent = case.run_seen_at is None or now - case.run_seen_at > BUSY_AT_MOST
+            if clock().real() - since > BUSY_AT_MOST and silent:
+                return "运行长时间无响应,执行进程已丢失"
+            return None
+        case _:
+            return None
+
+
+def _restart(tx: Tx, case_id: str, trouble: str) -> str:
+    """Give the case another run, or halt it when that has not helped often enough."""
+    case = lock_case(tx, case_id)
+    if case.concluded_at is not None or case.halted:
+        return "compared"
+    if case.restarts >= MOST_RESTARTS:
+        case.halted = trouble
+        tx.add(case)
+        audit.record(tx, case.id, "case.halted", text=f"案件无法自动继续:{trouble}")
+        message = CaseHalted(
+            case_id=case.id, case_kind=case.kind.label, subject=case.subject or case.id, halted_at=tx.now,
+            reason=f"已自动重启 {case.restarts} 次仍未恢复:{trouble}。处理后请执行 dianwu cases retry {case.id}",
+            link=link_to(case),
+        )  # fmt: skip
+        reviews.notify_staff(tx, Role.SUPERVISOR, message, f"halted/{case.id}/{case.run_attempt}", case)
+        return "halted"
+    case.restarts += 1
+    case.run_id = None  # the next wake-up starts attempt + 1
+    tx.add(case)
+    audit.record(tx, case.id, "case.run_lost", text=f"{trouble},将重新启动运行")
+    outbox.wake(tx, case)
+    return "restarted"
+
+
+def retry(tx: Tx, case_id: str, staff_id: str) -> None:
+    """An operator has mended what halted a case: let it go on."""
+    case = lock_case(tx, case_id)
+    case.halted, case.restarts, case.run_id = None, 0, None
+    tx.add(case)
+    audit.record(tx, case.id, "case.retried", actor=f"staff/{staff_id}", text="人工重试")
+    outbox.wake(tx, case)
+
+
+def _free_stuck_run(case: Case, found: tuple[StateType, str, datetime] | None) -> None:
+    """Mark a run that lost its process as crashed, so that it gives back its concurrency slot."""
+    if case.run_id and found and found[0] in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}:
+        client().set_flow_run_state(uuid.UUID(case.run_id), Crashed(message="process lost"), force=True)
+
+
+def _all_open() -> list[str]:
+    with reading() as tx:
+        query = select(Case.id).where(col(Case.concluded_at).is_(None), col(Case.run_id).is_not(None))
+        return list(tx.exec(query.order_by(col(Case.opened_at))))
+
+
+def _next_batch() -> tuple[str, list[Case]]:
+    """The next open cases in turn, and where to go on after them."""
+    with reading() as tx:
+        kept = tx.get(Installation, "recovery_cursor")
+        query = select(Case).where(col(Case.concluded_at).is_(None), col(Case.halted).is_(None)).order_by(col(Case.id))
+        batch = list(tx.exec(query.where(Case.id > (kept.value if kept else "")).limit(PER_SWEEP)))
+        tx.expunge_all()
+    return (batch[-1].id if len(batch) == PER_SWEEP else "", batch)
+
+
+def _keep(tx: Tx, key: str, value: str) -> None:
+    row = tx.get(Installation, key) or Installation(key=key, value=value)
+    row.value = value
+    tx.add(row)
+
+
+def _prefect_is_new() -> bool:
+    """Whether this Prefect database has never seen us, while we have seen another one before."""
+    with reading() as tx:
+        row = tx.get(Installation, "prefect")
+        known = row.value if row else None
+    variable = client().read_variable_by_name(ANCHOR)
+    if variable is not None and str(variable.value) == known:
+        return False
+    identity = known or uuid.uuid4().hex
+    try:
+        if variable is None:
+            client().create_variable(VariableCreate(name=ANCHOR, value=identity))
+        else:
+            client().update_variable(VariableUpdate(name=ANCHOR, value=identity))
+    except (PrefectHTTPStatusError, httpx.HTTPError):
+        logger.warning("could not leave our mark in Prefect; trying again with the next sweep")
+        return False
+    in_transaction(lambda tx: _keep(tx, "prefect", identity))
+    return known is not None

@@ -1,0 +1,527 @@
+"""Returning a deposit: what each step of the story does to the case, the money and the merchant (REF)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseDeadline, CaseKind, CaseState, Finding, Side, WaitState
+from models.deposits import RefundDocument
+from models.events import RefundPayeeCorrected, RefundRequested, RefundWithdrawn
+from models.messages import InboxMessage
+from models.money import Money
+from models.outcomes import Refusal
+from models.payouts import Payee, PayoutState
+from models.reviews import Review, ReviewState, Role
+from models.shops import ShopState
+from models.windows import Window
+from notifications import operations
+from notifications import refund as words
+from notifications.message import hours_between
+from policies import refund as policy_of_refund
+from policies.deadlines import reckon, reminder_times
+from policies.refund import PayeeJudgement
+from tasks import audit, cases, deadlines, deposits, dossier, merchants, outbox, payouts, reviews, shops
+from tasks.calendar import work_calendar
+from tasks.cases import rules
+from tasks.closures import QUESTION, answers_part, own_open_case, shop_part, take_back
+from tasks.db import Tx, reading
+from tasks.effects import effect
+from tasks.inbox import Refused
+from tasks.ledger import shop_balance
+from tasks.merchants import ground, shop_of
+from tasks.reviews import Answer, Dossier, Gate, decided
+from tasks.vault import seal_json, unseal_json
+
+DUE = "refund-due"
+PAYEE = "payee"
+"""The kind of wait that ends when the merchant sends a corrected payee."""
+
+
+class RefundVerdict(Labelled):
+    APPROVE = "APPROVE", "同意退还"
+    ASK = "ASK", "要求商家补充"
+    REJECT = "REJECT", "驳回申请"
+
+
+class SecondVerdict(Labelled):
+    CONFIRM = "CONFIRM", "复核同意"
+    REJECT = "REJECT", "驳回申请"
+
+
+class ReturnVerdict(Labelled):
+    ASK_PAYEE = "ASK_PAYEE", "请商家更正收款账户"
+    AGAIN = "AGAIN", "账户无误,重新打款"
+    ABANDON = "ABANDON", "终止退款"
+
+
+# ── how a refund begins ──────────────────────────────────────────────────────
+
+
+def request(tx: Tx, event: RefundRequested, message: InboxMessage) -> None:
+    """A merchant applies; the payee is sealed at once and only ever shown masked."""
+    shop = shops.find_shop(tx, event.shop_id)
+    payee = event.payee.payee()
+    cases.open_case(
+        tx, CaseKind.REFUND, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
+        request={"account_id": event.account_id, "amount_fen": event.amount_fen, "payee": payee.masked,
+                 "documents": [document.model_dump(mode="json") for document in event.documents]},
+        sealed={"payees": [payee.model_dump(mode="json")]}, actor=f"merchant/{event.account_id}", clause="REF-6",
+        text=f"商家申请退还保证金 {Money(fen=event.amount_fen)} 至 {payee.masked}",
+    )  # fmt: skip
+
+
+def correct_payee(tx: Tx, event: RefundPayeeCorrected, message: InboxMessage) -> None:
+    """The merchant sends another payee: taken while no payment is on its way."""
+    case = own_open_case(tx, event.case_id, event.account_id, CaseKind.REFUND, "REF-3")
+    if _money_is_out(tx, case):
+        raise Refused("款项正在打款途中,暂不能更正收款账户,请等待银行回执", "REF-3")
+    payee = event.payee.payee()
+    sealed = unseal_json(case.request_sealed)
+    case.request_sealed = seal_json({**sealed, "payees": [*sealed["payees"], payee.model_dump(mode="json")]})
+    case.request = {**case.request, "payee": payee.masked}
+    tx.add(case)
+    audit.record(tx, case.id, "refund.payee_corrected", actor=f"merchant/{event.account_id}", clause="REF-3", public=True,
+                 text=f"商家更正收款账户为 {payee.masked}")  # fmt: skip
+    for wait in (*cases.open_waits(tx, case.id, PAYEE), *cases.open_waits(tx, case.id, QUESTION)):
+        cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": f"更正为 {payee.masked}"})
+        deadlines.stop(tx, case.id, wait.key)
+    outbox.wake(tx, case)
+
+
+def withdraw_request(tx: Tx, event: RefundWithdrawn, message: InboxMessage) -> None:
+    """The merchant takes the application back, until the money has been handed to the bank."""
+    case = own_open_case(tx, event.case_id, event.account_id, CaseKind.REFUND, "REF-6")
+    if _money_is_out(tx, case):
+        raise Refused("款项正在打款途中,不能撤回", "REF-6")
+    take_back(tx, case, event.account_id, message.received_at, QUESTION, PAYEE)
+
+
+def _money_is_out(tx: Tx, case: Case) -> bool:
+    """Whether the bank has the money, or has paid it already and the case is about to end."""
+    out = {PayoutState.REQUESTED, PayoutState.SETTLED}
+    return any(payout.state in out for payout in payouts.of_case(tx, case.id))
+
+
+# ── what the rules see ───────────────────────────────────────────────────────
+
+
+def amount_of(case: Case) -> Money:
+    return Money(fen=case.request["amount_fen"])
+
+
+def payee_of(case: Case) -> Payee:
+    """The payee that counts: the one sent last."""
+    return Payee.model_validate(unseal_json(case.request_sealed)["payees"][-1])
+
+
+def judgement_now(tx: Tx, case: Case) -> PayeeJudgement:
+    shop = shop_of(tx, case)
+    channels, payers = deposits.channels(tx, shop.id)
+    return policy_of_refund.judge_payee(
+        shop.entity_type, shop.licence_name, shop.owner_name, payee_of(case), deposit_channels=channels,
+        payer_accounts=payers,
+    )  # fmt: skip
+
+
+def _documents(tx: Tx, case: Case) -> set[RefundDocument]:
+    """The kinds of paper sent so far, with the application and with every answer."""
+    sent = list(case.request["documents"])
+    for wait in cases.waits(tx, case.id, QUESTION):
+        sent += (wait.answer or {}).get("documents", [])
+    names = {word: kind for kind in RefundDocument for word in (kind.value, kind.label)}
+    return {names[document["kind"]] for document in sent if document["kind"] in names}
+
+
+def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
+    """What the rules find about the application at this moment (REF-2, REF-8, REF-9)."""
+    shop = shop_of(tx, case)
+    facts, snapshot = shops.facts_of(tx, shop.id)
+    closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
+    return policy_of_refund.refund_findings(
+        facts, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
+        documents=_documents(tx, case), payee=payee_of(case), judgement=judgement_now(tx, case),
+        open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
+                           if other.kind is not CaseKind.REFUND),
+        exit_invoices_pending=bool(facts and facts.uninvoiced_fen), now=tx.now, policy=rules(case),
+        written_off=closure.request.get("written_off", []) if closure else [],
+    )  # fmt: skip
+
+
+# ── the steps of the story ───────────────────────────────────────────────────
+
+
+@effect("受理退款申请")
+def admit(tx: Tx, case: Case) -> Refusal | None:
+    """Take the application up, or refuse it with the clause (REF-1, REF-6, REF-10)."""
+    shop = shop_of(tx, case)
+    others = [other for other in cases.open_cases(tx, shop.id, CaseKind.REFUND, but=case.id)
+              if cases.comes_before(other, case)]  # fmt: skip
+    refusal = policy_of_refund.refuse_application(
+        requester=case.request["account_id"], owner=shop.owner_account_id, shop_state=shop.state,
+        amount_fen=amount_of(case).fen, books=shops.book_facts(tx, shop.id), other_refund=others[0].id if others else None,
+    )  # fmt: skip
+    if refusal is not None:
+        cases.refuse(tx, case, refusal)
+        told = words.RefundRefused(
+            shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, received_at=case.received_at,
+            grounds=(ground(refusal),), next_step="如有疑问请联系平台客服,并提供案件编号。",
+        )  # fmt: skip
+        merchants.tell(tx, told, f"{case.id}/refused", case=case)
+        return refusal
+    closed_at = shop.closed_at or case.received_at
+    due = policy_of_refund.refund_due(closed_at, case.received_at, rules(case), work_calendar())
+    early = policy_of_refund.refund_early_reminder(closed_at, case.received_at, rules(case), work_calendar())
+    deadlines.start(tx, case, DUE, DUE, Side.PLATFORM, due, [early.due])
+    if due.provisional:
+        warn_provisional(tx, case, due.due.year, "退保证金到账时限", due.due)
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待财务审核", clause="REF-7")
+    told_received = words.RefundReceived(
+        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=payee_of(case).masked,
+        received_at=case.received_at, due=due.due,
+    )  # fmt: skip
+    merchants.tell(tx, told_received, f"{case.id}/received", case=case)
+    return None
+
+
+def warn_provisional(tx: Tx, case: Case, year: int, matter: str, due: datetime) -> None:
+    """Tell the supervisor that a due time rests on a year whose holidays are not published (once per year)."""
+    message = operations.CalendarProvisional(year=year, case_id=case.id, matter=matter, due=due)
+    reviews.notify_staff(tx, Role.SUPERVISOR, message, f"calendar/{year}", case)
+
+
+@effect("检查退款条件")
+def check(tx: Tx, case: Case, round: int) -> None:
+    """Record what the rules find before a person is asked."""
+    cases.keep_findings(tx, case, f"refund/{round}", findings_now(tx, case))
+
+
+@effect("请商家补充材料")
+def ask_merchant(tx: Tx, case: Case, round: int, question: str) -> str:
+    """Ask for what is missing; silence closes the application, and the deposit stays where it is."""
+    key = f"{QUESTION}/{round}"
+    wait = cases.open_wait(tx, case, key, QUESTION, question)
+    if case.withdrawn_at is not None:  # taken back in the moment after the decision
+        cases.close_wait(tx, wait, WaitState.CANCELLED)
+        return key
+    _start_merchant_deadline(tx, case, key, QUESTION)
+    cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家补充", clause="REF-2")
+    shop = shop_of(tx, case)
+    missing = policy_of_refund.missing_documents(shop.entity_type, _documents(tx, case), rules(case))
+    deadline = deadlines.find(tx, case.id, key)
+    told = words.RefundQuestion(
+        shop_name=shop.name, case_id=case.id, missing=tuple(paper.label for paper in missing), question=question,
+        due=deadline.due_at if deadline else tx.now,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
+    return key
+
+
+def _start_merchant_deadline(tx: Tx, case: Case, key: str, kind: str) -> None:
+    due = reckon(tx.now, rules(case).refund.documents, "REF-2", work_calendar())
+    hours = list(rules(case).reminders.merchant_hours_before)
+    deadlines.start(tx, case, key, kind, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
+
+
+@effect("商家已补充,恢复审核")
+def resume_review(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "继续审核", clause="REF-7")
+
+
+@effect("逾期未补充,结束申请")
+def lapse(tx: Tx, case: Case, key: str) -> None:
+    """Silence ends the application; a new one can be made at any time (REF-11)."""
+    wait, deadline = cases.find_wait(tx, case.id, key), deadlines.find(tx, case.id, key)
+    if wait is None or deadline is None:
+        raise LookupError(f"{case.id} has no question {key}")
+    told = words.RefundQuestionLapsed(
+        shop_name=shop_of(tx, case).name, case_id=case.id, question=wait.question, due=deadline.due_at
+    )
+    merchants.tell(tx, told, f"{case.id}/lapsed", case=case)
+    cases.conclude(tx, case, CaseState.LAPSED, "商家逾期未补充,本次申请关闭,保证金仍在账上,可重新申请", clause="REF-2")
+
+
+@effect("驳回退款申请")
+def reject(tx: Tx, case: Case, reason: str) -> None:
+    told = words.RefundRejected(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
+        reason=reason,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/rejected", case=case)
+    cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="REF-2")
+
+
+def second_person_reasons(tx: Tx, case: Case) -> tuple[str, ...]:
+    """Why a second finance person must look, a sentence each (ambiguity 6)."""
+    return policy_of_refund.needs_second_person(
+        amount_of(case), judgement_now(tx, case), findings_now(tx, case), rules(case)
+    )
+
+
+@effect("判断是否需要第二人复核")
+def needs_second(tx: Tx, case: Case, round: int) -> bool:
+    reasons = second_person_reasons(tx, case)
+    if reasons:
+        cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二人复核", clause="REF-7", reasons=list(reasons))
+    return bool(reasons)
+
+
+@effect("签发打款许可")
+def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
+    """Give the permit the reviews amount to; ``False`` if the facts they saw are no longer the facts.
+
+    The permit names everybody who approved in this round.
+    """
+    approvals = _approvals(tx, case, round)
+    if not _as_shown(tx, case, approvals[-1]):
+        return False
+    payouts.grant(tx, case, attempt, amount_of(case), payee_of(case), [str(review.decided_by) for review in approvals])
+    return True
+
+
+def _approvals(tx: Tx, case: Case, round: int) -> list[Review]:
+    return [review for gate in (REVIEW, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+
+
+def _as_shown(tx: Tx, case: Case, shown: Review) -> bool:
+    """Whether the application still stands, and on the facts its approval saw."""
+    return case.withdrawn_at is None and _dossier(tx, case, shown).facts_sha256 == shown.facts_sha256
+
+
+@effect("提交银行打款")
+def pay(tx: Tx, case: Case, round: int, attempt: int) -> bool:
+    """Use the permit: the money is reserved and the bank instructed, in one transaction.
+
+    ``False`` if the facts have changed since the permit was given: then it is taken away and nothing is paid.
+    """
+    if not _as_shown(tx, case, _approvals(tx, case, round)[-1]):
+        payouts.revoke(tx, case, attempt)
+        return False
+    payout = payouts.instruct(tx, case, attempt, amount_of(case), payee_of(case))
+    deadline = deadlines.find(tx, case.id, DUE)
+    told = words.RefundApproved(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
+        approved_at=tx.now, due=deadline.due_at if deadline else tx.now,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/approved/{attempt}", case=case)
+    return True
+
+
+@effect("事实变化,重新审核")
+def review_again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="REF-7")
+
+
+def bank_state(case_id: str, attempt: int) -> PayoutState:
+    """How the attempt stands now; a return that came after the settlement counts."""
+    with reading() as tx:
+        return next(payout.state for payout in payouts.of_case(tx, case_id) if payout.attempt == attempt)
+
+
+@effect("确认到账并结案")
+def settle(tx: Tx, case: Case, attempt: int) -> None:
+    """The money has arrived: the case ends (REF-3)."""
+    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+    deadlines.stop(tx, case.id, DUE)
+    told = words.RefundSettled(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
+        settled_at=payout.answered_at or tx.now,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/settled/{attempt}", case=case)
+    cases.conclude(tx, case, CaseState.REFUNDED, f"{amount_of(case)} 已退还至 {payout.payee_masked}", clause="REF-3")
+
+
+@effect("退票,转回财务")
+def back_to_finance(tx: Tx, case: Case, attempt: int) -> None:
+    """The bank would not pay or sent it back; the money is in the deposit again."""
+    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+    deadlines.resume(tx, case.id, DUE)  # a return can follow a settlement, which had met it
+    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{payout.state.label},转回财务处理", clause="REF-3")
+
+
+@effect("请商家更正收款账户")
+def ask_payee(tx: Tx, case: Case, attempt: int) -> str:
+    """Ask for another payee; one that came already counts."""
+    key = f"{PAYEE}/{attempt}"
+    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+    wait = cases.open_wait(tx, case, key, PAYEE, "更正收款账户")
+    if case.withdrawn_at is not None:
+        cases.close_wait(tx, wait, WaitState.CANCELLED)
+        return key
+    used = payouts.find_permit(tx, case.id, attempt)
+    if used is not None and used.payee_sha256 != payouts.payee_hash(payee_of(case)):
+        cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": "商家已先行更正"})
+        return key
+    _start_merchant_deadline(tx, case, key, PAYEE)
+    cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家更正收款账户", clause="REF-3")
+    deadline = deadlines.find(tx, case.id, key)
+    told = words.RefundPayeeNeeded(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
+        bank_reason=payout.bank_reason or payout.state.label, answer_by=deadline.due_at if deadline else None,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/payee-needed/{attempt}", case=case)
+    return key
+
+
+@effect("终止退款")
+def abandon(tx: Tx, case: Case, reason: str) -> None:
+    """Finance ends it; the money stays in the deposit and may be asked for again."""
+    told = words.RefundRejected(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
+        reason=reason,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/abandoned", case=case)
+    cases.conclude(tx, case, CaseState.ABANDONED, f"退款终止,款项仍在保证金账户:{reason}", clause="REF-7")
+
+
+@effect("撤回退款申请")
+def withdraw(tx: Tx, case: Case) -> None:
+    cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已撤回退款申请,保证金仍在账上", clause="REF-6")
+
+
+# ── what reviewers see ───────────────────────────────────────────────────────
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, findings, amount, payee = shop_of(tx, case), findings_now(tx, case), amount_of(case), payee_of(case)
+    deadline = deadlines.find(tx, case.id, DUE)
+    balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    asked = dossier.table(
+        {
+            "申请金额": f"**{amount}**",
+            "保证金余额": str(balance),
+            "收款账户": dossier.plain(payee.masked),
+            "收款户名": dossier.plain(payee.name),
+            "开户行": dossier.plain(payee.bank_name) or "—",
+            "关店时间": dossier.when(shop.closed_at),
+            "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,7 个工作日)",
+        }
+    )
+    preview = (
+        f"同意后将退还 **{amount}** 至 **{dossier.plain(payee.masked)}**,退后保证金余额 **{_after(balance, amount)}**。"
+    )
+    history = "\n".join(
+        f"- 第 {row.attempt} 次:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
+        f"{dossier.plain(row.bank_reason)}({dossier.when(row.answered_at)})"
+        for row in payouts.of_case(tx, case.id)
+    )
+    reasons = "\n".join(f"- {dossier.plain(reason)}" for reason in second_person_reasons(tx, case))
+    first = decided(tx, case.id, REVIEW.name, review.round) if review.gate == SECOND.name else None
+    said = f"{first.decided_by}:同意退还。\n{dossier.quoted(first.reason)}" if first else ""
+    return dossier.assemble(
+        f"退保证金 · {dossier.plain(shop.name)} · {case.id}",
+        ("将发生什么", preview), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
+        ("打款记录", history), ("补充往来", answers_part(tx, case)),
+        facts={"blocking": dossier.blocking_facts(findings), "amount": amount.fen, "balance": balance.fen,
+               "payee": payouts.payee_hash(payee), "shop": shop.state},
+    )  # fmt: skip
+
+
+def _after(balance: Money, amount: Money) -> str:
+    return str(Money(fen=balance.fen - amount.fen)) if balance.fen >= amount.fen else "余额不足"
+
+
+def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict not in {RefundVerdict.APPROVE, SecondVerdict.CONFIRM, ReturnVerdict.AGAIN}:
+        return None
+    shop = shop_of(tx, case)
+    if shop.state is ShopState.FORCED_CLOSED:
+        return "店铺已被强制关闭,保证金不予退还,请驳回申请(REF-10)"
+    balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    if amount_of(case).fen > balance.fen:
+        return f"申请金额 {amount_of(case)} 超过保证金余额 {balance},不能同意退还(REF-8)"
+    blocked = [finding for finding in findings_now(tx, case) if finding.blocking]
+    if blocked and len(given.reason.strip()) < 2:
+        return f"存在 {len(blocked)} 项未满足的条件,放行必须填写理由(REF-2、REF-9)"
+    return None
+
+
+def _last_approver(tx: Tx, case: Case) -> set[str]:
+    """Who approved in this round, who may not be the second person too. Earlier rounds exclude nobody: after a bank
+    return two finance people must be enough to pay again."""
+    query = select(Review).where(
+        Review.case_id == case.id, Review.gate == REVIEW.name, Review.state == ReviewState.DECIDED
+    )
+    last = tx.exec(query.order_by(col(Review.round).desc())).first()
+    return {str(last.decided_by)} if last else set()
+
+
+def _window(case: Case) -> Window:
+    return rules(case).refund.review_sla
+
+
+REVIEW = Gate(
+    name="refund-review", title="退保证金审核", roles=(Role.FINANCE,), verdicts=RefundVerdict, dossier=_dossier,
+    window=_window, clause="REF-7", check=_may_be_paid,
+    reason_required=frozenset({RefundVerdict.ASK, RefundVerdict.REJECT}),
+    consequences={
+        "APPROVE": "按上方预览打款(需要时先由第二人复核)",
+        "ASK": "把理由作为问题发给商家,限期补充,逾期则关闭申请",
+        "REJECT": "结束申请,理由会告知商家,保证金不动",
+    },
+)  # fmt: skip
+
+SECOND = Gate(
+    name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=_dossier,
+    window=_window, clause="REF-7", check=_may_be_paid, reason_required=frozenset({SecondVerdict.REJECT}),
+    consequences={"CONFIRM": "按上方预览打款", "REJECT": "结束申请,理由会告知商家,保证金不动"},
+    excluded=_last_approver,
+)  # fmt: skip
+
+RETURNED = Gate(
+    name="refund-returned", title="退票处理", roles=(Role.FINANCE,), verdicts=ReturnVerdict, dossier=_dossier,
+    window=_window, clause="REF-3", reason_required=frozenset({ReturnVerdict.ABANDON}),
+    consequences={
+        "ASK_PAYEE": "请商家限期更正收款账户,收到后重新审核",
+        "AGAIN": "收款账户不变,重新进入审核后再次打款",
+        "ABANDON": "结束申请,款项留在保证金账户",
+    },
+)  # fmt: skip
+
+GATES = (REVIEW, SECOND, RETURNED)
+
+
+# ── when time passes ─────────────────────────────────────────────────────────
+
+
+def _remind_early(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    message = operations.RefundEarlyReminder(
+        case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, received_at=case.received_at,
+        due=deadline.due_at, link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.FINANCE, message, f"{case.id}/early", case)
+
+
+def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    message = operations.RefundOverdue(
+        case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, due=deadline.due_at,
+        hours_late=hours_between(deadline.due_at, tx.now), link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{case.id}/overdue/{deadline.escalations}", case)
+    told = words.RefundLate(
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, due=deadline.due_at
+    )
+    merchants.tell(tx, told, f"{case.id}/late", case=case)
+
+
+def _remind_payee(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    merchants.remind(
+        tx, case, deadline, matter="更正退款收款账户", silence="逾期未更正,本次申请将关闭,保证金仍保留在账户中。"
+    )
+
+
+def _payee_lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    wait = cases.find_wait(tx, case.id, deadline.key)
+    if wait is not None:
+        cases.close_wait(tx, wait, WaitState.LAPSED)
+
+
+DEADLINES = {
+    DUE: deadlines.Kind(remind=_remind_early, due=_late, late_text="退款已超过 7 个工作日,已升级至主管"),
+    PAYEE: deadlines.Kind(remind=_remind_payee, due=_payee_lapsed),
+}

@@ -1,0 +1,462 @@
+"""Reviews: a question opened, shown, claimed, answered by one proved person, once.
+
+``decide`` is the only judge of who answered, whichever face (the Prefect form, the command line) the answer came
+through. The flow, the form and the deadline sweep all come back to the review row and read it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field as Values
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from models.base import Frozen, Labelled, new_id
+from models.cases import Case, CaseDeadline, Side
+from models.messages import Channel
+from models.reviews import Decision, Review, ReviewState, Role, Staff
+from models.windows import Window
+from notifications.message import StaffMessage, hours_between
+from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting, StaffLocked
+from policies.deadlines import reckon, reminder_times
+from policies.policy import policy_at
+from tasks import audit, deadlines, outbox, staff
+from tasks.calendar import work_calendar
+from tasks.cases import rules
+from tasks.db import Tx
+from tasks.effects import lock_case
+from tasks.settings import settings
+
+DEADLINE = "review"
+"""The kind of deadline a review has: ours, so it is escalated and never lapses."""
+
+OPEN = (ReviewState.PENDING, ReviewState.CLAIMED)
+
+
+class Dossier(Frozen):
+    """What a reviewer is shown, and the facts in it that may not change between the look and the decision."""
+
+    markdown: str
+    facts: dict[str, Any] = Values(default_factory=dict)
+
+    @property
+    def markdown_sha256(self) -> str:
+        return hashlib.sha256(self.markdown.encode()).hexdigest()
+
+    @property
+    def facts_sha256(self) -> str:
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Answer(Frozen):
+    """What a person answered. ``extra`` holds the gate's own fields, as the form delivered them."""
+
+    review_id: str
+    revision: int
+    staff_id: str
+    code: str
+    verdict: str
+    reason: str = ""
+    extra: dict[str, Any] = Values(default_factory=dict)
+
+
+Check = Callable[[Tx, Case, Review, Answer], str | None]
+"""A gate's own condition on an answer: a Chinese sentence when it is not met."""
+
+
+def no_check(tx: Tx, case: Case, review: Review, answer: Answer) -> str | None:
+    """For gates whose verdicts need nothing but the person."""
+    return None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A kind of question: who may answer it, with which verdicts, on what dossier, until when."""
+
+    name: str
+    """``[a-z0-9-]``: part of the pause key."""
+    title: str
+    roles: tuple[Role, ...]
+    verdicts: type[Labelled]
+    dossier: Callable[[Tx, Case, Review], Dossier]
+    window: Callable[[Case], Window]
+    clause: str
+    reason_required: frozenset[str] = frozenset()
+    """Verdicts that need a written reason."""
+    consequences: Mapping[str, str] = field(default_factory=dict)
+    """What each verdict will do, in Chinese, shown beside the choices."""
+    fields: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """The gate's own form fields: name → JSON Schema with Chinese title and limits; none is required by schema."""
+    check: Check = no_check
+    excluded: Callable[[Tx, Case], set[str]] = lambda tx, case: set()
+    """Staff who may not answer besides those who decided another seat of the same question."""
+
+    def verdict(self, code: str) -> Labelled:
+        return self.verdicts(code)
+
+
+class Outcome(Frozen):
+    """Whether an answer was taken; otherwise the sentence its author reads."""
+
+    accepted: bool
+    sentence: str = ""
+
+
+def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -> Review:
+    """Ask a question; the same gate, round and seat is the same question. Tells the roles that may answer."""
+    before = tx.exec(
+        select(Review).where(
+            Review.case_id == case.id, Review.gate == gate.name, Review.round == round, Review.seat == seat
+        )
+    ).first()
+    if before is not None:
+        return before
+    due = reckon(tx.now, gate.window(case), gate.clause, work_calendar())
+    others = tx.exec(
+        select(Review.decided_by).where(Review.case_id == case.id, Review.gate == gate.name, Review.round == round)
+    )
+    review = Review(
+        id=new_id("RV", tx.now), case_id=case.id, gate=gate.name, round=round, seat=seat,
+        roles=[role.value for role in gate.roles], excluded=sorted({*filter(None, others), *gate.excluded(tx, case)}),
+        verdicts=[verdict.value for verdict in gate.verdicts], opened_at=tx.now, due_at=due.due,
+    )  # fmt: skip
+    tx.add(review)
+    tx.flush()
+    _show(tx, case, review, gate)
+    audit.record(tx, case.id, "review.opened", clause=gate.clause, text=f"等待{gate.title}({_roles(review)})",
+                 review=review.id, round=round, seat=seat, due_at=due.due.isoformat(), public=True)  # fmt: skip
+    ahead = reminder_times(due.due, list(rules(case).reminders.ours_hours_before), tx.now)
+    deadlines.start(tx, case, f"{DEADLINE}/{review.id}", DEADLINE, Side.PLATFORM, due, ahead)
+    for role in gate.roles:
+        notify_staff(
+            tx, role, ReviewWaiting(**_about(case, review, gate), opened_at=tx.now, due=due.due),
+            f"{review.id}/waiting/{role}", case,
+        )  # fmt: skip
+    return review
+
+
+def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
+    """Put the current dossier into the review."""
+    dossier = gate.dossier(tx, case, review)
+    review.dossier = dossier.markdown
+    review.dossier_sha256, review.facts_sha256 = dossier.markdown_sha256, dossier.facts_sha256
+    tx.add(review)
+    tx.flush()
+
+
+def _roles(review: Review) -> str:
+    return "、".join(Role(role).label for role in review.roles)
+
+
+def _about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
+    return {
+        "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id, "gate": gate.title,
+        "role": _roles(review), "link": link_to(case),
+    }  # fmt: skip
+
+
+def link_to(case: Case) -> str:
+    """Where an operator finds the case in the Prefect UI; ``/v2`` is the default one, whose dialog shows most."""
+    runs = f"{settings().prefect_ui}/v2/runs"
+    return f"{runs}/flow-run/{case.run_id}" if case.run_id else runs
+
+
+def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:
+    """Tell everybody who holds a role, once per key."""
+    outbox.put(
+        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case, audience=role
+    )
+
+
+def decided(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> Review | None:
+    """The review of that gate and round, once it is decided."""
+    query = select(Review).where(
+        Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat,
+        Review.state == ReviewState.DECIDED,
+    )  # fmt: skip
+    return tx.exec(query).first()
+
+
+def reviewers_of(tx: Tx, case: Case) -> set[str]:
+    """Everybody who has decided something in the case: none of them can be the second person."""
+    query = select(Review.decided_by).where(Review.case_id == case.id, col(Review.decided_by).is_not(None))
+    return {staff_id for staff_id in tx.exec(query) if staff_id}
+
+
+# ── what the flow reads and does ─────────────────────────────────────────────
+
+
+def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
+    """The decision if there is one, else the review as it is to be shown.
+
+    A case whose request was taken back withdraws its question. Facts that changed since they were shown are shown
+    anew under the next revision.
+    """
+    review = _get(tx, review_id)
+    case = lock_case(tx, review.case_id)
+    review = _get(tx, review_id)
+    if review.state in OPEN and (case.withdrawn_at is not None or case.concluded_at is not None):
+        review.state = ReviewState.WITHDRAWN
+        tx.add(review)
+        deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
+        audit.record(tx, case.id, "review.withdrawn", text=f"{gate.title}已撤回", review=review.id)
+    match review.state:
+        case ReviewState.DECIDED:
+            return Decision(
+                review_id=review.id, verdict=review.verdict, decided_by=review.decided_by,
+                decided_at=review.decided_at, reason=review.reason, answer=review.answer,
+            )  # fmt: skip
+        case ReviewState.WITHDRAWN | ReviewState.SUPERSEDED:
+            return Decision(review_id=review.id, verdict=None)
+        case ReviewState.PENDING | ReviewState.CLAIMED:
+            refresh(tx, case, review, gate)
+            tx.flush()
+            return review
+
+
+def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
+    """Show the facts as they are now; ``True`` if those that matter have changed, which makes a new revision."""
+    dossier = gate.dossier(tx, case, review)
+    if dossier.facts_sha256 == review.facts_sha256:
+        return False
+    review.revision += 1
+    review.notice = "事实已发生变化,请核对下方最新内容后重新决定。"
+    _show(tx, case, review, gate)
+    audit.record(tx, case.id, "review.revised", text=f"{gate.title}:事实变化,已更新展示内容",
+                 review=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)  # fmt: skip
+    return True
+
+
+def arm(tx: Tx, review_id: str) -> str:
+    """A fresh pause key for the form about to be shown, recorded before it is."""
+    review = _get(tx, review_id)
+    review.attempt += 1
+    review.pause_key = f"{review.gate}-{review.round}-{review.seat}-{review.id.lower()}-{review.attempt}"
+    tx.add(review)
+    return review.pause_key
+
+
+def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
+    """Judge an answer that came through the form, and remember why if it was refused."""
+    outcome = decide(tx, answer, gate)
+    review = _get(tx, review_id)
+    review.pause_key = None
+    if not outcome.accepted and review.state in OPEN:
+        review.notice = outcome.sentence
+    tx.add(review)
+    return outcome
+
+
+# ── the judge ────────────────────────────────────────────────────────────────
+
+
+def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
+    """Take one person's answer, or say in a sentence why not.
+
+    Order: the question is still open and is the one that was shown; the person is who they say (the code is spent
+    here, whatever follows); they may answer; the answer is complete; the facts are still those that were shown.
+    Everything happens in the caller's transaction, also the counting of wrong codes, so commit on a refusal too.
+    """
+    found = tx.get(Review, answer.review_id)
+    if found is None:
+        return Outcome(accepted=False, sentence=f"没有编号为 {answer.review_id} 的审核任务")
+    case = lock_case(tx, found.case_id)
+    review = _get(tx, answer.review_id)
+    if review.state is ReviewState.DECIDED:
+        who = tx.get(Staff, review.decided_by)
+        return Outcome(
+            accepted=False, sentence=f"该任务已由 {who.name if who else review.decided_by} 处理完毕,无需重复提交"
+        )
+    if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
+        return Outcome(accepted=False, sentence="该任务已撤回或失效,无需处理")
+    proof = staff.prove(tx, answer.staff_id, answer.code)
+    if not proof.ok:
+        if proof.locked_now:
+            _tell_supervisor_of_lock(tx, answer.staff_id, case)
+        return _refused(tx, case, review, answer, proof.sentence)
+    person = staff.find(tx, answer.staff_id)
+    sentence = (
+        _not_the_form_shown(review, answer)
+        or _may_not_answer(tx, review, person)
+        or _incomplete(gate, review, answer)
+        or gate.check(tx, case, review, answer)
+    )
+    if sentence:
+        return _refused(tx, case, review, answer, sentence)
+    if refresh(tx, case, review, gate):
+        return _refused(tx, case, review, answer, review.notice)
+    won = tx.execute(
+        update(Review)
+        .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
+        .values(
+            state=ReviewState.DECIDED, decided_by=person.id, decided_at=tx.now, verdict=answer.verdict,
+            reason=answer.reason.strip(), answer=answer.extra, notice="",
+        )
+        .execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]  # fmt: skip
+    if won != 1:
+        return Outcome(accepted=False, sentence="该任务刚刚已由他人处理")
+    tx.refresh(review)
+    deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
+    audit.record(
+        tx, case.id, "review.decided", actor=f"staff/{person.id}", clause=gate.clause,
+        text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
+        seat=review.seat, verdict=answer.verdict, reason=answer.reason.strip(), shown_sha256=review.dossier_sha256,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra,
+    )  # fmt: skip
+    return Outcome(accepted=True, sentence="已提交")
+
+
+def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str) -> Outcome:
+    audit.record(tx, case.id, "review.refused", actor=f"staff/{answer.staff_id}", review=review.id,
+                 text=f"未受理的答复:{sentence}")  # fmt: skip
+    return Outcome(accepted=False, sentence=sentence)
+
+
+def _not_the_form_shown(review: Review, answer: Answer) -> str | None:
+    if answer.revision != review.revision:
+        return "您看到的内容已过期,请核对最新内容后重新提交"
+    return None
+
+
+def _may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
+    if not person.active:
+        return "该工号已停用"
+    if not set(person.roles) & set(review.roles):
+        return f"您没有处理此任务的岗位权限,需要:{_roles(review)}"
+    if person.id in review.excluded:
+        return "须由另一人处理:您已参与本案的前序决定(四眼原则)"
+    holder = tx.get(Staff, review.claimed_by) if review.claimed_by else None
+    if holder is not None and holder.id != person.id and not _stands_in(holder, person, tx):
+        return f"该任务已由 {holder.name} 认领,请先由其释放或由主管改派"
+    return None
+
+
+def _stands_in(holder: Staff, person: Staff, tx: Tx) -> bool:
+    return not holder.active or (
+        holder.substitute_id == person.id and holder.away_until is not None and holder.away_until > tx.now
+    )
+
+
+def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
+    if answer.verdict not in review.verdicts:
+        return "请选择一个结论"
+    if answer.verdict in gate.reason_required and len(answer.reason.strip()) < 2:
+        return f"选择「{gate.verdict(answer.verdict).label}」时必须填写理由"
+    return None
+
+
+def _tell_supervisor_of_lock(tx: Tx, staff_id: str, case: Case) -> None:
+    person = staff.find(tx, staff_id)
+    if person.locked_until is None:
+        return
+    message = StaffLocked(
+        staff_id=person.id, staff_name=person.name, failed_codes=policy_at(tx.now).staff.max_wrong_codes,
+        locked_until=person.locked_until,
+    )  # fmt: skip
+    notify_staff(tx, Role.SUPERVISOR, message, f"locked/{person.id}/{person.locked_until.isoformat()}", case)
+
+
+def _get(tx: Tx, review_id: str) -> Review:
+    review = tx.get(Review, review_id, populate_existing=True)
+    if review is None:
+        raise LookupError(f"no review {review_id}")
+    return review
+
+
+# ── claim, release, reassign ─────────────────────────────────────────────────
+
+
+def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
+    """Say "this one is mine", so that two people do not read the same dossier."""
+    review, person = _get(tx, review_id), staff.find(tx, staff_id)
+    if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
+        return Outcome(accepted=True, sentence="您已认领该任务")
+    if sentence := _may_not_answer(tx, review, person):
+        return Outcome(accepted=False, sentence=sentence)
+    won = tx.execute(
+        update(Review)
+        .where(col(Review.id) == review_id, col(Review.state) == ReviewState.PENDING)
+        .values(state=ReviewState.CLAIMED, claimed_by=staff_id, claimed_at=tx.now)
+        .execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]
+    if won != 1:
+        return Outcome(accepted=False, sentence="该任务已被认领或已处理")
+    audit.record(
+        tx, review.case_id, "review.claimed", actor=f"staff/{staff_id}", text=f"{person.name} 认领", review=review_id
+    )
+    return Outcome(accepted=True, sentence="已认领")
+
+
+def release(tx: Tx, review_id: str, staff_id: str) -> Outcome:
+    """Give a claimed task back to everybody; only its holder or a supervisor may."""
+    review, person = _get(tx, review_id), staff.find(tx, staff_id)
+    if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
+        return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
+    if review.state is not ReviewState.CLAIMED:
+        return Outcome(accepted=False, sentence="该任务当前未被认领")
+    review.state, review.claimed_by, review.claimed_at = ReviewState.PENDING, None, None
+    tx.add(review)
+    audit.record(
+        tx, review.case_id, "review.released", actor=f"staff/{staff_id}", text=f"{person.name} 释放", review=review_id
+    )
+    return Outcome(accepted=True, sentence="已释放")
+
+
+def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str) -> Outcome:
+    """A supervisor hands a task to somebody who may answer it."""
+    review, person, boss = _get(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
+    if Role.SUPERVISOR not in boss.roles:
+        return Outcome(accepted=False, sentence="只有主管可以改派任务")
+    if review.state not in OPEN:
+        return Outcome(accepted=False, sentence="该任务已处理或已失效")
+    review.claimed_by = None
+    if sentence := _may_not_answer(tx, review, person):
+        tx.refresh(review)
+        return Outcome(accepted=False, sentence=f"{person.name}:{sentence}")
+    review.state, review.claimed_by, review.claimed_at = ReviewState.CLAIMED, person.id, tx.now
+    tx.add(review)
+    audit.record(tx, review.case_id, "review.reassigned", actor=f"staff/{by_staff_id}",
+                 text=f"改派给 {person.name}", review=review_id)  # fmt: skip
+    return Outcome(accepted=True, sentence=f"已改派给 {person.name}")
+
+
+def waiting(tx: Tx, role: str | None = None, case_id: str | None = None) -> list[Review]:
+    """Open reviews, the most urgent first."""
+    query = select(Review).where(col(Review.state).in_(OPEN))
+    if case_id:
+        query = query.where(Review.case_id == case_id)
+    rows = tx.exec(query.order_by(col(Review.due_at), col(Review.opened_at)))
+    return [review for review in rows if role is None or role in review.roles]
+
+
+# ── reminders and escalation ─────────────────────────────────────────────────
+
+
+def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
+    """What the sweep does about reviews: remind their roles, then tell the supervisor every day it is late."""
+
+    def remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+        review = _get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+        gate = gates[review.gate]
+        left = hours_between(tx.now, deadline.due_at)
+        for role in gate.roles:
+            message = ReviewReminder(
+                **_about(case, review, gate), due=deadline.due_at, hours_left=left, claimed_by=review.claimed_by or ""
+            )
+            notify_staff(tx, role, message, f"{review.id}/remind/{role}/{left}", case)
+
+    def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+        review = _get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+        message = ReviewOverdue(
+            **_about(case, review, gates[review.gate]), due=deadline.due_at, claimed_by=review.claimed_by or "",
+            hours_late=hours_between(deadline.due_at, tx.now),
+        )  # fmt: skip
+        notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)
+
+    return deadlines.Kind(remind=remind, due=due)

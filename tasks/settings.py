@@ -1,0 +1,134 @@
+"""Settings: environment variables ``DIANWU_*`` over one settings file over safe defaults."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class SettingsError(ValueError):
+    """The settings contradict each other; the sentence says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """Everything an installation may set. ``dianwu doctor`` explains each; ``docs/operations.md`` lists them."""
+
+    model_config = SettingsConfigDict(env_prefix="DIANWU_", extra="forbid")
+
+    profile: Literal["demo", "production"] = "demo"
+    """``production`` refuses to move the clock, to use the sandbox bank and to start without secrets of its own."""
+    home: Path = Path(".dianwu")
+    """Where the embedded default keeps its database, mail folder, generated secrets and logs."""
+    database_url: str = ""
+    """``sqlite:///…`` or ``postgresql+psycopg://…``; empty means SQLite in ``home``."""
+
+    host: str = "127.0.0.1"
+    door_port: int = 8787
+    prefect_port: int = 4200
+    prefect_api_url: str = ""
+    prefect_auth: SecretStr = SecretStr("")
+    """``user:password`` for Prefect's own basic authentication; required when ``host`` is not loopback."""
+    work_pool: str = "dianwu"
+    worker_type: Literal["dianwu", "process"] = "dianwu"
+
+    encryption_keys: list[SecretStr] = Field(default_factory=list)
+    """Fernet keys, newest first; older ones still open what they sealed."""
+    audit_key: SecretStr = SecretStr("")
+    platform_secrets: list[SecretStr] = Field(default_factory=list)
+    """Standard Webhooks secrets (``whsec_…``) under which the platform may sign; several while rotating."""
+    api_tokens: list[SecretStr] = Field(default_factory=list)
+    """Bearer tokens that may read ``GET /cases/{id}``."""
+    subscribers: dict[str, str] = Field(default_factory=dict)
+    """Name → address of those who receive our events; the sandbox bank is one of them in a demonstration."""
+    subscriber_secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    """Name → Standard Webhooks secret (``whsec_…``) with which we sign for that subscriber."""
+    sandbox_bank: bool = True
+
+    doudian_apps: dict[str, SecretStr] = Field(default_factory=dict)
+    """Douyin-shop app key → app secret, for ``POST /webhooks/doudian`` and calls to their API."""
+    tiktok_apps: dict[str, SecretStr] = Field(default_factory=dict)
+    evidence_url: str = ""
+    """An fsspec address for evidence; empty means a folder in ``home``."""
+    evidence_fetch_hosts: list[str] = Field(default_factory=list)
+
+    staff_channels: dict[str, list[SecretStr]] = Field(default_factory=dict)
+    """Role → Apprise addresses. ``staff`` serves roles without their own, ``merchant`` merchants without contacts."""
+    mail_relay: SecretStr = SecretStr("")
+    """``mailtos://…`` address of our own mail server; with it a merchant's contact may be a bare mail address."""
+    service_contact: str = "平台商家客服"
+    platform_name: str = "店务演示平台"
+    platform_tax_no: str = "91110000600037341L"
+
+    max_body_bytes: int = 1_048_576
+    rate_limit: str = "600/minute"
+    webhook_tolerance_seconds: int = 300
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))
+        given = TomlConfigSettingsSource(settings_cls, file)
+        home = Path(os.environ.get("DIANWU_HOME") or given.toml_data.get("home", ".dianwu")).expanduser()
+        return (init_settings, env_settings, given, TomlConfigSettingsSource(settings_cls, home / "secrets.toml"))
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _safe(self) -> Settings:
+        if not self.loopback and not self.prefect_auth.get_secret_value():
+            raise SettingsError(
+                f"host {self.host} is not loopback: set prefect_auth, or anyone there may read and resume cases"
+            )
+        if self.production and self.sandbox_bank:
+            raise SettingsError("profile production with sandbox_bank: set sandbox_bank = false and a real subscriber")
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.profile == "production"
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'dianwu.db'}"
+
+    @property
+    def door_url(self) -> str:
+        return f"http://{self.host}:{self.door_port}"
+
+    @property
+    def prefect_api(self) -> str:
+        return self.prefect_api_url or f"http://{self.host}:{self.prefect_port}/api"
+
+    @property
+    def prefect_ui(self) -> str:
+        return self.prefect_api.removesuffix("/api")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once at first use."""
+    return Settings()

@@ -1,0 +1,147 @@
+"""Staff: enrolled with a TOTP secret, proved by a code that is valid once, locked after wrong ones."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+import pyotp
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, delete, select
+
+from models.base import Frozen
+from models.reviews import Role, SpentCode, Staff
+from policies.policy import policy_at
+from tasks import audit
+from tasks.clock import clock
+from tasks.db import Tx
+from tasks.vault import seal, unseal
+
+ISSUER = "店务 Dianwu"
+STEP = 30
+"""Seconds a code lasts; one step before and after is accepted for clocks that differ."""
+
+
+class StaffError(ValueError):
+    """What is wrong with an enrolment, in a sentence."""
+
+
+class Enrolment(Frozen):
+    """What a new staff member scans. Shown once, in the terminal, and never stored in the clear."""
+
+    staff_id: str
+    uri: str
+    secret: str
+
+
+def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | None = None) -> Enrolment:
+    """Add a person, or give an existing one a new secret and roles."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
+        raise StaffError(f"staff id {staff_id!r}: 2 to 32 characters of a-z, 0-9 and -, starting with a letter")
+    if not roles:
+        raise StaffError("a staff member needs at least one role")
+    secret = secret or pyotp.random_base32()
+    person = tx.get(Staff, staff_id) or Staff(id=staff_id, name=name, totp_sealed="", enrolled_at=tx.now)
+    person.name, person.roles, person.totp_sealed = name, [role.value for role in roles], seal(secret)
+    person.active, person.failed_codes, person.locked_until = True, 0, None
+    tx.add(person)
+    tx.flush()
+    audit.record(tx, f"staff/{staff_id}", "staff.enrolled", text=f"{name} 登记为 {'、'.join(r.label for r in roles)}",
+                 roles=person.roles)  # fmt: skip
+    uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
+    return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
+
+
+def set_active(tx: Tx, staff_id: str, active: bool) -> None:
+    """Dismiss somebody, or take them back."""
+    person = find(tx, staff_id)
+    person.active = active
+    tx.add(person)
+    audit.record(tx, f"staff/{staff_id}", "staff.active", text="恢复在岗" if active else "停用", active=active)
+
+
+def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -> None:
+    """Let a colleague answer what is claimed by somebody who is away until then. Roles still have to fit."""
+    person, substitute = find(tx, staff_id), find(tx, substitute_id)
+    if person.id == substitute.id:
+        raise StaffError("nobody is their own substitute")
+    person.substitute_id, person.away_until = substitute.id, until
+    tx.add(person)
+    audit.record(
+        tx, f"staff/{staff_id}", "staff.substitute", text=f"由 {substitute.name} 代班", until=until.isoformat()
+    )
+
+
+def find(tx: Tx, staff_id: str) -> Staff:
+    person = tx.get(Staff, staff_id)
+    if person is None:
+        raise StaffError(f"no staff member {staff_id!r}; `dianwu staff list` shows them")
+    return person
+
+
+def normalise_code(code: str) -> str:
+    """Full-width digits and blanks as people type them: ``１２３ 456`` is ``123456``."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", code))
+
+
+class Proof(Frozen):
+    """Whether somebody proved who they are; ``sentence`` says why not, ``locked_now`` that this was one too many."""
+
+    ok: bool
+    sentence: str = ""
+    locked_now: bool = False
+
+
+def prove(tx: Tx, staff_id: str, code: str) -> Proof:
+    """Check a one-time code and spend it. Wrong codes count, also while everything else about the answer is wrong.
+
+    Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
+    """
+    moment = clock().real()
+    rules = policy_at(tx.now).staff
+    query = select(Staff).where(Staff.id == staff_id)
+    person = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if person is None or not person.active:
+        return Proof(ok=False, sentence="工号不存在或已停用,请核对工号")
+    if person.locked_until and person.locked_until > moment:
+        minutes = int((person.locked_until - moment).total_seconds() // 60) + 1
+        return Proof(ok=False, sentence=f"口令连续错误,账号已锁定,请约 {minutes} 分钟后再试或联系主管")
+    totp = pyotp.TOTP(unseal(person.totp_sealed), interval=STEP)
+    given = normalise_code(code)
+    now_step = int(moment.timestamp()) // STEP
+    matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
+    if not matched:
+        person.failed_codes += 1
+        locked = person.failed_codes >= rules.max_wrong_codes
+        if locked:
+            person.failed_codes, person.locked_until = 0, moment + timedelta(minutes=rules.lock_minutes)
+        tx.add(person)
+        audit.record(tx, f"staff/{staff_id}", "staff.locked" if locked else "staff.wrong_code",
+                     text="口令连续错误,已锁定" if locked else "口令错误")  # fmt: skip
+        sentence = "动态口令不正确,请输入验证器当前显示的 6 位数字"
+        return Proof(
+            ok=False, sentence=sentence + (";错误次数过多,账号已暂时锁定" if locked else ""), locked_now=locked
+        )
+    for step in matched:
+        if tx.get(SpentCode, (staff_id, step)) is None:
+            try:
+                with tx.begin_nested():
+                    tx.add(SpentCode(staff_id=staff_id, step=step, at=tx.now))
+            except IntegrityError:
+                continue  # the same code at the same moment from two places: the other one had it
+            person.failed_codes = 0
+            tx.add(person)
+            return Proof(ok=True)
+    return Proof(ok=False, sentence="该动态口令已使用过,请等待验证器显示下一个口令")
+
+
+def forget_spent_codes(tx: Tx) -> None:
+    """Drop codes that could not be accepted any more anyway."""
+    horizon = int((clock().real() - timedelta(days=1)).timestamp()) // STEP
+    tx.exec(delete(SpentCode).where(col(SpentCode.step) < horizon))
+
+
+def with_role(tx: Tx, role: Role) -> list[Staff]:
+    """Active staff who hold the role."""
+    return [person for person in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if role in person.roles]

@@ -1,0 +1,69 @@
+"""Sealing: personal data is encrypted at rest under rotating keys and masked wherever it is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from tasks.settings import SettingsError, settings
+
+
+class CannotUnseal(ValueError):
+    """None of the configured keys opens this value: a key was taken away before ``dianwu keys rotate`` ran."""
+
+
+@lru_cache(maxsize=4)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    if not keys:
+        raise SettingsError("no encryption key: set DIANWU_ENCRYPTION_KEYS (`dianwu keys new` prints one)")
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def _keys() -> MultiFernet:
+    return _fernet(tuple(key.get_secret_value() for key in settings().encryption_keys))
+
+
+def seal(text: str) -> str:
+    """Encrypt under the newest key."""
+    return _keys().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """Decrypt under whichever key fits; raises :class:`CannotUnseal`. An empty value stays empty."""
+    if not sealed:
+        return ""
+    try:
+        return _keys().decrypt(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise CannotUnseal("no configured key opens this value") from error
+
+
+def seal_json(value: Any) -> str:
+    return seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def unseal_json(sealed: str) -> Any:
+    return json.loads(unseal(sealed)) if sealed else None
+
+
+def rotate(sealed: str) -> str:
+    """The same value under the newest key."""
+    return _keys().rotate(sealed.encode()).decode() if sealed else sealed
+
+
+def keyed_hash(text: str) -> str:
+    """An HMAC-SHA256 under the audit key: comparable, but not guessable by who holds only the database."""
+    key = settings().audit_key.get_secret_value()
+    if not key:
+        raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def mask(text: str, keep: int = 4) -> str:
+    """``尾号 1234`` style: everything but the last ``keep`` characters becomes ``*``."""
+    return "*" * max(len(text) - keep, 0) + text[-keep:] if len(text) > keep else "*" * len(text)

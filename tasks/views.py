@@ -1,0 +1,631 @@
+"""Views: one case as somebody may see it, the merchant's side or the whole picture. Looks, changes nothing.
+
+A process that comes later adds what its merchants may do to :data:`ACTIONS`, what its waits are called to
+:data:`AWAITED`, and where its evidence is kept to :data:`EVIDENCE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.audit import AuditEntry, AuditHead
+from models.base import Frozen
+from models.books import Account, Transfer
+from models.cases import (
+    Case,
+    CaseDeadline,
+    CaseFinding,
+    CaseKind,
+    CaseState,
+    CaseWait,
+    DeadlineState,
+    Finding,
+    WaitState,
+)
+from models.closures import ClosureReason
+from models.events import INBOUND, OUTBOUND, DocumentKind
+from models.messages import Channel, InboxMessage, OutboxMessage
+from models.money import yuan
+from models.payouts import PayoutState, Permit
+from models.reviews import Review, ReviewState, Role, Staff
+from models.shops import Shop
+from models.views import CaseView, TimelineLine
+from models.windows import Reckoned
+from notifications.catalogue import MESSAGES, restore
+from notifications.rendering import render
+from policies.deadlines import in_time, seconds_left
+from tasks import appeals, audit, cases, closures, deadlines, evidence, merchants, payouts, refunds, shops
+from tasks.db import Tx, reading
+from tasks.desk import GATES
+from tasks.effects import UnknownCase
+from tasks.reviews import OPEN
+from tasks.vault import unseal_json
+
+# ── what a case waits for ────────────────────────────────────────────────────
+
+AWAITED: dict[str, str] = {
+    closures.QUESTION: "商家补充材料",
+    refunds.PAYEE: "商家更正收款账户",
+    shops.FACTS: "清算完成(等待平台报送最新经营数据)",
+    payouts.BANK: "银行回执",
+    appeals.EVIDENCE: "商家补充举证",
+}
+"""Kind of wait → what is awaited, in Chinese."""
+
+
+def _read(tx: Tx, case_id: str) -> Case:
+    case = tx.get(Case, case_id)
+    if case is None:
+        raise UnknownCase(case_id)
+    return case
+
+
+def open_reviews(tx: Tx, case_id: str) -> list[Review]:
+    """Questions of the case that nobody has answered yet."""
+    query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(OPEN))
+    return list(tx.exec(query.order_by(col(Review.opened_at))))
+
+
+def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
+    """Who or what the case waits for, in Chinese; empty when it is over. ``inside`` names gates, roles and holders."""
+    if case.concluded_at is not None:
+        return ""
+    if case.halted:
+        return f"人工处理故障:{case.halted}" if inside else "平台处理"
+    questions = open_reviews(tx, case.id)
+    if questions and not inside:
+        return "平台审核"
+    awaited = [_question(tx, review) for review in questions]
+    awaited += [AWAITED.get(wait.kind, wait.question or wait.kind) for wait in cases.open_waits(tx, case.id)]
+    return "、".join(awaited) or "系统处理"
+
+
+def _question(tx: Tx, review: Review) -> str:
+    holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
+    return f"{GATES[review.gate].title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
+
+
+def next_deadline(tx: Tx, case: Case) -> CaseDeadline | None:
+    """The deadline that comes first, one of ours that has passed and still runs included; none when it is over."""
+    if case.concluded_at is not None:
+        return None
+    running = select(CaseDeadline).where(
+        CaseDeadline.case_id == case.id,
+        (col(CaseDeadline.state) == DeadlineState.OPEN) | col(CaseDeadline.next_action_at).is_not(None),
+    )
+    return tx.exec(running.order_by(col(CaseDeadline.due_at)).limit(1)).first()
+
+
+# ── what the merchant may do ─────────────────────────────────────────────────
+
+
+def _closure_actions(tx: Tx, case: Case) -> Iterable[str]:
+    if case.withdrawn_at is None:
+        yield "closure.withdrawn"  # until CLOSED, and an open case is not (CLS-6)
+
+
+def _refund_actions(tx: Tx, case: Case) -> Iterable[str]:
+    attempts = payouts.of_case(tx, case.id)
+    if case.withdrawn_at is not None or (attempts and attempts[-1].state in _MONEY_IS_OUT):
+        return
+    yield "refund.payee_corrected"  # REF-3
+    yield "refund.withdrawn"  # REF-6
+
+
+_MONEY_IS_OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
+
+ACTIONS: dict[CaseKind, Callable[[Tx, Case], Iterable[str]]] = {
+    CaseKind.CLOSURE: _closure_actions,
+    CaseKind.REFUND: _refund_actions,
+    CaseKind.APPEAL: lambda tx, case: appeals.view_extras(tx, case)["allowed_actions"],
+}
+"""Kind → types of the events that the merchant's side may send about an open case, besides answering a question."""
+
+
+def allowed_actions(tx: Tx, case: Case) -> tuple[str, ...]:
+    """What the merchant's side may send about the case at this moment, reckoned from where it stands."""
+    if case.concluded_at is not None:
+        return ()
+    found = [
+        "merchant.answered"
+        for wait in cases.open_waits(tx, case.id, closures.QUESTION)
+        if (due := deadlines.find(tx, case.id, wait.key)) is None or in_time(tx.now, due.due_at)
+    ]
+    if act := ACTIONS.get(case.kind):
+        found += act(tx, case)
+    return tuple(dict.fromkeys(found))
+
+
+def merchant_view(case_id: str) -> CaseView:
+    """Where a case stands, fit for the merchant's eyes; raises :class:`UnknownCase`."""
+    with reading() as tx:
+        case = _read(tx, case_id)
+        deadline = next_deadline(tx, case)
+        appeal = appeals.view_extras(tx, case) if case.kind is CaseKind.APPEAL else {}
+        late = deadline is not None and not in_time(tx.now, deadline.due_at)
+        return CaseView(
+            id=case.id, kind=case.kind, kind_label=case.kind.label, shop_id=case.shop_id, state=case.state,
+            state_label=case.state.label, waits_for=waits_for(tx, case, inside=False),
+            due_at=deadline.due_at if deadline else None,
+            seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
+            due_by=appeal.get("due_by"), past_due=appeal.get("past_due", late),
+            submission_count=appeal.get("submission_count"), evidence=appeal.get("evidence"),
+            allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
+            outcome_text=case.outcome_text,
+            timeline=tuple(
+                TimelineLine(at=line.at, text=line.text, clause=line.clause)
+                for line in audit.timeline(tx, case.id, public_only=True)
+            ),
+        )  # fmt: skip
+
+
+# ── the whole picture ────────────────────────────────────────────────────────
+
+
+class DeadlineShown(Frozen):
+    """A deadline with the proof of how it was reckoned. ``seconds_left`` is 0 once ``due_at`` has passed."""
+
+    key: str
+    side: str
+    clause: str
+    state: str
+    running: bool
+    started_at: datetime
+    due_at: datetime
+    seconds_left: int
+    reckoned: str
+    provisional: bool
+
+
+class FindingShown(Frozen):
+    """What a check found, and when it looked."""
+
+    check: str
+    recorded_at: datetime
+    finding: Finding
+
+
+class ReviewShown(Frozen):
+    """One question: who could answer it, what they were shown, and what was said by whom."""
+
+    id: str
+    title: str
+    clause: str
+    round: int
+    seat: int
+    state: str
+    roles: str
+    opened_at: datetime
+    due_at: datetime | None
+    claimed_by: str
+    decided: bool
+    decided_by: str
+    """``王芳(wang-fang)``; empty while nobody has."""
+    decided_at: datetime | None
+    verdict: str
+    reason: str
+    answer: tuple[tuple[str, str], ...]
+    revision: int
+    shown: str
+    """The dossier in Markdown, exactly as it was shown."""
+    shown_sha256: str
+    shown_intact: bool
+    """Whether the text still has the hash that the decision was bound to in the audit."""
+    facts_sha256: str
+
+
+class WaitShown(Frozen):
+    """Something the case waited for besides a review, with the merchant's answer where it was theirs."""
+
+    what: str
+    question: str
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None
+    answer: str
+
+
+class PostingShown(Frozen):
+    """Money that went from one account to another because of the case."""
+
+    key: str
+    debit: str
+    credit: str
+    amount_fen: int
+    reason: str
+    clause: str
+    posted_at: datetime
+
+
+class PayoutShown(Frozen):
+    """An attempt to pay out, with the people whose permit it used. The payee is masked."""
+
+    request_no: str
+    amount_fen: int
+    payee: str
+    state: str
+    permitted_by: str
+    requested_at: datetime
+    answered_at: datetime | None
+    bank_reason: str
+
+
+class MessageShown(Frozen):
+    """Something sent because of the case. An event's body stays sealed; words to people are shown."""
+
+    key: str
+    channel: str
+    to: str
+    to_merchant: bool
+    subject: str
+    text: str
+    state: str
+    attempts: int
+    created_at: datetime
+    closed_at: datetime | None
+    note: str
+
+
+class ReceivedShown(Frozen):
+    """A message that reached the door about the case: its hash, never its body."""
+
+    source: str
+    message_id: str
+    title: str
+    received_at: datetime
+    sha256: str
+    state: str
+    note: str
+
+
+class EvidenceShown(Frozen):
+    """Something submitted in the case. ``sha256`` is of its content; ``where`` says what it was sent with."""
+
+    name: str
+    kind: str
+    sha256: str = ""
+    url: str = ""
+    submitted_at: datetime | None = None
+    where: str = ""
+
+
+class AuditShown(Frozen):
+    """One line of the case's chain with everything its hash covers."""
+
+    seq: int
+    at: datetime
+    actor: str
+    who: str
+    """The actor as people say it: ``王芳(wang-fang)``."""
+    action: str
+    clause: str
+    text: str
+    detail: dict[str, Any]
+    public: bool
+    prev_hash: str
+    hash: str
+
+
+class ChainShown(Frozen):
+    """The case's audit chain and what is wrong with it: nothing, when it is whole."""
+
+    lines: tuple[AuditShown, ...]
+    head: str
+    seal: str
+    problems: tuple[str, ...]
+
+
+class CaseDossier(Frozen):
+    """Everything we hold about one case, fit for our own people: account numbers masked, no secret, no code."""
+
+    id: str
+    kind: CaseKind
+    shop_id: str | None
+    shop_name: str
+    subject: str
+    state: CaseState
+    waits_for: str
+    halted: str
+    origin: str
+    policy_version: str
+    received_at: datetime
+    opened_at: datetime
+    withdrawn_at: datetime | None
+    concluded_at: datetime | None
+    outcome: CaseState | None
+    outcome_clause: str
+    outcome_text: str
+    run_id: str | None
+    run_attempt: int
+    seen_at: datetime
+    """When this was looked up, by the clock that deadlines go by."""
+    request: tuple[tuple[str, str], ...]
+    allowed_actions: tuple[str, ...]
+    deadlines: tuple[DeadlineShown, ...]
+    findings: tuple[FindingShown, ...]
+    reviews: tuple[ReviewShown, ...]
+    waits: tuple[WaitShown, ...]
+    postings: tuple[PostingShown, ...]
+    payouts: tuple[PayoutShown, ...]
+    messages: tuple[MessageShown, ...]
+    received: tuple[ReceivedShown, ...]
+    evidence: tuple[EvidenceShown, ...]
+    chain: ChainShown
+
+
+def case_dossier(case_id: str) -> CaseDossier:
+    """The whole picture of a case as it is now; raises :class:`UnknownCase`."""
+    with reading() as tx:
+        case = _read(tx, case_id)
+        shop = tx.get(Shop, case.shop_id) if case.shop_id else None
+        return CaseDossier(
+            id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
+            state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
+            policy_version=case.policy_version, received_at=case.received_at, opened_at=case.opened_at,
+            withdrawn_at=case.withdrawn_at, concluded_at=case.concluded_at, outcome=case.outcome,
+            outcome_clause=case.outcome_clause or "", outcome_text=case.outcome_text or "", run_id=case.run_id,
+            run_attempt=case.run_attempt, seen_at=tx.now, request=_request(case),
+            allowed_actions=allowed_actions(tx, case), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
+            reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_postings(tx, case),
+            payouts=_payouts(tx, case), messages=_messages(tx, case), received=_received(tx, case),
+            evidence=_evidence(tx, case), chain=_chain(tx, case),
+        )  # fmt: skip
+
+
+def staff_name(tx: Tx, staff_id: str | None) -> str:
+    """``王芳(wang-fang)``; the bare id of somebody unknown, nothing for nobody."""
+    person = tx.get(Staff, staff_id) if staff_id else None
+    return f"{person.name}({person.id})" if person else staff_id or ""
+
+
+REQUEST_WORDS = {
+    "account_id": "申请账号", "reason": "原因", "reason_text": "说明", "amount_fen": "申请金额", "payee": "收款账户",
+    "written_off": "核销事项", "approved_at": "批准时间", "proposal_id": "提议编号", "violation": "违规事项",
+    "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人",
+}  # fmt: skip
+"""Parts of a request → what they are called; a part without a word keeps its own name."""
+
+
+def _request(case: Case) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (REQUEST_WORDS.get(name, name), _plain_value(name, value))
+        for name, value in case.request.items()
+        if name != "documents"  # listed as evidence
+    )
+
+
+def _plain_value(name: str, value: Any) -> str:
+    if name.endswith("_fen") and isinstance(value, int):
+        return yuan(value)
+    if name == "reason" and value in list(ClosureReason):
+        return ClosureReason(value).label
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list):
+        return "、".join(_plain_value("", item) for item in value) or "无"
+    if isinstance(value, dict):
+        parts = (f"{REQUEST_WORDS.get(key, key)} {_plain_value(key, item)}" for key, item in value.items())
+        return ",".join(parts) or "无"
+    return str(value) if value not in (None, "") else "无"
+
+
+def _deadlines(tx: Tx, case: Case) -> tuple[DeadlineShown, ...]:
+    rows = tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case.id).order_by(col(CaseDeadline.due_at)))
+    return tuple(
+        DeadlineShown(
+            key=row.key, side=row.side.label, clause=row.clause, state=row.state.label,
+            running=case.concluded_at is None and (row.state is DeadlineState.OPEN or row.next_action_at is not None),
+            started_at=row.started_at, due_at=row.due_at, seconds_left=seconds_left(tx.now, row.due_at),
+            reckoned=Reckoned.model_validate(row.reckoned).text(), provisional=row.provisional,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _findings(tx: Tx, case: Case) -> tuple[FindingShown, ...]:
+    rows = tx.exec(select(CaseFinding).where(CaseFinding.case_id == case.id).order_by(col(CaseFinding.id)))
+    return tuple(
+        FindingShown(check=row.check, recorded_at=row.recorded_at, finding=Finding.model_validate(row.finding))
+        for row in rows
+    )
+
+
+def _reviews(tx: Tx, case: Case) -> tuple[ReviewShown, ...]:
+    bound = {
+        line.detail["review"]: line.detail.get("shown_sha256")
+        for line in audit.timeline(tx, case.id) if line.action == "review.decided"
+    }  # fmt: skip
+    rows = tx.exec(select(Review).where(Review.case_id == case.id).order_by(col(Review.opened_at), col(Review.id)))
+    return tuple(_review(tx, row, bound.get(row.id, row.dossier_sha256)) for row in rows)
+
+
+def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
+    gate = GATES[row.gate]
+    digest = hashlib.sha256(row.dossier.encode()).hexdigest()
+    fields = {name: schema.get("title", name) for name, schema in gate.fields.items()}
+    return ReviewShown(
+        id=row.id, title=gate.title, clause=gate.clause, round=row.round, seat=row.seat, state=row.state.label,
+        roles="、".join(Role(role).label for role in row.roles), opened_at=row.opened_at, due_at=row.due_at,
+        claimed_by=staff_name(tx, row.claimed_by), decided=row.state is ReviewState.DECIDED,
+        decided_by=staff_name(tx, row.decided_by), decided_at=row.decided_at,
+        verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason,
+        answer=tuple((fields.get(name, name), _plain_value(name, value)) for name, value in row.answer.items()),
+        revision=row.revision, shown=row.dossier, shown_sha256=row.dossier_sha256,
+        shown_intact=digest == row.dossier_sha256 == bound_sha256, facts_sha256=row.facts_sha256,
+    )  # fmt: skip
+
+
+def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
+    rows = tx.exec(select(CaseWait).where(CaseWait.case_id == case.id).order_by(col(CaseWait.id)))
+    return tuple(
+        WaitShown(
+            what=AWAITED.get(row.kind, row.kind), question=row.question, state=row.state.label, opened_at=row.opened_at,
+            closed_at=row.closed_at, answer=_answer(row),
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _answer(wait: CaseWait) -> str:
+    given = wait.answer or {}
+    if "state" in given and wait.kind == payouts.BANK:
+        return PayoutState(given["state"]).label
+    return str(given.get("text", ""))
+
+
+def _postings(tx: Tx, case: Case) -> tuple[PostingShown, ...]:
+    rows = tx.exec(select(Transfer).where(Transfer.case_id == case.id).order_by(col(Transfer.posted_at)))
+    return tuple(
+        PostingShown(
+            key=row.key, debit=account_name(tx, row.debit_account), credit=account_name(tx, row.credit_account),
+            amount_fen=row.amount_fen, reason=row.reason, clause=row.clause, posted_at=row.posted_at,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def account_name(tx: Tx, account_id: str) -> str:
+    """``晨光文具 · 保证金(冻结)``."""
+    account = tx.get(Account, account_id)
+    if account is None:
+        return account_id
+    shop = tx.get(Shop, account.shop_id) if account.shop_id else None
+    return f"{shop.name if shop else '平台'} · {account.kind.label}"
+
+
+def _payouts(tx: Tx, case: Case) -> tuple[PayoutShown, ...]:
+    shown = []
+    for row in payouts.of_case(tx, case.id):
+        permit = tx.get(Permit, row.permit_id)
+        people = permit.granted_by.split(",") if permit else []
+        shown.append(
+            PayoutShown(
+                request_no=row.request_no, amount_fen=row.amount_fen, payee=row.payee_masked, state=row.state.label,
+                permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people), requested_at=row.requested_at,
+                answered_at=row.answered_at, bank_reason=row.bank_reason,
+            )
+        )  # fmt: skip
+    return tuple(shown)
+
+
+def _messages(tx: Tx, case: Case) -> tuple[MessageShown, ...]:
+    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.channel != Channel.RUN)
+    return tuple(message_shown(row) for row in tx.exec(query.order_by(col(OutboxMessage.id))))
+
+
+def message_shown(row: OutboxMessage) -> MessageShown:
+    """One outbox row as our people may read it: words are opened, an event's body (it may name a payee) is not."""
+    subject, text, to = row.topic, "", row.audience
+    match row.channel:
+        case Channel.MERCHANT | Channel.STAFF:
+            if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
+                words = render(restore(row.topic, unseal_json(row.payload_sealed)), merchants.context())
+                subject, text = words.subject, words.text
+            to = Role(row.audience).label if row.channel is Channel.STAFF else "商家"
+        case Channel.EVENT:
+            model = OUTBOUND.get(row.topic)
+            subject = f"{model.title()} {row.topic}" if model else row.topic
+        case Channel.RUN:
+            subject, to = "启动或唤醒案件运行", "Prefect"
+    return MessageShown(
+        key=row.key, channel=row.channel.label, to=to, to_merchant=row.channel is Channel.MERCHANT, subject=subject,
+        text=text, state=row.state.label, attempts=row.attempts, created_at=row.created_at, closed_at=row.closed_at,
+        note=row.note,
+    )  # fmt: skip
+
+
+def _received(tx: Tx, case: Case) -> tuple[ReceivedShown, ...]:
+    source, _, message_id = case.origin.partition("/")
+    query = select(InboxMessage).where(
+        (col(InboxMessage.case_id) == case.id)
+        | ((col(InboxMessage.source) == source) & (col(InboxMessage.message_id) == message_id))
+    )
+    return tuple(received_shown(row) for row in tx.exec(query.order_by(col(InboxMessage.id))))
+
+
+def received_shown(row: InboxMessage) -> ReceivedShown:
+    """One inbox row without its body."""
+    model = INBOUND.get(row.type)
+    return ReceivedShown(
+        source=row.source, message_id=row.message_id, title=f"{model.title()} {row.type}" if model else row.type,
+        received_at=row.received_at, sha256=row.body_sha256, state=row.state.label, note=row.note,
+    )  # fmt: skip
+
+
+# ── evidence ─────────────────────────────────────────────────────────────────
+
+
+def _documents(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What came with the request and with every answer of the merchant."""
+    yield from (_document(given, case.received_at, "随申请提交") for given in case.request.get("documents", []))
+    for wait in tx.exec(
+        select(CaseWait)
+        .where(CaseWait.case_id == case.id, CaseWait.state == WaitState.ANSWERED)
+        .order_by(col(CaseWait.id))
+    ):
+        for given in (wait.answer or {}).get("documents", []):
+            yield _document(given, wait.closed_at, f"答复「{wait.question}」时提交")
+
+
+def _document(given: Mapping[str, Any], at: datetime | None, where: str) -> EvidenceShown:
+    kind = given.get("kind", "")
+    return EvidenceShown(
+        name=given["name"], kind=DocumentKind(kind).label if kind in list(DocumentKind) else kind,
+        sha256=given.get("sha256") or "", url=given.get("url") or "", submitted_at=at, where=where,
+    )  # fmt: skip
+
+
+def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What was submitted in an appeal, with the hash it was bound to the moment it came in."""
+    for row, item in evidence.submitted(tx, case.id):
+        yield EvidenceShown(
+            name=item.name, kind=row.kind.label, sha256=row.sha256, submitted_at=row.submitted_at,
+            where=f"第 {row.round} 次举证",
+        )  # fmt: skip
+
+
+EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_documents, _submitted]
+"""Where a case's evidence is found; every source is asked about every case, in this order."""
+
+
+def _evidence(tx: Tx, case: Case) -> tuple[EvidenceShown, ...]:
+    return tuple(item for source in EVIDENCE for item in source(tx, case))
+
+
+# ── the chain ────────────────────────────────────────────────────────────────
+
+
+def _chain(tx: Tx, case: Case) -> ChainShown:
+    head = tx.get(AuditHead, case.id)
+    return ChainShown(
+        lines=audit_lines(tx, case.id), head=head.hash if head else "", seal=head.seal if head else "",
+        problems=tuple(audit.verify(tx, case.id)),
+    )  # fmt: skip
+
+
+def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:
+    """A stream's lines, oldest first, with the people's names."""
+    return tuple(
+        AuditShown(
+            seq=line.seq, at=line.at.astimezone(UTC), actor=line.actor, who=_who(tx, line), action=line.action,
+            clause=line.clause, text=line.text, detail=line.detail, public=line.public, prev_hash=line.prev_hash,
+            hash=line.hash,
+        )
+        for line in audit.timeline(tx, stream)
+    )  # fmt: skip
+
+
+_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家"}
+
+
+def _who(tx: Tx, line: AuditEntry) -> str:
+    kind, _, who = line.actor.partition("/")
+    if kind == "staff":
+        return staff_name(tx, who)
+    word = _ACTORS.get(kind, kind)
+    return f"{word}({who})" if who else word

@@ -1,0 +1,239 @@
+"""Two more senders at the door: Douyin's push and TikTok Shop, by their published examples and by mischief."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from sqlmodel import col, select
+
+from models.messages import InboxMessage, InboxState
+from tasks.db import reading
+from tasks.settings import settings
+from tests.appeals.bench import Bench
+from webhooks.app import create_app
+from webhooks.senders.doudian import event_sign
+
+APP, SECRET = "demo-app-key", "demo-app-secret"
+PROBE = b'[{"tag":"0","msg_id":"0","data":"2026-09-28T10:00:00+08:00"}]'
+RULED = (
+    b'[{"tag":"216","msg_id":"m-0001","data":"{\\"aftersale_id\\":7001,\\"arbitrate_id\\":\\"9001\\",'
+    b'\\"arbitrate_status\\":255,\\"arbitrate_conclusion\\":1,\\"p_id\\":1,\\"s_id\\":2,\\"shop_id\\":323423}"}]'
+)
+TTS = (
+    b'{"type":1,"tts_notification_id":"7327112393057371910","shop_id":"7494049642642441621","timestamp":1644412885,'
+    b'"data":{"order_id":"5769","order_status":"AWAITING_SHIPMENT"}}'
+)
+TTS_SIGNATURE = "b60c47d0272d0aee58e4aa5b56ead70b89bf7ea3e24a9f7de0b5e78cb4f53bdd"
+SUCCESS = {"code": 0, "msg": "success"}
+
+
+@pytest.fixture
+def door(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setenv("DIANWU_DOUDIAN_APPS", json.dumps({APP: SECRET, "other-app": "other-secret"}))
+    monkeypatch.setenv("DIANWU_TIKTOK_APPS", json.dumps({"demo_key": "app_secret_demo"}))
+    settings.cache_clear()
+    yield TestClient(create_app(settings()), raise_server_exceptions=False)
+    settings.cache_clear()
+
+
+def push(door: TestClient, raw: bytes, sign: str | None = "", **headers: str) -> httpx.Response:
+    """Post to Douyin's address, signed as they sign unless told otherwise."""
+    sent = {"content-type": "application/json", "app-id": APP}
+    if sign is not None:
+        sent["event-sign"] = sign or event_sign(APP, SECRET, raw)
+    return door.post("/webhooks/doudian", content=raw, headers=sent | headers)
+
+
+def item(tag: str, msg_id: str = "m-1", **data: Any) -> dict[str, Any]:
+    given = {
+        "aftersale_id": 7001,
+        "arbitrate_id": "9001",
+        "arbitrate_status": 1,
+        "p_id": 88,
+        "s_id": 2,
+        "shop_id": "shop-1",
+    }
+    return {"tag": tag, "msg_id": msg_id, "data": json.dumps(given | data)}
+
+
+def body(*items: dict[str, Any]) -> bytes:
+    return json.dumps(list(items)).encode()
+
+
+def inbox(source: str) -> list[InboxMessage]:
+    with reading() as tx:
+        rows = list(tx.exec(select(InboxMessage).where(InboxMessage.source == source).order_by(col(InboxMessage.id))))
+        tx.expunge_all()
+        return rows
+
+
+@pytest.mark.parametrize(
+    ("raw", "sign"), [(PROBE, "eb13ca6aacd14e69bef8a264c1883e41"), (RULED, "87db0cc72ff482a0270ef9eaef592cb5")]
+)
+def test_the_signature_is_the_one_their_examples_have(raw: bytes, sign: str) -> None:
+    assert event_sign(APP, SECRET, raw) == sign
+
+
+def test_a_probe_is_answered_and_nothing_is_kept_whether_signed_or_not(door: TestClient) -> None:
+    for sign in ("", None):
+        answer = push(door, PROBE, sign)
+        assert (answer.status_code, answer.json()) == (200, SUCCESS)
+    assert push(door, PROBE, "00").status_code == 401
+    assert inbox("doudian") == []
+
+
+def test_a_push_is_stored_before_it_is_answered_and_once_however_often_it_comes(door: TestClient) -> None:
+    for _ in range(3):
+        answer = push(door, RULED)
+        assert (answer.status_code, answer.json()) == (200, SUCCESS)
+    stored = inbox("doudian")
+    assert [(row.message_id, row.type, row.shop_id) for row in stored] == [
+        (f"{APP}/216/m-0001", "ruling.effective", "323423")
+    ]
+
+
+def test_the_same_id_with_other_content_is_kept_as_a_conflict_and_alerted(door: TestClient, bench: Bench) -> None:
+    push(door, body(item("212")))
+    assert push(door, body(item("212", arbitrate_id="other"))).json() == SUCCESS
+    assert inbox("doudian")[0].conflicts == 1
+    assert len([row for row in bench.office.outbox() if row.topic == "inbox_conflict"]) == 1
+    push(door, body(item("213")))
+    assert [row.conflicts for row in inbox("doudian")] == [1, 0], "the tag is part of the id"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"event-sign": "0" * 32}, {"event-sign": ""}, {"app-id": "nobody"}, {"app-id": "other-app"},
+     {"event-sign": "非法".encode().decode("latin-1")}, {"sign-method": "sha1"}, {"sign-method": "hmac-sha256"}],
+)  # fmt: skip
+def test_a_signature_that_does_not_fit_stores_nothing(door: TestClient, headers: dict[str, str]) -> None:
+    sent = {"content-type": "application/json", "app-id": APP, "event-sign": event_sign(APP, SECRET, RULED)} | headers
+    raw_headers = {name: value.encode("latin-1") for name, value in sent.items()}
+    answer = door.post("/webhooks/doudian", content=RULED, headers=raw_headers)
+    assert answer.status_code == 401
+    assert answer.json()["code"] != 0
+    assert inbox("doudian") == []
+
+
+def test_the_other_signature_method_and_capitals_are_taken_too(door: TestClient) -> None:
+    strong = event_sign(APP, SECRET, RULED, "hmac-sha256")
+    assert push(door, RULED, strong, **{"sign-method": "hmac-sha256"}).status_code == 200
+    assert push(door, RULED, event_sign(APP, SECRET, RULED).upper()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"[]", b"[1]", b'[{"tag":"100"}]', b"not json", b'[{"tag":"a b","msg_id":"1"}]']
+)
+def test_a_signed_body_that_is_no_list_of_events_is_refused_in_their_words(door: TestClient, raw: bytes) -> None:
+    answer = push(door, raw)
+    assert answer.status_code in {400, 422}
+    assert set(answer.json()) == {"code", "msg"}
+
+
+def test_every_tag_of_arbitration_is_mapped_and_every_other_is_kept(door: TestClient, bench: Bench) -> None:
+    tags = ["100", "206", "9999", "212", "213", "214", "217", "218", "216", "215"]
+    push(door, body(*(item(tag, f"m-{tag}") for tag in tags)))
+    assert {row.message_id.split("/")[1]: row.type for row in inbox("doudian")} == {
+        "100": "doudian.100", "206": "doudian.206", "9999": "doudian.9999", "212": "arbitration.applied",
+        "213": "arbitration.progressed", "214": "arbitration.progressed", "217": "arbitration.progressed",
+        "218": "arbitration.progressed", "216": "ruling.effective", "215": "arbitration.withdrawal_requested",
+    }  # fmt: skip
+    bench.office.settle()
+    states = {row.message_id.split("/")[1]: row.state for row in inbox("doudian")}
+    assert {tag for tag, state in states.items() if state is InboxState.KEPT} == {"100", "206", "9999"}
+    assert {state for tag, state in states.items() if tag.startswith("21")} == {InboxState.DONE}
+
+
+def test_data_may_come_as_an_object_and_the_id_in_either_spelling(door: TestClient) -> None:
+    sent = item("212")
+    sent = {"tag": "212", "msgId": "m-7", "data": json.loads(sent["data"])}
+    push(door, body(sent))
+    assert [(row.message_id, row.type) for row in inbox("doudian")] == [(f"{APP}/212/m-7", "arbitration.applied")]
+
+
+def test_data_that_lacks_what_an_event_needs_is_kept(door: TestClient, bench: Bench) -> None:
+    push(door, body({"tag": "216", "msg_id": "m-1", "data": "hello"}, item("212", "m-2", shop_id="")))
+    bench.office.settle()
+    assert {row.state for row in inbox("doudian")} == {InboxState.KEPT}
+
+
+def test_a_pushed_ruling_can_be_appealed_against_until_seven_days_after_it_reached_us(
+    door: TestClient, bench: Bench
+) -> None:
+    push(door, body(item("216", arbitrate_conclusion=1)))
+    received = bench.now
+    bench.office.settle()
+    ruling = bench.ruling("doudian:9001")
+    assert (ruling.effective_at, ruling.source, ruling.aftersale_id) == (received, f"doudian/{APP}", "7001")
+    assert bench.file("doudian:9001").state == "UNDER_REVIEW"
+
+
+def test_a_buyer_who_cancels_at_douyin_is_checked_by_merchant_service(door: TestClient, bench: Bench) -> None:
+    push(door, body(item("212", "m-1")))
+    push(door, body(item("215", "m-2")))
+    bench.office.settle()
+    case = bench.latest()
+    bench.office.decide(case, "wu-tao", "CONFIRM", "抖店后台已显示撤销")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+# ── TikTok Shop ──
+
+
+def test_a_notification_signed_as_in_their_example_is_kept_and_answered_with_nothing(
+    door: TestClient, bench: Bench
+) -> None:
+    for _ in range(2):
+        answer = door.post(
+            "/webhooks/tiktok-shop", content=TTS,
+            headers={"content-type": "application/json", "authorization": TTS_SIGNATURE},
+        )  # fmt: skip
+        assert (answer.status_code, answer.content) == (200, b"")
+    bench.office.settle()
+    assert [(row.message_id, row.type, row.state) for row in inbox("tiktok-shop")] == [
+        ("7327112393057371910", "tiktok-shop.1", InboxState.KEPT)
+    ]
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", TTS_SIGNATURE[:-1] + "0", f"Bearer {TTS_SIGNATURE}", TTS_SIGNATURE.upper()]
+)
+def test_a_notification_with_another_signature_is_turned_away(door: TestClient, authorization: str) -> None:
+    headers = {"content-type": "application/json", "authorization": authorization}
+    answer = door.post("/webhooks/tiktok-shop", content=TTS, headers=headers)
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert inbox("tiktok-shop") == []
+
+
+def test_returns_are_kept_under_their_topic_and_conflicts_do_not_replace_them(door: TestClient) -> None:
+    def send(status: str) -> None:
+        raw = json.dumps({"type": "RETURN_STATUS_CHANGE", "tts_notification_id": "n-1", "shop_id": "s-1",
+                          "timestamp": 1, "data": {"return_id": "r-1", "return_status": status}}).encode()  # fmt: skip
+        signed = hmac.new(b"app_secret_demo", b"demo_key" + raw, hashlib.sha256).hexdigest()
+        headers = {"content-type": "application/json", "authorization": signed}
+        assert door.post("/webhooks/tiktok-shop", content=raw, headers=headers).status_code == 200
+
+    send("PENDING")
+    send("SUCCESS")
+    kept = inbox("tiktok-shop")
+    assert [(row.type, row.conflicts) for row in kept] == [("tiktok-shop.RETURN_STATUS_CHANGE", 1)]
+
+
+def test_without_their_apps_the_addresses_do_not_exist(bench: Bench) -> None:
+    plain = TestClient(create_app(settings()))
+    for name in ("doudian", "tiktok-shop"):
+        assert plain.post(f"/webhooks/{name}", content=b"[]").status_code == 404
+
+
+def test_both_senders_are_described_in_the_openapi_document(door: TestClient) -> None:
+    document = door.get("/openapi.json").json()
+    assert {"/webhooks/doudian", "/webhooks/tiktok-shop"} <= set(document["paths"])
+    names = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert names <= document["components"]["schemas"].keys()

@@ -1,0 +1,198 @@
+"""Handing evidence on to Douyin, against a server here that checks every signature and limit as theirs does."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from models.messages import Channel, OutboxState
+from tasks import doudian
+from tasks.doudian import Client, DoudianError, TooManyImages
+from tasks.settings import settings
+from tests.appeals.bench import PNG, Bench
+from webhooks.app import create_app
+
+APP, SECRET = "demo-app-key", "demo-app-secret"
+
+
+class TheirServer:
+    """Their open interface as documented. ``troubles`` are answered first, one call each."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.tokens = 0
+        self.troubles: list[dict[str, Any] | int] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["content-length"]))
+                status, answer = outer.take(urlsplit(self.path).path, parse_qs(urlsplit(self.path).query), raw)
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args: object) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def take(self, path: str, query: dict[str, list[str]], raw: bytes) -> tuple[int, dict[str, Any]]:
+        one = {name: values[0] for name, values in query.items()}
+        method = path.strip("/").replace("/", ".")
+        signed = f"app_key{one['app_key']}method{method}param_json{raw.decode()}timestamp{one['timestamp']}v2"
+        expected = hmac.new(SECRET.encode(), f"{SECRET}{signed}{SECRET}".encode(), hashlib.sha256).hexdigest()
+        if one["sign"] != expected or one["sign_method"] != "hmac-sha256" or one["method"] != method:
+            return 200, {"code": 40003, "sub_code": "isv.signature-invalid", "log_id": "L0"}
+        params = json.loads(raw)
+        if raw.decode() != json.dumps(params, ensure_ascii=False, sort_keys=True, separators=(",", ":")):
+            return 200, {"code": 40003, "sub_code": "isv.signature-invalid", "log_id": "L0"}
+        if method == "token.create":
+            self.tokens += 1
+            return 200, {"code": 10000, "data": {"access_token": f"token-{self.tokens}", "expires_in": 604800}}
+        if self.troubles:
+            trouble = self.troubles.pop(0)
+            return (trouble, {}) if isinstance(trouble, int) else (200, trouble)
+        if one.get("access_token") != f"token-{self.tokens}":
+            return 200, {"code": 40004, "sub_code": "isv.access-token-expired", "log_id": "L2"}
+        if not 1 <= len(params["evidence"]) <= 4:
+            return 200, {"code": 50002, "sub_code": "isv.business-failed:evidence", "log_id": "L3"}
+        self.calls.append((method, params))
+        return 200, {"code": 10000, "msg": "success", "data": {}, "log_id": "L1"}
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[TheirServer]:
+    server = TheirServer()
+    monkeypatch.setenv("DIANWU_DOUDIAN_APPS", json.dumps({APP: SECRET}))
+    settings.cache_clear()
+    doudian.use_api(server.url)
+    yield server
+    doudian.use_api(None)
+    server.server.shutdown()
+    server.server.server_close()
+    settings.cache_clear()
+
+
+def test_the_signature_is_the_one_of_their_example() -> None:
+    params = {"evidence": ["https://x/1.jpg"], "comment": "已发货", "aftersale_id": 7001}
+    packed = doudian.packed(params)
+    assert packed == '{"aftersale_id":7001,"comment":"已发货","evidence":["https://x/1.jpg"]}'
+    signed = doudian.sign(APP, SECRET, "afterSale.submitEvidence", packed, "1700000000")
+    assert signed == "f553a11b1e03c71b06f715d60caa565523717e52338965d5fe80bd69935abfa2"
+
+
+def test_a_signed_call_is_taken_and_the_token_is_kept(theirs: TheirServer, bench: Bench) -> None:
+    client = Client(APP, SECRET, theirs.url)
+    for _ in range(2):
+        assert client.submit_evidence("1", 7001, "<已发货> & 签收", ["https://x/1.jpg"]) == "L1"
+    assert theirs.tokens == 1
+    assert theirs.calls[0][1]["comment"] == "<已发货> & 签收"
+
+
+def test_more_than_four_images_never_leave(theirs: TheirServer) -> None:
+    with pytest.raises(TooManyImages):
+        Client(APP, SECRET, theirs.url).submit_evidence("1", 7001, "", [f"https://x/{n}.jpg" for n in range(5)])
+    assert theirs.calls == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "again"),
+    [
+        ({"code": 20000, "sub_code": "isp.service-error"}, True), ({"code": 50002, "sub_code": "isv.business-failed"}, False),
+        ({"code": 40004, "sub_code": "isv.access-token-expired"}, True), ({"code": 40003, "sub_code": "isv.parameter-invalid"}, False),
+        ({"code": 20000}, True),
+    ],
+)  # fmt: skip
+def test_their_error_codes_say_whether_trying_again_can_help(
+    theirs: TheirServer, trouble: dict[str, Any], again: bool
+) -> None:
+    theirs.troubles = [trouble]
+    with pytest.raises(DoudianError) as error:
+        Client(APP, SECRET, theirs.url).submit_evidence("1", 7001, "", ["https://x/1.jpg"])
+    assert error.value.again is again
+
+
+def test_a_wrong_secret_is_turned_away_by_them(theirs: TheirServer) -> None:
+    with pytest.raises(DoudianError, match="signature"):
+        Client(APP, "wrong", theirs.url).submit_evidence("1", 7001, "", ["https://x/1.jpg"])
+
+
+def test_an_answer_that_is_no_answer_is_trouble_on_the_way(theirs: TheirServer) -> None:
+    theirs.troubles = [{"hello": 1}, 502]
+    client = Client(APP, SECRET, theirs.url)
+    for _ in range(2):
+        with pytest.raises(httpx.HTTPError):
+            client.submit_evidence("1", 7001, "", ["https://x/1.jpg"])
+
+
+def _ruled(bench: Bench) -> None:
+    from tests.appeals.test_doors import body, item, push
+
+    door = TestClient(create_app(settings()))
+    assert push(door, body(item("216"))).status_code == 200
+    bench.office.settle()
+
+
+def test_an_appeal_against_a_douyin_ruling_hands_on_at_most_four_images_that_their_side_can_open(
+    theirs: TheirServer, bench: Bench
+) -> None:
+    _ruled(bench)
+    items = [bench.stage(b"%PDF-1.7", name="a.pdf"), *(bench.stage() for _ in range(6))]
+    bench.file("doudian:9001", items)
+    assert [method for method, _ in theirs.calls] == ["afterSale.submitEvidence"]
+    params = theirs.calls[0][1]
+    assert (params["aftersale_id"], len(params["evidence"])) == (7001, 4)
+    door = TestClient(create_app(settings()))
+    opened = door.get(params["evidence"][0].removeprefix(settings().door_url))
+    assert opened.content.startswith(PNG)
+
+
+def test_their_trouble_is_waited_out_and_the_evidence_arrives_once(theirs: TheirServer, bench: Bench) -> None:
+    _ruled(bench)
+    theirs.troubles = [
+        503,
+        {"code": 20000, "sub_code": "isp.service-error"},
+        {"code": 40004, "sub_code": "isv.access-token-expired"},
+    ]
+    bench.file("doudian:9001")
+    for _ in range(12):
+        bench.office.pass_time(minutes=2)
+    assert len(theirs.calls) == 1
+    assert theirs.tokens == 2, "a token they no longer know is asked for anew"
+
+
+def test_a_refusal_for_good_is_told_to_merchant_service_and_not_tried_again(theirs: TheirServer, bench: Bench) -> None:
+    _ruled(bench)
+    theirs.troubles = [{"code": 50002, "sub_code": "isv.business-failed", "log_id": "L9"}]
+    case = bench.file("doudian:9001")
+    bench.office.pass_time(hours=1)
+    assert theirs.calls == []
+    told = bench.office.outbox(Channel.STAFF, "evidence_not_passed_on")
+    assert [row.audience for row in told] == ["merchant-service"]
+    sent = [row for row in bench.office.outbox(Channel.EVENT) if row.audience == "doudian"]
+    assert [row.state for row in sent] == [OutboxState.SKIPPED]
+    assert bench.office.case(case.id).state == "UNDER_REVIEW", "the appeal itself goes on"
+
+
+def test_a_ruling_from_elsewhere_sends_nothing_to_douyin(theirs: TheirServer, bench: Bench) -> None:
+    bench.rule()
+    bench.file()
+    bench.office.clock.advance(timedelta(minutes=5))
+    bench.office.settle()
+    assert theirs.calls == []

@@ -1,0 +1,270 @@
+"""Evidence files: known by their bytes, stored once, harmless by name, opened only by a link that fits."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from models.arbitration import EvidenceItem, MediaType
+from models.base import new_id
+from policies.evidence import safe_name, sniff
+from policies.policy import policy
+from tasks import evidence
+from tasks.db import reading
+from tasks.evidence import EvidenceDamaged, EvidenceRefused, Fetcher
+from tasks.settings import settings
+from tests.appeals.bench import PDF, PNG, Bench
+from webhooks.app import create_app
+
+TOKEN = {"authorization": "Bearer token-of-the-tests"}
+LIMITS = policy("2026-01-01").appeal.evidence
+
+
+@pytest.fixture
+def door(bench: Bench) -> TestClient:
+    return TestClient(create_app(settings()), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "media"),
+    [
+        (b"\xff\xd8\xff\xe0rest", MediaType.JPEG), (PNG, MediaType.PNG), (b"GIF89a..", MediaType.GIF),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", MediaType.WEBP), (PDF, MediaType.PDF),
+        (b"\x00\x00\x00\x18ftypmp42....", MediaType.MP4),
+        (b"MZ\x90\x00", None), (b"\x7fELF", None), (b"PK\x03\x04", None), (b"<html><script>", None), (b"#!/bin/sh\n", None),
+        (b"<svg xmlns=", None), (b"\x00\x00\x00\x18ftypheic", None), (b"", None), (b"RIFF\x00\x00\x00\x00AVI ", None),
+    ],
+)  # fmt: skip
+def test_a_file_is_what_its_bytes_say(content: bytes, media: MediaType | None) -> None:
+    assert sniff(content) is media
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd.jpg"), ("发票.pdf.exe", "发票.pdf.jpg"), ("C:\\temp\\run.bat", "run.jpg"),
+        ("a\r\nSet-Cookie: x.png", "aSet-Cookie_ x.jpg"), ("nul.png", "file-nul.jpg"), ("", "evidence.jpg"),
+        ("\u202egpj.exe", "gpj.jpg"), ("...", "evidence.jpg"), ("快递 单.png", "快递 单.jpg"),
+    ],
+)  # fmt: skip
+def test_a_harmful_name_becomes_a_harmless_one(name: str, safe: str) -> None:
+    assert safe_name(name, MediaType.JPEG) == safe
+
+
+@given(st.text(max_size=300), st.sampled_from(MediaType))
+def test_whatever_a_file_is_called_its_name_is_safe_and_has_its_own_extension(name: str, media: MediaType) -> None:
+    safe = safe_name(name, media)
+    assert safe.endswith(f".{media.extension}")
+    assert not set(safe) & set('/\\\r\n\0<>:"|?*;&$`')
+    assert safe == safe.strip(" ")
+    assert 5 <= len(safe) <= 100
+
+
+def test_the_same_bytes_are_stored_once_and_recognised_per_shop(bench: Bench) -> None:
+    bench.office.open_shop("shop-2")
+    first = evidence.stage("shop-1", "a.png", io.BytesIO(PNG))
+    again = evidence.stage("shop-1", "另一个名字.png", io.BytesIO(PNG))
+    other = evidence.stage("shop-2", "a.png", io.BytesIO(PNG))
+    assert (again.id, again.duplicate, first.duplicate) == (first.id, True, False)
+    assert other.id != first.id
+    assert not other.duplicate
+    assert other.sha256 == first.sha256
+    files = [path for path in (settings().home / "evidence").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == [first.sha256]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", "empty"), (b"MZ evil", "wrong-type"), (PNG + bytes(LIMITS.image_bytes), "too-large")],
+)
+def test_a_file_that_is_not_taken_leaves_nothing_behind(bench: Bench, content: bytes, code: str) -> None:
+    with pytest.raises(EvidenceRefused) as refused:
+        evidence.stage("shop-1", "x.png", io.BytesIO(content))
+    assert refused.value.refusal.code == code
+    assert not (settings().home / "evidence").exists()
+
+
+def test_a_file_exactly_at_its_limit_is_taken(bench: Bench) -> None:
+    content = PNG + bytes(LIMITS.image_bytes - len(PNG))
+    assert evidence.stage("shop-1", "x.png", io.BytesIO(content)).size == LIMITS.image_bytes
+
+
+def test_an_unknown_shop_stages_nothing(bench: Bench) -> None:
+    with pytest.raises(EvidenceRefused, match="尚未登记"):
+        evidence.stage("shop-9", "x.png", io.BytesIO(PNG))
+
+
+# ── at the door ──
+
+
+def test_a_file_is_uploaded_with_a_token_and_opened_by_its_link_as_a_download(bench: Bench, door: TestClient) -> None:
+    upload = {"data": {"shop_id": "shop-1"}, "files": {"file": ('揽收".png', PNG, "text/html")}}
+    assert door.post("/evidence", **upload).status_code == 401  # type: ignore[arg-type]
+    answer = door.post("/evidence", headers=TOKEN, **upload)  # type: ignore[arg-type]
+    assert answer.status_code == 201
+    staged = answer.json()
+    assert (staged["media_type"], staged["duplicate"]) == ("image/png", False)
+    path = evidence.link(staged["id"], bench.now + timedelta(days=1)).removeprefix(settings().door_url)
+    opened = door.get(path)
+    assert opened.content == PNG
+    assert opened.headers["content-type"] == "image/png"
+    assert opened.headers["content-disposition"].startswith("attachment;")
+    assert "sandbox" in opened.headers["content-security-policy"]
+    assert "nosniff" in opened.headers["x-content-type-options"]
+
+
+def test_a_link_that_is_forged_moved_to_another_item_or_over_opens_nothing(bench: Bench, door: TestClient) -> None:
+    mine, other = bench.stage(), bench.stage()
+    path = evidence.link(mine, bench.now + timedelta(minutes=5)).removeprefix(settings().door_url)
+    parts = parse_qs(urlsplit(path).query)
+    exp, sig = int(parts["exp"][0]), parts["sig"][0]
+    flipped = ("0" if sig[0] != "0" else "1") + sig[1:]
+    assert door.get(path).status_code == 200
+    assert door.get(f"/evidence/{other}?exp={exp}&sig={sig}").status_code == 404
+    assert door.get(f"/evidence/{mine}?exp={exp + 60}&sig={sig}").status_code == 404
+    assert door.get(f"/evidence/{mine}?exp={exp}&sig={flipped}").status_code == 404
+    assert door.get(f"/evidence/{mine}").status_code == 422
+    assert door.get(f"/evidence/{mine}", headers=TOKEN).status_code == 422, "not even the platform's token opens it"
+    bench.office.clock.advance(timedelta(minutes=5))
+    assert door.get(path).status_code == 404
+
+
+def test_a_stored_file_that_was_changed_is_not_given_out(bench: Bench, door: TestClient) -> None:
+    item = bench.stage()
+    file = next(path for path in (settings().home / "evidence").rglob("*") if path.is_file())
+    path = evidence.link(item, bench.now + timedelta(days=1)).removeprefix(settings().door_url)
+    file.write_bytes(PNG + b"another picture")
+    assert door.get(path).status_code == 503
+    file.unlink()
+    with reading() as tx:
+        row = tx.exec(select(EvidenceItem)).one()
+    with pytest.raises(EvidenceDamaged):
+        evidence.content(row)
+
+
+@pytest.mark.parametrize(
+    ("send", "status"),
+    [
+        ({"data": {"shop_id": "shop-1"}}, 415), ({"files": {"file": ("a.png", PNG)}}, 422),
+        ({"data": {"shop_id": "shop-1"}, "files": {"other": ("a.png", PNG)}}, 422),
+        ({"data": {"shop_id": "shop-9"}, "files": {"file": ("a.png", PNG)}}, 422),
+        ({"data": {"shop_id": "shop-1"}, "files": {"file": ("a.png", b"MZ")}}, 415),
+        ({"data": {"shop_id": "shop-1"}, "files": {"file": ("a.png", PNG + bytes(LIMITS.image_bytes))}}, 413),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
+        ({"data": {"shop_id": "shop-1", "url": "https://evil.example/x.png"}, "files": {"file": ("a.png", PNG)}}, 422),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_upload_is_said(door: TestClient, send: dict[str, object], status: int) -> None:
+    headers = TOKEN | send.pop("headers", {})  # type: ignore[operator]
+    answer = door.post("/evidence", headers=headers, **send)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_endless_upload_is_cut_off_without_reading_it_to_the_end(bench: Bench, door: TestClient) -> None:
+    read = []
+
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+        for _ in range(4096):
+            read.append(1)
+            yield bytes(1 << 16)
+
+    headers = TOKEN | {"content-type": "multipart/form-data; boundary=x"}
+    assert door.post("/evidence", headers=headers, content=endless()).status_code == 413
+    assert not (settings().home / "evidence").exists()
+
+
+# ── by address ──
+
+
+@contextmanager
+def host(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator[int]:
+    """A web server on this machine that answers by path; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = answers[self.path]
+            self.send_response(status)
+            for name, value in {"content-length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def fetcher(*hosts: str, permitted: bool = True) -> Fetcher:
+    """As in production, but for plain HTTP to this machine."""
+    public = Fetcher([]).permitted
+    return Fetcher(hosts, "http", lambda _host, _port: ["127.0.0.1"], (lambda _: True) if permitted else public)
+
+
+def test_a_file_is_fetched_from_an_allowed_host_and_staged(bench: Bench) -> None:
+    with host({"/p/%E5%8D%95.png?x=1": (200, {}, PNG)}) as port:
+        address = f"img.example.com:{port}"
+        staged = evidence.stage_from("shop-1", f"http://{address}/p/%E5%8D%95.png?x=1", fetcher(address))
+    assert (staged.name, staged.media_type) == ("单.png", "image/png")
+    with reading() as tx:
+        assert tx.exec(select(EvidenceItem.origin)).one() == "img.example.com"
+
+
+def test_only_listed_hosts_are_asked_and_no_redirect_leads_elsewhere(bench: Bench) -> None:
+    pages = {
+        "/away": (302, {"location": "http://evil.example.com/x.png"}, b""),
+        "/here": (302, {"location": "/x.png"}, b""),
+        "/x.png": (200, {}, PNG),
+        "/loop": (302, {"location": "/loop"}, b""),
+        "/gone": (404, {}, b""),
+        "/large": (200, {}, PNG + bytes(5000)),
+    }
+    with host(pages) as port:
+        address = f"img.example.com:{port}"
+        ask = fetcher(address)
+        assert ask.fetch(f"http://{address}/here", 1000)[1].tell() == len(PNG)
+        refused = {
+            f"http://{address}/away": "host-not-allowed", f"http://{address}/loop": "fetch-failed",
+            f"http://{address}/gone": "fetch-failed", f"http://{address}/large": "too-large",
+            f"http://user@{address}/x.png": "host-not-allowed", f"ftp://{address}/x.png": "host-not-allowed",
+            f"http://other.example.com:{port}/x.png": "host-not-allowed", f"http://img.example.com:{port + 1}/": "host-not-allowed",
+            "http://127.0.0.1/x.png": "host-not-allowed", f"http://{address}.evil.com/x.png": "host-not-allowed",
+        }  # fmt: skip
+        for url, code in refused.items():
+            with pytest.raises(EvidenceRefused) as said:
+                ask.fetch(url, 1000)
+            assert said.value.refusal.code == code, url
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "172.16.0.1", "100.64.0.1", "::1", "fe80::1", "fc00::1",
+     "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1"],
+)  # fmt: skip
+def test_a_name_that_leads_into_a_private_network_is_refused(address: str) -> None:
+    ask = Fetcher(["img.example.com"], resolve=lambda _host, _port: ["93.184.215.14", address])
+    with pytest.raises(EvidenceRefused, match="不可访问的网络"):
+        ask.fetch("https://img.example.com/x.png", 1000)
+
+
+def test_an_evidence_id_has_the_form_the_door_expects(bench: Bench) -> None:
+    from models.arbitration_events import EvidenceRef
+
+    EvidenceRef.model_validate({"id": new_id("EV", bench.now), "kind": "OTHER"})

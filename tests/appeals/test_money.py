@@ -1,0 +1,158 @@
+"""Deducted money after an annulled ruling: agreed by one person, confirmed by another, posted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.arbitration import Handling
+from models.cases import Case
+from models.money import Money
+from policies.appeal import split_return
+from tests.appeals.bench import Bench
+from tests.play import Office
+
+AGREED = {"contact": "11 月 20 日电话联系林晓", "handling": "TO_DEPOSIT"}
+
+
+def upheld(bench: Bench, **changes: Any) -> Case:
+    bench.rule(**changes)
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "UPHOLD")
+    return case
+
+
+def test_whoever_agreed_it_cannot_confirm_it(bench: Bench) -> None:
+    bench.office.hire("qian-yi", "merchant-service", "finance")
+    case = upheld(bench)
+    bench.office.decide(case, "qian-yi", "AGREED", **AGREED)
+    assert "四眼" in bench.office.answer(bench.office.question(case), "qian-yi", "CONFIRM").sentence
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "UPHELD"
+
+
+def test_an_agreement_needs_contact_and_handling(bench: Bench) -> None:
+    case = upheld(bench)
+    for missing in ({}, {"contact": "电话"}, {"handling": "TO_DEPOSIT"}):
+        assert not bench.office.answer(bench.office.question(case), "wu-tao", "AGREED", "已联系", **missing).accepted
+
+
+def test_a_merchant_not_reached_is_called_again_and_finance_may_send_it_back(bench: Bench) -> None:
+    case = upheld(bench)
+    bench.office.decide(case, "wu-tao", "UNREACHED", "两次无人接听")
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "SEND_BACK", "请补充联系记录")
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
+    assert bench.office.told(case).count("compensation_returned") == 1
+
+
+def test_what_was_only_written_down_as_arrears_is_forgiven_not_paid_out(office: Office) -> None:
+    bench = Bench(office, deposit_fen=15_000)
+    case = upheld(bench)
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 15_000, "arrears": 0, "receivable": 0, "compensation": 0}
+    assert office.books() == []
+
+
+def test_a_merchant_who_wants_nothing_back_needs_no_finance(bench: Bench) -> None:
+    case = upheld(bench)
+    bench.office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="商家确认不需退款")
+    assert bench.outcome(case) == "UPHELD"
+    assert bench.money()["compensation"] == 20_000
+
+
+def test_an_upheld_appeal_without_a_deduction_asks_nobody_about_money(bench: Bench) -> None:
+    case = upheld(bench, deduction_fen=0)
+    assert bench.outcome(case) == "UPHELD"
+    assert bench.office.told(case) == ["appeal_received", "appeal_upheld"]
+
+
+def test_a_court_judgment_voids_a_ruling_only_by_two_supervisors(bench: Bench) -> None:
+    bench.rule()
+    appeal = bench.file()
+    bench.office.decide(appeal, "zhou-yan", "DISMISS")
+    bench.office.send("ruling.correction_proposed", {
+        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
+        "judged_on": bench.now.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
+    })  # fmt: skip
+    case = bench.latest()
+    bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
+    assert bench.counters() == (1, 2, 20_000)
+    assert "四眼" in bench.office.answer(bench.office.question(case), "he-qiang", "CONFIRM", "同意").sentence
+    bench.office.decide(case, "gao-yuan", "CONFIRM", "判决书已核对")
+    assert bench.counters() == (0, 0, 0)
+    assert bench.outcome(appeal) == "DISMISSED", "the appeal's own result stays"
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "CORRECTED"
+    assert bench.money()["compensation"] == 0
+
+
+def test_two_supervisors_are_needed_and_one_of_them_can_stop_it(bench: Bench) -> None:
+    bench.rule()
+    bench.office.send("ruling.correction_proposed", {
+        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "某法院", "judgment_no": "1", "judged_on": bench.now.isoformat(),
+        "summary": "判决。", "proposed_by": "legal-3",
+    })  # fmt: skip
+    case = bench.latest()
+    bench.office.decide(case, "he-qiang", "CONFIRM", "同意")
+    bench.office.decide(case, "gao-yuan", "REJECT", "判决尚未生效")
+    assert bench.outcome(case) == "REJECTED"
+    assert bench.counters() == (1, 2, 20_000)
+
+
+def test_after_losing_notes_may_be_logged_and_change_nothing(bench: Bench) -> None:
+    bench.rule()
+    case = bench.file()
+    note = {"shop_id": "shop-1", "case_id": case.id, "channel": "LAWSUIT", "note": "已立案"}
+    bench.office.send("escalation.noted", note)
+    assert bench.refusals() == ["ARB-10"], "not while it is being heard"
+    bench.office.decide(case, "zhou-yan", "DISMISS")
+    bench.office.send("escalation.noted", note)
+    assert bench.outcome(case) == "DISMISSED"
+    assert "escalation.noted" in bench.office.trail(case.id)
+
+
+fen = st.integers(0, 10**9)
+
+
+@given(deposit=fen, arrears=fen, owed=fen, handling=st.sampled_from(Handling))
+def test_every_fen_returned_has_a_place_and_nothing_is_returned_that_was_not_taken(
+    deposit: int, arrears: int, owed: int, handling: Handling
+) -> None:
+    split = split_return(Money(fen=deposit + arrears), Money(fen=arrears), Money(fen=owed), handling)
+    total = split.to_deposit.fen + split.to_receivable.fen + split.to_arrears.fen
+    assert split.to_arrears.fen <= owed
+    if handling is Handling.NO_MONEY:
+        assert total <= arrears
+    else:
+        assert total == deposit + arrears
+        assert split.to_arrears.fen >= min(arrears, owed)
+
+
+def test_a_forced_closed_shop_gets_nothing_into_its_deposit(bench: Bench) -> None:
+    case = upheld(bench)
+    forced = bench.office.propose_forced_closure()
+    bench.office.decide(forced, "li-na", "CONFIRM")
+    bench.office.decide(forced, "he-qiang", "CONFIRM")
+    refused = bench.office.answer(bench.office.question(case), "wu-tao", "AGREED", "已联系", **AGREED)
+    assert "REF-10" in refused.sentence
+
+
+@pytest.mark.parametrize("handling", ["TO_ARREARS", "先冲抵欠款,余额退回保证金"])
+def test_further_arrears_are_settled_where_that_is_agreed(office: Office, handling: str) -> None:
+    bench = Bench(office, deposit_fen=20_000)
+    case = upheld(bench)
+    bench.office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 5_000, "reason": "LATE_SHIPMENT", "clause": "x",
+        "appealable": False, "not_appealable_reason": "未提供申诉通道的处罚。",
+    })  # fmt: skip
+    assert bench.look_again(case, "wu-tao", "AGREED", contact="电话联系店主", handling=handling).accepted
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 15_000, "arrears": 0, "receivable": 0, "compensation": 0}

@@ -1,0 +1,123 @@
+"""The windows, proved: every boundary, month and year ends, leap day, and times nobody thought of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.arbitration import Conclusion, Ruling, RulingKind
+from policies.appeal import appeal_window, reevidence_window, refuse_filing
+from policies.deadlines import in_time
+from policies.policy import SHANGHAI, policy
+from tests.appeals.bench import Bench
+
+POLICY = policy("2026-01-01")
+WINDOW, AGAIN = timedelta(days=7), timedelta(days=3)
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC))
+"""Any time to the microsecond, leap years and turns of the year among them."""
+around = st.one_of(
+    st.sampled_from([-1, 0, 1, 60, -60, 3600, -3600]).map(lambda n: timedelta(seconds=n)),
+    st.timedeltas(timedelta(days=-10), timedelta(days=10)),
+)
+
+
+def ruling(effective_at: datetime) -> Ruling:
+    return Ruling(
+        id="r", kind=RulingKind.RULING, shop_id="s", conclusion=Conclusion.SHARED, decided="", effective_at=effective_at,
+        recorded_at=effective_at, appeal_until=appeal_window(effective_at, POLICY).due, policy_version="2026-01-01",
+        source="platform",
+    )  # fmt: skip
+
+
+def refused(effective_at: datetime, received_at: datetime) -> bool:
+    found = refuse_filing(
+        requester="a", owner="a", ruling=ruling(effective_at), shop_id="s", received_at=received_at, earlier_appeal=None,
+        arbitration_withdrawn=False, evidence=1,
+    )  # fmt: skip
+    return found is not None and found.clause == "ARB-2"
+
+
+def second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+@settings(max_examples=500)
+@given(moments, around)
+def test_a_filing_is_in_time_exactly_until_seven_times_24_hours_after_the_ruling(at: datetime, gap: timedelta) -> None:
+    received = at + WINDOW + gap
+    assert refused(at, received) == (second(received) > second(at + WINDOW))
+
+
+@settings(max_examples=500)
+@given(moments, around)
+def test_evidence_is_in_time_exactly_until_three_times_24_hours_after_the_notice(at: datetime, gap: timedelta) -> None:
+    window = reevidence_window(at, POLICY)
+    assert window.due - window.start == AGAIN
+    assert in_time(at + AGAIN + gap, window.due) == (second(at + AGAIN + gap) <= second(at + AGAIN))
+
+
+@given(moments)
+def test_a_later_ruling_never_ends_earlier_and_the_wall_clock_in_beijing_is_the_same(at: datetime) -> None:
+    due = appeal_window(at, POLICY).due
+    assert appeal_window(at + timedelta(seconds=1), POLICY).due > due
+    assert due.astimezone(SHANGHAI).time() == at.astimezone(SHANGHAI).time()
+
+
+SPECIAL = [
+    datetime(2026, 11, 30, 15, 59, 59, tzinfo=UTC),  # the last second of a month in Beijing
+    datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC),
+    datetime(2026, 12, 31, 16, 0, 0, tzinfo=UTC),  # the first second of a year in Beijing
+    datetime(2028, 2, 22, 2, 0, 0, tzinfo=UTC),  # ends on the leap day
+    datetime(2028, 2, 28, 15, 59, 59, tzinfo=UTC),
+    datetime(2027, 2, 21, 16, 0, 0, tzinfo=UTC),  # the same days in a year without one
+]
+
+
+@pytest.mark.parametrize("at", SPECIAL, ids=str)
+@pytest.mark.parametrize("late_by", [-1, 0, 1])
+def test_both_windows_hold_to_the_second_through_the_whole_office(bench: Bench, at: datetime, late_by: int) -> None:
+    first, more = bench.stage(), bench.stage()
+    bench.office.clock.at = at
+    bench.rule(ruled_by="li-na")
+    bench.office.clock.at = at + WINDOW + timedelta(seconds=late_by)
+    case = bench.file(items=[first])
+    assert (bench.outcome(case) == "REFUSED") == (late_by > 0)
+    if late_by > 0:
+        return
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    deadline = bench.office.deadline(case, "re-evidence")
+    for offset in (1, late_by):  # what comes too late is not taken; what comes in time still is
+        bench.office.clock.at = deadline.started_at + AGAIN + timedelta(seconds=offset)
+        bench.send_more(case, [more])
+    assert bench.office.case(case.id).state == "SECOND_REVIEW"
+    assert bench.refusals() == ["ARB-6"]
+
+
+@settings(max_examples=12)
+@given(data=st.data())
+def test_whatever_the_gaps_in_time_is_heard_and_late_is_not(bench: Bench, data: st.DataObject) -> None:
+    """Ruling after ruling in one office whose clock only goes forward."""
+    item, more = bench.stage(), bench.stage()
+    number = f"rul-{item}"
+    bench.rule(number, ruled_by="li-na", deduction_fen=0)
+    until = bench.ruling(number).appeal_until
+    bench.office.clock.at += data.draw(st.timedeltas(timedelta(0), WINDOW + timedelta(days=1)), label="filed after")
+    in_window = second(bench.now) <= second(until)
+    case = bench.file(number, [item])
+    assert (bench.outcome(case) is None) == in_window
+    if not in_window:
+        return
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    due = bench.office.deadline(case, "re-evidence").due_at
+    bench.office.clock.at += data.draw(st.timedeltas(timedelta(0), AGAIN + timedelta(days=1)), label="evidence after")
+    in_window = second(bench.now) <= second(due)
+    bench.office.receive("appeal.evidence_submitted", bench.more(case, [more]))
+    bench.office.pass_time(days=data.draw(st.integers(0, 5), label="read days later"))
+    bench.office.sweep()
+    if in_window:
+        assert bench.office.case(case.id).state == "SECOND_REVIEW"
+    else:
+        assert bench.office.case(case.id).outcome in {None, "CLOSED_TIMEOUT"}

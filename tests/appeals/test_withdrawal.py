@@ -1,0 +1,114 @@
+"""Withdrawing an arbitration: people check, with the buyer's consent; then never again for the same case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.cases import Case
+from policies.policy import policy
+from tests.appeals.bench import Bench
+
+
+def ask(bench: Bench, ruling_id: str = "rul-1", **changes: Any) -> Case:
+    before = {case.id for case in bench.office.cases()}
+    bench.office.send("arbitration.withdrawal_requested", {
+        "shop_id": bench.shop_id, "arbitration_id": f"arb-{ruling_id}", "reason": "SETTLED_WITH_MERCHANT",
+        "requested_by": "BOTH", "note": "双方已协商。",
+    } | changes)  # fmt: skip
+    return next(case for case in bench.office.cases() if case.id not in before)
+
+
+def test_a_withdrawal_ends_a_running_appeal_as_moot_and_strikes_the_ruling(bench: Bench) -> None:
+    bench.rule()
+    appeal = bench.file()
+    case = ask(bench)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    assert bench.outcome(appeal) == "MOOT"
+    assert bench.office.told(appeal) == ["appeal_received", "appeal_moot"]
+    assert bench.counters() == (0, 0, 0)
+    assert bench.money()["compensation"] == 20_000, "the buyer has been paid; the policy leaves it so"
+    assert bench.office.chains() == [] == bench.office.books()
+
+
+def test_after_a_withdrawal_the_same_case_is_never_arbitrated_or_appealed_again(bench: Bench) -> None:
+    bench.rule()
+    bench.office.decide(ask(bench), "wu-tao", "CONFIRM")
+    again = {"shop_id": "shop-1", "arbitration_id": "arb-new", "order_id": "order-88", "aftersale_id": "as-rul-1"}
+    bench.office.send("arbitration.applied", again)
+    bench.rule("rul-2", arbitration_id="arb-new", aftersale_id="as-rul-1")
+    assert bench.refusals() == ["WDR-2", "WDR-2"]
+    assert bench.money()["compensation"] == 20_000
+    assert bench.office.case(bench.file().id).outcome_clause == "WDR-2"
+    second = ask(bench)
+    assert (bench.outcome(second), bench.office.case(second.id).outcome_clause) == ("REFUSED", "WDR-2")
+
+
+def test_another_after_sale_of_the_same_shop_may_still_be_arbitrated(bench: Bench) -> None:
+    bench.rule()
+    bench.office.decide(ask(bench), "wu-tao", "CONFIRM")
+    bench.rule("rul-2", order_id="order-88")
+    assert bench.refusals() == []
+
+
+def test_a_merchant_alone_cannot_withdraw_without_the_buyers_consent(bench: Bench) -> None:
+    bench.rule()
+    case = ask(bench, requested_by="MERCHANT")
+    refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "商家要求撤销")
+    assert "买家同意" in refused.sentence
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实", consent_record="通话录音 0031")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
+    bench.rule()
+    consent = {"record": "买家确认短信", "obtained_at": bench.now.isoformat()}
+    case = ask(bench, requested_by="MERCHANT", consent=consent)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+def test_only_merchant_service_decides_and_may_say_no(bench: Bench) -> None:
+    bench.rule()
+    appeal, case = bench.file(), ask(bench)
+    assert not bench.office.answer(bench.office.question(case), "zhou-yan", "CONFIRM", "同意").accepted
+    bench.office.decide(case, "wu-tao", "REJECT", "买家表示不同意")
+    assert bench.outcome(case) == "REJECTED"
+    assert bench.office.message("arbitration_stays")["grounds"][0]["sentence"] == "买家表示不同意"
+    assert bench.outcome(appeal) is None
+
+
+@pytest.mark.parametrize("verdict", ["UPHOLD", "DISMISS"])
+def test_an_appeal_whose_result_is_final_wins_over_a_withdrawal_that_comes_later(bench: Bench, verdict: str) -> None:
+    bench.rule()
+    appeal, case = bench.file(), ask(bench)
+    bench.office.decide(appeal, "zhou-yan", verdict)
+    bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "双方已协商")
+    if bench.outcome(case) is None:  # an upheld appeal has struck the ruling meanwhile: that is shown first
+        bench.office.decide(case, "wu-tao", "CONFIRM", "双方已协商")
+    assert (bench.outcome(case), bench.office.case(case.id).outcome_clause) == ("REFUSED", "ARB-3")
+    assert bench.outcome(appeal) in {None, "DISMISSED"}
+
+
+def test_an_arbitration_nobody_knows_cannot_be_withdrawn(bench: Bench) -> None:
+    case = ask(bench, "rul-unknown")
+    assert (bench.outcome(case), bench.office.case(case.id).outcome_clause) == ("REFUSED", "WDR-1")
+
+
+def test_an_arbitration_without_a_ruling_yet_is_withdrawn_and_gets_none(bench: Bench) -> None:
+    bench.office.send(
+        "arbitration.applied", {"shop_id": "shop-1", "arbitration_id": "arb-rul-1", "order_id": "order-88"}
+    )
+    bench.office.decide(ask(bench), "wu-tao", "CONFIRM")
+    bench.rule()
+    assert bench.refusals() == ["WDR-2"]
+    assert bench.counters() == (0, 0, 0)
+
+
+def test_a_policy_that_returns_money_of_a_valid_ruling_cannot_be_written() -> None:
+    given = policy("2026-01-01").appeal.model_dump()
+    wrong = given | {"withdrawal_strikes_ruling": False, "withdrawal_returns_deduction": True}
+    with pytest.raises(ValueError, match="money of a valid ruling"):
+        type(policy("2026-01-01").appeal).model_validate(wrong)

@@ -1,0 +1,85 @@
+"""One real stack and one real Chromium for all browser tests, and a place for the screenshots of the operators' guide.
+
+Chromium is the system's. Where it is missing and we may install it, it is installed; where we may not, the tests say
+so and are skipped, except under ``CI=true``, where nothing is skipped. Screenshots are only written when
+``DIANWU_SCREENSHOTS=1`` is set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ops.rehearsal import Rehearsal
+from tests.browser.faces import Face, V1Face, V2Face
+from tests.stack.conftest import running_stack
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+KEEP = os.environ.get("DIANWU_SCREENSHOTS") == "1"
+PACKAGES = ("chromium", "fonts-noto-cjk", "fonts-noto-color-emoji")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def _home() -> Iterator[None]:
+    """In place of the fixture that gives every test settings of its own: here the stack's settings count."""
+    yield
+
+
+def _chromium() -> str:
+    """Where Chromium is, installed if need be and possible."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES], check=True)
+        return shutil.which("chromium") or "chromium"
+    why = f"Chromium is missing and only root can install it here: apt-get install {' '.join(PACKAGES)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = _chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """The outside world of the stack. It depends on the browser, so that a missing one costs no start."""
+    with running_stack(tmp_path_factory.mktemp("browser") / "home") as (_, rehearsal):
+        yield rehearsal
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of its own, as an operator in China has it."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 960}, locale="zh-CN", timezone_id="Asia/Shanghai", reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=[V2Face, V1Face], ids=["v2", "v1"])
+def face(request: pytest.FixtureRequest, page: Page, stage: Rehearsal) -> Face:
+    """Each of the two interfaces Prefect offers; the first is the default one."""
+    made: Face = request.param(page, stage.settings.prefect_ui, IMAGES if KEEP else None)
+    return made

@@ -1,0 +1,98 @@
+"""Effects: once per case and arguments, whoever runs them, however often, however many at once."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlmodel import select
+
+from models.cases import CaseState, Effect
+from models.shops import Capability
+from tasks import closures, refunds
+from tasks.db import reading
+from tasks.effects import UnknownCase
+from tests.play import Office
+
+
+def keys() -> list[str]:
+    with reading() as tx:
+        return list(tx.exec(select(Effect.key)))
+
+
+def test_an_effect_run_again_returns_what_it_returned_and_changes_nothing(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    before = (len(office.outbox()), len(office.trail(case.id)), len(keys()))
+    assert closures.admit(case.id) is None
+    closures.check(case.id, 1)
+    assert (len(office.outbox()), len(office.trail(case.id)), len(keys())) == before
+
+
+def test_a_refusal_is_returned_again_as_the_refusal_it_was(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure(account_id="acct-other")
+    refusal = closures.admit(case.id)
+    assert refusal is not None and (refusal.clause, refusal.code) == ("CLS-3", "not-owner")
+
+
+def test_the_same_effect_from_many_threads_happens_once(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    start = threading.Barrier(4)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        start.wait()
+        try:
+            for capability in Capability:
+                closures.shut_off(case.id, capability)
+        except BaseException as fault:
+            raised.append(fault)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert raised == []
+    assert len(office.events("shop.capability.disabled")) == len(Capability)
+    assert office.chains() == []
+
+
+def test_money_paid_from_many_threads_is_paid_once(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    office.decide(case, "wang-fang", "APPROVE")
+    start, said = threading.Barrier(3), []
+
+    def run() -> None:
+        start.wait()
+        said.append(refunds.pay(case.id, 1, 1))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == [True] * 3
+    assert len(office.events("deposit.payout.requested")) == 1
+    assert office.books() == []
+
+
+def test_arguments_by_name_and_by_position_are_the_same_effect(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    before = len(keys())
+    closures.check(case.id, round=1)
+    assert len(keys()) == before
+
+
+def test_an_effect_on_a_case_nobody_knows_is_an_error(office: Office) -> None:
+    with pytest.raises(UnknownCase):
+        closures.check("CLS-000000-NOBODY", 1)
+
+
+def test_states_and_words_come_back_from_the_database_as_what_they_were(office: Office) -> None:
+    office.open_shop()
+    assert office.case(office.request_closure().id).state is CaseState.UNDER_REVIEW

@@ -1,0 +1,90 @@
+"""The form a reviewer fills in: bound to one question, in Chinese, and nothing from outside is ever markup."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from flows.forms import form_description, form_schema, read_answer, task_token
+from models.cases import Case
+from tasks.desk import GATES
+from tests.play import PAYEE, Office
+
+HOSTILE = [
+    "<script>alert(1)</script>", "# 标题", "**粗** _斜_ `码` ~~删~~", "| 列 | 列 |", "{{ flow_run.id }}{% raw %}",
+    "[点我](javascript:alert(1))", "![x](http://evil.example/x.png)", "https://evil.example/", "1. 一\n---",
+]  # fmt: skip
+
+
+@pytest.fixture
+def case(office: Office) -> Case:
+    office.open_shop()
+    return office.request_closure()
+
+
+def test_the_form_names_its_question_and_no_answer_fits_without_that_name(office: Office, case: Case) -> None:
+    review = office.question(case)
+    schema = form_schema(review, GATES[review.gate])
+    Draft202012Validator.check_schema(schema)
+    token = task_token(review)
+    assert schema["properties"]["task"]["enum"] == [token] and schema["properties"]["task"]["default"] == token
+    assert {"task", "staff_id", "code", "verdict"} <= set(schema["required"])
+    full = {"task": token, "staff_id": "li-na", "code": "123456", "verdict": "同意关店"}
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid(full)
+    for wrong in (
+        {k: v for k, v in full.items() if k != "task"}, full | {"task": f"{review.id}#2"}, full | {"verdict": "APPROVE"},
+        full | {"code": "12345"}, full | {"staff_id": "Li Na"}, full | {"reason": "x" * 1001}, full | {"admin": True},
+    ):  # fmt: skip
+        assert not validator.is_valid(wrong), wrong
+
+
+def test_every_gate_speaks_chinese_and_reads_its_labels_back_as_codes(office: Office, case: Case) -> None:
+    review = office.question(case)
+    for gate in GATES.values():
+        shown = review.model_copy(update={"gate": gate.name, "verdicts": [verdict.value for verdict in gate.verdicts]})
+        schema = form_schema(shown, gate)
+        for name, entry in schema["properties"].items():
+            assert re.search(r"[一-鿿]", entry["title"]), (gate.name, name)
+        for code, label in zip(shown.verdicts, schema["properties"]["verdict"]["enum"], strict=True):
+            assert read_answer(shown, gate, {"task": task_token(shown), "verdict": label}).verdict == code
+
+
+def test_a_form_of_another_question_or_revision_reads_as_stale(office: Office, case: Case) -> None:
+    review, gate = office.question(case), GATES["closure-review"]
+    assert read_answer(review, gate, {"task": task_token(review)}).revision == 1
+    for task in ("", "RV-000000-NOBODY#1", f"{review.id}", f"{review.id}#x", f"{review.id}#-1"):
+        assert read_answer(review, gate, {"task": task}).revision == 0
+    assert read_answer(review, gate, None).verdict == ""
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_merchant_writes_stays_text_in_the_dossier(office: Office, text: str) -> None:
+    office.open_shop(name=text.replace("\n", " ")[:60], owner_name="林晓", licence_name=text.replace("\n", " "))
+    case = office.request_closure(reason="OTHER", reason_text=text)
+    office.decide(case, "li-na", "ASK", "请说明")
+    office.merchant_answers(case, text, {"name": text.replace("\n", " "), "kind": "OTHER", "sha256": "ab" * 32})
+    review = office.question(case)
+    shown = form_description(review, GATES[review.gate])
+    for raw in ("<script", "](", "![", "{{", "{%", "**粗**", "`码`", "~~", "https://evil", "\n# ", "\n1. ", "\n---"):
+        if raw in text or f"\n{text}".find(raw) >= 0:
+            assert raw not in shown, raw
+    for line in shown.splitlines():
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) in {3, 5}, line  # two columns, or the four of the findings
+
+
+def test_why_the_last_answer_was_not_taken_stands_on_top_of_the_next_form(office: Office, case: Case) -> None:
+    office.snapshot(open_orders=1)
+    review = office.question(case)
+    assert form_description(review, GATES[review.gate]).startswith("**⚠️ 事实已发生变化")
+
+
+def test_an_account_number_is_never_shown_in_full(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    review = office.question(case)
+    assert PAYEE["account_no"] not in form_description(review, GATES[review.gate])
+    assert "尾号 1234" in review.dossier

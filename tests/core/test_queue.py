@@ -1,0 +1,165 @@
+"""The queue people work from: what it lists, in which order, and how rarely the board is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.reviews import Role
+from tasks import queue, reviews
+from tasks.db import in_transaction, reading
+from tasks.queue import Board, Clerk, Waiting
+from tests.play import Office
+
+
+def listed(role: str | None = None) -> list[Waiting]:
+    with reading() as tx:
+        return queue.waiting(tx, role)
+
+
+def board() -> Board:
+    with reading() as tx:
+        return queue.board(tx)
+
+
+class Wall:
+    """Where boards are put up: it remembers them, and can be out of reach."""
+
+    def __init__(self) -> None:
+        self.seen: list[Board] = []
+        self.broken: Exception | None = None
+        self.seconds = 0.0
+
+    def put(self, content: Board) -> None:
+        if self.broken:
+            raise self.broken
+        self.seen.append(content)
+
+    def clerk(self) -> Clerk:
+        return Clerk(self.put, lambda: self.seconds)
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+def test_what_is_due_first_comes_first(office: Office) -> None:
+    office.open_shop()
+    first = office.request_closure()
+    office.pass_time(days=1)
+    office.open_shop("shop-2", name="远山茶铺")
+    second = office.request_closure("shop-2")
+    assert [row.case_id for row in listed()] == [first.id, second.id]
+
+
+def test_what_was_escalated_stands_on_top_and_says_how_often(office: Office) -> None:
+    office.open_shop()
+    late = office.request_closure()
+    office.pass_time(days=10)
+    office.pass_time(days=1)
+    office.open_shop("shop-2", name="远山茶铺")
+    office.request_closure("shop-2")
+    top, fresh = listed()
+    assert top.case_id == late.id and top.escalations == 2 and fresh.escalations == 0
+    first, second = board().table
+    assert first["逾期升级"] == "⚠️ 已升级 2 次" and second["逾期升级"] == ""
+    assert first["剩余"].startswith("已超时") and second["剩余"].startswith("还剩")
+    assert "**逾期升级 1 项**" in board().text
+
+
+def test_a_decided_question_leaves_the_queue(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    assert listed() == [] and board().table == ()
+    assert board().text == "没有待处理的审核任务。"
+
+
+def test_each_role_sees_its_own(office: Office) -> None:
+    office.closed_shop()
+    refund = office.request_refund()
+    office.open_shop("shop-2", name="远山茶铺")
+    closure = office.request_closure("shop-2")
+    assert [row.case_id for row in listed(Role.FINANCE)] == [refund.id]
+    assert [row.case_id for row in listed(Role.CLOSURE_REVIEWER)] == [closure.id]
+
+
+def test_a_claim_is_shown_with_the_name(office: Office) -> None:
+    office.open_shop()
+    task = office.question(office.request_closure()).id
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    assert board().table[0]["已认领"] == "李娜"
+    assert "李娜 已认领" in board().text
+    with reading() as tx:
+        assert [row.review_id for row in queue.waiting(tx, claimed_by="li-na")] == [task]
+        assert queue.waiting(tx, claimed_by="zhao-min") == []
+
+
+def test_every_row_leads_to_the_form(office: Office) -> None:
+    office.open_shop()
+    office.request_closure()
+    row = board().table[0]
+    assert list(row) == ["截止时间", "剩余", "岗位", "任务", "店铺", "案件", "已认领", "逾期升级", "链接"]
+    assert "/runs" in row["链接"] and f"]({row['链接']})" in board().text
+
+
+def test_a_shop_named_like_markup_stays_text_in_table_and_list(office: Office) -> None:
+    office.open_shop(name="<script>alert(1)</script> [点](http://evil.example) &amp;")
+    office.request_closure()
+    content = board()
+    assert not set(content.table[0]["店铺"]) & set("<>&[]`") and "://" not in content.table[0]["店铺"]
+    assert "<script>" not in content.text and "](http://evil" not in content.text
+    assert "&lt;script&gt;" in content.text
+
+
+def test_of_very_many_the_most_urgent_are_shown_and_all_are_counted(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SHOWN", 2)
+    for number in range(3):
+        office.open_shop(f"shop-{number}")
+        office.request_closure(f"shop-{number}")
+    assert len(board().table) == 2 and "**3** 项" in board().text and "最急的 2 项" in board().text
+
+
+def test_the_board_is_written_when_something_happened_and_not_for_nothing(office: Office, wall: Wall) -> None:
+    clerk = wall.clerk()
+    clerk.after_round(0)
+    assert len(wall.seen) == 1  # at the start nobody knows what hangs there
+    office.open_shop()
+    office.request_closure()
+    wall.seconds += 10
+    clerk.after_round(0)
+    assert len(wall.seen) == 1
+    clerk.after_round(3)
+    assert len(wall.seen) == 2 and len(wall.seen[1].table) == 1
+    wall.seconds += 10
+    clerk.after_round(5)
+    assert len(wall.seen) == 2  # delivered, but nothing in the queue has changed
+
+
+def test_a_busy_courier_writes_the_board_every_other_second_and_misses_nothing(office: Office, wall: Wall) -> None:
+    clerk = wall.clerk()
+    clerk.after_round(1)
+    for number in range(5):
+        office.open_shop(f"shop-{number}")
+        office.request_closure(f"shop-{number}")
+        clerk.after_round(9)
+    assert len(wall.seen) == 1
+    wall.seconds += queue.PAUSE_SECONDS
+    clerk.after_round(0)
+    assert len(wall.seen) == 2 and len(wall.seen[1].table) == 5
+
+
+def test_a_server_out_of_reach_is_tried_again_and_stops_nobody(office: Office, wall: Wall) -> None:
+    import httpx
+
+    wall.broken = httpx.ConnectError("refused")
+    clerk = wall.clerk()
+    clerk.after_round(1)
+    wall.broken = None
+    wall.seconds += queue.PAUSE_SECONDS
+    clerk.after_round(0)
+    assert len(wall.seen) == 1
+    wall.broken = httpx.ConnectError("refused")
+    assert queue.publish(wall.put) is False

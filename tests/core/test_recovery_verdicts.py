@@ -1,0 +1,115 @@
+"""Lost runs: which states mean that nobody carries the case any more, and when helping is given up aloud."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from models.cases import Case
+from models.messages import Channel, OutboxState
+from tasks import recovery
+from tasks.db import in_transaction
+from tests.play import Office
+
+NOW = timedelta(0)
+LONG = timedelta(minutes=2, seconds=1)
+
+
+@pytest.fixture
+def case(office: Office) -> Case:
+    office.open_shop()
+    return office.case(office.request_closure().id)
+
+
+def verdict(
+    office: Office, case: Case, state: StateType | None, since: timedelta, seen: timedelta | None
+) -> str | None:
+    at = office.clock.at
+    watched = case.model_copy(update={"run_seen_at": None if seen is None else at - seen})
+    found = None if state is None else (state, "原因", at - since)
+    return recovery._trouble(watched, found, at)
+
+
+@pytest.mark.parametrize("state", [StateType.CANCELLED, StateType.FAILED, StateType.CRASHED, StateType.COMPLETED, None])
+def test_a_run_that_ended_or_vanished_carries_nothing(office: Office, case: Case, state: StateType | None) -> None:
+    assert verdict(office, case, state, NOW, NOW)
+
+
+@pytest.mark.parametrize("state", [StateType.PAUSED, StateType.SCHEDULED])
+def test_a_run_that_waits_is_well_however_long_it_waits(office: Office, case: Case, state: StateType) -> None:
+    assert verdict(office, case, state, timedelta(days=30), timedelta(days=30)) is None
+
+
+@pytest.mark.parametrize("state", [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+@pytest.mark.parametrize(("since", "seen", "lost"), [
+    (NOW, NOW, False), (LONG, NOW, False), (NOW, LONG, False), (LONG, LONG, True), (LONG, None, True),
+])  # fmt: skip
+def test_a_busy_run_is_lost_when_neither_it_nor_its_case_has_moved_for_long(
+    office: Office, case: Case, state: StateType, since: timedelta, seen: timedelta | None, lost: bool
+) -> None:
+    assert (verdict(office, case, state, since, seen) is not None) is lost
+
+
+def test_a_case_whose_first_wake_up_is_still_on_its_way_is_left_alone(office: Office, case: Case) -> None:
+    waiting = case.model_copy(update={"run_id": None})
+    assert recovery._trouble(waiting, None, office.clock.at) is None
+
+
+def test_a_demonstration_that_moved_its_clock_still_finds_lost_runs(office: Office, case: Case) -> None:
+    outside = office.clock.at - timedelta(days=7)
+
+    class Ahead:
+        def now(self, session: object) -> datetime:
+            return office.clock.at
+
+        def real(self) -> datetime:
+            return outside
+
+    from tasks.clock import use_clock
+
+    use_clock(Ahead())
+    watched = case.model_copy(update={"run_seen_at": office.clock.at - LONG})
+    assert recovery._trouble(watched, (StateType.RUNNING, "", outside - LONG), office.clock.at)
+
+
+def restart(case: Case) -> str:
+    return in_transaction(lambda tx: recovery._restart(tx, case.id, "运行失败"))
+
+
+def test_a_lost_case_gets_another_run_and_goes_on(office: Office, case: Case) -> None:
+    assert restart(case) == "restarted"
+    assert office.case(case.id).run_id is None
+    office.settle()
+    now = office.case(case.id)
+    assert (now.run_attempt, now.restarts) == (2, 0)  # it got as far as waiting, so the count begins anew
+    office.decide(case, "li-na", "APPROVE")
+    assert office.case(case.id).state == "CLEARING"
+
+
+def test_a_case_that_never_gets_on_is_halted_and_the_supervisor_is_told_once(office: Office, case: Case) -> None:
+    assert [restart(case) for _ in range(7)] == ["restarted"] * 5 + ["halted", "compared"]
+    assert "运行失败" in (office.case(case.id).halted or "")
+    assert office.staff_told("case_halted") == ["supervisor"]
+
+
+def test_an_operator_who_mended_it_lets_it_go_on(office: Office, case: Case) -> None:
+    for _ in range(6):
+        restart(case)
+    in_transaction(lambda tx: recovery.retry(tx, case.id, "he-qiang"))
+    office.settle()
+    assert (office.case(case.id).halted, office.case(case.id).run_id is not None) == (None, True)
+    assert "case.retried" in office.trail(case.id)
+
+
+def test_a_case_that_has_ended_is_not_restarted(office: Office, case: Case) -> None:
+    office.withdraw(case)
+    assert restart(case) == "compared"
+
+
+def test_restarting_wakes_the_case_once_however_often_it_is_noticed(office: Office, case: Case) -> None:
+    for _ in range(3):
+        restart(case)
+    waiting = [row for row in office.outbox(Channel.RUN) if row.state is OutboxState.NEW]
+    assert len(waiting) == 1

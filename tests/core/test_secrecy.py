@@ -1,0 +1,107 @@
+"""Secrets of a whole story: accounts, contacts and TOTP secrets are nowhere but sealed, and with the bank."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select as sql_select
+from sqlmodel import SQLModel, select
+
+from flows.forms import form_description, form_schema
+from models.messages import Channel
+from models.reviews import Review
+from notifications.channels import AppriseNotifier
+from notifications.plugins.folder import folder_url
+from tasks import delivery
+from tasks.db import reading
+from tasks.desk import GATES
+from tests.play import PAYEE, Office
+
+ACCOUNT, CORRECTED, PAYER = "6217009988776655443", "6217001122334455667", "6222998877665544331"
+PHONE, MAIL = "13912345678", "lin.xiao@secret.example"
+
+
+@pytest.fixture
+def story(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Office:
+    """A refund told in full, with a bank return and wrong codes, its messages written into a folder."""
+    caplog.set_level(logging.DEBUG)
+    folder = folder_url(tmp_path / "told", quiet=True)
+    delivery.use_notifier(AppriseNotifier({"staff": [folder], "merchant": [folder]}))
+    office.open_shop(deposit_fen=0, contacts=[f"sms://{PHONE}/", f"dianwufolder:///{MAIL}"])
+    office.pay_deposit("shop-1", 400_000, payer_account=PAYER)
+    closing = office.request_closure()
+    office.decide(closing, "li-na", "APPROVE")
+    office.snapshot()
+    case = office.request_refund(payee=PAYEE | {"account_no": ACCOUNT})
+    office.answer(office.question(case), "wang-fang", "APPROVE", code="000000")
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P1", "returned", reason="账户已销户")
+    office.decide(case, "wang-fang", "ASK_PAYEE")
+    office.correct_payee(case, account_no=CORRECTED)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P2")
+    assert office.case(case.id).outcome == "REFUNDED"
+    return office
+
+
+def secrets_of(office: Office) -> list[str]:
+    return [ACCOUNT, CORRECTED, PAYER, PHONE, MAIL, *office.secrets.values()]
+
+
+def leaks(office: Office, where: str, text: str) -> list[str]:
+    return [
+        f"{where}: …{text[max(text.find(secret) - 60, 0) :][:120]}" for secret in secrets_of(office) if secret in text
+    ]
+
+
+def test_no_column_of_any_table_holds_a_secret_in_the_clear(story: Office) -> None:
+    found, columns = [], 0
+    with reading() as tx:
+        for table in SQLModel.metadata.sorted_tables:
+            for row in tx.execute(sql_select(table)).mappings():
+                for name, value in row.items():
+                    columns += 1
+                    found += leaks(story, f"{table.name}.{name}", json.dumps(value, ensure_ascii=False, default=str))
+    assert columns > 1000
+    assert found == []
+
+
+def test_no_form_shows_a_secret(story: Office) -> None:
+    with reading() as tx:
+        for review in tx.exec(select(Review)):
+            gate = GATES[review.gate]
+            shown = form_description(review, gate) + json.dumps(form_schema(review, gate), ensure_ascii=False)
+            assert leaks(story, review.id, shown) == []
+
+
+def test_no_log_line_holds_a_secret(story: Office, caplog: pytest.LogCaptureFixture) -> None:
+    assert [leak for record in caplog.records for leak in leaks(story, record.name, record.getMessage())] == []
+
+
+def test_no_notification_that_was_written_holds_a_secret(story: Office, tmp_path: Path) -> None:
+    files = [file for file in (tmp_path / "told").rglob("*") if file.is_file()]
+    assert len(files) > 10
+    assert [leak for file in files for leak in leaks(story, file.name, file.read_text(encoding="utf-8"))] == []
+
+
+def test_only_the_bank_reads_the_account_number(story: Office) -> None:
+    rows = story.outbox(Channel.EVENT)
+    assert {row.audience for row in rows} == {"platform", "bank"}
+    to_bank: list[Any] = story.events("deposit.payout.requested")
+    assert [order["payee"]["account_no"] for order in to_bank] == [ACCOUNT, CORRECTED]
+    for type_ in {row.topic for row in rows} - {"deposit.payout.requested"}:
+        for event in story.events(type_):
+            assert leaks(story, type_, json.dumps(event, ensure_ascii=False)) == []
+
+
+def test_values_that_hold_secrets_do_not_print_them() -> None:
+    from models.events import PayeeData, RefundRequested
+
+    payee = PayeeData(**(PAYEE | {"account_no": ACCOUNT}))
+    event = RefundRequested(shop_id="s", account_id="a", amount_fen=1, payee=payee)
+    for shown in (repr(payee), str(payee), repr(event), str(event), repr(payee.payee())):
+        assert ACCOUNT not in shown and "5443" in shown

@@ -1,0 +1,46 @@
+"""Workers that die: the in-process kill −9, struck just before or just after an effect is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from models.cases import Effect
+from tasks.db import Tx
+
+Strike = Callable[[str, str], bool]
+"""Told ``before`` or ``after`` and the effect's key; true when the worker is to die there."""
+
+
+class Died(BaseException):
+    """The process is gone. Nothing catches it, as nothing catches a kill −9."""
+
+
+@contextmanager
+def mortal(strike: Strike) -> Iterator[None]:
+    """Let workers die where ``strike`` says so, as long as the block lasts."""
+
+    def note(tx: Any, _context: Any) -> None:
+        tx.info.setdefault("effects", []).extend(row.key for row in tx.new if isinstance(row, Effect))
+
+    def before(tx: Any) -> None:
+        for key in tx.info.get("effects", []):
+            if strike("before", key):
+                raise Died(key)
+
+    def after(tx: Any) -> None:
+        for key in tx.info.pop("effects", []):
+            if strike("after", key):
+                raise Died(key)
+
+    hooks = (("after_flush", note), ("before_commit", before), ("after_commit", after))
+    for name, hook in hooks:
+        event.listen(Tx, name, hook)
+    try:
+        yield
+    finally:
+        for name, hook in hooks:
+            event.remove(Tx, name, hook)

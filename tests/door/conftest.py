@@ -1,0 +1,77 @@
+"""What the door's tests stand on: an installation of their own with an empty database, and its door."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from cryptography.fernet import Fernet
+from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of, free_port
+from fastapi import FastAPI
+from sqlmodel import SQLModel
+
+import models.audit
+import models.books
+import models.cases
+import models.messages
+import models.payouts
+import models.reviews
+import models.shops  # noqa: F401 (every table is created)
+from tasks import db
+from tasks.settings import Settings, settings
+from webhooks.app import create_app
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings and an empty database of this test's own."""
+    values = {
+        "HOME": str(tmp_path),
+        "DOOR_PORT": str(free_port()),
+        "ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        "AUDIT_KEY": "audit-key-of-a-test",
+        "PLATFORM_SECRETS": json.dumps([CURRENT, NEXT]),
+        "API_TOKENS": json.dumps(TOKENS),
+        "SUBSCRIBER_SECRETS": json.dumps({"bank": BANK, "platform": SUBSCRIBER}),
+        "RATE_LIMIT": "100000/minute",
+    }
+    monkeypatch.setenv("DIANWU_CONFIG", str(tmp_path / "none.toml"))
+    for name, value in values.items():
+        monkeypatch.setenv(f"DIANWU_{name}", value)
+    settings.cache_clear()
+    SQLModel.metadata.create_all(db.engine())
+    yield settings()
+    db.dispose()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def door(installation: Settings) -> Door:
+    return door_of(installation)
+
+
+@pytest.fixture
+def served(installation: Settings) -> Iterator[FastAPI]:
+    """The door behind a real uvicorn on ``installation.door_url``, with the machine's own clock."""
+    app = create_app(installation)
+    config = uvicorn.Config(app, host="127.0.0.1", port=installation.door_port, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    ready = threading.Event()
+    startup = server.startup
+
+    async def announce(*args: Any, **kwargs: Any) -> None:
+        await startup(*args, **kwargs)
+        ready.set()
+
+    server.startup = announce  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert ready.wait(20), "the door did not open"
+    yield app
+    server.should_exit = True
+    thread.join(20)

@@ -1,0 +1,451 @@
+"""Invoices accepted by rule or by people, red letters, and the money that follows when nobody invoices."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+import pytest
+
+from models.books import AccountKind
+from models.invoicing import Statement
+from tasks.db import in_transaction
+from tests.invoicing import kit
+from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
+from tests.play import Office
+
+FROZEN, FREE = AccountKind.RECEIVABLE_FROZEN, AccountKind.RECEIVABLE
+
+# ── invoices ─────────────────────────────────────────────────────────────────
+
+
+def test_a_clean_invoice_is_accepted_at_once_and_nobody_is_asked(office: Office) -> None:
+    billed(office)
+    sent = send_invoice(office)
+    assert (sent.state, sent.decided_by, statement().state) == ("ACCEPTED", "rules", "INVOICED")
+    assert [case.kind for case in office.cases()] == ["monthly-invoicing"]
+    assert told(office, "invoice_accepted")[0]["statements"] == ["ZD202611-000001"]
+    assert kit.events(office, "invoice.accepted")[0]["by"] == "rules"
+    kit.books_agree(office)
+
+
+def test_the_same_event_twice_is_one_invoice(office: Office) -> None:
+    billed(office)
+    event = kit.invoice()
+    office.send("invoice.submitted", event, "msg-same")
+    office.send("invoice.submitted", event, "msg-same")
+    assert len(kit.invoices()) == 1
+    kit.books_agree(office)
+
+
+def test_several_invoices_cover_one_statement_and_one_covers_several(office: Office) -> None:
+    billed(office)
+    kit.record(office, kit.item(fen=6_000))
+    kit.at(office, 2027, 1, 1, 2)
+    send_invoice(office, 4_000, covers=[{"statement": "ZD202611-000001", "amount_fen": 4_000}])
+    assert (statement().state, statement().invoiced_fen) == ("OVERDUE", 4_000) or statement().state == "ISSUED"
+    kit.issue_month(office, "2026-12")
+    sent = send_invoice(office, 11_000, covers=[{"statement": "ZD202611-000001", "amount_fen": 5_000},
+                                                {"statement": "ZD202612-000001", "amount_fen": 6_000}])  # fmt: skip
+    assert sent.state == "ACCEPTED"
+    assert (statement().state, statement(period="2026-12").state) == ("INVOICED", "INVOICED")
+    kit.books_agree(office)
+
+
+def test_without_covers_the_oldest_open_statements_are_taken(office: Office) -> None:
+    billed(office)
+    send_invoice(office, 5_000)
+    assert (statement().state, statement().open_fen) == ("ISSUED", 4_000)
+
+
+def test_an_odd_invoice_waits_for_a_clerk_who_accepts_it_with_a_reason(office: Office) -> None:
+    billed(office)
+    sent = send_invoice(office, kind="ORDINARY", difficulty="税务机关系统升级")
+    assert (sent.state, statement().pending_fen) == ("IN_REVIEW", 9_000)
+    case = kit.review_of(office)
+    page = office.question(case).dossier
+    assert "疑义" in page and "税务机关系统升级" in page
+    assert "必须填写理由" in office.answer(office.question(case), "xu-jing", "ACCEPT").sentence
+    assert "岗位权限" in office.answer(office.question(case), "wang-fang", "ACCEPT", "可以").sentence
+    office.decide(case, "xu-jing", "ACCEPT", "已电话核实")
+    assert (statement().state, kit.invoices()[0].decided_by) == ("INVOICED", "staff/xu-jing")
+    assert office.case(case.id).outcome == "ACCEPTED"
+    kit.books_agree(office)
+
+
+def test_a_returned_invoice_names_what_to_correct_and_the_corrected_one_is_taken(office: Office) -> None:
+    billed(office)
+    bad = send_invoice(office, buyer_tax_no="91110108551385082Q")
+    office.decide(kit.review_of(office), "xu-jing", "RETURN", "购买方税号有误")
+    (message,) = told(office, "invoice_returned")
+    assert message["reason"] == "购买方税号有误" and "91110000600037341L" in message["grounds"][0]["sentence"]
+    assert kit.events(office, "invoice.returned")[0]["number"] == bad.number
+    assert statement().pending_fen == 0
+    assert send_invoice(office, number=bad.number).state == "ACCEPTED"
+    kit.books_agree(office)
+
+
+def test_a_number_used_before_by_any_shop_is_never_accepted_again(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    office.open_shop("shop-2")
+    send_invoice(office, shop_id="shop-2", number=number)
+    case = kit.review_of(office)
+    assert "只能使用一次" in office.question(case).dossier
+    assert not office.answer(office.question(case), "xu-jing", "ACCEPT", "放行").accepted
+    office.decide(case, "xu-jing", "RETURN", "重复")
+    kit.books_agree(office)
+
+
+def test_more_than_the_statement_is_never_accepted(office: Office) -> None:
+    billed(office)
+    send_invoice(office, 9_001)
+    case = kit.review_of(office)
+    assert not office.answer(office.question(case), "xu-jing", "ACCEPT", "放行").accepted
+    office.decide(case, "xu-jing", "RETURN", "超出账单")
+    assert statement().open_fen == 9_000
+    kit.books_agree(office)
+
+
+def test_only_the_owner_sends_invoices(office: Office) -> None:
+    billed(office)
+    office.send("invoice.submitted", kit.invoice(account_id="acct-9"))
+    assert kit.invoices() == []
+    assert "主账号" in kit.events(office, "message.refused")[-1]["sentence"]
+
+
+# ── the XML ──────────────────────────────────────────────────────────────────
+
+
+def xml(**changes: str) -> str:
+    fields = {"InvoiceNumber": "", "TotalAmWithoutTax": "84.91", "TotalTaxAm": "5.09", "TotalTax-includedAmount": "90.00",
+              "SellerIdNum": "91330226MA2AB1C2D8", "BuyerName": "店务演示平台"} | changes  # fmt: skip
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value)
+    return base64.b64encode(f"<EInvoice><D>{inner}</D></EInvoice>".encode()).decode()
+
+
+def test_an_xml_that_says_the_same_is_the_best_evidence(office: Office) -> None:
+    billed(office)
+    assert send_invoice(office, documents=[], xml=xml(), number="26330000000012345678").state == "ACCEPTED"
+    assert kit.invoices()[0].evidence[0]["name"] == "invoice.xml"
+
+
+def test_an_xml_that_says_otherwise_goes_to_a_person(office: Office) -> None:
+    billed(office)
+    assert send_invoice(office, xml=xml(TotalTaxAm="5.08")).state == "IN_REVIEW"
+
+
+BOMB = "".join(f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "ha"}{"&a" + str(n - 1) + ";" if n else "ha"}">'
+               for n in range(30))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        f"<!DOCTYPE x [{BOMB}]><x>&a29;</x>",
+        '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><x><InvoiceNumber>&f;</InvoiceNumber></x>',
+        '<!DOCTYPE x SYSTEM "http://127.0.0.1:1/evil.dtd"><x/>',
+        "<x>" * 5_000 + "</x>" * 5_000,
+        "<x><InvoiceNumber>1", "not xml at all", "", '<?xml version="1.0" encoding="nothing"?><x/>',
+        "<x>" + "<y/>" * 30_000 + "</x>",
+    ],
+)  # fmt: skip
+def test_hostile_xml_is_refused_unread_and_a_person_looks(office: Office, hostile: str) -> None:
+    billed(office)
+    sent = send_invoice(office, xml=base64.b64encode(hostile.encode()).decode())
+    assert sent.state == "IN_REVIEW"
+    assert "XML" in told(office, "invoice_in_review")[0]["grounds"][0]["sentence"]
+
+
+# ── red letters ──────────────────────────────────────────────────────────────
+
+
+def red(office: Office, original: str, fen: int = 9_000, number: str = "") -> None:
+    office.send("invoice.red_letter", {
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": number or f"27{next(kit.NUMBERS):018d}",
+        "original_number": original, "amount_fen": fen, "issued_on": "2026-12-05", "reason": "开票有误",
+    })  # fmt: skip
+
+
+def test_a_red_letter_opens_the_statement_again_with_its_original_due_time(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    red(office, send_invoice(office).number)
+    again = statement()
+    assert (again.state, again.open_fen, again.due_at) == ("ISSUED", 9_000, one.due_at)
+    after_due(office, one)
+    assert office.balance(FROZEN) == 2_700
+    kit.books_agree(office)
+
+
+def test_after_the_due_time_a_red_letter_freezes_at_once(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    number = send_invoice(office).number
+    after_due(office, one)
+    assert office.balance(FROZEN) == 0
+    red(office, number)
+    assert office.balance(FROZEN) == 2_700
+    kit.books_agree(office)
+
+
+def test_a_red_letter_in_part_opens_that_part_and_no_more_than_the_invoice(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    red(office, number, 4_000)
+    assert statement().open_fen == 4_000
+    red(office, number, 5_001)
+    assert "超过" in kit.events(office, "message.refused")[-1]["sentence"]
+    red(office, number, 5_000)
+    assert (statement().open_fen, kit.invoices()[0].state) == (9_000, "REVERSED")
+    kit.books_agree(office)
+
+
+def test_the_same_red_letter_again_changes_nothing(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    red(office, number, 4_000, "27000000000000000001")
+    red(office, number, 4_000, "27000000000000000001")
+    assert statement().open_fen == 4_000
+
+
+def test_a_red_letter_withdraws_the_question_about_an_invoice_under_review(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office, kind="ORDINARY").number
+    case = kit.review_of(office)
+    red(office, number)
+    assert (office.case(case.id).outcome, statement().pending_fen) == ("WITHDRAWN", 0)
+    kit.books_agree(office)
+
+
+# ── the deadline ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("seconds", "frozen"), [(-1, 0), (0, 0), (1, 2_700)])
+def test_the_share_is_frozen_one_second_after_the_due_time_and_not_before(
+    office: Office, seconds: int, frozen: int
+) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    after_due(office, one, seconds)
+    assert (office.balance(FROZEN), office.balance(FREE)) == (frozen, 10_000 - frozen)
+    kit.books_agree(office)
+
+
+def test_it_is_frozen_once_however_often_the_sweep_runs_and_it_is_no_violation(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    after_due(office, one)
+    for _ in range(3):
+        office.clock.advance(timedelta(days=1))
+        kit.sweep(office)
+    assert moves(one.id) == [("FREEZE", 2_700)]
+    assert len(told(office, "statement_frozen")) == len(kit.events(office, "statement.frozen")) == 1
+    assert "deposit_deducted" not in office.told()
+    kit.books_agree(office)
+
+
+def test_acceptance_releases_what_it_covers_to_the_fen(office: Office) -> None:
+    one = billed(office, 9_999)
+    settle_receivable(office, 10_000)
+    after_due(office, one)
+    assert office.balance(FROZEN) == 3_000
+    send_invoice(office, 3_333)
+    assert office.balance(FROZEN) == 2_000
+    send_invoice(office, 6_666)
+    assert (office.balance(FROZEN), statement().state) == (0, "INVOICED")
+    kit.books_agree(office)
+
+
+def test_too_little_receivable_freezes_what_there_is_and_the_rest_as_it_comes(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 1_000)
+    after_due(office, one)
+    assert (office.balance(FROZEN), told(office, "statement_frozen")[0]["share_fen"]) == (1_000, 2_700)
+    settle_receivable(office, 1_200)
+    settle_receivable(office, 5_000)
+    assert (office.balance(FROZEN), office.balance(FREE)) == (2_700, 4_500)
+    assert moves(one.id) == [("FREEZE", 1_000), ("FREEZE", 1_200), ("FREEZE", 500)]
+    kit.books_agree(office)
+
+
+def test_with_nothing_to_freeze_the_merchant_is_still_told_once(office: Office) -> None:
+    one = billed(office)
+    after_due(office, one)
+    assert (moves(one.id), told(office, "statement_frozen")[0]["amount_fen"]) == ([("FREEZE", 0)], 0)
+    kit.books_agree(office)
+
+
+def test_automatic_deduction_sets_the_share_off_and_closes_the_statement_as_such(office: Office) -> None:
+    one = billed(office, auto_deduct=True)
+    settle_receivable(office, 10_000)
+    after_due(office, one)
+    assert (statement().state, office.platform_balance(AccountKind.SET_OFF)) == ("AUTO_DEDUCTED", 2_700)
+    assert office.balance(FROZEN) == 0
+    send_invoice(office)
+    assert kit.invoices()[-1].state == "IN_REVIEW"
+    kit.books_agree(office)
+
+
+def test_automatic_deduction_closes_only_when_the_whole_share_was_there(office: Office) -> None:
+    one = billed(office, auto_deduct=True)
+    settle_receivable(office, 1_000)
+    after_due(office, one)
+    assert statement().state == "OVERDUE"
+    send_invoice(office, 4_500)
+    assert (statement().share_fen, statement().set_off_fen) == (1_350, 1_000)
+    settle_receivable(office, 1_000)
+    assert (statement().state, office.platform_balance(AccountKind.SET_OFF)) == ("AUTO_DEDUCTED", 1_350)
+    kit.books_agree(office)
+
+
+def test_frozen_receivables_cannot_be_paid_out(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    after_due(office, one)
+
+    def pay(fen: int) -> None:
+        office.send("receivable.paid_out", {"shop_id": "shop-1", "payment_id": f"out-{fen}", "amount_fen": fen,
+                                            "paid_at": office.clock.at.isoformat()})  # fmt: skip
+
+    pay(7_301)
+    assert "STL-6" in kit.events(office, "message.refused")[-1]["clause"]
+    pay(7_300)
+    assert (office.balance(FREE), office.balance(FROZEN)) == (0, 2_700)
+    kit.books_agree(office)
+
+
+def test_reminders_come_before_the_due_time_and_stop_when_it_is_invoiced(office: Office) -> None:
+    one = billed(office)
+    assert one.due_at is not None
+    for hours in (240, 72):
+        office.clock.at = one.due_at - timedelta(hours=hours)
+        kit.sweep(office)
+    send_invoice(office)
+    office.clock.at = one.due_at - timedelta(hours=24)
+    kit.sweep(office)
+    rows = [row.key for row in office.outbox(topic="statement_reminder")]
+    assert rows == [f"merchant:statement/{one.id}/remind-240", f"merchant:statement/{one.id}/remind-72"]
+
+
+def test_an_invoice_that_came_in_time_and_waits_for_a_clerk_is_not_held_against_the_merchant(office: Office) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    send_invoice(office, 6_000, kind="ORDINARY", difficulty="小额")
+    after_due(office, one)
+    assert office.balance(FROZEN) == 900
+    office.decide(kit.review_of(office), "xu-jing", "RETURN", "请开专票")
+    assert office.balance(FROZEN) == 2_700
+    kit.books_agree(office)
+
+
+def test_an_invoice_that_came_in_time_but_is_not_read_yet_keeps_the_sweep_away(office: Office) -> None:
+    from tasks import freezes
+
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    assert one.due_at is not None
+    office.clock.at = one.due_at
+    office.receive("invoice.submitted", kit.invoice())
+    office.clock.at = one.due_at + timedelta(hours=3)
+    assert freezes.sweep() == 1
+    assert office.balance(FROZEN) == 0
+    office.settle()
+    assert statement().state == "INVOICED"
+    kit.books_agree(office)
+
+
+def test_the_sweep_killed_in_any_chunk_goes_on_and_freezes_each_once(office: Office) -> None:
+    from tasks import freezes
+
+    for n in range(1, 5):
+        office.open_shop(f"shop-{n}", deposit_fen=0)
+        kit.record(office, kit.item(f"shop-{n}"))
+        settle_receivable(office, 10_000, f"shop-{n}")
+    kit.at(office, 2026, 12, 1, 2)
+    kit.issue_month(office)
+    office.clock.at = statement().due_at + timedelta(seconds=1)  # type: ignore[operator]
+    in_transaction(lambda tx: freezes.sweep_chunk(tx, 2))
+    with pytest.raises(KeyboardInterrupt):
+        in_transaction(lambda tx: _die(freezes.sweep_chunk(tx, 1)))
+    freezes.sweep()
+    assert [office.balance(FROZEN, f"shop-{n}") for n in range(1, 5)] == [2_700] * 4
+    assert freezes.sweep() == 0
+    kit.books_agree(office)
+
+
+def _die(done: int) -> None:
+    raise KeyboardInterrupt
+
+
+# ── exit invoices ────────────────────────────────────────────────────────────
+
+
+def leaving(office: Office, **facts: int) -> str:
+    """A shop with an open statement and an item of the current month asks to be closed and is being cleared."""
+    billed(office)
+    kit.record(office, kit.item(fen=1_000, settled_at="2026-11-30T10:00:00+08:00"))
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    office.snapshot("shop-1", **facts)
+    return case.id
+
+
+def test_a_closure_opens_the_obligation_over_the_whole_year_with_an_exit_statement_for_what_was_not_billed(
+    office: Office,
+) -> None:
+    case_id = leaving(office)
+    (message,) = told(office, "exit_invoices_opened")
+    assert (message["amount_fen"], message["statements"]) == (10_000, ["ZD202611-000001", f"EXIT-{case_id}"])
+    assert message["due"] == "2026-12-06T15:59:59Z"
+    assert office.case(case_id).outcome is None
+    kit.books_agree(office)
+
+
+def test_the_shop_is_closed_when_everything_is_invoiced(office: Office) -> None:
+    case_id = leaving(office)
+    send_invoice(office, 9_000)
+    assert office.case(case_id).outcome is None
+    send_invoice(office, 1_000)
+    assert office.case(case_id).outcome == "CLOSED"
+    assert told(office, "exit_invoices_settled")[0]["waived"] is False
+    kit.books_agree(office)
+
+
+def test_the_platforms_own_facts_keep_it_open_too(office: Office) -> None:
+    case_id = leaving(office, uninvoiced_fen=5)
+    send_invoice(office, 10_000)
+    assert office.case(case_id).outcome is None
+    office.snapshot("shop-1")
+    assert office.case(case_id).outcome == "CLOSED"
+
+
+def test_a_supervisor_waives_it_with_a_reason_and_nobody_else(office: Office) -> None:
+    from tasks import exit_invoices
+
+    case_id = leaving(office)
+
+    def waive(who: str, reason: str = "税务异常,无法开票") -> str:
+        code = office.code(who)
+        return in_transaction(lambda tx: exit_invoices.waive(tx, case_id, who, code, reason)).sentence
+
+    assert "只有主管" in waive("wang-fang")
+    assert "必须填写理由" in waive("he-qiang", " ")
+    assert "已豁免" in waive("he-qiang")
+    office.settle()
+    assert office.case(case_id).outcome == "CLOSED"
+    assert "已结束" in waive("he-qiang")
+    kit.books_agree(office)
+
+
+def test_the_month_goes_on_without_what_the_exit_statement_billed(office: Office) -> None:
+    leaving(office)
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, "2026-12")
+    assert statement(period="2026-12").state == "NIL"
+    kit.books_agree(office)
+
+
+def test_a_statement_never_counts_more_than_it_holds() -> None:
+    constraints = {constraint.name for constraint in Statement.__table__.constraints}  # type: ignore[attr-defined]
+    assert {"ck_statement_amounts", "ck_statement_cover", "ck_statement_number"} <= constraints

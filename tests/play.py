@@ -1,0 +1,342 @@
+"""Playing the outside world: the platform that sends, the people who decide, the bank that answers, the clock."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyotp
+from sqlmodel import col, select
+
+from flows.inline import InlineEngine
+from models.books import AccountKind
+from models.cases import Case, CaseDeadline, CaseKind
+from models.messages import Channel, OutboxMessage
+from models.reviews import Review, Role
+from models.shops import Shop
+from tasks import audit, deadlines, delivery, desk, inbox, ledger, reviews, staff
+from tasks.clock import VirtualClock
+from tasks.db import in_transaction, reading
+from tasks.inbox import Arrival, Receipt
+from tasks.outbox import NotYet, Skip
+from tasks.vault import unseal_json
+
+START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
+"""Thursday, 19 November 2026, 10:00 in Beijing."""
+
+PEOPLE = {
+    "li-na": ("李娜", [Role.CLOSURE_REVIEWER]),
+    "zhao-min": ("赵敏", [Role.CLOSURE_REVIEWER]),
+    "wang-fang": ("王芳", [Role.FINANCE]),
+    "chen-jie": ("陈杰", [Role.FINANCE]),
+    "sun-lei": ("孙磊", [Role.ARBITRATOR]),
+    "zhou-yan": ("周妍", [Role.ARBITRATOR]),
+    "wu-tao": ("吴涛", [Role.MERCHANT_SERVICE]),
+    "xu-jing": ("徐静", [Role.INVOICE_CLERK]),
+    "he-qiang": ("何强", [Role.SUPERVISOR]),
+    "gao-yuan": ("高远", [Role.SUPERVISOR]),
+}
+
+PAYEE = {
+    "method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
+    "bank_name": "中国银行宁波市分行",
+}  # fmt: skip
+PAPERS = [
+    {"name": "营业执照.pdf", "kind": "BUSINESS_LICENCE", "sha256": "ab" * 32},
+    {"name": "开户许可.pdf", "kind": "ACCOUNT_PERMIT", "sha256": "cd" * 32},
+]
+
+
+class Carrier:
+    """Carries cases in the test's thread and keeps every fault, so that no test passes over a broken story."""
+
+    def __init__(self, inner: InlineEngine) -> None:
+        self.inner = inner
+        self.faults: list[Exception] = []
+
+    def signal(self, case_id: str) -> None:
+        try:
+            self.inner.signal(case_id)
+        except (Skip, NotYet):
+            raise
+        except Exception as fault:
+            self.faults.append(fault)
+            raise
+
+
+class Office:
+    """The back office as a test drives it. Every act is followed by everything that follows from it."""
+
+    def __init__(self, clock: VirtualClock, engine: InlineEngine | None = None) -> None:
+        self.clock = clock
+        self.engine = engine or InlineEngine()
+        self.carrier = Carrier(self.engine)
+        self.secrets: dict[str, str] = {}
+        self._numbers = itertools.count(1)
+        for staff_id, (name, roles) in PEOPLE.items():
+            enrolled = in_transaction(lambda tx, i=staff_id, n=name, r=roles: staff.enrol(tx, i, n, r))  # type: ignore[misc]
+            self.secrets[staff_id] = enrolled.secret
+
+    # ── the platform ──
+
+    def receive(self, type_: str, data: dict[str, Any], message_id: str = "") -> Receipt:
+        """A signed event reaches the door; nothing else happens yet."""
+        body = {"type": type_, "timestamp": self.clock.at.isoformat(), "data": data}
+        arrival = Arrival(
+            source="platform", message_id=message_id or f"msg-{next(self._numbers)}", type=type_,
+            shop_id=data.get("shop_id"), case_id=data.get("case_id"),
+            body=json.dumps(body, ensure_ascii=False).encode(),
+        )  # fmt: skip
+        return inbox.receive(arrival, desk.on_conflict)
+
+    def send(self, type_: str, data: dict[str, Any], message_id: str = "") -> Receipt:
+        """A signed event reaches the door and everything that follows is done."""
+        receipt = self.receive(type_, data, message_id)
+        self.settle()
+        return receipt
+
+    def settle(self) -> None:
+        """Let the inbox be read, runs be woken and messages be delivered until nothing is left to do."""
+        for _ in range(60):
+            done = delivery.round_trip(self.carrier)
+            if self.carrier.faults:
+                raise self.carrier.faults.pop()
+            if done == 0:
+                return
+        raise AssertionError("the office does not come to rest")
+
+    def open_shop(self, shop_id: str = "shop-1", deposit_fen: int = 400_000, **changes: Any) -> str:
+        """A registered enterprise with its deposit paid and nothing open."""
+        shop = {
+            "shop_id": shop_id, "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": f"acct-{shop_id}",
+            "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8",
+            "taxpayer_type": "GENERAL", "categories": ["服饰"], "contacts": ["mailto://owner@example.com"],
+        } | changes  # fmt: skip
+        self.send("shop.registered", shop)
+        if deposit_fen:
+            self.pay_deposit(shop_id, deposit_fen)
+        self.snapshot(shop_id)
+        return shop_id
+
+    def pay_deposit(self, shop_id: str, fen: int, channel: str = "BANK", **changes: Any) -> None:
+        self.send("deposit.paid", {
+            "shop_id": shop_id, "payment_id": f"pay-{next(self._numbers)}", "amount_fen": fen, "channel": channel,
+            "payer_account": "3301040160000121234", "paid_at": self.clock.at.isoformat(),
+        } | changes)  # fmt: skip
+
+    def snapshot(self, shop_id: str = "shop-1", **facts: Any) -> None:
+        """The platform reports facts as of now; a second later it is a moment later."""
+        self.clock.advance(timedelta(seconds=1))
+        self.send("shop.snapshot", {"shop_id": shop_id, "as_of": self.clock.at.isoformat(), "facts": facts})
+
+    # ── the merchant ──
+
+    def request_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
+        return self._open("closure.requested", {
+            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
+        } | changes)  # fmt: skip
+
+    def request_refund(self, shop_id: str = "shop-1", fen: int = 400_000, **changes: Any) -> Case:
+        return self._open("refund.requested", {
+            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": fen, "payee": PAYEE, "documents": PAPERS,
+        } | changes)  # fmt: skip
+
+    def propose_forced_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
+        return self._open("forced_closure.proposed", {
+            "shop_id": shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
+            "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17",
+        } | changes)  # fmt: skip
+
+    def _open(self, type_: str, data: dict[str, Any]) -> Case:
+        """Send what opens a case; the case it has opened."""
+        message_id = f"msg-{next(self._numbers)}"
+        self.send(type_, data, message_id)
+        with reading() as tx:
+            case = tx.exec(select(Case).where(Case.origin == f"platform/{message_id}")).one()
+            tx.expunge(case)
+            return case
+
+    def merchant_answers(self, case: Case, text: str = "已补齐", *documents: dict[str, Any]) -> None:
+        self.send("merchant.answered", self._from_owner(case) | {"text": text, "documents": list(documents)})
+
+    def withdraw(self, case: Case) -> None:
+        kind = "closure" if case.kind is CaseKind.CLOSURE else "refund"
+        self.send(f"{kind}.withdrawn", self._from_owner(case))
+
+    def correct_payee(self, case: Case, **changes: Any) -> None:
+        self.send("refund.payee_corrected", self._from_owner(case) | {"payee": PAYEE | changes})
+
+    def _from_owner(self, case: Case) -> dict[str, Any]:
+        return {"shop_id": case.shop_id, "account_id": f"acct-{case.shop_id}", "case_id": case.id}
+
+    def closed_shop(self, shop_id: str = "shop-1", **changes: Any) -> str:
+        """A shop that has been closed the ordinary way."""
+        self.open_shop(shop_id, **changes)
+        case = self.request_closure(shop_id)
+        self.decide(case, "li-na", "APPROVE")
+        self.snapshot(shop_id)
+        assert self.case(case.id).outcome == "CLOSED"
+        return shop_id
+
+    # ── staff ──
+
+    def hire(self, staff_id: str, *roles: str) -> None:
+        """One more person, with these roles."""
+        held = [Role(role) for role in roles]
+        self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, staff_id, held)).secret
+
+    def code(self, staff_id: str) -> str:
+        """The code the person's device shows now; half a minute passes first, so that it is a fresh one."""
+        self.clock.advance(timedelta(seconds=30))
+        return pyotp.TOTP(self.secrets[staff_id], interval=staff.STEP).at(int(self.clock.at.timestamp()))
+
+    def question(self, case: Case | str) -> Review:
+        """The open question of a case."""
+        case_id = case if isinstance(case, str) else case.id
+        with reading() as tx:
+            query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(reviews.OPEN))
+            found = list(tx.exec(query))
+            tx.expunge_all()
+        assert len(found) == 1, f"{case_id} has {len(found)} open questions"
+        return found[0]
+
+    def answer(
+        self, review: Review, staff_id: str, verdict: str, reason: str = "", code: str | None = None, **extra: Any
+    ) -> reviews.Outcome:
+        """Answer a question as it was shown, and let everything that follows happen."""
+        given = reviews.Answer(
+            review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
+            code=self.code(staff_id) if code is None else code,
+        )  # fmt: skip
+        outcome = in_transaction(lambda tx: desk.decide(tx, given))
+        self.settle()
+        return outcome
+
+    def decide(self, case: Case | str, staff_id: str, verdict: str, reason: str = "理由充分", **extra: Any) -> None:
+        """Answer the case's open question and insist that it was taken."""
+        outcome = self.answer(self.question(case), staff_id, verdict, reason, **extra)
+        assert outcome.accepted, outcome.sentence
+
+    # ── the bank ──
+
+    def bank(
+        self, request_no: str, what: str = "settled", fen: int = 400_000, shop_id: str = "shop-1", reason: str = ""
+    ) -> None:
+        self.send(f"payout.{what}", {
+            "shop_id": shop_id, "request_no": request_no, "amount_fen": fen, "at": self.clock.at.isoformat(),
+            "reason": reason,
+        })  # fmt: skip
+
+    # ── time ──
+
+    def pass_time(self, **by: float) -> None:
+        """Time passes and the sweep runs once at the end of it."""
+        self.clock.advance(timedelta(**by))
+        self.sweep()
+
+    def sweep(self) -> None:
+        inbox.route_due(desk.handle, desk.on_refused)
+        deadlines.sweep(desk.DEADLINES)
+        self.settle()
+
+    # ── looking ──
+
+    def case(self, case_id: str) -> Case:
+        with reading() as tx:
+            case = tx.get(Case, case_id)
+            assert case is not None
+            tx.expunge(case)
+            return case
+
+    def latest(self, shop_id: str = "shop-1") -> Case:
+        """The case opened last for a shop."""
+        with reading() as tx:
+            query = select(Case).where(Case.shop_id == shop_id)
+            found = max(tx.exec(query), key=lambda case: (case.opened_at, case.received_at))
+            tx.expunge(found)
+            return found
+
+    def cases(self) -> list[Case]:
+        with reading() as tx:
+            return list(tx.exec(select(Case).order_by(col(Case.opened_at))))
+
+    def shop(self, shop_id: str = "shop-1") -> Shop:
+        with reading() as tx:
+            shop = tx.get(Shop, shop_id)
+            assert shop is not None
+            tx.expunge(shop)
+            return shop
+
+    def deadline(self, case: Case | str, key: str) -> CaseDeadline:
+        with reading() as tx:
+            found = deadlines.find(tx, case if isinstance(case, str) else case.id, key)
+            assert found is not None, key
+            tx.expunge(found)
+            return found
+
+    def balance(self, kind: AccountKind, shop_id: str = "shop-1") -> int:
+        with reading() as tx:
+            return ledger.shop_balance(tx, shop_id, kind).fen
+
+    def platform_balance(self, kind: AccountKind) -> int:
+        with reading() as tx:
+            return ledger.balance(tx, ledger.platform_account(kind)).fen
+
+    def outbox(self, channel: Channel | None = None, topic: str = "") -> list[OutboxMessage]:
+        with reading() as tx:
+            query = select(OutboxMessage).order_by(col(OutboxMessage.id))
+            found = [
+                row for row in tx.exec(query)
+                if (channel is None or row.channel == channel) and (not topic or row.topic == topic)
+            ]  # fmt: skip
+            tx.expunge_all()
+            return found
+
+    def told(self, case: Case | str | None = None) -> list[str]:
+        """Names of the messages the merchant was sent, in order."""
+        case_id = case.id if isinstance(case, Case) else case
+        return [row.topic for row in self.outbox(Channel.MERCHANT) if case_id is None or row.case_id == case_id]
+
+    def staff_told(self, topic: str = "") -> list[str]:
+        """Whom the messages of that name for staff went to, in order: ``finance``, ``supervisor`` …"""
+        return [row.audience for row in self.outbox(Channel.STAFF, topic)]
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Clause and sentence of every message the platform was told is refused."""
+        return [(event["clause"], event["sentence"]) for event in self.events("message.refused")]
+
+    def reviews(self, case: Case | str) -> list[Review]:
+        """Every question the case has asked, first first."""
+        case_id = case if isinstance(case, str) else case.id
+        with reading() as tx:
+            found = list(tx.exec(select(Review).where(Review.case_id == case_id).order_by(col(Review.opened_at))))
+            tx.expunge_all()
+            return found
+
+    def message(self, topic: str) -> dict[str, Any]:
+        """The fields of the one message of that name."""
+        found = self.outbox(Channel.MERCHANT, topic)
+        assert len(found) == 1, f"{len(found)} messages {topic}"
+        fields: dict[str, Any] = unseal_json(found[0].payload_sealed)
+        return fields
+
+    def events(self, type_: str) -> list[dict[str, Any]]:
+        """Payloads of the events written for subscribers."""
+        return [unseal_json(row.payload_sealed)["data"] for row in self.outbox(Channel.EVENT, type_)]
+
+    def books(self) -> list[str]:
+        """What is wrong with the books; nothing, ever."""
+        with reading() as tx:
+            return list(ledger.check(tx))
+
+    def trail(self, stream: str) -> list[str]:
+        """Actions in a stream's audit, in order."""
+        with reading() as tx:
+            return [line.action for line in audit.timeline(tx, stream)]
+
+    def chains(self) -> list[str]:
+        """What is wrong with the audit chains; nothing, ever."""
+        with reading() as tx:
+            return list(audit.verify(tx))

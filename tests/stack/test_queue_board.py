@@ -1,0 +1,68 @@
+"""The queue in a real Prefect: one artifact, always the same one, that follows what waits for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.schemas.filters import (
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterKey,
+    ArtifactFilter,
+    ArtifactFilterKey,
+)
+
+from models.cases import Case
+from ops.rehearsal import Rehearsal
+from ops.scenes.stage import register
+from tasks import engine, queue
+from tests.stack.conftest import running_stack
+
+pytestmark = pytest.mark.engine
+
+
+def board() -> tuple[str, list[dict[str, Any]], int] | None:
+    """Id and rows of the newest artifact with our key, and how many artifacts have it."""
+    latest = engine.client().read_latest_artifacts(
+        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[queue.KEY]))
+    )
+    every = engine.client().read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[queue.KEY])))
+    if not latest:
+        return None
+    return str(latest[0].latest_id), json.loads(str(latest[0].data)), len(every)
+
+
+def until(stage: Rehearsal, cases: list[str]) -> tuple[str, list[dict[str, Any]], int]:
+    """Wait until the board lists just these cases, in this order."""
+
+    def shown() -> tuple[str, list[dict[str, Any]], int] | None:
+        found = board()
+        return found if found and [row["案件"] for row in found[1]] == cases else None
+
+    found: tuple[str, list[dict[str, Any]], int] = stage.wait(shown, f"the board lists {cases}")
+    return found
+
+
+def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
+    register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
+    stage.send("closure.requested", {
+        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
+    })  # fmt: skip
+    case_id = stage.case_of(shop_id, "closure")
+    stage.asks(case_id, "closure-review")
+    return case_id
+
+
+def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> None:
+    with running_stack(tmp_path / "home") as (_, stage):
+        first = ask_to_close(stage, "shop-1")
+        artifact, rows, _ = until(stage, [first])
+        assert (rows[0]["任务"], rows[0]["岗位"]) == ("关店审核", "关店审核员")
+        assert rows[0]["链接"].endswith(stage.read(lambda tx: tx.get(Case, first).run_id))
+        second = ask_to_close(stage, "shop-2")
+        until(stage, [first, second])
+        stage.decide(first, "closure-review", "li-na", "同意关店")
+        again, _, written = until(stage, [second])
+        assert (again, written) == (artifact, 1)

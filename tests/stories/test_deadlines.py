@@ -1,0 +1,192 @@
+"""Time passing: reminders, lapses, lateness of our own, and who is told when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from models.cases import Case, DeadlineState
+from models.messages import Channel, OutboxMessage, OutboxState
+from policies.policy import SHANGHAI
+from tests.play import PAPERS, Office
+
+
+def refund(office: Office) -> Case:
+    office.closed_shop()
+    return office.request_refund()
+
+
+def asked(office: Office) -> Case:
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "ASK", "请说明库存")
+    return case
+
+
+@pytest.mark.parametrize(("late", "told"), [(-1, 0), (0, 1), (1, 1)])
+def test_a_refund_is_late_from_the_end_of_the_seventh_working_day(office: Office, late: int, told: int) -> None:
+    case = refund(office)
+    due = office.deadline(case, "refund-due").due_at
+    assert f"{due.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" == "2026-11-30 23:59:59"  # Thu 19 Nov and seven working days
+    office.clock.at = due + timedelta(seconds=late)
+    office.sweep()
+    assert office.staff_told("refund_overdue") == ["supervisor"] * told
+    assert office.told(case).count("refund_late") == told
+
+
+def test_while_it_is_late_the_supervisor_hears_daily_and_the_merchant_once(office: Office) -> None:
+    case = refund(office)
+    office.clock.at = office.deadline(case, "refund-due").due_at
+    office.sweep()
+    for day in range(1, 4):
+        office.pass_time(hours=23)
+        assert len(office.staff_told("refund_overdue")) == day
+        office.pass_time(hours=1)
+        assert len(office.staff_told("refund_overdue")) == day + 1
+    assert office.told(case).count("refund_late") == 1
+    assert office.case(case.id).outcome is None  # our own silence ends nothing
+
+
+def test_once_it_is_paid_nobody_is_told_any_more(office: Office) -> None:
+    case = refund(office)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P1")
+    office.pass_time(days=30)
+    assert office.staff_told("refund_overdue") == []
+
+
+def test_finance_is_reminded_once_after_seven_natural_days(office: Office) -> None:
+    case = refund(office)
+    office.clock.at = case.received_at + timedelta(days=7, seconds=-1)
+    office.sweep()
+    assert office.staff_told("refund_early_reminder") == []
+    office.pass_time(seconds=1)
+    office.pass_time(hours=1)
+    assert office.staff_told("refund_early_reminder") == ["finance"]
+
+
+def test_the_clock_of_a_refund_starts_with_the_application_when_that_came_after_the_closure(office: Office) -> None:
+    office.closed_shop()
+    office.clock.advance(timedelta(days=11))
+    case = office.request_refund()
+    assert f"{office.deadline(case, 'refund-due').due_at.astimezone(SHANGHAI):%m-%d}" == "12-09"
+
+
+def test_a_merchant_is_reminded_three_days_one_day_and_two_hours_before(office: Office) -> None:
+    case = asked(office)
+    due = office.deadline(case, "merchant-answer/1").due_at
+    for hours, count in ((73, 0), (72, 1), (24, 2), (2, 3)):
+        office.clock.at = due - timedelta(hours=hours)
+        office.sweep()
+        assert len(reminders(office, case)) == count
+
+
+def test_reminders_missed_while_we_were_down_are_one_reminder(office: Office) -> None:
+    case = asked(office)
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at - timedelta(hours=1)
+    office.sweep()
+    office.sweep()
+    assert len(reminders(office, case)) == 1
+
+
+def test_a_reminder_in_the_night_waits_for_the_morning(office: Office) -> None:
+    case = asked(office)
+    due = office.deadline(case, "merchant-answer/1").due_at
+    office.clock.at = (due - timedelta(hours=60)).astimezone(SHANGHAI).replace(hour=23, minute=0).astimezone(due.tzinfo)
+    office.sweep()
+    (row,) = reminders(office, case)
+    assert row.state is OutboxState.NEW
+    assert f"{row.next_at.astimezone(SHANGHAI):%H:%M}" == "08:00"
+    office.pass_time(hours=9)
+    assert reminders(office, case)[0].state is OutboxState.SENT
+
+
+def test_a_reminder_that_waits_for_the_morning_is_dropped_when_the_merchant_answers_in_the_night(
+    office: Office,
+) -> None:
+    case = asked(office)
+    due = office.deadline(case, "merchant-answer/1").due_at
+    office.clock.at = (due - timedelta(hours=60)).astimezone(SHANGHAI).replace(hour=23, minute=0).astimezone(due.tzinfo)
+    office.sweep()
+    office.merchant_answers(case)
+    office.pass_time(hours=9)
+    assert [row.state for row in reminders(office, case)] == [OutboxState.SKIPPED]
+
+
+def reminders(office: Office, case: Case) -> list[OutboxMessage]:
+    return [
+        row for row in office.outbox(Channel.MERCHANT, "merchant_deadline_reminder")
+        if row.case_id == case.id and "merchant-answer" in row.key
+    ]  # fmt: skip
+
+
+def test_a_reviewer_is_reminded_then_the_supervisor_told_daily_and_nothing_lapses(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    due = office.question(case).due_at
+    assert due is not None
+    for hours in (24, 4):
+        office.clock.at = due - timedelta(hours=hours)
+        office.sweep()
+    assert office.staff_told("review_reminder") == ["closure-reviewer"] * 2
+    office.clock.at = due
+    office.sweep()
+    office.pass_time(days=1)
+    assert office.staff_told("review_overdue") == ["supervisor"] * 2
+    office.decide(case, "li-na", "APPROVE")
+    assert office.case(case.id).state == "CLEARING"
+
+
+def test_a_timer_that_fires_after_the_answer_does_nothing(office: Office) -> None:
+    case = asked(office)
+    office.merchant_answers(case)
+    office.decide(case, "li-na", "APPROVE")
+    office.snapshot()
+    office.pass_time(days=30)
+    assert office.case(case.id).outcome == "CLOSED"
+    assert "closure_question_lapsed" not in office.told(case)
+
+
+def test_an_answer_in_the_due_second_that_nobody_has_read_yet_keeps_the_window_open(office: Office) -> None:
+    case = asked(office)
+    due = office.deadline(case, "merchant-answer/1").due_at
+    office.clock.at = due.replace(microsecond=700_000)
+    office.receive("merchant.answered", {
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "最后一秒",
+    })  # fmt: skip
+    office.clock.at = due + timedelta(seconds=1)
+    from tasks import deadlines, desk
+
+    deadlines.sweep(desk.DEADLINES)  # the sweep is faster than the inbox
+    office.settle()
+    assert office.deadline(case, "merchant-answer/1").state is DeadlineState.MET
+    assert office.case(case.id).state == "UNDER_REVIEW"
+
+
+def test_a_message_of_another_shop_keeps_no_window_open(office: Office) -> None:
+    case = asked(office)
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at
+    office.receive("merchant.answered", {"shop_id": "shop-9", "account_id": "x", "case_id": "y", "text": "z"})
+    office.clock.advance(timedelta(seconds=1))
+    from tasks import deadlines, desk
+
+    deadlines.sweep(desk.DEADLINES)
+    assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
+
+
+def test_sweeping_twice_at_one_moment_is_sweeping_once(office: Office) -> None:
+    case = refund(office)
+    office.clock.at = office.deadline(case, "refund-due").due_at
+    office.sweep()
+    before = len(office.outbox())
+    office.sweep()
+    assert len(office.outbox()) == before
+
+
+def test_a_working_day_of_a_year_that_is_not_published_is_marked_provisional_and_told_once(office: Office) -> None:
+    office.clock.at = office.clock.at.replace(month=12, day=28)
+    office.closed_shop()
+    case = office.request_refund(documents=PAPERS)
+    assert office.deadline(case, "refund-due").provisional
+    assert office.staff_told("calendar_provisional") == ["supervisor"]

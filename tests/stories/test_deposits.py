@@ -1,0 +1,159 @@
+"""Deposits: paid, drawn on, set off, demanded (DEP-1 … DEP-11, DED-1 … DED-9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.books import AccountKind
+from tests.play import Office
+
+
+def deduct(
+    office: Office, fen: int, reason: str = "RULE_VIOLATION", deduction_id: str = "ded-1", **changes: Any
+) -> None:
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": deduction_id, "amount_fen": fen, "reason": reason, "clause": "平台规则",
+        "appealable": True,
+    } | changes)  # fmt: skip
+
+
+def set_off(office: Office, fen: int, set_off_id: str = "set-1") -> None:
+    office.send("deposit.set_off", {"shop_id": "shop-1", "set_off_id": set_off_id, "amount_fen": fen})
+
+
+def test_a_payment_becomes_frozen_deposit_and_the_merchant_is_told_the_balance(office: Office) -> None:
+    office.open_shop()
+    assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.CASH)) == (400_000, 400_000)
+    assert office.message("deposit_paid")["balance_fen"] == 400_000
+    assert office.books() == []
+
+
+def test_the_same_payment_under_another_message_id_is_booked_once(office: Office) -> None:
+    office.open_shop(deposit_fen=0)
+    office.pay_deposit("shop-1", 400_000, payment_id="pay-x")
+    office.pay_deposit("shop-1", 400_000, payment_id="pay-x")
+    assert office.balance(AccountKind.DEPOSIT) == 400_000
+    assert "未重复入账" in office.refusals()[-1][1]
+
+
+@pytest.mark.parametrize(("reason", "account"), [
+    ("RULE_VIOLATION", AccountKind.PENALTY), ("LATE_SHIPMENT", AccountKind.PENALTY),
+    ("AFTERSALE_DISPUTE", AccountKind.PENALTY), ("PRODUCT_VIOLATION", AccountKind.PENALTY),
+    ("ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
+])  # fmt: skip
+def test_a_part_is_deducted_and_goes_where_its_reason_says(office: Office, reason: str, account: AccountKind) -> None:
+    office.open_shop()
+    deduct(office, 150_000, reason)
+    assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(account)) == (250_000, 150_000)
+    assert office.balance(AccountKind.ARREARS) == 0
+    assert office.books() == []
+
+
+def test_the_whole_deposit_can_be_deducted(office: Office) -> None:
+    office.open_shop()
+    deduct(office, 400_000)
+    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 0)
+
+
+def test_what_exceeds_the_deposit_becomes_arrears(office: Office) -> None:
+    office.open_shop()
+    deduct(office, 450_000)
+    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 50_000)
+    told = office.message("deposit_deducted")
+    assert (told["from_deposit_fen"], told["arrears_fen"]) == (400_000, 50_000)
+    assert office.books() == []
+
+
+def test_a_deduction_from_an_empty_deposit_is_all_arrears_and_still_booked_once(office: Office) -> None:
+    office.open_shop(deposit_fen=0)
+    deduct(office, 1_000)
+    deduct(office, 1_000)
+    assert office.balance(AccountKind.ARREARS) == 1_000
+    assert "未重复扣款" in office.refusals()[-1][1]
+
+
+def test_every_deduction_says_how_to_appeal_or_why_nobody_can(office: Office) -> None:
+    office.open_shop()
+    deduct(office, 100, deduction_id="a")
+    deduct(office, 100, deduction_id="b", appealable=False, not_appealable_reason="商家已书面确认")
+    first, second = [
+        event["text"] for event in office.events("merchant.message.created") if event["topic"] == "deposit_deducted"
+    ]
+    assert "申诉中心" in first
+    assert "商家已书面确认" in second
+
+
+def test_set_off_pays_arrears_and_nothing_else(office: Office) -> None:
+    office.open_shop()
+    set_off(office, 1)
+    assert office.refusals()[-1][0] == "DEP-9"
+    deduct(office, 450_000)
+    office.pay_deposit("shop-1", 60_000)
+    set_off(office, 50_001, "set-2")
+    assert office.refusals()[-1][0] == "DEP-9"
+    set_off(office, 50_000, "set-3")
+    set_off(office, 50_000, "set-3")
+    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (10_000, 0)
+    assert "未重复抵扣" in office.refusals()[-1][1]
+    assert office.books() == []
+
+
+def test_set_off_never_takes_more_than_the_deposit_holds(office: Office) -> None:
+    office.open_shop()
+    deduct(office, 450_000)
+    set_off(office, 50_000)
+    assert office.refusals()[-1][0] == "DED-9"
+    assert office.balance(AccountKind.ARREARS) == 50_000
+
+
+def test_arrears_are_paid_up_to_what_is_owed(office: Office) -> None:
+    office.open_shop()
+    deduct(office, 450_000)
+    office.pay_deposit("shop-1", 50_001, purpose="ARREARS")
+    assert office.refusals()[-1][0] == "DED-9"
+    office.pay_deposit("shop-1", 50_000, purpose="ARREARS")
+    assert (office.balance(AccountKind.ARREARS), office.balance(AccountKind.DEPOSIT)) == (0, 0)
+    assert office.books() == []
+
+
+def test_a_shortfall_is_demanded_once_and_again_only_when_it_changes(office: Office) -> None:
+    office.open_shop()
+    assert office.events("deposit.topup_demanded") == []
+    deduct(office, 100_000, deduction_id="a")
+    office.send("shop.updated", {"shop_id": "shop-1", "name": "晨光文具旗舰店"})
+    assert [event["shortfall_fen"] for event in office.events("deposit.topup_demanded")] == [100_000]
+    deduct(office, 50_000, deduction_id="b")
+    assert [event["shortfall_fen"] for event in office.events("deposit.topup_demanded")] == [100_000, 150_000]
+    office.pay_deposit("shop-1", 150_000)
+    deduct(office, 100_000, deduction_id="c")
+    assert len(office.events("deposit.topup_demanded")) == 3
+    assert office.told().count("deposit_topup_demanded") == 3
+
+
+def test_a_dearer_category_demands_the_difference_to_the_dearest_never_the_sum(office: Office) -> None:
+    office.open_shop()
+    office.send("shop.updated", {"shop_id": "shop-1", "categories": ["服饰", "母婴"]})
+    demanded = office.events("deposit.topup_demanded")[-1]
+    assert (demanded["required_fen"], demanded["shortfall_fen"]) == (1_000_000, 600_000)
+
+
+def test_a_category_that_is_not_recruited_changes_nothing(office: Office) -> None:
+    office.open_shop(entity_type="PERSON", categories=["厨具"], deposit_fen=50_000)
+    office.send("shop.updated", {"shop_id": "shop-1", "categories": ["珠宝文玩"], "name": "新名"})
+    assert office.refusals()[-1][0] == "DEP-4"
+    assert (office.shop().categories, office.shop().name) == (["厨具"], "晨光文具")
+
+
+def test_a_closed_shop_is_asked_for_no_more_deposit(office: Office) -> None:
+    office.closed_shop()
+    deduct(office, 100_000)
+    assert office.events("deposit.topup_demanded") == []
+
+
+def test_who_registers_twice_is_told_how_to_change_instead(office: Office) -> None:
+    office.open_shop()
+    office.open_shop(deposit_fen=0, name="别名")
+    assert "shop.updated" in office.refusals()[0][1]
+    assert office.shop().name == "晨光文具"

@@ -1,0 +1,125 @@
+"""Closing a shop by force: two different people decide, the deposit is forfeited (CLS-10, DED-6, REO-5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.books import AccountKind
+from models.shops import ShopState
+from tests.play import Office
+
+
+def test_two_people_confirm_and_the_deposit_is_forfeited(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    assert office.shop().state is ShopState.OPEN
+    office.decide(case, "he-qiang", "CONFIRM")
+    shop = office.shop()
+    assert office.case(case.id).outcome == "FORCED_CLOSED"
+    assert (shop.state, shop.capabilities, shop.reopen_from) == (ShopState.FORCED_CLOSED, [], None)
+    assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.FORFEITURE)) == (0, 400_000)
+    assert [event["forfeited_fen"] for event in office.events("shop.forced_closed")] == [400_000]
+    assert office.message("forced_closure_decided")["forfeited_fen"] == 400_000
+    assert office.books() == [] == office.chains()
+
+
+@pytest.mark.parametrize("seat", [1, 2])
+def test_either_person_can_drop_it_and_the_shop_goes_on(office: Office, seat: int) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    if seat == 2:
+        office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "li-na" if seat == 1 else "he-qiang", "DROP", "证据不足")
+    assert office.case(case.id).outcome == "DROPPED"
+    assert office.shop().state is ShopState.OPEN
+    assert office.balance(AccountKind.DEPOSIT) == 400_000
+
+
+def test_who_confirmed_first_cannot_confirm_again_as_supervisor(office: Office) -> None:
+    office.hire("both", "closure-reviewer", "supervisor")
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.decide(case, "both", "CONFIRM")
+    again = office.answer(office.question(case), "both", "CONFIRM", "再次确认")
+    assert not again.accepted and "四眼" in again.sentence
+
+
+@pytest.mark.parametrize("proposer", ["li-na", "he-qiang"])
+def test_who_proposed_it_never_decides_it(office: Office, proposer: str) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure(proposed_by=proposer)
+    if proposer == "he-qiang":
+        office.decide(case, "li-na", "CONFIRM")
+    own = office.answer(office.question(case), proposer, "CONFIRM", "我提议的")
+    assert not own.accepted and "四眼" in own.sentence
+
+
+def test_both_verdicts_need_a_written_reason(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    for verdict in ("CONFIRM", "DROP"):
+        assert not office.answer(office.question(case), "li-na", verdict).accepted
+
+
+def test_a_closure_of_the_merchants_own_ends_with_it(office: Office) -> None:
+    office.open_shop()
+    own = office.request_closure()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    assert (office.case(own.id).outcome, office.case(own.id).outcome_clause) == ("SUPERSEDED", "CLS-10")
+    assert "closure_withdrawn" not in office.told()
+
+
+def test_while_it_is_decided_the_merchant_cannot_slip_away_by_closing(office: Office) -> None:
+    office.open_shop()
+    office.propose_forced_closure()
+    own = office.case(office.request_closure().id)
+    assert (own.outcome, own.outcome_clause) == ("REFUSED", "CLS-5")
+    assert office.shop().state is ShopState.OPEN
+
+
+def test_a_second_proposal_and_one_for_a_closed_shop_are_refused(office: Office) -> None:
+    office.open_shop()
+    office.propose_forced_closure()
+    body = {
+        "shop_id": "shop-1", "proposal_id": "prop-2", "violation": "刷单", "clause": "DED-1", "description": "",
+        "proposed_by": "risk-18",
+    }  # fmt: skip
+    office.send("forced_closure.proposed", body)
+    office.closed_shop("shop-2")
+    office.send("forced_closure.proposed", body | {"shop_id": "shop-2"})
+    assert [clause for clause, _ in office.refusals()] == ["CLS-10", "CLS-10"]
+
+
+def test_a_deduction_while_it_is_decided_is_shown_before_the_decision_counts(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 100_000, "reason": "RULE_VIOLATION", "clause": "规则",
+        "appealable": True,
+    })  # fmt: skip
+    assert not office.answer(office.question(case), "li-na", "CONFIRM", "售假属实").accepted
+    assert "¥3,000.00" in office.question(case).dossier
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    assert office.platform_balance(AccountKind.FORFEITURE) == 300_000
+
+
+def test_a_shop_without_a_deposit_forfeits_nothing_and_is_closed_all_the_same(office: Office) -> None:
+    office.open_shop(deposit_fen=0)
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    assert office.shop().state is ShopState.FORCED_CLOSED
+    assert office.books() == []
+
+
+def test_it_takes_no_deposit_any_more(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    office.pay_deposit("shop-1", 100)
+    assert office.refusals()[-1][0] == "CLS-10"

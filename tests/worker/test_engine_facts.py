@@ -1,0 +1,157 @@
+"""What the worker relies on inside Prefect 3.8.8. A failure here names what an upgrade has changed.
+
+The comment of each test says what to look at in ops/worker when it fails.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import entry_points
+
+import pytest
+from prefect import _flow_run_suspension, flow, flow_engine
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.context import SyncClientContext
+from prefect.exceptions import Abort, Pause
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+from prefect.workers.base import BaseWorker
+
+from ops.worker import engine, segment, signals, worker
+
+
+def source(thing: object) -> str:
+    """Source text without regard to line breaks."""
+    return " ".join(inspect.getsource(thing).split())
+
+
+def test_prefect_finds_the_worker_type_through_its_entry_point():
+    """pyproject.toml, `prefect.collections`."""
+    assert "ops.worker.worker" in {entry.value for entry in entry_points(group="prefect.collections")}
+    assert BaseWorker.get_worker_class_from_type("dianwu") is worker.DianwuWorker
+
+
+def test_pause_and_abort_are_told_apart_from_faults_of_a_flow():
+    """segment.py: `_execute`."""
+    assert issubclass(Pause, BaseException) and not issubclass(Pause, Exception)
+    assert issubclass(Abort, BaseException) and not issubclass(Abort, Exception)
+
+
+def test_the_engine_runs_a_synchronous_flow_in_the_steps_we_repeat():
+    """segment.py: `_through_engine` is Prefect's `run_flow_sync` with our engine and without its result."""
+    text = source(flow_engine.run_flow_sync)
+    steps = "with engine.start(): while engine.is_running(): with engine.run_context(): engine.call_flow_fn()"
+    assert steps in text
+    assert "parameters_to_args_kwargs(flow.fn, parameters)" in source(flow_engine._flow_parameters)
+    assert "get_call_parameters(flow.fn, call_args, call_kwargs)" in source(flow_engine._flow_parameters)
+
+
+def test_the_engine_observes_suspension_in_the_one_method_we_replace():
+    """engine.py: `SegmentEngine.setup_flow_run_suspension_request`."""
+    text = source(flow_engine.BaseFlowRunEngine.setup_flow_run_suspension_request)
+    assert "observe_flow_run_suspension(" in text
+    assert "register_flow_run_suspension_request(" in text
+    assert "raise_if_requested() yield flow_run_suspension_request" in text
+    assert source(flow_engine).count("observe_flow_run_suspension(") == 1
+    assert "setup_flow_run_suspension_request" in vars(engine.SegmentEngine)
+
+
+def test_a_suspension_told_to_the_process_reaches_the_running_flow():
+    """segment.py: `_interrupt`."""
+    parameters = inspect.signature(_flow_run_suspension.mark_flow_run_suspension_requested).parameters
+    assert list(parameters) == ["flow_run_id", "state"]
+
+
+def test_a_termination_signal_without_prefects_own_supervisor_ends_in_handle_crash():
+    """engine.py: `handle_crash` turns it into a cancellation when the worker asked for one."""
+    assert "self.handle_crash(exc)" in source(flow_engine.FlowRunEngine.initialize_run)
+    assert list(inspect.signature(flow_engine.FlowRunEngine.handle_crash).parameters) == ["self", "exc"]
+    assert list(inspect.signature(flow_engine.FlowRunEngine.handle_cancellation).parameters) == ["self", "exc"]
+
+
+def test_the_engine_describes_and_reads_the_run_once_each_through_the_client():
+    """engine.py: `SegmentClient` answers these calls from memory."""
+    described = source(flow_engine.FlowRunEngine.initialize_run)
+    assert (
+        "self.client.update_flow_run( flow_run_id=self.flow_run.id, flow_version=self.flow.version, "
+        "empirical_policy=self.flow_run.empirical_policy, )"
+    ) in described
+    assert source(flow_engine.FlowRunEngine).count("client.read_flow_run(") == 1
+    assert "client.read_flow_run(self.flow_run.id)" in source(flow_engine.FlowRunEngine.setup_run_context)
+    for name in ("read_flow_run", "update_flow_run", "set_flow_run_name"):
+        assert callable(getattr(SyncPrefectClient, name))
+
+
+def test_one_open_client_serves_the_engine_and_every_helper_in_the_process(monkeypatch):
+    """engine.py: `SegmentClientContext`."""
+    assert "SyncClientContext.get_or_create()" in source(flow_engine.FlowRunEngine.initialize_run)
+    assert set(SyncClientContext.model_fields) == {"client"}
+    assert set(SyncClientContext.__private_attributes__) == {"_token", "_httpx_settings", "_context_stack"}
+
+
+def test_heartbeats_can_be_switched_off_by_setting_only_from_code():
+    """segment.py: `main`. There is no text for the environment variable that means none."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        assert get_current_settings().flows.heartbeat_frequency is None
+
+
+def test_asynchronous_and_generator_flows_are_known_by_these_flags():
+    """segment.py: `_run_stock`."""
+
+    @flow
+    async def waits() -> None: ...
+
+    @flow
+    def yields():
+        yield 1
+
+    @flow
+    def plain() -> None: ...
+
+    assert (waits.isasync, waits.isgenerator) == (True, False)
+    assert (yields.isasync, yields.isgenerator) == (False, True)
+    assert (plain.isasync, plain.isgenerator) == (False, False)
+    assert callable(segment.run_flow)
+
+
+def test_the_worker_base_class_has_the_parts_we_build_on():
+    """worker.py."""
+    for name in (
+        "sync_with_backend",
+        "_emit_worker_started_event",
+        "is_worker_still_polling",
+        "get_flow_run_logger",
+        "kill_infrastructure",
+    ):
+        assert callable(getattr(BaseWorker, name)), name
+    bare = source(BaseWorker.__init__)
+    for name in ("_work_pool", "_work_queues", "_limit", "_prefetch_seconds", "_runs_task_group", "_started_event"):
+        assert f"self.{name}" in bare, name
+    assert "self.is_setup = True" in source(BaseWorker.setup)
+
+
+def test_state_types_named_in_event_labels_are_those_of_the_client():
+    """signals.py."""
+    assert set(signals.WATCHED_STATE_TYPES) <= {kind.value for kind in StateType}
+
+
+@pytest.mark.engine
+def test_the_server_lets_a_completed_run_be_claimed_again_so_lists_of_due_runs_must_be_fresh(bench):
+    """worker.py: `BACKLOG_SECONDS`. Should the server refuse this one day, a longer list is safe."""
+    from prefect.states import Completed, Pending
+
+    bench.write("flows/none.py", "")
+    run = bench.submit(bench.deploy("flows/none.py:none"))
+    bench.client.set_flow_run_state(run.id, Completed(), force=True)
+    assert bench.client.set_flow_run_state(run.id, Pending()).status.value == "ACCEPT"
+
+
+@pytest.mark.engine
+def test_of_two_claims_of_one_scheduled_run_the_server_refuses_the_second(bench):
+    """worker.py: `_claim_on_server`."""
+    from prefect.states import Pending
+
+    bench.write("flows/none.py", "")
+    run = bench.submit(bench.deploy("flows/none.py:none"))
+    assert bench.client.set_flow_run_state(run.id, Pending()).status.value == "ACCEPT"
+    assert bench.client.set_flow_run_state(run.id, Pending()).status.value == "ABORT"

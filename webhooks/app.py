@@ -1,0 +1,283 @@
+"""The door: signed messages come in and are stored before they are answered; the platform reads its cases.
+
+``create_app`` builds everything; nothing happens at import. A message is answered once its row is committed,
+and acted on later by the courier, which ``app.state.on_stored`` wakes (a callable without arguments; nothing
+by default). Run it with uvicorn's own access log switched off: it would write query strings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+import sqlalchemy
+from fastapi import Depends, FastAPI, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlmodel import SQLModel
+from starlette.exceptions import HTTPException
+
+import models
+from models.messages import InboxMessage
+from models.views import CaseView
+from tasks import inbox
+from tasks.db import Tx, reading
+from tasks.inbox import Arrival, Receipt
+from tasks.settings import Settings
+from webhooks import evidence, sandbox_bank, sandbox_platform
+from webhooks.access import SECURITY_HEADERS, Access
+from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
+from webhooks.requests import RateLimit, Tokens, check_headers, read_body
+from webhooks.senders import Answer, Sender
+from webhooks.senders.doudian import DoudianSender
+from webhooks.senders.platform import PROBLEM_REFERENCE, PlatformSender
+from webhooks.senders.tiktok_shop import TikTokShopSender
+
+logger = logging.getLogger("dianwu.door")
+
+STORING = 8
+"""How many messages are verified and stored at the same time on PostgreSQL; more wait their turn."""
+
+ConflictAlert = Callable[[Tx, InboxMessage], None]
+CaseReader = Callable[[str], CaseView]
+
+
+def alert_conflict(tx: Tx, message: InboxMessage) -> None:
+    """Tell people that an id came again with other bytes."""
+    from tasks import desk  # at first use: the desk brings the engine with it, and the door opens without
+
+    desk.on_conflict(tx, message)
+
+
+def read_case(case_id: str) -> CaseView:
+    """What ``tasks.views`` says about a case; loaded at first use, so that the door opens quickly."""
+    view: CaseView = importlib.import_module("tasks.views").merchant_view(case_id)
+    return view
+
+
+def senders_of(settings: Settings, now: Callable[[], float]) -> list[Sender]:
+    """Who may post to this installation."""
+    senders: list[Sender] = [PlatformSender(settings, now)]
+    if settings.doudian_apps:
+        senders.append(DoudianSender(settings))
+    if settings.tiktok_apps:
+        senders.append(TikTokShopSender(settings))
+    return senders
+
+
+def create_app(
+    settings: Settings,
+    *,
+    on_conflict: ConflictAlert = alert_conflict,
+    case_view: CaseReader = read_case,
+    now: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The door as an ASGI application.
+
+    ``on_conflict`` is called in the transaction that notes a message id used twice. ``case_view`` reads a
+    case and raises ``tasks.effects.UnknownCase``. ``now`` is the machine's clock in Unix seconds, for the
+    age of signatures.
+    Raises :class:`tasks.settings.SettingsError` when a secret or the rate limit cannot be used.
+    """
+    senders = senders_of(settings, now)
+    bank = sandbox_bank.of(settings, now)
+    platform = sandbox_platform.of(settings, now)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if bank:
+            bank.resume()
+        yield
+        if bank:
+            bank.close()
+
+    app = FastAPI(
+        title="Dianwu door", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
+        description="Signed events in, cases out. Every refusal is RFC 9457 problem details.",
+    )  # fmt: skip
+    app.state.on_stored = lambda: None
+    app.add_middleware(Access)
+    _answer_problems(app)
+    limit = RateLimit(settings.rate_limit)
+    for sender in senders:
+        _add_sender(app, sender, settings, limit, on_conflict)
+    _add_cases(app, settings, limit, case_view)
+    app.include_router(evidence.router(settings, limit))
+    _add_health(app)
+    if bank:
+        app.include_router(bank.router(settings.max_body_bytes))
+    if platform:
+        app.include_router(platform.router(settings.max_body_bytes))
+    _describe(app, senders)
+    return app
+
+
+def _add_sender(app: FastAPI, sender: Sender, settings: Settings, limit: RateLimit, on_conflict: ConflictAlert) -> None:
+    # SQLite has one writer: a queue here is fair, its own waiting (sleep and look again) is not.
+    room = anyio.CapacityLimiter(1 if settings.database.startswith("sqlite") else STORING)
+
+    def store(headers: dict[str, str], raw: bytes) -> list[tuple[Arrival, Receipt]]:
+        return [(arrival, inbox.receive(arrival, on_conflict)) for arrival in sender.verify(headers, raw)]
+
+    async def take(request: Request) -> Response:
+        try:
+            limit.check(sender.name, request)
+            check_headers(request, sender.headers)
+            raw = await read_body(request, settings.max_body_bytes)
+            stored = await anyio.to_thread.run_sync(store, dict(request.headers), raw, limiter=room)
+        except Problem as problem:
+            return _response(sender.refuse(problem, request.url.path))
+        if any(receipt is Receipt.NEW for _, receipt in stored):
+            request.app.state.on_stored()
+        return _response(sender.answer(stored))
+
+    app.add_api_route(
+        f"/webhooks/{sender.name}", take, methods=["POST"], status_code=202, openapi_extra=sender.openapi(),
+        operation_id=f"post_{sender.name}", summary=f"Messages from {sender.name}",
+        response_class=JSONResponse,
+    )  # fmt: skip
+
+
+def _response(answer: Answer) -> Response:
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=answer.headers)
+    return JSONResponse(answer.body, answer.status, answer.headers, media_type=answer.media_type)
+
+
+def _refusals(**texts: str) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}
+    return {name.removeprefix("s"): {"description": text, "content": content} for name, text in texts.items()}
+
+
+def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: CaseReader) -> None:
+    tokens = Tokens(settings.api_tokens)
+
+    def known(request: Request) -> None:
+        limit.check("cases", request)
+        tokens.check(request)
+
+    @app.get(
+        "/cases/{id}",
+        summary="Where a case stands, fit for the merchant's eyes",
+        operation_id="get_case",
+        dependencies=[Depends(known), Depends(HTTPBearer(auto_error=False))],
+        responses=_refusals(
+            s401="no valid token", s404="no such case", s422="not the form of a case id",
+            s429="too many requests", s503="the database cannot be reached",
+        ),
+    )  # fmt: skip
+    def get_case(case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]) -> CaseView:
+        from tasks.effects import UnknownCase  # with the case itself: the door opens without the engine
+
+        try:
+            return case_view(case_id)
+        except UnknownCase:
+            raise Problem(404, "not-found", "There is no case with this id.") from None
+
+
+def _add_health(app: FastAPI) -> None:
+    migrated: list[bool] = []
+
+    @app.get("/healthz", summary="The process answers", operation_id="healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get(
+        "/readyz",
+        summary="The database can be reached and has every table",
+        operation_id="readyz",
+        responses=_refusals(s503="not ready; detail says why"),
+    )
+    def readyz() -> dict[str, str]:
+        with reading() as tx:
+            tx.connection().execute(sqlalchemy.text("SELECT 1"))
+            if not migrated:
+                missing = _missing(tx)
+                if missing:
+                    raise Problem(503, "not-ready", f"The database is not migrated: {', '.join(missing[:5])} missing.")
+                migrated.append(True)
+        return {"status": "ready"}
+
+
+def _missing(tx: Tx) -> list[str]:
+    """Tables and columns that the models have and the database has not."""
+    for module in pkgutil.iter_modules(models.__path__):
+        importlib.import_module(f"models.{module.name}")
+    inspector = sqlalchemy.inspect(tx.connection())
+    there = {name: {c["name"] for c in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    return [
+        name if name not in there else f"{name}.{column.name}"
+        for name, table in SQLModel.metadata.tables.items()
+        for column in table.columns
+        if name not in there or column.name not in there[name]
+    ]
+
+
+def _answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def refused(request: Request, problem: Problem) -> Response:
+        return problem.response(request.url.path)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            FieldError(
+                field=pointer(item["loc"][1:]).lstrip("/"), expected=str(item["msg"]),
+                got=describe(item.get("input")), remedy="correct the request",
+            )
+            for item in error.errors()
+        ]  # fmt: skip
+        return Problem(422, "wrong-fields", "Some parameters are wrong.", errors=errors).response(request.url.path)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        slug = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized"}.get(error.status_code, "bad-request")
+        detail = {404: "There is nothing here.", 405: "This method is not served here."}
+        problem = Problem(
+            error.status_code, slug, detail.get(error.status_code, "The request cannot be read."),
+            headers=error.headers,
+        )  # fmt: skip
+        return problem.response(request.url.path)
+
+    async def unreachable(request: Request, error: Exception) -> Response:
+        logger.error("the database cannot be reached: %s", type(error).__name__)
+        problem = Problem(
+            503, "not-ready", "The database cannot be reached. Nothing was stored; send again.",
+            headers={"retry-after": "5"},
+        )  # fmt: skip
+        return problem.response(request.url.path)
+
+    app.add_exception_handler(OperationalError, unreachable)
+    app.add_exception_handler(PoolTimeout, unreachable)
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, _error: Exception) -> Response:
+        # Starlette raises the error again after this answer, so that the server logs it where operators look.
+        problem = Problem(500, "internal", "Something is wrong here, not with the request.", headers=SECURITY_HEADERS)
+        return problem.response(request.url.path)
+
+
+def _describe(app: FastAPI, senders: Sequence[Sender]) -> None:
+    """Complete the OpenAPI document with the component schemas of every sender's bodies."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for sender in senders:
+                schemas.update(sender.schemas())
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,88 @@
+"""Bodies: JSON read strictly. What two readers could understand differently is refused, not guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from webhooks.problems import Problem
+
+MAX_DEPTH = 32
+MAX_DIGITS = 40
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise Problem(400, "not-json", detail)
+
+
+def text_of(raw: bytes) -> str:
+    """The body as text; raises :class:`Problem` unless it is UTF-8 without a byte order mark."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "not-json", f"The body is not UTF-8: byte {error.start} is wrong.") from None
+    if text.startswith("\ufeff"):
+        _refuse("The body begins with a byte order mark. Send UTF-8 without one.")
+    return text
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        _refuse("An object in the body has the same name twice.")
+    return result
+
+
+def _constant(name: str) -> NoReturn:
+    _refuse(f"{name} is not JSON.")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        _refuse(f"A number in the body has more than {MAX_DIGITS} digits.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits) if len(digits) <= MAX_DIGITS else float("inf")
+    if value in (float("inf"), float("-inf")):
+        _refuse("A number in the body is too large or too long.")
+    return value
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The one JSON object in ``text``.
+
+    Raises :class:`Problem` for anything else: broken JSON, NaN, names given twice, more than
+    :data:`MAX_DEPTH` levels, numbers beyond :data:`MAX_DIGITS` digits, halves of surrogate pairs.
+    """
+    if _depth(text) > MAX_DEPTH:  # counted before parsing, so that depth never reaches the parser's stack
+        _refuse(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        raise Problem(
+            400, "not-json", f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from None
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            _refuse("The body holds half of a surrogate pair, which is no character.")
+    if not isinstance(value, dict):
+        _refuse("The body is JSON, but not an object.")
+    return value

@@ -1,0 +1,180 @@
+"""Evidence at the door: ``POST /evidence`` stages a file, ``GET /evidence/{id}`` opens one by a signed link.
+
+An upload is counted while it arrives and never held whole in memory. What is given out is always a download, under
+a name and type of ours, which no browser may sniff, run or frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from fastapi.security import HTTPBearer
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from models.outcomes import Refusal
+from policies.evidence import most_bytes_of_all
+from policies.policy import policy_at
+from tasks import evidence
+from tasks.db import reading
+from tasks.evidence import EvidenceDamaged, EvidenceRefused, Staged
+from tasks.settings import Settings
+from webhooks.problems import MEDIA_TYPE, Problem
+from webhooks.requests import RateLimit, Tokens
+from webhooks.senders.platform import PROBLEM_REFERENCE
+
+FORM_OVERHEAD = 64 * 1024
+"""Bytes of a form that are not the file: boundaries, headers, the two fields."""
+HEADERS = {
+    "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cache-control": "private, no-store",
+}
+"""The first comes beside the door's own policy; a browser obeys the strictest of both."""
+_STATUS = {
+    "unknown-shop": (422, "wrong-fields", "shop_id names no registered shop."),
+    "empty": (422, "wrong-fields", "The file is empty."),
+    "wrong-type": (415, "unsupported-media-type", "The bytes are none of: JPEG, PNG, WebP, GIF, PDF, MP4."),
+    "too-large": (413, "too-large", "The file is larger than its type may be."),
+    "host-not-allowed": (422, "wrong-fields", "The address is not on the list of hosts files are fetched from."),
+    "fetch-failed": (422, "wrong-fields", "The file could not be fetched from this address."),
+}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["shop_id"],
+                    "properties": {
+                        "shop_id": {"type": "string"},
+                        "file": {"type": "string", "format": "binary"},
+                        "url": {"type": "string", "format": "uri", "description": "instead of file"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def _refusals(**texts: str) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}
+    return {name.removeprefix("s"): {"description": text, "content": content} for name, text in texts.items()}
+
+
+def router(settings: Settings, limit: RateLimit) -> APIRouter:
+    """The two routes. Staging needs a bearer token of the platform; a link carries its own right."""
+    tokens = Tokens(settings.api_tokens)
+    routes = APIRouter()
+
+    def known(request: Request) -> None:
+        limit.check("evidence", request)
+        tokens.check(request)
+
+    @routes.post(
+        "/evidence", status_code=201, operation_id="stage_evidence", openapi_extra=_FORM,
+        summary="Stage a file as evidence, by upload or by address", dependencies=[
+            Depends(known), Depends(HTTPBearer(auto_error=False))
+        ],
+        responses=_refusals(
+            s400="no readable form", s401="no valid token", s413="larger than its type may be",
+            s415="not a form, or bytes of a type that is not taken", s422="wrong fields, or an address not allowed",
+            s429="too many requests", s503="the database cannot be reached",
+        ),
+    )  # fmt: skip
+    async def stage(request: Request) -> Staged:
+        form = await _read_form(request)
+        try:
+            shop_id, file, url = form.get("shop_id"), form.get("file"), form.get("url")
+            if not isinstance(shop_id, str) or not shop_id:
+                raise Problem(422, "wrong-fields", "The form needs shop_id.")
+            if isinstance(file, UploadFile) == bool(url):
+                raise Problem(422, "wrong-fields", "The form needs either file or url.")
+            try:
+                if isinstance(file, UploadFile):
+                    return await anyio.to_thread.run_sync(
+                        evidence.stage, shop_id, file.filename or "evidence", file.file
+                    )
+                return await anyio.to_thread.run_sync(evidence.stage_from, shop_id, str(url))
+            except EvidenceRefused as refused:
+                raise _problem(refused.refusal) from None
+        finally:
+            await form.close()
+
+    @routes.get(
+        "/evidence/{id}", operation_id="open_evidence", summary="Open one item by its signed link",
+        response_class=StreamingResponse,
+        responses={
+            200: {"description": "the file, as a download", "content": {"application/octet-stream": {}}},
+            **_refusals(
+                s404="no such link: forged, over, or for another item", s422="wrong parameters",
+                s429="too many requests", s503="the stored file is damaged, or the database cannot be reached",
+            ),
+        },
+    )  # fmt: skip
+    def opened(
+        request: Request,
+        evidence_id: Annotated[str, Path(alias="id", pattern=r"^EV-[0-9]{6}-[0-9A-Z]{6}$")],
+        exp: Annotated[int, Query(ge=0, le=4_102_444_800)],
+        sig: Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")],
+    ) -> StreamingResponse:
+        limit.check("evidence", request)
+        item = evidence.opened_by(evidence_id, exp, sig)
+        if item is None:
+            raise Problem(404, "not-found", "This link opens nothing (any more).")
+        try:
+            stream = evidence.content(item)
+        except EvidenceDamaged:
+            raise Problem(503, "not-ready", "The stored file is damaged; operators have to look at it.") from None
+        headers = HEADERS | {
+            "content-disposition": f'attachment; filename="{item.id}.{item.media_type.extension}"; '
+            f"filename*=UTF-8''{quote(item.name, safe='')}",
+            "content-length": str(item.size),
+        }
+        return StreamingResponse(stream, headers=headers, media_type=item.media_type.value)
+
+    return routes
+
+
+def _problem(refusal: Refusal) -> Problem:
+    status, slug, detail = _STATUS[refusal.code]
+    return Problem(status, slug, detail)
+
+
+async def _read_form(request: Request) -> FormData:
+    """The form, with its size counted while it arrives."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise Problem(415, "unsupported-media-type", "Send multipart/form-data.")
+    with reading() as tx:
+        most = most_bytes_of_all(policy_at(tx.now).appeal.evidence) + FORM_OVERHEAD
+    too_large = Problem(413, "too-large", "The form is larger than any file may be.", headers={"connection": "close"})
+    length = request.headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise Problem(400, "bad-header", "content-length is not a number.")
+    if int(length) > most:
+        raise too_large
+
+    async def counted() -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise too_large
+            yield chunk
+
+    try:
+        parser = MultiPartParser(request.headers, counted(), max_files=1, max_fields=4, max_part_size=FORM_OVERHEAD)  # type: ignore[arg-type]
+        return await parser.parse()
+    except MultiPartException as error:
+        raise Problem(400, "bad-request", f"The form cannot be read: {error.message}") from None
+    except KeyError:
+        raise Problem(400, "bad-request", "The form names no boundary.") from None

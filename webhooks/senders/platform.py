@@ -1,0 +1,199 @@
+"""The platform's own events: signed per Standard Webhooks, typed, refused with the field that is wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.json_schema import models_json_schema
+
+from models import arbitration_events, invoicing_events  # noqa: F401  (their events are known here too)
+from models.events import INBOUND, Envelope, Event
+from tasks.inbox import Arrival, Receipt
+from tasks.settings import Settings, SettingsError
+from webhooks import bodies, signing
+from webhooks.problems import MEDIA_TYPE, FieldError, Problem, ProblemBody, field_errors
+from webhooks.senders import Answer
+
+REFERENCE = "#/components/schemas/{model}"
+PROBLEM_REFERENCE = {"$ref": "#/components/schemas/ProblemBody"}
+
+
+class PlatformSender:
+    """``POST /webhooks/platform``.
+
+    ``now`` is the machine's clock (Unix seconds): the age of a signature is real time, also where a
+    demonstration's clock is ahead.
+    """
+
+    name = "platform"
+    headers: tuple[str, ...] = signing.HEADERS
+
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        if not settings.platform_secrets:
+            raise SettingsError("no platform secret: set DIANWU_PLATFORM_SECRETS, or nobody can send events")
+        webhooks = [signing.webhook_of(secret, "platform_secrets") for secret in settings.platform_secrets]
+        self.verifier = signing.Verifier(webhooks, settings.webhook_tolerance_seconds)
+        self.now = now
+
+    def verify(self, headers: Mapping[str, str], raw: bytes) -> list[Arrival]:
+        """The one event in the body."""
+        text = bodies.text_of(raw)
+        message_id = self.verifier.check(headers, text, self.now())
+        event = read(bodies.parse_object(text))
+        return [
+            Arrival(
+                source=self.name,
+                message_id=message_id,
+                type=event.type,
+                body=raw,
+                shop_id=getattr(event, "shop_id", None),
+                case_id=getattr(event, "case_id", None),
+            )
+        ]
+
+    def answer(self, stored: Sequence[tuple[Arrival, Receipt]]) -> Answer:
+        for arrival, receipt in stored:
+            if receipt is Receipt.CONFLICT:
+                problem = Problem(
+                    409, "conflict",
+                    "A message with this webhook-id came before with another body. The first one stands; "
+                    "send the new content under an id of its own.",
+                )  # fmt: skip
+                return self.refuse(problem, f"/webhooks/{self.name}")
+            return Answer(202, {"status": "accepted", "message_id": arrival.message_id, "type": arrival.type})
+        raise ValueError("an answer about no message")
+
+    def refuse(self, problem: Problem, instance: str) -> Answer:
+        response = problem.response(instance)
+        return Answer(problem.status, json.loads(bytes(response.body)), problem.headers, MEDIA_TYPE)
+
+    def openapi(self) -> dict[str, Any]:
+        return {
+            "parameters": [
+                _header("webhook-id", "the message's id, the same on every attempt", r"^[A-Za-z0-9._:/-]{1,128}$"),
+                _header("webhook-timestamp", "Unix seconds of this attempt", r"^[0-9]{1,11}$"),
+                _header("webhook-signature", "`v1,<base64 HMAC-SHA256>`, several parted by spaces", None),
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "oneOf": [{"$ref": f"#/components/schemas/{envelope_name(t)}"} for t in INBOUND],
+                            "discriminator": {
+                                "propertyName": "type",
+                                "mapping": {t: f"#/components/schemas/{envelope_name(t)}" for t in INBOUND},
+                            },
+                        },
+                        "examples": {t: {"value": example(model)} for t, model in INBOUND.items()},
+                    }
+                },
+            },
+            "responses": {
+                "202": {
+                    "description": "stored; the same answer for the same message sent again",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+                },
+                **{status: _problem(text) for status, text in _REFUSALS.items()},
+            },
+        }
+
+    def schemas(self) -> dict[str, Any]:
+        models = [(model, "validation") for model in INBOUND.values()]
+        _, definitions = models_json_schema([*models, (ProblemBody, "validation")], ref_template=REFERENCE)  # type: ignore[list-item]
+        return {
+            **definitions["$defs"],
+            **{envelope_name(t): envelope_schema(t, model) for t, model in INBOUND.items()},
+            "Accepted": {
+                "type": "object",
+                "required": ["status", "message_id", "type"],
+                "properties": {
+                    "status": {"const": "accepted"},
+                    "message_id": {"type": "string"},
+                    "type": {"type": "string"},
+                },
+            },
+        }  # fmt: skip
+
+
+_REFUSALS = {
+    "400": "not UTF-8, not JSON, or a header twice",
+    "401": "signature missing, stale, from the future, or not fitting the body",
+    "409": "the same webhook-id came before with another body",
+    "413": "body over the limit",
+    "415": "content type is not application/json, or the body is compressed",
+    "422": "unknown type or wrong fields; `errors` names each",
+    "429": "too many requests; see Retry-After",
+    "503": "the database cannot be reached; send again",
+}
+
+
+def read(message: dict[str, Any]) -> Event:
+    """The event in a parsed body; raises :class:`Problem` 422 naming each wrong field."""
+    name = message.get("type")
+    if isinstance(name, str) and name not in INBOUND:
+        known = ", ".join(sorted(INBOUND))
+        raise Problem(
+            422, "unknown-type", "The type of this event is not known here.",
+            errors=[
+                FieldError(
+                    field="/type", expected=f"one of {known}", got="another word", remedy="send a known type"
+                )
+            ],
+        )  # fmt: skip
+    errors: list[FieldError] = []
+    event: Event | None = None
+    try:
+        Envelope.model_validate(message)
+    except ValidationError as error:
+        errors += field_errors(error)
+    if isinstance(name, str) and isinstance(message.get("data"), dict):
+        try:
+            event = INBOUND[name].model_validate(message["data"])
+        except ValidationError as error:
+            errors += field_errors(error, ("data",))
+    if errors or event is None:
+        raise Problem(422, "wrong-fields", "Some fields are wrong; nothing was stored.", errors=errors)
+    return event
+
+
+def example(model: type[Event]) -> dict[str, Any]:
+    """A whole message that is accepted."""
+    return {"type": model.type, "timestamp": "2026-11-22T10:00:00+08:00", "data": model.EXAMPLE}
+
+
+def envelope_name(type_: str) -> str:
+    """The component name of a whole message: ``deposit.paid`` is ``deposit.paid.message``."""
+    return f"{type_}.message"
+
+
+def envelope_schema(type_: str, model: type[Event]) -> dict[str, Any]:
+    """The JSON Schema of a whole message."""
+    return {
+        "title": model.title(),
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"const": type_},
+            "timestamp": {
+                "type": "string",
+                "format": "date-time",
+                "description": "when it happened, with zone",
+            },
+            "data": {"$ref": REFERENCE.format(model=model.__name__)},
+        },
+    }
+
+
+def _header(name: str, description: str, pattern: str | None) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1} | ({"pattern": pattern} if pattern else {})
+    return {"name": name, "in": "header", "required": True, "description": description, "schema": schema}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}}
