@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -76,3 +76,11 @@ class Reckoned(Frozen):
         if self.calendar:
             sentence += f";日历:{self.calendar}"
         return sentence + (";暂定,待国务院公布节假日后复核)" if self.provisional else ")")
+
+
+def duration(span: timedelta) -> str:
+    """The two largest units of a span that is not negative."""
+    minutes = int(span.total_seconds() // 60)
+    parts = [(minutes // 1440, "天"), (minutes // 60 % 24, "小时"), (minutes % 60, "分钟")]
+    told = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(told) or "不到 1 分钟"

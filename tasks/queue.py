@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import httpx
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
@@ -22,6 +22,7 @@ from sqlmodel import and_, case, col, func, select
 from models.base import Frozen
 from models.cases import Case, CaseDeadline
 from models.reviews import Review, ReviewState, Role, Staff
+from models.windows import duration
 from notifications.text import one_line
 from policies.policy import SHANGHAI
 from tasks import desk, engine, reviews
@@ -106,15 +107,7 @@ def left(now: datetime, due: datetime | None) -> str:
     """``还剩 2 天 3 小时`` or ``已超时 5 小时``."""
     if due is None:
         return "—"
-    return f"已超时 {_span(now - due)}" if now > due else f"还剩 {_span(due - now)}"
-
-
-def _span(span: timedelta) -> str:
-    """The two largest units of a span that is not negative."""
-    minutes = int(span.total_seconds() // 60)
-    parts = [(minutes // 1440, "天"), (minutes // 60 % 24, "小时"), (minutes % 60, "分钟")]
-    told = [f"{number} {unit}" for number, unit in parts if number][:2]
-    return " ".join(told) or "不到 1 分钟"
+    return f"已超时 {duration(now - due)}" if now > due else f"还剩 {duration(due - now)}"
 
 
 def escalated(row: Waiting) -> str:

@@ -7,7 +7,8 @@ from datetime import timedelta
 import typer
 
 from models.audit import ClockOffset
-from ops.commands.terminal import JSON_OPTION, duration, parse_span, print_json, refuse, say, when
+from models.windows import duration
+from ops.commands.terminal import JSON_OPTION, parse_span, print_json, refuse, say, when
 from tasks import audit, clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import settings

@@ -24,11 +24,11 @@ from models.base import Frozen, Labelled
 from models.cases import Case, CaseDeadline, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Role, Staff
+from models.windows import duration
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
     database_sentence,
-    duration,
     print_json,
     say,
     settings_sentence,

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from typer.core import TyperGroup
 
 from models.reviews import Staff
+from models.windows import duration
 from notifications.text import one_line
 from policies.policy import SHANGHAI
 from tasks.clock import ClockCannotMove
@@ -100,14 +101,6 @@ def countdown(now: datetime, due: datetime | None) -> Text:
     if now > due:
         return Text(f"已超时 {duration(now - due)}", style="bold red")
     return Text(f"还剩 {duration(due - now)}", style="yellow" if due - now < timedelta(days=1) else "")
-
-
-def duration(span: timedelta) -> str:
-    """The two largest units of a span that is not negative."""
-    minutes = int(span.total_seconds() // 60)
-    parts = [(minutes // 1440, "天"), (minutes // 60 % 24, "小时"), (minutes % 60, "分钟")]
-    told = [f"{number} {unit}" for number, unit in parts if number][:2]
-    return " ".join(told) or "不到 1 分钟"
 
 
 _SPAN = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?")

@@ -47,6 +47,21 @@ def _after_claim(history: list[State], claim: Claim) -> list[State] | None:
     return None
 
 
+async def undo_late_claim(client: PrefectClient, flow_run_id: UUID) -> bool:
+    """Give a run its ending back if it was claimed after it had ended; True when it was.
+
+    The server lets a worker whose list of due runs is a moment old claim a run that another worker has meanwhile
+    brought to its end. Pending right after an ending is the mark of that: workers claim Scheduled runs only.
+    """
+    history = sorted(await client.read_flow_run_states(flow_run_id), key=lambda state: state.timestamp)
+    if len(history) < 2 or history[-1].type is not StateType.PENDING or not history[-2].is_final():
+        return False
+    ended = history[-2]
+    again: State[Any] = State(type=ended.type, name=ended.name, message=ended.message, data=ended.data)
+    await client.set_flow_run_state(flow_run_id, again, force=True)
+    return True
+
+
 async def crash(client: PrefectClient, claim: Claim, message: str) -> bool:
     """Report the run as Crashed if it is still ours; True when it was."""
     try:

@@ -47,9 +47,8 @@ from ops.worker.signals import listen
 
 DEPLOYMENT_SECONDS = 2.0
 """How long what a deployment says is taken as current; changed files are noticed at every segment."""
-BACKLOG_SECONDS = 0.05
-"""How long a list of due runs may be used. The server lets a worker claim a run that another has meanwhile
-*completed*, so the list must be younger than any segment is long."""
+BACKLOG_SECONDS = 5
+"""How long a list of due runs may be used. An older one costs claims in vain (`verdict.undo_late_claim`)."""
 SUSPENSION_CHECK_SECONDS = 1.0
 """A run that suspends itself leaves within this time; one still here was suspended from outside."""
 REMEMBERED_STATES = 20_000
@@ -253,6 +252,8 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         """Runs that our former self, or a dead worker of this machine, had in hand run again from the top."""
         for path, claims in self.journal.left_behind():
             for claim in claims:
+                with contextlib.suppress(ObjectNotFound):
+                    await verdict.undo_late_claim(self.client, UUID(claim.flow_run_id))
                 if await verdict.set_back(self.client, claim, "The worker died during this segment."):
                     self._logger.warning("Took up run %s, left by a worker that died", claim.flow_run_id)
                 await verdict.finish_cancelling(self.client, UUID(claim.flow_run_id))
@@ -406,7 +407,10 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
             self._wake()
 
     async def _claim_on_server(self, segment: Segment) -> bool:
-        """Propose Pending: of several workers one gets it, and deployment limits are honoured."""
+        """Propose Pending: of several workers one gets it, and deployment limits are honoured.
+
+        Nothing of the flow has run before this returns True; a claim that came too late is undone.
+        """
         flow_run = segment.flow_run
         try:
             state = await propose_state(self.client, Pending(), flow_run_id=flow_run.id)
@@ -414,6 +418,10 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
             self._logger.debug("Run %s is not for us: %s", flow_run.id, refusal)
             return False
         if not state.is_pending():
+            self._due_unknown = True
+            return False
+        if await verdict.undo_late_claim(self.client, flow_run.id):
+            self._logger.info("Run %s had ended elsewhere before we claimed it; its ending stands", flow_run.id)
             self._due_unknown = True
             return False
         flow_run.state, flow_run.state_id = state, state.id

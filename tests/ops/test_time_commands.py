@@ -10,7 +10,8 @@ import pytest
 
 from models.audit import ClockOffset
 from models.cases import Case
-from ops.commands.terminal import duration, parse_span
+from models.windows import duration
+from ops.commands.terminal import parse_span
 from tasks import calendar, clock, deadlines
 from tasks import settings as settings_module
 from tasks.db import in_transaction, reading

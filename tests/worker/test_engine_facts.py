@@ -136,8 +136,8 @@ def test_state_types_named_in_event_labels_are_those_of_the_client():
 
 
 @pytest.mark.engine
-def test_the_server_lets_a_completed_run_be_claimed_again_so_lists_of_due_runs_must_be_fresh(bench):
-    """worker.py: `BACKLOG_SECONDS`. Should the server refuse this one day, a longer list is safe."""
+def test_the_server_lets_a_completed_run_be_claimed_again_so_the_worker_must_undo_it(bench):
+    """verdict.py: `undo_late_claim`. Should the server refuse this one day, it can go."""
     from prefect.states import Completed, Pending
 
     bench.write("flows/none.py", "")

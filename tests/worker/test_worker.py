@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolUpdate
-from prefect.states import Cancelling, Suspended
+from prefect.states import Cancelling, Pending, Suspended
+
+from ops.worker import verdict
+from ops.worker.journal import Journal
 
 pytestmark = pytest.mark.engine
 
@@ -401,6 +406,50 @@ def test_two_workers_on_one_pool_run_each_run_once(bench):
     for run in runs:
         bench.reaches(run, "Completed")
     assert sorted(bench.lines()) == sorted(f"ran {n}" for n in range(20))
+
+
+def test_a_claim_that_came_after_the_run_had_ended_is_undone_and_nothing_runs_twice(bench):
+    bench.write(
+        "flows/once.py",
+        """
+        @flow(persist_result=False)
+        def once():
+            note("ran")
+    """,
+    )
+    run = bench.submit(bench.deploy("flows/once.py:once"))
+    first = bench.work("first")
+    ended = bench.reaches(run, "Completed")
+    bench.stop(first)
+    # What a worker with an old list does, and that worker's death before it noticed.
+    assert bench.client.set_flow_run_state(run.id, Pending()).status.value == "ACCEPT"
+    due = next(state for state in bench.client.read_flow_run_states(run.id) if state.type.value == "SCHEDULED")
+    dead = Journal(bench.folder / "state", bench.pool, "dead")
+    dead.open(run.id, due.id)
+    dead.release()
+    bench.work("second")
+    bench.until(lambda: bench.state(run).is_final())
+    bench.until(bench.workers_online)
+    again = bench.state(run)
+    assert (again.type, again.name, again.message) == (ended.type, ended.name, ended.message)
+    assert bench.lines() == ["ran"]
+
+
+def test_a_claim_of_a_run_that_was_due_is_left_alone(bench):
+    run = bench.submit(_nothing(bench))
+    bench.client.set_flow_run_state(run.id, Pending())
+    assert asyncio.run(_undo(run)) is False
+    assert bench.state(run).is_pending()
+
+
+def _nothing(bench):
+    bench.write("flows/none.py", "")
+    return bench.deploy("flows/none.py:none")
+
+
+async def _undo(run):
+    async with get_client() as client:
+        return await verdict.undo_late_claim(client, run.id)
 
 
 def test_the_stock_process_worker_runs_the_same_deployment(bench):
