@@ -100,7 +100,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     virtual = clock.VirtualClock(datetime(2026, 10, 31, 18, 0, 5, tzinfo=UTC))
     clock.use_clock(virtual)
     SQLModel.metadata.create_all(db.engine())
-    _fill(shops)
+    fill(shops)
     secret = db.in_transaction(lambda tx: staff.enrol(tx, "bench-lin", "林", [Role.FINANCE])).secret
     engine, others = InlineEngine(), Others()
     case = db.in_transaction(lambda tx: periods.open_month(tx, "2026-10"))
@@ -172,7 +172,7 @@ def _count() -> int:
         )
 
 
-def _fill(shops: int) -> None:
+def fill(shops: int, period: str = "2026-10") -> None:
     """Shops with three items each and a receivable, written in bulk."""
     from sqlalchemy import insert
 
@@ -181,12 +181,12 @@ def _fill(shops: int) -> None:
     from models.shops import EntityType, Shop, ShopState
     from tasks import db, ledger
 
-    settled = datetime(2026, 10, 8, tzinfo=UTC)
+    settled = datetime.fromisoformat(f"{period}-08T00:00:00+00:00")
     for start in range(0, shops, 2_000):
         numbers = range(start, min(start + 2_000, shops))
         with db.transaction() as tx:
             if start == 0:
-                tx.add(Period(id="2026-10"))
+                tx.add(Period(id=period))
                 tx.flush()
             tx.execute(insert(Shop.__table__), [
                 {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
@@ -199,7 +199,7 @@ def _fill(shops: int) -> None:
             tx.execute(insert(BillableItem.__table__), [
                 {"id": f"sub-{n}-{line}", "shop_id": f"shop-{n:07d}", "category": BillableCategory(CATEGORIES[line]),
                  "amount_fen": 1_000 + n % 997 + line, "corrects": None, "description": "国庆补贴", "settled_at": settled,
-                 "own_period": "2026-10", "period": "2026-10", "recorded_at": settled}
+                 "own_period": period, "period": period, "recorded_at": settled}
                 for n in numbers for line in range(LINES)
             ])  # fmt: skip
             ledger.post_many(tx, [

@@ -51,14 +51,20 @@ async def undo_late_claim(client: PrefectClient, flow_run_id: UUID) -> bool:
     """Give a run its ending back if it was claimed after it had ended; True when it was.
 
     The server lets a worker whose list of due runs is a moment old claim a run that another worker has meanwhile
-    brought to its end. Pending right after an ending is the mark of that: workers claim Scheduled runs only.
+    brought to its end. A lawful claim is of a Scheduled run, so an ending after the last Scheduled state is the mark
+    of a late one. Its own place in the history proves nothing: the server stamps a state when the request comes in
+    and decides when it is the request's turn.
     """
     history = sorted(await client.read_flow_run_states(flow_run_id), key=lambda state: state.timestamp)
-    if len(history) < 2 or history[-1].type is not StateType.PENDING or not history[-2].is_final():
+    scheduled = [place for place, state in enumerate(history) if state.type is StateType.SCHEDULED]
+    endings = [state for state in history[scheduled[-1] + 1 :] if state.is_final()] if scheduled else []
+    if not endings:
         return False
-    ended = history[-2]
-    again: State[Any] = State(type=ended.type, name=ended.name, message=ended.message, data=ended.data)
-    await client.set_flow_run_state(flow_run_id, again, force=True)
+    run = await client.read_flow_run(flow_run_id)
+    if run.state is not None and run.state.is_pending():
+        ended = endings[-1]
+        again: State[Any] = State(type=ended.type, name=ended.name, message=ended.message, data=ended.data)
+        await client.set_flow_run_state(flow_run_id, again, force=True)
     return True
 
 

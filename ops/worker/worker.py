@@ -47,7 +47,7 @@ from ops.worker.signals import listen
 
 DEPLOYMENT_SECONDS = 2.0
 """How long what a deployment says is taken as current; changed files are noticed at every segment."""
-BACKLOG_SECONDS = 5
+BACKLOG_SECONDS = 0.05
 """How long a list of due runs may be used. An older one costs claims in vain (`verdict.undo_late_claim`)."""
 SUSPENSION_CHECK_SECONDS = 1.0
 """A run that suspends itself leaves within this time; one still here was suspended from outside."""
