@@ -8,7 +8,8 @@ STAMP  := $(VENV)/.installed
 TESTENV := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
 # What touches a database runs on PostgreSQL too; the rest would only prove the same again.
 ON_POSTGRES := tests/stories tests/core tests/appeals tests/invoicing/test_month.py \
-  tests/invoicing/test_invoices_and_freezes.py tests/invoicing/test_files.py
+  tests/invoicing/test_invoices_and_freezes.py tests/invoicing/test_files.py tests/invoicing/test_state_machine.py \
+  tests/ops/test_invoicing_commands.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test browser lint bench constraints clean
@@ -41,7 +42,7 @@ browser: $(STAMP) ## play the operator in Chromium, in both of Prefect's interfa
 bench: $(STAMP)  ## measure the worker beside the stock one, the door, and month-end beside plain inserts
 	$(BIN)/python -m ops.worker.measure --cases 20
 	$(BIN)/python -m benchmarks.door
-	$(BIN)/python -m benchmarks.month_end
+	$(BIN)/python -m tests.postgres sh -c '$(BIN)/python -m benchmarks.month_end --postgres "$$DIANWU_TEST_POSTGRES"'
 
 lint: $(STAMP)   ## check style, types and import contracts
 	$(BIN)/ruff check .
