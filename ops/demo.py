@@ -98,7 +98,7 @@ def _free(port: int) -> int:
 def _guide(given: Settings, played: list[Scene]) -> None:
     """Where to look, who the staff are, how to get their codes, what to try."""
     console.rule("店务演示已就绪")
-    console.print(f"操作界面(Prefect):{given.prefect_ui}/runs?state=Paused")
+    console.print(f"操作界面(Prefect):{given.prefect_ui}/runs?state=Suspended")
     console.print(f"接入地址:{given.door_url}    消息(邮件)写入:{given.home / 'notifications'}")
     waiting = Table(title="等待人工处理的案件", title_justify="left")
     for column in ("案件", "等待", "可由谁处理", "链接"):
