@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import Subquery, func, update
+from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -162,29 +164,44 @@ def shop_balance(tx: Tx, shop_id: str, kind: AccountKind) -> Money:
     return balance(tx, shop_account(shop_id, kind))
 
 
+def _sums(column: Any) -> Subquery:
+    """What went through each account on one side."""
+    return sql_select(column.label("account"), func.sum(Transfer.amount_fen).label("fen")).group_by(column).subquery()
+
+
 def check(tx: Tx) -> Iterator[str]:
     """What is wrong with the books, a sentence each; nothing when every invariant holds.
 
     Proved over the whole database: every account's totals are the sums of its transfers, no account is below
     zero, and all debits equal all credits.
     """
-    moved: dict[str, list[int]] = {}
-    for side, column in enumerate((Transfer.debit_account, Transfer.credit_account)):
-        for account_id, total in tx.exec(select(column, func.sum(Transfer.amount_fen)).group_by(column)):
-            moved.setdefault(account_id, [0, 0])[side] = int(total)
+    debited, credited = (_sums(column) for column in (Transfer.debit_account, Transfer.credit_account))
+    query = (
+        sql_select(
+            col(Account.id),
+            col(Account.kind),
+            col(Account.debit_fen),
+            col(Account.credit_fen),
+            debited.c.fen,
+            credited.c.fen,
+        )
+        .outerjoin(debited, debited.c.account == col(Account.id))
+        .outerjoin(credited, credited.c.account == col(Account.id))
+    )
     debits = credits = 0
-    for account in tx.exec(select(Account)):
-        expected = moved.pop(account.id, [0, 0])
-        if [account.debit_fen, account.credit_fen] != expected:
+    for account, kind, debit, credit, *moved in tx.execute(query, execution_options={"yield_per": 1_000}):
+        expected = [int(fen or 0) for fen in moved]
+        if [debit, credit] != expected:
             yield (
-                f"{account.id}: totals say {account.debit_fen}/{account.credit_fen} fen debit/credit, "
-                f"its transfers {expected[0]}/{expected[1]}"
+                f"{account}: totals say {debit}/{credit} fen debit/credit, its transfers {expected[0]}/{expected[1]}"
             )
-        if account.balance_fen < 0:
-            yield f"{account.id}: {account.balance_fen} fen, below zero"
-        debits += account.debit_fen
-        credits += account.credit_fen
-    for account_id in moved:
-        yield f"{account_id}: has transfers but no account"
+        balance = debit - credit if kind in ASSETS else credit - debit
+        if balance < 0:
+            yield f"{account}: {balance} fen, below zero"
+        debits += debit
+        credits += credit
+    for column in (Transfer.debit_account, Transfer.credit_account):
+        for orphan in tx.exec(select(column).where(col(column).not_in(select(Account.id))).distinct()):
+            yield f"{orphan}: has transfers but no account"
     if debits != credits:
         yield f"all debits are {debits} fen, all credits {credits} fen"
