@@ -63,6 +63,13 @@ def over(now: datetime, policy: InvoicingPolicy) -> str:
     return period if now >= run_at(period, policy) else previous_period(period)
 
 
+def oldest(now: datetime, policy: InvoicingPolicy) -> str:
+    """The earliest month that is still billed; what claims to be older has a mistyped year."""
+    period = period_of(now)
+    months = int(period[:4]) * 12 + int(period[5:7]) - 1 - policy.oldest_item_months
+    return f"{months // 12:04d}-{months % 12 + 1:02d}"
+
+
 def quarter(text: str) -> tuple[str, str, str]:
     """The three months of ``2026Q3``; raises :class:`NotAPeriod`."""
     found = re.fullmatch(r"(20\d\d)Q([1-4])", text.upper())

@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from models.invoicing import BillableCategory
 from models.invoicing_events import MOST_ITEMS, Rejected
@@ -27,6 +27,7 @@ MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 5_000_000
 MOST_COLUMNS = 20
 MOST_CELL = 10_000
+MOST_LINE = 1 << 16
 MOST_GROUP_BYTES = 512 * 1024**2
 
 COLUMNS = {
@@ -36,6 +37,9 @@ COLUMNS = {
     "说明": "description", "corrects": "corrects", "被更正明细": "corrects",
 }  # fmt: skip
 """Header → field, English or Chinese. One of the two amounts, never both."""
+
+_YUAN = re.compile(r"-?(?:[0-9]{1,13}|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
+"""Commas only between thousands: ``90,00`` is not nine thousand."""
 
 _LABELS = {category.label: category.value for category in BillableCategory}
 
@@ -118,25 +122,37 @@ def _header(names: Sequence[str]) -> list[str]:
 def _csv(path: Path, encoding: str) -> Iterator[Row]:
     csv.field_size_limit(MOST_CELL)
     with path.open(encoding=encoding, newline="") as file:
-        reader = csv.reader(file, strict=True)
+        lines = _lines(file)
+        head = next(lines, (1, []))[1]
+        if head is None:
+            raise UnreadableFile("表头无法解析")
+        fields = _header(head)
+        for position, cells in lines:
+            if cells is None:
+                yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
+            elif not any(cell.strip() for cell in cells):
+                continue
+            elif len(cells) != len(fields):
+                yield Rejected(position=position, field="", reason=f"有 {len(cells)} 列,表头有 {len(fields)} 列")
+            else:
+                yield _read(position, dict(zip(fields, (cell.strip() for cell in cells), strict=True)))
+
+
+def _lines(file: TextIO) -> Iterator[tuple[int, list[str] | None]]:
+    """Each physical line's number and cells, ``None`` where it has none.
+
+    A line is parsed alone, because no field may hold a line break: a quotation mark that is never closed spoils its
+    own line and none after it. Of a line that is too long no more than a piece is ever in memory.
+    """
+    position = 0
+    while line := file.readline(MOST_LINE):
+        position, long = position + 1, False
+        while len(line) == MOST_LINE and line[-1] not in "\r\n":
+            line, long = file.readline(MOST_LINE), True
         try:
-            fields = _header(next(reader, []))
-        except csv.Error as error:
-            raise UnreadableFile("表头无法解析") from error
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Rejected(position=reader.line_num, field="", reason="这一行无法解析(引号不配对或内容过长)")
-                continue
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(fields):
-                yield Rejected(position=reader.line_num, field="", reason=f"有 {len(cells)} 列,表头有 {len(fields)} 列")
-                continue
-            yield _read(reader.line_num, dict(zip(fields, (cell.strip() for cell in cells), strict=True)))
+            yield position, None if long else next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+        except csv.Error:
+            yield position, None
 
 
 def _parquet(path: Path) -> tuple[Iterator[Row], int]:
@@ -191,10 +207,10 @@ def _refuse(position: int, fields: Mapping[str, Any], reason: str) -> Rejected:
 def _fen(value: Any) -> int | None:
     if isinstance(value, float):
         return None  # 0.1 + 0.2: an amount in a binary fraction is not an amount
-    text = str(value).replace(",", "")
-    if not re.fullmatch(r"-?\d{1,13}(\.\d{1,2})?", text):
+    text = str(value)
+    if not _YUAN.fullmatch(text):
         return None
-    return int(Decimal(text) * 100)
+    return int(Decimal(text.replace(",", "")) * 100)
 
 
 def _moment(value: Any) -> Any:

@@ -18,7 +18,8 @@ from models.invoicing_events import BillableData, BillablesReceived, BillablesRe
 from models.messages import InboxMessage
 from models.money import yuan
 from models.shops import Shop
-from policies.invoicing import next_period, period_of
+from policies.invoicing import next_period, oldest, period_of
+from policies.policy import policy_at
 from tasks.cases import emit
 from tasks.db import Tx
 
@@ -135,6 +136,9 @@ def _trouble(
         return "shop_id", f"店铺 {item.shop_id} 尚未登记"
     if item.settled_at > tx.now + AHEAD:
         return "settled_at", "结算时间在未来"
+    numbers = policy_at(tx.now).invoicing
+    if period_of(item.settled_at) < oldest(tx.now, numbers):
+        return "settled_at", f"结算时间早于 {numbers.oldest_item_months} 个月,请核对年份"
     if item.corrects and item.corrects not in known:
         return "corrects", f"被更正的明细 {item.corrects} 不存在"
     if item.corrects and known[item.corrects][0] != item.shop_id:

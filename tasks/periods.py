@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, CaseState
 from models.invoicing import BillableItem, Period, PeriodState
-from policies.invoicing import next_period, over, read_period
+from policies.invoicing import next_period, oldest, over, read_period
 from policies.policy import policy_at
 from tasks import cases
 from tasks.billables import open_period
@@ -25,9 +25,11 @@ def label(period: str) -> str:
 
 def open_month(tx: Tx, period: str, actor: str = "system") -> Case:
     """The case that draws up a month, opened once. Raises :class:`Refused` while the month is not over."""
-    period = read_period(period)
-    if period > over(tx.now, policy_at(tx.now).invoicing):
+    period, numbers = read_period(period), policy_at(tx.now).invoicing
+    if period > over(tx.now, numbers):
         raise Refused(f"{label(period)}尚未结束,不能出账", "INV-1")
+    if period < oldest(tx.now, numbers):
+        raise Refused(f"{label(period)}早于 {numbers.oldest_item_months} 个月,请核对年份", "INV-1")
     case = cases.open_case(
         tx, CaseKind.INVOICING, origin=f"schedule/{CaseKind.INVOICING}/{period}", received_at=tx.now,
         subject=f"{label(period)}账单", state=CaseState.SUBMITTED, request={"period": period}, actor=actor,
@@ -42,14 +44,18 @@ def open_month(tx: Tx, period: str, actor: str = "system") -> Case:
 
 
 def missing(tx: Tx) -> list[str]:
-    """Months that are over and have no case: from the first month with anything in it on, oldest first."""
+    """Months that are over and have no case: from the first month with anything in it on, oldest first.
+
+    Never further back than the policy bills at all.
+    """
     first = tx.exec(select(func.min(BillableItem.own_period))).one()
     begun = tx.exec(select(func.min(Period.id)).where(col(Period.case_id).is_not(None))).one()
     start = min([month for month in (first, begun) if month], default=None)
     if start is None:
         return []
     taken = set(tx.exec(select(Period.id).where(col(Period.case_id).is_not(None))))
-    last, found = over(tx.now, policy_at(tx.now).invoicing), []
+    numbers = policy_at(tx.now).invoicing
+    start, last, found = max(start, oldest(tx.now, numbers)), over(tx.now, numbers), []
     while start <= last:
         if start not in taken:
             found.append(start)

@@ -10,10 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlmodel import select
 
+from models.invoicing import BillableItem
 from models.invoicing_events import Rejected
 from tasks import tax_report
 from tasks.billable_files import UnreadableFile, import_file
+from tasks.db import reading
 from tests.invoicing import kit
 from tests.play import Office
 
@@ -54,15 +57,35 @@ def test_chinese_headers_and_categories_are_read(shop: Office, tmp_path: Path) -
     assert take(file) == (1, 0, [])
 
 
-@pytest.mark.parametrize("yuan", ["0.001", "1e3", "90,00", "NaN", "0", "", "１２x", "=1+1", "99999999999999"])
+@pytest.mark.parametrize("yuan", ["0.001", "1e3", "90,00", "1,2,3", "12,34.5", ",1", "1,0000", "1,000,00.00", "NaN", "0", "", "１２x",
+                                  "=1+1", "99999999999999"])  # fmt: skip
 def test_what_is_no_amount_is_rejected_with_its_line_and_the_rest_is_kept(
     shop: Office, tmp_path: Path, yuan: str
 ) -> None:
     file = tmp_path / "items.csv"
-    file.write_text(lines("90.00", yuan if "," not in yuan else f'"{yuan}.1.2"', "10.00"), encoding="utf-8")
+    file.write_text(lines("90.00", f'"{yuan}"', "10.00"), encoding="utf-8")
     accepted, _, rejected = take(file)
     assert accepted == 2
     assert [(line.position, line.field) for line in rejected] == [(3, "amount_fen")]
+
+
+@pytest.mark.parametrize(
+    ("yuan", "fen"), [("1,000.5", 100_050), ("-12,345,678.90", -1_234_567_890), ("1234567.8", 123_456_780)]
+)
+def test_commas_between_thousands_are_read_and_nowhere_else(shop: Office, tmp_path: Path, yuan: str, fen: int) -> None:
+    file = tmp_path / "items.csv"
+    file.write_text(lines(f'"{yuan}"'), encoding="utf-8")
+    assert take(file) == (1, 0, [])
+    with reading() as tx:
+        assert tx.exec(select(BillableItem.amount_fen)).one() == fen
+
+
+def test_a_line_without_end_is_one_rejected_line_and_what_follows_is_read(shop: Office, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    good = [LINE.format(n=n, yuan="1.00") for n in range(2)]
+    file.write_text("\n".join([HEADER, good[0], "x" * 1_000_000, good[1]]), encoding="utf-8")
+    accepted, _, rejected = take(file)
+    assert (accepted, [line.position for line in rejected]) == (2, [3])
 
 
 def test_lines_with_the_wrong_shape_are_rejected_and_the_good_ones_kept(shop: Office, tmp_path: Path) -> None:
@@ -70,11 +93,11 @@ def test_lines_with_the_wrong_shape_are_rejected_and_the_good_ones_kept(shop: Of
     bad = [",".join(["x"] * 100), "sub-short,shop-1", 'sub-q,shop-1,COUPON,1.00,2026-11-10 10:00,"half',
            "=cmd|' /C calc'!A0,shop-1,COUPON,1.00,2026-11-10 10:00,x", "sub-t,shop-1,COUPON,1.00,yesterday,x",
            "sub-f,shop-1,COUPON,1.00,2026-11-10 10:00,=HYPERLINK(1)"]  # fmt: skip
-    good = LINE.format(n=1, yuan="90.00")
-    file.write_text("\n".join([HEADER, good, bad[0], bad[1], "", *bad[3:], bad[2]]), encoding="utf-8")
+    good = [LINE.format(n=n, yuan="90.00") for n in range(2)]
+    file.write_text("\r\n".join([HEADER, good[0], *bad[:3], "", *bad[3:], good[1]]), encoding="utf-8", newline="")
     accepted, _, rejected = take(file)
-    assert accepted == 1
-    assert [line.position for line in rejected] == [3, 4, 6, 7, 8, 9]
+    assert accepted == 2
+    assert [line.position for line in rejected] == [3, 4, 5, 7, 8, 9]
     assert all(line.reason for line in rejected)
 
 

@@ -53,6 +53,28 @@ def test_the_same_item_again_changes_nothing_and_with_other_content_it_is_reject
     assert (twice["accepted"], twice["repeated"]) == (1, 1)
 
 
+def test_an_item_of_a_year_that_was_mistyped_is_rejected_and_opens_no_months(office: Office) -> None:
+    """The policy takes items up to 24 months back: 2024-11 in November 2026."""
+    office.open_shop()
+    receipt = record(
+        office, item(settled_at="2006-11-10T10:00:00+08:00"), item(settled_at="2024-10-31T23:59:59+08:00"),
+        item(settled_at="2024-11-01T00:00:00+08:00"),
+    )  # fmt: skip
+    assert [(line["position"], line["field"]) for line in receipt["rejected"]] == [(1, "settled_at"), (2, "settled_at")]
+    assert receipt["accepted"] == 1
+
+
+def test_a_month_that_is_too_long_ago_is_neither_opened_by_hand_nor_caught_up(office: Office) -> None:
+    office.open_shop()
+    record(office, item())
+    with pytest.raises(Refused, match="24"):
+        open_month(office, "2024-09")
+    at(office, 2030, 12, 15)
+    with reading() as tx:
+        found = periods.missing(tx)
+    assert (found[0], found[-1], len(found)) == ("2028-12", "2030-11", 24)
+
+
 def test_a_correction_is_a_new_signed_item_of_the_same_shop(office: Office) -> None:
     office.open_shop()
     office.open_shop("shop-2")
