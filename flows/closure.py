@@ -1,8 +1,9 @@
 """Closing a shop (关店): a merchant asks, a person decides, the shop is cleared and closed.
 
-    requested ─▶ checks ─▶ reviewer ─┬─▶ approved ─▶ (blocking findings: supervisor) ─▶ clearing ─▶ CLOSED
-        │           ▲                ├─▶ rejected
-        │           └── answered ◀── ├─▶ merchant asked (7 days) ── silence ─▶ lapsed
+    requested ─▶ checks ─▶ reviewer ─┬─▶ approved ─▶ (blocking findings: supervisor) ─┬─▶ clearing ─▶ CLOSED
+        │         ▲ ▲                ├─▶ rejected                                     │
+        │         │ └── answered ◀── ├─▶ merchant asked (7 days) ── silence ─▶ lapsed │
+        │         └──────────────────│── facts have changed since they were shown ◀───┘
         └─▶ refused                  └─▶ withdrawn by the merchant, any time until CLOSED
 
 Rules and numbers:       policies/closure.py, policies/gates.py      CLS-1 … CLS-11, ambiguities 3, 9, 22
@@ -12,6 +13,7 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
+from itertools import count
 from typing import assert_never
 
 from flows.story import story
@@ -19,7 +21,7 @@ from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, CaseState, WaitState
 from models.shops import Capability
 from tasks import cases, closures
-from tasks.closures import ClosureVerdict, OverrideVerdict
+from tasks.closures import Approved, ClosureVerdict, OverrideVerdict
 
 
 @story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
@@ -28,8 +30,7 @@ def close_shop(case_id: str) -> str:
     if closures.admit(case_id):  # CLS-3, CLS-4
         return CaseState.REFUSED
 
-    round = 1
-    while True:
+    for round in count(1):
         closures.check(case_id, round)  # CLS-7, ambiguity 22
         decision = ask(case_id, closures.REVIEW, round=round)  # CLS-5
         match decision.read(ClosureVerdict):
@@ -46,28 +47,35 @@ def close_shop(case_id: str) -> str:
                     closures.lapse(case_id, round)
                     return CaseState.LAPSED
                 closures.resume_review(case_id, round)
-                round += 1
+                continue
             case ClosureVerdict.APPROVE:
-                break
+                written_off = False
             case unknown:
                 assert_never(unknown)
 
-    written_off = False
-    if closures.needs_override(case_id, round):  # four eyes over a blocking finding
-        override = ask(case_id, closures.OVERRIDE, round=round)
-        match override.read(OverrideVerdict):
-            case None:
-                return withdraw(case_id)
-            case OverrideVerdict.REJECT:
-                closures.reject(case_id, override.reason)
-                return CaseState.REJECTED
-            case OverrideVerdict.CONFIRM:
-                written_off = bool(override.answer.get("write_off"))
-            case unknown_override:
-                assert_never(unknown_override)
+        if closures.needs_override(case_id, round):  # four eyes over a blocking finding
+            override = ask(case_id, closures.OVERRIDE, round=round)
+            match override.read(OverrideVerdict):
+                case None:
+                    return withdraw(case_id)
+                case OverrideVerdict.REJECT:
+                    closures.reject(case_id, override.reason)
+                    return CaseState.REJECTED
+                case OverrideVerdict.CONFIRM:
+                    written_off = bool(override.answer.get("write_off"))
+                case unknown_override:
+                    assert_never(unknown_override)
 
-    if not closures.start_clearing(case_id, written_off):
-        return withdraw(case_id)
+        match closures.start_clearing(case_id, round, written_off):
+            case Approved.STANDS:
+                break
+            case Approved.TAKEN_BACK:
+                return withdraw(case_id)
+            case Approved.FACTS_CHANGED:  # nobody has decided about what is there now
+                closures.review_again(case_id, round)
+            case unknown_start:
+                assert_never(unknown_start)
+
     for capability in Capability:  # CLS-1, one platform event each
         closures.shut_off(case_id, capability)
     wait_until(case_id, lambda: closures.over(case_id))  # CLS-9, looked at again as facts arrive

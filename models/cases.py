@@ -123,6 +123,8 @@ class Finding(Frozen):
     sentence: str
     value: int | str | None = None
     as_of: datetime | None = None
+    extent: tuple[int, ...] = ()
+    """How much it is, in numbers that can be compared: a count, or a count and an amount in fen."""
 
 
 class CaseFinding(SQLModel, table=True):

@@ -6,8 +6,9 @@ here: one finding per gate, with the clause, the value, as of when, and a senten
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from models.base import Labelled
 from models.cases import CaseKind, Finding
@@ -39,8 +40,16 @@ NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_BEFORE_CLEARING})
 """A reviewer can write off what is known to be open, not the duty to look."""
 
 
-def _blocking(gate: Gate, clause: str, value: int | str, sentence: str, as_of: datetime | None) -> Finding:
-    return Finding(code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of)
+WrittenOff = Mapping[str, Sequence[int]]
+"""What a reviewer wrote off: each finding's code with its extent at that time."""
+
+
+def _blocking(
+    gate: Gate, clause: str, value: int | str, sentence: str, as_of: datetime | None, *extent: int
+) -> Finding:
+    return Finding(
+        code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of, extent=extent
+    )
 
 
 def facts_unknown() -> Finding:
@@ -56,11 +65,11 @@ def money_owed(facts: ShopFacts | None, as_of: datetime | None, books: BookFacts
     found = []
     if facts and facts.arrears_fen > 0:
         value = yuan(facts.arrears_fen)
-        found.append(_blocking(Gate.ARREARS, "CLS-7", value, f"商家在平台尚有欠款 {value}。", as_of))
+        found.append(_blocking(Gate.ARREARS, "CLS-7", value, f"商家在平台尚有欠款 {value}。", as_of, facts.arrears_fen))
     if books.arrears_fen > 0:
         value = yuan(books.arrears_fen)
         sentence = f"店务账簿上商家尚有欠款 {value}(保证金不足抵扣的部分)。"
-        found.append(_blocking(Gate.BOOK_ARREARS, "CLS-7", value, sentence, now))
+        found.append(_blocking(Gate.BOOK_ARREARS, "CLS-7", value, sentence, now, books.arrears_fen))
     return found
 
 
@@ -73,7 +82,8 @@ def payouts_unsettled(facts: ShopFacts | None, as_of: datetime | None) -> list[F
     if facts is None or (facts.unsettled_payouts <= 0 and facts.unsettled_payout_fen <= 0):
         return []
     value = _count_and_amount(facts.unsettled_payouts, facts.unsettled_payout_fen)
-    return [_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of)]
+    extent = facts.unsettled_payouts, facts.unsettled_payout_fen
+    return [_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of, *extent)]
 
 
 def business_open(
@@ -97,21 +107,25 @@ def business_open(
         )
         for gate, count, words in counts:
             if count > 0:
-                found.append(_blocking(gate, "CLS-9", count, f"还有 {count} {words}。", as_of))
+                found.append(_blocking(gate, "CLS-9", count, f"还有 {count} {words}。", as_of, count))
         if facts.freezes > 0 or facts.frozen_fen > 0:
             value = _count_and_amount(facts.freezes, facts.frozen_fen)
             sentence = f"平台对该店铺的冻结尚未解除:{value}。"
-            found.append(_blocking(Gate.FREEZES, "CLS-9", value, sentence, as_of))
+            found.append(_blocking(Gate.FREEZES, "CLS-9", value, sentence, as_of, facts.freezes, facts.frozen_fen))
         if facts.unpaid_bills > 0 or facts.unpaid_bill_fen > 0:
             value = _count_and_amount(facts.unpaid_bills, facts.unpaid_bill_fen)
-            found.append(_blocking(Gate.UNPAID_BILLS, "CLS-9", value, f"还有账单未付清:{value}。", as_of))
+            extent = facts.unpaid_bills, facts.unpaid_bill_fen
+            found.append(_blocking(Gate.UNPAID_BILLS, "CLS-9", value, f"还有账单未付清:{value}。", as_of, *extent))
     if books.receivable_frozen_fen > 0:
         value = yuan(books.receivable_frozen_fen)
-        found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, f"店务账簿上尚有冻结货款 {value}。", now))
+        sentence = f"店务账簿上尚有冻结货款 {value}。"
+        found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, sentence, now, books.receivable_frozen_fen))
     if running := {kind: count for kind, count in open_cases.items() if count > 0}:
         value = "、".join(f"{kind.label} {running[kind]} 件" for kind in sorted(running))
         sentence = f"该店铺在店务系统中还有未结案件:{value}。"
-        found.append(_blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now))
+        found.append(
+            _blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *(running.get(kind, 0) for kind in CaseKind))
+        )
     return found
 
 
@@ -123,15 +137,15 @@ def clearing_remaining(
     open_cases: Mapping[CaseKind, int],
     exit_invoices_pending: bool,
     now: datetime,
-    written_off: Collection[str] = frozenset(),
+    written_off: WrittenOff = MappingProxyType({}),
     shut_off_at: datetime | None = None,
 ) -> tuple[Finding, ...]:
     """What still keeps a shop in clearing from CLOSED; empty when nothing does (CLS-9, ambiguity 22).
 
-    ``written_off`` holds the codes a reviewer wrote off when approving; they no longer block. That the facts
-    are known cannot be written off. With ``shut_off_at`` (when the shop could last take orders) facts from
-    before it prove nothing, because an order may have come in between. Arrears and penalties do not keep a
-    shop open: they keep its deposit (ambiguity 3 and 4).
+    What a reviewer wrote off when approving no longer blocks, to the extent it had then: three after-sales do not
+    cover a fourth. That the facts are known cannot be written off. With ``shut_off_at`` (when the shop could last
+    take orders) facts from before it prove nothing, because an order may have come in between. Arrears and
+    penalties do not keep a shop open: they keep its deposit (ambiguity 3 and 4).
     """
     found = []
     if facts is None or as_of is None:
@@ -153,5 +167,11 @@ def clearing_remaining(
                 sentence="退店当年已发生费用的发票尚未开具,也未获豁免。",
             )
         )  # fmt: skip
-    forgiven = set(written_off) - NEVER_WRITTEN_OFF
-    return tuple(finding for finding in found if finding.code not in forgiven)
+    return tuple(finding for finding in found if not _covered(finding, written_off))
+
+
+def _covered(finding: Finding, written_off: WrittenOff) -> bool:
+    if finding.code in NEVER_WRITTEN_OFF or finding.code not in written_off:
+        return False
+    most = written_off[finding.code]
+    return len(most) == len(finding.extent) and all(now <= then for now, then in zip(finding.extent, most, strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import assert_never
 
 from models.base import Frozen
@@ -19,7 +20,7 @@ from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import Gate, clearing_remaining, money_owed
+from policies.gates import Gate, WrittenOff, clearing_remaining, money_owed
 from policies.policy import Policy
 from policies.text import normalise_name, same_name
 from policies.workdays import DEFAULT, WorkCalendar
@@ -178,14 +179,14 @@ def refund_findings(
     exit_invoices_pending: bool,
     now: datetime,
     policy: Policy,
-    written_off: Collection[str] = frozenset(),
+    written_off: WrittenOff = MappingProxyType({}),
 ) -> tuple[Finding, ...]:
     """Everything finance must see before a deposit goes back, blocking findings first.
 
     Documents and payee information complete, no penalty as the policy reads it (REF-2, ambiguity 4); clearing
     still complete (REF-8), for a dispute can come up after the shop is closed; no arrears and all payouts
-    settled (REF-9, ambiguity 3). ``written_off`` are the codes the closure's reviewer wrote off (ambiguity
-    22): arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
+    settled (REF-9, ambiguity 3). ``written_off`` is what the closure's reviewer wrote off (ambiguity
+    22), to its extent: arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
     about the payee.
     """
     if facts is None or as_of is None:
@@ -205,7 +206,7 @@ def refund_findings(
     own_gates = {Gate.UNSETTLED_PAYOUTS.value}
     for finding in clearing_remaining(
         facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
-        written_off=set(written_off) - own_gates,
+        written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
     ):  # fmt: skip
         found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
     found += judgement.findings

@@ -43,7 +43,7 @@ from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
-from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.shops import FACTS
 
 EXIT_INVOICE = "exit-invoice"
@@ -60,6 +60,14 @@ class ClosureVerdict(Labelled):
 class OverrideVerdict(Labelled):
     CONFIRM = "CONFIRM", "确认放行"
     REJECT = "REJECT", "驳回申请"
+
+
+class Approved(Labelled):
+    """What has become of an approval by the time it is acted on."""
+
+    STANDS = "STANDS", "有效,已开始清算"
+    TAKEN_BACK = "TAKEN_BACK", "申请已撤回或已终止"
+    FACTS_CHANGED = "FACTS_CHANGED", "事实已变化,须重新审核"
 
 
 # ── how a closure begins ─────────────────────────────────────────────────────
@@ -243,14 +251,23 @@ def needs_override(tx: Tx, case: Case, round: int) -> bool:
 
 
 @effect("开始清算")
-def start_clearing(tx: Tx, case: Case, written_off: bool) -> bool:
-    """Approved: the shop is being cleared from now on. ``False`` if the request was taken back or overtaken."""
+def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approved:
+    """The shop is being cleared from now on, if the approval still stands on the facts it was given on.
+
+    What is written off is what was shown, to the extent that was shown.
+    """
+    if case.state is CaseState.CLEARING:
+        return Approved.STANDS
     if case.withdrawn_at is not None or case.concluded_at is not None:
-        return False
+        return Approved.TAKEN_BACK
+    shown = decided(tx, case.id, OVERRIDE.name, round) or decided(tx, case.id, REVIEW.name, round)
+    if shown is None or _dossier(tx, case, shown).facts_sha256 != shown.facts_sha256:
+        return Approved.FACTS_CHANGED
     shop = shop_of(tx, case)
     shop.state = ShopState.CLEARING
     tx.add(shop)
-    forgiven = [finding.code for finding in findings_now(tx, case) if finding.blocking] if written_off else []
+    blocking = [finding for finding in findings_now(tx, case) if finding.blocking]
+    forgiven = {finding.code: list(finding.extent) for finding in blocking} if written_off else {}
     case.request = {**case.request, "written_off": forgiven, "approved_at": tx.now.isoformat()}
     cases.move(tx, case, CaseState.CLEARING, "审核通过,开始清算", clause="CLS-9", written_off=forgiven)
     cases.open_wait(tx, case, CLEARING, FACTS)
@@ -265,7 +282,12 @@ def start_clearing(tx: Tx, case: Case, written_off: bool) -> bool:
         exit_invoice_due=invoice.due_at if invoice else tx.now,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/approved", case=case)
-    return True
+    return Approved.STANDS
+
+
+@effect("事实变化,重新审核")
+def review_again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="CLS-7")
 
 
 @effect("关闭店铺能力")
@@ -284,7 +306,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
         exit_invoices_pending=exit_invoices.pending(tx, case, facts.uninvoiced_fen if facts else 0), now=tx.now,
-        written_off=case.request.get("written_off", []), shut_off_at=wait.opened_at if wait else None,
+        written_off=case.request.get("written_off", {}), shut_off_at=wait.opened_at if wait else None,
     )  # fmt: skip
 
 
@@ -431,7 +453,7 @@ OVERRIDE = Gate(
             "description": "勾选后,上面的阻断事项不再阻止关店完成;不勾选则清算仍会等待其办结",
         }
     },
-    excluded=reviewers_of,
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
 )  # fmt: skip
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from sqlmodel import col, select
-
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Finding, Side, WaitState
@@ -16,7 +14,7 @@ from models.messages import InboxMessage
 from models.money import Money
 from models.outcomes import Refusal
 from models.payouts import Payee, PayoutState
-from models.reviews import Review, ReviewState, Role
+from models.reviews import Review, Role
 from models.shops import ShopState
 from models.windows import Window
 from notifications import operations
@@ -34,7 +32,7 @@ from tasks.effects import effect
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
-from tasks.reviews import Answer, Dossier, Gate, decided
+from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.vault import seal_json, unseal_json
 
 DUE = "refund-due"
@@ -148,7 +146,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.REFUND),
         exit_invoices_pending=bool(facts and facts.uninvoiced_fen), now=tx.now, policy=rules(case),
-        written_off=closure.request.get("written_off", []) if closure else [],
+        written_off=closure.request.get("written_off", {}) if closure else {},
     )  # fmt: skip
 
 
@@ -441,16 +439,6 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     return None
 
 
-def _last_approver(tx: Tx, case: Case) -> set[str]:
-    """Who approved in this round, who may not be the second person too. Earlier rounds exclude nobody: after a bank
-    return two finance people must be enough to pay again."""
-    query = select(Review).where(
-        Review.case_id == case.id, Review.gate == REVIEW.name, Review.state == ReviewState.DECIDED
-    )
-    last = tx.exec(query.order_by(col(Review.round).desc())).first()
-    return {str(last.decided_by)} if last else set()
-
-
 def _window(case: Case) -> Window:
     return rules(case).refund.review_sla
 
@@ -470,7 +458,7 @@ SECOND = Gate(
     name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=_dossier,
     window=_window, clause="REF-7", check=_may_be_paid, reason_required=frozenset({SecondVerdict.REJECT}),
     consequences={"CONFIRM": "按上方预览打款", "REJECT": "结束申请,理由会告知商家,保证金不动"},
-    excluded=_last_approver,
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
 )  # fmt: skip
 
 RETURNED = Gate(

@@ -182,6 +182,16 @@ def decided(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> Revie
     return tx.exec(query).first()
 
 
+def last_decider(tx: Tx, case: Case, gate: str) -> set[str]:
+    """Who decided the gate in its last round, who may not be the second person too. Earlier rounds exclude nobody:
+    when facts change or the bank returns the money, two people must be enough to decide again."""
+    query = select(Review.decided_by).where(
+        Review.case_id == case.id, Review.gate == gate, Review.state == ReviewState.DECIDED
+    )
+    last = tx.exec(query.order_by(col(Review.round).desc())).first()
+    return {last} if last else set()
+
+
 def reviewers_of(tx: Tx, case: Case) -> set[str]:
     """Everybody who has decided something in the case: none of them can be the second person."""
     query = select(Review.decided_by).where(Review.case_id == case.id, col(Review.decided_by).is_not(None))

@@ -39,6 +39,7 @@ from models.windows import Reckoned
 from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from policies.deadlines import in_time, seconds_left
+from policies.gates import Gate
 from tasks import appeals, audit, cases, closures, deadlines, evidence, merchants, payouts, refunds, shops
 from tasks.db import Tx, reading
 from tasks.desk import GATES
@@ -390,6 +391,8 @@ REQUEST_WORDS = {
 }  # fmt: skip
 """Parts of a request → what they are called; a part without a word keeps its own name."""
 
+_GATES = {gate.value: gate.label for gate in Gate}
+
 
 def _request(case: Case) -> tuple[tuple[str, str], ...]:
     return tuple(
@@ -402,6 +405,8 @@ def _request(case: Case) -> tuple[tuple[str, str], ...]:
 def _plain_value(name: str, value: Any) -> str:
     if name.endswith("_fen") and isinstance(value, int):
         return yuan(value)
+    if name == "written_off":
+        return "、".join(_GATES.get(code, code) for code in value) or "无"
     if name == "reason" and value in list(ClosureReason):
         return ClosureReason(value).label
     if isinstance(value, bool):

@@ -58,6 +58,11 @@ def remaining(facts=None, books=None, **changes):
     ]
 
 
+def extents(facts):
+    """What writing off everything that blocks is kept as."""
+    return {code: finding.extent for code, finding in findings(facts).items() if finding.blocking}
+
+
 def local(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
@@ -208,8 +213,30 @@ def test_a_cleared_shop_has_nothing_left():
 )
 def test_clearing_waits_for_each_open_thing_unless_a_reviewer_wrote_it_off_ambiguity_22(facts, code):
     assert remaining(ShopFacts(**facts)) == [code]
-    assert remaining(ShopFacts(**facts), written_off=frozenset({code.value})) == []
-    assert remaining(ShopFacts(**facts), written_off=frozenset({"something_else"})) == [code]
+    assert remaining(ShopFacts(**facts), written_off=extents(ShopFacts(**facts))) == []
+    assert remaining(ShopFacts(**facts), written_off={"something_else": (1,)}) == [code]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "left"),
+    [
+        ({"open_orders": 3}, {"open_orders": 3}, False),
+        ({"open_orders": 3}, {"open_orders": 4}, True),
+        ({"open_orders": 3}, {"open_orders": 2}, False),
+        ({"freezes": 1, "frozen_fen": 500}, {"freezes": 1, "frozen_fen": 501}, True),
+        ({"freezes": 1, "frozen_fen": 500}, {"freezes": 2, "frozen_fen": 400}, True),
+        ({"unpaid_bills": 2, "unpaid_bill_fen": 9}, {"unpaid_bills": 1, "unpaid_bill_fen": 9}, False),
+    ],
+)
+def test_what_was_written_off_covers_what_was_open_then_and_not_more(then, now, left):
+    assert bool(remaining(ShopFacts(**now), written_off=extents(ShopFacts(**then)))) is left
+
+
+def test_an_appeal_that_was_written_off_does_not_cover_a_case_of_another_kind():
+    found = findings(cases={CaseKind.APPEAL: 1})[Gate.OPEN_CASES]
+    off = {found.code: found.extent}
+    assert remaining(open_cases={CaseKind.APPEAL: 1}, written_off=off) == []
+    assert remaining(open_cases={CaseKind.FORCED_CLOSURE: 1}, written_off=off) == [Gate.OPEN_CASES]
 
 
 def test_clearing_waits_for_exit_invoices_and_our_own_open_cases():
@@ -224,7 +251,7 @@ def test_arrears_and_penalties_keep_the_deposit_and_not_the_shop_ambiguity_3():
 
 
 def test_nobody_closes_a_shop_blind_even_if_the_missing_facts_were_written_off():
-    assert remaining(as_of=None, written_off={Gate.FACTS_UNKNOWN.value}) == [Gate.FACTS_UNKNOWN]
+    assert remaining(as_of=None, written_off={Gate.FACTS_UNKNOWN.value: ()}) == [Gate.FACTS_UNKNOWN]
 
 
 @pytest.mark.parametrize(("later", "left"), [(-SECOND, [Gate.FACTS_BEFORE_CLEARING]), (0 * SECOND, []), (SECOND, [])])
@@ -237,7 +264,10 @@ def test_facts_from_before_orders_were_shut_off_do_not_prove_that_none_came_in(l
 def test_writing_off_more_never_leaves_more_to_wait_for(codes, orders, aftersales):
     facts = ShopFacts(open_orders=orders, open_aftersales=aftersales, freezes=1)
     everything = remaining(facts)
-    assert remaining(facts, written_off=codes) == [code for code in everything if code not in codes]
+    codes -= {Gate.FREEZES.value}
+    assert remaining(facts, written_off={code: (3,) for code in codes}) == [
+        code for code in everything if code not in codes
+    ]
 
 
 def test_exit_invoices_are_due_at_the_last_second_of_the_fifth_day_ambiguity_9():

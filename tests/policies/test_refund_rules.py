@@ -274,14 +274,17 @@ def test_leniently_read_a_settled_penalty_still_goes_to_the_reviewer_ambiguity_4
     ],
 )
 def test_arrears_and_unsettled_payouts_block_the_refund_whatever_was_written_off_ambiguity_3(facts, books, code):
-    finding = findings(facts, books, written_off={code.value})[code]
+    finding = findings(facts, books, written_off={code.value: (9, 9)})[code]
     assert (finding.blocking, finding.clause) == (True, "REF-9")
 
 
 def test_a_dispute_that_came_up_after_closing_blocks_unless_it_was_written_off_ambiguity_22():
     facts = ShopFacts(open_aftersales=1)
     assert findings(facts)[Gate.OPEN_AFTERSALES].clause == "REF-8"
-    assert findings(facts, written_off={Gate.OPEN_AFTERSALES.value}) == {}
+    assert findings(facts, written_off={Gate.OPEN_AFTERSALES.value: (1,)}) == {}
+    assert list(findings(ShopFacts(open_aftersales=2), written_off={Gate.OPEN_AFTERSALES.value: (1,)})) == [
+        Gate.OPEN_AFTERSALES
+    ]
 
 
 def test_without_facts_the_refund_is_blocked_and_not_assumed_clean():

@@ -14,6 +14,7 @@ from models.events import ClosureRequested
 from models.messages import Channel
 from models.shops import Capability, ShopState
 from policies.policy import SHANGHAI
+from tests.deaths import Died, mortal
 from tests.play import Office
 
 
@@ -171,6 +172,80 @@ def test_what_the_supervisor_wrote_off_no_longer_keeps_the_shop_open(office: Off
     office.decide(case, "he-qiang", "CONFIRM", "核销", write_off=True)
     office.snapshot(open_orders=3)
     assert office.case(case.id).outcome == "CLOSED"
+
+
+@pytest.mark.parametrize(("now", "outcome"), [(4, None), (3, "CLOSED"), (2, "CLOSED")])
+def test_what_was_written_off_covers_what_was_open_then_and_nothing_more(
+    office: Office, now: int, outcome: str | None
+) -> None:
+    case = written_off(office, open_aftersales=3)
+    office.snapshot(open_aftersales=now)
+    assert office.case(case.id).outcome == outcome
+
+
+CHANGES: dict[str, Any] = {
+    "a blocking fact more": lambda office: office.snapshot(open_orders=1, freezes=9, frozen_fen=999_999),
+    "more of the same": lambda office: office.snapshot(open_orders=2),
+    "nothing in the way any more": lambda office: office.snapshot(),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_facts_that_change_between_the_decision_and_the_clearing_are_asked_about_again(
+    office: Office, what: str
+) -> None:
+    case = overridden(office, dies_before="closures.start_clearing")
+    CHANGES[what](office)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.shop().state is ShopState.OPEN and "written_off" not in office.case(case.id).request
+    review = office.question(case)
+    assert (review.gate, review.round, office.case(case.id).state) == ("closure-review", 2, "UNDER_REVIEW")
+    office.decide(case, "li-na", "APPROVE", "变化已知悉")
+    if office.case(case.id).state == "SECOND_REVIEW":
+        office.decide(case, "he-qiang", "CONFIRM", "变化已知悉")  # who confirmed before may confirm again
+    assert office.case(case.id).state == "CLEARING"
+
+
+def test_an_approval_nobody_had_to_confirm_does_not_reach_what_came_after_it(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    with mortal(lambda when, key: when == "after" and "closures.needs_override" in key), pytest.raises(Died):
+        office.decide(case, "li-na", "APPROVE")
+    office.snapshot(arrears_fen=500)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.question(case).round == 2 and "欠款 ¥5" in office.question(case).dossier
+
+
+def test_facts_that_stay_as_they_were_shown_are_not_asked_about_again(office: Office) -> None:
+    case = overridden(office, dies_before="closures.start_clearing")
+    office.snapshot(open_orders=1)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.case(case.id).state == "CLEARING"
+    assert office.case(case.id).request["written_off"] == {"open_orders": [1]}
+
+
+def overridden(office: Office, dies_before: str) -> Case:
+    """A closure confirmed over one open order, by a worker that died before it acted on it."""
+    office.open_shop()
+    office.snapshot(open_orders=1)
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE", "一笔赠品")
+    with mortal(lambda when, key: when == "before" and dies_before in key), pytest.raises(Died):
+        office.decide(case, "he-qiang", "CONFIRM", "核销", write_off=True)
+    return case
+
+
+def written_off(office: Office, **facts: Any) -> Case:
+    """A closure whose supervisor wrote off what is open, waiting for facts from after clearing began."""
+    office.open_shop()
+    office.snapshot(**facts)
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE", "金额很小")
+    office.decide(case, "he-qiang", "CONFIRM", "核销", write_off=True)
+    return case
 
 
 def test_what_was_let_pass_but_not_written_off_is_waited_for(office: Office) -> None:

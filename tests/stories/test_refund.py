@@ -150,6 +150,23 @@ def test_conditions_that_are_not_met_take_a_reason_and_a_second_person(office: O
     assert office.case(case.id).state == "PAYING"
 
 
+@pytest.mark.parametrize(("now", "blocked"), [(4, True), (3, False), (2, False)])
+def test_what_was_written_off_at_closure_covers_what_was_open_then_and_nothing_more(
+    office: Office, now: int, blocked: bool
+) -> None:
+    office.open_shop()
+    office.snapshot(open_aftersales=3)
+    closing = office.request_closure()
+    office.decide(closing, "li-na", "APPROVE", "金额很小")
+    office.decide(closing, "he-qiang", "CONFIRM", "核销", write_off=True)
+    office.snapshot(open_aftersales=3)
+    assert office.case(closing.id).outcome == "CLOSED"
+    office.snapshot(open_aftersales=now)
+    case = office.request_refund()
+    assert (f"还有 {now} 笔售后未完结" in office.question(case).dossier) is blocked
+    assert office.answer(office.question(case), "wang-fang", "APPROVE").accepted is not blocked
+
+
 def test_missing_papers_are_asked_for_named_and_taken_from_the_answer(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(documents=PAPERS[:1])
