@@ -6,24 +6,52 @@ story reads it. A merchant's window never lapses while something of theirs that 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+
 from prefect import flow, get_run_logger
 
 from tasks import deadlines, desk, documents, freezes, inbox, periods, queue, recovery, staff
 from tasks.db import in_transaction
+
+logger = logging.getLogger("dianwu.deadlines")
+
+Step = Callable[[], object]
+
+STEPS: Mapping[str, Step] = {
+    "messages": lambda: inbox.route_due(desk.handle, desk.on_refused, limit=1000),
+    "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck),
+    "statements": freezes.sweep,
+    "months": lambda: len(periods.catch_up()),
+    "documents": documents.write_due,
+    "runs": recovery.recover,
+    "codes": lambda: in_transaction(staff.forget_spent_codes),
+    "board": queue.publish,
+}
+"""In this order: what came in first, so that nothing lapses over it; the board last, so that it shows the rest."""
 
 
 @flow(
     name="deadlines", description="时限巡检(每分钟):逾期处理、到期提醒、超时升级、丢失运行的恢复。",
     persist_result=False,
 )  # fmt: skip
-def keep_deadlines() -> dict[str, int]:
+def keep_deadlines() -> dict[str, object]:
     """One sweep. Run twice, or by two workers at once, it does everything once."""
-    inbox.route_due(desk.handle, desk.on_refused, limit=1000)
-    done = {"deadlines": deadlines.sweep(desk.DEADLINES), "statements": freezes.sweep()}
-    done["months"] = len(periods.catch_up())
-    done["documents"] = documents.write_due()
-    done |= recovery.recover()
-    in_transaction(staff.forget_spent_codes)
-    queue.publish()
+    done = take_steps(STEPS)
     get_run_logger().info("sweep: %s", done)
+    return done
+
+
+def take_steps(steps: Mapping[str, Step]) -> dict[str, object]:
+    """Take every step, also after one that failed; raises the faults together at the end."""
+    done: dict[str, object] = {}
+    faults: list[Exception] = []
+    for name, step in steps.items():
+        try:
+            done[name] = step()
+        except Exception as fault:  # one step that cannot be taken takes nobody else's turn; raised below
+            logger.exception("the step %s of the sweep failed", name)
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup("steps of the sweep failed", faults)
     return done

@@ -191,7 +191,7 @@ class CaseDeadline(SQLModel, table=True):
     __tablename__ = "case_deadline"
     __table_args__ = (
         UniqueConstraint("case_id", "key", name="uq_case_deadline"),
-        Index("ix_case_deadline_next", "state", "next_action_at"),
+        Index("ix_case_deadline_next", "next_action_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -66,6 +66,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.RefundEarlyReminder,
         operations.RefundOverdue,
         operations.CaseHalted,
+        operations.DeadlineStuck,
         operations.DeliveryDead,
         operations.InboxConflict,
         operations.CalendarProvisional,

@@ -50,6 +50,21 @@ class CaseHalted(StaffMessage):
     link: Link
 
 
+class DeadlineStuck(StaffMessage):
+    """A deadline could not be acted on because of a fault; it is tried again until it can."""
+
+    name: ClassVar[str] = "deadline_stuck"
+    clause: ClassVar[str] = "NOT"
+
+    case_id: Line
+    case_kind: Line
+    subject: Line
+    deadline: Line
+    due: Moment
+    reason: Prose
+    link: Link
+
+
 class DeliveryDead(StaffMessage):
     """A delivery was given up after its last retry."""
 

@@ -24,6 +24,7 @@ def main() -> None:
     app = create_app(given)
     courier = Courier(PrefectEngine(), Clerk().after_round).start()
     app.state.on_stored = courier.call
+    app.state.delivering = lambda: courier.alive
     try:
         uvicorn.run(
             app, host=given.host, port=given.door_port, access_log=False, server_header=False, log_level="warning"

@@ -6,6 +6,7 @@ transaction, so a timer that fires after the answer does nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,14 @@ from policies.deadlines import reckon
 from policies.policy import policy
 from tasks import audit, outbox
 from tasks.calendar import work_calendar
-from tasks.db import Tx, in_transaction
+from tasks.db import Tx, in_transaction, is_contention
 from tasks.effects import lock_case
 from tasks.inbox import unrouted_before
+
+logger = logging.getLogger("dianwu.deadlines")
+
+RETRY = timedelta(minutes=5)
+"""When a deadline that met a fault is tried again; those behind it are not kept waiting."""
 
 Act = Callable[[Tx, Case, CaseDeadline], None]
 
@@ -98,8 +104,15 @@ def next_due(tx: Tx, case_id: str, side: Side | None = None) -> CaseDeadline | N
     return tx.exec(query.order_by(col(CaseDeadline.due_at)).limit(1)).first()
 
 
-def sweep(kinds: Mapping[str, Kind], limit: int = 1000) -> int:
-    """Act on every deadline whose time has come; returns how many were acted on."""
+OnStuck = Callable[[Tx, Case, CaseDeadline, str], None]
+"""Told of a deadline that could not be acted on, and of the fault's kind; called each time, so it tells once."""
+
+
+def sweep(kinds: Mapping[str, Kind], on_stuck: OnStuck, limit: int = 1000) -> int:
+    """Act on every deadline whose time has come; returns how many were acted on.
+
+    A fault in one deadline sends that one back to wait and leaves the others alone.
+    """
 
     def candidates(tx: Tx) -> list[int]:
         query = (
@@ -111,7 +124,31 @@ def sweep(kinds: Mapping[str, Kind], limit: int = 1000) -> int:
         return [row for row in tx.exec(query) if row is not None]
 
     ids = in_transaction(candidates)
-    return sum(in_transaction(lambda tx, row=row: _act(tx, row, kinds)) for row in ids)  # type: ignore[misc]
+    return sum(_try(row, kinds, on_stuck) for row in ids)
+
+
+def _try(deadline_id: int, kinds: Mapping[str, Kind], on_stuck: OnStuck) -> bool:
+    try:
+        return in_transaction(lambda tx: _act(tx, deadline_id, kinds))
+    except Exception as fault:
+        if is_contention(fault):
+            return False  # still due: the next sweep takes it
+        logger.exception("deadline %s could not be acted on and will be tried again", deadline_id)
+        label = type(fault).__name__
+
+        def postpone(tx: Tx) -> None:
+            deadline = tx.get(CaseDeadline, deadline_id)
+            if deadline is None:
+                return
+            case = lock_case(tx, deadline.case_id)
+            tx.refresh(deadline)
+            if deadline.next_action_at is not None and deadline.next_action_at <= tx.now:
+                deadline.next_action_at = tx.now + RETRY
+                tx.add(deadline)
+                on_stuck(tx, case, deadline, label)
+
+        in_transaction(postpone)
+        return False
 
 
 def _act(tx: Tx, deadline_id: int, kinds: Mapping[str, Kind]) -> bool:

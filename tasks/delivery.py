@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
 from models.messages import Channel
@@ -171,14 +170,22 @@ class Courier:
             if self._once() == 0:
                 self._call.wait(IDLE_SECONDS)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is there to deliver."""
+        return self._thread.is_alive()
+
     def _once(self) -> int:
+        done = 0
         try:
             done = round_trip(self._carrier)
+        except Exception:  # whatever it was, a courier that has gone home would deliver nothing more
+            logger.exception("a round failed; trying again")
+        try:
             self._after_round(done)
-            return done
-        except SQLAlchemyError:
-            logger.exception("the database is out of reach; trying again")
-            return 0
+        except Exception:  # what is done after a round is for show, and stops no delivery
+            logger.exception("what follows a round failed")
+        return done
 
 
 def drain(carrier: engine.Engine, rounds: int = 100, step: Callable[[], Any] | None = None) -> int:

@@ -18,7 +18,7 @@ from models.arbitration_events import (
     RulingCorrectionProposed,
     RulingEffective,
 )
-from models.cases import Case
+from models.cases import Case, CaseDeadline
 from models.events import (
     INBOUND,
     ClosureRequested,
@@ -50,7 +50,7 @@ from models.invoicing_events import (
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
-from notifications.operations import InboxConflict
+from notifications.operations import DeadlineStuck, InboxConflict
 from tasks import (
     appeals,
     arbitration,
@@ -157,6 +157,15 @@ def on_conflict(tx: Tx, message: InboxMessage) -> None:
     reviews.notify_staff(
         tx, Role.SUPERVISOR, told, f"conflict/{message.source}/{message.message_id}/{message.conflicts}"
     )
+
+
+def on_stuck(tx: Tx, case: Case, deadline: CaseDeadline, fault: str) -> None:
+    """Tell the supervisor, once, that a deadline meets a fault; it is tried again all the while."""
+    told = DeadlineStuck(
+        case_id=case.id, case_kind=case.kind.label, subject=case.subject or case.id, deadline=deadline.key,
+        due=deadline.due_at, reason=fault, link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"stuck/{case.id}/{deadline.key}", case)
 
 
 def decide(tx: Tx, answer: Answer) -> Outcome:

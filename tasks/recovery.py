@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import httpx
@@ -40,26 +41,48 @@ ANCHOR = "dianwu_installation"
 """A Prefect variable of ours: when it is gone, Prefect's database is another one."""
 
 
+Found = Mapping[str, tuple[StateType, str, datetime]]
+"""Run id → its state in Prefect, the state's message, and since when."""
+
+
 def recover() -> dict[str, int]:
     """Compare and restart; returns how many cases were compared and how many restarted or halted."""
     if _prefect_is_new():
         lost = _all_open()
         logger.warning("Prefect's database is new: %s open cases get new runs", len(lost))
-    else:
-        lost = []
-    counts = {"compared": 0, "restarted": 0, "halted": 0}
-    now = in_transaction(lambda tx: tx.now)
+        return mend({case_id: "Prefect 数据库已更换" for case_id in lost}, {})
     cursor, batch = _next_batch()
     runs = states_of(case.run_id for case in batch if case.run_id)
-    for case in batch:
-        counts["compared"] += 1
-        trouble = _trouble(case, runs.get(case.run_id or ""), now)
-        if trouble is not None and case.id not in lost:
-            _free_stuck_run(case, runs.get(case.run_id or ""))
-            counts[in_transaction(lambda tx, c=case, t=trouble: _restart(tx, c.id, t))] += 1  # type: ignore[misc]
-    for case_id in lost:
-        counts[in_transaction(lambda tx, c=case_id: _restart(tx, c, "Prefect 数据库已更换"))] += 1  # type: ignore[misc]
     in_transaction(lambda tx: _keep(tx, "recovery_cursor", cursor))
+    return compare(batch, runs)
+
+
+def compare(batch: Sequence[Case], runs: Found) -> dict[str, int]:
+    """Restart those of these cases whose run, as found in Prefect, cannot carry them any more."""
+    now = in_transaction(lambda tx: tx.now)
+    troubles = {case.id: trouble for case in batch if (trouble := _trouble(case, runs.get(case.run_id or ""), now))}
+    stuck = {case.id: case.run_id for case in batch if case.run_id and _is_busy(runs.get(case.run_id))}
+    return {"compared": len(batch)} | mend(troubles, stuck)
+
+
+def mend(troubles: Mapping[str, str], stuck: Mapping[str, str]) -> dict[str, int]:
+    """Restart every case of these, each by itself; those that meet a fault are raised together at the end.
+
+    They are compared again in their turn. ``stuck`` are runs that Prefect still believes to be busy.
+    """
+    counts = {"restarted": 0, "halted": 0}
+    faults: list[Exception] = []
+    for case_id, trouble in troubles.items():
+        try:
+            if case_id in stuck:
+                _free(stuck[case_id])
+            done = in_transaction(lambda tx, c=case_id, t=trouble: _restart(tx, c, t))  # type: ignore[misc]
+            counts[done] = counts.get(done, 0) + 1
+        except Exception as fault:  # a case that cannot be restarted leaves the others their turn; raised below
+            logger.exception("case %s could not be restarted", case_id)
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup("cases could not be restarted", faults)
     return counts
 
 
@@ -93,7 +116,7 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
     """Give the case another run, or halt it when that has not helped often enough."""
     case = lock_case(tx, case_id)
     if case.concluded_at is not None or case.halted:
-        return "compared"
+        return "ended"
     if case.restarts >= MOST_RESTARTS:
         case.halted = trouble
         tx.add(case)
@@ -122,10 +145,13 @@ def retry(tx: Tx, case_id: str, staff_id: str) -> None:
     outbox.wake(tx, case)
 
 
-def _free_stuck_run(case: Case, found: tuple[StateType, str, datetime] | None) -> None:
+def _is_busy(found: tuple[StateType, str, datetime] | None) -> bool:
+    return found is not None and found[0] in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
+
+
+def _free(run_id: str) -> None:
     """Mark a run that lost its process as crashed, so that it gives back its concurrency slot."""
-    if case.run_id and found and found[0] in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}:
-        client().set_flow_run_state(uuid.UUID(case.run_id), Crashed(message="process lost"), force=True)
+    client().set_flow_run_state(uuid.UUID(run_id), Crashed(message="process lost"), force=True)
 
 
 def _all_open() -> list[str]:

@@ -238,7 +238,7 @@ class Office:
 
     def sweep(self) -> None:
         inbox.route_due(desk.handle, desk.on_refused)
-        deadlines.sweep(desk.DEADLINES)
+        deadlines.sweep(desk.DEADLINES, desk.on_stuck)
         self.settle()
 
     # ── looking ──

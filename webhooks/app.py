@@ -2,7 +2,8 @@
 
 ``create_app`` builds everything; nothing happens at import. A message is answered once its row is committed,
 and acted on later by the courier, which ``app.state.on_stored`` wakes (a callable without arguments; nothing
-by default). Run it with uvicorn's own access log switched off: it would write query strings.
+by default). ``app.state.delivering`` says whether the courier beside this door is there; without one it is.
+Run it with uvicorn's own access log switched off: it would write query strings.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def create_app(
         description="Signed events in, cases out. Every refusal is RFC 9457 problem details.",
     )  # fmt: skip
     app.state.on_stored = lambda: None
+    app.state.delivering = lambda: True
     app.add_middleware(Access)
     _answer_problems(app)
     limit = RateLimit(settings.rate_limit)
@@ -195,11 +197,13 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get(
         "/readyz",
-        summary="The database can be reached and has every table",
+        summary="The database can be reached and has every table, and what comes in is acted on",
         operation_id="readyz",
         responses=_refusals(s503="not ready; detail says why"),
     )
-    def readyz() -> dict[str, str]:
+    def readyz(request: Request) -> dict[str, str]:
+        if not request.app.state.delivering():
+            raise Problem(503, "not-ready", "The courier of this door has ended. Restart the door.")
         with reading() as tx:
             tx.connection().execute(sqlalchemy.text("SELECT 1"))
             if not migrated:

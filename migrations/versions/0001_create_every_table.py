@@ -384,7 +384,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("case_id", "key", name="uq_case_deadline"),
     )
     with op.batch_alter_table("case_deadline", schema=None) as batch_op:
-        batch_op.create_index("ix_case_deadline_next", ["state", "next_action_at"], unique=False)
+        batch_op.create_index("ix_case_deadline_next", ["next_action_at"], unique=False)
 
     op.create_table(
         "case_finding",

@@ -200,7 +200,7 @@ def machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> type[RuleBasedStat
 
         def _sweep(self) -> None:
             inbox.route_due(desk.handle, desk.on_refused)
-            deadlines.sweep(desk.DEADLINES)
+            deadlines.sweep(desk.DEADLINES, desk.on_stuck)
             self._go_on()
 
         def _questions(self) -> list[Review]:

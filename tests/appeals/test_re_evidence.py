@@ -60,7 +60,7 @@ def test_evidence_received_in_time_counts_although_we_were_down_until_the_fourth
     bench.office.clock.advance(timedelta(days=1))
     from tasks import deadlines
 
-    deadlines.sweep(desk.DEADLINES)  # the sweep comes first: what is unread keeps the window open
+    deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep comes first: what is unread keeps the window open
     bench.office.settle()
     assert bench.office.case(asked.id).state == "SECOND_REVIEW"
 

@@ -11,6 +11,7 @@ from models.cases import Case
 from models.messages import Channel, OutboxState
 from tasks import recovery
 from tasks.db import in_transaction
+from tasks.effects import UnknownCase
 from tests.play import Office
 
 NOW = timedelta(0)
@@ -89,7 +90,7 @@ def test_a_lost_case_gets_another_run_and_goes_on(office: Office, case: Case) ->
 
 
 def test_a_case_that_never_gets_on_is_halted_and_the_supervisor_is_told_once(office: Office, case: Case) -> None:
-    assert [restart(case) for _ in range(7)] == ["restarted"] * 5 + ["halted", "compared"]
+    assert [restart(case) for _ in range(7)] == ["restarted"] * 5 + ["halted", "ended"]
     assert "运行失败" in (office.case(case.id).halted or "")
     assert office.staff_told("case_halted") == ["supervisor"]
 
@@ -105,7 +106,7 @@ def test_an_operator_who_mended_it_lets_it_go_on(office: Office, case: Case) -> 
 
 def test_a_case_that_has_ended_is_not_restarted(office: Office, case: Case) -> None:
     office.withdraw(case)
-    assert restart(case) == "compared"
+    assert restart(case) == "ended"
 
 
 def test_restarting_wakes_the_case_once_however_often_it_is_noticed(office: Office, case: Case) -> None:
@@ -113,3 +114,12 @@ def test_restarting_wakes_the_case_once_however_often_it_is_noticed(office: Offi
         restart(case)
     waiting = [row for row in office.outbox(Channel.RUN) if row.state is OutboxState.NEW]
     assert len(waiting) == 1
+
+
+def test_a_case_that_cannot_be_restarted_leaves_the_next_one_its_turn(office: Office, case: Case) -> None:
+    gone = case.model_copy(update={"id": "CLS-000000-GONE00"})
+    runs = {str(case.run_id): (StateType.CRASHED, "", office.clock.at)}
+    with pytest.raises(ExceptionGroup) as raised:
+        recovery.compare([gone, case], runs)
+    assert [type(fault) for fault in raised.value.exceptions] == [UnknownCase]
+    assert office.case(case.id).restarts == 1

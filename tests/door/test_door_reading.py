@@ -98,6 +98,12 @@ def test_the_door_is_alive_and_ready(door: Door) -> None:
     assert door.client.get("/readyz").json() == {"status": "ready"}
 
 
+def test_a_door_whose_courier_has_ended_is_not_ready(door: Door) -> None:
+    door.app.state.delivering = lambda: False
+    answer = door.client.get("/readyz")
+    assert answer.status_code == 503 and "courier" in answer.json()["detail"]
+
+
 def test_a_database_that_is_not_migrated_is_not_ready_and_says_what_is_missing(door: Door) -> None:
     with db.engine().begin() as connection:
         connection.execute(sqlalchemy.text("DROP TABLE inbox"))

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from flows.deadlines import take_steps
 from models.cases import Case, DeadlineState
 from models.messages import Channel, OutboxMessage, OutboxState
 from policies.policy import SHANGHAI
+from tasks import deadlines, desk
+from tasks.db import Tx, in_transaction
 from tests.play import PAPERS, Office
 
 
@@ -156,9 +159,7 @@ def test_an_answer_in_the_due_second_that_nobody_has_read_yet_keeps_the_window_o
         "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "最后一秒",
     })  # fmt: skip
     office.clock.at = due + timedelta(seconds=1)
-    from tasks import deadlines, desk
-
-    deadlines.sweep(desk.DEADLINES)  # the sweep is faster than the inbox
+    deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep is faster than the inbox
     office.settle()
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.MET
     assert office.case(case.id).state == "UNDER_REVIEW"
@@ -169,9 +170,66 @@ def test_a_message_of_another_shop_keeps_no_window_open(office: Office) -> None:
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at
     office.receive("merchant.answered", {"shop_id": "shop-9", "account_id": "x", "case_id": "y", "text": "z"})
     office.clock.advance(timedelta(seconds=1))
-    from tasks import deadlines, desk
+    deadlines.sweep(desk.DEADLINES, desk.on_stuck)
+    assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 
-    deadlines.sweep(desk.DEADLINES)
+
+def spoil(case: Case, key: str) -> None:
+    """Make one deadline a kind that nobody knows, as a rolled back version might leave it."""
+
+    def work(tx: Tx) -> None:
+        row = deadlines.find(tx, case.id, key)
+        assert row is not None
+        row.kind = "nobody-knows"
+        tx.add(row)
+
+    in_transaction(work)
+
+
+def test_a_deadline_with_a_fault_waits_and_holds_up_no_other(office: Office) -> None:
+    spoiled = asked(office)
+    office.open_shop("shop-2", name="远山茶铺")
+    sound = office.request_closure("shop-2")
+    office.decide(sound, "li-na", "ASK", "请说明库存")
+    spoil(spoiled, "merchant-answer/1")
+    office.clock.at = office.deadline(sound, "merchant-answer/1").due_at + timedelta(seconds=1)
+    office.sweep()
+    assert office.case(sound.id).outcome == "LAPSED"
+    waits = office.deadline(spoiled, "merchant-answer/1")
+    assert (waits.state, waits.next_action_at) == (DeadlineState.OPEN, office.clock.at + deadlines.RETRY)
+
+
+def test_the_supervisor_hears_once_of_a_deadline_with_a_fault_and_mended_it_is_acted_on(office: Office) -> None:
+    case = asked(office)
+    kind = office.deadline(case, "merchant-answer/1").kind
+    spoil(case, "merchant-answer/1")
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=1)
+    for _ in range(3):
+        office.sweep()
+        office.clock.advance(deadlines.RETRY)
+    assert office.staff_told("deadline_stuck") == ["supervisor"]
+
+    def mend(tx: Tx) -> None:
+        row = deadlines.find(tx, case.id, "merchant-answer/1")
+        assert row is not None
+        row.kind = kind
+        tx.add(row)
+
+    in_transaction(mend)
+    office.sweep()
+    assert office.case(case.id).outcome == "LAPSED"
+
+
+def test_one_step_of_the_sweep_that_fails_leaves_the_others_their_turn(office: Office) -> None:
+    case = asked(office)
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=1)
+
+    def down() -> dict[str, int]:
+        raise ConnectionError("Prefect is away")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        take_steps({"recovery": down, "deadlines": lambda: {"acted": deadlines.sweep(desk.DEADLINES, desk.on_stuck)}})
+    assert [type(fault) for fault in raised.value.exceptions] == [ConnectionError]
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 
 
