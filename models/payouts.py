@@ -30,7 +30,13 @@ class Payee(Frozen):
     @property
     def masked(self) -> str:
         """What a form, a message or an artifact may show: ``对公账户 尾号 1234``."""
-        return f"{self.method.label} 尾号 {self.account_no[-4:]}"
+        return f"{self.method.label} {self.tail}"
+
+    @property
+    def tail(self) -> str:
+        """The last four characters, and never more than half of a short account: ``尾号 1234``."""
+        shown = min(4, len(self.account_no) // 2)
+        return f"尾号 {self.account_no[len(self.account_no) - shown :]}"
 
     def __repr__(self) -> str:
         return f"Payee({self.masked})"

@@ -56,6 +56,7 @@ class ClosurePolicy(Frozen):
     ask: PositiveWindow
     review_sla: PositiveWindow
     facts_stale_after: PositiveHours
+    facts_ahead_minutes: int = Field(ge=0)
     clearing_reminder_every: PositiveWindow
     exit_invoice: PositiveWindow
     reopen: PositiveWindow

@@ -278,17 +278,26 @@ def _penalties(penalties: Sequence[Penalty], as_of: datetime | None, policy: Pol
 
 
 def needs_second_person(
-    amount: Money, judgement: PayeeJudgement, overridden: Sequence[Finding], policy: Policy
+    amount: Money,
+    judgement: PayeeJudgement,
+    overridden: Sequence[Finding],
+    policy: Policy,
+    promised: Money = Money(fen=0),
 ) -> tuple[str, ...]:
     """Why a second finance person must approve, one Chinese sentence each; empty when one is enough.
 
-    The amount is over the policy's threshold, the payee deviates (ambiguity 6), or blocking findings are
+    The amount, together with what was ``promised`` since the shop closed (paid, or on its way), is over the
+    policy's threshold: several small refunds are one large one. Or the payee deviates (ambiguity 6), or blocking findings are
     overridden.
     """
     reasons = []
     limit = Money(fen=policy.refund.second_person_over_fen)
     if amount.fen > limit.fen:
         reasons.append(f"退款金额 {amount} 超过 {limit},需要第二人复核。")
+    elif (total := amount.fen + promised.fen) > limit.fen:
+        reasons.append(
+            f"退款金额 {amount} 连同关店以来已退还的 {promised} 共 {yuan(total)},超过 {limit},需要第二人复核。"
+        )
     if judgement.deviates:
         reasons.append(f"收款账户与规则不一致,需要第二人复核:{''.join(judgement.sentences)}")
     if blocking := [finding.sentence for finding in overridden if finding.blocking]:

@@ -129,6 +129,7 @@ def conclude(tx: Tx, case: Case, outcome: CaseState, text: str, *, clause: str =
 def reopen(tx: Tx, case: Case, state: CaseState, text: str, *, clause: str, actor: str) -> None:
     """Take a case up again that had ended, because what ended it has been undone from outside (a bank return)."""
     case.outcome = case.outcome_clause = case.outcome_text = case.concluded_at = None
+    case.run_id = None  # its run has ended with it: whichever comes next carries the case
     tx.add(case)
     move(tx, case, state, text, clause=clause, actor=actor)
     outbox.wake(tx, case)

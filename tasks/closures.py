@@ -45,6 +45,7 @@ from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.shops import FACTS
+from tasks.vault import mask_accounts
 
 EXIT_INVOICE = "exit-invoice"
 QUESTION = "merchant-answer"
@@ -78,7 +79,7 @@ def request(tx: Tx, event: ClosureRequested, message: InboxMessage) -> None:
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(
         tx, CaseKind.CLOSURE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request={"account_id": event.account_id, "reason": event.reason, "reason_text": event.reason_text},
+        request={"account_id": event.account_id, "reason": event.reason, "reason_text": mask_accounts(event.reason_text)},
         actor=f"merchant/{event.account_id}", clause="CLS-4", text=f"商家申请关店:{event.reason.label}",
     )  # fmt: skip
 
@@ -126,7 +127,7 @@ def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
     if deadline is not None and message.received_at.replace(microsecond=0) > deadline.due_at:
         raise Refused("补充期限已过,案件将按期限规则处理", deadline.clause)
     documents = [document.model_dump(mode="json") for document in event.documents]
-    cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": event.text, "documents": documents})
+    cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": mask_accounts(event.text), "documents": documents})
     deadlines.stop(tx, case.id, wait.key)
     audit.record(tx, case.id, "merchant.answered", actor=f"merchant/{event.account_id}", text="商家已补充材料",
                  public=True, wait=wait.key, documents=len(documents))  # fmt: skip

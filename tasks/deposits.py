@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmodel import select
 
 from models.books import AccountKind, DepositPayment
+from models.cases import Case
 from models.deposits import DeductionReason
 from models.events import DepositDeducted, DepositPaid, DepositSetOff, PaymentPurpose, TopUpDemanded
 from models.messages import InboxMessage
@@ -93,6 +94,18 @@ def post_deduction(
     audit.record(tx, f"shop/{shop.id}", "deposit.deducted", actor="platform", clause=reason.clause, public=True,
                  text=f"扣除保证金 {from_deposit}" + (f",转为欠款 {arrears}" if arrears else ""), key=key)  # fmt: skip
     return from_deposit, arrears
+
+
+def forfeit(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
+    """Whatever deposit a shop closed by force has, or gets back from the bank, is the platform's (DED-6, CLS-10)."""
+    held = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    ledger.post(
+        tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT), credit=platform_account(AccountKind.FORFEITURE),
+        amount=held, reason=DeductionReason.FORCED_CLOSURE, clause="DED-6", case_id=case.id,
+    )  # fmt: skip
+    if held:
+        audit.record(tx, case.id, "deposit.forfeited", clause="DED-6", text=f"罚没保证金 {held}", public=True, key=key)
+    return held
 
 
 def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> None:

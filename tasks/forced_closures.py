@@ -5,19 +5,18 @@ from __future__ import annotations
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState
-from models.deposits import DeductionReason
 from models.events import ForcedClosureProposed, ShopForcedClosed
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
 from notifications import closure as words
-from tasks import audit, cases, dossier, ledger, merchants, outbox, shops
+from tasks import audit, cases, deposits, dossier, merchants, outbox, shops
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
-from tasks.effects import effect
+from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
-from tasks.ledger import platform_account, shop_account, shop_balance
+from tasks.ledger import shop_balance
 from tasks.merchants import shop_of
 from tasks.reviews import Dossier, Gate, decided, reviewers_of
 
@@ -62,18 +61,14 @@ def drop(tx: Tx, case: Case, reason: str) -> None:
 @effect("执行强制关店")
 def execute(tx: Tx, case: Case, reason: str) -> None:
     """Close now, forfeit what is left of the deposit, end the shop's other closing cases (CLS-10, DED-6)."""
-    shop = shop_of(tx, case)
+    others = [lock_case(tx, other.id) for other in cases.open_cases(tx, case.shop_id or "", CaseKind.CLOSURE)]
+    shop = shops.find_shop(tx, case.shop_id or "")  # locked: what the bank returns at this moment is forfeited too
     for capability in Capability:
         shops.disable(tx, case, shop, capability, clause="CLS-10")
-    forfeited = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
-    ledger.post(
-        tx, f"{case.id}/forfeit", debit=shop_account(shop.id, AccountKind.DEPOSIT),
-        credit=platform_account(AccountKind.FORFEITURE), amount=forfeited, reason=DeductionReason.FORCED_CLOSURE,
-        clause="DED-6", case_id=case.id,
-    )  # fmt: skip
+    forfeited = deposits.forfeit(tx, shop, case, f"{case.id}/forfeit")
     shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, tx.now, None
     tx.add(shop)
-    for other in cases.open_cases(tx, shop.id, CaseKind.CLOSURE):
+    for other in others:
         cases.conclude(tx, other, CaseState.SUPERSEDED, "店铺已被强制关店,本次关店申请终止", clause="CLS-10")
         outbox.wake(tx, other)  # its run ends instead of waiting in the list for ever
     event = ShopForcedClosed(

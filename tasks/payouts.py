@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import assert_never
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from models.base import new_id
 from models.books import AccountKind
@@ -14,13 +15,14 @@ from models.events import PayeeData, PayoutFailed, PayoutRequested, PayoutReturn
 from models.messages import InboxMessage
 from models.money import Money
 from models.payouts import Payee, Payout, PayoutState, Permit
-from tasks import audit, cases, ledger, outbox
+from models.shops import ShopState
+from tasks import audit, cases, deposits, ledger, outbox, shops
 from tasks.cases import emit
 from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.inbox import Refused
 from tasks.ledger import platform_account, shop_account
-from tasks.vault import keyed_hash, seal_json
+from tasks.vault import keyed_hash, mask_accounts, seal_json, unseal_json
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""
@@ -122,7 +124,7 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     if now is payout.state:
         return
     before, payout.state = payout.state, now
-    payout.answered_at, payout.bank_reason = tx.now, event.reason
+    payout.answered_at, payout.bank_reason = tx.now, _masked(event.reason, payout)
     tx.add(payout)
     amount = Money(fen=payout.amount_fen)
     clearing, cash = platform_account(AccountKind.CLEARING), platform_account(AccountKind.CASH)
@@ -132,8 +134,11 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
         if before is PayoutState.SETTLED:
             _post(tx, case, payout, "returned", cash, clearing, amount)
         _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", AccountKind.DEPOSIT), amount)
+        shop = shops.find_shop(tx, case.shop_id or "")
+        if shop.state is ShopState.FORCED_CLOSED:
+            deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
     audit.record(tx, case.id, "payout.answered", actor="bank", clause="REF-3", public=True, state=now,
-                 text=f"银行回执:{now.label}" + (f"({event.reason})" if event.reason else ""))  # fmt: skip
+                 text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
     _tell_platform(tx, case, payout)
     wait = cases.find_wait(tx, case.id, f"{BANK}/{payout.attempt}")
     if wait is not None:
@@ -141,6 +146,12 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     if case.concluded_at is not None and before is PayoutState.SETTLED:
         cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor="bank")
     outbox.wake(tx, case)
+
+
+def _masked(reason: str, payout: Payout) -> str:
+    """The bank's words without the account it was to pay to, nor any other."""
+    payee = Payee.model_validate(unseal_json(payout.payee_sealed))
+    return mask_accounts(reason.replace(payee.account_no, payee.tail))
 
 
 def _state_after(state: PayoutState, event: BankAnswer) -> PayoutState:
@@ -169,6 +180,15 @@ def _state_after(state: PayoutState, event: BankAnswer) -> PayoutState:
 def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str, amount: Money) -> None:
     ledger.post(tx, f"{case.id}/{what}/{payout.attempt}", debit=debit, credit=credit, amount=amount,
                 reason=f"payout.{what}", clause="REF-3", case_id=case.id)  # fmt: skip
+
+
+def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
+    """What has been paid out for a shop since then, or is on its way."""
+    query = select(func.sum(Payout.amount_fen)).join(Case, col(Case.id) == Payout.case_id).where(
+        Case.shop_id == shop_id, col(Payout.requested_at) >= since,
+        col(Payout.state).in_([PayoutState.REQUESTED, PayoutState.SETTLED]),
+    )  # fmt: skip
+    return Money(fen=int(tx.exec(query).one() or 0))
 
 
 def of_case(tx: Tx, case_id: str) -> list[Payout]:

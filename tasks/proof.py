@@ -15,6 +15,7 @@ from models.books import AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
 from models.payouts import Payout, PayoutState, Permit
+from models.shops import Shop, ShopState
 from tasks import ledger
 from tasks.db import Tx
 
@@ -32,6 +33,7 @@ def check(tx: Tx) -> Iterator[str]:
     yield from _clearing(tx, payouts)
     yield from _orphans(tx, payouts)
     yield from _refunds(tx, payouts)
+    yield from _forfeited(tx)
 
 
 def _expected(state: PayoutState) -> tuple[set[str], set[str]]:
@@ -104,3 +106,11 @@ def _refunds(tx: Tx, payouts: list[Payout]) -> Iterator[str]:
     twice = select(Payout.case_id).where(Payout.state == PayoutState.SETTLED).group_by(col(Payout.case_id))
     for case_id in tx.exec(twice.having(func.count() > 1)):
         yield f"案件 {case_id} 有不止一笔到账的打款"
+
+
+def _forfeited(tx: Tx) -> Iterator[str]:
+    """A shop closed by force has no deposit, whatever the bank sent back since (CLS-10, DED-6)."""
+    for shop_id in tx.exec(select(Shop.id).where(Shop.state == ShopState.FORCED_CLOSED).order_by(col(Shop.id))):
+        held = ledger.shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen
+        if held:
+            yield f"店铺 {shop_id} 已被强制关闭,保证金余额却为 {yuan(held)}"

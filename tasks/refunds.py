@@ -255,9 +255,11 @@ def reject(tx: Tx, case: Case, reason: str) -> None:
 
 def second_person_reasons(tx: Tx, case: Case) -> tuple[str, ...]:
     """Why a second finance person must look, a sentence each (ambiguity 6)."""
+    shop = shop_of(tx, case)
     return policy_of_refund.needs_second_person(
-        amount_of(case), judgement_now(tx, case), findings_now(tx, case), rules(case)
-    )
+        amount_of(case), judgement_now(tx, case), findings_now(tx, case), rules(case),
+        promised=payouts.promised(tx, shop.id, shop.closed_at or case.received_at),
+    )  # fmt: skip
 
 
 @effect("判断是否需要第二人复核")

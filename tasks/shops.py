@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlmodel import select
 
 from models.books import AccountKind
@@ -84,6 +86,9 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
 def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> None:
     """Keep newer facts, wake what waits for them, and have open reviews look again."""
     shop = find_shop(tx, event.shop_id)
+    ahead = policy_at(tx.now).closure.facts_ahead_minutes
+    if event.as_of > message.received_at + timedelta(minutes=ahead):
+        raise Refused(f"该经营快照的时间晚于收到时间超过 {ahead} 分钟,未采用", "CLS-7")
     snapshot = tx.get(ShopSnapshot, shop.id)
     if snapshot is not None and snapshot.as_of >= event.as_of:
         raise Refused("该经营快照早于或等于已有快照,未采用")

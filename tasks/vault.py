@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -62,6 +64,21 @@ def keyed_hash(text: str) -> str:
     if not key:
         raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+_ACCOUNT_LIKE = re.compile(
+    r"(?P<date>(?:19|20)\d\d[-.](?:0?[1-9]|1[0-2])[-.](?:0?[1-9]|[12]\d|3[01])(?![-.\d]))|\d(?:[ \u3000-]?\d){7,}"
+)
+
+
+def mask_accounts(text: str) -> str:
+    """Free text in which a run of eight digits or more, grouped or not, is only its last four; a date stays."""
+    return _ACCOUNT_LIKE.sub(
+        lambda run: (
+            run[0] if run["date"] else f"尾号 {re.sub('[^0-9]', '', unicodedata.normalize('NFKC', run[0]))[-4:]}"
+        ),
+        text,
+    )
 
 
 def mask(text: str, keep: int = 4) -> str:

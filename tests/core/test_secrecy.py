@@ -13,12 +13,14 @@ from sqlmodel import SQLModel, select
 
 from flows.forms import form_description, form_schema
 from models.messages import Channel
+from models.payouts import Payee, PayeeMethod
 from models.reviews import Review
 from notifications.channels import AppriseNotifier
 from notifications.plugins.folder import folder_url
 from tasks import delivery
 from tasks.db import reading
 from tasks.desk import GATES
+from tasks.vault import mask_accounts
 from tests.play import PAYEE, Office
 
 ACCOUNT, CORRECTED, PAYER = "6217009988776655443", "6217001122334455667", "6222998877665544331"
@@ -33,13 +35,16 @@ def story(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> O
     delivery.use_notifier(AppriseNotifier({"staff": [folder], "merchant": [folder]}))
     office.open_shop(deposit_fen=0, contacts=[f"sms://{PHONE}/", f"dianwufolder:///{MAIL}"])
     office.pay_deposit("shop-1", 400_000, payer_account=PAYER)
-    closing = office.request_closure()
+    closing = office.request_closure(reason="OTHER", reason_text=f"联系 {PHONE} 账号 {ACCOUNT}")
+    office.decide(closing, "li-na", "ASK", "请说明库存")
+    office.merchant_answers(closing, f"货款请付至 {CORRECTED},电话 {PHONE}")
     office.decide(closing, "li-na", "APPROVE")
     office.snapshot()
     case = office.request_refund(payee=PAYEE | {"account_no": ACCOUNT})
     office.answer(office.question(case), "wang-fang", "APPROVE", code="000000")
     office.decide(case, "wang-fang", "APPROVE")
-    office.bank(f"{case.id}-P1", "returned", reason="账户已销户")
+    spoken = f"{ACCOUNT[:4]} {ACCOUNT[4:8]}-{ACCOUNT[8:]}"
+    office.bank(f"{case.id}-P1", "returned", reason=f"账户{ACCOUNT}({spoken})已销户,请致电{PHONE}")
     office.decide(case, "wang-fang", "ASK_PAYEE")
     office.correct_payee(case, account_no=CORRECTED)
     office.decide(case, "wang-fang", "APPROVE")
@@ -49,7 +54,7 @@ def story(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> O
 
 
 def secrets_of(office: Office) -> list[str]:
-    return [ACCOUNT, CORRECTED, PAYER, PHONE, MAIL, *office.secrets.values()]
+    return [ACCOUNT, ACCOUNT[8:], CORRECTED, PAYER, PHONE, MAIL, *office.secrets.values()]
 
 
 def leaks(office: Office, where: str, text: str) -> list[str]:
@@ -96,6 +101,38 @@ def test_only_the_bank_reads_the_account_number(story: Office) -> None:
     for type_ in {row.topic for row in rows} - {"deposit.payout.requested"}:
         for event in story.events(type_):
             assert leaks(story, type_, json.dumps(event, ensure_ascii=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("账户3301040160000121234已销户", "账户尾号 1234已销户"),
+        ("3301 0401-6000 0121 234", "尾号 1234"),
+        ("３３０１０４０１６００００１２１２３４", "尾号 1234"),
+        ("电话 13912345678,13800001111", "电话 尾号 5678,尾号 1111"),
+        ("2026-11-19 10:00 退回 1234567 元", "2026-11-19 10:00 退回 1234567 元"),
+        ("2026-11-19 3301040160000121234", "2026-11-19 尾号 1234"),
+    ],
+)
+def test_in_free_text_what_looks_like_an_account_is_only_its_tail(said: str, shown: str) -> None:
+    assert mask_accounts(said) == shown
+
+
+def test_what_the_bank_calls_the_account_is_not_repeated_whatever_it_looks_like(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund(payee={"method": "ALIPAY", "name": "林晓", "account_no": "lin@x"})
+    office.decide(case, "wang-fang", "APPROVE", "核对过")
+    office.decide(case, "chen-jie", "CONFIRM", "核对过")
+    office.bank(f"{case.id}-P1", "failed", reason="lin@x 不存在")
+    assert "lin@x" not in office.question(case).dossier.replace("\\", "").replace("\u2060", "")
+    assert office.events("deposit.payout.updated")[-1]["reason"] == "尾号 @x 不存在"
+
+
+@pytest.mark.parametrize(
+    ("account", "shown"), [("6217009988776655443", "5443"), ("ab12", "12"), ("ab1", "1"), ("a", "")]
+)
+def test_of_a_short_account_at_most_half_is_shown(account: str, shown: str) -> None:
+    assert Payee(method=PayeeMethod.ALIPAY, name="林晓", account_no=account).masked == f"支付宝 尾号 {shown}"
 
 
 def test_values_that_hold_secrets_do_not_print_them() -> None:

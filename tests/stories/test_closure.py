@@ -449,6 +449,18 @@ def test_an_older_snapshot_never_overwrites_a_newer_one(office: Office) -> None:
     assert "未采用" in office.refusals()[-1][1]
 
 
+@pytest.mark.parametrize(("ahead", "taken"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)])
+def test_a_snapshot_from_further_ahead_than_clocks_differ_is_refused_and_freezes_nothing(
+    office: Office, ahead: timedelta, taken: bool
+) -> None:
+    case = clearing(office)
+    later = office.clock.at + ahead
+    office.send("shop.snapshot", {"shop_id": "shop-1", "as_of": later.isoformat(), "facts": {"open_orders": 1}})
+    assert office.refusals() == ([] if taken else [("CLS-7", "该经营快照的时间晚于收到时间超过 5 分钟,未采用")])
+    office.snapshot()  # of now: older than the one that was taken
+    assert office.case(case.id).state == ("CLEARING" if taken else "CLOSED")
+
+
 def test_while_clearing_drags_on_the_merchant_is_reminded_every_three_days_of_what_is_left(office: Office) -> None:
     case = clearing(office)
     office.snapshot(open_orders=2)

@@ -12,7 +12,7 @@ from models.books import AccountKind, Transfer
 from models.cases import Case, DeadlineState
 from models.money import Money
 from models.payouts import Payee, PayeeMethod, Permit
-from tasks import payouts
+from tasks import desk, inbox, payouts, proof
 from tasks.db import in_transaction, reading
 from tasks.effects import lock_case
 from tasks.payouts import PermitRefused
@@ -127,6 +127,25 @@ def test_over_ten_thousand_yuan_takes_a_second_finance_person(office: Office, fe
     case = office.request_refund(fen=fen)
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == ("SECOND_REVIEW" if second else "PAYING")
+
+
+@pytest.mark.parametrize(("fen", "second"), [(600_000, False), (600_001, True)])
+def test_a_large_refund_in_several_small_parts_takes_a_second_person_too(
+    office: Office, fen: int, second: bool
+) -> None:
+    office.closed_shop(deposit_fen=2_000_000)
+    returned, paid = office.request_refund(fen=400_000), "wang-fang"
+    office.decide(returned, paid, "APPROVE")
+    office.bank(f"{returned.id}-P1", "failed")  # money that did not go out does not count
+    office.decide(returned, paid, "ABANDON")
+    first = office.request_refund(fen=400_000)
+    office.decide(first, paid, "APPROVE")
+    office.bank(f"{first.id}-P1")
+    case = office.request_refund(fen=fen)
+    office.decide(case, paid, "APPROVE")
+    assert office.case(case.id).state == ("SECOND_REVIEW" if second else "PAYING")
+    if second:
+        assert "已退还的 ¥4,000.00 共 ¥10,000.01" in office.question(case).dossier.replace("\\", "")
 
 
 def test_the_second_person_may_reject(office: Office) -> None:
@@ -253,6 +272,17 @@ def test_a_return_that_follows_the_settlement_sets_the_seven_working_days_runnin
     office.clock.at = due
     office.sweep()
     assert office.told(case).count("refund_late") == 1
+
+
+def test_a_case_taken_up_again_is_carried_by_whichever_run_comes_next(office: Office) -> None:
+    case = paid_out(office)
+    office.receive("payout.returned", {
+        "shop_id": "shop-1", "request_no": f"{case.id}-P1", "amount_fen": 400_000, "at": office.clock.at.isoformat(),
+    })  # fmt: skip
+    inbox.route_due(desk.handle, desk.on_refused)
+    assert office.case(case.id).run_id is None  # the run that ended it does not stand in the next one's way
+    office.settle()
+    assert (office.case(case.id).run_attempt, office.question(case).gate) == (2, "refund-returned")
 
 
 def test_the_same_answer_again_changes_nothing(office: Office) -> None:
@@ -494,12 +524,15 @@ def test_a_shop_closed_by_force_meanwhile_gets_nothing_back(office: Office) -> N
     office.decide(forced, "zhao-min", "CONFIRM", "售假属实")
     office.decide(forced, "he-qiang", "CONFIRM", "售假属实")
     office.bank(f"{case.id}-P1", "returned")
+    assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.FORFEITURE)) == (0, 400_000)
+    assert "deposit.forfeited" in office.trail(case.id)
     office.decide(case, "wang-fang", "AGAIN", "再付一次")
     approved = office.answer(office.question(case), "wang-fang", "APPROVE", "照退")
     assert not approved.accepted and "REF-10" in approved.sentence
     office.decide(case, "wang-fang", "REJECT", "强制关店,不予退还")
     assert office.case(case.id).outcome == "REJECTED"
-    assert office.books() == []
+    with reading() as tx:
+        assert list(proof.check(tx)) == []
 
 
 @pytest.mark.parametrize("asked", ["ASK", "ASK_PAYEE"])
