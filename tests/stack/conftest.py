@@ -16,7 +16,7 @@ from ops.rehearsal import Rehearsal
 from ops.secrets import prepare
 from ops.stack import Stack
 from tasks import db, engine
-from tasks.settings import settings
+from tasks.settings import Settings, settings
 
 
 def free_port() -> int:
@@ -27,26 +27,33 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
-    """A stack in its own folder on free ports, with everybody enrolled."""
+def settings_of(home: Path, **more: str) -> Iterator[Settings]:
+    """For this process: the settings of the installation in that folder, and no others."""
     kept = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("DIANWU_") and not name.startswith("DIANWU_TEST")]:
         del os.environ[name]
-    os.environ |= {
-        "DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"),
-        "DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port()), **more,
-    }  # fmt: skip
+    os.environ |= {"DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), **more}
     _forget()
     try:
-        given = prepare()
-        with temporary_settings(updates=prefect_settings(given)), Stack(given) as stack:
-            rehearsal = Rehearsal(given)
-            rehearsal.enrol_everybody()
-            yield stack, rehearsal
+        yield prepare()
     finally:
         os.environ.clear()
         os.environ.update(kept)
         _forget()
+
+
+@contextmanager
+def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
+    """A stack in its own folder on free ports, with everybody enrolled."""
+    ports = {"DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port())}
+    with (
+        settings_of(home, **ports, **more) as given,
+        temporary_settings(updates=prefect_settings(given)),
+        Stack(given) as stack,
+    ):
+        rehearsal = Rehearsal(given)
+        rehearsal.enrol_everybody()
+        yield stack, rehearsal
 
 
 def _forget() -> None:

@@ -1,0 +1,110 @@
+"""The demonstration as a newcomer runs it, and what it leaves on disk: every ending right, no secret in the clear."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from models.reviews import Staff
+from tasks.db import reading
+from tasks.vault import unseal
+from tests.stack.conftest import free_port, settings_of
+
+pytestmark = pytest.mark.engine
+
+DIANWU = Path(sys.executable).with_name("dianwu")
+ACCOUNTS = ("3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9")
+"""Whose money it is in the scenes: only the bank may read them, and it keeps nothing."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What one demonstration said and left behind."""
+
+    home: Path
+    code: int
+    said: str
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIANWU_")}
+    ports = {"DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port())}
+    return kept | ports | {"DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), "COLUMNS": "200"} | more
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The whole demonstration, played to its end once."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    done = subprocess.run(
+        [DIANWU, "demo", "--auto"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False, timeout=900,
+    )  # fmt: skip
+    yield Demo(home, done.returncode, done.stdout)
+
+
+def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
+    assert demo.code == 0, demo.said[-3000:]
+    for printed in ("时间(北京)", "账簿", "账簿核对:通过", "审计链校验:通过", "全部符合预期", "退票", "强制关店"):
+        assert printed in demo.said
+
+
+def test_accounts_and_code_secrets_are_nowhere_on_disk(demo: Demo) -> None:
+    with settings_of(demo.home), reading() as tx:
+        secrets = [*ACCOUNTS, *(unseal(person.totp_sealed) for person in tx.exec(select(Staff)))]
+    assert len(secrets) > 10
+    searched: dict[str, int] = {}
+    found = []
+    for file in (file for file in demo.home.rglob("*") if file.is_file()):
+        part = file.relative_to(demo.home).parts[0]
+        content = file.read_bytes()
+        searched[part] = searched.get(part, 0) + len(content)
+        found += [f"{file}: {secret[:4]}…" for secret in secrets if secret.encode() in content]
+    assert found == []
+    for part in ("logs", "notifications", "platform-events.jsonl", "prefect", "dianwu.db"):
+        assert searched[part] > 100, part
+    assert not [secret for secret in secrets if secret in demo.said]
+
+
+def test_no_dispute_file_shows_an_account(demo: Demo, tmp_path: Path) -> None:
+    env = environment(demo.home)
+    listed = subprocess.run([DIANWU, "cases", "list"], env=env, capture_output=True, text=True, check=True).stdout
+    refunds = {word for word in listed.replace("│", " ").split() if word.startswith("REF-")}
+    assert refunds
+    for case_id in refunds:
+        file = tmp_path / f"{case_id}.html"
+        subprocess.run([DIANWU, "cases", "export", case_id, "--out", file], env=env, check=True, capture_output=True)
+        page = file.read_text(encoding="utf-8")
+        assert case_id in page
+        assert not [account for account in ACCOUNTS if account in page]
+
+
+def test_it_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
+    env = environment(tmp_path / "home")
+    running = subprocess.Popen(
+        [DIANWU, "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    said = []
+    for line in running.stdout:
+        said.append(line)
+        if "Ctrl-C" in line:
+            break
+    running.send_signal(signal.SIGINT)
+    said.append(running.stdout.read())
+    printed = "".join(said)
+    assert running.wait(120) == 0, printed
+    for wanted in ("等待人工处理的案件", "li-na", "dianwu staff code", "正在停止"):
+        assert wanted in printed
+    for port in (env["DIANWU_PREFECT_PORT"], env["DIANWU_DOOR_PORT"]):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", int(port))) != 0, f"somebody still listens on {port}"
