@@ -47,6 +47,8 @@ class InboxMessage(SQLModel, table=True):
     note: str = ""
     conflicts: int = 0
     """How often the same id came again with other bytes."""
+    others: dict[str, str] = Field(default_factory=dict, sa_type=json_type())
+    """What came then, each once: hash → sealed body. Nothing acts on it."""
 
 
 class Channel(Labelled):

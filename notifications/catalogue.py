@@ -69,6 +69,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.DeadlineStuck,
         operations.DeliveryDead,
         operations.InboxConflict,
+        operations.InboxFailed,
         operations.CalendarProvisional,
     )
 }

@@ -95,6 +95,20 @@ class InboxConflict(StaffMessage):
     conflicts: Count
 
 
+class InboxFailed(StaffMessage):
+    """A message that reached the door could not be acted on, through a fault of ours, and is not tried again by itself."""
+
+    name: ClassVar[str] = "inbox_failed"
+    clause: ClassVar[str] = "NOT"
+
+    number: Count
+    source: Line
+    message_id: Line
+    message_type: Line
+    received_at: Moment
+    error: Line
+
+
 class CalendarProvisional(StaffMessage):
     """A due time was reckoned with a year whose holidays are not published yet."""
 

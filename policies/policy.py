@@ -172,6 +172,13 @@ class ReminderPolicy(Frozen):
     escalate_every: PositiveHours
 
 
+class DeadlinePolicy(Frozen):
+    """How long after its due time a merchant's window lapses. Whoever came in time stays in time: the due time is
+    what counts, and this is only how long we leave what is still on its way from the door into the inbox."""
+
+    lapse_after_seconds: int = Field(ge=1)
+
+
 class VatRates(Frozen):
     """Which VAT rates an invoice may show, in force from ``since`` to ``until`` inclusive (by its issue date)."""
 
@@ -234,6 +241,7 @@ class Policy(Frozen):
     deposit: DepositPolicy
     appeal: AppealPolicy
     reminders: ReminderPolicy
+    deadlines: DeadlinePolicy
     invoicing: InvoicingPolicy
     quiet_hours: QuietHours
     staff: StaffPolicy

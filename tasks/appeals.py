@@ -15,6 +15,7 @@ from models.arbitration import (
     EvidenceItem,
     EvidenceKind,
     MerchantCounter,
+    Ruling,
     VoidCause,
 )
 from models.arbitration_events import (
@@ -23,9 +24,11 @@ from models.arbitration_events import (
     EscalationNoted,
     EvidenceRef,
     EvidenceWindowOpened,
+    RulingEffective,
 )
 from models.base import Labelled
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, DeadlineState, Side, WaitState
+from models.events import DepositDeducted
 from models.messages import InboxMessage, OutboxMessage, OutboxState
 from models.money import yuan
 from models.outcomes import Refusal
@@ -41,7 +44,7 @@ from tasks.cases import emit, rules
 from tasks.closures import own_open_case, shop_part
 from tasks.db import Tx, reading
 from tasks.effects import effect
-from tasks.inbox import Refused
+from tasks.inbox import Later, Refused, behind
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Dossier, Gate, decided
 
@@ -68,7 +71,12 @@ class FinalVerdict(Labelled):
 
 
 def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
-    """A merchant appeals; everything filed becomes a case, also what will be refused (ARB-1 to ARB-4)."""
+    """A merchant appeals; everything filed becomes a case, also what will be refused (ARB-1 to ARB-4).
+
+    A ruling we do not know, while one of the shop's is still to be read, is not unknown: the filing waits for it.
+    """
+    if tx.get(Ruling, event.object_id) is None and behind(tx, message, RulingEffective.type, DepositDeducted.type):
+        raise Later("an earlier ruling of the shop is not recorded yet")
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(
         tx, CaseKind.APPEAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Clock(Protocol):
         """The time outside, which one-time codes and locks go by, however far a demonstration has moved."""
         ...
 
+    def ticks(self) -> float:
+        """Seconds that only grow, whatever is done to the machine's time: how long something has taken."""
+        ...
+
 
 class SystemClock:
     """The machine's clock. Production uses nothing else."""
@@ -30,16 +35,16 @@ class SystemClock:
     def real(self) -> datetime:
         return datetime.now(UTC)
 
+    def ticks(self) -> float:
+        return time.monotonic()
 
-class MovableClock:
+
+class MovableClock(SystemClock):
     """The machine's clock plus the offset in the database, so that every process moves together."""
 
     def now(self, session: Session) -> datetime:
         row = session.get(ClockOffset, 1)
-        return datetime.now(UTC) + timedelta(seconds=row.seconds if row else 0)
-
-    def real(self) -> datetime:
-        return datetime.now(UTC)
+        return self.real() + timedelta(seconds=row.seconds if row else 0)
 
 
 class VirtualClock:
@@ -53,6 +58,9 @@ class VirtualClock:
 
     def real(self) -> datetime:
         return self.at
+
+    def ticks(self) -> float:
+        return self.at.timestamp()
 
     def advance(self, by: timedelta) -> datetime:
         self.at += by

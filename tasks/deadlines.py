@@ -55,7 +55,7 @@ def start(
     deadline = CaseDeadline(
         case_id=case.id, key=key, kind=kind, side=side, clause=reckoned.clause, started_at=reckoned.start,
         due_at=reckoned.due, reckoned=reckoned.model_dump(mode="json"), provisional=reckoned.provisional,
-        reminders=[moment.isoformat() for moment in ahead], next_action_at=_next(ahead, reckoned.due, side),
+        reminders=[moment.isoformat() for moment in ahead], next_action_at=_next(case, ahead, reckoned.due, side),
     )  # fmt: skip
     tx.add(deadline)
     tx.flush()
@@ -64,9 +64,16 @@ def start(
     return deadline
 
 
-def _next(reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:
-    # A merchant may still act at exactly the due time, so the window lapses one second later.
-    return min([*reminders, due + timedelta(seconds=1) if side is Side.MERCHANT else due])
+def _acts_at(case: Case, due: datetime, side: Side) -> datetime:
+    """When something is done about a deadline. What reached the door in a merchant's last second, and is still being
+    read or waits for the database, must be in the inbox before anybody speaks of silence."""
+    if side is not Side.MERCHANT:
+        return due
+    return due + timedelta(seconds=policy(case.policy_version).deadlines.lapse_after_seconds)
+
+
+def _next(case: Case, reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:
+    return min([*reminders, _acts_at(case, due, side)])
 
 
 def find(tx: Tx, case_id: str, key: str) -> CaseDeadline | None:
@@ -85,14 +92,14 @@ def stop(tx: Tx, case_id: str, key: str, state: DeadlineState = DeadlineState.ME
     outbox.drop(tx, f"merchant:{case_id}/{key}/remind/", "已无需提醒")  # one may be waiting for the morning
 
 
-def resume(tx: Tx, case_id: str, key: str) -> None:
+def resume(tx: Tx, case: Case, key: str) -> None:
     """Let a deadline run on whose being met was undone; its due time stays. One that still runs, or is late, stays so."""
-    deadline = find(tx, case_id, key)
+    deadline = find(tx, case.id, key)
     if deadline is None or deadline.state not in {DeadlineState.MET, DeadlineState.CANCELLED}:
         return
     ahead = [moment for text in deadline.reminders if (moment := datetime.fromisoformat(text)) > tx.now]
     deadline.state, deadline.closed_at = DeadlineState.OPEN, None
-    deadline.next_action_at = _next(ahead, deadline.due_at, deadline.side)
+    deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
     tx.add(deadline)
 
 
@@ -164,19 +171,19 @@ def _act(tx: Tx, deadline_id: int, kinds: Mapping[str, Kind]) -> bool:
         tx.add(deadline)
         return False
     kind = kinds[deadline.kind]
-    due = _next([], deadline.due_at, deadline.side)
-    if tx.now < due:
+    if tx.now < _acts_at(case, deadline.due_at, deadline.side):
         passed = [moment for moment in deadline.reminders if datetime.fromisoformat(moment) <= tx.now]
         deadline.reminders = [moment for moment in deadline.reminders if moment not in passed]
         ahead = [datetime.fromisoformat(moment) for moment in deadline.reminders]
-        deadline.next_action_at = _next(ahead, deadline.due_at, deadline.side)
+        deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
         tx.add(deadline)
-        if passed:  # several missed while we were down are one reminder
-            kind.remind(tx, case, deadline)
-        return bool(passed)
+        if not passed or tx.now > deadline.due_at:
+            return False
+        kind.remind(tx, case, deadline)  # several missed while we were down are one reminder
+        return True
     if deadline.side is Side.MERCHANT:
-        if unrouted_before(tx, case.shop_id, deadline.due_at + timedelta(seconds=1)):
-            return False  # something arrived in time and is not read yet: the next sweep looks again
+        if unrouted_before(tx, case, deadline.due_at + timedelta(seconds=1)):
+            return False  # something arrived in time and is not acted on yet: the next sweep looks again
         deadline.state, deadline.closed_at, deadline.next_action_at = DeadlineState.LAPSED, tx.now, None
         tx.add(deadline)
         audit.record(tx, case.id, "deadline.lapsed", clause=deadline.clause, public=True, key=deadline.key,
@@ -233,7 +240,7 @@ def _recount(tx: Tx, deadline_id: int, case: Case) -> Recounted | None:
     ahead = [moment for moment in _moved_reminders(case, deadline, new.due) if tx.now < moment < new.due]
     deadline.reckoned, deadline.due_at, deadline.provisional = new.model_dump(mode="json"), new.due, new.provisional
     deadline.reminders = [moment.isoformat() for moment in ahead]
-    deadline.next_action_at = _next(ahead, new.due, deadline.side)
+    deadline.next_action_at = _next(case, ahead, new.due, deadline.side)
     tx.add(deadline)
     review = tx.get(Review, deadline.key.removeprefix("review/"))
     if review is not None:

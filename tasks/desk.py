@@ -47,10 +47,10 @@ from models.invoicing_events import (
     ReceivablePaidOut,
     ReceivableSettled,
 )
-from models.messages import InboxMessage
+from models.messages import InboxMessage, InboxState
 from models.reviews import Review, Role
 from models.shops import Shop
-from notifications.operations import DeadlineStuck, InboxConflict
+from notifications.operations import DeadlineStuck, InboxConflict, InboxFailed
 from tasks import (
     appeals,
     arbitration,
@@ -135,17 +135,29 @@ def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
 
 
 def on_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> None:
-    """Tell the platform that a message it sent was understood and refused, and why."""
+    """Tell the platform that a message it sent was understood and refused, and why; our own faults also the supervisor."""
     event = MessageRefused(
         source=message.source, message_id=message.message_id, message_type=message.type, shop_id=message.shop_id,
         clause=clause, sentence=sentence,
     )  # fmt: skip
     known = message.shop_id if message.shop_id and tx.get(Shop, message.shop_id) else None
     emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=known)
+    if message.state is InboxState.FAILED:
+        _tell_failed(tx, message)
     about = tx.get(Case, message.case_id) if message.case_id else None
     if about is not None:  # a case that has ended accepts nothing, and says what came
         audit.record(tx, about.id, "message.refused", clause=clause, public=True, text=f"未受理:{sentence}",
                      type=message.type, received_at=message.received_at.isoformat())  # fmt: skip
+
+
+def _tell_failed(tx: Tx, message: InboxMessage) -> None:
+    told = InboxFailed(
+        number=message.id or 0, source=message.source, message_id=message.message_id, message_type=message.type,
+        received_at=message.received_at, error=message.note,
+    )  # fmt: skip
+    reviews.notify_staff(
+        tx, Role.SUPERVISOR, told, f"failed/{message.id}/{tx.now.isoformat()}"
+    )  # again after each retry
 
 
 def on_conflict(tx: Tx, message: InboxMessage) -> None:

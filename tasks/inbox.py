@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import col, select
 
 from models.base import Frozen, Labelled
+from models.cases import Case
 from models.messages import InboxMessage, InboxState
 from tasks import audit
-from tasks.db import Tx, in_transaction, is_contention
+from tasks.clock import clock
+from tasks.db import RETRIES, Tx, in_transaction, is_contention
 from tasks.vault import seal, unseal
 
 logger = logging.getLogger("dianwu.inbox")
 
+AGAIN = timedelta(seconds=30)
+"""When a message that waits for an earlier one is looked at again."""
 BACKOFF = [1, 5, 30, 120, 600, 3600]
 
 
@@ -50,52 +54,82 @@ class Refused(Exception):
         self.clause = clause
 
 
+class Later(Exception):
+    """A message that an earlier one, not acted on yet, has to go before. It waits, and that counts as no fault."""
+
+
 class Kept(Exception):
     """A message acknowledged and kept, with nothing to do."""
 
 
-def receive(arrival: Arrival, on_conflict: Callable[[Tx, InboxMessage], None]) -> Receipt:
+def receive(arrival: Arrival, on_conflict: Callable[[Tx, InboxMessage], None], since: float | None = None) -> Receipt:
     """Store a message before it is answered. The same id with other bytes is kept as a conflict and alerted."""
-    digest = hashlib.sha256(arrival.body).hexdigest()
+    return receive_all([arrival], on_conflict, since)[0]
 
-    def known(tx: Tx) -> InboxMessage | None:
-        return tx.exec(
-            select(InboxMessage).where(
-                InboxMessage.source == arrival.source, InboxMessage.message_id == arrival.message_id
-            )
-        ).first()
 
-    def work(tx: Tx) -> Receipt:
-        before = known(tx)
-        if before is None:
-            tx.add(
-                InboxMessage(
-                    source=arrival.source, message_id=arrival.message_id, type=arrival.type, shop_id=arrival.shop_id,
-                    case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8")),
-                    body_sha256=digest, received_at=tx.now, next_at=tx.now,
-                )
-            )  # fmt: skip
-            tx.flush()
-            return Receipt.NEW
-        if before.body_sha256 == digest:
-            return Receipt.SAME
-        before.conflicts += 1
-        tx.add(before)
-        audit.record(
-            tx, "system", "inbox.conflict", text="同一消息编号收到不同内容", source=arrival.source,
-            message_id=arrival.message_id, sha256=digest, first_sha256=before.body_sha256,
-        )  # fmt: skip
-        on_conflict(tx, before)
-        return Receipt.CONFLICT
+def receive_all(
+    arrivals: Sequence[Arrival], on_conflict: Callable[[Tx, InboxMessage], None], since: float | None = None
+) -> list[Receipt]:
+    """Store the messages of one request, all or none, in the order in which they stand there.
 
-    try:
-        return in_transaction(work)
-    except IntegrityError:  # two copies of one message at the same moment: the second reads what the first wrote
-        return in_transaction(work)
+    ``since`` is what ``clock().ticks()`` said when the request reached the door: that is when they were received,
+    however long their body, our queue or the database's writer then took.
+    """
+    ids = [arrival.message_id for arrival in arrivals]
+
+    def work(tx: Tx) -> list[Receipt]:
+        moment = tx.now - timedelta(seconds=clock().ticks() - since if since is not None else 0)
+        known = {
+            (row.source, row.message_id): row
+            for row in tx.exec(select(InboxMessage).where(col(InboxMessage.message_id).in_(ids)))
+        }
+        receipts = []
+        for arrival in arrivals:
+            digest = hashlib.sha256(arrival.body).hexdigest()
+            before = known.get((arrival.source, arrival.message_id))
+            if before is None:
+                known[arrival.source, arrival.message_id] = row = _row(arrival, digest, moment, tx.now)
+                tx.add(row)
+                receipts.append(Receipt.NEW)
+            elif before.body_sha256 == digest:
+                receipts.append(Receipt.SAME)
+            else:
+                _keep_conflict(tx, before, arrival, digest)
+                on_conflict(tx, before)
+                receipts.append(Receipt.CONFLICT)
+        tx.flush()
+        return receipts
+
+    for _ in range(RETRIES):
+        try:
+            return in_transaction(work)
+        except IntegrityError:  # copies of one message at the same moment: who comes second reads what the first wrote
+            continue
+    return in_transaction(work)
+
+
+def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) -> InboxMessage:
+    return InboxMessage(
+        source=arrival.source, message_id=arrival.message_id, type=arrival.type, shop_id=arrival.shop_id,
+        case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8")), body_sha256=digest,
+        received_at=received_at, next_at=now,
+    )  # fmt: skip
+
+
+def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) -> None:
+    before.conflicts += 1
+    if digest not in before.others:
+        before.others = {**before.others, digest: seal(arrival.body.decode("utf-8"))}
+    tx.add(before)
+    tx.flush()
+    audit.record(
+        tx, "system", "inbox.conflict", text="同一消息编号收到不同内容", source=arrival.source,
+        message_id=arrival.message_id, sha256=digest, first_sha256=before.body_sha256,
+    )  # fmt: skip
 
 
 Handler = Callable[[Tx, InboxMessage, dict[str, JsonValue]], None]
-"""Acts on one message in the given transaction; raises Refused or Kept to say why it did nothing."""
+"""Acts on one message in the given transaction; raises Refused, Kept or Later to say why it did nothing."""
 
 
 OnRefused = Callable[[Tx, InboxMessage, str, str], None]
@@ -153,6 +187,15 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
                 _close(tx, row, InboxState.KEPT, note)
 
         in_transaction(keep)
+    except Later as later:
+        reason = str(later)
+
+        def wait(tx: Tx) -> None:
+            if row := claim(tx):
+                row.next_at, row.note = tx.now + AGAIN, reason
+                tx.add(row)
+
+        in_transaction(wait)
     except Exception as fault:
         if isinstance(fault, DBAPIError) and is_contention(fault):
             return  # still NEW: the next round takes it
@@ -183,14 +226,30 @@ def _close(tx: Tx, row: InboxMessage, state: InboxState, note: str) -> None:
     tx.add(row)
 
 
-def unrouted_before(tx: Tx, shop_id: str | None, moment: datetime) -> bool:
-    """Whether something that reached the door by ``moment`` and may concern the shop is still not acted on.
+def unrouted_before(tx: Tx, case: Case, moment: datetime) -> bool:
+    """Whether something that reached the door by ``moment`` and may concern the case is still not acted on.
 
-    While it is, no window of that shop lapses: our being slow is never the merchant's silence.
+    While it is, no window of the case lapses: our being slow, or our fault, is never the merchant's silence. What we
+    gave up on holds the case and the shop it names until somebody has mended it; one that names no shop holds nobody.
     """
-    query = select(InboxMessage.id).where(
-        InboxMessage.state == InboxState.NEW,
-        col(InboxMessage.received_at) <= moment,
-        or_(col(InboxMessage.shop_id).is_(None), and_(col(InboxMessage.shop_id) == shop_id)),
+    row = InboxMessage
+    waiting = or_(col(row.shop_id).is_(None), col(row.shop_id) == case.shop_id, col(row.case_id) == case.id)
+    given_up = or_(col(row.shop_id) == case.shop_id, col(row.case_id) == case.id)
+    query = select(row.id).where(
+        col(row.received_at) <= moment,
+        or_(
+            and_(col(row.state) == InboxState.NEW, waiting),
+            and_(col(row.state) == InboxState.FAILED, given_up),
+        ),
     )
+    return tx.exec(query.limit(1)).first() is not None
+
+
+def behind(tx: Tx, message: InboxMessage, *types: str) -> bool:
+    """Whether an earlier message of the same shop, of one of these types, still waits or was given up by us."""
+    row = InboxMessage
+    query = select(row.id).where(
+        row.shop_id == message.shop_id, col(row.type).in_(types), col(row.received_at) <= message.received_at,
+        col(row.state).in_([InboxState.NEW, InboxState.FAILED]), col(row.id) != message.id,
+    )  # fmt: skip
     return tx.exec(query.limit(1)).first() is not None

@@ -339,7 +339,7 @@ def settle(tx: Tx, case: Case, attempt: int) -> None:
 def back_to_finance(tx: Tx, case: Case, attempt: int) -> None:
     """The bank would not pay or sent it back; the money is in the deposit again."""
     payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
-    deadlines.resume(tx, case.id, DUE)  # a return can follow a settlement, which had met it
+    deadlines.resume(tx, case, DUE)  # a return can follow a settlement, which had met it
     cases.move(tx, case, CaseState.UNDER_REVIEW, f"{payout.state.label},转回财务处理", clause="REF-3")
 
 

@@ -16,6 +16,7 @@ from models.cases import Case, CaseDeadline, CaseKind
 from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
+from policies.policy import policy_at
 from tasks import audit, deadlines, delivery, desk, inbox, ledger, reviews, staff
 from tasks.clock import VirtualClock
 from tasks.db import in_transaction, reading
@@ -25,6 +26,9 @@ from tasks.vault import unseal_json
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 """Thursday, 19 November 2026, 10:00 in Beijing."""
+
+SILENCE = timedelta(seconds=policy_at(START).deadlines.lapse_after_seconds)
+"""How long after its due time a merchant's window lapses."""
 
 PEOPLE = {
     "li-na": ("李娜", [Role.CLOSURE_REVIEWER]),

@@ -33,6 +33,7 @@ import models
 from models.messages import InboxMessage
 from models.views import CaseView
 from tasks import inbox
+from tasks.clock import clock
 from tasks.db import Tx, reading
 from tasks.inbox import Arrival, Receipt
 from tasks.settings import Settings
@@ -129,15 +130,17 @@ def _add_sender(app: FastAPI, sender: Sender, settings: Settings, limit: RateLim
     # SQLite has one writer: a queue here is fair, its own waiting (sleep and look again) is not.
     room = anyio.CapacityLimiter(1 if settings.database.startswith("sqlite") else STORING)
 
-    def store(headers: dict[str, str], raw: bytes) -> list[tuple[Arrival, Receipt]]:
-        return [(arrival, inbox.receive(arrival, on_conflict)) for arrival in sender.verify(headers, raw)]
+    def store(headers: dict[str, str], raw: bytes, since: float) -> list[tuple[Arrival, Receipt]]:
+        arrivals = sender.verify(headers, raw)
+        return list(zip(arrivals, inbox.receive_all(arrivals, on_conflict, since), strict=True)) if arrivals else []
 
     async def take(request: Request) -> Response:
+        since = clock().ticks()  # received is now, whatever the body, the queue and the database's writer take
         try:
             limit.check(sender.name, request)
             check_headers(request, sender.headers)
             raw = await read_body(request, settings.max_body_bytes)
-            stored = await anyio.to_thread.run_sync(store, dict(request.headers), raw, limiter=room)
+            stored = await anyio.to_thread.run_sync(store, dict(request.headers), raw, since, limiter=room)
         except Problem as problem:
             return _response(sender.refuse(problem, request.url.path))
         if any(receipt is Receipt.NEW for _, receipt in stored):

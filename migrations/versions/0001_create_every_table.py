@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("handled_at", models.base.UTCDateTime(), nullable=True),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("conflicts", sa.Integer(), nullable=False),
+        sa.Column("others", sa.JSON(none_as_null=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("source", "message_id", name="uq_inbox"),
     )

@@ -26,7 +26,7 @@ def list_inbox(
     with reading() as tx:
         rows = list(tx.exec(query.where(InboxMessage.state == state) if state else query))
     if as_json:
-        print_json([row.model_dump(mode="json", exclude={"body_sealed"}) for row in rows])
+        print_json([row.model_dump(mode="json", exclude={"body_sealed", "others"}) for row in rows])
         return
     table(
         "收件箱", ["编号", "来源", "消息编号", "类型", "店铺", "状态", "收到", "次数", "说明"],

@@ -115,7 +115,7 @@ class SilenceScene:
     def play(self) -> None:
         stage = self.stage
         stage.wait(lambda: stage.rests(self._case), "the evidence window is open")
-        stage.advance(timedelta(days=3, seconds=5))
+        stage.advance(timedelta(days=3, minutes=1))
         stage.sweep()
         expect("逾期未补充", stage.state(self._case, "CLOSED_TIMEOUT").outcome_clause, "ARB-6")
         expect("保证金不变", balance(stage, self.shop_id, AccountKind.DEPOSIT), 200_000)

@@ -8,12 +8,14 @@ import json
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import col, select
+
 from models.arbitration import MerchantCounter, Ruling
 from models.books import AccountKind
 from models.cases import Case
-from models.messages import Channel
+from models.messages import Channel, InboxMessage, InboxState
 from tasks import desk, evidence, inbox
-from tasks.db import reading
+from tasks.db import Tx, reading, transaction
 from tasks.inbox import Arrival, Receipt
 from tasks.reviews import Outcome
 from tests.play import Office
@@ -36,12 +38,18 @@ class Bench:
 
     def rule(self, ruling_id: str = "rul-1", *, effective_at: datetime | None = None, **changes: Any) -> None:
         """A ruling takes effect, at this moment unless said otherwise."""
-        self.office.send("ruling.effective", {
+        self.office.send("ruling.effective", self.ruled(ruling_id, effective_at=effective_at, **changes))
+
+    def ruled(
+        self, ruling_id: str = "rul-1", *, effective_at: datetime | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        """What the platform sends when it does."""
+        return {
             "shop_id": self.shop_id, "ruling_id": ruling_id, "arbitration_id": f"arb-{ruling_id}", "order_id": "order-88",
             "aftersale_id": f"as-{ruling_id}", "effective_at": (effective_at or self.now).isoformat(),
             "conclusion": "MERCHANT_LIABLE", "decided": "商家未能证明按时发货。", "buyer_account": "十天未收到货。",
             "merchant_account": "已发货。", "ruled_by": "sun-lei", "points": 2, "deduction_fen": 20_000,
-        } | changes)  # fmt: skip
+        } | changes  # fmt: skip
 
     def stage(self, content: bytes = b"", shop_id: str = "", name: str = "揽收记录.png") -> str:
         """Stage a file; each call another picture unless its content is given. Returns its id."""
@@ -91,6 +99,22 @@ class Bench:
         receipt = inbox.receive(arrival, desk.on_conflict)
         self.office.settle()
         return receipt
+
+    def fail(self, type_: str) -> int:
+        """The last message of this type is tried to the end, in vain, through a fault of ours. Returns its number."""
+        with transaction() as tx:
+            query = select(InboxMessage).where(InboxMessage.type == type_, InboxMessage.state == InboxState.NEW)
+            row = tx.exec(query.order_by(col(InboxMessage.id).desc())).first()
+            assert row is not None and row.id is not None
+            row.attempts, row.next_at = len(inbox.BACKOFF), self.now
+            tx.add(row)
+            number = row.id
+
+        def broken(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
+            raise KeyError("our fault")
+
+        inbox.route_due(broken, desk.on_refused)
+        return number
 
     def look_again(self, case: Case, staff_id: str, verdict: str, **extra: Any) -> Outcome:
         """Answer what was shown before the facts changed, be told so, and answer what is shown now."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 from sqlmodel import col, select
+from standardwebhooks.webhooks import Webhook
 
 from models.messages import InboxMessage, InboxState
-from tasks.db import reading
+from tasks.clock import VirtualClock, use_clock
+from tasks.db import engine, reading
 from tasks.settings import settings
 from tests.appeals.bench import Bench
 from webhooks.app import create_app
@@ -182,6 +187,50 @@ def test_a_buyer_who_cancels_at_douyin_is_checked_by_merchant_service(door: Test
     case = bench.latest()
     bench.office.decide(case, "wu-tao", "CONFIRM", "抖店后台已显示撤销")
     assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+class Watched(VirtualClock):
+    """Says when somebody looked how long something has taken: the request is at the door."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(at)
+        self.looked = threading.Event()
+
+    def ticks(self) -> float:
+        now = super().ticks()
+        self.looked.set()
+        return now
+
+
+def test_a_filing_that_waits_for_the_database_beyond_its_deadline_was_received_before_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.rule()
+    signed = Webhook(settings().platform_secrets[0].get_secret_value())
+    filing = json.dumps({"type": "appeal.filed", "timestamp": bench.now.isoformat(), "data": bench.filing()})
+    watched = bench.office.clock = Watched(bench.ruling().appeal_until)
+    use_clock(watched)
+    moment = bench.now
+    headers = {
+        "content-type": "application/json", "webhook-id": "msg_late", "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": signed.sign("msg_late", moment, filing),
+    }  # fmt: skip
+    client = TestClient(create_app(settings(), now=moment.timestamp))
+    answers: list[httpx.Response] = []
+    post = threading.Thread(
+        target=lambda: answers.append(client.post("/webhooks/platform", content=filing.encode(), headers=headers))
+    )
+    with engine().begin() as writer:  # SQLite's one writer, or on PostgreSQL a lock that no row can be written under
+        if writer.dialect.name == "postgresql":
+            writer.execute(text("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE"))
+        post.start()
+        assert watched.looked.wait(20)
+        watched.advance(timedelta(seconds=10))
+    post.join(20)
+    assert [answer.status_code for answer in answers] == [202]
+    assert inbox("platform")[-1].received_at <= moment
+    bench.office.pass_time(seconds=30)
+    assert bench.latest().state == "UNDER_REVIEW"
 
 
 # ── TikTok Shop ──

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from models.messages import Channel
+from ops.commands.inbox import app as command_line
 from tests.appeals.bench import Bench
 from tests.play import Office
 
@@ -55,6 +57,23 @@ def test_a_filing_received_in_time_and_read_on_day_nine_is_heard(bench: Bench) -
     bench.office.receive("appeal.filed", bench.filing(items=[item]))
     bench.office.pass_time(days=2)
     assert bench.latest().state == "UNDER_REVIEW"
+
+
+def test_a_filing_against_a_ruling_that_we_failed_to_record_waits_and_is_heard_once_it_is(bench: Bench) -> None:
+    bench.office.receive("ruling.effective", bench.ruled())
+    number = bench.fail("ruling.effective")
+    bench.office.send("appeal.filed", bench.filing())
+    bench.office.pass_time(days=1)
+    assert bench.office.cases() == []
+    assert CliRunner().invoke(command_line, ["retry", str(number)]).exit_code == 0
+    bench.office.pass_time(days=9)
+    assert bench.latest().state == "UNDER_REVIEW"
+
+
+def test_a_filing_about_a_ruling_nobody_has_sent_is_refused_at_once_also_while_another_shop_waits(bench: Bench) -> None:
+    bench.office.receive("ruling.effective", bench.ruled(shop_id="shop-9"))
+    bench.fail("ruling.effective")
+    assert bench.office.case(bench.file("rul-9").id).outcome_clause == "ARB-1"
 
 
 def test_a_second_appeal_is_refused_whether_the_first_is_running_or_over(bench: Bench) -> None:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from models.cases import Case
 from models.messages import Channel
 from notifications.scripted import ScriptedNotifier
+from ops.commands.inbox import app as command_line
 from tasks import appeals, delivery, desk, inbox, reviews
 from tasks.db import in_transaction, reading
 from tests.appeals.bench import Bench
+from tests.play import SILENCE
+from webhooks.requests import BODY_SECONDS
 
 THREE_DAYS = timedelta(days=3)
 
@@ -65,8 +69,47 @@ def test_evidence_received_in_time_counts_although_we_were_down_until_the_fourth
     assert bench.office.case(asked.id).state == "SECOND_REVIEW"
 
 
+def test_evidence_that_came_in_time_and_failed_through_our_fault_keeps_the_window_open_until_it_is_mended(
+    bench: Bench, asked: Case
+) -> None:
+    bench.office.clock.at = bench.office.deadline(asked, "re-evidence").due_at
+    bench.office.receive("appeal.evidence_submitted", bench.more(asked))
+    number = bench.fail("appeal.evidence_submitted")
+    bench.office.pass_time(days=2)
+    assert bench.outcome(asked) is None
+    assert "supervisor" in bench.office.staff_told("inbox_failed")
+    assert CliRunner().invoke(command_line, ["retry", str(number)]).exit_code == 0
+    bench.office.sweep()
+    assert bench.office.case(asked.id).state == "SECOND_REVIEW"
+
+
+def test_what_failed_of_another_shop_or_came_too_late_holds_nobody(bench: Bench, asked: Case) -> None:
+    due = bench.office.deadline(asked, "re-evidence").due_at
+    bench.office.clock.at = due
+    for shop_id in ("shop-9", None):
+        bench.office.receive("nobody.knows", {"shop_id": shop_id})
+        bench.fail("nobody.knows")
+    bench.office.clock.at = due + timedelta(seconds=2)
+    bench.office.receive("appeal.evidence_submitted", bench.more(asked))
+    bench.fail("appeal.evidence_submitted")
+    bench.office.pass_time(seconds=SILENCE.seconds)
+    assert bench.outcome(asked) == "CLOSED_TIMEOUT"
+
+
+def test_a_window_lapses_only_when_what_is_on_its_way_through_the_door_must_have_arrived(
+    bench: Bench, asked: Case
+) -> None:
+    bench.office.clock.at = bench.office.deadline(asked, "re-evidence").due_at
+    since = bench.office.clock.ticks()
+    bench.office.pass_time(seconds=BODY_SECONDS + 1)
+    assert bench.outcome(asked) is None
+    inbox.receive(bench.arrival("appeal.evidence_submitted", bench.more(asked)), desk.on_conflict, since)
+    bench.office.settle()
+    assert bench.office.case(asked.id).state == "SECOND_REVIEW"
+
+
 def test_silence_closes_the_appeal_for_good(bench: Bench, asked: Case) -> None:
-    bench.office.pass_time(days=3, seconds=1)
+    bench.office.pass_time(days=3, seconds=SILENCE.seconds)
     assert bench.outcome(asked) == "CLOSED_TIMEOUT"
     assert bench.office.case(asked.id).outcome_clause == "ARB-6"
     bench.send_more(asked)

@@ -15,9 +15,9 @@ from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, Ou
 from notifications.scripted import ScriptedNotifier
 from tasks import delivery, desk, inbox, outbox
 from tasks.db import Tx, in_transaction, reading
-from tasks.inbox import Kept, Receipt
+from tasks.inbox import Arrival, Kept, Later, Receipt
 from tasks.outbox import Item, NotYet, Skip, Undeliverable
-from tests.play import Office
+from tests.play import START, Office
 
 
 def messages() -> list[InboxMessage]:
@@ -111,6 +111,41 @@ def test_a_message_that_fails_again_and_again_is_given_up_aloud(office: Office) 
         office.clock.advance(timedelta(hours=1))
     assert messages()[0].state is InboxState.FAILED
     assert "已停止重试" in office.refusals()[0][1]
+    office.settle()
+    assert office.staff_told("inbox_failed") == ["supervisor"]
+
+
+def test_a_message_that_has_to_wait_for_another_is_tried_again_without_counting_as_a_fault(office: Office) -> None:
+    def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
+        if office.clock.at < START + timedelta(days=1):
+            raise Later("another comes first")
+
+    office.receive("shop.snapshot", {"shop_id": "s"}, "m")
+    for _ in range(20):
+        inbox.route_due(handle, desk.on_refused)
+        office.clock.advance(timedelta(hours=1))
+    assert (messages()[0].state, messages()[0].attempts) == (InboxState.NEW, 0)
+    office.clock.advance(timedelta(hours=4))
+    inbox.route_due(handle, desk.on_refused)
+    assert messages()[0].state is InboxState.DONE
+
+
+def test_received_is_when_the_request_arrived_however_long_it_then_waited(office: Office) -> None:
+    since, arrived = office.clock.ticks(), office.clock.at
+    office.clock.advance(timedelta(seconds=12))
+    inbox.receive(Arrival(source="platform", message_id="m", type="x", body=b"{}"), desk.on_conflict, since)
+    assert (messages()[0].received_at, messages()[0].next_at) == (arrived, office.clock.at)
+
+
+def test_the_messages_of_one_request_are_stored_together_or_not_at_all(office: Office) -> None:
+    good = Arrival(source="platform", message_id="good", type="x", body=b"{}")
+    twice = [good, good.model_copy(update={"message_id": "b"}), good, good.model_copy(update={"body": b"{1}"})]
+    with pytest.raises(UnicodeDecodeError):
+        inbox.receive_all([*twice, good.model_copy(update={"message_id": "c", "body": b"\xff"})], desk.on_conflict)
+    assert messages() == []
+    told = inbox.receive_all(twice, desk.on_conflict)
+    assert told == [Receipt.NEW, Receipt.NEW, Receipt.SAME, Receipt.CONFLICT]
+    assert [(row.message_id, row.conflicts) for row in messages()] == [("good", 1), ("b", 0)]
 
 
 def test_an_event_nobody_handles_is_kept(office: Office) -> None:

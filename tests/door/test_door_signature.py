@@ -141,7 +141,12 @@ def test_a_second_conflict_changes_nothing_but_the_count_and_the_audit(door: Doo
     rows, lines = traces()
     door.post(message(reason="POOR_BUSINESS"))
     rows_after, lines_after = traces()
-    assert [rows[0] | {"conflicts": 2}] == rows_after
+    assert [rows[0] | {"conflicts": 2, "others": rows_after[0]["others"]}] == rows_after
+    assert {json.loads(vault.unseal(body))["data"]["reason"] for body in rows_after[0]["others"].values()} == {
+        "STOCK_CLEARED", "POOR_BUSINESS",
+    }  # fmt: skip
+    door.post(message(reason="POOR_BUSINESS"))
+    assert len(traces()[0][0]["others"]) == 2, "the same bytes are kept once"
     assert lines_after == lines + 1
     assert len(door.woken) == 1
 

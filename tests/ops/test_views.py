@@ -7,7 +7,7 @@ import pytest
 from models.views import CaseView
 from tasks.effects import UnknownCase
 from tasks.views import case_dossier, merchant_view
-from tests.play import PAYEE, Office
+from tests.play import PAYEE, SILENCE, Office
 
 CORRECTION = {"shop_id": "shop-1", "account_id": "acct-shop-1", "payee": {**PAYEE, "account_no": "3301040160000125678"}}
 
@@ -36,6 +36,8 @@ def test_a_question_counts_down_and_can_be_answered_until_its_last_second(office
     office.clock.at = due
     assert "merchant.answered" in merchant_view(case.id).allowed_actions
     office.pass_time(seconds=1)
+    assert merchant_view(case.id).allowed_actions == ("closure.withdrawn",)
+    office.pass_time(seconds=SILENCE.seconds)
     assert merchant_view(case.id).allowed_actions == ()
     assert merchant_view(case.id).outcome == "LAPSED"
 

@@ -15,7 +15,7 @@ from models.messages import Channel
 from models.shops import Capability, ShopState
 from policies.policy import SHANGHAI
 from tests.deaths import Died, mortal
-from tests.play import Office
+from tests.play import SILENCE, Office
 
 
 def test_a_clean_shop_is_closed_and_everybody_is_told(office: Office) -> None:
@@ -297,18 +297,19 @@ def test_an_answer_at_exactly_the_due_second_is_in_time(office: Office) -> None:
     assert office.case(case.id).state == "UNDER_REVIEW"
 
 
-def test_one_second_later_the_request_has_lapsed_and_the_answer_is_refused(office: Office) -> None:
+def test_one_second_later_the_answer_is_refused_and_the_request_lapses(office: Office) -> None:
     case = asked(office)
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=1)
     office.merchant_answers(case)
     assert [clause for clause, _ in office.refusals()] == ["CLS-5"]
+    office.clock.advance(SILENCE)
     office.sweep()
     assert office.case(case.id).outcome == "LAPSED"
 
 
 def test_silence_closes_the_request_as_the_merchant_was_told_beforehand(office: Office) -> None:
     case = asked(office)
-    office.pass_time(days=7, seconds=1)
+    office.pass_time(days=7, seconds=SILENCE.seconds)
     assert office.case(case.id).outcome == "LAPSED"
     assert office.told(case)[-1] == "closure_question_lapsed"
     assert office.shop().state is ShopState.OPEN

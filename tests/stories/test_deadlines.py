@@ -12,7 +12,7 @@ from models.messages import Channel, OutboxMessage, OutboxState
 from policies.policy import SHANGHAI
 from tasks import deadlines, desk
 from tasks.db import Tx, in_transaction
-from tests.play import PAPERS, Office
+from tests.play import PAPERS, SILENCE, Office
 
 
 def refund(office: Office) -> Case:
@@ -158,7 +158,7 @@ def test_an_answer_in_the_due_second_that_nobody_has_read_yet_keeps_the_window_o
     office.receive("merchant.answered", {
         "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "最后一秒",
     })  # fmt: skip
-    office.clock.at = due + timedelta(seconds=1)
+    office.clock.at = due + SILENCE
     deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep is faster than the inbox
     office.settle()
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.MET
@@ -169,7 +169,7 @@ def test_a_message_of_another_shop_keeps_no_window_open(office: Office) -> None:
     case = asked(office)
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at
     office.receive("merchant.answered", {"shop_id": "shop-9", "account_id": "x", "case_id": "y", "text": "z"})
-    office.clock.advance(timedelta(seconds=1))
+    office.clock.advance(SILENCE)
     deadlines.sweep(desk.DEADLINES, desk.on_stuck)
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 
@@ -192,7 +192,7 @@ def test_a_deadline_with_a_fault_waits_and_holds_up_no_other(office: Office) -> 
     sound = office.request_closure("shop-2")
     office.decide(sound, "li-na", "ASK", "请说明库存")
     spoil(spoiled, "merchant-answer/1")
-    office.clock.at = office.deadline(sound, "merchant-answer/1").due_at + timedelta(seconds=1)
+    office.clock.at = office.deadline(sound, "merchant-answer/1").due_at + SILENCE
     office.sweep()
     assert office.case(sound.id).outcome == "LAPSED"
     waits = office.deadline(spoiled, "merchant-answer/1")
@@ -203,7 +203,7 @@ def test_the_supervisor_hears_once_of_a_deadline_with_a_fault_and_mended_it_is_a
     case = asked(office)
     kind = office.deadline(case, "merchant-answer/1").kind
     spoil(case, "merchant-answer/1")
-    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=1)
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + SILENCE
     for _ in range(3):
         office.sweep()
         office.clock.advance(deadlines.RETRY)
@@ -222,7 +222,7 @@ def test_the_supervisor_hears_once_of_a_deadline_with_a_fault_and_mended_it_is_a
 
 def test_one_step_of_the_sweep_that_fails_leaves_the_others_their_turn(office: Office) -> None:
     case = asked(office)
-    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=1)
+    office.clock.at = office.deadline(case, "merchant-answer/1").due_at + SILENCE
 
     def down() -> dict[str, int]:
         raise ConnectionError("Prefect is away")

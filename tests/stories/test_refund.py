@@ -17,7 +17,7 @@ from tasks.db import in_transaction, reading
 from tasks.effects import lock_case
 from tasks.payouts import PermitRefused
 from tests.deaths import Died, mortal
-from tests.play import PAPERS, PAYEE, Office
+from tests.play import PAPERS, PAYEE, SILENCE, Office
 
 OTHER_ACCOUNT = {"account_no": "3301040160000125678"}
 
@@ -206,7 +206,7 @@ def test_papers_count_until_the_due_second_and_not_one_later(office: Office, lat
     office.decide(case, "wang-fang", "ASK", "请补充材料")
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at + timedelta(seconds=late)
     office.merchant_answers(case, "", *PAPERS)
-    office.sweep()
+    office.pass_time(seconds=SILENCE.seconds)
     assert office.case(case.id).state == state
     if state == "LAPSED":
         assert office.told(case)[-1] == "refund_question_lapsed"
@@ -335,7 +335,7 @@ def test_nobody_correcting_the_payee_closes_the_application(office: Office) -> N
     case = with_the_bank(office)
     office.bank(f"{case.id}-P1", "returned")
     office.decide(case, "wang-fang", "ASK_PAYEE")
-    office.pass_time(days=7, seconds=1)
+    office.pass_time(days=7, seconds=SILENCE.seconds)
     assert office.case(case.id).outcome == "LAPSED"
     assert office.balance(AccountKind.DEPOSIT) == 400_000
 
