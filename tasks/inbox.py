@@ -160,7 +160,8 @@ def route_due(handle: Handler, on_refused: OnRefused, limit: int = 100) -> int:
 def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
     def claim(tx: Tx) -> InboxMessage | None:
         query = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
-        return tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
+        row = tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
+        return None if row is not None and _comes_too_early(tx, row) else row
 
     def work(tx: Tx) -> None:
         row = claim(tx)
@@ -214,6 +215,18 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
                     tx.add(row)
 
         in_transaction(postpone)
+
+
+def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
+    """Whether somebody else has an earlier message of the same shop in hand, such as its registration.
+
+    The message then stays for the next round. One that waits after a fault holds up nobody.
+    """
+    query = select(InboxMessage.id).where(
+        InboxMessage.shop_id == row.shop_id, InboxMessage.state == InboxState.NEW,
+        col(InboxMessage.id) < row.id, col(InboxMessage.next_at) <= tx.now,
+    )  # fmt: skip
+    return row.shop_id is not None and tx.exec(query.limit(1)).first() is not None
 
 
 def _payload(row: InboxMessage) -> dict[str, Any]:

@@ -148,6 +148,37 @@ def test_the_messages_of_one_request_are_stored_together_or_not_at_all(office: O
     assert [(row.message_id, row.conflicts) for row in messages()] == [("good", 1), ("b", 0)]
 
 
+def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop(office: Office) -> None:
+    taken, go_on = threading.Event(), threading.Event()
+
+    def slow(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
+        taken.set()
+        go_on.wait(10)
+        desk.handle(tx, message, body)
+
+    office.receive("shop.registered", {
+        "shop_id": "shop-1", "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": "acct-shop-1",
+        "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "taxpayer_type": "GENERAL", "categories": ["服饰"],
+        "contacts": [],
+    })  # fmt: skip
+    office.receive("deposit.paid", {
+        "shop_id": "shop-1", "payment_id": "p", "amount_fen": 9, "channel": "BANK", "payer_account": "3301",
+        "paid_at": office.clock.at.isoformat(),
+    })  # fmt: skip
+    first = threading.Thread(target=inbox.route_due, args=(slow, desk.on_refused, 1))
+    first.start()
+    assert taken.wait(10)
+    second = threading.Thread(target=inbox.route_due, args=(desk.handle, desk.on_refused))
+    second.start()
+    second.join(1)
+    go_on.set()
+    first.join()
+    second.join()
+    office.settle()
+    assert office.refusals() == []
+    assert office.balance(AccountKind.DEPOSIT) == 9
+
+
 def test_an_event_nobody_handles_is_kept(office: Office) -> None:
     def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
         raise Kept("no handler")
