@@ -12,7 +12,7 @@ ON_POSTGRES := tests/stories tests/core tests/appeals tests/invoicing/test_month
   tests/ops/test_invoicing_commands.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test browser lint bench constraints clean
+.PHONY: help setup demo up test browser lint bench soak constraints clean
 
 help:            ## print this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,10 +39,11 @@ test: $(STAMP)   ## run the tests: SQLite, PostgreSQL, real Prefect (make browse
 browser: $(STAMP) ## play the operator in Chromium, in both of Prefect's interfaces
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 
-bench: $(STAMP)  ## measure the worker beside the stock one, the door, and month-end beside plain inserts
-	$(BIN)/python -m ops.worker.measure --cases 20
-	$(BIN)/python -m benchmarks.door
-	$(BIN)/python -m tests.postgres sh -c '$(BIN)/python -m benchmarks.month_end --postgres "$$DIANWU_TEST_POSTGRES"'
+bench: $(STAMP)  ## measure everything, into docs/benchmarks.md; PEERS=1 measures DBOS and Airflow too
+	$(TESTENV) $(BIN)/python -m benchmarks $(if $(PEERS),--peers)
+
+soak: $(STAMP)   ## half an hour of mixed load with workers killed at random (MINUTES=30)
+	$(TESTENV) $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 lint: $(STAMP)   ## check style, types and import contracts
 	$(BIN)/ruff check .

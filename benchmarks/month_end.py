@@ -2,6 +2,7 @@
 
     python -m benchmarks.month_end                                   SQLite, 10,000 and 100,000 shops
     python -m benchmarks.month_end --postgres postgresql+psycopg://… the same, and on PostgreSQL (two schemas are made)
+    python -m benchmarks.month_end --cluster                         … in a PostgreSQL started for it
     python -m benchmarks.month_end --shops 500                       one small size, for a quick look
 
 The floor is the same driver's ``executemany`` writing the very rows that the run left behind (statements, lines,
@@ -35,6 +36,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--shops", type=int, action="append", help="size; may be given several times")
     options.add_argument("--postgres", default="", help="address of a PostgreSQL database that may be written to")
+    options.add_argument("--cluster", action="store_true", help="start a PostgreSQL for it, as the tests do")
     options.add_argument("--folder", default="", help="where the SQLite files go; a temporary folder by default")
     options.add_argument("--json", action="store_true", help="print the figures as JSON")
     options.add_argument("--child", default="", help=argparse.SUPPRESS)
@@ -42,14 +44,22 @@ def main() -> None:
     if given.child:
         print(json.dumps(run(given.child, given.shops[0], Path(given.folder))))
         return
-    figures = []
-    for address in ("sqlite", *([given.postgres] if given.postgres else [])):
-        for shops in given.shops or [10_000, 100_000]:
-            with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
-                command = [sys.executable, "-m", "benchmarks.month_end", "--child", address, "--shops", str(shops)]
-                done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
-                figures.append(json.loads(done.stdout.splitlines()[-1]))
+    with _cluster() if given.cluster else contextlib.nullcontext(given.postgres) as postgres:
+        figures = []
+        for address in ("sqlite", *([postgres] if postgres else [])):
+            for shops in given.shops or [10_000, 100_000]:
+                with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
+                    command = [sys.executable, "-m", "benchmarks.month_end", "--child", address, "--shops", str(shops)]
+                    done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
+                    figures.append(json.loads(done.stdout.splitlines()[-1]))
     print(json.dumps(figures, indent=2) if given.json else table(figures))
+
+
+def _cluster() -> contextlib.AbstractContextManager[str]:
+    from tests.postgres import binaries, cluster
+
+    folder = binaries()
+    return cluster(folder) if folder else contextlib.nullcontext("")
 
 
 ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (

@@ -1,8 +1,8 @@
-"""Measure what a segment costs: CPU-seconds of worker, its processes and the server, stock against ours.
+"""What a bare segment costs, without any of our own work: CPU of worker, its processes and the server, stock and ours.
 
-    python -m ops.worker.measure                       # both worker types on one server, scratch SQLite
-    python -m ops.worker.measure --cases 200 --only dianwu --database postgresql+asyncpg://…
-    python -m ops.worker.measure --without observer,heartbeat   # put back what we leave away
+    python -m benchmarks.toy                       # both worker types on one server, scratch SQLite
+    python -m benchmarks.toy --cases 200 --only dianwu --database postgresql+asyncpg://…
+    python -m benchmarks.toy --without observer,heartbeat   # put back what we leave away
 
 One case is two segments: the flow suspends for input, is resumed, and ends. CPU comes from /proc (user and
 system time of live and reaped processes), so the figures hold whatever else the machine does; latencies do not.
@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from benchmarks.processes import cpu_seconds
+
 FLOW = """
 from prefect import flow, suspend_flow_run
 from prefect.input import RunInput
@@ -41,18 +43,6 @@ UNDO = {
     "known": "from ops.worker.engine import SegmentClient as C; del C.read_flow_run, C.update_flow_run",
 }
 """Put into the measured flow's file, which a warm process imports before its first segment."""
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, of its living descendants, and of those it has reaped."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / TICKS + sum(cpu_seconds(int(child)) for child in children)
 
 
 @contextmanager
@@ -87,7 +77,7 @@ def wait(question: Callable[[], bool], seconds: float = 600, pause: float = 0.02
 def healthy(url: str) -> bool:
     """Whether the server answers."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - our own address
+        with urllib.request.urlopen(f"{url}/health", timeout=2):
             return True
     except OSError:
         return False
