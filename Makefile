@@ -31,12 +31,12 @@ demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the en
 up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 	$(BIN)/dianwu up
 
-test: $(STAMP)   ## run the tests: SQLite, PostgreSQL, real Prefect (make browser: real Chromium)
+test: $(STAMP)   ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
 	$(TESTENV) $(BIN)/python -m pytest -n 2 -m "not engine and not browser"
 	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "not engine and not browser" $(ON_POSTGRES)
-	$(TESTENV) $(BIN)/python -m pytest -m engine -p no:randomly
+	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "engine or browser" -p no:randomly
 
-browser: $(STAMP) ## play the operator in Chromium, in both of Prefect's interfaces
+browser: $(STAMP) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 
 bench: $(STAMP)  ## measure everything, into docs/benchmarks.md; PEERS=1 measures DBOS and Airflow too

@@ -40,7 +40,8 @@ def install() -> None:
     """Try Debian's package, where that is possible without asking anybody."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "install", "-y", "-qq", "postgresql"], check=False, env=environment)
+        for arguments in (["update", "-qq"], ["install", "-y", "-qq", "postgresql"]):
+            subprocess.run(["apt-get", *arguments], check=False, env=environment)
 
 
 def _unprivileged() -> list[str]:

@@ -42,6 +42,7 @@ def _chromium() -> str:
     if found:
         return found
     if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "--quiet"], check=True)
         subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES], check=True)
         return shutil.which("chromium") or "chromium"
     why = f"Chromium is missing and only root can install it here: apt-get install {' '.join(PACKAGES)}"
