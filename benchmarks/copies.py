@@ -67,7 +67,7 @@ class PostgresStore:
         return [row[0] for row in self._connection.execute(query)]
 
     def rows(self, table: str) -> Iterator[Row]:
-        yield from (row[0] for row in self._connection.execute(f'SELECT row_to_json(t) FROM "{table}" t'))  # type: ignore[arg-type]
+        yield from (row[0] for row in self._connection.execute(f'SELECT row_to_json(whole) FROM "{table}" whole'))  # type: ignore[arg-type]
 
     def write(self, table: str, rows: list[Row]) -> None:
         query = f'INSERT INTO "{table}" SELECT * FROM json_populate_recordset(NULL::"{table}", %s::json)'
