@@ -48,7 +48,7 @@ from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
 from tasks.effects import effect, lock_case
-from tasks.inbox import Refused
+from tasks.inbox import Kept, Refused
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
 
@@ -120,7 +120,10 @@ def apply(tx: Tx, event: ArbitrationApplied, shop: Shop, message: InboxMessage) 
 
 
 def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMessage) -> None:
-    """How far an arbitration is outside; a line in the shop's history."""
+    """How far an arbitration is outside; a line in the shop's history. After its withdrawal that is no news to act on."""
+    known = tx.get(Arbitration, event.arbitration_id)
+    if known is not None and known.shop_id == shop.id and known.withdrawn_at is not None:
+        raise Kept(f"arbitration {known.id} was withdrawn before")
     _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, event.stage, message)
     audit.record(tx, f"shop/{shop.id}", "arbitration.progressed", actor="platform", clause="ARB-9", public=True,
                  text=f"仲裁 {event.arbitration_id}:{event.stage.label}", stage=event.stage)  # fmt: skip

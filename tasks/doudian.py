@@ -97,6 +97,8 @@ def deliver(item: Item) -> str:
     secret = settings().doudian_apps.get(load.app_key)
     if secret is None:
         raise Skip(f"no secret for app {load.app_key}")
+    if settings().production and not settings().public.startswith("https://"):
+        raise Undeliverable("public_url is not https: their side could not open the images")
     until = in_transaction(lambda tx: tx.now + timedelta(days=policy_at(tx.now).appeal.evidence.link_days))
     images = [evidence.link(evidence_id, until) for evidence_id in load.evidence_ids]
     client = _client(load.app_key, secret.get_secret_value())

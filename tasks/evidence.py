@@ -11,9 +11,11 @@ import hashlib
 import hmac
 import ipaddress
 import socket
+import ssl
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -34,6 +36,7 @@ from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
 from policies.policy import policy_at
 from tasks import audit
+from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import SettingsError, settings
 
@@ -81,19 +84,32 @@ def _place(root: str, sha256: str) -> str:
 
 
 def _keep(file: BinaryIO, sha256: str) -> None:
-    """Write the bytes under their hash, unless they are there. Written aside first: no half file has a hash."""
+    """Write the bytes under their hash, unless they are there whole. Written aside first: no half file has a hash."""
     fs, root = _store()
     place = _place(root, sha256)
-    if fs.exists(place):
+    if fs.exists(place) and _digest(fs, place) == sha256:
         return
     draft = f"{root}/drafts/{uuid.uuid4().hex}"
     for target in (draft, place):
         fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-    file.seek(0)
-    with fs.open(draft, "wb") as out:
+    try:
+        file.seek(0)
+        with fs.open(draft, "wb") as out:
+            while chunk := file.read(CHUNK):
+                out.write(chunk)
+        fs.mv(draft, place)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            fs.rm(draft)
+        raise
+
+
+def _digest(fs: fsspec.AbstractFileSystem, place: str) -> str:
+    digest = hashlib.sha256()
+    with fs.open(place, "rb") as file:
         while chunk := file.read(CHUNK):
-            out.write(chunk)
-    fs.mv(draft, place)
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def stage(shop_id: str, name: str, file: BinaryIO, origin: str = "upload") -> Staged:
@@ -149,8 +165,16 @@ def _addresses(host: str, port: int) -> list[str]:
     return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
 
 
+_TUNNELS = [
+    ipaddress.ip_network(text) for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+]
+"""IPv6 that carries an IPv4 address to somewhere we cannot judge: v4-compatible, NAT64, 6to4, Teredo."""
+
+
 def _public(address: str) -> bool:
     found = ipaddress.ip_address(address)
+    if found.version == 6 and any(found in tunnel for tunnel in _TUNNELS):
+        return False
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found).is_global and not found.is_multicast
 
@@ -168,7 +192,11 @@ class Fetcher:
     scheme: str = "https"
     resolve: Callable[[str, int], list[str]] = _addresses
     permitted: Callable[[str], bool] = _public
+    verify: ssl.SSLContext | bool = True
     timeout: float = 20
+    """Seconds for each step: to connect, and to wait for more."""
+    total: float = 60
+    """Seconds for one file, however steadily it trickles."""
     redirects: int = 3
 
     def fetch(self, url: str, most: int) -> tuple[str, BinaryIO]:
@@ -177,15 +205,18 @@ class Fetcher:
             content, onward = self._get(url, most)
             if content is not None:
                 return unquote(urlsplit(url).path.rpartition("/")[2]) or "evidence", content
-            url = urljoin(url, onward)
+            try:
+                url = urljoin(url, onward)
+            except ValueError as error:
+                raise _refused("host-not-allowed", "凭证地址无法识别。") from error
         raise _refused("fetch-failed", "凭证地址跳转次数过多,请提供直接地址。")
 
     def _get(self, url: str, most: int) -> tuple[BinaryIO | None, str]:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
-        except ValueError:
-            port = 0
+        except ValueError as error:
+            raise _refused("host-not-allowed", "凭证地址无法识别。") from error
         host = (parts.hostname or "").lower()
         plain = port == (443 if self.scheme == "https" else 80)
         listed = (host if plain else f"{host}:{port}") in {entry.lower() for entry in self.hosts}
@@ -193,7 +224,7 @@ class Fetcher:
             raise _refused("host-not-allowed", "凭证地址不在平台允许的域名范围内。")
         try:
             addresses = self.resolve(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _refused("fetch-failed", "凭证地址无法解析,请稍后再试。") from error
         if not addresses or not all(self.permitted(address) for address in addresses):
             raise _refused("host-not-allowed", "凭证地址指向不可访问的网络。")
@@ -202,7 +233,9 @@ class Fetcher:
         named = host if plain else f"{host}:{port}"
         try:
             with (
-                httpx.Client(trust_env=False, timeout=self.timeout, follow_redirects=False) as client,
+                httpx.Client(
+                    verify=self.verify, trust_env=False, timeout=self.timeout, follow_redirects=False
+                ) as client,
                 client.stream(
                     "GET", target, headers={"host": named, "accept-encoding": "identity"},
                     extensions={"sni_hostname": host},
@@ -212,9 +245,16 @@ class Fetcher:
                     return None, answer.headers["location"]
                 if answer.status_code != httpx.codes.OK:
                     raise _refused("fetch-failed", f"凭证地址返回 HTTP {answer.status_code}。")
-                return _read(answer.iter_raw(CHUNK), most), ""
-        except httpx.HTTPError as error:
+                return _read(self._in_time(answer.iter_raw(CHUNK)), most), ""
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _refused("fetch-failed", "凭证下载失败,请稍后再试。") from error
+
+    def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        began = clock().ticks()
+        for chunk in chunks:
+            if clock().ticks() - began > self.total:
+                raise _refused("fetch-failed", "凭证下载超时,请提供更快的地址或直接上传。")
+            yield chunk
 
 
 def _read(chunks: Iterable[bytes], most: int) -> BinaryIO:
@@ -252,7 +292,7 @@ def _signature(evidence_id: str, expires: int) -> str:
 def link(evidence_id: str, until: datetime) -> str:
     """An address that opens one item until then, and only that one."""
     expires = int(until.timestamp())
-    return f"{settings().door_url}/evidence/{evidence_id}?exp={expires}&sig={_signature(evidence_id, expires)}"
+    return f"{settings().public}/evidence/{evidence_id}?exp={expires}&sig={_signature(evidence_id, expires)}"
 
 
 def links_until(tx: Tx, since: datetime) -> datetime:
@@ -279,13 +319,10 @@ def content(item: EvidenceItem) -> Iterator[bytes]:
     fs, root = _store()
     place = _place(root, item.sha256)
     try:
-        digest = hashlib.sha256()
-        with fs.open(place, "rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+        found = _digest(fs, place)
     except FileNotFoundError as error:
         raise EvidenceDamaged(f"{item.id}: the stored file is gone") from error
-    if digest.hexdigest() != item.sha256:
+    if found != item.sha256:
         raise EvidenceDamaged(f"{item.id}: the stored bytes are not those that were staged")
 
     def stream() -> Iterator[bytes]:

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     door_port: int = 8787
+    public_url: str = ""
+    """Where the world reaches the door (``https://door.example.com``): links to evidence lead there. Empty: host and port."""
     prefect_port: int = 4200
     prefect_api_url: str = ""
     prefect_auth: SecretStr = SecretStr("")
@@ -118,6 +120,11 @@ class Settings(BaseSettings):
     @property
     def door_url(self) -> str:
         return f"http://{self.host}:{self.door_port}"
+
+    @property
+    def public(self) -> str:
+        """The door's address for those outside."""
+        return self.public_url.rstrip("/") or self.door_url
 
     @property
     def prefect_api(self) -> str:

@@ -101,6 +101,7 @@ def examine() -> Iterator[Check]:
     yield good("设置", f"{'生产' if given.production else '演示'}环境,数据目录 {given.home}")
     yield from secrets_of(given)
     yield from files_of(given)
+    yield from outside(given)
     yield from database(given)
     yield from prefect(given)
     yield from channels(given)
@@ -128,6 +129,18 @@ def secrets_of(given: Settings) -> Iterator[Check]:
         yield bad("密钥", f"{'、'.join(broken)} 的格式不对", remedy)
     if not missing and not broken:
         yield good("密钥", "加密、审计、签名与访问密钥齐备")
+
+
+def outside(given: Settings) -> Iterator[Check]:
+    """Douyin fetches evidence from us, so the address in the links must be one that the world can open."""
+    if not given.doudian_apps:
+        return
+    if given.public.startswith("https://"):
+        yield good("公网地址", f"凭证链接指向 {given.public}")
+    else:
+        yield (bad if given.production else warn)(
+            "公网地址", f"凭证链接指向 {given.public},抖店无法打开", "设置 public_url 为接入端的公网 https 地址"
+        )
 
 
 def _signs(value: str) -> object:

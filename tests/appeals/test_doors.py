@@ -163,6 +163,12 @@ def test_data_may_come_as_an_object_and_the_id_in_either_spelling(door: TestClie
     assert [(row.message_id, row.type) for row in inbox("doudian")] == [(f"{APP}/212/m-7", "arbitration.applied")]
 
 
+def test_an_id_of_null_is_no_id(door: TestClient) -> None:
+    push(door, body({"tag": "212", "msg_id": None, "msgId": "m-8", "data": "{}"}))
+    assert [row.message_id for row in inbox("doudian")] == [f"{APP}/212/m-8"]
+    assert push(door, body({"tag": "212", "msg_id": None, "data": "{}"})).status_code == 422
+
+
 def test_data_that_lacks_what_an_event_needs_is_kept(door: TestClient, bench: Bench) -> None:
     push(door, body({"tag": "216", "msg_id": "m-1", "data": "hello"}, item("212", "m-2", shop_id="")))
     bench.office.settle()
@@ -187,6 +193,22 @@ def test_a_buyer_who_cancels_at_douyin_is_checked_by_merchant_service(door: Test
     case = bench.latest()
     bench.office.decide(case, "wu-tao", "CONFIRM", "抖店后台已显示撤销")
     assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+def test_a_late_report_about_a_withdrawn_arbitration_is_kept_and_is_no_attempt_to_arbitrate_again(
+    door: TestClient, bench: Bench
+) -> None:
+    push(door, body(item("212", "m-1")))
+    push(door, body(item("215", "m-2")))
+    bench.office.settle()
+    bench.office.decide(bench.latest(), "wu-tao", "CONFIRM", "抖店后台已显示撤销")
+    push(door, body(*(item(tag, f"m-{tag}") for tag in ("213", "214", "217", "218"))))
+    bench.office.settle()
+    assert {row.state for row in inbox("doudian")[2:]} == {InboxState.KEPT}
+    assert bench.refusals() == []
+    push(door, body(item("212", "m-9", arbitrate_id="9002")))
+    bench.office.settle()
+    assert bench.refusals() == ["WDR-2"], "a new one about the same after-sale is one"
 
 
 class Watched(VirtualClock):

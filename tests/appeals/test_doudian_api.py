@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from models.messages import Channel, OutboxState
@@ -32,6 +34,9 @@ class TheirServer:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.tokens = 0
+        self.opens = False
+        """Whether they open each image at once, over HTTP."""
+        self.opened: list[bytes] = []
         self.troubles: list[dict[str, Any] | int] = []
         outer = self
 
@@ -73,6 +78,7 @@ class TheirServer:
         if not 1 <= len(params["evidence"]) <= 4:
             return 200, {"code": 50002, "sub_code": "isv.business-failed:evidence", "log_id": "L3"}
         self.calls.append((method, params))
+        self.opened += [httpx.get(link, trust_env=False).content for link in params["evidence"]] if self.opens else []
         return 200, {"code": 10000, "msg": "success", "data": {}, "log_id": "L1"}
 
 
@@ -161,6 +167,41 @@ def test_an_appeal_against_a_douyin_ruling_hands_on_at_most_four_images_that_the
     door = TestClient(create_app(settings()))
     opened = door.get(params["evidence"][0].removeprefix(settings().door_url))
     assert opened.content.startswith(PNG)
+
+
+def test_their_side_opens_every_image_by_its_public_address_and_gets_its_very_bytes(
+    theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ruled(bench)
+    server = uvicorn.Server(uvicorn.Config(create_app(settings()), port=0, log_level="warning", access_log=False))
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    monkeypatch.setenv("DIANWU_PUBLIC_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    settings.cache_clear()
+    theirs.opens = True
+    pictures = [PNG + bytes([n]) * 70_000 for n in range(4)]
+    bench.file("doudian:9001", [bench.stage(picture) for picture in pictures])
+    assert theirs.opened == pictures
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.mark.parametrize(
+    ("public", "calls"), [("", 0), ("http://door.example.com", 0), ("https://door.example.com/", 1)]
+)
+def test_in_production_images_leave_only_under_an_address_that_the_world_can_open(
+    theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch, public: str, calls: int
+) -> None:
+    _ruled(bench)
+    for name, value in {"PROFILE": "production", "SANDBOX_BANK": "false", "PUBLIC_URL": public}.items():
+        monkeypatch.setenv(f"DIANWU_{name}", value)
+    settings.cache_clear()
+    bench.file("doudian:9001")
+    assert len(theirs.calls) == calls
+    assert all(
+        link.startswith("https://door.example.com/evidence/EV-") for _, p in theirs.calls for link in p["evidence"]
+    )
 
 
 def test_their_trouble_is_waited_out_and_the_evidence_arrives_once(theirs: TheirServer, bench: Bench) -> None:

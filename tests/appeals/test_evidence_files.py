@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import io
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import fsspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +28,7 @@ from models.base import new_id
 from policies.evidence import safe_name, sniff
 from policies.policy import policy
 from tasks import evidence
+from tasks.clock import VirtualClock, use_clock
 from tasks.db import reading
 from tasks.evidence import EvidenceDamaged, EvidenceRefused, Fetcher
 from tasks.settings import settings
@@ -93,6 +101,44 @@ def test_a_file_that_is_not_taken_leaves_nothing_behind(bench: Bench, content: b
         evidence.stage("shop-1", "x.png", io.BytesIO(content))
     assert refused.value.refusal.code == code
     assert not (settings().home / "evidence").exists()
+
+
+def test_the_same_bytes_again_mend_a_stored_file_that_was_damaged(bench: Bench) -> None:
+    staged = evidence.stage("shop-1", "a.png", io.BytesIO(PNG))
+    stored = settings().home / "evidence" / staged.sha256[:2] / staged.sha256
+    stored.write_bytes(b"rotten")
+    again = evidence.stage("shop-1", "a.png", io.BytesIO(PNG))
+    assert (again.id, stored.read_bytes()) == (staged.id, PNG)
+
+
+def test_evidence_lives_in_any_bucket_by_setting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIANWU_EVIDENCE_URL", "memory://bucket/evidence")
+    settings.cache_clear()
+    staged = evidence.stage("shop-1", "a.png", io.BytesIO(PNG))
+    with reading() as tx:
+        row = tx.exec(select(EvidenceItem)).one()
+    assert b"".join(evidence.content(row)) == PNG
+    bucket = fsspec.filesystem("memory")
+    assert bucket.find("/bucket/evidence") == [f"/bucket/evidence/{staged.sha256[:2]}/{staged.sha256}"]
+    assert not (settings().home / "evidence").exists()
+    bucket.rm("/bucket", recursive=True)
+    with pytest.raises(EvidenceDamaged):
+        evidence.content(row)
+
+
+def test_a_crash_while_writing_leaves_no_draft_behind(bench: Bench) -> None:
+    class Breaks(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            if self.reads > 3:  # the head, the whole, its end; then the writing
+                raise OSError("the disk is gone")
+            return super().read(size)
+
+    with pytest.raises(OSError, match="disk"):
+        evidence.stage("shop-1", "a.png", Breaks(PNG))
+    assert [path for path in (settings().home / "evidence").rglob("*") if path.is_file()] == []
 
 
 def test_a_file_exactly_at_its_limit_is_taken(bench: Bench) -> None:
@@ -190,8 +236,8 @@ def test_an_endless_upload_is_cut_off_without_reading_it_to_the_end(bench: Bench
 
 
 @contextmanager
-def host(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator[int]:
-    """A web server on this machine that answers by path; its port."""
+def host(answers: dict[str, tuple[int, dict[str, str], bytes]], cert: Path | None = None) -> Iterator[int]:
+    """A web server on this machine that answers by path, over TLS if it has a certificate; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -206,10 +252,33 @@ def host(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator[int]
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if cert is not None:
+        spoken = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        spoken.load_cert_chain(cert)
+        server.socket = spoken.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
+
+
+def certificate(name: str, file: Path) -> Path:
+    """A certificate for this name under its own authority, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(secret + built.public_bytes(pem))
+    return file
 
 
 def fetcher(*hosts: str, permitted: bool = True) -> Fetcher:
@@ -233,6 +302,7 @@ def test_only_listed_hosts_are_asked_and_no_redirect_leads_elsewhere(bench: Benc
         "/here": (302, {"location": "/x.png"}, b""),
         "/x.png": (200, {}, PNG),
         "/loop": (302, {"location": "/loop"}, b""),
+        "/unreadable": (302, {"location": "http://[::1"}, b""),
         "/gone": (404, {}, b""),
         "/large": (200, {}, PNG + bytes(5000)),
     }
@@ -245,7 +315,9 @@ def test_only_listed_hosts_are_asked_and_no_redirect_leads_elsewhere(bench: Benc
             f"http://{address}/gone": "fetch-failed", f"http://{address}/large": "too-large",
             f"http://user@{address}/x.png": "host-not-allowed", f"ftp://{address}/x.png": "host-not-allowed",
             f"http://other.example.com:{port}/x.png": "host-not-allowed", f"http://img.example.com:{port + 1}/": "host-not-allowed",
-            "http://127.0.0.1/x.png": "host-not-allowed", f"http://{address}.evil.com/x.png": "host-not-allowed",
+            "http://[::1": "host-not-allowed", f"http://{address}/unreadable": "fetch-failed",
+            f"http://{address}/\x01": "fetch-failed", "http://127.0.0.1/x.png": "host-not-allowed",
+            f"http://{address}.evil.com/x.png": "host-not-allowed",
         }  # fmt: skip
         for url, code in refused.items():
             with pytest.raises(EvidenceRefused) as said:
@@ -256,12 +328,42 @@ def test_only_listed_hosts_are_asked_and_no_redirect_leads_elsewhere(bench: Benc
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "172.16.0.1", "100.64.0.1", "::1", "fe80::1", "fc00::1",
-     "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1"],
+     "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1", "::127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1",
+     "2001:0:4136:e378:8000:63bf:3fff:fdd2"],
 )  # fmt: skip
 def test_a_name_that_leads_into_a_private_network_is_refused(address: str) -> None:
     ask = Fetcher(["img.example.com"], resolve=lambda _host, _port: ["93.184.215.14", address])
     with pytest.raises(EvidenceRefused, match="不可访问的网络"):
         ask.fetch("https://img.example.com/x.png", 1000)
+
+
+def test_a_file_that_trickles_in_is_given_up_in_the_end(bench: Bench) -> None:
+    class Slow(VirtualClock):
+        def ticks(self) -> float:
+            self.advance(timedelta(seconds=31))
+            return super().ticks()
+
+    use_clock(Slow(bench.now))
+    with host({"/x.png": (200, {}, PNG + bytes(1_000_000))}) as port:
+        address = f"img.example.com:{port}"
+        with pytest.raises(EvidenceRefused, match="超时"):
+            fetcher(address).fetch(f"http://{address}/x.png", 2_000_000)
+
+
+@pytest.mark.parametrize(("name", "taken"), [("img.example.com", True), ("other.example.com", False)])
+def test_over_https_the_certificate_must_be_for_the_name_although_the_address_is_pinned(
+    bench: Bench, tmp_path: Path, name: str, taken: bool
+) -> None:
+    cert = certificate("img.example.com", tmp_path / "cert.pem")
+    with host({"/x.png": (200, {}, PNG)}, cert) as port:
+        trusted = ssl.create_default_context(cafile=cert)
+        ask = Fetcher([f"{name}:{port}"], "https", lambda _host, _port: ["127.0.0.1"], lambda _: True, trusted)
+        if taken:
+            assert ask.fetch(f"https://{name}:{port}/x.png", 1000)[1].tell() == len(PNG)
+            return
+        with pytest.raises(EvidenceRefused) as said:
+            ask.fetch(f"https://{name}:{port}/x.png", 1000)
+        assert said.value.refusal.code == "fetch-failed"
 
 
 def test_an_evidence_id_has_the_form_the_door_expects(bench: Bench) -> None:

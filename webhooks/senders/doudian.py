@@ -163,7 +163,8 @@ def _tag(item: Any) -> str:
 
 
 def _msg_id(item: dict[str, Any]) -> str:
-    return str(item.get("msg_id", item.get("msgId", "")))
+    found = item.get("msg_id") if item.get("msg_id") is not None else item.get("msgId")
+    return "" if found is None else str(found)
 
 
 def _data(item: dict[str, Any]) -> dict[str, Any]:
