@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from notifications.scripted import ScriptedNotifier
-from tasks import calendar, clock, db, delivery, merchants
+from tasks import clock, db, delivery, merchants
 from tasks import settings as settings_module
 from tests.play import START, Office
 
@@ -52,10 +52,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    cached = (
-        settings_module.settings, merchants.context, delivery.configured, delivery.http, calendar.work_calendar
-    )  # fmt: skip
-    for function in cached:
+    for function in (settings_module.settings, merchants.context, delivery.configured, delivery.http):
         function.cache_clear()
     delivery.use_notifier(None)
     db.dispose()

@@ -100,8 +100,11 @@ class WarmProcess:
             raise RuntimeError("The process was not started")
         self.phase, self._token, self.segments = Phase.BUSY, self._token + 1, self.segments + 1
         self._say({"do": "run", "token": self._token, **vars(assignment)})
-        line = await self._reader.readline()
-        if not line:
+        try:
+            line = await self._reader.readline()
+        except ConnectionError:  # killed before it had read its order
+            line = b""
+        if not line.endswith(b"\n"):
             self.phase = Phase.GONE
             return Result("died", await self._how_it_ended())
         said = json.loads(line)
@@ -218,9 +221,13 @@ class WarmPool:
         if not self._closing:
             self._on_idle()
 
+    def start_no_more(self) -> None:
+        """Processes that leave are not replaced from now on."""
+        self._closing = True
+
     async def close(self) -> None:
         """Stop all processes; idle ones leave by themselves, others are killed."""
-        self._closing = True
+        self.start_no_more()
         leaving = list(self._processes)
         for process in leaving:
             if process.phase is not Phase.IDLE:

@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -115,7 +116,7 @@ class SegmentProcess:
         flow_run = FlowRun.model_validate_json(order["flow_run"])
         with self._lock:
             self._token, self._flow_run_id, self._cancelled = order["token"], flow_run.id, False
-        before = _surroundings()
+        before, began = _surroundings(), time.time_ns()
         os.environ.update(order["env"])
         os.environ["PREFECT__FLOW_RUN_ID"] = str(flow_run.id)
         try:
@@ -123,6 +124,7 @@ class SegmentProcess:
         finally:
             with self._lock:
                 self._token = self._flow_run_id = self._engine = None
+        self._shelf.note_imports(began)
         clean = _restore(before) and order["entrypoint"] is not None
         said = {"is": "fault" if fault else "done", "token": order["token"], "message": fault}
         self._say({**said, "rss_mb": _rss_mb(), "leaving": not clean})

@@ -51,6 +51,8 @@ BACKLOG_SECONDS = 0.05
 """How long a list of due runs may be used. An older one costs claims in vain (`verdict.undo_late_claim`)."""
 SUSPENSION_CHECK_SECONDS = 1.0
 """A run that suspends itself leaves within this time; one still here was suspended from outside."""
+SETTLE_SECONDS = 15.0
+"""How long the server may take to be told of what a stop cut off; what is left then is for the next start."""
 REMEMBERED_STATES = 20_000
 
 
@@ -67,6 +69,8 @@ class Segment:
     process: WarmProcess
     since: float
     cancelling: bool = False
+    cut_off: bool = False
+    """We killed its process because the worker stops: not the run's fault."""
 
 
 class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerResult]):
@@ -91,6 +95,9 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         self._segments: dict[int, Segment] = {}
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unsettled: list[tuple[Segment, Result]] = []
         self._due_unknown = True
         self._connected = False
         self._queue_limits = False
@@ -165,6 +172,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         loops = [
             asyncio.create_task(self._for_ever("heartbeat", self.heartbeat_interval_seconds, self._heartbeat)),
             asyncio.create_task(self._for_ever("watch", 10, self._watch_long_segments)),
+            asyncio.create_task(self._for_ever("settling", 10, self._settle_again)),
             asyncio.create_task(listen(self.work_pool.id, self._on_signal, self._on_connected, self._logger)),
             asyncio.create_task(self._take_while_due(until_empty=run_once)),
         ]
@@ -180,21 +188,26 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
             await asyncio.shield(self._wind_up())
 
     async def _wind_up(self) -> None:
-        """Let running segments finish within the grace period; set back what is left, so that it runs again."""
-        deadline = time.monotonic() + self.settings.grace_seconds
-        while self._segments and time.monotonic() < deadline:
-            self._wanted.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), max(0.01, deadline - time.monotonic()))
-        left = list(self._segments.values())
-        for segment in left:
+        """Let running segments finish within the grace period; what is left is cut off and set back, to run again."""
+        self.pool.start_no_more()
+        gone = asyncio.create_task(self._until_none_is_left())
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait([gone, hurried], timeout=self.settings.grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for segment in self._segments.values():
+            segment.cut_off = True
             segment.process.kill()
-        for segment in left:
-            claim = self._claim(segment)
-            if await verdict.set_back(self.client, claim, "The worker stopped during this segment."):
-                self._logger.info("Set back run %s: not finished in time", segment.flow_run.id)
-        self._segments.clear()
+        await asyncio.wait([gone], timeout=SETTLE_SECONDS)
+        if self._segments or self._unsettled:
+            self._logger.warning("The server was not told of every segment; the next start here sees to them")
+        for task in (gone, hurried, *self._tasks):
+            task.cancel()
+        await asyncio.gather(gone, hurried, *self._tasks, return_exceptions=True)
         await self.pool.close()
+
+    async def _until_none_is_left(self) -> None:
+        while self._segments:
+            self._wanted.clear()
+            await self._wanted.wait()
 
     @contextlib.contextmanager
     def _stop_on_signals(self) -> Iterator[None]:
@@ -203,12 +216,9 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
         def stop() -> None:
             if self._stopping.is_set():
-                self.settings = WorkerSettings(**{**vars(self.settings), "grace_seconds": 0.001})
-                for segment in self._segments.values():
-                    segment.process.kill()
+                self._hurried.set()
             self._logger.info("Stopping; %d segment(s) still running", len(self._segments))
             self._stopping.set()
-            self._wake()
 
         # Prefect's command line cancels the event loop on these signals, which would cut segments off.
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -301,17 +311,20 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     async def _hand_out(self) -> float:
         """Give every idle process a due run; returns the seconds after which to look again by itself."""
+        passed_over: set[UUID] = set()
         while self.pool.idle and not self._stopping.is_set():
             old = time.monotonic() - self._backlog_read > BACKLOG_SECONDS
             if self._due_unknown or (old and (self._backlog or self._more_due)):
                 await self._poll()
-            flow_run = self._next_due()
+            flow_run = self._next_due(passed_over)
             if flow_run is None and self._more_due:
-                # The page held only runs that are not due yet or still leaving: look behind them.
+                # The page held only runs that are not due yet, still leaving or passed over: look behind them.
                 await self._poll(limit=200)
-                flow_run = self._next_due()
-            if flow_run is None or not await self._take(flow_run):
+                flow_run = self._next_due(passed_over)
+            if flow_run is None:
                 break
+            if not await self._take(flow_run):
+                passed_over.add(flow_run.id)  # its code is still being warmed; that of others may be warm
         return self._seconds_until_next()
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
@@ -341,9 +354,9 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         self._more_due = len(found) >= limit
         self._backlog = [entry.flow_run for entry in found if entry.flow_run.state_id not in self._taken_states]
 
-    def _next_due(self) -> FlowRun | None:
+    def _next_due(self, passed_over: set[UUID]) -> FlowRun | None:
         now = datetime.now(UTC)
-        here = {segment.flow_run.id for segment in self._segments.values()}
+        here = passed_over | {segment.flow_run.id for segment in self._segments.values()}
         for flow_run in self._backlog:
             # A run resumed while its last segment is still leaving waits here for the moment that takes.
             if _due_at(flow_run) <= now and flow_run.id not in here:
@@ -386,25 +399,32 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     async def _run_segment(
         self, segment: Segment, root: str | None, entrypoint: str | None, env: dict[str, str]
-    ) -> Result | None:
+    ) -> None:
+        result = None
         try:
-            if not await self._claim_on_server(segment):
-                return None
-            assignment = Assignment(segment.flow_run.model_dump_json(), root, entrypoint, env)
-            result = await segment.process.run(assignment)
-            await self._settle(segment, result)
-            return result
+            if await self._claim_on_server(segment):
+                assignment = Assignment(segment.flow_run.model_dump_json(), root, entrypoint, env)
+                result = await segment.process.run(assignment)
+                await self._settle(segment, result)
+            self.journal.close(segment.entry)
         except Exception:
-            if not self._stopping.is_set():
-                self._logger.exception("Run %s: the worker could not settle its segment", segment.flow_run.id)
-            return None
+            # Its entry stays in the journal, so that the run is not forgotten, whatever becomes of us.
+            self._logger.exception("Run %s: the worker could not settle its segment", segment.flow_run.id)
+            if result is not None:
+                self._unsettled.append((segment, result))
         finally:
-            if self._segments.pop(segment.entry, None) is not None:
-                self.journal.close(segment.entry)
-                if self._queue_limits or self.work_pool.concurrency_limit is not None:
-                    self._due_unknown = True  # our leaving may let another run through the limit
-                self.pool.release(segment.process)
+            del self._segments[segment.entry]
+            if self._queue_limits or self.work_pool.concurrency_limit is not None:
+                self._due_unknown = True  # our leaving may let another run through the limit
+            self.pool.release(segment.process)
             self._wake()
+
+    async def _settle_again(self) -> None:
+        """Tell the server what it could not be told when a segment left us."""
+        for segment, result in list(self._unsettled):
+            await self._settle(segment, result)
+            self.journal.close(segment.entry)
+            self._unsettled.remove((segment, result))
 
     async def _claim_on_server(self, segment: Segment) -> bool:
         """Propose Pending: of several workers one gets it, and deployment limits are honoured.
@@ -433,8 +453,6 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         """What the server must still be told, if anything."""
         run, claim = segment.flow_run, self._claim(segment)
         log = self.get_flow_run_logger(run)
-        if self._stopping.is_set() and result.ending == "died":
-            return  # killed by us at the end of the grace period
         if segment.cancelling:
             await verdict.finish_cancelling(self.client, run.id)
             return
@@ -443,6 +461,11 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
                 pass
             case "stale":
                 await verdict.set_back(self.client, claim, "New code was deployed; starting with it.")
+            case "died" if segment.cut_off:
+                if await verdict.set_back(self.client, claim, "The worker stopped during this segment."):
+                    log.info("Set back: not finished when the worker stopped")
+                else:
+                    await verdict.finish_cancelling(self.client, run.id)
             case "fault" | "died":
                 message = result.message
                 if result.ending == "died":
@@ -541,13 +564,13 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         return self.journal.claim(segment.entry)
 
     def _background(self, coroutine: Any) -> None:
-        if self._runs_task_group is None:
-            raise RuntimeError("The worker has not been started")
-        self._runs_task_group.start_soon(_quietly, coroutine, self._logger)
+        task = asyncio.get_running_loop().create_task(_quietly(coroutine, self._logger))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 async def _quietly(coroutine: Any, logger: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-    """One segment's trouble must not end the task group that all share."""
+    """One segment's trouble is reported and must not end the worker."""
     try:
         await coroutine
     except Exception:

@@ -239,9 +239,6 @@ def test_deadlines_that_could_be_settled_now_are_pointed_out(installed: Office) 
     assert found("暂定期限") == []
     file = settings_module.settings().home / "calendar.toml"
     file.write_text("[2027]\nholidays = [2027-01-01]\nmakeup_days = []\n", encoding="utf-8")
-    from tasks.calendar import work_calendar
-
-    work_calendar.cache_clear()
     assert ailing("暂定期限").remedy == "dianwu calendar recount"
 
 

@@ -12,7 +12,7 @@ from models.audit import ClockOffset
 from models.cases import Case
 from models.windows import duration
 from ops.commands.terminal import parse_span
-from tasks import calendar, clock, deadlines
+from tasks import clock, deadlines
 from tasks import settings as settings_module
 from tasks.db import in_transaction, reading
 from tests.play import Office
@@ -100,7 +100,6 @@ def over_new_year(office: Office) -> Case:
 
 def publish() -> None:
     (settings_module.settings().home / "calendar.toml").write_text(NEW_YEAR, encoding="utf-8")
-    calendar.work_calendar.cache_clear()
 
 
 def test_a_published_year_moves_and_settles_what_was_provisional(

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -22,13 +24,53 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
 
 from ops.worker import start_worker
 
 PATIENCE = 90.0
 """Seconds after which a test gives up waiting; never what a test asserts."""
 
+SLOW_POLL = {"DIANWU_WORKER_POLL_SECONDS": "3600"}
+"""No poll within a test's lifetime: whatever runs was learned of by an event."""
+
+PAUSING = """
+    @flow
+    def pausing(rounds: int = 1):
+        for n in range(rounds):
+            note(f"before {n}")
+            suspend_flow_run(key=f"round-{n}", timeout=None)
+        note("through")
+"""
+
+WAITING = """
+    @flow
+    def waiting():
+        note(f"up {os.getpid()}")
+        wait_for("go")
+        note("through")
+"""
+
+STUBBORN = """
+    @flow
+    def stubborn():
+        note("up")
+        while True:
+            try:
+                time.sleep(3600)
+            except BaseException:
+                note("ignored")
+"""
+
 T = TypeVar("T")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs still (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def until(question: Callable[[], T], patience: float = PATIENCE) -> T:
@@ -105,7 +147,12 @@ class Bench:
     server: Server
     client: SyncPrefectClient
     folder: Path
+    """Where this test's flows write, and look for what they wait for."""
+    home: Path
+    """Where code and the worker's state are; shared by tests that share a worker."""
     pool: str
+    part: str = ""
+    """This test's part of shared code."""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @staticmethod
@@ -116,7 +163,7 @@ class Bench:
     @property
     def code(self) -> Path:
         """The root of the deployed code."""
-        return self.folder / "code"
+        return self.home / "code"
 
     @property
     def log(self) -> Path:
@@ -142,7 +189,7 @@ class Bench:
                 while not (Path({str(self.folder)!r}) / name).exists():
                     time.sleep(0.02)
         """
-        path = self.code / file
+        path = self.code / self.part / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(head) + textwrap.dedent(body))
 
@@ -156,11 +203,10 @@ class Bench:
         flow_id = self.client.create_flow_from_name(function.replace("_", "-"))
         return self.client.create_deployment(
             flow_id=flow_id,
-            name=f"{function}-{self.pool}",
-            entrypoint=entrypoint,
-            path=str(self.code),
+            name=f"{function}-{self.part or self.pool}",
+            entrypoint=str(Path(self.part) / entrypoint),
             work_pool_name=self.pool,
-            **options,
+            **{"path": str(self.code), **options},
         )
 
     def submit(self, deployment: UUID, **parameters: Any) -> FlowRun:
@@ -203,7 +249,7 @@ class Bench:
             env={
                 **self.server.env,
                 "DIANWU_WORKER_PROCESSES": str(processes),
-                "DIANWU_WORKER_STATE_DIR": str(self.folder / "state"),
+                "DIANWU_WORKER_STATE_DIR": str(self.home / "state"),
                 **env,
             },
             supervised=supervised,
@@ -224,9 +270,13 @@ class Bench:
         answer = self.client.request("POST", f"/work_pools/{self.pool}/workers/filter", json={})
         return [worker for worker in answer.json() if worker["status"] == "ONLINE"]
 
-    def idle(self, worker: subprocess.Popen[bytes]) -> bool:
-        """Whether the worker has no run in hand, by its journal."""
-        journals = list((self.folder / "state").glob("*.json"))
+    def cancel(self, run: FlowRun) -> None:
+        """What the Cancel button does."""
+        self.client.set_flow_run_state(run.id, Cancelling())
+
+    def idle(self) -> bool:
+        """Whether no worker has a run in hand, by their journals."""
+        journals = list((self.home / "state").glob("*.json"))
         return all(journal.read_text() == "[]" for journal in journals)
 
     def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
@@ -240,11 +290,11 @@ class Bench:
         return worker.wait(PATIENCE)
 
 
-@pytest.fixture
-def bench(prefect_server: Server, tmp_path: Path) -> Iterator[Bench]:
-    """A fresh work pool of our type and an empty code folder; its workers are ended with the test."""
+@contextmanager
+def opened(server: Server, home: Path) -> Iterator[Bench]:
+    """A fresh work pool of our type and an empty code folder; its workers are ended with the block."""
     with get_client(sync_client=True) as client:
-        bench = Bench(prefect_server, client, tmp_path, f"pool-{uuid4().hex[:8]}")
+        bench = Bench(server, client, home, home, f"pool-{uuid4().hex[:8]}")
         bench.code.mkdir()
         client.create_work_pool(WorkPoolCreate(name=bench.pool, type="dianwu"))
         try:
@@ -254,3 +304,87 @@ def bench(prefect_server: Server, tmp_path: Path) -> Iterator[Bench]:
                 if worker.poll() is None:
                     worker.kill()
                     worker.wait(PATIENCE)
+
+
+@pytest.fixture
+def bench(prefect_server: Server, tmp_path: Path) -> Iterator[Bench]:
+    """For tests that start, stop or kill workers of their own."""
+    with opened(prefect_server, tmp_path) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def standing_bench(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The one worker of the fixture `standing`. It takes seconds to start."""
+    with opened(prefect_server, tmp_path_factory.mktemp("standing")) as bench:
+        bench.work("standing", **SLOW_POLL)
+        yield bench
+
+
+@pytest.fixture
+def standing(standing_bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    """For tests that need any worker at all: one for all, that learns of work by events and outlives every test."""
+    yield replace(standing_bench, folder=tmp_path, part=tmp_path.name)
+    assert [worker.poll() for worker in standing_bench.workers] == [None]
+
+
+class Relay:
+    """A way to the server that can be closed: for everything, or for requests whose first line has certain words."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._closed: bytes | None = None
+        self._open: list[tuple[bytes, socket.socket]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
+        self.turned_away = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close_for(self, words: bytes | None) -> None:
+        """Cut what is open and turn away what comes; None opens the way again."""
+        self._closed, self.turned_away = words, 0
+        for head, line in self._open:
+            if words is not None and words in head:
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """No new connections."""
+        self.close_for(b"")
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=[line], daemon=True).start()
+
+    def _serve(self, line: socket.socket) -> None:
+        with line, suppress(OSError):
+            head = line.recv(2**16)
+            if self._closed is not None and self._closed in head:
+                self.turned_away += 1
+                return
+            self._open.append((head, line))
+            with socket.create_connection(("127.0.0.1", self._port)) as server:
+                server.sendall(head)
+                back = threading.Thread(target=_pass_on, args=[server, line], daemon=True)
+                back.start()
+                _pass_on(line, server)
+                back.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(2**16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def relay(prefect_server: Server) -> Iterator[Relay]:
+    """A closable way to the server, open."""
+    relay = Relay(int(prefect_server.url.rpartition(":")[2].partition("/")[0]))
+    yield relay
+    relay.end()

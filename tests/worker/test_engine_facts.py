@@ -16,6 +16,7 @@ from prefect.context import SyncClientContext
 from prefect.exceptions import Abort, Pause
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from prefect.workers.base import BaseWorker
+from prefect.workers.server import _run_healthcheck_server
 
 from ops.worker import engine, segment, signals, worker
 
@@ -125,9 +126,14 @@ def test_the_worker_base_class_has_the_parts_we_build_on():
     ):
         assert callable(getattr(BaseWorker, name)), name
     bare = source(BaseWorker.__init__)
-    for name in ("_work_pool", "_work_queues", "_limit", "_prefetch_seconds", "_runs_task_group", "_started_event"):
+    for name in ("_work_pool", "_work_queues", "_limit", "_prefetch_seconds", "_started_event"):
         assert f"self.{name}" in bare, name
     assert "self.is_setup = True" in source(BaseWorker.setup)
+
+
+def test_the_health_check_of_a_worker_is_a_server_that_asks_whether_it_still_polls():
+    """worker.py: `start`."""
+    assert list(inspect.signature(_run_healthcheck_server).parameters)[:1] == ["is_healthy"]
 
 
 def test_state_types_named_in_event_labels_are_those_of_the_client():

@@ -1,0 +1,145 @@
+"""Runs start at once, come through, and share warm processes without noticing one another."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worker.conftest import PAUSING
+
+pytestmark = pytest.mark.engine
+
+
+def test_a_run_starts_on_its_event_long_before_the_next_poll(standing):
+    standing.write(
+        "flows/quick.py",
+        """
+        @flow
+        def quick(n: int = 0):
+            get_run_logger().info("hello from %s", n)
+            note(f"ran {n}")
+    """,
+    )
+    deployment = standing.deploy("flows/quick.py:quick")
+    first = standing.submit(deployment, n=1)
+    standing.reaches(first, "Completed")
+    second = standing.submit(deployment, n=2)  # the next poll is an hour away
+    standing.reaches(second, "Completed")
+    assert standing.lines() == ["ran 1", "ran 2"]
+    standing.until(lambda: "hello from 2" in standing.logs(second))
+
+
+def test_a_run_resumed_the_moment_it_suspends_is_never_lost_twenty_times_over(standing):
+    standing.write("flows/pausing.py", PAUSING)
+    deployment = standing.deploy("flows/pausing.py:pausing")
+    run = standing.submit(deployment, rounds=20)
+    for _ in range(20):
+        seen = standing.reaches(run, "Suspended")
+        standing.client.resume_flow_run(run.id)
+        standing.until(lambda seen=seen: standing.state(run).id != seen.id)
+    standing.reaches(run, "Completed")
+    assert standing.lines().count("through") == 1
+    assert "Crashed" not in standing.history(run)
+
+
+def test_many_runs_share_few_processes_and_all_come_through(standing):
+    standing.write("flows/pausing.py", PAUSING)
+    deployment = standing.deploy("flows/pausing.py:pausing")
+    runs = [standing.submit(deployment, rounds=1) for _ in range(20)]
+    for run in runs:
+        standing.reaches(run, "Suspended")
+        standing.client.resume_flow_run(run.id)
+    for run in runs:
+        standing.reaches(run, "Completed")
+    assert standing.lines().count("through") == 20
+
+
+def test_a_failing_flow_fails_and_a_flow_that_cannot_be_loaded_crashes_with_the_reason(standing):
+    standing.write(
+        "flows/failing.py",
+        """
+        @flow
+        def failing():
+            raise ValueError("no such shop")
+    """,
+    )
+    standing.write("flows/broken.py", "import a_module_that_is_not_there\n")
+    failing, broken = standing.deploy("flows/failing.py:failing"), standing.deploy("flows/broken.py:broken")
+    assert "no such shop" in standing.reaches(standing.submit(failing), "Failed").message
+    assert "a_module_that_is_not_there" in standing.reaches(standing.submit(broken), "Crashed").message
+
+
+def test_a_retrying_flow_and_its_tasks_run_as_with_a_stock_worker(standing):
+    standing.write(
+        "flows/retrying.py",
+        """
+        @task
+        def double(n):
+            return 2 * n
+
+        @flow(retries=1)
+        def retrying(n: int):
+            note("attempt")
+            if double(n) == 4 and not Path(os.environ["MARK"]).exists():
+                Path(os.environ["MARK"]).touch()
+                raise ValueError("once")
+            note(os.environ["COLOUR"])
+    """,
+    )
+    env = {"MARK": str(standing.folder / "mark"), "COLOUR": "blue"}
+    deployment = standing.deploy("flows/retrying.py:retrying", job_variables={"env": env})
+    standing.reaches(standing.submit(deployment, n=2), "Completed")
+    assert standing.lines() == ["attempt", "attempt", "blue"]
+
+
+def test_asynchronous_flows_and_deployments_with_pull_steps_run_too(standing):
+    standing.write(
+        "flows/others.py",
+        """
+        @flow
+        async def asynchronous():
+            note("asynchronous")
+
+        @flow
+        def pulled():
+            note("pulled")
+    """,
+    )
+    named = [{"prefect.deployments.steps.set_working_directory": {"directory": str(standing.code)}}]
+    fetched = [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}, *named]
+    standing.reaches(standing.submit(standing.deploy("flows/others.py:asynchronous", pull_steps=named)), "Completed")
+    standing.reaches(standing.submit(standing.deploy("flows/others.py:pulled", pull_steps=fetched)), "Completed")
+    assert standing.lines() == ["asynchronous", "pulled"]
+
+
+def test_what_a_flow_does_to_its_surroundings_ends_with_its_segment(standing):
+    standing.write(
+        "flows/messy.py",
+        """
+        import sys
+
+        @flow
+        def messy():
+            note(str(os.getpid()))
+            os.environ["MESS"] = "left behind"
+            del os.environ["HOME"]
+            os.chdir("/")
+            sys.path.insert(0, "/mess")
+
+        @flow
+        def tidy():
+            note(f"{os.getpid()} {os.environ.get('MESS')} {'HOME' in os.environ} {os.getcwd()} {'/mess' in sys.path}")
+    """,
+    )
+    messy, tidy = standing.deploy("flows/messy.py:messy"), standing.deploy("flows/messy.py:tidy")
+    standing.reaches(standing.submit(messy), "Completed")
+    (pid,) = standing.lines()
+
+    def seen_by_the_next_in_that_process() -> str | None:
+        standing.reaches(standing.submit(tidy), "Completed")
+        return next((line for line in standing.lines()[1:] if line.startswith(pid)), None)
+
+    assert standing.until(seen_by_the_next_in_that_process) == f"{pid} None True {standing.code} False"
+
+
+def test_the_worker_shows_its_heartbeat_in_the_pool(standing):
+    standing.until(standing.workers_online)
