@@ -337,12 +337,12 @@ class Relay:
         self._open: list[tuple[bytes, socket.socket]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
-        self.turned_away = 0
+        self.turned_away: list[bytes] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close_for(self, words: bytes | None) -> None:
         """Cut what is open and turn away what comes; None opens the way again."""
-        self._closed, self.turned_away = words, 0
+        self._closed, self.turned_away = words, []
         for head, line in self._open:
             if words is not None and words in head:
                 with suppress(OSError):
@@ -363,7 +363,7 @@ class Relay:
         with line, suppress(OSError):
             head = line.recv(2**16)
             if self._closed is not None and self._closed in head:
-                self.turned_away += 1
+                self.turned_away.append(head)
                 return
             self._open.append((head, line))
             with socket.create_connection(("127.0.0.1", self._port)) as server:
