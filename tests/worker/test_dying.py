@@ -62,7 +62,7 @@ def test_a_flow_that_ends_its_process_or_raises_systemexit_is_crashed_not_lost(s
 
 def test_a_thread_that_a_flow_leaves_behind_ends_its_process(standing):
     standing.write(
-        "flows/threading.py",
+        "flows/threads.py",
         """
         import threading
 
@@ -72,7 +72,7 @@ def test_a_thread_that_a_flow_leaves_behind_ends_its_process(standing):
             note(str(os.getpid()))
     """,
     )
-    standing.reaches(standing.submit(standing.deploy("flows/threading.py:leaving_a_thread")), "Completed")
+    standing.reaches(standing.submit(standing.deploy("flows/threads.py:leaving_a_thread")), "Completed")
     (pid,) = standing.lines()
     standing.until(lambda: not alive(int(pid)))
 
