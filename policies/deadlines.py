@@ -80,7 +80,7 @@ def reminder_times(due: datetime, hours_before: Iterable[int], opened: datetime)
     return sorted(moment for moment in times if moment > _aware(opened))
 
 
-def outside_quiet_hours(moment: datetime, quiet: QuietHours, due: datetime) -> datetime:
+def outside_quiet_hours(moment: datetime, quiet: QuietHours, due: datetime | None = None) -> datetime:
     """``moment``, or the end of the quiet hours it falls into; in UTC.
 
     A reminder that would then come too late for ``due`` keeps its time: being woken is better than missing
@@ -95,4 +95,4 @@ def outside_quiet_hours(moment: datetime, quiet: QuietHours, due: datetime) -> d
     next_day = over_midnight and clock >= quiet.start
     day = local.date() + timedelta(days=next_day)
     ends = datetime.combine(day, quiet.end, tzinfo=SHANGHAI).astimezone(UTC)
-    return ends if ends < _aware(due) else moment.astimezone(UTC)
+    return ends if due is None or ends < _aware(due) else moment.astimezone(UTC)

@@ -111,7 +111,7 @@ def conclude(tx: Tx, case: Case, outcome: CaseState, text: str, *, clause: str =
     ):
         deadline.state, deadline.closed_at, deadline.next_action_at = DeadlineState.CANCELLED, tx.now, None
         tx.add(deadline)
-        outbox.drop(tx, f"merchant:{case.id}/{deadline.key}/remind/", "案件已办结,无需提醒")
+        outbox.drop_reminders(tx, case.id, deadline.key, "案件已办结,无需提醒")
     for review in tx.exec(
         select(Review).where(
             Review.case_id == case.id, col(Review.state).in_([ReviewState.PENDING, ReviewState.CLAIMED])
@@ -140,11 +140,19 @@ def refuse(tx: Tx, case: Case, refusal: Refusal) -> None:
     conclude(tx, case, CaseState.REFUSED, refusal.sentence, clause=refusal.clause)
 
 
-def emit(tx: Tx, event: Outgoing, key: str, case: Case | None = None, *, shop_id: str | None = None) -> None:
+def emit(
+    tx: Tx,
+    event: Outgoing,
+    key: str,
+    case: Case | None = None,
+    *,
+    shop_id: str | None = None,
+    not_before: datetime | None = None,
+) -> None:
     """Write a signed event for its subscriber, in the caller's transaction; once per key."""
     outbox.put(
         tx, f"{event.subscriber}:{key}", Channel.EVENT, event.type, event.envelope(tx.now), case=case, shop_id=shop_id,
-        audience=event.subscriber,
+        audience=event.subscriber, not_before=not_before,
     )  # fmt: skip
 
 

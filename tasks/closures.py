@@ -488,7 +488,8 @@ def _clearing_drags(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         as_of=snapshot.as_of if snapshot else tx.now,
         open_items=tuple(Ground.of(item) for item in items),
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/clearing-drags/{deadline.escalations}", case=case)
+    key = f"{case.id}/{deadline.key}/remind/{deadline.escalations}"
+    merchants.tell(tx, told, key, case=case, not_before=merchants.awake(tx, case))
 
 
 def _nothing(tx: Tx, case: Case, deadline: CaseDeadline) -> None:

@@ -89,7 +89,7 @@ def stop(tx: Tx, case_id: str, key: str, state: DeadlineState = DeadlineState.ME
         deadline.state, deadline.closed_at = state, tx.now
     deadline.next_action_at = None
     tx.add(deadline)
-    outbox.drop(tx, f"merchant:{case_id}/{key}/remind/", "已无需提醒")  # one may be waiting for the morning
+    outbox.drop_reminders(tx, case_id, key, "已无需提醒")  # one may be waiting for the morning
 
 
 def resume(tx: Tx, case: Case, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 
 from models.cases import Case, CaseDeadline
@@ -13,6 +14,7 @@ from notifications.deadline import MerchantDeadlineReminder
 from notifications.message import Ground, MerchantMessage, hours_between
 from notifications.rendering import Context, render
 from policies.deadlines import outside_quiet_hours
+from policies.policy import SHANGHAI
 from tasks import audit, outbox
 from tasks.cases import emit, rules
 from tasks.db import Tx
@@ -32,39 +34,47 @@ def tell(
     *,
     case: Case | None = None,
     shop_id: str | None = None,
-    due_of: CaseDeadline | None = None,
+    not_before: datetime | None = None,
 ) -> None:
-    """Send a message to the shop's merchant, once per key. ``due_of`` marks a reminder, which respects quiet hours."""
+    """Send a message to the shop's merchant, once per key; a reminder ``not_before`` the quiet hours are over."""
     shop = shop_id or (case.shop_id if case else None)
     if shop is None:
         raise ValueError(f"message {message.name} has no shop")
-    later = None
-    if due_of is not None and case is not None:
-        later = outside_quiet_hours(tx.now, rules(case).quiet_hours, due_of.due_at)
+    stream = case.id if case else f"shop/{shop}"
     written = outbox.put(
         tx, f"merchant:{key}", Channel.MERCHANT, message.name, message.model_dump(mode="json"), case=case, shop_id=shop,
-        not_before=later,
+        not_before=not_before,
     )  # fmt: skip
     if not written:
+        if not_before:
+            audit.record(tx, stream, "merchant.told_before", text="已发送过,未重复提醒", message=message.name)
         return
     words = render(message, context())
     event = MerchantMessageCreated(
         message_id=key, shop_id=shop, case_id=case.id if case else None, topic=message.name, subject=words.subject,
-        text=words.text, html=words.html, at=tx.now,
+        text=words.text, html=words.html, at=not_before or tx.now,
     )  # fmt: skip
-    emit(tx, event, f"message/{key}", case, shop_id=shop)
-    audit.record(tx, case.id if case else f"shop/{shop}", "merchant.told", clause=message.clause, public=True,
-                 text=f"已通知商家:{words.subject}", message=message.name)  # fmt: skip
+    emit(tx, event, f"message/{key}", case, shop_id=shop, not_before=not_before)
+    waits = not_before and not_before > tx.now
+    when = f"将于 {not_before.astimezone(SHANGHAI):%m-%d %H:%M} 提醒商家" if not_before and waits else "已通知商家"
+    audit.record(tx, stream, "merchant.told", clause=message.clause, public=True, text=f"{when}:{words.subject}",
+                 message=message.name)  # fmt: skip
+
+
+def awake(tx: Tx, case: Case, due: datetime | None = None) -> datetime:
+    """When a reminder leaves: now, or when the quiet hours are over, if that is before ``due``."""
+    return outside_quiet_hours(tx.now, rules(case).quiet_hours, due)
 
 
 def remind(tx: Tx, case: Case, deadline: CaseDeadline, *, matter: str, silence: str) -> None:
     """Remind the merchant of their own deadline: what, until when, and what silence will mean."""
-    left = hours_between(tx.now, deadline.due_at)
+    leaves = awake(tx, case, deadline.due_at)
+    left = hours_between(leaves, deadline.due_at)
     message = MerchantDeadlineReminder(
         shop_name=shop_of(tx, case).name, case_id=case.id, matter=matter, due=deadline.due_at, hours_left=left,
         silence=silence,
     )  # fmt: skip
-    tell(tx, message, f"{case.id}/{deadline.key}/remind/{left}", case=case, due_of=deadline)
+    tell(tx, message, f"{case.id}/{deadline.key}/remind/{left}", case=case, not_before=leaves)
 
 
 def shop_of(tx: Tx, case: Case) -> Shop:

@@ -201,6 +201,12 @@ def drop(tx: Tx, prefix: str, why: str) -> None:
     )  # fmt: skip
 
 
+def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
+    """Skip the merchant's reminders of a deadline that have not left yet: to their contacts, and to the platform."""
+    for to in ("merchant:", "platform:message/"):
+        drop(tx, f"{to}{case_id}/{deadline}/remind/", why)
+
+
 def resend(tx: Tx, key: str) -> None:
     """Send a dead or skipped message again, from the first attempt."""
     row = tx.exec(select(OutboxMessage).where(OutboxMessage.key == key)).first()

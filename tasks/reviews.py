@@ -268,7 +268,8 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
 def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     """Take one person's answer, or say in a sentence why not.
 
-    Order: the question is still open and is the one that was shown; the person is who they say (the code is spent
+    Order: the question is still open (an answer that comes too late is noted, its code neither checked nor spent) and
+    is the one that was shown; the person is who they say (the code is spent
     here, whatever follows); they may answer; the answer is complete; the facts are still those that were shown.
     Everything happens in the caller's transaction, also the counting of wrong codes, so commit on a refusal too.
     """
@@ -279,16 +280,12 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     review = _get(tx, answer.review_id)
     if review.state is ReviewState.DECIDED:
         who = tx.get(Staff, review.decided_by)
-        return Outcome(
-            accepted=False, sentence=f"该任务已由 {who.name if who else review.decided_by} 处理完毕,无需重复提交"
-        )
+        first = who.name if who else review.decided_by
+        return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交")
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
-        return Outcome(accepted=False, sentence="该任务已撤回或失效,无需处理")
-    proof = staff.prove(tx, answer.staff_id, answer.code)
-    if not proof.ok:
-        if proof.locked_now:
-            _tell_supervisor_of_lock(tx, answer.staff_id, case)
-        return _refused(tx, case, review, answer, proof.sentence)
+        return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理")
+    if unproved := _unproved(tx, case, answer.staff_id, answer.code):
+        return _refused(tx, case, review, answer, unproved)
     person = staff.find(tx, answer.staff_id)
     sentence = (
         _not_the_form_shown(review, answer)
@@ -310,7 +307,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip
     if won != 1:
-        return Outcome(accepted=False, sentence="该任务刚刚已由他人处理")
+        return _refused(tx, case, review, answer, "该任务刚刚已由他人处理")
     tx.refresh(review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
     audit.record(
@@ -361,6 +358,14 @@ def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
     return None
 
 
+def _unproved(tx: Tx, case: Case, staff_id: str, code: str) -> str | None:
+    """Why the code does not prove that they are who they say; one wrong code too many is told to the supervisors."""
+    proof = staff.prove(tx, staff_id, code)
+    if proof.locked_now:
+        _tell_supervisor_of_lock(tx, staff_id, case)
+    return None if proof.ok else proof.sentence
+
+
 def _tell_supervisor_of_lock(tx: Tx, staff_id: str, case: Case) -> None:
     person = staff.find(tx, staff_id)
     if person.locked_until is None:
@@ -382,9 +387,15 @@ def _get(tx: Tx, review_id: str) -> Review:
 # ── claim, release, reassign ─────────────────────────────────────────────────
 
 
+def _locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
+    """The review as it is under its case's lock, so that nobody decides it meanwhile."""
+    case = lock_case(tx, _get(tx, review_id).case_id)
+    return case, _get(tx, review_id)
+
+
 def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     """Say "this one is mine", so that two people do not read the same dossier."""
-    review, person = _get(tx, review_id), staff.find(tx, staff_id)
+    (_, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
     if sentence := _may_not_answer(tx, review, person):
@@ -403,11 +414,16 @@ def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     return Outcome(accepted=True, sentence="已认领")
 
 
-def release(tx: Tx, review_id: str, staff_id: str) -> Outcome:
-    """Give a claimed task back to everybody; only its holder or a supervisor may."""
-    review, person = _get(tx, review_id), staff.find(tx, staff_id)
-    if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
-        return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
+def release(tx: Tx, review_id: str, staff_id: str, code: str = "") -> Outcome:
+    """Give a claimed task back to everybody; only its holder may, or a supervisor with a one-time code."""
+    (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
+    if review.claimed_by != staff_id:
+        if Role.SUPERVISOR not in person.roles:
+            return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
+        if sentence := _unproved(tx, case, staff_id, code):
+            return Outcome(accepted=False, sentence=sentence)
+    if not person.active:
+        return Outcome(accepted=False, sentence="该工号已停用")
     if review.state is not ReviewState.CLAIMED:
         return Outcome(accepted=False, sentence="该任务当前未被认领")
     review.state, review.claimed_by, review.claimed_at = ReviewState.PENDING, None, None
@@ -418,11 +434,13 @@ def release(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     return Outcome(accepted=True, sentence="已释放")
 
 
-def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str) -> Outcome:
-    """A supervisor hands a task to somebody who may answer it."""
-    review, person, boss = _get(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
+def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
+    """A supervisor, who proves it with a one-time code, hands a task to somebody who may answer it."""
+    (case, review), person, boss = _locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
     if Role.SUPERVISOR not in boss.roles:
         return Outcome(accepted=False, sentence="只有主管可以改派任务")
+    if sentence := _unproved(tx, case, by_staff_id, code):
+        return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")
     review.claimed_by = None

@@ -46,11 +46,13 @@ class Access:
             # The route's template, not the path: what nobody serves may hold anything.
             route = scope.get("route")
             client = scope.get("client")
+            problem = scope.get("state", {}).get("problem")
             line = {
                 "method": scope["method"] if route else "?",
                 "route": getattr(route, "path", "(none)"),
                 "status": status,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
                 "client": client[0] if client else None,
+                **({"problem": problem} if problem else {}),
             }
             logger.info("%s", json.dumps(line))

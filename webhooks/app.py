@@ -142,7 +142,10 @@ def _add_sender(app: FastAPI, sender: Sender, settings: Settings, limit: RateLim
             raw = await read_body(request, settings.max_body_bytes)
             stored = await anyio.to_thread.run_sync(store, dict(request.headers), raw, since, limiter=room)
         except Problem as problem:
+            request.state.problem = problem.slug
             return _response(sender.refuse(problem, request.url.path))
+        if any(receipt is Receipt.CONFLICT for _, receipt in stored):
+            request.state.problem = "conflict"
         if any(receipt is Receipt.NEW for _, receipt in stored):
             request.app.state.on_stored()
         return _response(sender.answer(stored))
@@ -231,10 +234,16 @@ def _missing(tx: Tx) -> list[str]:
     ]
 
 
+def _refused(request: Request, problem: Problem) -> Response:
+    """The answer; why it is one goes into the access line too."""
+    request.state.problem = problem.slug
+    return problem.response(request.url.path)
+
+
 def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def refused(request: Request, problem: Problem) -> Response:
-        return problem.response(request.url.path)
+        return _refused(request, problem)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -245,7 +254,7 @@ def _answer_problems(app: FastAPI) -> None:
             )
             for item in error.errors()
         ]  # fmt: skip
-        return Problem(422, "wrong-fields", "Some parameters are wrong.", errors=errors).response(request.url.path)
+        return _refused(request, Problem(422, "wrong-fields", "Some parameters are wrong.", errors=errors))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -255,7 +264,7 @@ def _answer_problems(app: FastAPI) -> None:
             error.status_code, slug, detail.get(error.status_code, "The request cannot be read."),
             headers=error.headers,
         )  # fmt: skip
-        return problem.response(request.url.path)
+        return _refused(request, problem)
 
     async def unreachable(request: Request, error: Exception) -> Response:
         logger.error("the database cannot be reached: %s", type(error).__name__)
@@ -263,7 +272,7 @@ def _answer_problems(app: FastAPI) -> None:
             503, "not-ready", "The database cannot be reached. Nothing was stored; send again.",
             headers={"retry-after": "5"},
         )  # fmt: skip
-        return problem.response(request.url.path)
+        return _refused(request, problem)
 
     app.add_exception_handler(OperationalError, unreachable)
     app.add_exception_handler(PoolTimeout, unreachable)

@@ -9,7 +9,7 @@ from rich.markdown import Markdown
 from sqlmodel import col, select
 
 from models.cases import Case
-from models.reviews import Review, Role
+from models.reviews import Review, Role, Staff
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -28,6 +28,7 @@ from tasks.db import Tx, in_transaction, reading
 app = typer.Typer(no_args_is_help=True)
 
 ID = typer.Argument(..., metavar="ID", help="审核任务编号,或只有一个待处理任务的案件编号")
+CODE = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
 AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
 
 
@@ -129,11 +130,14 @@ def claim(review_id: str = ID, staff_id: str = AS) -> None:
 
 
 @app.command("release")
-def release(review_id: str = ID, staff_id: str = AS) -> None:
-    """释放已认领的任务(认领人本人或主管)。"""
+def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
+    """释放已认领的任务(认领人本人,或主管凭动态口令)。"""
     from tasks import reviews
 
-    _done(in_transaction(lambda tx: reviews.release(tx, _find(tx, review_id).id, person(tx, staff_id).id)))
+    with reading() as tx:
+        task = _find(tx, review_id)
+        proof = code if task.claimed_by == staff_id else _code_of(person(tx, staff_id), code)
+    _done(in_transaction(lambda tx: reviews.release(tx, task.id, person(tx, staff_id).id, proof)))
 
 
 @app.command("reassign")
@@ -141,13 +145,23 @@ def reassign(
     review_id: str = ID,
     to: str = typer.Option(..., "--to", metavar="工号", help="改派给谁"),
     by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管改派"),
+    code: str = CODE,
 ) -> None:
-    """由主管改派任务。"""
+    """由主管凭动态口令改派任务。"""
     from tasks import reviews
 
-    _done(
-        in_transaction(lambda tx: reviews.reassign(tx, _find(tx, review_id).id, person(tx, to).id, person(tx, by).id))
-    )
+    with reading() as tx:
+        task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
+    _done(in_transaction(lambda tx: reviews.reassign(tx, task, person(tx, to).id, by, proof)))
+
+
+def _code_of(somebody: Staff, given: str) -> str:
+    """A supervisor's one-time code, asked for if it was not given; nobody else has use for one here."""
+    return given or (_prompt_code() if Role.SUPERVISOR in somebody.roles else "")
+
+
+def _prompt_code() -> str:
+    return str(typer.prompt("动态口令", hide_input=True))
 
 
 def _done(outcome: Any) -> None:
@@ -163,7 +177,7 @@ def decide(
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
     reason: str = typer.Option("", "--reason", help="理由"),
-    code: str = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示"),
+    code: str = CODE,
     values: list[str] = typer.Option([], "--set", metavar="名称=值", help="该任务自有的填写项,可重复"),
     revision: int = typer.Option(0, "--revision", min=0, help="已看过第几版材料;不给则先显示材料"),
 ) -> None:
@@ -183,7 +197,7 @@ def decide(
         }  # fmt: skip
         schema = form_schema(review, gate)
         tx.expunge_all()
-    given["code"] = code or typer.prompt("动态口令", hide_input=True)
+    given["code"] = code or _prompt_code()
     _check(given, schema)
     _done(in_transaction(lambda tx: desk.decide(tx, read_answer(review, gate, given))))
 

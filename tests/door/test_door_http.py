@@ -198,5 +198,8 @@ def test_no_log_line_holds_an_account_number_a_secret_or_a_query(
     ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
     text = "\n".join(f"{record.getMessage()} {record.exc_text or ''} {record.__dict__}" for record in ours)
     assert "/webhooks/platform" in text
+    lines = [json.loads(record.getMessage()) for record in ours if record.name == "dianwu.door.access"]
+    why = [line["problem"] for line in lines if line["status"] >= 400]
+    assert sorted(why) == ["conflict", "not-found", "wrong-fields"]
     for hidden in (ACCOUNT, CURRENT, BANK, "q="):
         assert hidden not in text

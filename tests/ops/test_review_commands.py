@@ -57,8 +57,10 @@ def test_one_claims_another_is_told_who_has_it(
 def test_a_supervisor_hands_a_task_to_somebody_else(office: Office, closure: Case, done: Done, refused: Done) -> None:
     task = office.question(closure).id
     assert "只有主管" in refused("review", "reassign", task, "--to", "zhao-min", "--by", "li-na")
-    assert "岗位" in refused("review", "reassign", task, "--to", "wang-fang", "--by", "he-qiang")
-    done("review", "reassign", task, "--to", "zhao-min", "--by", "he-qiang")
+    assert "岗位" in refused(
+        "review", "reassign", task, "--to", "wang-fang", "--by", "he-qiang", "--code", office.code("he-qiang")
+    )
+    done("review", "reassign", task, "--to", "zhao-min", "--by", "he-qiang", "--code", office.code("he-qiang"))
     assert office.question(closure).claimed_by == "zhao-min"
 
 

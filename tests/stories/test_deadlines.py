@@ -12,6 +12,7 @@ from models.messages import Channel, OutboxMessage, OutboxState
 from policies.policy import SHANGHAI
 from tasks import deadlines, desk
 from tasks.db import Tx, in_transaction
+from tasks.vault import unseal_json
 from tests.play import PAPERS, SILENCE, Office
 
 
@@ -98,11 +99,15 @@ def test_a_reminder_in_the_night_waits_for_the_morning(office: Office) -> None:
     due = office.deadline(case, "merchant-answer/1").due_at
     office.clock.at = (due - timedelta(hours=60)).astimezone(SHANGHAI).replace(hour=23, minute=0).astimezone(due.tzinfo)
     office.sweep()
-    (row,) = reminders(office, case)
-    assert row.state is OutboxState.NEW
-    assert f"{row.next_at.astimezone(SHANGHAI):%H:%M}" == "08:00"
+    rows = faces(office, case)
+    assert [(row.state, f"{row.next_at.astimezone(SHANGHAI):%H:%M}") for row in rows] == [
+        (OutboxState.NEW, "08:00")
+    ] * 2
+    left = round((due - rows[0].next_at) / timedelta(hours=1))
+    assert unseal_json(rows[0].payload_sealed)["hours_left"] == left  # when it is read, not when it was written
     office.pass_time(hours=9)
-    assert reminders(office, case)[0].state is OutboxState.SENT
+    told, on_platform = faces(office, case)
+    assert told.state is OutboxState.SENT and on_platform.closed_at == told.closed_at
 
 
 def test_a_reminder_that_waits_for_the_morning_is_dropped_when_the_merchant_answers_in_the_night(
@@ -114,7 +119,40 @@ def test_a_reminder_that_waits_for_the_morning_is_dropped_when_the_merchant_answ
     office.sweep()
     office.merchant_answers(case)
     office.pass_time(hours=9)
-    assert [row.state for row in reminders(office, case)] == [OutboxState.SKIPPED]
+    assert [row.note for row in faces(office, case)] == ["已无需提醒"] * 2
+
+
+def test_a_reminder_that_waits_for_the_morning_is_dropped_when_the_case_ends_in_the_night(office: Office) -> None:
+    case = asked(office)
+    due = office.deadline(case, "merchant-answer/1").due_at
+    office.clock.at = (due - timedelta(hours=60)).astimezone(SHANGHAI).replace(hour=23, minute=0).astimezone(due.tzinfo)
+    office.sweep()
+    office.withdraw(case)
+    assert [row.state for row in faces(office, case)] == [OutboxState.SKIPPED] * 2
+    assert all("无需提醒" in row.note for row in faces(office, case))
+
+
+def test_what_clearing_waits_for_is_told_in_the_morning_and_not_at_all_once_it_is_done(office: Office) -> None:
+    for shop_id, done in (("shop-1", False), ("shop-2", True)):
+        office.open_shop(shop_id)
+        case = office.request_closure(shop_id)
+        night = office.clock.at.astimezone(SHANGHAI).replace(hour=23, minute=30).astimezone(office.clock.at.tzinfo)
+        office.clock.at = night
+        office.decide(case, "li-na", "APPROVE")
+        office.snapshot(shop_id, open_orders=2)
+        office.pass_time(days=3, minutes=1)
+        (row,) = [row for row in office.outbox(Channel.MERCHANT, "closure_clearing_reminder") if row.case_id == case.id]
+        assert (row.state, f"{row.next_at.astimezone(SHANGHAI):%H:%M}") == (OutboxState.NEW, "08:00")
+        if done:
+            office.snapshot(shop_id)
+        office.pass_time(hours=9)
+        (row,) = [row for row in office.outbox(Channel.MERCHANT, "closure_clearing_reminder") if row.case_id == case.id]
+        assert row.state is (OutboxState.SKIPPED if done else OutboxState.SENT)
+
+
+def faces(office: Office, case: Case) -> list[OutboxMessage]:
+    """The reminder to the merchant's contacts and the same for their inbox on the platform."""
+    return [row for row in office.outbox() if row.case_id == case.id and "merchant-answer/1/remind/" in row.key]
 
 
 def reminders(office: Office, case: Case) -> list[OutboxMessage]:

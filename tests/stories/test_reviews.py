@@ -68,6 +68,18 @@ def test_who_comes_second_is_told_who_was_first(office: Office, case: Case) -> N
     office.decide(case, "li-na", "APPROVE")
     late = office.answer(seen, "zhao-min", "REJECT", "我不同意")
     assert not late.accepted and "李娜" in late.sentence
+    assert office.trail(case.id).count("review.refused") == 1
+
+
+def test_who_answers_a_question_that_was_taken_back_is_told_so_and_it_is_noted(office: Office, case: Case) -> None:
+    seen, code = office.question(case), office.code("li-na")
+    office.withdraw(case)
+    late = office.answer(seen, "li-na", "APPROVE", code=code)
+    assert not late.accepted and "撤回" in late.sentence
+    assert office.trail(case.id).count("review.refused") == 1
+    office.open_shop("shop-2")
+    other = office.request_closure("shop-2")
+    assert office.answer(office.question(other), "li-na", "APPROVE", code=code).accepted  # it was not spent
 
 
 def test_a_verdict_that_is_not_offered_is_refused(office: Office, case: Case) -> None:
@@ -108,6 +120,7 @@ def test_of_two_people_pressing_at_once_one_decides_and_the_other_is_told(office
     outcomes = at_once(given(review, "li-na", first), given(review, "zhao-min", second, "REJECT"))
     assert sorted(outcome.accepted for outcome in outcomes) == [False, True]
     assert [line for line in office.trail(case.id) if line == "review.decided"] == ["review.decided"]
+    assert office.trail(case.id).count("review.refused") == 1
 
 
 def test_a_double_click_decides_once(office: Office, case: Case) -> None:
@@ -217,26 +230,62 @@ def test_what_was_released_is_everybodys_again(office: Office, case: Case) -> No
     review = office.question(case)
     acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
     assert not acting(lambda tx: reviews.release(tx, review.id, "zhao-min")).accepted
-    assert acting(lambda tx: reviews.release(tx, review.id, "he-qiang")).accepted  # a supervisor may
-    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang")).accepted
+    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang")).accepted  # anybody could say so
+    code = office.code("he-qiang")
+    assert acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted  # a supervisor may
+    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted
     assert office.answer(review, "zhao-min", "APPROVE").accepted
 
 
 def test_only_a_supervisor_reassigns_and_only_to_somebody_who_may_decide(office: Office, case: Case) -> None:
     review = office.question(case)
     acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
-    assert not acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "li-na")).accepted
-    assert not acting(lambda tx: reviews.reassign(tx, review.id, "wang-fang", "he-qiang")).accepted
+    assert not reassigned(office, review, "zhao-min", "li-na").accepted
+    assert not reassigned(office, review, "wang-fang", "he-qiang").accepted
     assert office.question(case).claimed_by == "li-na"
-    assert acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "he-qiang")).accepted
+    assert not reassigned(office, review, "zhao-min", "he-qiang", "000000").accepted
+    assert reassigned(office, review, "zhao-min", "he-qiang").accepted
     assert not office.answer(review, "li-na", "APPROVE").accepted
     assert office.answer(review, "zhao-min", "APPROVE").accepted
+
+
+def reassigned(office: Office, review: Review, to: str, by: str, code: str = "") -> Outcome:
+    code = code or office.code(by)
+    return acting(lambda tx: reviews.reassign(tx, review.id, to, by, code))
+
+
+def test_a_dismissed_supervisor_neither_reassigns_nor_releases(office: Office, case: Case) -> None:
+    review = office.question(case)
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    in_transaction(lambda tx: staff.set_active(tx, "he-qiang", False))
+    assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
+    code = office.code("he-qiang")
+    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted
+    assert office.question(case).claimed_by == "li-na"
+
+
+def test_of_a_decision_and_a_reassignment_at_once_the_decision_stands(office: Office, case: Case) -> None:
+    review, start = office.question(case), threading.Barrier(2)
+    code, answer = office.code("he-qiang"), given(review, "li-na", office.code("li-na"))
+
+    def reassign() -> None:
+        start.wait()
+        acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "he-qiang", code))
+
+    other = threading.Thread(target=reassign)
+    other.start()
+    start.wait()
+    outcome = acting(lambda tx: desk.decide(tx, answer))
+    other.join()
+    (after,) = office.reviews(case)
+    held = (after.state, after.decided_by, after.claimed_by)
+    assert held[:2] == (ReviewState.DECIDED, "li-na") if outcome.accepted else held[::2] == ("CLAIMED", "zhao-min")
 
 
 def test_a_task_is_not_handed_to_somebody_who_was_dismissed(office: Office, case: Case) -> None:
     in_transaction(lambda tx: staff.set_active(tx, "zhao-min", False))
     review = office.question(case)
-    assert not acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "he-qiang")).accepted
+    assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
     assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min")).accepted
 
 
@@ -244,7 +293,7 @@ def test_a_task_that_is_decided_is_neither_claimed_nor_reassigned(office: Office
     review = office.question(case)
     office.decide(case, "li-na", "APPROVE")
     assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min")).accepted
-    assert not acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "he-qiang")).accepted
+    assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
 
 
 def test_a_substitute_decides_what_the_absent_claimed_until_they_are_back(office: Office, case: Case) -> None:
