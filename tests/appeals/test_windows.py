@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlmodel import col, select
 
 from models.arbitration import Conclusion, Ruling, RulingKind
+from models.messages import InboxMessage, InboxState
 from policies.appeal import appeal_window, reevidence_window, refuse_filing
 from policies.deadlines import in_time
 from policies.policy import SHANGHAI, policy
+from tasks.db import reading
 from tests.appeals.bench import Bench
+from tests.play import SILENCE
 
 POLICY = policy("2026-01-01")
 WINDOW, AGAIN = timedelta(days=7), timedelta(days=3)
@@ -66,6 +70,12 @@ def test_a_later_ruling_never_ends_earlier_and_the_wall_clock_in_beijing_is_the_
     assert due.astimezone(SHANGHAI).time() == at.astimezone(SHANGHAI).time()
 
 
+def last_message() -> InboxState:
+    """What became of the message that came last."""
+    with reading() as tx:
+        return tx.exec(select(InboxMessage).order_by(col(InboxMessage.id).desc()).limit(1)).one().state
+
+
 SPECIAL = [
     datetime(2026, 11, 30, 15, 59, 59, tzinfo=UTC),  # the last second of a month in Beijing
     datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC),
@@ -96,6 +106,29 @@ def test_both_windows_hold_to_the_second_through_the_whole_office(bench: Bench, 
     assert bench.refusals() == ["ARB-6"]
 
 
+@pytest.mark.parametrize("at", SPECIAL, ids=str)
+@pytest.mark.parametrize("late_by", [-1, 0, 1])
+@pytest.mark.parametrize("read_later", [0, 9])
+def test_a_notice_sent_at_such_a_moment_gives_three_days_to_the_second_however_late_evidence_is_read(
+    bench: Bench, at: datetime, late_by: int, read_later: int
+) -> None:
+    first, more = bench.stage(), bench.stage()
+    bench.office.clock.at = at - timedelta(days=1)
+    bench.rule(ruled_by="li-na")
+    case = bench.file(items=[first])
+    bench.office.clock.at = at - timedelta(seconds=30)  # the time it takes to type a code
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    bench.office.clock.at = at + AGAIN + timedelta(seconds=late_by)
+    bench.office.receive("appeal.evidence_submitted", bench.more(case, [more]))
+    bench.office.pass_time(days=read_later)
+    bench.office.pass_time(seconds=SILENCE.total_seconds() + 2)
+    found, message = bench.office.case(case.id), last_message()
+    if late_by > 0:
+        assert (found.outcome, found.outcome_clause, message) == ("CLOSED_TIMEOUT", "ARB-6", InboxState.REFUSED)
+    else:
+        assert (found.state, found.outcome, message) == ("SECOND_REVIEW", None, InboxState.DONE)
+
+
 @settings(max_examples=12)
 @given(data=st.data())
 def test_whatever_the_gaps_in_time_is_heard_and_late_is_not(bench: Bench, data: st.DataObject) -> None:
@@ -111,13 +144,15 @@ def test_whatever_the_gaps_in_time_is_heard_and_late_is_not(bench: Bench, data: 
     if not in_window:
         return
     bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
-    due = bench.office.deadline(case, "re-evidence").due_at
+    due = bench.now + AGAIN  # the notice has just left
     bench.office.clock.at += data.draw(st.timedeltas(timedelta(0), AGAIN + timedelta(days=1)), label="evidence after")
     in_window = second(bench.now) <= second(due)
     bench.office.receive("appeal.evidence_submitted", bench.more(case, [more]))
     bench.office.pass_time(days=data.draw(st.integers(0, 5), label="read days later"))
     bench.office.sweep()
+    bench.office.pass_time(seconds=SILENCE.total_seconds() + 2)
+    found, message = bench.office.case(case.id), last_message()
     if in_window:
-        assert bench.office.case(case.id).state == "SECOND_REVIEW"
+        assert (found.state, message) == ("SECOND_REVIEW", InboxState.DONE)
     else:
-        assert bench.office.case(case.id).outcome in {None, "CLOSED_TIMEOUT"}
+        assert (found.outcome, message) == ("CLOSED_TIMEOUT", InboxState.REFUSED)
