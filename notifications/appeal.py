@@ -110,13 +110,15 @@ class AppealDismissed(MerchantCaseMessage):
 
 
 class AppealMoot(MerchantCaseMessage):
-    """The arbitration was withdrawn, so there is nothing left to appeal against (WDR-1)."""
+    """Nothing is left to appeal against: the arbitration was withdrawn (WDR-1), or a court has decided (ARB-10)."""
 
     name: ClassVar[str] = "appeal_moot"
     clause: ClassVar[str] = "WDR-1"
 
     ruling_id: Line
-    arbitration_id: Line
+    arbitration_id: Line = ""
+    judgment_no: Line = ""
+    """Which of the two it was: the arbitration's number, or the judgment's."""
     struck: bool
 
 

@@ -91,8 +91,10 @@ def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessag
     """Further evidence, once. In time is what reached the door in time, also before the notice or its wait exist."""
     case = own_open_case(tx, event.case_id, event.account_id, CaseKind.APPEAL, "ARB-6")
     first = decided(tx, case.id, REVIEW.name, 1)
-    if first is None or first.verdict != AppealVerdict.INSUFFICIENT:
+    if first is None or first.verdict != AppealVerdict.INSUFFICIENT or first.decided_at is None:
         raise Refused("申诉当前不在重新举证阶段;凭证提交后不能追加或修改", "ARB-4")
+    if message.received_at < first.decided_at:  # not what was asked for, so it does not use up the one round
+        raise Refused("凭证在要求重新举证之前收到;凭证提交后不能追加,请按驳回通知在期限内重新提交", "ARB-4")
     wait = cases.open_wait(tx, case, EVIDENCE, EVIDENCE)
     if wait.state is not WaitState.OPEN:
         raise Refused("重新举证仅限一次,此前已提交或期限已过", "ARB-5")
@@ -106,6 +108,8 @@ def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessag
     statement = {"text": event.statement, "left_out": left_out, "received_at": message.received_at.isoformat()}
     cases.close_wait(tx, wait, WaitState.ANSWERED, statement)
     deadlines.stop(tx, case.id, EVIDENCE)
+    for form in notice_forms(case.id):
+        outbox.drop(tx, form, "商家已重新举证,无需再通知")
     told = words.AppealEvidenceReceived(
         shop_name=shop_of(tx, case).name, case_id=case.id, received_at=message.received_at, accepted=_names(taken)
     )
@@ -156,14 +160,18 @@ def notice_key(case_id: str) -> str:
     return f"{case_id}/evidence-requested"
 
 
+def notice_forms(case_id: str) -> tuple[str, str]:
+    """Keys of the notice in the outbox: what the merchant reads, and its copy for the platform's own inbox."""
+    return f"merchant:{notice_key(case_id)}", f"platform:message/{notice_key(case_id)}"
+
+
 def notice_sent_at(tx: Tx, case_id: str) -> datetime | None:
     """When the rejection notice left us: the first way by which it did (ARB-5: 平台驳回通知后).
 
     Where there is no way at all (no contact, no subscriber) it stands in the case from the moment that was found.
     ``None`` while it is still on its way, also after it was given up, until somebody has it sent again.
     """
-    keys = [f"merchant:{notice_key(case_id)}", f"platform:message/{notice_key(case_id)}"]
-    rows = list(tx.exec(select(OutboxMessage).where(col(OutboxMessage.key).in_(keys))))
+    rows = list(tx.exec(select(OutboxMessage).where(col(OutboxMessage.key).in_(notice_forms(case_id)))))
     sent = [row.closed_at for row in rows if row.state is OutboxState.SENT and row.closed_at]
     if sent:
         return min(sent)
@@ -172,7 +180,15 @@ def notice_sent_at(tx: Tx, case_id: str) -> datetime | None:
 
 
 def window_of(tx: Tx, case: Case) -> Reckoned | None:
-    """The merchant's second window; ``None`` while the notice has not gone out and nothing has begun to run."""
+    """The merchant's second window; ``None`` while the notice has not gone out and nothing has begun to run.
+
+    Once it runs it is what its deadline says: a notice sent again does not move it.
+    """
+    if begun := deadlines.find(tx, case.id, EVIDENCE):
+        return Reckoned.model_validate(begun.reckoned)
+    wait = cases.find_wait(tx, case.id, EVIDENCE)
+    if wait is not None and wait.state is not WaitState.OPEN:
+        return None  # answered before it began to run
     sent_at = notice_sent_at(tx, case.id)
     return rules_of_appeal.reevidence_window(sent_at, rules(case)) if sent_at else None
 

@@ -43,7 +43,7 @@ from models.shops import Shop
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.policy import policy_at
-from tasks import audit, cases, deposits, dossier, merchants
+from tasks import audit, cases, deposits, dossier, merchants, outbox
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -371,7 +371,9 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
             struck.append(ruling.id)
             money = money or (policy.withdrawal_returns_deduction and ruling.deduction_fen > 0)
         if running is not None and running.concluded_at is None:
-            _end_as_moot(tx, running, ruling, found.id, struck=ruling.id in struck)
+            _end_as_moot(
+                tx, running, ruling, f"仲裁 {found.id} 已撤销,申诉终止", clause="WDR-1", arbitration_id=found.id
+            )
     event = ArbitrationWithdrawn(
         shop_id=found.shop_id, arbitration_id=found.id, case_id=case.id, reason=reason, at=tx.now
     )
@@ -389,13 +391,18 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
     return Withdrawn.DONE
 
 
-def _end_as_moot(tx: Tx, running: Case, ruling: Ruling, arbitration_id: str, *, struck: bool) -> None:
+def _end_as_moot(
+    tx: Tx, running: Case, ruling: Ruling, text: str, *, clause: str, arbitration_id: str = "", judgment_no: str = "",
+    outcome: CaseState = CaseState.MOOT,
+) -> None:  # fmt: skip
+    """End an appeal that has nothing left to decide, and say why on its own case."""
     told = words.AppealMoot(
-        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=ruling.id, arbitration_id=arbitration_id,
-        struck=struck,
+        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=running.request["named"], struck=bool(ruling.voided_at),
+        arbitration_id=arbitration_id, judgment_no=judgment_no,
     )  # fmt: skip
     merchants.tell(tx, told, f"{running.id}/moot", case=running)
-    cases.conclude(tx, running, CaseState.MOOT, f"仲裁 {arbitration_id} 已撤销,申诉终止", clause="WDR-1")
+    cases.conclude(tx, running, outcome, text, clause=clause)
+    outbox.wake(tx, running)  # its run ends instead of waiting in the list for ever
 
 
 def _conclude_withdrawal(tx: Tx, case: Case) -> None:
@@ -530,7 +537,10 @@ def correct(tx: Tx, case: Case) -> bool:
     appeal = appeal_of(tx, ruling.id)
     running = lock_case(tx, appeal.case_id) if appeal else None
     if running is not None and running.concluded_at is None:
-        cases.conclude(tx, running, CaseState.SUPERSEDED, "判责已依法院判决更正,申诉终止", clause="ARB-10")
+        _end_as_moot(
+            tx, running, ruling, "判责已依法院判决更正,申诉终止", clause="ARB-10", outcome=CaseState.SUPERSEDED,
+            judgment_no=case.request["judgment_no"],
+        )  # fmt: skip
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
         return False

@@ -125,6 +125,14 @@ class Bench:
     def outcome(self, case: Case) -> str | None:
         return self.office.case(case.id).outcome
 
+    def ended_run(self, case: Case) -> bool:
+        """Whether the case's run was woken once more after its end, so that it does not wait for ever."""
+        ended = self.office.case(case.id).concluded_at
+        return any(
+            row.case_id == case.id and ended is not None and row.created_at >= ended
+            for row in self.office.outbox(Channel.RUN)
+        )
+
     def ruling(self, ruling_id: str = "rul-1") -> Ruling:
         with reading() as tx:
             found = tx.get(Ruling, ruling_id)

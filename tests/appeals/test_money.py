@@ -94,6 +94,40 @@ def test_a_court_judgment_voids_a_ruling_only_by_two_supervisors(bench: Bench) -
     assert bench.money()["compensation"] == 0
 
 
+def correct(bench: Bench) -> Case:
+    """A court has decided, and two supervisors agree."""
+    bench.office.send("ruling.correction_proposed", {
+        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
+        "judged_on": bench.now.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
+    })  # fmt: skip
+    case = bench.latest()
+    bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
+    bench.office.decide(case, "gao-yuan", "CONFIRM", "判决书已核对")
+    return case
+
+
+def test_a_correction_ends_a_running_appeal_and_tells_the_merchant_on_the_appeals_own_case(bench: Bench) -> None:
+    bench.rule()
+    appeal = bench.file()
+    case = correct(bench)
+    assert bench.outcome(appeal) == "SUPERSEDED"
+    assert bench.office.told(appeal) == ["appeal_received", "appeal_moot"]
+    assert bench.office.message("appeal_moot")["judgment_no"] == "(2026)浙0192民初1号"
+    assert bench.ended_run(appeal)
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "CORRECTED"
+    assert bench.money()["compensation"] == 0
+
+
+def test_a_ruling_that_was_struck_needs_no_appeal(bench: Bench) -> None:
+    bench.rule(deduction_fen=0)
+    assert bench.outcome(correct(bench)) == "CORRECTED"
+    refused = bench.file()
+    assert (bench.outcome(refused), bench.office.case(refused.id).outcome_clause) == ("REFUSED", "ARB-7")
+    assert "法院判决更正" in str(bench.office.case(refused.id).outcome_text)
+
+
 def test_two_supervisors_are_needed_and_one_of_them_can_stop_it(bench: Bench) -> None:
     bench.rule()
     bench.office.send("ruling.correction_proposed", {

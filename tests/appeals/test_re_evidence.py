@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from models.cases import Case
 from models.messages import Channel
+from notifications.channels import MERCHANT
 from notifications.scripted import ScriptedNotifier
 from ops.commands.inbox import app as command_line
-from tasks import appeals, delivery, desk, inbox, reviews
+from tasks import appeals, delivery, desk, inbox, outbox, reviews
 from tasks.db import in_transaction, reading
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
@@ -153,14 +154,18 @@ def test_only_what_is_new_and_the_shops_own_counts_as_further_evidence(bench: Be
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
 
 
-def test_evidence_between_the_verdict_and_the_wait_is_not_lost(bench: Bench) -> None:
-    bench.rule()
-    case = bench.file()
+def _insufficient(bench: Bench, case: Case) -> reviews.Answer:
     review = bench.office.question(case)
-    given = reviews.Answer(
+    return reviews.Answer(
         review_id=review.id, revision=review.revision, staff_id="zhou-yan", code=bench.office.code("zhou-yan"),
         verdict="INSUFFICIENT", reason="请补充",
     )  # fmt: skip
+
+
+def test_evidence_between_the_verdict_and_the_wait_is_not_lost(bench: Bench) -> None:
+    bench.rule()
+    case = bench.file()
+    given = _insufficient(bench, case)
     assert in_transaction(lambda tx: desk.decide(tx, given)).accepted  # the run has not come to see it yet
     bench.office.receive("appeal.evidence_submitted", bench.more(case))
     inbox.route_due(desk.handle, desk.on_refused)
@@ -196,6 +201,48 @@ def test_a_notice_we_could_not_send_for_hours_starts_its_window_when_it_is_sent(
     deadline = bench.office.deadline(case, "re-evidence")
     assert deadline.due_at - deadline.started_at == THREE_DAYS
     assert deadline.started_at > case.opened_at + timedelta(hours=3)
+
+
+def test_the_window_stays_where_it_began_when_the_notice_is_sent_again(bench: Bench) -> None:
+    delivery.use_notifier(ScriptedNotifier(without=[MERCHANT]))  # no way to reach them, so the window runs at once
+    bench.rule()
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    due = bench.office.deadline(case, "re-evidence").due_at
+    delivery.use_notifier(ScriptedNotifier())
+    bench.office.pass_time(days=2)
+    in_transaction(lambda tx: outbox.resend(tx, f"merchant:{case.id}/evidence-requested"))
+    bench.office.settle()
+    assert _extras(bench, case)["due_by"] == due.isoformat()
+    more = bench.more(case)
+    bench.office.clock.at = due + timedelta(seconds=1)
+    bench.office.send("appeal.evidence_submitted", more)
+    assert bench.refusals() == ["ARB-6"]
+
+
+def test_evidence_received_before_the_verdict_does_not_use_up_the_round(bench: Bench) -> None:
+    bench.rule()
+    case = bench.file()
+    bench.office.receive("appeal.evidence_submitted", bench.more(case))  # not read before the verdict
+    bench.office.clock.advance(timedelta(seconds=1))
+    given = _insufficient(bench, case)
+    assert in_transaction(lambda tx: desk.decide(tx, given)).accepted
+    bench.office.settle()
+    assert bench.refusals() == ["ARB-4"]
+    assert bench.office.told(case) == ["appeal_received", "appeal_evidence_requested"]
+    bench.send_more(case)
+    assert bench.office.case(case.id).state == "SECOND_REVIEW"
+
+
+def test_a_notice_that_has_not_gone_out_is_not_sent_after_its_answer(bench: Bench, deaf: None) -> None:
+    bench.rule()
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    bench.send_more(case)
+    forms = [row for row in bench.office.outbox() if row.key in appeals.notice_forms(case.id)]
+    assert [row.state for row in forms] == ["SKIPPED", "SKIPPED"]
+    assert _extras(bench, case)["due_by"] is None
+    assert bench.office.case(case.id).state == "SECOND_REVIEW"
 
 
 def _extras(bench: Bench, case: Case) -> dict[str, object]:

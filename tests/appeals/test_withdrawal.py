@@ -33,6 +33,14 @@ def test_a_withdrawal_ends_a_running_appeal_as_moot_and_strikes_the_ruling(bench
     assert bench.office.chains() == [] == bench.office.books()
 
 
+def test_the_run_of_an_appeal_that_became_moot_is_woken_and_ends(bench: Bench) -> None:
+    bench.rule()
+    appeal = bench.file()
+    bench.office.decide(ask(bench), "wu-tao", "CONFIRM", "已电话核实双方")
+    assert bench.ended_run(appeal)
+    assert bench.office.message("appeal_moot")["arbitration_id"] == "arb-rul-1"
+
+
 def test_after_a_withdrawal_the_same_case_is_never_arbitrated_or_appealed_again(bench: Bench) -> None:
     bench.rule()
     bench.office.decide(ask(bench), "wu-tao", "CONFIRM")
