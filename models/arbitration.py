@@ -143,13 +143,15 @@ class Arbitration(SQLModel, table=True):
 class Ruling(SQLModel, table=True):
     """What can be appealed against once: an arbitration's ruling, or a deduction that paid a buyer.
 
-    ``appeal_until`` is fixed when the ruling is recorded, from ``effective_at`` and the policy then in force.
+    ``appeal_until`` is fixed when the ruling is recorded, from ``effective_at`` and the policy then in force. Only a
+    deduction that belongs to it and takes effect later moves it, to later.
     """
 
     __tablename__ = "ruling"
     __table_args__ = (
         Index("ix_ruling_shop", "shop_id"),
         Index("ix_ruling_arbitration", "arbitration_id"),
+        Index("ix_ruling_posting", "posting"),
         CheckConstraint("(voided_at IS NULL) = (void_cause IS NULL)", name="ck_ruling_void"),
         CheckConstraint(
             "deduction_fen >= 0 AND from_deposit_fen >= 0 AND arrears_fen >= 0"
@@ -181,6 +183,10 @@ class Ruling(SQLModel, table=True):
     deduction_fen: int = Field(default=0, sa_type=BigInteger)
     from_deposit_fen: int = Field(default=0, sa_type=BigInteger)
     arrears_fen: int = Field(default=0, sa_type=BigInteger)
+    posting: str = Field(default="", sa_type=code(80))
+    """Key of the deduction in the books, ``deduction/<number>`` where it came by itself; empty without one."""
+    deducted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """When a deduction that came by itself took effect."""
     voided_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     void_cause: VoidCause | None = Field(default=None, sa_type=Word(VoidCause))
     void_case: str | None = Field(default=None, foreign_key="case.id", sa_type=code())

@@ -433,7 +433,9 @@ class DepositDeducted(Event):
     """保证金扣除(DED-1 至 DED-5、DED-8、DED-9)
 
     Once per ``deduction_id``. What exceeds the deposit becomes arrears. Says how to appeal against it, or why
-    nobody can.
+    nobody can. An advance compensation that names its ``ruling_id`` is that ruling's money, whichever of the two
+    comes first: there is one thing to appeal against, once. ``effective_at`` starts the window; without it the
+    moment the event reached us does.
     """
 
     type: ClassVar[str] = "deposit.deducted"
@@ -449,6 +451,10 @@ class DepositDeducted(Event):
     reason: DeductionReason
     clause: Line
     order_id: Id | None = None
+    ruling_id: Id | None = None
+    arbitration_id: Id | None = None
+    aftersale_id: Id | None = None
+    effective_at: Moment | None = None
     appealable: Flag
     not_appealable_reason: OptionalLine = ""
 
@@ -460,6 +466,8 @@ class DepositDeducted(Event):
             raise ValueError("a not_appealable_reason when appealable is false (DED-8)")
         if self.appealable and self.not_appealable_reason:
             raise ValueError("no not_appealable_reason when appealable is true (DED-8)")
+        if (self.ruling_id or self.arbitration_id) and self.reason is not DeductionReason.ADVANCE_COMPENSATION:
+            raise ValueError("the reason ADVANCE_COMPENSATION when a ruling or an arbitration is named (DED-5)")
         return self
 
 

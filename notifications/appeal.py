@@ -116,9 +116,8 @@ class AppealMoot(MerchantCaseMessage):
     clause: ClassVar[str] = "WDR-1"
 
     ruling_id: Line
-    arbitration_id: Line = ""
-    judgment_no: Line = ""
-    """Which of the two it was: the arbitration's number, or the judgment's."""
+    cause: Line
+    """Which of the two it was, with its number."""
     struck: bool
 
 

@@ -29,11 +29,18 @@ from policies.deadlines import in_time, reckon
 from policies.policy import SHANGHAI, Policy
 
 APPEAL_HOW = "请在商家后台「申诉中心」提交申诉并附上有效凭证,每项判责或扣款仅可申诉一次。"
+SERVICE_HOW = "请联系平台客服,提供扣款编号与证明材料,申请复核;此类扣款不适用仲裁申诉。"
+"""For every other deduction: the appeal centre takes rulings and advance compensations only (ARB-1, DED-8)."""
 
 
 def appeal_window(effective_at: datetime, policy: Policy) -> Reckoned:
     """Until when a ruling or deduction may be appealed against (ARB-2): inclusive, to the second."""
     return reckon(effective_at, policy.appeal.window, "ARB-2")
+
+
+def window_of(ruling: Ruling, policy: Policy) -> Reckoned:
+    """A recorded ruling's window: from when it took effect, or its deduction did, whichever came later (ARB-2)."""
+    return appeal_window(max(ruling.effective_at, ruling.deducted_at or ruling.effective_at), policy)
 
 
 def reevidence_window(sent_at: datetime, policy: Policy) -> Reckoned:
@@ -92,6 +99,20 @@ def refuse_filing(
             code="no-evidence", clause="ARB-4",
             sentence="申诉须附上至少一项本店上传的有效凭证;在申诉期限内补齐凭证后可以重新提交。",
         )  # fmt: skip
+    return None
+
+
+def refuse_deduction(ruling: Ruling, shop_id: str) -> Refusal | None:
+    """Why a deduction is not this ruling's money, or None when it is: a ruling takes money once, and none when struck."""
+    if ruling.shop_id != shop_id:
+        return Refusal(code="unknown-ruling", clause="ARB-1", sentence=f"判责 {ruling.id} 不属于店铺 {shop_id}")
+    if ruling.void_cause is not None:
+        return Refusal(
+            code="ruling-void", clause="ARB-7",
+            sentence=f"判责 {ruling.id} 已因「{ruling.void_cause.label}」剔除,不再扣款",
+        )  # fmt: skip
+    if ruling.deduction_fen:
+        return Refusal(code="deducted", clause="DED-5", sentence=f"判责 {ruling.id} 的扣款已入账,未重复扣款")
     return None
 
 

@@ -56,6 +56,10 @@ NOTICE_LOOKS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15
 """When the case looks again whether the notice has gone out, after the first look at once."""
 
 
+LOST = frozenset({CaseState.DISMISSED, CaseState.CLOSED_TIMEOUT})
+"""How an appeal ends after which the merchant may turn elsewhere (ARB-10)."""
+
+
 class AppealVerdict(Labelled):
     UPHOLD = "UPHOLD", "申诉成立"
     DISMISS = "DISMISS", "申诉不成立"
@@ -123,7 +127,7 @@ def note_escalation(tx: Tx, event: EscalationNoted, message: InboxMessage) -> No
     case = tx.get(Case, event.case_id)
     if case is None or case.kind is not CaseKind.APPEAL or case.shop_id != event.shop_id:
         raise Refused(f"案件 {event.case_id} 不存在", "ARB-10")
-    if case.outcome not in {CaseState.DISMISSED, CaseState.CLOSED_TIMEOUT}:
+    if case.outcome not in LOST:
         raise Refused("只有未获支持的申诉可以登记外部维权", "ARB-10")
     tx.add(
         EscalationNote(
@@ -426,7 +430,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "收到时间": f"{dossier.when(case.received_at)}(截止 {dossier.when(ruling.appeal_until)},ARB-2)",
             "申诉理由": reason_of(case).label,
-            "审核时限": f"{dossier.when(review.due_at)},剩余 {_left(tx, review.due_at)}",
+            "审核时限": f"{dossier.when(review.due_at)},剩余 {_left(tx, review.due_at)}(截至 {dossier.when(tx.now)})",
         }
     )
     money = f",已扣赔付款 {yuan(ruling.deduction_fen)} 转商服联系商家处理(ARB-8)" if ruling.deduction_fen else ""
@@ -439,7 +443,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
         ("第一次审核意见", dossier.quoted(first.reason) if first else ""), ("商家历史", history_part(tx, case)),
         ("店铺", shop_part(tx, shop)),
-        facts={"ruling": ruling.id, "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
+        facts={"ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
                "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
                "links_until": until.isoformat()},
     )  # fmt: skip
@@ -503,10 +507,9 @@ def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
     open_now = case.concluded_at is None and wait is not None and wait.state is WaitState.OPEN
     past = window is not None and not in_time(tx.now, window.due)
     actions = ["appeal.evidence_submitted"] if open_now and not past else []
-    if case.outcome in {CaseState.DISMISSED, CaseState.CLOSED_TIMEOUT}:
+    if case.outcome in LOST:
         actions.append("escalation.noted")
-    rows = evidence.submitted(tx, case.id)
-    items = checklist_of(tx, case) if rows else ()
+    rows, items = evidence.submitted(tx, case.id), checklist_of(tx, case)
     return {
         "due_by": window.due.astimezone(UTC).isoformat() if window else None,
         "past_due": past and (wait is None or wait.state is not WaitState.ANSWERED),

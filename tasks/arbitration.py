@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import (
     Appeal,
@@ -31,7 +32,6 @@ from models.arbitration_events import (
     deduction_key,
 )
 from models.base import Labelled
-from models.books import Transfer
 from models.cases import Case, CaseKind, CaseState
 from models.deposits import DeductionReason
 from models.events import DepositDeducted
@@ -42,7 +42,7 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
-from policies.policy import policy_at
+from policies.policy import policy, policy_at
 from tasks import audit, cases, deposits, dossier, merchants, outbox
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
@@ -130,24 +130,35 @@ def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMes
 
 
 def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> None:
-    """A ruling takes effect: recorded, its deduction posted, the merchant told how to appeal until when (ARB-2)."""
-    if tx.get(Ruling, event.ruling_id) is not None:
+    """A ruling takes effect: recorded, its deduction posted, the merchant told how to appeal until when (ARB-2).
+
+    A deduction that named the ruling before it came is its money already: the row becomes the ruling's.
+    """
+    before = lock_ruling(tx, event.ruling_id)
+    if before is not None and (before.kind is RulingKind.RULING or before.shop_id != shop.id):
         raise Refused(f"判责 {event.ruling_id} 已登记,未重复登记", "ARB-1")
+    if before is not None and before.void_cause is not None:
+        raise Refused(f"判责 {event.ruling_id} 已因「{before.void_cause.label}」剔除", "ARB-7")
     arbitration = _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED, message)
-    from_deposit, arrears = Money(), Money()
-    if event.deduction_fen:
+    from_deposit, arrears, key = Money(), Money(), f"ruling/{event.ruling_id}"
+    if event.deduction_fen and before is None:
         posted = deposits.post_deduction(
-            tx, shop, f"ruling/{event.ruling_id}", Money(fen=event.deduction_fen), DeductionReason.ADVANCE_COMPENSATION
+            tx, shop, key, Money(fen=event.deduction_fen), DeductionReason.ADVANCE_COMPENSATION
         )
         if posted is None:
             raise Refused(f"判责 {event.ruling_id} 的扣款已入账,未重复扣款", "DED-5")
         from_deposit, arrears = posted
-    ruling = _record(
-        tx, message, shop, id=event.ruling_id, kind=RulingKind.RULING, effective_at=event.effective_at or message.received_at,
-        arbitration=arbitration, order_id=arbitration.order_id, conclusion=event.conclusion, decided=event.decided,
-        buyer=event.buyer_account, merchant=event.merchant_account, ruled_by=event.ruled_by or "", points=event.points,
-        from_deposit=from_deposit, arrears=arrears,
-    )  # fmt: skip
+    ruling = before or _new(tx, message, shop, event.ruling_id)
+    if before is None:
+        _take(ruling, key, from_deposit, arrears)
+    else:
+        ruling.deducted_at = ruling.effective_at
+    ruling.kind, ruling.effective_at = RulingKind.RULING, event.effective_at or message.received_at
+    ruling.conclusion, ruling.decided, ruling.points = event.conclusion, event.decided, event.points
+    ruling.buyer_account, ruling.merchant_account = event.buyer_account, event.merchant_account
+    ruling.ruled_by, ruling.order_id = event.ruled_by or "", arbitration.order_id
+    ruling.arbitration_id, ruling.aftersale_id = arbitration.id, arbitration.aftersale_id
+    _keep(tx, ruling, "recorded")
     told = words.RulingEffective(
         shop_name=shop.name, ruling_id=ruling.id, order_id=ruling.order_id, conclusion=ruling.conclusion.label,
         decided=ruling.decided, effective_at=ruling.effective_at, deduction_fen=ruling.deduction_fen,
@@ -159,60 +170,89 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
 
 
 def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:
-    """A deduction; one that paid a buyer in advance can be appealed against like a ruling (ARB-1 ②, DED-5)."""
-    deposits.deduct(tx, event, shop, message)
-    if DeductionReason(event.reason.value) is not DeductionReason.ADVANCE_COMPENSATION or not event.appealable:
+    """A deduction; one that paid a buyer in advance can be appealed against like a ruling (ARB-1 ②, DED-5).
+
+    One that names its ruling is that ruling's money: one matter is one thing to appeal against, once (ARB-3).
+    """
+    at = event.effective_at or message.received_at
+    known = lock_ruling(tx, event.ruling_id) if event.ruling_id else None
+    if known is not None and (refusal := rules_of_appeal.refuse_deduction(known, shop.id)):
+        raise Refused(refusal.sentence, refusal.clause)
+    if known is None and not (event.appealable and event.reason is DeductionReason.ADVANCE_COMPENSATION):
+        deposits.deduct(tx, event, shop, message)
         return
-    key = f"deduction/{event.deduction_id}"
-    parts = [tx.get(Transfer, key), tx.get(Transfer, f"{key}/arrears")]
-    from_deposit, arrears = (Money(fen=part.amount_fen if part else 0) for part in parts)
-    _record(
-        tx, message, shop, id=deduction_key(event.deduction_id), kind=RulingKind.DEDUCTION,
-        effective_at=message.received_at, arbitration=None, order_id=event.order_id or "",
-        conclusion=Conclusion.MERCHANT_LIABLE, decided=f"先行赔付买家,依据:{event.clause}", buyer="", merchant="",
-        ruled_by="", points=0, from_deposit=from_deposit, arrears=arrears,
+    about = (event.order_id, event.aftersale_id, Stage.RULED, message)
+    arbitration = _seen(tx, shop, event.arbitration_id, *about) if event.arbitration_id else None
+    key = deduction_key(event.deduction_id)
+    ruling = known or _new(tx, message, shop, event.ruling_id or key)
+    if known is not None:
+        ruling.deducted_at = at
+    else:
+        ruling.effective_at, ruling.order_id = at, event.order_id or ""
+        ruling.aftersale_id, ruling.decided = event.aftersale_id or "", f"先行赔付买家,依据:{event.clause}"
+    if arbitration is not None and ruling.arbitration_id is None:
+        ruling.arbitration_id = arbitration.id
+        ruling.order_id, ruling.aftersale_id = arbitration.order_id, arbitration.aftersale_id
+    until = rules_of_appeal.window_of(ruling, policy(ruling.policy_version)).due
+    appeal = appeal_of(tx, ruling.id)
+    why_not = f"本次扣款属于判责 {ruling.id},该判责已由申诉 {appeal.case_id} 处理。" if appeal else ""
+    parts = deposits.deduct(tx, event, shop, message, appeal_until=until, not_appealable=why_not)
+    _take(ruling, key, *parts)
+    _keep(tx, ruling, "deducted" if known is not None else "recorded")
+
+
+def _new(tx: Tx, message: InboxMessage, shop: Shop, id: str) -> Ruling:
+    """What can be appealed against from now on, under the policy in force when it reached us; a deduction as yet."""
+    return Ruling(
+        id=id, kind=RulingKind.DEDUCTION, shop_id=shop.id, conclusion=Conclusion.MERCHANT_LIABLE, decided="",
+        effective_at=message.received_at, appeal_until=message.received_at, recorded_at=tx.now,
+        policy_version=policy_at(message.received_at).version, source=_source(message),
     )  # fmt: skip
 
 
-def _record(
-    tx: Tx, message: InboxMessage, shop: Shop, *, id: str, kind: RulingKind, effective_at: datetime,
-    arbitration: Arbitration | None, order_id: str, conclusion: Conclusion, decided: str, buyer: str, merchant: str,
-    ruled_by: str, points: int, from_deposit: Money, arrears: Money,
-) -> Ruling:  # fmt: skip
-    in_force = policy_at(tx.now)
-    window = rules_of_appeal.appeal_window(effective_at, in_force)
-    ruling = Ruling(
-        id=id, kind=kind, shop_id=shop.id, arbitration_id=arbitration.id if arbitration else None, order_id=order_id,
-        aftersale_id=arbitration.aftersale_id if arbitration else "", conclusion=conclusion, decided=decided,
-        buyer_account=buyer, merchant_account=merchant, ruled_by=ruled_by, points=points, effective_at=window.start,
-        recorded_at=tx.now, appeal_until=window.due, policy_version=in_force.version, source=_source(message),
-        deduction_fen=from_deposit.fen + arrears.fen, from_deposit_fen=from_deposit.fen, arrears_fen=arrears.fen,
-    )  # fmt: skip
+def _take(ruling: Ruling, key: str, from_deposit: Money, arrears: Money) -> None:
+    """Note the money that was taken for a ruling, and under which key it stands in the books."""
+    ruling.from_deposit_fen, ruling.arrears_fen = from_deposit.fen, arrears.fen
+    ruling.deduction_fen = from_deposit.fen + arrears.fen
+    ruling.posting = key if ruling.deduction_fen else ""
+
+
+def _keep(tx: Tx, ruling: Ruling, what: str) -> None:
+    """Fix the window, count the ruling in and say so."""
+    window = rules_of_appeal.window_of(ruling, policy(ruling.policy_version))
+    ruling.appeal_until = window.due
     tx.add(ruling)
     tx.flush()
-    recount(tx, shop.id)
+    recount(tx, ruling.shop_id)
     event = RulingRecorded(
-        shop_id=shop.id, ruling_id=ruling.id, kind=kind, effective_at=window.start, appeal_until=window.due,
-        deduction_fen=ruling.deduction_fen,
+        shop_id=ruling.shop_id, ruling_id=ruling.id, kind=ruling.kind, effective_at=window.start,
+        appeal_until=window.due, deduction_fen=ruling.deduction_fen,
     )  # fmt: skip
-    emit(tx, event, f"ruling/{ruling.id}/recorded", shop_id=shop.id)
-    audit.record(tx, f"shop/{shop.id}", "ruling.recorded", actor="platform", clause="ARB-2", public=True,
-                 text=f"{kind.label} {ruling.id} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip
-    return ruling
+    emit(tx, event, f"ruling/{ruling.id}/{what}/{ruling.kind.value}", shop_id=ruling.shop_id)
+    audit.record(tx, f"shop/{ruling.shop_id}", f"ruling.{what}", actor="platform", clause="ARB-2", public=True,
+                 text=f"{ruling.kind.label} {ruling.id} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip
 
 
 # ── rulings ──────────────────────────────────────────────────────────────────
 
 
 def lock_ruling(tx: Tx, ruling_id: str) -> Ruling | None:
-    """The ruling, locked until the transaction ends. A case is always locked before its ruling."""
-    query = select(Ruling).where(Ruling.id == ruling_id)
+    """The ruling, locked until the transaction ends. A case is always locked before its ruling.
+
+    Found by its own number, or by the key of the deduction that is its money.
+    """
+    query = _named(ruling_id).execution_options(populate_existing=True)
     return tx.exec(query.with_for_update() if tx.postgres else query).first()
+
+
+def _named(object_id: str) -> SelectOfScalar[Ruling]:
+    return select(Ruling).where((col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id))
 
 
 def ruling_of(tx: Tx, case: Case) -> Ruling | None:
     """The ruling a case is about, if it exists and is the shop's."""
-    found = tx.get(Ruling, case.request.get("object", ""))
+    object_id = case.request.get("object")
+    found = tx.exec(_named(object_id)).first() if object_id else None
     return found if found is not None and found.shop_id == case.shop_id else None
 
 
@@ -362,18 +402,16 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
         raise LookupError(f"{case.id}: no arbitration")
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
-    reason, policy = WithdrawalReason(case.request["reason"]), rules(case).appeal
+    reason, given = WithdrawalReason(case.request["reason"]), rules(case).appeal
     struck, money = [], False
     for ruling in rulings_of(tx, found.id):
         appeal = appeal_of(tx, ruling.id)
         running = lock_case(tx, appeal.case_id) if appeal else None
-        if policy.withdrawal_strikes_ruling and strike(tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN):
+        if given.withdrawal_strikes_ruling and strike(tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN):
             struck.append(ruling.id)
-            money = money or (policy.withdrawal_returns_deduction and ruling.deduction_fen > 0)
+            money = money or (given.withdrawal_returns_deduction and ruling.deduction_fen > 0)
         if running is not None and running.concluded_at is None:
-            _end_as_moot(
-                tx, running, ruling, f"仲裁 {found.id} 已撤销,申诉终止", clause="WDR-1", arbitration_id=found.id
-            )
+            _end_as_moot(tx, running, ruling, f"仲裁 {found.id} 已撤销", clause="WDR-1")
     event = ArbitrationWithdrawn(
         shop_id=found.shop_id, arbitration_id=found.id, case_id=case.id, reason=reason, at=tx.now
     )
@@ -392,16 +430,15 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
 
 
 def _end_as_moot(
-    tx: Tx, running: Case, ruling: Ruling, text: str, *, clause: str, arbitration_id: str = "", judgment_no: str = "",
-    outcome: CaseState = CaseState.MOOT,
-) -> None:  # fmt: skip
+    tx: Tx, running: Case, ruling: Ruling, cause: str, *, clause: str, outcome: CaseState = CaseState.MOOT
+) -> None:
     """End an appeal that has nothing left to decide, and say why on its own case."""
     told = words.AppealMoot(
-        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=running.request["named"], struck=bool(ruling.voided_at),
-        arbitration_id=arbitration_id, judgment_no=judgment_no,
+        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=running.request["named"], cause=cause,
+        struck=ruling.voided_at is not None,
     )  # fmt: skip
     merchants.tell(tx, told, f"{running.id}/moot", case=running)
-    cases.conclude(tx, running, outcome, text, clause=clause)
+    cases.conclude(tx, running, outcome, f"{cause},申诉终止", clause=clause)
     outbox.wake(tx, running)  # its run ends instead of waiting in the list for ever
 
 
@@ -429,12 +466,12 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "收到时间": dossier.when(case.received_at),
         }
     )
-    policy = rules(case).appeal
+    given = rules(case).appeal
     effects = [
         "- 同一售后**不能再次申请仲裁**(WDR-2)。",
         "- 进行中的申诉将终止(WDR-1)。",
-        f"- 判责{'将被剔除' if policy.withdrawal_strikes_ruling else '继续有效'},"
-        f"已扣赔付款{'由商服与财务处理退回' if policy.withdrawal_returns_deduction else '不自动退回'}。",
+        f"- 判责{'将被剔除' if given.withdrawal_strikes_ruling else '继续有效'},"
+        f"已扣赔付款{'由商服与财务处理退回' if given.withdrawal_returns_deduction else '不自动退回'}。",
     ]
     return dossier.assemble(
         f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
@@ -537,10 +574,8 @@ def correct(tx: Tx, case: Case) -> bool:
     appeal = appeal_of(tx, ruling.id)
     running = lock_case(tx, appeal.case_id) if appeal else None
     if running is not None and running.concluded_at is None:
-        _end_as_moot(
-            tx, running, ruling, "判责已依法院判决更正,申诉终止", clause="ARB-10", outcome=CaseState.SUPERSEDED,
-            judgment_no=case.request["judgment_no"],
-        )  # fmt: skip
+        cause = f"判责已依法院判决 {case.request['judgment_no']} 更正"
+        _end_as_moot(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
         return False

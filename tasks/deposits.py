@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlmodel import select
 
 from models.books import AccountKind, DepositPayment
@@ -12,7 +14,7 @@ from models.messages import InboxMessage
 from models.money import Money
 from models.shops import Shop, ShopState
 from notifications import deposit as words
-from policies.appeal import APPEAL_HOW, appeal_window
+from policies.appeal import APPEAL_HOW, SERVICE_HOW
 from policies.deposit import required_deposit, split_deduction, topup_due
 from policies.policy import policy_at
 from tasks import audit, ledger, merchants
@@ -56,26 +58,33 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     demand_topup(tx, shop)
 
 
-def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:
-    """Draw on the deposit; what it cannot cover becomes arrears (DED-9). Says how to appeal, or why not (DED-8)."""
+def deduct(
+    tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage, *, appeal_until: datetime | None = None,
+    not_appealable: str = "",
+) -> tuple[Money, Money]:  # fmt: skip
+    """Draw on the deposit; what it cannot cover becomes arrears (DED-9). Says how to appeal, or why not (DED-8).
+
+    ``appeal_until`` is given for what the appeal centre takes; anything else goes through customer service.
+    Returns what came from the deposit and what is owed.
+    """
     reason = DeductionReason(event.reason.value)
     amount = Money(fen=event.amount_fen)
     told = post_deduction(tx, shop, f"deduction/{event.deduction_id}", amount, reason)
     if told is None:
         raise Refused(f"扣款 {event.deduction_id} 已入账,未重复扣款")
     from_deposit, arrears = told
+    why_not = event.not_appealable_reason or not_appealable
     notice = words.DepositDeducted(
         shop_name=shop.name, deduction_id=event.deduction_id, rule=reason.clause, reason=reason.label,
-        explanation=event.clause, deducted_at=message.received_at, amount_fen=amount.fen,
+        explanation=event.clause, deducted_at=event.effective_at or message.received_at, amount_fen=amount.fen,
         from_deposit_fen=from_deposit.fen, arrears_fen=arrears.fen,
         balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
-        appeal_how=APPEAL_HOW if event.appealable else "",
-        appeal_until=appeal_window(message.received_at, policy_at(tx.now)).due
-        if event.appealable and reason is DeductionReason.ADVANCE_COMPENSATION else None,
-        not_appealable=event.not_appealable_reason,
+        appeal_how="" if why_not else APPEAL_HOW if appeal_until else SERVICE_HOW,
+        appeal_until=None if why_not else appeal_until, not_appealable=why_not,
     )  # fmt: skip
     merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
     demand_topup(tx, shop)
+    return told
 
 
 def post_deduction(

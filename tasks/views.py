@@ -125,12 +125,15 @@ ACTIONS: dict[CaseKind, Callable[[Tx, Case], Iterable[str]]] = {
     CaseKind.REFUND: _refund_actions,
     CaseKind.APPEAL: lambda tx, case: appeals.view_extras(tx, case)["allowed_actions"],
 }
-"""Kind → types of the events that the merchant's side may send about an open case, besides answering a question."""
+"""Kind → types of the events that the merchant's side may send about a case, besides answering a question."""
+
+AFTERWARDS = frozenset({CaseKind.APPEAL})
+"""Kinds about which something may still be sent when they have ended."""
 
 
 def allowed_actions(tx: Tx, case: Case) -> tuple[str, ...]:
     """What the merchant's side may send about the case at this moment, reckoned from where it stands."""
-    if case.concluded_at is not None:
+    if case.concluded_at is not None and case.kind not in AFTERWARDS:
         return ()
     found = [
         "merchant.answered"

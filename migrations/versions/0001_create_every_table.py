@@ -803,6 +803,8 @@ def upgrade() -> None:
         sa.Column("deduction_fen", sa.BigInteger(), nullable=False),
         sa.Column("from_deposit_fen", sa.BigInteger(), nullable=False),
         sa.Column("arrears_fen", sa.BigInteger(), nullable=False),
+        sa.Column("posting", sa.String(length=80), nullable=False),
+        sa.Column("deducted_at", models.base.UTCDateTime(), nullable=True),
         sa.Column("voided_at", models.base.UTCDateTime(), nullable=True),
         sa.Column("void_cause", sa.String(32), nullable=True),
         sa.Column("void_case", sa.String(length=64), nullable=True),
@@ -827,6 +829,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ruling", schema=None) as batch_op:
         batch_op.create_index("ix_ruling_arbitration", ["arbitration_id"], unique=False)
+        batch_op.create_index("ix_ruling_posting", ["posting"], unique=False)
         batch_op.create_index("ix_ruling_shop", ["shop_id"], unique=False)
 
     op.create_table(
@@ -875,6 +878,7 @@ def downgrade() -> None:
     op.drop_table("appeal")
     with op.batch_alter_table("ruling", schema=None) as batch_op:
         batch_op.drop_index("ix_ruling_shop")
+        batch_op.drop_index("ix_ruling_posting")
         batch_op.drop_index("ix_ruling_arbitration")
 
     op.drop_table("ruling")

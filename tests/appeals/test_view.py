@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from models.cases import Case
 from tasks.disputes import dispute_file
+from tasks.settings import settings
 from tasks.views import case_dossier, merchant_view
 from tests.appeals.bench import Bench
 from tests.play import Office
+from webhooks.app import create_app
 
 
 def test_the_platform_sees_until_when_evidence_counts_what_was_sent_and_what_may_be_done(office: Office) -> None:
@@ -18,6 +26,46 @@ def test_the_platform_sees_until_when_evidence_counts_what_was_sent_and_what_may
     assert view.allowed_actions == ("appeal.evidence_submitted",)
     assert view.due_by is not None and view.due_by == office.deadline(case, "re-evidence").due_at
     assert any(item["satisfied"] for item in view.evidence or ())
+
+
+def read(case: Case) -> dict[str, Any]:
+    """The case as the platform reads it at the door."""
+    client = TestClient(create_app(settings(), case_view=merchant_view))
+    answer = client.get(f"/cases/{case.id}", headers={"authorization": "Bearer token-of-the-tests"})
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_at_the_door_an_appeal_says_what_is_asked_until_when_and_what_may_be_done(office: Office) -> None:
+    bench = Bench(office)
+    bench.rule()
+    case = bench.file()
+    assert [read(case)[name] for name in ("due_by", "past_due", "submission_count", "allowed_actions")] == [
+        None, False, 1, []
+    ]  # fmt: skip
+    office.decide(case, "zhou-yan", "INSUFFICIENT", "请补充揽收底单")
+    due = office.deadline(case, "re-evidence").due_at
+    asked = read(case)
+    assert datetime.fromisoformat(asked["due_by"]) == due
+    assert asked["allowed_actions"] == ["appeal.evidence_submitted"]
+    assert [(item["kind"], item["satisfied"]) for item in asked["evidence"]] == [("LOGISTICS", True), ("CHAT", False)]
+    office.clock.at = due + timedelta(milliseconds=1500)
+    late = read(case)
+    assert (late["past_due"], late["allowed_actions"]) == (True, [])
+    office.sweep()
+    closed = read(case)
+    assert (closed["outcome"], closed["allowed_actions"]) == ("CLOSED_TIMEOUT", ["escalation.noted"])
+
+
+def test_a_filing_refused_for_want_of_evidence_shows_what_was_expected(office: Office) -> None:
+    bench = Bench(office)
+    bench.rule()
+    view = merchant_view(bench.file(items=[]).id)
+    assert (view.submission_count, view.allowed_actions) == (0, ())
+    assert [(item["kind"], item["satisfied"]) for item in view.evidence or ()] == [
+        ("LOGISTICS", False), ("CHAT", False)
+    ]  # fmt: skip
 
 
 def test_the_dispute_file_names_every_item_with_the_hash_it_was_submitted_under(office: Office) -> None:

@@ -38,7 +38,7 @@ def test_the_run_of_an_appeal_that_became_moot_is_woken_and_ends(bench: Bench) -
     appeal = bench.file()
     bench.office.decide(ask(bench), "wu-tao", "CONFIRM", "已电话核实双方")
     assert bench.ended_run(appeal)
-    assert bench.office.message("appeal_moot")["arbitration_id"] == "arb-rul-1"
+    assert bench.office.message("appeal_moot")["cause"] == "仲裁 arb-rul-1 已撤销"
 
 
 def test_after_a_withdrawal_the_same_case_is_never_arbitrated_or_appealed_again(bench: Bench) -> None:
