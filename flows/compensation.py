@@ -17,7 +17,7 @@ from tasks.compensation import FinanceVerdict, ServiceVerdict
 
 
 def handle_compensation(case_id: str) -> bool:
-    """See the deducted money through; ``False`` when the case has ended meanwhile."""
+    """See the deducted money of every annulled ruling through; ``False`` when the case has ended meanwhile."""
     for round in count(1):
         called = ask(case_id, compensation.SERVICE, round=round)
         if called.verdict is None:
@@ -30,6 +30,6 @@ def handle_compensation(case_id: str) -> bool:
                 return False
             if confirmed.verdict == FinanceVerdict.SEND_BACK:
                 continue
-        compensation.settle(case_id, round)
-        return True
+        if compensation.settle(case_id, round):
+            return True  # otherwise the next round is about the next ruling of the same case
     raise AssertionError("unreachable")

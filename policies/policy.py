@@ -259,17 +259,34 @@ def read_policy(text: str, version: str) -> Policy:
     return found
 
 
-@cache
+_chosen: dict[str, Policy] = {}
+
+
+def use_policies(*given: Policy) -> None:
+    """Have these stand beside the published versions, or in place of those of the same name; none: the published alone."""
+    _chosen.clear()
+    _chosen.update({one.version: one for one in given})
+
+
 def versions() -> tuple[str, ...]:
     """Every version there is, oldest first."""
+    return tuple(sorted({*_published(), *_chosen}))
+
+
+@cache
+def _published() -> tuple[str, ...]:
     names = (entry.name for entry in files("policies").joinpath("versions").iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
-@cache
 def policy(version: str) -> Policy:
     """The policy of one version, such as ``2026-01-01``; raises UnknownPolicy for any other word."""
-    if version not in versions():
+    return _chosen.get(version) or _read(version)
+
+
+@cache
+def _read(version: str) -> Policy:
+    if version not in _published():
         raise UnknownPolicy(f"no policy version {version!r}; there are: {', '.join(versions())}")
     text = files("policies").joinpath("versions", f"{version}.toml").read_text(encoding="utf-8")
     return read_policy(text, version)

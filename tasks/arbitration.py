@@ -249,10 +249,14 @@ def _named(object_id: str) -> SelectOfScalar[Ruling]:
     return select(Ruling).where((col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id))
 
 
+def find_ruling(tx: Tx, object_id: str) -> Ruling | None:
+    return tx.exec(_named(object_id)).first()
+
+
 def ruling_of(tx: Tx, case: Case) -> Ruling | None:
     """The ruling a case is about, if it exists and is the shop's."""
     object_id = case.request.get("object")
-    found = tx.exec(_named(object_id)).first() if object_id else None
+    found = find_ruling(tx, object_id) if object_id else None
     return found if found is not None and found.shop_id == case.shop_id else None
 
 
@@ -403,13 +407,12 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
     reason, given = WithdrawalReason(case.request["reason"]), rules(case).appeal
-    struck, money = [], False
+    struck: list[Ruling] = []
     for ruling in rulings_of(tx, found.id):
         appeal = appeal_of(tx, ruling.id)
         running = lock_case(tx, appeal.case_id) if appeal else None
         if given.withdrawal_strikes_ruling and strike(tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN):
-            struck.append(ruling.id)
-            money = money or (given.withdrawal_returns_deduction and ruling.deduction_fen > 0)
+            struck.append(ruling)
         if running is not None and running.concluded_at is None:
             _end_as_moot(tx, running, ruling, f"仲裁 {found.id} 已撤销", clause="WDR-1")
     event = ArbitrationWithdrawn(
@@ -421,8 +424,9 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
         struck=bool(struck),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
+    money = [ruling.id for ruling in struck if ruling.deduction_fen] if given.withdrawal_returns_deduction else []
     if money:
-        case.request = {**case.request, "object": struck[0]}
+        case.request = {**case.request, "objects": money}
         cases.move(tx, case, CaseState.COMPENSATING, "仲裁已撤销,商服处理赔付款", clause="ARB-8")
         return Withdrawn.MONEY
     _conclude_withdrawal(tx, case)

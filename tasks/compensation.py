@@ -18,7 +18,7 @@ from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
 from tasks import audit, dossier, ledger, merchants
-from tasks.arbitration import ruling_part, the_ruling
+from tasks.arbitration import find_ruling, ruling_part
 from tasks.cases import rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -47,6 +47,19 @@ def _handling(given: object) -> Handling | None:
     return next((handling for handling in Handling if given in {handling.value, handling.label}), None)
 
 
+def owed(tx: Tx, case: Case) -> Ruling:
+    """The ruling whose money is being talked about: the first of the case's that is not settled, or the last of all."""
+    rulings = [ruling for name in _objects(case) if (ruling := find_ruling(tx, name)) is not None]
+    if not rulings:
+        raise LookupError(f"{case.id} is about no ruling")
+    return next((ruling for ruling in rulings if tx.get(MoneyReturn, ruling.id) is None), rulings[-1])
+
+
+def _objects(case: Case) -> list[str]:
+    """One withdrawn arbitration may have had several rulings with money; every other case is about one."""
+    return list(case.request.get("objects") or [case.request["object"]])
+
+
 def split_now(tx: Tx, ruling: Ruling, handling: Handling) -> Split:
     """Where the money would go as the books stand."""
     arrears = shop_balance(tx, ruling.shop_id, AccountKind.ARREARS)
@@ -62,7 +75,7 @@ def moves_money(split: Split) -> bool:
 @effect("判断是否需要财务确认")
 def needs_finance(tx: Tx, case: Case, round: int) -> bool:
     """Whether what was agreed can move money, so that another person has to confirm it."""
-    return agreed(tx, case, round)[0] is not Handling.NO_MONEY or the_ruling(tx, case).arrears_fen > 0
+    return agreed(tx, case, round)[0] is not Handling.NO_MONEY or owed(tx, case).arrears_fen > 0
 
 
 def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
@@ -75,11 +88,11 @@ def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
 
 
 @effect("处理赔付款")
-def settle(tx: Tx, case: Case, round: int) -> None:
-    """Carry out what was agreed, once per ruling, and tell the merchant."""
-    ruling = the_ruling(tx, case)
+def settle(tx: Tx, case: Case, round: int) -> bool:
+    """Carry out what was agreed, once per ruling, and tell the merchant; ``False`` while another ruling's is left."""
+    ruling = owed(tx, case)
     if tx.get(MoneyReturn, ruling.id) is not None:
-        return
+        return True
     handling, service = agreed(tx, case, round)
     finance = decided(tx, case.id, FINANCE.name, round)
     split = split_now(tx, ruling, handling)
@@ -108,11 +121,13 @@ def settle(tx: Tx, case: Case, round: int) -> None:
         handling=handling.label, to_deposit_fen=split.to_deposit.fen, to_receivable_fen=split.to_receivable.fen,
         to_arrears_fen=split.to_arrears.fen,
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/returned", case=case)
+    merchants.tell(tx, told, f"{case.id}/returned/{ruling.id}", case=case)
+    tx.flush()
+    return tx.get(MoneyReturn, owed(tx, case).id) is not None
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, ruling = shop_of(tx, case), the_ruling(tx, case)
+    shop, ruling = shop_of(tx, case), owed(tx, case)
     service = decided(tx, case.id, SERVICE.name, review.round) if review.gate == FINANCE.name else None
     chosen = handling_of(service) if service else None
     options = [chosen] if chosen else [
@@ -132,7 +147,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"赔付款处理 · {dossier.plain(shop.name)} · {case.id}",
         ("将如何入账", preview), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
-        facts={"handling": chosen, "split": [split_now(tx, ruling, handling).model_dump() for handling in options],
+        facts={"ruling": ruling.id, "handling": chosen, "split": [split_now(tx, ruling, handling).model_dump() for handling in options],
                "shop": shop.state},
     )  # fmt: skip
 

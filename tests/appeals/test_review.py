@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from flows.inline import STORIES
@@ -68,6 +69,19 @@ def test_in_the_second_review_there_is_no_third_way(bench: Bench) -> None:
         "another one judges"
     )
     bench.office.decide(case, "sun-lei", "UPHOLD")
+
+
+def test_by_another_policy_the_same_arbitrator_judges_again_and_nobody_else(
+    bench: Bench, appeal_policy: Callable[..., None]
+) -> None:
+    appeal_policy(second_reviewer="same")
+    bench.rule(ruled_by="li-na")
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    bench.send_more(case)
+    assert not bench.office.answer(bench.office.question(case), "sun-lei", "UPHOLD", "成立").accepted
+    bench.office.decide(case, "zhou-yan", "UPHOLD")
+    assert bench.ruling().void_cause == "APPEAL_UPHELD"
 
 
 def test_our_own_lateness_is_escalated_and_costs_the_merchant_nothing(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from tasks.disputes import dispute_file
 from tasks.settings import settings
 from tasks.views import case_dossier, merchant_view
 from tests.appeals.bench import Bench
-from tests.play import Office
+from tests.play import SILENCE, Office
 from webhooks.app import create_app
 
 
@@ -53,6 +53,7 @@ def test_at_the_door_an_appeal_says_what_is_asked_until_when_and_what_may_be_don
     office.clock.at = due + timedelta(milliseconds=1500)
     late = read(case)
     assert (late["past_due"], late["allowed_actions"]) == (True, [])
+    office.clock.at = due + SILENCE
     office.sweep()
     closed = read(case)
     assert (closed["outcome"], closed["allowed_actions"]) == ("CLOSED_TIMEOUT", ["escalation.noted"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,6 +114,45 @@ def test_an_arbitration_without_a_ruling_yet_is_withdrawn_and_gets_none(bench: B
     bench.rule()
     assert bench.refusals() == ["WDR-2"]
     assert bench.counters() == (0, 0, 0)
+
+
+def test_where_the_policy_returns_the_money_every_struck_ruling_with_a_deduction_is_settled(
+    bench: Bench, appeal_policy: Callable[..., None]
+) -> None:
+    appeal_policy(withdrawal_returns_deduction=True)
+    same = {"arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1"}
+    bench.rule("rul-0", deduction_fen=0, **same)  # struck first, and has no money
+    bench.rule("rul-1", deduction_fen=20_000, **same)
+    bench.rule("rul-2", deduction_fen=30_000, **same)
+    case = ask(bench)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert bench.office.case(case.id).state == "COMPENSATING"
+    assert bench.counters() == (0, 0, 0)
+    agreed = {"contact": "电话联系店主"}
+    assert "¥200.00" in bench.office.question(case).dossier
+    bench.office.decide(case, "wu-tao", "AGREED", handling="TO_DEPOSIT", **agreed)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) is None, "the other ruling's money is still to be talked about"
+    assert bench.money() == {"deposit": 370_000, "arrears": 0, "receivable": 0, "compensation": 30_000}
+    bench.office.decide(case, "wu-tao", "UNREACHED", "无人接听")
+    bench.office.decide(case, "wu-tao", "AGREED", handling="TO_RECEIVABLE", **agreed)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    assert bench.money() == {"deposit": 370_000, "arrears": 0, "receivable": 30_000, "compensation": 0}
+    assert bench.office.told(case) == ["arbitration_withdrawn", "compensation_returned", "compensation_returned"]
+    assert bench.office.books() == [] == bench.office.chains()
+
+
+def test_where_the_policy_leaves_the_ruling_it_counts_on_and_the_appeal_is_moot(
+    bench: Bench, appeal_policy: Callable[..., None]
+) -> None:
+    appeal_policy(withdrawal_strikes_ruling=False)
+    bench.rule()
+    appeal, case = bench.file(), ask(bench)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert (bench.outcome(case), bench.outcome(appeal)) == ("ARBITRATION_WITHDRAWN", "MOOT")
+    assert bench.counters() == (1, 2, 20_000)
+    assert bench.office.message("appeal_moot")["struck"] is False
 
 
 def test_a_policy_that_returns_money_of_a_valid_ruling_cannot_be_written() -> None:
