@@ -22,7 +22,8 @@ def main() -> None:
     from webhooks.app import create_app
 
     app = create_app(given)
-    courier = Courier(PrefectEngine(), Clerk().after_round).start()
+    clerk = Clerk().start()
+    courier = Courier(PrefectEngine(), clerk.after_round).start()
     app.state.on_stored = courier.call
     app.state.delivering = lambda: courier.alive
     try:
@@ -31,6 +32,7 @@ def main() -> None:
         )
     finally:
         courier.stop()
+        clerk.stop()
 
 
 if __name__ == "__main__":

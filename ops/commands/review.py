@@ -8,8 +8,9 @@ import typer
 from rich.markdown import Markdown
 from sqlmodel import col, select
 
-from models.cases import Case
+from models.cases import Case, CaseKind
 from models.reviews import Review, Role, Staff
+from models.windows import duration
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -36,7 +37,10 @@ AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
 def list_reviews(
     role: Role | None = typer.Option(None, help="只看某岗位", metavar="岗位", show_choices=False),
     case: str = typer.Option("", help="只看某案件"),
+    kind: CaseKind | None = typer.Option(None, help="只看某类案件", metavar="类别", show_choices=False),
     mine: str = typer.Option("", metavar="工号", help="只看某人已认领的"),
+    late: bool = typer.Option(False, "--late", help="只看已超时的"),
+    unclaimed: bool = typer.Option(False, "--unclaimed", help="只看无人认领的"),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """按到期先后列出待处理的审核任务。"""
@@ -45,7 +49,8 @@ def list_reviews(
     with reading() as tx:
         if mine:
             person(tx, mine)
-        rows, now = queue.waiting(tx, role, case or None, mine or None), tx.now
+        rows = queue.waiting(tx, role, case or None, mine or None, kind=kind, late=late, unclaimed=unclaimed)
+        now = tx.now
     if as_json:
         print_json([
             {
@@ -58,10 +63,11 @@ def list_reviews(
         ])  # fmt: skip
         return
     table(
-        "待处理审核", ["截止时间", "剩余", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
+        "待处理审核", ["截止时间", "剩余", "等待时长", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
         [
             [
-                when(row.due_at), countdown(now, row.due_at), queue.roles_of(row), row.title, row.review_id,
+                when(row.due_at), countdown(now, row.due_at), duration(now - row.opened_at), queue.roles_of(row),
+                row.title, row.review_id,
                 cell(row.subject, limit=40), row.case_id, row.claimed_name or row.claimed_by,
                 cell(queue.escalated(row), "bold red"), cell(row.link, "blue"),
             ]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from typing import Any
+
 import pytest
 
+from models.cases import CaseKind
 from models.reviews import Role
 from tasks import queue, reviews
 from tasks.db import in_transaction, reading
@@ -84,6 +89,25 @@ def test_each_role_sees_its_own(office: Office) -> None:
     assert [row.case_id for row in listed(Role.CLOSURE_REVIEWER)] == [closure.id]
 
 
+def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed(office: Office) -> None:
+    office.closed_shop()
+    refund = office.request_refund()
+    office.pass_time(days=10)
+    office.open_shop("shop-2", name="远山茶铺")
+    closure = office.request_closure("shop-2")
+
+    def narrowed(**by: Any) -> list[str]:
+        with reading() as tx:
+            return [row.case_id for row in queue.waiting(tx, **by)]
+
+    assert narrowed(kind=CaseKind.CLOSURE) == [closure.id]
+    assert narrowed(late=True) == [refund.id]
+    task = office.question(closure).id
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    assert narrowed(unclaimed=True) == [refund.id]
+    assert narrowed(role=Role.FINANCE, limit=1) == [refund.id] and narrowed(role=Role.SUPERVISOR) == []
+
+
 def test_a_claim_is_shown_with_the_name(office: Office) -> None:
     office.open_shop()
     task = office.question(office.request_closure()).id
@@ -99,7 +123,7 @@ def test_every_row_leads_to_the_form(office: Office) -> None:
     office.open_shop()
     office.request_closure()
     row = board().table[0]
-    assert list(row) == ["截止时间", "剩余", "岗位", "任务", "店铺", "案件", "已认领", "逾期升级", "链接"]
+    assert list(row) == ["截止时间", "剩余", "等待时长", "岗位", "任务", "店铺", "案件", "已认领", "逾期升级", "链接"]
     assert "/runs" in row["链接"] and f"]({row['链接']})" in board().text
 
 
@@ -124,31 +148,67 @@ def test_of_very_many_the_most_urgent_are_shown_and_all_are_counted(
 
 def test_the_board_is_written_when_something_happened_and_not_for_nothing(office: Office, wall: Wall) -> None:
     clerk = wall.clerk()
-    clerk.after_round(0)
+    clerk.look()
     assert len(wall.seen) == 1  # at the start nobody knows what hangs there
     office.open_shop()
     office.request_closure()
     wall.seconds += 10
-    clerk.after_round(0)
-    assert len(wall.seen) == 1
-    clerk.after_round(3)
+    clerk.look()
     assert len(wall.seen) == 2 and len(wall.seen[1].table) == 1
     wall.seconds += 10
-    clerk.after_round(5)
-    assert len(wall.seen) == 2  # delivered, but nothing in the queue has changed
+    office.open_shop("shop-2")
+    clerk.look()
+    assert len(wall.seen) == 2  # much was recorded, but nothing in the queue has changed
 
 
-def test_a_busy_courier_writes_the_board_every_other_second_and_misses_nothing(office: Office, wall: Wall) -> None:
+def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Office, wall: Wall) -> None:
+    office.open_shop()
+    task = office.question(office.request_closure()).id
     clerk = wall.clerk()
-    clerk.after_round(1)
+
+    def holder() -> str:
+        wall.seconds += queue.PAUSE_SECONDS
+        clerk.look()
+        return wall.seen[-1].table[0]["已认领"]
+
+    assert holder() == ""
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    assert holder() == "李娜"
+    in_transaction(lambda tx: reviews.reassign(tx, task, "zhao-min", "he-qiang"))
+    assert holder() == "赵敏"
+    in_transaction(lambda tx: reviews.release(tx, task, "zhao-min"))
+    assert holder() == ""
+
+
+def test_while_much_happens_the_board_is_written_every_other_second_and_misses_nothing(
+    office: Office, wall: Wall
+) -> None:
+    clerk = wall.clerk()
+    clerk.look()
     for number in range(5):
         office.open_shop(f"shop-{number}")
         office.request_closure(f"shop-{number}")
-        clerk.after_round(9)
+        clerk.look()
     assert len(wall.seen) == 1
     wall.seconds += queue.PAUSE_SECONDS
-    clerk.after_round(0)
+    clerk.look()
     assert len(wall.seen) == 2 and len(wall.seen[1].table) == 5
+
+
+def test_the_clerk_looks_by_itself_and_survives_a_fault(office: Office) -> None:
+    office.open_shop()
+    office.request_closure()
+    written = threading.Event()
+    faults = [KeyError("once")]
+
+    def put(content: Board) -> None:
+        if faults:
+            raise faults.pop()
+        written.set()
+
+    clerk = Clerk(put, itertools.count(0, 10).__next__).start()
+    assert written.wait(20)
+    clerk.stop()
 
 
 def test_a_server_out_of_reach_is_tried_again_and_stops_nobody(office: Office, wall: Wall) -> None:
@@ -156,10 +216,10 @@ def test_a_server_out_of_reach_is_tried_again_and_stops_nobody(office: Office, w
 
     wall.broken = httpx.ConnectError("refused")
     clerk = wall.clerk()
-    clerk.after_round(1)
+    clerk.look()
     wall.broken = None
     wall.seconds += queue.PAUSE_SECONDS
-    clerk.after_round(0)
+    clerk.look()
     assert len(wall.seen) == 1
     wall.broken = httpx.ConnectError("refused")
     assert queue.publish(wall.put) is False

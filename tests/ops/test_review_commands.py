@@ -33,6 +33,8 @@ def test_the_list_begins_with_what_is_due_first(office: Office, closure: Case, d
 def test_a_late_task_says_how_late_it_is(office: Office, closure: Case, done: Done) -> None:
     office.pass_time(days=10)
     assert "已超时" in done("review", "list")
+    assert "10 天" in done("review", "list", "--late") and "晨光文具" in done("review", "list", "--unclaimed")
+    assert "没有待处理" in done("review", "list", "--kind", "refund")
 
 
 def test_the_dossier_is_shown_with_verdicts_and_what_they_do(office: Office, closure: Case, done: Done) -> None:
