@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from tasks.settings import Settings
+
+RETENTION_DAYS = 14
+"""How long Prefect keeps runs that have ended; ours keeps every case. Two sweeps a minute are 2,880 runs a day."""
 
 
 def environment(given: Settings) -> dict[str, str]:
@@ -20,6 +24,9 @@ def environment(given: Settings) -> dict[str, str]:
         "PREFECT_API_URL": given.prefect_api,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins(given)),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # of runs only those that have ended
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RETENTION_DAYS * 24 * 3600),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
@@ -28,6 +35,13 @@ def environment(given: Settings) -> dict[str, str]:
     }
     secret = {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth} if auth else {}
     return {**os.environ, **own, **secret}
+
+
+def origins(given: Settings) -> list[str]:
+    """The web pages that may speak to Prefect: its own, under each name this machine has for itself."""
+    own = urlsplit(given.prefect_ui)
+    here = ("127.0.0.1", "localhost") if given.loopback and not given.prefect_api_url else ()
+    return sorted({f"{own.scheme}://{own.netloc}", *(f"http://{name}:{given.prefect_port}" for name in here)})
 
 
 def apply(given: Settings) -> None:

@@ -92,10 +92,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> Settings:
-        if not self.loopback and not self.prefect_auth.get_secret_value():
-            raise SettingsError(
-                f"host {self.host} is not loopback: set prefect_auth, or anyone there may read and resume cases"
-            )
+        if not self.prefect_auth.get_secret_value():
+            if not self.loopback:
+                raise SettingsError(
+                    f"host {self.host} is not loopback: set prefect_auth, or anyone there may read and resume cases"
+                )
+            if self.production:
+                raise SettingsError("profile production: set prefect_auth, or any user of this machine may read cases")
         if self.production and self.sandbox_bank:
             raise SettingsError("profile production with sandbox_bank: set sandbox_bank = false and a real subscriber")
         return self

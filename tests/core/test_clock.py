@@ -34,6 +34,7 @@ def test_time_never_moves_back(database: None, by: timedelta) -> None:
 def test_the_clock_of_a_production_installation_does_not_move(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     in_transaction(lambda tx: clock.advance(tx, WEEK))
     monkeypatch.setenv("DIANWU_PROFILE", "production")
+    monkeypatch.setenv("DIANWU_PREFECT_AUTH", "ops:secret")
     monkeypatch.setenv("DIANWU_SANDBOX_BANK", "false")
     settings.settings.cache_clear()
     clock.use_clock(None)

@@ -213,7 +213,13 @@ def test_a_channel_nobody_can_use_is_found(installed: Office, monkeypatch: pytes
 def test_in_production_every_role_needs_a_channel_and_every_subscriber_an_address(
     installed: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle_in(monkeypatch, profile="production", sandbox_bank="false", staff_channels='{"finance": ["json://h/x"]}')
+    settle_in(
+        monkeypatch,
+        profile="production",
+        sandbox_bank="false",
+        prefect_auth="ops:secret",
+        staff_channels='{"finance": ["json://h/x"]}',
+    )
     assert "关店审核员" in ailing("通知渠道").sentence and "财务" not in ailing("通知渠道").sentence
     assert "bank" in ailing("事件订阅方").sentence
     settle_in(

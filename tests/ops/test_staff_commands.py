@@ -96,6 +96,7 @@ def test_a_demonstration_shows_the_code_of_an_example_person(office: Office, don
 
 def test_production_never_shows_a_code(office: Office, refused: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIANWU_PROFILE", "production")
+    monkeypatch.setenv("DIANWU_PREFECT_AUTH", "ops:secret")
     monkeypatch.setenv("DIANWU_SANDBOX_BANK", "false")
     settings_module.settings.cache_clear()
     shown = refused("staff", "code", "wang-fang")

@@ -29,6 +29,7 @@ makeup_days = []
 
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIANWU_PROFILE", "production")
+    monkeypatch.setenv("DIANWU_PREFECT_AUTH", "ops:secret")
     monkeypatch.setenv("DIANWU_SANDBOX_BANK", "false")
     settings_module.settings.cache_clear()
     clock.use_clock(None)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect.client.schemas.filters import (
     ArtifactCollectionFilter,
@@ -55,6 +56,14 @@ def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
     return case_id
 
 
+def may_write(stage: Rehearsal, origin: str) -> bool:
+    """Whether a browser would let a page of this origin send JSON to Prefect."""
+    asked = httpx.options(f"{stage.settings.prefect_api}/flow_runs/filter", headers={
+        "origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type",
+    })  # fmt: skip
+    return asked.headers.get("access-control-allow-origin") in {origin, "*"}
+
+
 def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> None:
     with running_stack(tmp_path / "home") as (_, stage):
         first = ask_to_close(stage, "shop-1")
@@ -66,3 +75,12 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> 
         stage.decide(first, "closure-review", "li-na", "同意关店")
         again, _, written = until(stage, [second])
         assert (again, written) == (artifact, 1)
+        late = queue.Board(version=0, rows=(), text="", table=())
+        queue.show(late)  # a door that was held up does not put an older board over a newer one
+        until(stage, [second])
+        assert may_write(stage, stage.settings.prefect_ui)
+        assert may_write(stage, f"http://localhost:{stage.settings.prefect_port}")
+        assert not may_write(stage, "https://evil.example")
+        plain = httpx.post(f"{stage.settings.prefect_api}/flow_runs/filter", content="{}",
+                           headers={"origin": "https://evil.example", "content-type": "text/plain"})  # fmt: skip
+        assert plain.status_code == 422  # what a page may send without asking is not read
