@@ -109,7 +109,7 @@ def _show_form(review: Review, gate: Gate) -> None:
     keyset = keyset_from_base_key(key)
     client.create_flow_run_input(run_id, keyset["description"], json.dumps(form_description(review, gate)))
     client.create_flow_run_input(run_id, keyset["schema"], json.dumps(form_schema(review, gate)))
-    _tag(client, run_id, review)
+    _tag(client, run_id, cases.read_case(review.case_id), *(f"岗位:{Role(role).label}" for role in review.roles))
     state: State[None] = Suspended(timeout_seconds=None, pause_key=key)
     state.state_details.run_input_keyset = dict(keyset)  # type: ignore[arg-type]
     _propose(client, run_id, state)
@@ -122,6 +122,7 @@ def _suspend(case_id: str) -> None:
     if run is None:
         raise Resting
     client, run_id = run
+    _tag(client, run_id, cases.read_case(case_id))
     _propose(client, run_id, Suspended(timeout_seconds=None, pause_key=f"wait-{uuid4().hex}"))
 
 
@@ -133,11 +134,9 @@ def _rest(tx: Tx, case_id: str, review_id: str | None) -> str | None:
     return reviews.arm(tx, review_id) if review_id else None
 
 
-def _tag(client: SyncPrefectClient, run_id: UUID, review: Review) -> None:
-    """Let the run list be filtered by the role that is awaited."""
-    case = cases.read_case(review.case_id)
-    # The role first: the run's page shows three tags and hides the rest.
-    tags = [*(f"岗位:{Role(role).label}" for role in review.roles), *run_tags(case)]
+def _tag(client: SyncPrefectClient, run_id: UUID, case: Case, *awaited: str) -> None:
+    """Let the run list be filtered by the role that is awaited; a run that waits for no person has none."""
+    tags = [*awaited, *run_tags(case)]  # the role first: the run's page shows three tags and hides the rest
     context = FlowRunContext.get()
     if context and context.flow_run and set(context.flow_run.tags) != set(tags):
         client.update_flow_run(run_id, tags=tags)

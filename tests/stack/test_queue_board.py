@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -56,6 +57,12 @@ def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
     return case_id
 
 
+def roles_tagged(stage: Rehearsal, case_id: str) -> list[str]:
+    """The roles by which the run list finds the case's run."""
+    run = engine.client().read_flow_run(UUID(str(stage.read(lambda tx: tx.get(Case, case_id).run_id))))
+    return [tag for tag in run.tags if tag.startswith("岗位:")]
+
+
 def may_write(stage: Rehearsal, origin: str) -> bool:
     """Whether a browser would let a page of this origin send JSON to Prefect."""
     asked = httpx.options(f"{stage.settings.prefect_api}/flow_runs/filter", headers={
@@ -74,6 +81,8 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> 
         until(stage, [first, second])
         stage.decide(first, "closure-review", "li-na", "同意关店")
         again, _, written = until(stage, [second])
+        stage.wait(lambda: roles_tagged(stage, first) == [], "a run that waits for no person has no role")
+        assert roles_tagged(stage, second) == ["岗位:关店审核员"]
         assert (again, written) == (artifact, 1)
         late = queue.Board(version=0, rows=(), text="", table=())
         queue.show(late)  # a door that was held up does not put an older board over a newer one
