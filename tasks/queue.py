@@ -198,10 +198,9 @@ def _when(moment: datetime | None) -> str:
 
 def _cells(row: Waiting, now: datetime) -> dict[str, str]:
     return {
-        "截止时间": _when(row.due_at), "剩余": left(now, row.due_at), "等待时长": duration(now - row.opened_at),
-        "岗位": roles_of(row), "任务": row.title,
+        "截止时间": _when(row.due_at), "剩余": left(now, row.due_at), "岗位": roles_of(row), "任务": row.title,
         "店铺": in_cell(row.subject), "案件": row.case_id, "已认领": in_cell(row.claimed_name or row.claimed_by),
-        "逾期升级": escalated(row), "链接": row.link,
+        "等待时长": duration(now - row.opened_at), "逾期升级": escalated(row), "链接": row.link,
     }  # fmt: skip
 
 

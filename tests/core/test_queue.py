@@ -123,7 +123,7 @@ def test_every_row_leads_to_the_form(office: Office) -> None:
     office.open_shop()
     office.request_closure()
     row = board().table[0]
-    assert list(row) == ["截止时间", "剩余", "等待时长", "岗位", "任务", "店铺", "案件", "已认领", "逾期升级", "链接"]
+    assert list(row) == ["截止时间", "剩余", "岗位", "任务", "店铺", "案件", "已认领", "等待时长", "逾期升级", "链接"]
     assert "/runs" in row["链接"] and f"]({row['链接']})" in board().text
 
 
