@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from models.reviews import Review, Role
@@ -67,7 +68,7 @@ def form_description(review: Review, gate: Gate) -> str:
     return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}"
 
 
-def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None) -> Answer:
+def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at: datetime | None = None) -> Answer:
     """The form's values as an answer. Labels become codes; anything odd is left to the judge to refuse."""
     raw = raw or {}
     token = str(raw.get("task", ""))
@@ -82,4 +83,5 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None) -> Answe
         verdict=by_label.get(label, label),
         reason=str(raw.get("reason") or "")[:1000],
         extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
+        given_at=given_at,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -50,7 +51,7 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
         answer = _answer_given(seen)
         if answer is None:
             _show_form(seen, gate)
-        given = read_answer(seen, gate, answer)
+        given = read_answer(seen, gate, answer, _resumed_at())
         in_transaction(lambda tx, given=given: reviews.take_answer(tx, review_id, gate, given))  # type: ignore[misc]
 
 
@@ -97,6 +98,18 @@ def _answer_given(review: Review) -> dict[str, Any] | None:
         return None
     answer = json.loads(raw)
     return answer if isinstance(answer, dict) else None
+
+
+def _resumed_at() -> datetime | None:
+    """When the form was sent: a resumed run is due from that moment. ``None`` if Prefect does not say."""
+    context, run = FlowRunContext.get(), _run()
+    if context is None or context.flow_run is None or run is None:
+        return None
+    if context.flow_run.next_scheduled_start_time is not None:  # as the run was claimed: known without asking
+        return context.flow_run.next_scheduled_start_time
+    client, run_id = run
+    states = client.read_flow_run_states(run_id)
+    return max((state.timestamp for state in states if state.is_scheduled() and state.timestamp), default=None)
 
 
 def _show_form(review: Review, gate: Gate) -> None:

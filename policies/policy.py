@@ -229,6 +229,7 @@ class StaffPolicy(Frozen):
 
     max_wrong_codes: int = Field(ge=1)
     lock_minutes: int = Field(ge=1)
+    answer_kept_minutes: int = Field(ge=1, le=24 * 60)
 
 
 class Policy(Frozen):

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field as Values
@@ -63,6 +64,8 @@ class Answer(Frozen):
     verdict: str
     reason: str = ""
     extra: dict[str, Any] = Values(default_factory=dict)
+    given_at: datetime | None = None
+    """When the person pressed the button, real time; ``None`` means now. Their code is judged by it."""
 
 
 Check = Callable[[Tx, Case, Review, Answer], str | None]
@@ -284,7 +287,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交")
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理")
-    if unproved := _unproved(tx, case, answer.staff_id, answer.code):
+    if unproved := _unproved(tx, case, answer.staff_id, answer.code, answer.given_at):
         return _refused(tx, case, review, answer, unproved)
     person = staff.find(tx, answer.staff_id)
     sentence = (
@@ -358,9 +361,9 @@ def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
     return None
 
 
-def _unproved(tx: Tx, case: Case, staff_id: str, code: str) -> str | None:
+def _unproved(tx: Tx, case: Case, staff_id: str, code: str, given_at: datetime | None = None) -> str | None:
     """Why the code does not prove that they are who they say; one wrong code too many is told to the supervisors."""
-    proof = staff.prove(tx, staff_id, code)
+    proof = staff.prove(tx, staff_id, code, given_at)
     if proof.locked_now:
         _tell_supervisor_of_lock(tx, staff_id, case)
     return None if proof.ok else proof.sentence

@@ -93,13 +93,17 @@ class Proof(Frozen):
     locked_now: bool = False
 
 
-def prove(tx: Tx, staff_id: str, code: str) -> Proof:
+def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None) -> Proof:
     """Check a one-time code and spend it. Wrong codes count, also while everything else about the answer is wrong.
 
     Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
+    The code is the one of the moment ``given_at`` (now, if not said): that we were slow to read an answer is not the
+    person's fault. Older than policy allows, or in the future, it is not believed.
     """
     moment = clock().real()
     rules = policy_at(tx.now).staff
+    if given_at is None or not timedelta() <= moment - given_at <= timedelta(minutes=rules.answer_kept_minutes):
+        given_at = moment
     query = select(Staff).where(Staff.id == staff_id)
     person = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if person is None or not person.active:
@@ -109,7 +113,7 @@ def prove(tx: Tx, staff_id: str, code: str) -> Proof:
         return Proof(ok=False, sentence=f"口令连续错误,账号已锁定,请约 {minutes} 分钟后再试或联系主管")
     totp = pyotp.TOTP(unseal(person.totp_sealed), interval=STEP)
     given = normalise_code(code)
-    now_step = int(moment.timestamp()) // STEP
+    now_step = int(given_at.timestamp()) // STEP
     matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
     if not matched:
         person.failed_codes += 1

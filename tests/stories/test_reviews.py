@@ -156,6 +156,24 @@ def test_a_code_is_taken_for_one_step_longer_than_it_is_shown(
     assert office.answer(office.question(case), "li-na", "APPROVE", code=code).accepted is taken
 
 
+@pytest.mark.parametrize(
+    ("read_after", "taken"), [(timedelta(seconds=3599), True), (timedelta(hours=1), True), (timedelta(seconds=3601), False)]
+)  # fmt: skip
+def test_an_answer_that_we_read_late_is_judged_by_the_moment_it_was_given(
+    office: Office, case: Case, read_after: timedelta, taken: bool
+) -> None:
+    answer = given(office.question(case), "li-na", office.code("li-na"))
+    answer = answer.model_copy(update={"given_at": office.clock.real()})
+    office.clock.advance(read_after)
+    assert in_transaction(lambda tx: desk.decide(tx, answer)).accepted is taken
+
+
+def test_an_answer_from_the_future_is_judged_now(office: Office, case: Case) -> None:
+    later = office.clock.real() + timedelta(minutes=5)
+    old = given(office.question(case), "li-na", office.code("li-na")).model_copy(update={"given_at": later})
+    assert in_transaction(lambda tx: desk.decide(tx, old)).accepted
+
+
 def test_a_code_may_be_typed_full_width_and_with_blanks(office: Office, case: Case) -> None:
     code = office.code("li-na").translate(str.maketrans("0123456789", "０１２３４５６７８９"))
     assert office.answer(office.question(case), "li-na", "APPROVE", code=f" {code[:3]} {code[3:]} ").accepted
