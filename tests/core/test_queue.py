@@ -174,7 +174,8 @@ def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Off
     assert holder() == ""
     in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
     assert holder() == "李娜"
-    in_transaction(lambda tx: reviews.reassign(tx, task, "zhao-min", "he-qiang"))
+    code = office.code("he-qiang")
+    in_transaction(lambda tx: reviews.reassign(tx, task, "zhao-min", "he-qiang", code))
     assert holder() == "赵敏"
     in_transaction(lambda tx: reviews.release(tx, task, "zhao-min"))
     assert holder() == ""
