@@ -28,8 +28,9 @@ def review_invoice(case_id: str) -> str:
         case None:
             return CaseState.WITHDRAWN  # undone by a red letter meanwhile
         case InvoiceVerdict.ACCEPT:
-            invoices.accept_by_clerk(case_id)
-            return CaseState.ACCEPTED
+            if invoices.accept_by_clerk(case_id):
+                return CaseState.ACCEPTED
+            return CaseState.RETURNED  # overtaken meanwhile, which the case says
         case InvoiceVerdict.RETURN:
             invoices.return_by_clerk(case_id)
             return CaseState.RETURNED

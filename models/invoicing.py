@@ -277,11 +277,12 @@ class InvoiceAllocation(SQLModel, table=True):
 
 
 class RedLetter(SQLModel, table=True):
-    """A red-letter invoice, once per number: what it undid of which invoice."""
+    """A red-letter invoice, once per number and code: what it undid of which invoice."""
 
     __tablename__ = "red_letter"
 
     number: str = Field(primary_key=True, sa_type=code(20))
+    invoice_code: str = Field(default="", primary_key=True, sa_type=code(12))
     invoice_id: str = Field(foreign_key="invoice.id", index=True, sa_type=code(200))
     amount_fen: int = Field(sa_type=BigInteger)
     received_at: datetime = Field(sa_type=UTCDateTime)

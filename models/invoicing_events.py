@@ -56,6 +56,9 @@ def _zero() -> int:
     raise ValueError("an amount other than 0")
 
 
+LineFen = Annotated[
+    int, Field(ge=-MAX_FEN, le=MAX_FEN, strict=True, description="amount in fen, negative on a discount line")
+]
 ItemId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 InvoiceNumber = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9A-Za-z]{1,20}$")]
 """Only its shape as text: whether it can be an invoice's number is for the checks to say."""
@@ -115,8 +118,8 @@ class InvoiceLineData(Frozen):
     name: Line
     content: InvoiceContent
     quantity: Quantity | None = None
-    net_fen: Fen
-    tax_fen: Fen
+    net_fen: LineFen
+    tax_fen: LineFen
     rate: Rate
 
 
@@ -191,6 +194,7 @@ class InvoiceRedLetter(Event):
     shop_id: Id
     account_id: Id
     number: InvoiceNumber
+    invoice_code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{0,12}$")] = ""
     original_number: InvoiceNumber
     original_code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{0,12}$")] = ""
     amount_fen: PositiveFen
@@ -391,3 +395,4 @@ class InvoiceReversed(AboutInvoice):
     EXAMPLE: ClassVar[dict[str, Any]] = _INVOICE | {"red_number": "26330000000099999999"}
 
     red_number: str
+    red_code: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -63,8 +63,8 @@ def read_einvoice(raw: bytes) -> EInvoice:
         number=texts.get("InvoiceNumber") or texts.get("EIid"), red=texts.get("LabelCode", "Y") == "N",
         issued_on=_day(texts.get("IssueTime") or texts.get("RequestTime")), buyer_name=texts.get("BuyerName"),
         buyer_tax_no=texts.get("BuyerIdNum"), seller_name=texts.get("SellerName"), seller_tax_no=texts.get("SellerIdNum"),
-        net_fen=_fen(texts.get("TotalAmWithoutTax")), tax_fen=_fen(texts.get("TotalTaxAm")),
-        gross_fen=_fen(texts.get("TotalTax-includedAmount")),
+        net_fen=_fen(texts.get("TotalAmWithoutTax"), "金额"), tax_fen=_fen(texts.get("TotalTaxAm"), "税额"),
+        gross_fen=_fen(texts.get("TotalTax-includedAmount"), "价税合计"),
     )  # fmt: skip
     if found.number is None and found.gross_fen is None:
         raise UnreadableXml("XML 文件不是数电票:没有发票号码,也没有价税合计")
@@ -72,17 +72,20 @@ def read_einvoice(raw: bytes) -> EInvoice:
 
 
 def _day(text: str | None) -> date | None:
-    found = re.match(r"(\d{4})-?(\d{2})-?(\d{2})", text or "")
+    if text is None:
+        return None
+    found = re.match(r"([0-9]{4})[-/年]?([0-9]{2})[-/月]?([0-9]{2})", text)
     try:
-        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
+        if found:
+            return date(int(found[1]), int(found[2]), int(found[3]))
     except ValueError:
-        return None
+        pass
+    raise UnreadableXml("XML 文件中的开票日期无法读取")
 
 
-def _fen(text: str | None) -> int | None:
-    if text is None or not re.fullmatch(r"-?\d{1,13}(\.\d{1,2})?", text):
+def _fen(text: str | None, name: str) -> int | None:
+    if text is None:
         return None
-    try:
-        return int(Decimal(text) * 100)
-    except InvalidOperation:
-        return None
+    if not re.fullmatch(r"-?[0-9]{1,13}(\.[0-9]{1,2})?", text):
+        raise UnreadableXml(f"XML 文件中的{name}无法读取")
+    return int(Decimal(text) * 100)

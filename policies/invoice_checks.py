@@ -31,6 +31,7 @@ class Check(Labelled):
     NUMBER = "number", "发票号码"
     NUMBER_YEAR = "number_year", "号码年份"
     DUPLICATE = "duplicate", "重复发票"
+    NUMBER_SEEN = "number_seen", "号码另有出处"
     BUYER_NAME = "buyer_name", "购买方名称"
     BUYER_TAX_NO = "buyer_tax_no", "购买方税号"
     SELLER = "seller", "销售方税号"
@@ -38,6 +39,8 @@ class Check(Labelled):
     CHECK_DIGIT = "check_digit", "税号校验位"
     TAXPAYER_UNKNOWN = "taxpayer_unknown", "纳税人类型"
     KIND = "kind", "发票种类"
+    SERVICE_NAME = "service_name", "服务名称"
+    GOODS = "goods", "货物类发票"
     GOODS_QUANTITY = "goods_quantity", "货物数量"
     RATE = "rate", "税率"
     LINE_TAX = "line_tax", "明细税额"
@@ -61,12 +64,14 @@ class Expected(Frozen):
     seller_tax_no: str
     taxpayer: TaxpayerType | None
     used_before: bool
+    seen_elsewhere: str = ""
+    """Where else the number is known from, if a person has to look at that: a sentence."""
     covers: dict[str, int]
     open_fen: dict[str, int]
     left_over_fen: int = 0
     unknown: tuple[str, ...] = ()
     earliest: date | None = None
-    """The first day of the earliest month covered."""
+    """The first day of the latest month covered: an invoice for it cannot be older."""
     xml: EInvoice | None = None
     xml_trouble: str = ""
 
@@ -94,6 +99,8 @@ def _number(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
                      f"号码前两位 {sent.number[:2]} 与开票年份 {sent.issued_on.year} 不一致。", sent.number[:2])  # fmt: skip
     if expected.used_before:
         yield _found(Check.DUPLICATE, "INV-1", "该发票号码此前已被采纳,同一张发票只能使用一次。", sent.number)
+    elif expected.seen_elsewhere:
+        yield _found(Check.NUMBER_SEEN, "INV-1", expected.seen_elsewhere, sent.number)
 
 
 def _parties(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
@@ -141,7 +148,17 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
 
 
 def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
+    if not sent.difficulty.strip() and any(line.content is InvoiceContent.GOODS for line in sent.lines):
+        yield _found(Check.GOODS, "INV-6", "货物类发票仅在不能开具服务类发票时接受,请在困难说明中写明原因。")
     for position, line in enumerate(sent.lines, start=1):
+        named = re.match(r"[*＊]([^*＊]+)[*＊]", line.name)
+        if line.content is InvoiceContent.SERVICE and (named is None or named[1] not in policy.service_names):
+            yield _found(
+                Check.SERVICE_NAME,
+                "INV-5",
+                f"第 {position} 行「{line.name}」不是服务费、推广费一类的服务名称。",
+                line.name,
+            )
         if line.content is InvoiceContent.GOODS and (line.quantity is None or Decimal(line.quantity) != 0):
             yield _found(
                 Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行为货物类,数量必须写成 0。", line.quantity or "空"
@@ -251,7 +268,9 @@ def _xml(sent: InvoiceSubmitted, xml: EInvoice) -> Iterator[Finding]:
         "金额": (xml.net_fen, sent.net_fen), "税额": (xml.tax_fen, sent.tax_fen), "价税合计": (xml.gross_fen, sent.gross_fen),
     }  # fmt: skip
     for name, (in_file, in_fields) in pairs.items():
-        if in_file is not None and in_file != in_fields:
+        if in_file is None:
+            yield _found(Check.XML, "INV-2", f"XML 文件中缺少{name}。", name)
+        elif in_file != in_fields:
             yield _found(Check.XML, "INV-2", f"{name}在 XML 文件中与提交的字段不一致。", name)
     for name, in_name, field in (
         ("购买方名称", xml.buyer_name, sent.buyer_name),

@@ -208,6 +208,7 @@ class InvoicingPolicy(Frozen):
     four_eyes_over_percent: Annotated[Decimal, Field(ge=0, le=100)]
     line_tolerance_fen: int = Field(ge=0)
     oldest_invoice_days: int = Field(ge=1)
+    service_names: frozenset[str] = Field(min_length=1)
     oldest_item_months: int = Field(ge=1)
     rates: tuple[VatRates, ...]
 

@@ -17,7 +17,7 @@ from models.shops import ShopState
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
-from tasks import audit, dossier, ledger, merchants
+from tasks import audit, dossier, freezes, ledger, merchants
 from tasks.arbitration import find_ruling, ruling_part
 from tasks.cases import rules
 from tasks.closures import shop_part
@@ -107,6 +107,7 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
             tx, f"return/{ruling.id}/{kind}", debit=compensation, credit=shop_account(ruling.shop_id, kind),
             amount=amount, reason="compensation.returned", clause="ARB-8", case_id=case.id,
         )  # fmt: skip
+    freezes.settle_shop(tx, ruling.shop_id)
     people = [str(review.decided_by) for review in (service, finance) if review is not None]
     tx.add(
         MoneyReturn(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,8 +26,8 @@ from models.money import Money
 from models.shops import Shop
 from notifications.invoicing import StatementReminder
 from policies.deadlines import in_time, outside_quiet_hours, reminder_times
-from policies.invoicing import Holding, settle, state_after
-from policies.policy import Policy, policy_at
+from policies.invoicing import Holding, Settlement, settle, share, state_after
+from policies.policy import policy_at
 from tasks import audit, bulk, ledger
 from tasks.db import Tx, in_transaction
 from tasks.inbox import Refused
@@ -52,6 +52,7 @@ class Live:
     share_fen: int
     auto: bool
     moves: int
+    issued_at: datetime
     due_at: datetime
     next_action_at: datetime | None
 
@@ -154,7 +155,6 @@ def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
     found = [Live(*row) for row in tx.execute(query.with_for_update(skip_locked=True) if tx.postgres else query)]
     if not found:
         return 0
-    policy = policy_at(tx.now)
     unread = _unread(tx)
     remind: list[Live] = []
     settled: list[Live] = []
@@ -170,7 +170,7 @@ def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
             later.append(statement)
         else:
             settled.append(statement)
-    _remind(tx, remind, policy)
+    _remind(tx, remind)
     _settle(tx, settled)
     _keep(tx, remind + later)
     return len(found)
@@ -189,11 +189,11 @@ def _unread(tx: Tx) -> dict[str, datetime]:
     return {shop_id: at for shop_id, at in tx.exec(query.group_by(col(InboxMessage.shop_id))) if shop_id}
 
 
-def _remind(tx: Tx, statements: Sequence[Live], policy: Policy) -> None:
+def _remind(tx: Tx, statements: Sequence[Live]) -> None:
     """One reminder for each, however many were missed, and the time of the next one."""
     rows = []
     for statement in statements:
-        due = statement.due_at
+        due, policy = statement.due_at, policy_at(statement.issued_at)
         ahead = reminder_times(due, policy.invoicing.reminder_hours_before, tx.now)
         statement.next_action_at = min([*ahead, lapses(statement.due_at)])
         if statement.open_fen - statement.pending_fen > 0:
@@ -231,15 +231,19 @@ def _put(tx: Tx, rows: list[dict[str, object]]) -> None:
 
 
 def _settle(tx: Tx, statements: Sequence[Live]) -> None:
-    """Move what each of these holds to what it should hold now; shops without enough give what they have."""
+    """Move what each of these holds to what it should hold now; shops without enough give what they have.
+
+    First everything that is to be given back, then what is to be taken, the oldest statement first: what one statement
+    sets free serves an older one in the same breath. The numbers are those in force when a statement was issued.
+    """
     if not statements:
         return
-    policy = policy_at(tx.now)
     free = _balances(tx, sorted({statement.shop_id for statement in statements}))
     auto = _switches(
         tx, sorted({s.shop_id for s in statements if tx.now > s.due_at and s.state is StatementState.ISSUED})
     )
     moves: list[Move] = []
+    wants: list[tuple[Live, Holding, Settlement]] = []
     for statement in sorted(statements, key=lambda s: (s.due_at, s.id)):
         overdue = tx.now >= lapses(statement.due_at)
         if overdue and statement.state is StatementState.ISSUED and not statement.frozen_fen:
@@ -248,26 +252,25 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
             total_fen=statement.total_fen, invoiced_fen=statement.invoiced_fen, pending_fen=statement.pending_fen,
             frozen_fen=statement.frozen_fen, set_off_fen=statement.set_off_fen, auto=statement.auto, overdue=overdue,
         )  # fmt: skip
-        wanted = settle(held, policy.invoicing)
-        taken = 0
-        falls_due = overdue and statement.state is StatementState.ISSUED and wanted.change_fen > 0
+        wanted = settle(held, policy_at(statement.issued_at).invoicing)
+        wants.append((statement, held, wanted))
         statement.share_fen = wanted.share_fen
+        thawed = max(-wanted.change_fen, 0) - wanted.return_set_off_fen
+        for kind, amount in ((MoveKind.RELEASE, thawed), (MoveKind.RETURN, wanted.return_set_off_fen)):
+            if amount:
+                moves.append(_move(tx, statement, kind, amount, wanted.uninvoiced_fen))
+                free[statement.shop_id] = free.get(statement.shop_id, 0) + amount
+    for statement, held, wanted in wants:
         if wanted.change_fen > 0:
             taken = min(wanted.change_fen, free.get(statement.shop_id, 0))
             free[statement.shop_id] = free.get(statement.shop_id, 0) - taken
             kind = MoveKind.SET_OFF if wanted.set_off else MoveKind.FREEZE
-            if taken or falls_due:
+            if taken or (held.overdue and not statement.moves):  # the merchant is told once, even of nothing
                 moves.append(_move(tx, statement, kind, taken, wanted.uninvoiced_fen))
-        elif wanted.change_fen < 0:
-            thawed = -wanted.change_fen - wanted.return_set_off_fen
-            for kind, amount in ((MoveKind.RELEASE, thawed), (MoveKind.RETURN, wanted.return_set_off_fen)):
-                if amount:
-                    moves.append(_move(tx, statement, kind, amount, wanted.uninvoiced_fen))
-                    free[statement.shop_id] = free.get(statement.shop_id, 0) + amount
         statement.state = state_after(
             held, wanted.share_fen, statement.frozen_fen + statement.set_off_fen, statement.open_fen
         )
-        statement.next_action_at = None if overdue or statement.open_fen == 0 else statement.next_action_at
+        statement.next_action_at = None if held.overdue or statement.open_fen == 0 else statement.next_action_at
     _keep(tx, statements)
     ledger.post_many(tx, [_posting(move) for move in moves if move.amount_fen])
     _tell(tx, statements, moves)
@@ -408,7 +411,25 @@ def check(tx: Tx) -> list[str]:
             GROUP BY i.period, i.shop_id, s.total_fen HAVING SUM(i.amount_fen) <> s.total_fen""", "items"),
     ):  # fmt: skip
         wrong += [f"{row[0]}: does not agree with its {what}" for row in tx.execute(bulk.sql(words))]
-    return wrong
+    return wrong + [f"{statement_id}: its state does not agree with its money" for statement_id in _states(tx)]
+
+
+def _states(tx: Tx) -> Iterator[str]:
+    """Statements that are closed while money says they are not, one by one: there can be very many."""
+    yield from tx.exec(
+        select(Statement.id).where(
+            Statement.state == StatementState.INVOICED, Statement.frozen_fen + Statement.set_off_fen != 0
+        )
+    )
+    query = select(
+        Statement.id, Statement.total_fen - Statement.invoiced_fen, Statement.pending_fen, Statement.frozen_fen,
+        Statement.set_off_fen, Statement.issued_at,
+    ).where(Statement.state == StatementState.AUTO_DEDUCTED)  # fmt: skip
+    for statement_id, open_fen, pending, frozen, set_off, issued_at in tx.exec(
+        query, execution_options={"yield_per": 1000}
+    ):
+        if pending or frozen or issued_at is None or set_off != share(open_fen, policy_at(issued_at).invoicing):
+            yield statement_id
 
 
 def _by_shop(tx: Tx, words: str) -> dict[str, int]:

@@ -162,11 +162,11 @@ def _expected(
         today=message.received_at.astimezone(SHANGHAI).date(), buyer_name=given.platform_name,
         buyer_tax_no=given.platform_tax_no, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc,
         taxpayer=TaxpayerType(shop.taxpayer_type) if shop.taxpayer_type else None,
-        used_before=used(tx, event.number, event.invoice_code),
+        used_before=used(tx, event.number, event.invoice_code), seen_elsewhere=_seen(tx, event, shop),
         covers={str(statement.number): fen for statement, fen in named},
         open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
         left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
-        earliest=begins(min(months)).astimezone(SHANGHAI).date() if months else None,
+        earliest=begins(max(months)).astimezone(SHANGHAI).date() if months else None,
     )  # fmt: skip
 
 
@@ -177,6 +177,17 @@ def used(tx: Tx, number: str, invoice_code: str) -> bool:
         col(Invoice.state).in_([InvoiceState.ACCEPTED, InvoiceState.REVERSED]),
     )  # fmt: skip
     return tx.exec(query.limit(1)).first() is not None
+
+
+def _seen(tx: Tx, event: InvoiceSubmitted, shop: Shop) -> str:
+    """Where else the number is known from: another shop that sent it, whatever became of that, or a red letter."""
+    if tx.get(RedLetter, (event.number, event.invoice_code)) is not None:
+        return "该号码是一张红字发票的号码。"
+    query = select(Invoice.state).where(
+        Invoice.number == event.number, Invoice.invoice_code == event.invoice_code, Invoice.shop_id != shop.id
+    )
+    state = tx.exec(query.limit(1)).first()
+    return f"另一家店铺提交过相同号码的发票({state.label})。" if state else ""
 
 
 def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]]) -> None:
@@ -194,6 +205,7 @@ def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]]) -> N
 
 
 def _allocations(tx: Tx, invoice: Invoice) -> list[tuple[InvoiceAllocation, Statement]]:
+    """What it covers or would cover, oldest first; both locked, so that what is read here still holds at the end."""
     query = (
         select(InvoiceAllocation, Statement)
         .join(Statement, col(Statement.id) == InvoiceAllocation.statement_id)
@@ -202,7 +214,7 @@ def _allocations(tx: Tx, invoice: Invoice) -> list[tuple[InvoiceAllocation, Stat
         .execution_options(populate_existing=True)
     )
     tx.flush()
-    return list(tx.exec(query))
+    return list(tx.exec(query.with_for_update() if tx.postgres else query))
 
 
 # ── accepted, returned, reversed ─────────────────────────────────────────────
@@ -237,15 +249,15 @@ def accept(tx: Tx, invoice: Invoice, by: str) -> None:
     exit_invoices.look_again(tx, shop.id)
 
 
-def _let_go(tx: Tx, invoice: Invoice, state: InvoiceState, by: str) -> None:
-    """An invoice under review ends without covering anything."""
+def _let_go(tx: Tx, invoice: Invoice, by: str) -> None:
+    """An invoice under review ends without ever having covered anything: its number stays free."""
     for allocation, statement in _allocations(tx, invoice):
         if allocation.in_time:
             statement.pending_fen -= allocation.amount_fen
         allocation.amount_fen = 0
         tx.add(statement)
         tx.add(allocation)
-    invoice.state, invoice.decided_at, invoice.decided_by = state, tx.now, by
+    invoice.state, invoice.decided_at, invoice.decided_by = InvoiceState.RETURNED, tx.now, by
     tx.add(invoice)
     tx.flush()
     freezes.settle_shop(tx, invoice.shop_id)
@@ -255,16 +267,22 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
     """A red letter: its statements are open again with their original due times (INV-7)."""
     if shop.owner_account_id != event.account_id:
         raise Refused("只有店铺的主账号可以提交红字发票", "INV-7")
-    if tx.get(RedLetter, event.number) is not None:
+    if tx.get(RedLetter, (event.number, event.invoice_code)) is not None:
         raise Refused(f"红字发票 {event.number} 已处理过", "INV-7")
+    same = select(Invoice.id).where(Invoice.number == event.number, Invoice.invoice_code == event.invoice_code)
+    if tx.exec(same.limit(1)).first() is not None:
+        raise Refused(f"号码 {event.number} 是一张蓝字发票的号码,不能用作红字发票", "INV-7")
     live = [InvoiceState.ACCEPTED, InvoiceState.IN_REVIEW, InvoiceState.REVERSED]
     query = select(Invoice).where(
         Invoice.number == event.original_number, Invoice.invoice_code == event.original_code,
         Invoice.shop_id == shop.id, col(Invoice.state).in_(live),
     )  # fmt: skip
+    query = query.order_by(col(Invoice.state))  # an accepted one before its double that waits for a clerk
     invoice = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if invoice is None:
         raise Refused(f"没有找到该店铺的蓝字发票 {event.original_number}", "INV-7")
+    if event.issued_on < invoice.issued_on:
+        raise Refused(f"红字发票的开票日期 {event.issued_on} 早于蓝字发票的 {invoice.issued_on}", "INV-7")
     if event.amount_fen > invoice.gross_fen - invoice.reversed_fen:
         raise Refused(
             f"红冲金额 {yuan(event.amount_fen)} 超过发票尚可红冲的 {yuan(invoice.gross_fen - invoice.reversed_fen)}",
@@ -272,17 +290,13 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         )
     tx.add(
         RedLetter(
-            number=event.number, invoice_id=invoice.id, amount_fen=event.amount_fen, received_at=message.received_at
+            number=event.number, invoice_code=event.invoice_code, invoice_id=invoice.id, amount_fen=event.amount_fen,
+            received_at=message.received_at,
         )
-    )
+    )  # fmt: skip
     invoice.reversed_fen += event.amount_fen
     if invoice.state is InvoiceState.IN_REVIEW:
-        _let_go(
-            tx,
-            invoice,
-            InvoiceState.REVERSED if event.amount_fen == invoice.gross_fen else InvoiceState.RETURNED,
-            "red-letter",
-        )
+        _let_go(tx, invoice, "red-letter")
         if invoice.case_id is not None:
             cases.conclude(
                 tx, tx.get_one(Case, invoice.case_id), CaseState.WITHDRAWN, "发票已被红冲,无需审核", clause="INV-7"
@@ -290,16 +304,17 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         reopened: list[str] = []
     else:
         reopened = _reopen(tx, invoice, event.amount_fen)
+    key = f"invoice/{invoice.id}/red/{event.invoice_code}{event.number}"
     told = words.InvoiceReversed(
         shop_name=shop.name, number=invoice.number, amount_fen=event.amount_fen, red_number=event.number,
         reopened=tuple(reopened),
     )  # fmt: skip
-    merchants.tell(tx, told, f"invoice/{invoice.id}/red/{event.number}", shop_id=shop.id)
+    merchants.tell(tx, told, key, shop_id=shop.id)
     gone = InvoiceReversed(
         shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=event.amount_fen, at=tx.now,
-        red_number=event.number,
+        red_number=event.number, red_code=event.invoice_code,
     )  # fmt: skip
-    emit(tx, gone, f"invoice/{invoice.id}/red/{event.number}", shop_id=shop.id)
+    emit(tx, gone, key, shop_id=shop.id)
     audit.record(tx, f"shop/{shop.id}", "invoice.reversed", actor=f"merchant/{event.account_id}", clause="INV-7", public=True,
                  text=f"发票 {invoice.number} 红冲 {yuan(event.amount_fen)}", red=event.number)  # fmt: skip
     exit_invoices.look_again(tx, shop.id)
@@ -309,14 +324,14 @@ def _reopen(tx: Tx, invoice: Invoice, fen: int) -> list[str]:
     """Take back what was covered, the last statement first; the money follows at once if the due time has passed."""
     pairs = {statement.id: (allocation, statement) for allocation, statement in _allocations(tx, invoice)}
     taken = undo(fen, [(statement_id, allocation.amount_fen) for statement_id, (allocation, _) in pairs.items()])
-    hours = policy_at(tx.now).invoicing.reminder_hours_before
     for statement_id, amount in taken.items():
         allocation, statement = pairs[statement_id]
         allocation.amount_fen -= amount
         statement.invoiced_fen -= amount
         if statement.state is not StatementState.OVERDUE:
             statement.state = StatementState.ISSUED
-        if statement.due_at is not None and tx.now <= statement.due_at:
+        if statement.due_at is not None and statement.issued_at is not None and tx.now <= statement.due_at:
+            hours = policy_at(statement.issued_at).invoicing.reminder_hours_before
             statement.next_action_at = min(
                 [*reminder_times(statement.due_at, hours, tx.now), freezes.lapses(statement.due_at)]
             )
@@ -339,26 +354,42 @@ def to_clerk(tx: Tx, case: Case) -> None:
 
 
 def _invoice(tx: Tx, case: Case) -> Invoice:
-    return tx.get_one(Invoice, case.request["invoice_id"], populate_existing=True)
+    return tx.get_one(Invoice, case.request["invoice_id"], populate_existing=True, with_for_update=tx.postgres or None)
 
 
 @effect("采纳发票")
-def accept_by_clerk(tx: Tx, case: Case) -> None:
-    """Accepted by a person, with their reason."""
+def accept_by_clerk(tx: Tx, case: Case) -> bool:
+    """Accepted by a person, with their reason; ``False`` when something overtook the answer.
+
+    Between the answer and this another invoice may have covered the statement, or a red letter undone this one.
+    """
     decision = decided(tx, case.id, REVIEW.name, 1)
     invoice = _invoice(tx, case)
-    accept(tx, invoice, by=f"staff/{decision.decided_by if decision else ''}")
+    by = f"staff/{decision.decided_by if decision else ''}"
+    if invoice.state is not InvoiceState.IN_REVIEW:
+        return False
+    if final := _final(tx, case, invoice):
+        _send_back(tx, case, invoice, by, f"采纳前情况已变化:{final[0].sentence}", final)
+        return False
+    accept(tx, invoice, by=by)
     cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")
+    return True
 
 
 @effect("退回发票")
 def return_by_clerk(tx: Tx, case: Case) -> None:
     """Returned by a person: the merchant reads what to correct."""
     decision = decided(tx, case.id, REVIEW.name, 1)
-    invoice, shop = _invoice(tx, case), shop_of(tx, case)
-    found = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.blocking]
-    _let_go(tx, invoice, InvoiceState.RETURNED, f"staff/{decision.decided_by if decision else ''}")
-    reason = decision.reason if decision else ""
+    invoice = _invoice(tx, case)
+    if invoice.state is InvoiceState.IN_REVIEW:
+        found = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.blocking]
+        by, reason = (f"staff/{decision.decided_by}", decision.reason) if decision else ("staff/", "")
+        _send_back(tx, case, invoice, by, reason, found)
+
+
+def _send_back(tx: Tx, case: Case, invoice: Invoice, by: str, reason: str, found: list[Finding]) -> None:
+    shop = shop_of(tx, case)
+    _let_go(tx, invoice, by)
     told = words.InvoiceReturned(
         shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, decided_at=tx.now, reason=reason,
         grounds=tuple(Ground.of(finding) for finding in found)[:20],
@@ -378,11 +409,11 @@ def _final(tx: Tx, case: Case, invoice: Invoice) -> list[Finding]:
     if used(tx, invoice.number, invoice.invoice_code):
         sentence = "该发票号码此前已被采纳,同一张发票只能使用一次。"
         found.append(Finding(code="duplicate", clause="INV-1", blocking=True, sentence=sentence, value=invoice.number))
-    late = sum(
-        a.amount_fen
-        for a, s in _allocations(tx, invoice)
-        if not a.in_time and a.amount_fen > s.open_fen - s.pending_fen
-    )
+    pairs = [(a, s) for a, s in _allocations(tx, invoice) if a.amount_fen]
+    for closed in (s for _, s in pairs if s.state not in OPEN):
+        sentence = f"账单 {closed.number} {closed.state.label},不再接受发票。"
+        found.append(Finding(code="cover", clause="INV-1", blocking=True, sentence=sentence, value=closed.number))
+    late = sum(a.amount_fen for a, s in pairs if not a.in_time and a.amount_fen > s.open_fen - s.pending_fen)
     if late:
         sentence = f"所列账单的待开票金额已不足 {yuan(late)}。"
         found.append(Finding(code="cover", clause="INV-1", blocking=True, sentence=sentence, value=late))

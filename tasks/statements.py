@@ -48,8 +48,8 @@ LATER = "made-when-sent"
 
 
 def period_row(tx: Tx, period: str) -> Period:
-    """A month, locked."""
-    query = select(Period).where(Period.id == period)
+    """A month, locked, and read anew under the lock: its last number is not what this transaction saw before."""
+    query = select(Period).where(Period.id == period).execution_options(populate_existing=True)
     row = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if row is None:
         raise LookupError(f"no period {period}")
@@ -271,13 +271,20 @@ def release(tx: Tx, case: Case, round: int) -> int:
 
 
 def read_holds(text: str) -> dict[str, str]:
-    """Shop → reason, from lines ``shop-1:理由``; a line without a reason has an empty one."""
+    """Shop → reason, from lines ``shop-1:理由``; a line without a reason has an empty one.
+
+    A shop's id may hold colons, so the first full-width one divides, and without one the last of the others.
+    """
     held = {}
-    for line in text.replace("\uff1b", "\n").replace(";", "\n").replace("\uff1a", ":").splitlines():
-        shop_id, _, reason = line.partition(":")
+    for line in text.splitlines():
+        shop_id, _, reason = line.partition("\uff1a") if "\uff1a" in line else _at_last_colon(line)
         if shop_id.strip():
             held[shop_id.strip()] = reason.strip()[:500]
     return held
+
+
+def _at_last_colon(line: str) -> tuple[str, str, str]:
+    return line.rpartition(":") if ":" in line else (line, "", "")
 
 
 def _hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:

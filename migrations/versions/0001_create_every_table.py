@@ -769,6 +769,7 @@ def upgrade() -> None:
     op.create_table(
         "red_letter",
         sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("invoice_code", sa.String(length=12), nullable=False),
         sa.Column("invoice_id", sa.String(length=200), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("received_at", models.base.UTCDateTime(), nullable=False),
@@ -776,7 +777,7 @@ def upgrade() -> None:
             ["invoice_id"],
             ["invoice.id"],
         ),
-        sa.PrimaryKeyConstraint("number"),
+        sa.PrimaryKeyConstraint("number", "invoice_code"),
     )
     with op.batch_alter_table("red_letter", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_red_letter_invoice_id"), ["invoice_id"], unique=False)

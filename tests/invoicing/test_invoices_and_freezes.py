@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from models.books import AccountKind
+from models.cases import Case
 from models.invoicing import Statement
-from tasks.db import in_transaction
+from tasks.db import Tx, in_transaction
+from tasks.invoices import accept_by_clerk
+from tests.appeals.bench import Bench
 from tests.invoicing import kit
 from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
 from tests.play import Office
@@ -107,6 +112,109 @@ def test_more_than_the_statement_is_never_accepted(office: Office) -> None:
     kit.books_agree(office)
 
 
+def decided_but_not_carried_out(office: Office, case: Case, verdict: str = "ACCEPT") -> None:
+    """The clerk has answered; what else happens comes before the run goes on."""
+    office.engine.signal = lambda case_id: None  # type: ignore[method-assign]
+    office.decide(case, "xu-jing", verdict, "已核对")
+
+
+def carry_out(office: Office, case: Case) -> None:
+    del office.engine.signal  # type: ignore[method-assign]
+    office.engine.signal(case.id)
+    office.settle()
+
+
+def test_a_clerks_yes_that_another_invoice_overtook_returns_the_invoice_instead(office: Office) -> None:
+    one = billed(office)
+    after_due(office, one)
+    send_invoice(office, buyer_name="另一家公司")
+    case = kit.review_of(office)
+    decided_but_not_carried_out(office, case)
+    assert send_invoice(office).state == "ACCEPTED"
+    carry_out(office, case)
+    assert office.case(case.id).outcome == "RETURNED"
+    (message,) = told(office, "invoice_returned")
+    assert "已开票" in message["reason"]
+    assert (statement().state, statement().invoiced_fen) == ("INVOICED", 9_000)
+    kit.books_agree(office)
+
+
+def test_a_clerks_yes_after_a_red_letter_accepts_nothing(office: Office) -> None:
+    billed(office)
+    sent = send_invoice(office, buyer_name="另一家公司")
+    case = kit.review_of(office)
+    decided_but_not_carried_out(office, case)
+    red(office, sent.number)
+    assert not accept_by_clerk(case.id)
+    assert (office.case(case.id).outcome, kit.invoices()[0].state) == ("WITHDRAWN", "RETURNED")
+    assert told(office, "invoice_accepted") == []
+    kit.books_agree(office)
+
+
+def test_an_invoice_that_waited_while_its_statement_was_deducted_cannot_be_accepted_any_more(office: Office) -> None:
+    one = billed(office, auto_deduct=True)
+    after_due(office, one)
+    send_invoice(office, buyer_name="另一家公司")
+    settle_receivable(office, 10_000)
+    assert statement().state == "AUTO_DEDUCTED"
+    case = kit.review_of(office)
+    assert "事实已发生变化" in office.answer(office.question(case), "xu-jing", "RETURN", "退回").sentence
+    assert "已自动扣款" in office.answer(office.question(case), "xu-jing", "ACCEPT", "放行").sentence
+    office.decide(case, "xu-jing", "RETURN", "账单已扣款结清")
+    assert office.platform_balance(AccountKind.SET_OFF) == 2_700
+    kit.books_agree(office)
+
+
+@pytest.mark.parametrize(
+    ("words", "spoilt"),
+    [("its state", {"state": "AUTO_DEDUCTED"}), ("its state", {"state": "INVOICED", "frozen_fen": 5}),
+     ("its state", {"state": "INVOICED", "set_off_fen": 5})],
+)  # fmt: skip
+def test_the_check_of_the_books_says_when_a_statements_state_does_not_fit_its_money(
+    office: Office, words: str, spoilt: dict[str, Any]
+) -> None:
+    from tasks import freezes
+
+    billed(office)
+
+    def spoil(tx: Tx) -> list[str]:
+        found = tx.exec(select(Statement)).one()
+        for name, value in spoilt.items():
+            setattr(found, name, value)
+        tx.add(found)
+        tx.flush()
+        return freezes.check(tx)
+
+    assert any(words in sentence for sentence in in_transaction(spoil))
+
+
+def test_a_number_that_waits_for_a_clerk_at_another_shop_is_looked_at_by_a_person(office: Office) -> None:
+    billed(office)
+    office.open_shop("shop-2")
+    number = send_invoice(office, shop_id="shop-2").number
+    assert send_invoice(office, number=number).state == "IN_REVIEW"
+    question = office.question(kit.review_of(office))
+    assert "另一家店铺" in question.dossier
+    assert office.answer(question, "xu-jing", "ACCEPT", "已向税局核实").accepted
+
+
+def test_the_number_of_a_red_letter_is_looked_at_by_a_person(office: Office) -> None:
+    billed(office)
+    red(office, send_invoice(office).number, number="26000000000000000077")
+    assert send_invoice(office, number="26000000000000000077").state == "IN_REVIEW"
+    assert "红字发票" in office.question(kit.review_of(office)).dossier
+
+
+def test_an_invoice_over_two_months_is_not_issued_before_the_later_one_began(office: Office) -> None:
+    billed(office)
+    kit.record(office, kit.item(fen=6_000, settled_at="2026-12-01T03:00:00+08:00"))
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, "2026-12")
+    sent = send_invoice(office, 15_000, issued_on="2026-11-30")
+    assert sent.state == "IN_REVIEW"
+    assert "2026-12-01" in told(office, "invoice_in_review")[0]["grounds"][0]["sentence"]
+
+
 def test_only_the_owner_sends_invoices(office: Office) -> None:
     billed(office)
     office.send("invoice.submitted", kit.invoice(account_id="acct-9"))
@@ -117,22 +225,51 @@ def test_only_the_owner_sends_invoices(office: Office) -> None:
 # ── the XML ──────────────────────────────────────────────────────────────────
 
 
+NUMBER = "26330000000012345678"
+
+
 def xml(**changes: str) -> str:
-    fields = {"InvoiceNumber": "", "TotalAmWithoutTax": "84.91", "TotalTaxAm": "5.09", "TotalTax-includedAmount": "90.00",
-              "SellerIdNum": "91330226MA2AB1C2D8", "BuyerName": "店务演示平台"} | changes  # fmt: skip
+    fields = {"InvoiceNumber": NUMBER, "IssueTime": "2026-12-01 09:30:00", "TotalAmWithoutTax": "84.91",
+              "TotalTaxAm": "5.09", "TotalTax-includedAmount": "90.00", "SellerIdNum": "91330226MA2AB1C2D8",
+              "BuyerIdNum": "91110000600037341L", "BuyerName": "店务演示平台"} | changes  # fmt: skip
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value)
     return base64.b64encode(f"<EInvoice><D>{inner}</D></EInvoice>".encode()).decode()
 
 
 def test_an_xml_that_says_the_same_is_the_best_evidence(office: Office) -> None:
     billed(office)
-    assert send_invoice(office, documents=[], xml=xml(), number="26330000000012345678").state == "ACCEPTED"
+    assert send_invoice(office, documents=[], xml=xml(), number=NUMBER).state == "ACCEPTED"
     assert kit.invoices()[0].evidence[0]["name"] == "invoice.xml"
 
 
-def test_an_xml_that_says_otherwise_goes_to_a_person(office: Office) -> None:
+@pytest.mark.parametrize(
+    ("name", "otherwise", "unreadable"),
+    [("InvoiceNumber", "26330000000012345679", ""), ("IssueTime", "2026-12-02", "2026-13-01"),
+     ("BuyerIdNum", "91110108551385082Q", ""), ("SellerIdNum", "92330226MA2AB1C2D5", ""),
+     ("TotalAmWithoutTax", "84.90", "84.911"), ("TotalTaxAm", "5.08", "5,09"),
+     ("TotalTax-includedAmount", "90.01", "九十"), ("BuyerName", "另一家公司", ""), ("LabelCode", "N", "")],
+)  # fmt: skip
+def test_an_xml_that_says_otherwise_or_leaves_something_out_goes_to_a_person(
+    office: Office, name: str, otherwise: str, unreadable: str
+) -> None:
     billed(office)
-    assert send_invoice(office, xml=xml(TotalTaxAm="5.08")).state == "IN_REVIEW"
+    given = [otherwise, unreadable, *([] if name in {"BuyerName", "LabelCode"} else [None])]
+    for value in given:
+        if value == "":
+            continue
+        sent = send_invoice(office, xml=xml(**{name: value or ""}), number=NUMBER)
+        assert sent.state == "IN_REVIEW", value
+        (ground,) = told(office, "invoice_in_review")[-1]["grounds"]
+        assert "XML" in ground["sentence"]
+        office.decide(kit.review_of(office), "xu-jing", "RETURN", "以文件为准")
+
+
+def test_an_xml_that_says_almost_nothing_is_no_evidence(office: Office) -> None:
+    billed(office)
+    thin = base64.b64encode(f"<x><InvoiceNumber>{NUMBER}</InvoiceNumber></x>".encode()).decode()
+    assert send_invoice(office, xml=thin, number=NUMBER).state == "IN_REVIEW"
+    sentences = [ground["sentence"] for ground in told(office, "invoice_in_review")[0]["grounds"]]
+    assert len(sentences) == 6 and all("缺少" in sentence for sentence in sentences)
 
 
 BOMB = "".join(f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "ha"}{"&a" + str(n - 1) + ";" if n else "ha"}">'
@@ -160,11 +297,15 @@ def test_hostile_xml_is_refused_unread_and_a_person_looks(office: Office, hostil
 # ── red letters ──────────────────────────────────────────────────────────────
 
 
-def red(office: Office, original: str, fen: int = 9_000, number: str = "") -> None:
+def red(office: Office, original: str, fen: int = 9_000, number: str = "", **changes: str) -> None:
     office.send("invoice.red_letter", {
         "shop_id": "shop-1", "account_id": "acct-shop-1", "number": number or f"27{next(kit.NUMBERS):018d}",
         "original_number": original, "amount_fen": fen, "issued_on": "2026-12-05", "reason": "开票有误",
-    })  # fmt: skip
+    } | changes)  # fmt: skip
+
+
+def refused(office: Office) -> str:
+    return str(kit.events(office, "message.refused")[-1]["sentence"])
 
 
 def test_a_red_letter_opens_the_statement_again_with_its_original_due_time(office: Office) -> None:
@@ -207,6 +348,38 @@ def test_the_same_red_letter_again_changes_nothing(office: Office) -> None:
     red(office, number, 4_000, "27000000000000000001")
     red(office, number, 4_000, "27000000000000000001")
     assert statement().open_fen == 4_000
+
+
+def test_paper_red_letters_with_one_number_and_two_codes_are_two(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    red(office, number, 4_000, "12345678", invoice_code="3300000001")
+    red(office, number, 4_000, "12345678", invoice_code="3300000002")
+    assert statement().open_fen == 8_000
+    red(office, number, 1_000, "12345678", invoice_code="3300000002")
+    assert "已处理过" in refused(office)
+    kit.books_agree(office)
+
+
+def test_a_red_letter_has_a_number_of_its_own_and_is_not_older_than_its_invoice(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    red(office, number, number=number)
+    assert "蓝字发票" in refused(office)
+    red(office, number, issued_on="2026-11-30")
+    assert "早于" in refused(office)
+    assert statement().state == "INVOICED"
+
+
+def test_a_red_letter_for_an_invoice_under_review_whose_number_is_accepted_elsewhere(office: Office) -> None:
+    billed(office)
+    number = send_invoice(office).number
+    office.open_shop("shop-2")
+    send_invoice(office, shop_id="shop-2", number=number)
+    red(office, number, shop_id="shop-2", account_id="acct-shop-2")
+    assert {i.shop_id: i.state for i in kit.invoices()} == {"shop-1": "ACCEPTED", "shop-2": "RETURNED"}
+    assert statement().state == "INVOICED"
+    kit.books_agree(office)
 
 
 def test_a_red_letter_withdraws_the_question_about_an_invoice_under_review(office: Office) -> None:
@@ -273,6 +446,71 @@ def test_with_nothing_to_freeze_the_merchant_is_still_told_once(office: Office) 
     one = billed(office)
     after_due(office, one)
     assert (moves(one.id), told(office, "statement_frozen")[0]["amount_fen"]) == ([("FREEZE", 0)], 0)
+    kit.books_agree(office)
+
+
+def test_what_an_invoice_sets_free_serves_the_statements_that_still_lack_something(office: Office) -> None:
+    """The oldest first, but nothing is frozen before everything that has to be released is."""
+    one = billed(office)
+    settle_receivable(office, 1_000)
+    kit.record(office, kit.item(fen=9_000, settled_at="2026-12-01T03:00:00+08:00"))
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, "2026-12")
+    after_due(office, one)
+    settle_receivable(office, 2_000)
+    after_due(office, statement(period="2026-12"))
+    assert (statement().frozen_fen, statement(period="2026-12").frozen_fen) == (2_700, 300)
+    number = send_invoice(office, covers=[{"statement": "ZD202612-000001", "amount_fen": 9_000}]).number
+    settle_receivable(office, 100)
+    red(office, number, issued_on="2027-02-02")
+    kit.books_agree(office)
+    send_invoice(office, covers=[{"statement": "ZD202611-000001", "amount_fen": 9_000}])
+    assert (statement().frozen_fen, statement(period="2026-12").frozen_fen) == (0, 2_700)
+    kit.books_agree(office)
+
+
+def test_releasing_a_younger_statement_serves_an_older_one_at_once(office: Office) -> None:
+    one = billed(office)
+    kit.record(office, kit.item(fen=9_000, settled_at="2026-12-01T03:00:00+08:00"))
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, "2026-12")
+    first = send_invoice(office)
+    settle_receivable(office, 2_700)
+    after_due(office, one)
+    after_due(office, statement(period="2026-12"))
+    assert statement(period="2026-12").frozen_fen == 2_700
+    red(office, first.number, issued_on="2027-02-02")
+    assert statement().frozen_fen == 0  # nothing is free
+    send_invoice(office, covers=[{"statement": "ZD202612-000001", "amount_fen": 9_000}])
+    assert (statement().frozen_fen, office.balance(FREE)) == (2_700, 0)
+    kit.books_agree(office)
+
+
+def test_compensation_returned_to_the_receivables_serves_what_is_still_to_be_frozen(office: Office) -> None:
+    bench = Bench(office)
+    kit.record(office, kit.item())
+    kit.at(office, 2026, 12, 1, 2)
+    kit.issue_month(office)
+    after_due(office, statement())
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 30_000, "reason": "ADVANCE_COMPENSATION",
+        "clause": "先行赔付规则第五条", "order_id": "order-9", "appealable": True,
+    })  # fmt: skip
+    bench.file(deduction_id="ded-1")
+    case = office.latest()
+    office.decide(case, "sun-lei", "UPHOLD")
+    office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_RECEIVABLE")
+    office.decide(case, "wang-fang", "CONFIRM")
+    assert (office.balance(FROZEN), office.balance(FREE)) == (2_700, 27_300)
+    kit.books_agree(office)
+
+
+def test_the_fall_of_the_due_time_is_told_once_and_not_again_after_a_red_letter(office: Office) -> None:
+    one = billed(office)
+    after_due(office, one)
+    number = send_invoice(office).number
+    red(office, number, issued_on="2027-01-02")
+    assert moves(one.id) == [("FREEZE", 0)]
     kit.books_agree(office)
 
 

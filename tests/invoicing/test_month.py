@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,7 +16,7 @@ from models.shops import Shop
 from policies.invoicing import Draft, anomalies
 from policies.policy import policy
 from tasks import documents, periods, statements
-from tasks.db import in_transaction, reading
+from tasks.db import Tx, in_transaction, reading
 from tasks.inbox import Refused
 from tests.invoicing import kit
 from tests.invoicing.kit import NOVEMBER, at, issue_month, item, open_month, record, statement, told
@@ -211,6 +213,49 @@ def test_a_shop_is_held_out_with_a_reason_and_released_later_with_the_next_numbe
     assert "ZD202611-000003" in later("wang-fang", office.code("wang-fang"))
     assert "没有暂缓" in later("wang-fang", office.code("wang-fang"))
     kit.books_agree(office)
+
+
+def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(office: Office) -> None:
+    ids = shops(office, 8)
+    record(office, *(item(i) for i in ids))
+    at(office, 2026, 12, 1, 2)
+    case = open_month(office)
+    office.decide(case, "wang-fang", "RELEASE", hold="\n".join(f"{i}：核对" for i in ids[1:]))
+    for one, other in zip(ids[1::2], ids[2::2], strict=False):
+        codes = {"wang-fang": office.code("wang-fang")}
+        codes["chen-jie"] = office.code("chen-jie")
+        together = threading.Barrier(2)
+
+        def release(who: str, shop_id: str, code: str, together: threading.Barrier = together) -> str:
+            def work(tx: Tx) -> str:
+                period = tx.get(Period, NOVEMBER)  # what a transaction saw before it had the lock counts for nothing
+                assert period is not None
+                if tx.postgres and not met:  # SQLite has one writer at a time anyway
+                    met.append(together.wait(10))
+                return statements.release_held(tx, NOVEMBER, shop_id, who, code, "已核对").sentence
+
+            met: list[int] = []
+            return in_transaction(work)
+
+        with ThreadPoolExecutor(2) as pool:
+            said = list(
+                pool.map(release, ["chen-jie", "wang-fang"], [other, one], [codes["chen-jie"], codes["wang-fang"]])
+            )
+        assert all("已出账" in sentence for sentence in said), said
+    given = sorted(str(s.number) for s in kit.all_statements() if s.number)
+    assert given == [f"ZD202611-{n:06d}" for n in range(1, len(given) + 1)] and len(given) == 7
+    kit.books_agree(office)
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [("shop:1：核对:金额", {"shop:1": "核对:金额"}), ("a:b:核对", {"a:b": "核对"}), ("s-1：甲;乙；丙\ns-2:丁", {"s-1": "甲;乙；丙", "s-2": "丁"}),
+     ("s-1", {"s-1": ""}), (" \n", {})],
+)  # fmt: skip
+def test_a_shop_held_out_may_have_a_colon_in_its_id_and_a_semicolon_in_its_reason(
+    text: str, held: dict[str, str]
+) -> None:
+    assert statements.read_holds(text) == held
 
 
 def test_many_anomalies_take_a_second_person(office: Office) -> None:
