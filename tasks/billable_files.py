@@ -1,6 +1,6 @@
 """Files of billable items: CSV and Parquet read line by line, whatever was done to them on the way.
 
-UTF-8, UTF-8 with a byte-order mark and GBK are all legitimate. Nothing is unpacked: a compressed file is refused,
+UTF-8, UTF-8 with a byte-order mark and GBK (read as GB 18030, which holds it) are all legitimate. Nothing is unpacked: a compressed file is refused,
 and a Parquet file that claims to be larger than any month is, too.
 """
 
@@ -28,6 +28,8 @@ MOST_ROWS = 5_000_000
 MOST_COLUMNS = 20
 MOST_CELL = 10_000
 MOST_LINE = 1 << 16
+BATCH = 250
+"""Rows of a Parquet file that are unpacked at a time: cells are short by then, so a batch is small."""
 MOST_GROUP_BYTES = 512 * 1024**2
 
 COLUMNS = {
@@ -87,7 +89,7 @@ def _rows(path: Path) -> tuple[Iterator[Row], int]:
 
 def _encoding(path: Path) -> tuple[str, int]:
     """The encoding in which the whole file can be read, and roughly how many lines it has."""
-    for encoding in ("utf-8-sig", "gbk"):
+    for encoding in ("utf-8-sig", "gb18030"):
         decoder, lines = codecs.getincrementaldecoder(encoding)("strict"), 0
         try:
             with path.open("rb") as file:
@@ -160,11 +162,14 @@ def _parquet(path: Path) -> tuple[Iterator[Row], int]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        names = pq.read_schema(path).names
+        file = pq.ParquetFile(path, read_dictionary=names)
         shape = file.metadata
         groups = [shape.row_group(number).total_byte_size for number in range(shape.num_row_groups)]
-        fields = _header(file.schema_arrow.names)
-    except pa.ArrowException as error:
+        fields = _header(names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, UnreadableFile):
+            raise
         raise UnreadableFile("Parquet 文件无法读取") from error
     if shape.num_rows > MOST_ROWS or max(groups, default=0) > MOST_GROUP_BYTES:
         raise UnreadableFile("Parquet 文件解压后过大,请分批导入")
@@ -172,14 +177,40 @@ def _parquet(path: Path) -> tuple[Iterator[Row], int]:
     def rows() -> Iterator[Row]:
         position = 0
         try:
-            for batch in file.iter_batches(batch_size=MOST_ITEMS):
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for batch in file.iter_batches(batch_size=BATCH):
+                for column in batch.columns:
+                    _short(column)
+                for row in range(batch.num_rows):
                     position += 1
-                    yield _read(position, dict(zip(fields, values, strict=True)))
-        except pa.ArrowException as error:
+                    yield _plain(position, fields, [column[row] for column in batch.columns])
+        except (pa.ArrowException, OSError) as error:
             raise UnreadableFile(f"Parquet 文件在第 {position + 1} 行之后损坏") from error
 
     return rows(), shape.num_rows
+
+
+def _short(column: Any) -> None:
+    """A value said once and repeated a million times is a few bytes in the file: refused before it is unpacked."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_nested(values.type):
+        raise UnreadableFile("Parquet 文件的列不能是嵌套类型")
+    text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_binary(values.type)
+    if text and (pc.max(pc.binary_length(values)).as_py() or 0) > MOST_CELL:
+        raise UnreadableFile(f"Parquet 文件中有超过 {MOST_CELL:,} 字节的内容")
+
+
+def _plain(position: int, fields: Sequence[str], values: Sequence[Any]) -> Row:
+    """A row of a Parquet file as Python has its values; one that Python cannot have is said with its field."""
+    cells = {}
+    for field, value in zip(fields, values, strict=True):
+        try:
+            cells[field] = value.as_py()
+        except (UnicodeDecodeError, ValueError, OverflowError):
+            return Rejected(position=position, field=field, reason="内容无法读取(编码不正确,或时间精确到纳秒)")
+    return _read(position, cells)
 
 
 def _read(position: int, cells: Mapping[str, Any]) -> Row:

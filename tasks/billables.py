@@ -20,6 +20,7 @@ from models.money import yuan
 from models.shops import Shop
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
+from tasks import exit_invoices
 from tasks.cases import emit
 from tasks.db import Tx
 
@@ -88,6 +89,7 @@ def record(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) -> Recorded:
         })  # fmt: skip
     if rows:
         tx.execute(insert(BillableItem), rows)
+        exit_invoices.take_in(tx, {row["shop_id"] for row in rows})
     return Recorded(
         accepted=len(rows), repeated=repeated, rejected=tuple(sorted(rejected, key=lambda line: line.position))
     )

@@ -7,6 +7,7 @@ supervisor waives it; until then it is a gate of closing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import and_
@@ -59,33 +60,50 @@ def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObli
     )  # fmt: skip
     tx.add(obligation)
     tx.flush()
+    if not uninvoiced:  # nobody is reminded of nothing
+        deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
     audit.record(tx, case.id, "exit_invoices.opened", clause="CLS-8", public=True,
                  text=f"{year} 年度待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
     if uninvoiced:
-        told = words.ExitInvoicesOpened(
-            shop_name=shop.name, case_id=case.id, year=year, amount_fen=uninvoiced, statements=tuple(named[:20]),
-            due=until.due,
-        )  # fmt: skip
-        merchants.tell(tx, told, f"{case.id}/exit-invoices", case=case)
+        _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices")
     return obligation
 
 
-def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> None:
-    """An exit statement over the items of months that are still open; nothing when they come to nothing."""
-    query = (
-        select(BillableItem)
-        .join(Period, col(Period.id) == BillableItem.period)
-        .where(BillableItem.shop_id == shop.id, Period.state == PeriodState.OPEN)
-        .where(col(BillableItem.period) >= f"{year}-01", col(BillableItem.period) <= f"{year}-12")
+def _tell(
+    tx: Tx, case: Case, shop: Shop, obligation: ExitObligation, uninvoiced: int, named: list[str], key: str
+) -> None:
+    told = words.ExitInvoicesOpened(
+        shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(named[:20]),
+        due=obligation.due_at,
+    )  # fmt: skip
+    merchants.tell(tx, told, key, case=case)
+
+
+def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
+    """An exit statement over the items of months that are still open; ``False`` when they come to nothing.
+
+    What comes while the closure runs is drawn up as a supplement. The months stay open until the transaction ends:
+    no run can begin to bill the same items meanwhile.
+    """
+    months = select(Period.id).where(
+        Period.state == PeriodState.OPEN, col(Period.id) >= f"{year}-01", col(Period.id) <= f"{year}-12"
     )
-    items = list(tx.exec(query))
+    still_open = list(tx.exec(months.order_by(col(Period.id)).with_for_update(read=True) if tx.postgres else months))
+    items = list(
+        tx.exec(select(BillableItem).where(BillableItem.shop_id == shop.id, col(BillableItem.period).in_(still_open)))
+    )
     total = sum(item.amount_fen for item in items)
     if total <= 0:
-        return
+        return False
+    own = select(func.count()).where(Statement.shop_id == shop.id, col(Statement.period).startswith(f"exit/{case.id}"))
+    before = tx.exec(own).one()
+    period, number = f"exit/{case.id}", f"EXIT-{case.id}"
+    if before:
+        period, number = f"{period}/{before + 1}", f"{number}-{before + 1}"
     until = due(tx.now, rules(case).invoicing).due
     ahead = reminder_times(until, rules(case).invoicing.reminder_hours_before, tx.now)
     statement = Statement(
-        id=f"exit/{case.id}/{shop.id}", period=f"exit/{case.id}", shop_id=shop.id, number=f"EXIT-{case.id}",
+        id=f"{period}/{shop.id}", period=period, shop_id=shop.id, number=number,
         state=StatementState.ISSUED, total_fen=total, items=len(items), taxpayer_type=shop.taxpayer_type,
         shop_name=shop.name, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc, year=year,
         issued_at=tx.now, due_at=until, next_action_at=min([*ahead, until + timedelta(seconds=1)]),
@@ -114,6 +132,7 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> None:
         due_at=until,
     )
     emit(tx, event, f"statement/{statement.id}/issued", case)
+    return True
 
 
 def outstanding(tx: Tx, shop_id: str, year: int) -> tuple[int, list[str]]:
@@ -132,7 +151,7 @@ def outstanding(tx: Tx, shop_id: str, year: int) -> tuple[int, list[str]]:
         .where(col(BillableItem.period) >= f"{year}-01", col(BillableItem.period) <= f"{year}-12")
     ).one()
     total = sum(s.open_fen for s in found) + max(int(unbilled), 0)
-    return total, [s.number or s.id for s in found]
+    return total, [s.number or f"{s.period} 账单(尚未出账,出账后开票)" for s in found]
 
 
 def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
@@ -147,23 +166,39 @@ def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
 
 
 def look_again(tx: Tx, shop_id: str) -> None:
-    """After an invoice was accepted or reversed: end the shop's obligations that are met, open those that are not."""
+    """After an invoice was accepted or reversed, or items came: end obligations that are met, open those that are not."""
     query = select(ExitObligation).where(
         ExitObligation.shop_id == shop_id, col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED])
     )
-    for obligation in tx.exec(query):
-        case = tx.get_one(Case, obligation.case_id)
+    for obligation in list(tx.exec(query)):
+        case = lock_case(tx, obligation.case_id)
         if case.concluded_at is not None:
             continue
-        uninvoiced, _ = outstanding(tx, shop_id, obligation.year)
-        if uninvoiced and obligation.state is ExitState.FULFILLED:
+        shop = tx.get_one(Shop, shop_id)
+        more = _draw_up(tx, case, shop, obligation.year)
+        uninvoiced, named = outstanding(tx, shop_id, obligation.year)
+        if uninvoiced and (more or obligation.state is ExitState.FULFILLED):
             obligation.state, obligation.closed_at = ExitState.OPEN, None
             tx.add(obligation)
-            audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
-                         text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}")  # fmt: skip
+            deadlines.resume(tx, case.id, DEADLINE)
+            line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
+                                text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
+            _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.seq}")
         elif not uninvoiced and obligation.state is ExitState.OPEN:
             _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")
         outbox.wake(tx, case)
+
+
+def take_in(tx: Tx, shop_ids: Iterable[str]) -> None:
+    """Items were recorded for these shops: whichever of them is closing must invoice them, too."""
+    wanted = sorted(shop_ids)
+    for start in range(0, len(wanted), 500):
+        query = select(ExitObligation.shop_id).where(
+            col(ExitObligation.shop_id).in_(wanted[start : start + 500]),
+            col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED]),
+        )
+        for shop_id in sorted(set(tx.exec(query))):
+            look_again(tx, shop_id)
 
 
 def _end(tx: Tx, case: Case, obligation: ExitObligation, state: ExitState, text: str, actor: str = "system") -> None:

@@ -1,7 +1,8 @@
 """The quarterly tax report: each merchant's identity and income, from the same books (国务院令第810号).
 
 Income are the subsidies settled to the shop in the quarter, by the month they were settled in, and the receivables
-posted to it in the quarter, in Beijing time.
+posted to it in the quarter, in Beijing time. An exit statement, which bills several months, counts in the quarter it was
+issued in.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ _ROWS = """
     LEFT JOIN (SELECT a.shop_id, SUM(t.amount_fen) AS fen FROM transfer t JOIN account a ON a.id = t.credit_account
         WHERE t.reason = 'receivable.settled' AND t.posted_at >= :since AND t.posted_at < :until GROUP BY a.shop_id) r
         ON r.shop_id = s.id
-    LEFT JOIN (SELECT shop_id, SUM(invoiced_fen) AS fen FROM statement WHERE period >= :first AND period <= :last
-        GROUP BY shop_id) i ON i.shop_id = s.id
+    LEFT JOIN (SELECT shop_id, SUM(invoiced_fen) AS fen FROM statement
+        WHERE (period >= :first AND period <= :last)
+            OR (period LIKE 'exit/%' AND issued_at >= :since AND issued_at < :until) GROUP BY shop_id) i ON i.shop_id = s.id
     WHERE COALESCE(b.fen, 0) <> 0 OR COALESCE(r.fen, 0) <> 0 ORDER BY s.id"""
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,7 +43,7 @@ def shop(office: Office) -> Office:
     return office
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
 def test_three_encodings_are_legitimate_and_the_words_arrive(shop: Office, tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "items.csv"
     file.write_bytes(lines("90.00", "-12.50", "0.01").encode(encoding))
@@ -157,6 +158,34 @@ def test_a_parquet_file_that_would_unpack_to_gigabytes_is_refused(
         take(file)
 
 
+def parquet(path: Path, rows: int, **columns: Any) -> Path:
+    plain = {
+        "item_id": [f"sub-x{n}" for n in range(rows)], "shop_id": ["shop-1"] * rows, "category": ["FREIGHT"] * rows,
+        "amount_fen": [100] * rows, "settled_at": ["2026-11-10T10:00:00+08:00"] * rows,
+    }  # fmt: skip
+    pq.write_table(pa.table(plain | columns), path)
+    return path
+
+
+def test_one_long_value_said_a_thousand_times_is_refused_before_it_is_unpacked(shop: Office, tmp_path: Path) -> None:
+    said_once = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000, pa.int32()), pa.array(["x" * 1_000_000]))
+    file = parquet(tmp_path / "bomb.parquet", 1_000, description=said_once)
+    assert file.stat().st_size < 100_000
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(UnreadableFile, match="超过"):
+        take(file)
+    assert pa.default_memory_pool().max_memory() - before < 50_000_000
+
+
+def test_a_cell_that_python_cannot_read_is_rejected_with_its_row_and_field(shop: Office, tmp_path: Path) -> None:
+    nanoseconds = pa.array([1_794_276_000_000_000_001, 1_794_276_000_000_000_000], pa.timestamp("ns", "UTC"))
+    accepted, _, rejected = take(parquet(tmp_path / "ns.parquet", 2, settled_at=nanoseconds))
+    assert (accepted, [(line.position, line.field) for line in rejected]) == (1, [(1, "settled_at")])
+    broken = pa.array([b"\xff\xfe", b"ok"], pa.binary()).view(pa.string())
+    accepted, _, rejected = take(parquet(tmp_path / "utf.parquet", 2, description=broken))
+    assert (rejected[0].position, rejected[0].field) == (1, "description")
+
+
 # ── the tax report ───────────────────────────────────────────────────────────
 
 
@@ -179,3 +208,17 @@ def test_the_quarter_is_reported_per_merchant_from_the_same_books(office: Office
     parquet = tmp_path / "tax.parquet"
     tax_report.write("2026q4", parquet)
     assert pq.read_table(parquet).to_pylist()[0]["统一社会信用代码"] == "91330226MA2AB1C2D8"
+
+
+def test_an_exit_invoice_counts_as_invoiced_in_the_quarter_its_statement_was_issued_in(
+    office: Office, tmp_path: Path
+) -> None:
+    office.open_shop()
+    kit.record(office, kit.item())
+    office.request_closure()
+    kit.send_invoice(office, issued_on="2026-11-19")
+    file = tmp_path / "tax.csv"
+    assert tax_report.write("2026Q4", file) == 1
+    with file.open(encoding="utf-8-sig", newline="") as sheet:
+        (row,) = csv.DictReader(sheet)
+    assert (row["平台补贴(元)"], row["已开票(元)"]) == ("90.00", "90.00")

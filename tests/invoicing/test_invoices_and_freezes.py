@@ -658,6 +658,72 @@ def test_the_platforms_own_facts_keep_it_open_too(office: Office) -> None:
     assert office.case(case_id).outcome == "CLOSED"
 
 
+def reminders(office: Office, case_id: str) -> list[str]:
+    prefix = f"merchant:{case_id}/exit-invoice/remind/"
+    return [row.key.removeprefix(prefix) for row in office.outbox() if row.key.startswith(prefix)]
+
+
+def over_the_exit_deadline(office: Office, case_id: str) -> None:
+    """Everything up to the due time happens: 72, 24 and 2 hours before it, and a second after it."""
+    due = office.deadline(case_id, "exit-invoice").due_at
+    for hours in (72, 24, 2, -1 / 3600):
+        office.clock.at = due - timedelta(hours=hours)
+        kit.sweep(office)
+
+
+def test_a_closing_shop_is_reminded_of_its_exit_invoices_three_times_and_then_it_has_lapsed(office: Office) -> None:
+    case_id = leaving(office)
+    over_the_exit_deadline(office, case_id)
+    assert len(reminders(office, case_id)) == 3
+    assert office.deadline(case_id, "exit-invoice").state == "LAPSED"
+
+
+def test_with_nothing_to_invoice_nobody_is_reminded_and_nothing_lapses(office: Office) -> None:
+    office.open_shop()
+    case_id = office.request_closure().id
+    over_the_exit_deadline(office, case_id)
+    assert (reminders(office, case_id), office.deadline(case_id, "exit-invoice").state) == ([], "MET")
+
+
+def test_after_the_exit_invoices_are_in_reminders_stop_and_a_red_letter_lets_them_go_on(office: Office) -> None:
+    case_id = leaving(office, open_orders=1)
+    send_invoice(office, 9_000)
+    number = send_invoice(office, 1_000).number
+    due = office.deadline(case_id, "exit-invoice").due_at
+    office.clock.at = due - timedelta(hours=72)
+    kit.sweep(office)
+    assert (reminders(office, case_id), office.deadline(case_id, "exit-invoice").state) == ([], "MET")
+    red(office, number, 1_000)
+    assert office.deadline(case_id, "exit-invoice").state == "OPEN"
+    assert told(office, "exit_invoices_opened")[-1]["amount_fen"] == 1_000
+    over_the_exit_deadline(office, case_id)
+    assert len(reminders(office, case_id)) == 2
+    kit.books_agree(office)
+
+
+def test_items_of_a_closing_shop_are_billed_once_and_nothing_blocks_it_silently(office: Office) -> None:
+    case_id = leaving(office, open_orders=1)
+    kit.record(office, kit.item(fen=2_000, settled_at="2026-11-30T11:00:00+08:00"))
+    message = told(office, "exit_invoices_opened")[-1]
+    assert (message["amount_fen"], message["statements"][-1]) == (12_000, f"EXIT-{case_id}-2")
+    send_invoice(office, 12_000)
+    office.snapshot("shop-1")
+    assert office.case(case_id).outcome == "CLOSED"
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, "2026-12")
+    assert sum(found.total_fen for found in kit.all_statements()) == 12_000
+    kit.books_agree(office)
+
+
+def test_a_draft_that_is_not_issued_yet_is_named_as_such_to_a_closing_shop(office: Office) -> None:
+    office.open_shop()
+    kit.record(office, kit.item())
+    kit.at(office, 2026, 12, 1, 2)
+    kit.open_month(office)
+    office.request_closure()
+    assert "尚未出账" in told(office, "exit_invoices_opened")[0]["statements"][0]
+
+
 def test_a_supervisor_waives_it_with_a_reason_and_nobody_else(office: Office) -> None:
     from tasks import exit_invoices
 
