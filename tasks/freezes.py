@@ -421,15 +421,12 @@ def _states(tx: Tx) -> Iterator[str]:
             Statement.state == StatementState.INVOICED, Statement.frozen_fen + Statement.set_off_fen != 0
         )
     )
-    query = select(
-        Statement.id, Statement.total_fen - Statement.invoiced_fen, Statement.pending_fen, Statement.frozen_fen,
-        Statement.set_off_fen, Statement.issued_at,
-    ).where(Statement.state == StatementState.AUTO_DEDUCTED)  # fmt: skip
-    for statement_id, open_fen, pending, frozen, set_off, issued_at in tx.exec(
-        query, execution_options={"yield_per": 1000}
-    ):
-        if pending or frozen or issued_at is None or set_off != share(open_fen, policy_at(issued_at).invoicing):
-            yield statement_id
+    query = _live().where(col(Statement.state) == StatementState.AUTO_DEDUCTED)
+    for row in tx.execute(query, execution_options={"yield_per": 1000}):
+        one = Live(*row)
+        wanted = share(one.open_fen, policy_at(one.issued_at).invoicing)
+        if one.pending_fen or one.frozen_fen or one.set_off_fen != wanted:
+            yield one.id
 
 
 def _by_shop(tx: Tx, words: str) -> dict[str, int]:

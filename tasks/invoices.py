@@ -187,7 +187,7 @@ def _seen(tx: Tx, event: InvoiceSubmitted, shop: Shop) -> str:
         Invoice.number == event.number, Invoice.invoice_code == event.invoice_code, Invoice.shop_id != shop.id
     )
     state = tx.exec(query.limit(1)).first()
-    return f"另一家店铺提交过相同号码的发票({state.label})。" if state else ""
+    return f"另一家店铺提交过相同号码的发票({InvoiceState(state).label})。" if state else ""
 
 
 def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]]) -> None:
