@@ -23,6 +23,7 @@ from pydantic import Field
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind, CaseState
+from models.money import yuan
 from tasks import cases, periods, releases, statements
 from tasks.db import in_transaction
 from tasks.releases import ReleaseVerdict, SecondRelease
@@ -58,11 +59,11 @@ def invoice_month(case_id: str) -> str:
 
 
 def show(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:
-    """Take the steps, with a progress bar in the Prefect UI while a run carries them."""
+    """Take the steps, with a progress bar in the Prefect UI while a run carries them; none where nothing is left."""
     artifact = None
-    if FlowRunContext.get() is not None:
-        artifact = create_progress_artifact(progress=0.0, description=f"{title} · {case_id}")
     for done, of in steps:
+        if artifact is None and FlowRunContext.get() is not None:
+            artifact = create_progress_artifact(progress=0.0, description=f"{title} · {case_id}")
         if artifact is not None:
             update_progress_artifact(artifact, progress=min(100.0, 100.0 * done / max(of, 1)))  # type: ignore[arg-type]
     if artifact is not None:
@@ -75,7 +76,8 @@ def summarise(case_id: str, totals: dict[str, Any]) -> None:
     page = "\n\n".join(
         [
             f"# {periods.label(period)}出账结果",
-            f"已出账 **{totals['issued']:,}** 份,暂缓 **{totals['held']:,}** 份。",
+            f"已出账 **{totals['issued']:,}** 份({yuan(totals['issued_fen'])}),"
+            f"暂缓 **{totals['held']:,}** 份({yuan(totals['held_fen'])})。",
             releases.totals_part(period, totals),
             releases.charts_part(totals),
             "## 变化最大的店铺",

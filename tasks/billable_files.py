@@ -20,8 +20,8 @@ from typing import Any, TextIO
 from models.invoicing import BillableCategory
 from models.invoicing_events import MOST_ITEMS, Rejected
 from policies.policy import SHANGHAI
-from tasks.billables import Recorded, record
-from tasks.db import in_transaction
+from tasks.billables import Recorded, note, record
+from tasks.db import Tx, in_transaction
 
 MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 5_000_000
@@ -50,7 +50,7 @@ class UnreadableFile(ValueError):
     """The whole file cannot be read; ``str`` is the Chinese sentence."""
 
 
-def import_file(path: Path) -> Iterator[tuple[int, int, Recorded]]:
+def import_file(path: Path, actor: str = "operator") -> Iterator[tuple[int, int, Recorded]]:
     """Record a file in transactions of a thousand items; yields bytes or rows done, of how many, and what became of them.
 
     Positions are line numbers (CSV) or row numbers from 1 (Parquet). Importing the same file again changes nothing.
@@ -60,7 +60,13 @@ def import_file(path: Path) -> Iterator[tuple[int, int, Recorded]]:
     while batch := list(islice(rows, MOST_ITEMS)):
         bad = tuple(row for row in batch if isinstance(row, Rejected))
         good = [row for row in batch if not isinstance(row, Rejected)]
-        outcome = in_transaction(lambda tx, good=good: record(tx, good)) if good else Recorded()  # type: ignore[misc]
+
+        def take(tx: Tx, good: list[tuple[int, dict[str, Any]]] = good) -> Recorded:
+            found = record(tx, good)
+            note(tx, found, good, actor)
+            return found
+
+        outcome = in_transaction(take) if good else Recorded()
         done += len(batch)
         rejected = tuple(sorted((*bad, *outcome.rejected), key=lambda line: line.position))
         yield done, max(of, done), outcome.model_copy(update={"rejected": rejected})

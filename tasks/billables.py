@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -20,7 +22,7 @@ from models.money import yuan
 from models.shops import Shop
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
-from tasks import exit_invoices
+from tasks import audit, exit_invoices
 from tasks.cases import emit
 from tasks.db import Tx
 
@@ -49,10 +51,19 @@ class Recorded(Frozen):
 def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
     """A signed batch from the platform; its receipt goes back as an event."""
     done = record(tx, enumerate(event.items, start=1))
+    note(tx, done, event.items, message.source)
     receipt = BillablesReceived(
         batch_id=event.batch_id, accepted=done.accepted, repeated=done.repeated, rejected=done.rejected
     )
     emit(tx, receipt, f"billables/{message.source}/{message.message_id}")
+
+
+def note(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
+    """One audit line for a batch: who brought it, a digest over what it said, and what became of it."""
+    digest = hashlib.sha256(json.dumps(list(content), sort_keys=True, default=str, ensure_ascii=False).encode())
+    counts = {"accepted": done.accepted, "repeated": done.repeated, "rejected": len(done.rejected)}
+    audit.record(tx, "invoicing", "billables.recorded", actor=actor, clause="INV-5", sha256=digest.hexdigest(), **counts,
+                 text=f"开票明细入账 {done.accepted} 条,重复 {done.repeated} 条,拒绝 {len(done.rejected)} 条")  # fmt: skip
 
 
 def record(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) -> Recorded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -63,7 +64,9 @@ def write(tx: Tx, statement: Statement) -> Path:
     page = statement_page(tx, statement).encode()
     target = path_of(statement)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(page)
+    draft = target.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    draft.write_bytes(page)
+    draft.replace(target)  # whoever opens the page meanwhile reads the old one or the new one, never half
     row = tx.get(StatementDocument, statement.id) or StatementDocument(statement_id=statement.id)
     row.state, row.sha256, row.rendered_at = DocumentState.READY, hashlib.sha256(page).hexdigest(), tx.now
     tx.add(row)

@@ -33,13 +33,13 @@ class SecondRelease(Labelled):
     REDRAFT = "REDRAFT", "重新起草"
 
 
-def bars(rows: Sequence[tuple[str, int]]) -> str:
-    """A bar chart in text, which every face of a case can show: one line for each label and amount in fen."""
-    most = max((abs(fen) for _, fen in rows), default=0) or 1
-    lines = ["| 项目 | 金额 | 图示 |", "|---|---:|:---|"]
-    for label, fen in rows:
+def bars(rows: Sequence[tuple[str, int, int]]) -> str:
+    """A bar chart in text, which every face of a case can show: a line for each label, its amount, and last month's."""
+    most = max((abs(fen) for _, fen, _ in rows), default=0) or 1
+    lines = ["| 项目 | 金额 | 上期 | 图示 |", "|---|---:|---:|:---|"]
+    for label, fen, before in rows:
         bar = "█" * max(round(abs(fen) / most * BAR), 1 if fen else 0)
-        lines.append(f"| {label} | {yuan(fen)} | {'▼' if fen < 0 else ''}{bar} |")
+        lines.append(f"| {label} | {yuan(fen)} | {yuan(before)} | {'▼' if fen < 0 else ''}{bar} |")
     return "\n".join(lines)
 
 
@@ -66,9 +66,12 @@ def totals_part(period: str, totals: dict[str, object]) -> str:
 
 def charts_part(totals: dict[str, list[list[object]]]) -> str:
     """Amounts by category and by taxpayer type as bars."""
-    categories = [(BillableCategory(str(row[0])).label, int(str(row[1]))) for row in totals["by_category"]]
+    categories = [
+        (BillableCategory(str(row[0])).label, int(str(row[1])), int(str(row[3]))) for row in totals["by_category"]
+    ]
     taxpayers = [
-        (TaxpayerType(str(row[0])).label if row[0] else "未登记", int(str(row[1]))) for row in totals["by_taxpayer"]
+        (TaxpayerType(str(row[0])).label if row[0] else "未登记", int(str(row[1])), int(str(row[3])))
+        for row in totals["by_taxpayer"]
     ]
     return "\n\n".join(
         f"**{title}**\n\n{bars(rows)}" for title, rows in (("按类别", categories), ("按纳税人类型", taxpayers)) if rows
@@ -95,7 +98,11 @@ def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) 
     if not rows:
         return "没有发现异常。"
     head = ["| 异常 | 店铺 | 说明 |", "|---|---|---|"]
-    return f"{counted}(下表按金额最多列 50 项)\n\n" + "\n".join([*head, *rows])
+    return (
+        f"{counted}(下表按金额最多列 50 项)\n\n"
+        + "\n".join([*head, *rows])
+        + (f"\n\n完整清单:`dianwu invoicing anomalies {period} --out 异常.csv`")
+    )
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:

@@ -165,13 +165,17 @@ _ANOMALIES = """
         WHERE d.period = :period AND d.shop_id > :lo AND d.shop_id <= :hi AND d.state = 'DRAFT') judged
     WHERE odd ON CONFLICT (statement_id, kind) DO NOTHING"""
 
+# An item that came again under a new id after its month was billed counts, too: the first of its kind may be anywhere.
 _DUPLICATES = f"""
     INSERT INTO statement_anomaly (statement_id, kind, value_fen, before_fen)
-    SELECT :period || '/' || shop_id, 'DUPLICATE', SUM((times - 1) * amount_fen), 0 FROM (
-        SELECT shop_id, amount_fen, COUNT(*) AS times FROM billable_item
-        WHERE period = :period AND {_RANGE} AND corrects IS NULL
-        GROUP BY shop_id, category, amount_fen, settled_at, description HAVING COUNT(*) > 1) repeats
-    WHERE true GROUP BY shop_id ON CONFLICT (statement_id, kind) DO NOTHING"""  # noqa: S608
+    SELECT :period || '/' || shop_id, 'DUPLICATE', SUM((times - billed_now_first) * amount_fen), 0 FROM (
+        SELECT shop_id, amount_fen, COUNT(*) AS times, CASE WHEN own_period < :period AND EXISTS (
+            SELECT 1 FROM billable_item o WHERE o.shop_id = i.shop_id AND o.period <> :period AND o.corrects IS NULL
+            AND o.category = i.category AND o.amount_fen = i.amount_fen AND o.settled_at = i.settled_at
+            AND o.description = i.description) THEN 0 ELSE 1 END AS billed_now_first
+        FROM billable_item i WHERE period = :period AND {_RANGE} AND corrects IS NULL AND category <> 'CARRIED'
+        GROUP BY shop_id, category, amount_fen, settled_at, description, own_period) repeats
+    WHERE times > billed_now_first GROUP BY shop_id ON CONFLICT (statement_id, kind) DO NOTHING"""  # noqa: S608
 
 
 @effect("汇总账单")
@@ -188,6 +192,8 @@ def total_up(tx: Tx, case: Case, round: int) -> bool:
 
 def _totals(tx: Tx, period: str) -> dict[str, Any]:
     given = {"period": period, "before": previous_period(period)}
+    both = "((s.period = :period AND s.state IN ('DRAFT', 'HELD')) OR s.period = :before)"
+    now = "CASE WHEN s.period = :period THEN 1 ELSE 0 END"
 
     def many(words: str) -> list[Any]:
         return [list(row) for row in tx.execute(bulk.sql(words), given)]
@@ -201,14 +207,13 @@ def _totals(tx: Tx, period: str) -> dict[str, Any]:
     return {
         "shops": int(shops), "statements": int(invoiceable or 0), "negative": int(negative or 0), "nil": int(nothing or 0),
         "total_fen": int(total), "shops_before": int(shops_before), "total_before_fen": int(total_before),
-        "by_category": [[row[0], int(row[1]), int(row[2])] for row in many("""
-            SELECT l.category, SUM(l.amount_fen), SUM(l.items) FROM statement_line l
-            JOIN statement s ON s.id = l.statement_id WHERE s.period = :period AND s.state IN ('DRAFT', 'HELD')
-            GROUP BY l.category ORDER BY 2 DESC""")],
-        "by_taxpayer": [[row[0], int(row[1]), int(row[2])] for row in many("""
-            SELECT taxpayer_type, SUM(total_fen), COUNT(*) FROM statement
-            WHERE period = :period AND state IN ('DRAFT', 'HELD') AND total_fen <> 0
-            GROUP BY taxpayer_type ORDER BY 2 DESC""")],
+        "by_category": [[row[0], int(row[1]), int(row[2]), int(row[3])] for row in many(f"""
+            SELECT l.category, SUM({now} * l.amount_fen), SUM({now} * l.items), SUM((1 - {now}) * l.amount_fen)
+            FROM statement_line l JOIN statement s ON s.id = l.statement_id WHERE {both}
+            GROUP BY l.category ORDER BY 2 DESC, 1""")],  # noqa: S608
+        "by_taxpayer": [[row[0], int(row[1]), int(row[2]), int(row[3])] for row in many(f"""
+            SELECT taxpayer_type, SUM({now} * total_fen), SUM({now}), SUM((1 - {now}) * total_fen) FROM statement s
+            WHERE {both} AND total_fen <> 0 GROUP BY taxpayer_type ORDER BY 2 DESC, 1""")],  # noqa: S608
         "anomalies": [[row[0], int(row[1])] for row in many("""
             SELECT a.kind, COUNT(*) FROM statement_anomaly a JOIN statement s ON s.id = a.statement_id
             WHERE s.period = :period AND s.state IN ('DRAFT', 'HELD') GROUP BY a.kind ORDER BY 2 DESC, 1""")],
@@ -223,7 +228,7 @@ def _totals(tx: Tx, period: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def anomalies(tx: Tx, period: str, limit: int = 50) -> list[tuple[Statement, StatementAnomaly]]:
+def anomalies(tx: Tx, period: str, limit: int | None = 50) -> list[tuple[Statement, StatementAnomaly]]:
     """The anomalies of a month's draft, those with the most money first."""
     query = (
         select(Statement, StatementAnomaly)
@@ -454,13 +459,15 @@ def finish(tx: Tx, case: Case) -> dict[str, Any]:
     period = period_row(tx, case.request["period"])
     period.state, period.issued_at = PeriodState.ISSUED, tx.now
     tx.add(period)
-    held = tx.exec(
-        select(func.count()).where(Statement.period == period.id, Statement.state == StatementState.HELD)
-    ).one()
+    sums = select(func.count(), func.coalesce(func.sum(Statement.total_fen), 0)).where(Statement.period == period.id)
+    held, held_fen = tx.exec(sums.where(Statement.state == StatementState.HELD)).one()
+    _, issued_fen = tx.exec(sums.where(col(Statement.number).is_not(None))).one()
     cases.conclude(tx, case, CaseState.ISSUED,
                    f"{periods.label(period.id)}已出账 {period.last_number} 份" + (f",暂缓 {held} 份" if held else ""),
                    clause="INV-1")  # fmt: skip
-    return {**period.totals, "issued": period.last_number, "held": held}
+    return {
+        **period.totals, "issued": period.last_number, "issued_fen": int(issued_fen), "held": held, "held_fen": int(held_fen)
+    }  # fmt: skip
 
 
 def find(tx: Tx, name: str) -> Statement | None:

@@ -36,6 +36,7 @@ def import_billables(
 ) -> None:
     """导入开票明细:合格的入账,不合格的逐行说明原因;同一文件再次导入不会重复入账。"""
     import csv
+    import getpass
 
     from rich.progress import Progress
 
@@ -51,7 +52,7 @@ def import_billables(
     try:
         with Progress(transient=True) as progress:
             bar = progress.add_task("导入", total=None)
-            for done, of, outcome in import_file(file):
+            for done, of, outcome in import_file(file, f"operator/{getpass.getuser()}"):
                 progress.update(bar, completed=done, total=of)
                 accepted, repeated, bad = (
                     accepted + outcome.accepted,
@@ -121,6 +122,32 @@ def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10;
     except (Refused, NotAPeriod) as error:
         refuse(str(error))
     say(f"✓ {'、'.join(opened)} 已开始" if opened else "没有遗漏的月份", "green")
+
+
+@app.command("anomalies")
+def anomalies(
+    period: str = typer.Argument(..., metavar="账期", help="例如 2026-10"),
+    out: Path | None = typer.Option(None, "--out", help="默认 anomalies-<账期>.csv", metavar="文件"),
+) -> None:
+    """把一个账期草稿的全部异常导出为 CSV。"""
+    import csv
+
+    from policies.invoicing import NotAPeriod, read_period, sentence
+    from tasks import statements
+    from tasks.tax_report import harmless
+
+    try:
+        target = out or Path(f"anomalies-{read_period(period)}.csv")
+    except NotAPeriod as error:
+        refuse(str(error))
+    with reading() as tx, target.open("w", encoding="utf-8-sig", newline="") as file:
+        sheet = csv.writer(file)
+        sheet.writerow(["异常", "店铺编号", "店铺名称", "说明"])
+        rows = statements.anomalies(tx, period, limit=None)
+        for found, odd in rows:
+            words = sentence(odd.kind, odd.value_fen, odd.before_fen)
+            sheet.writerow([harmless(v) for v in (odd.kind.label, found.shop_id, found.shop_name, words)])
+    say(f"✓ {len(rows):,} 项异常,已写入 {target}", "green")
 
 
 @app.command("release-held")

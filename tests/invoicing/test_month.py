@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from models.audit import AuditEntry
 from models.invoicing import BillableItem, Period, PeriodState, Statement, StatementAnomaly, StatementDocument
 from models.messages import Channel
 from models.reviews import Role
@@ -154,6 +155,62 @@ def test_finance_sees_totals_movers_a_chart_and_the_anomalies(office: Office) ->
         "一人放行即可",
     ):
         assert words in page, words
+
+
+def test_finance_sees_last_months_amount_beside_each_of_this_month(office: Office) -> None:
+    office.open_shop()
+    record(office, item(fen=5_000, settled_at="2026-10-05T00:00:00+08:00"),
+           item(fen=700, category="FREIGHT", settled_at="2026-10-05T00:00:00+08:00"))  # fmt: skip
+    at(office, 2026, 12, 1, 2)
+    issue_month(office, "2026-10")
+    record(office, item())
+    page = office.question(open_month(office)).dossier
+    for line in (
+        "| 平台券补贴 | ¥90.00 | ¥50.00 |",
+        "| 运费补贴 | ¥0.00 | ¥7.00 |",
+        "| 一般纳税人 | ¥90.00 | ¥57.00 |",
+    ):
+        assert line in page, line
+
+
+def test_the_result_of_a_month_says_how_much_was_issued_and_how_much_is_held(office: Office) -> None:
+    shops(office, 2)
+    record(office, item("shop-1"), item("shop-2", fen=500))
+    at(office, 2026, 12, 1, 2)
+    case = issue_month(office, hold="shop-2：核对")
+    totals = statements.finish(case.id)
+    assert (totals["issued_fen"], totals["held"], totals["held_fen"]) == (9_000, 1, 500)
+
+
+def test_every_batch_leaves_a_line_in_the_audit_with_its_digest_and_counts(office: Office) -> None:
+    office.open_shop()
+    record(office, item(), item("shop-9"))
+    with reading() as tx:
+        (line,) = [row for row in tx.exec(select(AuditEntry)) if row.action == "billables.recorded"]
+    assert (line.actor, line.detail["accepted"], line.detail["rejected"], len(line.detail["sha256"])) == (
+        "platform",
+        1,
+        1,
+        64,
+    )
+
+
+def test_a_closed_shop_with_an_amount_is_an_anomaly(office: Office) -> None:
+    office.closed_shop()
+    record(office, item())
+    at(office, 2026, 12, 1, 2)
+    assert "店铺已关闭" in office.question(open_month(office)).dossier
+
+
+def test_the_same_item_under_a_new_id_after_its_month_was_issued_is_flagged(office: Office) -> None:
+    office.open_shop()
+    one = item()
+    record(office, one)
+    at(office, 2026, 12, 1, 2)
+    issue_month(office)
+    record(office, one | {"item_id": "sub-again"})
+    at(office, 2027, 1, 1, 2)
+    assert "疑似重复" in office.question(open_month(office, "2026-12")).dossier
 
 
 def test_the_set_based_anomalies_are_those_of_the_rule(office: Office) -> None:
