@@ -61,8 +61,8 @@ def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
 def note(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
     """One audit line for a batch: who brought it, a digest over what it said, and what became of it."""
     digest = hashlib.sha256(json.dumps(list(content), sort_keys=True, default=str, ensure_ascii=False).encode())
-    counts = {"accepted": done.accepted, "repeated": done.repeated, "rejected": len(done.rejected)}
-    audit.record(tx, "invoicing", "billables.recorded", actor=actor, clause="INV-5", sha256=digest.hexdigest(), **counts,
+    audit.record(tx, "invoicing", "billables.recorded", actor=actor, clause="INV-5", sha256=digest.hexdigest(),
+                 accepted=done.accepted, repeated=done.repeated, rejected=len(done.rejected),
                  text=f"开票明细入账 {done.accepted} 条,重复 {done.repeated} 条,拒绝 {len(done.rejected)} 条")  # fmt: skip
 
 

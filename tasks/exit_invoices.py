@@ -180,7 +180,7 @@ def look_again(tx: Tx, shop_id: str) -> None:
         if uninvoiced and (more or obligation.state is ExitState.FULFILLED):
             obligation.state, obligation.closed_at = ExitState.OPEN, None
             tx.add(obligation)
-            deadlines.resume(tx, case.id, DEADLINE)
+            deadlines.resume(tx, case, DEADLINE)
             line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
                                 text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
             _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.seq}")
