@@ -664,9 +664,9 @@ def reminders(office: Office, case_id: str) -> list[str]:
 
 
 def over_the_exit_deadline(office: Office, case_id: str) -> None:
-    """Everything up to the due time happens: 72, 24 and 2 hours before it, and a second after it."""
+    """Everything up to the due time happens: 72, 24 and 2 hours before it, and what comes in the hour after it."""
     due = office.deadline(case_id, "exit-invoice").due_at
-    for hours in (72, 24, 2, -1 / 3600):
+    for hours in (72, 24, 2, -1):
         office.clock.at = due - timedelta(hours=hours)
         kit.sweep(office)
 
