@@ -104,8 +104,8 @@ def _guide(given: Settings, played: list[Scene]) -> None:
     for column in ("案件", "等待", "可由谁处理", "链接"):
         waiting.add_column(column)
     for scene in played:
-        for case_id, gate, staff_id, link in scene.waiting():
-            waiting.add_row(case_id, gate, f"{PEOPLE[staff_id][0]} ({staff_id})", link)
+        for row in scene.waiting():
+            waiting.add_row(*row)
     console.print(waiting)
     people = Table(title="示例员工", title_justify="left")
     for column in ("工号", "姓名", "岗位"):

@@ -14,7 +14,6 @@ from models.arbitration import (
     EscalationNote,
     EvidenceItem,
     EvidenceKind,
-    MerchantCounter,
     Ruling,
     VoidCause,
 )
@@ -402,17 +401,14 @@ def checklist_part(tx: Tx, case: Case) -> str:
 
 def history_part(tx: Tx, case: Case) -> str:
     """What valid rulings the shop has, and how its earlier appeals ended."""
-    counter = tx.get(MerchantCounter, case.shop_id) if case.shop_id else None
     earlier = select(Case).where(Case.shop_id == case.shop_id, Case.kind == CaseKind.APPEAL, Case.id != case.id)
     lines = [
         f"- {other.id}:{other.outcome.label if other.outcome else '审理中'}({dossier.when(other.received_at)})"
         for other in tx.exec(earlier.order_by(col(Case.received_at).desc()).limit(10))
     ]
-    held = (
-        f"有效判责 {counter.rulings} 项,记 {counter.points} 分,先行赔付 {yuan(counter.deducted_fen)}。"
-        if counter else "没有其他有效判责。"
-    )  # fmt: skip
-    return held + "\n\n" + ("\n".join(lines) if lines else "此前没有提交过申诉。")
+    return (
+        arbitration.counters_text(tx, case.shop_id) + "\n\n" + ("\n".join(lines) if lines else "此前没有提交过申诉。")
+    )
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -321,6 +322,22 @@ def final_appeal(tx: Tx, ruling_id: str) -> str | None:
     return case.id if FINAL & {verdict for verdict in tx.exec(query) if verdict} else None
 
 
+def counters_text(tx: Tx, shop_id: str | None) -> str:
+    """What the shop's valid rulings add up to, in a sentence."""
+    counter = tx.get(MerchantCounter, shop_id) if shop_id else None
+    if counter is None:
+        return "没有其他有效判责。"
+    return f"有效判责 {counter.rulings} 项,记 {counter.points} 分,先行赔付 {yuan(counter.deducted_fen)}。"
+
+
+def concerned(tx: Tx, case: Case) -> list[Ruling]:
+    """The rulings a case is about: the one it names, or all of the arbitration's."""
+    if arbitration_id := case.request.get("arbitration_id"):
+        return [ruling for ruling in rulings_of(tx, arbitration_id) if ruling.shop_id == case.shop_id]
+    found = ruling_of(tx, case)
+    return [found] if found is not None else []
+
+
 def rulings_of(tx: Tx, arbitration_id: str) -> list[Ruling]:
     query = select(Ruling).where(Ruling.arbitration_id == arbitration_id)
     return list(tx.exec(query.order_by(col(Ruling.effective_at), col(Ruling.id))))
@@ -488,18 +505,22 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 def ruling_part(ruling: Ruling) -> str:
     """A ruling in a table; every word of it comes from outside."""
-    rows = {
-        "编号": f"{dossier.plain(ruling.id)}({ruling.kind.label})",
-        "订单 / 售后": f"{dossier.plain(ruling.order_id) or '—'} / {dossier.plain(ruling.aftersale_id) or '—'}",
+    return dossier.table(ruling_rows(ruling, dossier.plain))
+
+
+def ruling_rows(ruling: Ruling, word: Callable[[str, int], str]) -> dict[str, str]:
+    """What is recorded of a ruling; ``word`` makes words from outside fit for where they are shown."""
+    return {
+        "编号": f"{word(ruling.id, 300)}({ruling.kind.label})",
+        "订单 / 售后": f"{word(ruling.order_id, 300) or '—'} / {word(ruling.aftersale_id, 300) or '—'}",
         "结论": ruling.conclusion.label,
-        "判定内容": dossier.plain(ruling.decided, 1000),
+        "判定内容": word(ruling.decided, 1000),
         "扣款": rules_of_appeal.deduction_text(ruling),
         "记分": str(ruling.points),
         "生效时间": dossier.when(ruling.effective_at),
         "申诉截止": f"{dossier.when(ruling.appeal_until)}(ARB-2)",
         "状态": f"已剔除:{ruling.void_cause.label}" if ruling.void_cause else "有效",
     }
-    return dossier.table(rows)
 
 
 def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from models.arbitration import AppealReason, EvidenceKind, Party, Ruling, WithdrawalReason
 from models.audit import AuditEntry, AuditHead
-from models.base import Frozen
+from models.base import Frozen, Labelled
 from models.books import Account, Transfer
 from models.cases import (
     Case,
@@ -38,11 +39,14 @@ from models.views import CaseView, TimelineLine
 from models.windows import Reckoned
 from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
+from policies.appeal import window_of
 from policies.deadlines import in_time, seconds_left
 from policies.gates import Gate
-from tasks import appeals, audit, cases, closures, deadlines, evidence, merchants, payouts, refunds, shops
+from policies.policy import policy
+from tasks import appeals, arbitration, audit, cases, closures, deadlines, evidence, merchants, payouts, refunds, shops
 from tasks.db import Tx, reading
 from tasks.desk import GATES
+from tasks.dossier import when
 from tasks.effects import UnknownCase
 from tasks.reviews import OPEN
 from tasks.vault import unseal_json
@@ -246,6 +250,18 @@ class PostingShown(Frozen):
     posted_at: datetime
 
 
+class RulingShown(Frozen):
+    """A ruling the case is about: what was recorded, the proof of its window, and its money in the books."""
+
+    id: str
+    kind: str
+    facts: tuple[tuple[str, str], ...]
+    sides: tuple[tuple[str, str], ...]
+    """Each side's account in the arbitration."""
+    window: str
+    postings: tuple[PostingShown, ...]
+
+
 class PayoutShown(Frozen):
     """An attempt to pay out, with the people whose permit it used. The payee is masked."""
 
@@ -350,6 +366,11 @@ class CaseDossier(Frozen):
     """When this was looked up, by the clock that deadlines go by."""
     request: tuple[tuple[str, str], ...]
     allowed_actions: tuple[str, ...]
+    rulings: tuple[RulingShown, ...]
+    counters: str
+    """What the shop's valid rulings add up to now; empty where the case is about none."""
+    timeline: tuple[AuditShown, ...]
+    """The case from the ruling on, the lines of the shop's history about it included, oldest first."""
     deadlines: tuple[DeadlineShown, ...]
     findings: tuple[FindingShown, ...]
     reviews: tuple[ReviewShown, ...]
@@ -367,6 +388,7 @@ def case_dossier(case_id: str) -> CaseDossier:
     with reading() as tx:
         case = _read(tx, case_id)
         shop = tx.get(Shop, case.shop_id) if case.shop_id else None
+        rulings = arbitration.concerned(tx, case)
         return CaseDossier(
             id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
             state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
@@ -374,7 +396,9 @@ def case_dossier(case_id: str) -> CaseDossier:
             withdrawn_at=case.withdrawn_at, concluded_at=case.concluded_at, outcome=case.outcome,
             outcome_clause=case.outcome_clause or "", outcome_text=case.outcome_text or "", run_id=case.run_id,
             run_attempt=case.run_attempt, seen_at=tx.now, request=_request(case),
-            allowed_actions=allowed_actions(tx, case), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
+            allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in rulings),
+            counters=arbitration.counters_text(tx, case.shop_id) if rulings else "",
+            timeline=_timeline(tx, case, rulings), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
             reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_postings(tx, case),
             payouts=_payouts(tx, case), messages=_messages(tx, case), received=_received(tx, case),
             evidence=_evidence(tx, case), chain=_chain(tx, case),
@@ -390,18 +414,33 @@ def staff_name(tx: Tx, staff_id: str | None) -> str:
 REQUEST_WORDS = {
     "account_id": "申请账号", "reason": "原因", "reason_text": "说明", "amount_fen": "申请金额", "payee": "收款账户",
     "written_off": "核销事项", "approved_at": "批准时间", "proposal_id": "提议编号", "violation": "违规事项",
-    "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人",
+    "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人", "named": "申诉对象", "statement": "申诉陈述",
+    "evidence": "随申请提交的凭证", "id": "编号", "kind": "类型", "court": "法院", "judgment_no": "案号",
+    "judged_on": "判决日期", "summary": "判决摘要", "arbitration_id": "仲裁编号", "requested_by": "申请方", "note": "说明",
+    "consent": "买家同意记录", "record": "记录", "obtained_at": "取得时间",
 }  # fmt: skip
 """Parts of a request → what they are called; a part without a word keeps its own name."""
 
 _GATES = {gate.value: gate.label for gate in Gate}
 
 
+_NOT_SHOWN = frozenset({"documents", "object", "objects"})
+"""Listed as evidence, or a key that ``named`` says in the sender's words."""
+
+_MOMENTS = frozenset({"judged_on", "obtained_at"})
+
+_WORDS: dict[str, tuple[type[Labelled], ...]] = {
+    "reason": (ClosureReason, AppealReason, WithdrawalReason), "kind": (EvidenceKind, DocumentKind),
+    "requested_by": (Party,),
+}  # fmt: skip
+"""Parts of a request that hold a code → the lists it may come from."""
+
+
 def _request(case: Case) -> tuple[tuple[str, str], ...]:
     return tuple(
         (REQUEST_WORDS.get(name, name), _plain_value(name, value))
         for name, value in case.request.items()
-        if name != "documents"  # listed as evidence
+        if name not in _NOT_SHOWN
     )
 
 
@@ -410,8 +449,11 @@ def _plain_value(name: str, value: Any) -> str:
         return yuan(value)
     if name == "written_off":
         return "、".join(_GATES.get(code, code) for code in value) or "无"
-    if name == "reason" and value in list(ClosureReason):
-        return ClosureReason(value).label
+    for words in _WORDS.get(name, ()):
+        if value in list(words):
+            return words(value).label
+    if name in _MOMENTS and isinstance(value, str):
+        return when(datetime.fromisoformat(value))
     if isinstance(value, bool):
         return "是" if value else "否"
     if isinstance(value, list):
@@ -488,6 +530,32 @@ def _answer(wait: CaseWait) -> str:
 
 def _postings(tx: Tx, case: Case) -> tuple[PostingShown, ...]:
     rows = tx.exec(select(Transfer).where(Transfer.case_id == case.id).order_by(col(Transfer.posted_at)))
+    return _shown(tx, rows)
+
+
+def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
+    taken = col(Transfer.key).in_([ruling.posting, f"{ruling.posting}/arrears"])
+    returned = col(Transfer.key).startswith(f"return/{ruling.id}/", autoescape=True)
+    rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
+    window = window_of(ruling, policy(ruling.policy_version))
+    return RulingShown(
+        id=ruling.id, kind=ruling.kind.label, facts=tuple(arbitration.ruling_rows(ruling, _as_is).items()),
+        sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)), window=window.text(),
+        postings=_shown(tx, rows),
+    )  # fmt: skip
+
+
+def _as_is(text: str, limit: int) -> str:
+    return text  # the page escapes it, and cuts nothing short
+
+
+def _timeline(tx: Tx, case: Case, rulings: Iterable[Ruling]) -> tuple[AuditShown, ...]:
+    ids = {ruling.id for ruling in rulings}
+    before = [line for line in audit_lines(tx, f"shop/{case.shop_id}") if line.detail.get("ruling") in ids]
+    return tuple(sorted([*before, *audit_lines(tx, case.id)], key=lambda line: line.at))  # stable: the chain's order
+
+
+def _shown(tx: Tx, rows: Iterable[Transfer]) -> tuple[PostingShown, ...]:
     return tuple(
         PostingShown(
             key=row.key, debit=account_name(tx, row.debit_account), credit=account_name(tx, row.credit_account),

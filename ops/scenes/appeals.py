@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from models.books import AccountKind
+from models.windows import duration
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
+from tasks import deadlines
+from tasks.appeals import EVIDENCE
+from tasks.db import Tx
+from tasks.dossier import when
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
 
@@ -121,7 +126,17 @@ class SilenceScene:
         expect("保证金不变", balance(stage, self.shop_id, AccountKind.DEPOSIT), 200_000)
 
     def waiting(self) -> Iterable[Waiting]:
-        return ()
+        due = self.stage.wait(self._due, "the evidence window is open")
+        text = f"商家补充举证,剩余 {duration(due - self.stage.now())},截止 {when(due)}"
+        yield waiting_row(self.stage, self._case, text, "商家")
+
+    def _due(self) -> datetime | None:
+        def look(tx: Tx) -> datetime | None:
+            found = deadlines.find(tx, self._case, EVIDENCE)
+            return found.due_at if found else None
+
+        due: datetime | None = self.stage.read(look)
+        return due
 
     def cases(self) -> list[str]:
         return [self._case]

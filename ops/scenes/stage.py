@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from models.books import AccountKind
 from models.cases import Case
-from ops.rehearsal import NotAsExpected, Rehearsal
+from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
 from tasks import ledger
 from tasks.reviews import link_to
 
 Waiting = tuple[str, str, str, str]
-"""Case id, what it waits for, a staff id that can answer, the link."""
+"""Case id, what it waits for, who can answer, the link."""
 
 
 class Scene(Protocol):
@@ -70,9 +70,11 @@ def balance(stage: Rehearsal, shop_id: str, kind: AccountKind = AccountKind.DEPO
     return found
 
 
-def waiting_row(stage: Rehearsal, case_id: str, gate: str, staff_id: str) -> Waiting:
+def waiting_row(stage: Rehearsal, case_id: str, what: str, who: str) -> Waiting:
+    """One line of the guide; ``who`` is a staff id, or a word for somebody outside."""
+
     def link(tx: Any) -> str:
         case = tx.get(Case, case_id)
         return link_to(case) if case else ""
 
-    return case_id, gate, staff_id, stage.read(link)
+    return case_id, what, f"{PEOPLE[who][0]} ({who})" if who in PEOPLE else who, stage.read(link)

@@ -69,6 +69,37 @@ def test_a_filing_refused_for_want_of_evidence_shows_what_was_expected(office: O
     ]  # fmt: skip
 
 
+def test_the_dispute_file_tells_an_appeal_from_the_ruling_to_the_money_in_words(office: Office) -> None:
+    bench = Bench(office)
+    bench.rule(ruled_by="li-na")
+    case = bench.file()
+    office.decide(case, "zhou-yan", "INSUFFICIENT", "请补充揽收底单")
+    bench.send_more(case)
+    office.decide(case, "sun-lei", "UPHOLD", "补充凭证有效")
+    office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_DEPOSIT")
+    office.decide(case, "wang-fang", "CONFIRM")
+    dossier = case_dossier(case.id)
+    request = dict(dossier.request)
+    assert request["申诉对象"] == "rul-1"
+    assert request["原因"] == "已按约定发货"
+    assert request["申诉陈述"] == "已按时发货,请复核。"
+    assert "物流凭证" in request["随申请提交的凭证"]
+    (ruling,) = dossier.rulings
+    assert "7 个自然日" in ruling.window
+    assert [(one.key, one.amount_fen) for one in ruling.postings] == [
+        ("ruling/rul-1", 20_000), ("return/rul-1/deposit", 20_000)
+    ]  # fmt: skip
+    assert dossier.counters.startswith("有效判责 0 项")
+    clauses = [line.clause for line in dossier.timeline]
+    assert clauses[0] == "ARB-2", "it begins with the ruling"
+    assert [clause for clause in ("ARB-2", "ARB-4", "ARB-5", "ARB-7", "ARB-8") if clause not in clauses] == []
+    page = dispute_file(dossier)
+    for raw in ("SHIPPED_IN_TIME", ">object<", ">named<", ">statement<"):
+        assert raw not in page.split('id="audit"')[0].replace("&#34;", '"')
+    for words in ("案件经过", "申诉期限的计算", "十天未收到货", "ruling/rul-1", "补充凭证有效", "第 2 次举证"):
+        assert words in page
+
+
 def test_the_dispute_file_names_every_item_with_the_hash_it_was_submitted_under(office: Office) -> None:
     bench = Bench(office)
     bench.rule()
