@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
+from flows.inline import InlineEngine
 from notifications.scripted import ScriptedNotifier
 from tasks import clock, db, delivery, merchants
 from tasks import settings as settings_module
@@ -109,10 +110,10 @@ def office(database: None, notifier: ScriptedNotifier) -> Iterator[Office]:
 
 
 @pytest.fixture
-def new_office(database: None, notifier: ScriptedNotifier) -> Callable[[], Office]:
+def new_office(database: None, notifier: ScriptedNotifier) -> Callable[..., Office]:
     """Makes such an office, on an emptied database: for comparing how the same stories end."""
 
-    def make() -> Office:
+    def make(engine: InlineEngine | None = None) -> Office:
         with db.engine().begin() as connection:
             if connection.dialect.name == "sqlite":
                 connection.execute(text("PRAGMA defer_foreign_keys=ON"))
@@ -120,6 +121,6 @@ def new_office(database: None, notifier: ScriptedNotifier) -> Callable[[], Offic
                 connection.execute(table.delete())
         virtual = clock.VirtualClock(START)
         clock.use_clock(virtual)
-        return Office(virtual)
+        return Office(virtual, engine)
 
     return make
