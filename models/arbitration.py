@@ -20,10 +20,12 @@ class RulingKind(Labelled):
 
 
 class Conclusion(Labelled):
-    """What an arbitration came to. ``UNSTATED``: the sender gave only a code of its own."""
+    """What an arbitration came to. ``UNSTATED``: the sender gave only a code of its own. ``NOT_MERCHANT`` is no ruling
+    against the shop: nothing is counted and there is nothing to appeal against."""
 
     MERCHANT_LIABLE = "MERCHANT_LIABLE", "商家责任"
     SHARED = "SHARED", "双方责任"
+    NOT_MERCHANT = "NOT_MERCHANT", "非商家责任"
     UNSTATED = "UNSTATED", "结论以平台公示为准"
 
 

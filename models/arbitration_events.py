@@ -108,7 +108,8 @@ class RulingEffective(Event):
 
     ``effective_at`` starts the seven days in which the merchant may appeal, once; without it the moment the
     event reached us does. A deduction is posted from the deposit to the buyer's compensation (DED-5).
-    ``ruled_by`` is the arbitrator's staff id here: never asked to judge the appeal.
+    ``ruled_by`` is the arbitrator's staff id here: never asked to judge the appeal. ``NOT_MERCHANT`` is noted with the
+    arbitration and no more.
     """
 
     type: ClassVar[str] = "ruling.effective"
@@ -133,6 +134,12 @@ class RulingEffective(Event):
     ruled_by: Id | None = None
     points: Points = 0
     deduction_fen: Fen = 0
+
+    @model_validator(mode="after")
+    def _takes_nothing_from_who_is_not_liable(self) -> Self:
+        if self.conclusion is Conclusion.NOT_MERCHANT and (self.points or self.deduction_fen):
+            raise ValueError("NOT_MERCHANT takes no points and no money")
+        return self
 
 
 _FILED_EXAMPLE: dict[str, Any] = {

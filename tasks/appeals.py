@@ -78,7 +78,9 @@ def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
 
     A ruling we do not know, while one of the shop's is still to be read, is not unknown: the filing waits for it.
     """
-    if tx.get(Ruling, event.object_id) is None and behind(tx, message, RulingEffective.type, DepositDeducted.type):
+    if tx.get(Ruling, event.object_id) is None and (
+        behind(tx, message, RulingEffective.type, DepositDeducted.type) or doudian.asking(tx, message.shop_id)
+    ):
         raise Later("an earlier ruling of the shop is not recorded yet")
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(

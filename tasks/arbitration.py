@@ -44,7 +44,7 @@ from models.shops import Shop
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.policy import policy, policy_at
-from tasks import audit, cases, deposits, dossier, merchants, outbox
+from tasks import audit, cases, deposits, dossier, doudian, merchants, outbox
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -141,6 +141,12 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     if before is not None and before.void_cause is not None:
         raise Refused(f"判责 {event.ruling_id} 已因「{before.void_cause.label}」剔除", "ARB-7")
     arbitration = _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED, message)
+    if doudian.ask(tx, event, message):
+        return  # it comes again with its words, or as it is when they are not to be had
+    if event.conclusion is Conclusion.NOT_MERCHANT:
+        audit.record(tx, f"shop/{shop.id}", "arbitration.cleared", actor="platform", clause="ARB-1", public=True,
+                     text=f"仲裁 {arbitration.id} 裁决:{event.conclusion.label},不计判责。{event.decided}")  # fmt: skip
+        return
     from_deposit, arrears, key = Money(), Money(), f"ruling/{event.ruling_id}"
     if event.deduction_fen and before is None:
         posted = deposits.post_deduction(

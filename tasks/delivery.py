@@ -68,7 +68,7 @@ def configured() -> Notifier:
 def send_event(item: Item) -> str:
     """POST a signed event to its subscriber; any 2xx is an arrival, 410 means they want no more of it."""
     if item.audience == doudian.AUDIENCE:
-        return doudian.deliver(item)
+        return doudian.deliver(item, desk.on_conflict)
     url = settings().subscribers.get(item.audience)
     secret = settings().subscriber_secrets.get(item.audience)
     if not url or secret is None:

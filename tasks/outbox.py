@@ -63,6 +63,11 @@ class Item:
         """What is to be delivered; raises ``CannotUnseal``."""
         return unseal_json(self.payload_sealed)
 
+    @property
+    def last(self) -> bool:
+        """Whether this attempt is the last: when it fails, the message is given up."""
+        return self.attempts > len(BACKOFF)
+
 
 def put(
     tx: Tx,
@@ -142,7 +147,7 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
         case _ if item.channel is Channel.RUN:  # a case is never given up; Prefect being down is not its fault
             values |= {"next_at": tx.now + timedelta(seconds=min(BACKOFF[min(item.attempts, 4) - 1], 30))}
             values |= {"note": str(outcome)}
-        case _ if item.attempts > len(BACKOFF):
+        case _ if item.last:
             values |= {"state": OutboxState.DEAD, "closed_at": tx.now, "note": str(outcome)}
         case _:
             values |= {"next_at": tx.now + timedelta(seconds=BACKOFF[item.attempts - 1]), "note": str(outcome)}

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
 
     doudian_apps: dict[str, SecretStr] = Field(default_factory=dict)
     """Douyin-shop app key → app secret, for ``POST /webhooks/doudian`` and calls to their API."""
+    doudian_api: str = "https://openapi-fxg.jinritemai.com"
+    """Where their API is (their sandbox has another address); empty: it is never called."""
     tiktok_apps: dict[str, SecretStr] = Field(default_factory=dict)
     evidence_url: str = ""
     """An fsspec address for evidence; empty means a folder in ``home``."""

@@ -42,6 +42,7 @@ SUCCESS = {"code": 0, "msg": "success"}
 @pytest.fixture
 def door(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setenv("DIANWU_DOUDIAN_APPS", json.dumps({APP: SECRET, "other-app": "other-secret"}))
+    monkeypatch.setenv("DIANWU_DOUDIAN_API", "")
     monkeypatch.setenv("DIANWU_TIKTOK_APPS", json.dumps({"demo_key": "app_secret_demo"}))
     settings.cache_clear()
     yield TestClient(create_app(settings()), raise_server_exceptions=False)

@@ -1,4 +1,4 @@
-"""Handing evidence on to Douyin, against a server here that checks every signature and limit as theirs does."""
+"""What we call at Douyin, against a server here that checks every signature and limit as theirs does."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from models.messages import Channel, OutboxState
+from models.arbitration import Conclusion
+from models.messages import Channel, InboxState, OutboxState
 from tasks import doudian
 from tasks.doudian import Client, DoudianError, TooManyImages
 from tasks.settings import settings
 from tests.appeals.bench import PNG, Bench
+from tests.appeals.test_doors import body, inbox, item, push
 from webhooks.app import create_app
 
 APP, SECRET = "demo-app-key", "demo-app-secret"
@@ -33,6 +35,10 @@ class TheirServer:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        """Evidence that was taken."""
+        self.asked: list[str] = []
+        """After-sales whose detail was given."""
+        self.arbitration: dict[str, Any] = {"arbitrate_id": "9001", "arbitrate_blame": 1}
         self.tokens = 0
         self.opens = False
         """Whether they open each image at once, over HTTP."""
@@ -75,6 +81,11 @@ class TheirServer:
             return (trouble, {}) if isinstance(trouble, int) else (200, trouble)
         if one.get("access_token") != f"token-{self.tokens}":
             return 200, {"code": 40004, "sub_code": "isv.access-token-expired", "log_id": "L2"}
+        if method == "afterSale.Detail":
+            self.asked.append(params["after_sale_id"])
+            about = {"reason": "未收到货", "reason_remark": "等了十天\x07"}
+            process = {"after_sale_info": about, "arbitrate_info": self.arbitration}
+            return 200, {"code": 10000, "data": {"process_info": process}, "log_id": "L4"}
         if not 1 <= len(params["evidence"]) <= 4:
             return 200, {"code": 50002, "sub_code": "isv.business-failed:evidence", "log_id": "L3"}
         self.calls.append((method, params))
@@ -86,10 +97,9 @@ class TheirServer:
 def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[TheirServer]:
     server = TheirServer()
     monkeypatch.setenv("DIANWU_DOUDIAN_APPS", json.dumps({APP: SECRET}))
+    monkeypatch.setenv("DIANWU_DOUDIAN_API", server.url)
     settings.cache_clear()
-    doudian.use_api(server.url)
     yield server
-    doudian.use_api(None)
     server.server.shutdown()
     server.server.server_close()
     settings.cache_clear()
@@ -148,10 +158,8 @@ def test_an_answer_that_is_no_answer_is_trouble_on_the_way(theirs: TheirServer) 
 
 
 def _ruled(bench: Bench) -> None:
-    from tests.appeals.test_doors import body, item, push
-
     door = TestClient(create_app(settings()))
-    assert push(door, body(item("216"))).status_code == 200
+    assert push(door, body(item("216", arbitrate_conclusion=1))).status_code == 200
     bench.office.settle()
 
 
@@ -194,7 +202,12 @@ def test_in_production_images_leave_only_under_an_address_that_the_world_can_ope
     theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch, public: str, calls: int
 ) -> None:
     _ruled(bench)
-    for name, value in {"PROFILE": "production", "SANDBOX_BANK": "false", "PUBLIC_URL": public}.items():
+    for name, value in {
+        "PROFILE": "production",
+        "SANDBOX_BANK": "false",
+        "PREFECT_AUTH": "a:b",
+        "PUBLIC_URL": public,
+    }.items():
         monkeypatch.setenv(f"DIANWU_{name}", value)
     settings.cache_clear()
     bench.file("doudian:9001")
@@ -226,7 +239,7 @@ def test_a_refusal_for_good_is_told_to_merchant_service_and_not_tried_again(thei
     assert theirs.calls == []
     told = bench.office.outbox(Channel.STAFF, "evidence_not_passed_on")
     assert [row.audience for row in told] == ["merchant-service"]
-    sent = [row for row in bench.office.outbox(Channel.EVENT) if row.audience == "doudian"]
+    sent = [row for row in bench.office.outbox(Channel.EVENT) if row.topic == doudian.TOPIC]
     assert [row.state for row in sent] == [OutboxState.SKIPPED]
     assert bench.office.case(case.id).state == "UNDER_REVIEW", "the appeal itself goes on"
 
@@ -237,3 +250,88 @@ def test_a_ruling_from_elsewhere_sends_nothing_to_douyin(theirs: TheirServer, be
     bench.office.clock.advance(timedelta(minutes=5))
     bench.office.settle()
     assert theirs.calls == []
+
+
+# ── the words of a ruling ──
+
+
+def test_a_pushed_ruling_is_recorded_with_douyins_words_and_counted_from_when_the_push_came(
+    theirs: TheirServer, bench: Bench
+) -> None:
+    theirs.arbitration |= {"arbitrate_opinion": "商家未按时发货", "arbitrate_evidence": {"describe": "已交快递"}}
+    received = bench.now
+    _ruled(bench)
+    ruling = bench.ruling("doudian:9001")
+    assert theirs.asked == ["7001"]
+    assert (ruling.conclusion, ruling.decided) == (Conclusion.MERCHANT_LIABLE, "商家未按时发货")
+    assert (ruling.buyer_account, ruling.merchant_account) == ("未收到货:等了十天", "已交快递")
+    assert (ruling.effective_at, ruling.source) == (received, f"doudian/{APP}")
+    assert bench.counters() == (1, 0, 0)
+    assert "ruling_effective" in _told(bench)
+    assert bench.file("doudian:9001").state == "UNDER_REVIEW"
+
+
+def _told(bench: Bench) -> list[str]:
+    return [row.topic for row in bench.office.outbox(Channel.MERCHANT)]
+
+
+@pytest.mark.parametrize("blame", [2, 4, 5])
+def test_a_ruling_that_the_merchant_won_counts_nothing_and_offers_no_appeal(
+    theirs: TheirServer, bench: Bench, blame: int
+) -> None:
+    theirs.arbitration |= {"arbitrate_blame": blame, "arbitrate_opinion": "买家责任"}
+    _ruled(bench)
+    assert bench.counters() == (0, 0, 0)
+    assert "ruling_effective" not in _told(bench)
+    assert bench.office.events("ruling.recorded") == []
+    assert {row.state for row in inbox("doudian")} == {InboxState.DONE}
+    assert bench.file("doudian:9001").state == "REFUSED"
+
+
+def test_while_douyin_is_down_its_ruling_waits_and_so_does_an_appeal_against_it(
+    theirs: TheirServer, bench: Bench
+) -> None:
+    theirs.troubles = [503, 503, {"code": 20000, "sub_code": "isp.service-error"}, 503, 503, 503, 503, 503]
+    received = bench.now
+    _ruled(bench)
+    assert bench.counters() == (0, 0, 0)
+    bench.office.receive("appeal.filed", bench.filing("doudian:9001"))
+    bench.office.settle()
+    assert bench.office.cases() == []
+    theirs.troubles = theirs.troubles[:3]
+    for _ in range(12):
+        bench.office.pass_time(minutes=2)
+    assert theirs.asked == ["7001"]
+    assert bench.ruling("doudian:9001").effective_at == received
+    assert bench.counters() == (1, 0, 0)
+    assert bench.latest().state == "UNDER_REVIEW"
+
+
+@pytest.mark.parametrize("troubles", [[503] * 20, [{"code": 50002, "sub_code": "isv.business-failed", "log_id": "L9"}]])
+def test_a_ruling_about_which_douyin_will_not_say_more_counts_as_it_was_pushed(
+    theirs: TheirServer, bench: Bench, troubles: list[Any]
+) -> None:
+    theirs.troubles = troubles
+    _ruled(bench)
+    for _ in range(20):
+        bench.office.pass_time(hours=2)
+    assert theirs.asked == []
+    ruling = bench.ruling("doudian:9001")
+    assert ruling.conclusion is Conclusion.UNSTATED
+    assert "结论代码 1" in ruling.decided
+    assert bench.counters() == (1, 0, 0)
+
+
+def test_detail_of_another_arbitration_about_the_same_after_sale_is_not_taken_for_this_ruling(
+    theirs: TheirServer, bench: Bench
+) -> None:
+    theirs.arbitration = {"arbitrate_id": "9002", "arbitrate_blame": 2}
+    _ruled(bench)
+    assert bench.ruling("doudian:9001").conclusion is Conclusion.UNSTATED
+
+
+def test_the_same_push_again_asks_once(theirs: TheirServer, bench: Bench) -> None:
+    _ruled(bench)
+    _ruled(bench)
+    assert theirs.asked == ["7001"]
+    assert bench.counters() == (1, 0, 0)
