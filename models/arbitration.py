@@ -62,7 +62,7 @@ class EvidenceKind(Labelled):
 
 
 class MediaType(Labelled):
-    """What the bytes of a file say it is. Nothing else is taken."""
+    """What the bytes of a file say it is. Nothing else is taken; an XML only with the invoice it belongs to."""
 
     JPEG = "image/jpeg", "JPEG 图片"
     PNG = "image/png", "PNG 图片"
@@ -70,6 +70,7 @@ class MediaType(Labelled):
     GIF = "image/gif", "GIF 图片"
     PDF = "application/pdf", "PDF 文件"
     MP4 = "video/mp4", "MP4 视频"
+    XML = "application/xml", "XML 文件"
 
     @property
     def is_image(self) -> bool:

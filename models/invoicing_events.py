@@ -134,8 +134,10 @@ class CoveredData(Frozen):
 class InvoiceSubmitted(Event):
     """商家提交发票(INV-1 至 INV-6)
 
-    The invoice's fields, and its 数电票 XML (base64) or PDF as evidence. ``covers`` says which statements it is for;
-    without it the oldest open ones are taken. A clean invoice is accepted at once, anything else goes to a person.
+    The invoice's fields, and its 数电票 XML (base64) or PDF as evidence. A document is staged first (``POST /evidence``)
+    and named by its ``sha256``; one that is not there, or has an address only, counts as not received. ``covers`` says
+    which statements the invoice is for; without it the oldest open ones are taken. A clean invoice is accepted at once,
+    anything else goes to a person.
     """
 
     type: ClassVar[str] = "invoice.submitted"

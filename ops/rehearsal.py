@@ -6,6 +6,7 @@ Used by the demonstration and by the tests that start the whole stack.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import time
@@ -181,6 +182,11 @@ class Rehearsal:
             lambda: _reach(lambda: [self._http.post(url, content=body.encode(), headers=headers)]), url
         )
         return answer[0]
+
+    def document(self, shop_id: str, name: str, content: bytes) -> dict[str, Any]:
+        """A document as an event names it, staged before."""
+        self.upload(shop_id, name, content)
+        return {"name": name, "kind": "OTHER", "sha256": hashlib.sha256(content).hexdigest()}
 
     def upload(self, shop_id: str, name: str, content: bytes) -> str:
         """Stage a piece of evidence at the door, as the merchant portal does; returns its id."""

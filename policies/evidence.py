@@ -11,6 +11,8 @@ from policies.policy import EvidencePolicy
 
 HEAD_BYTES = 64
 """How many bytes :func:`sniff` looks at."""
+UPLOADED = [kind for kind in MediaType if kind is not MediaType.XML]
+"""What may be staged. An invoice's XML comes within its event, read and limited there."""
 _BRANDS = frozenset({b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"dash"})
 """Major brands of MPEG-4 video; others (HEIC, AVIF, QuickTime) share the container and are not taken."""
 _NAME_LIMIT = 80
@@ -35,7 +37,7 @@ def sniff(head: bytes) -> MediaType | None:
 
 def most_bytes_of_all(policy: EvidencePolicy) -> int:
     """More than this nobody needs to read: no type may be larger."""
-    return max(policy.most_bytes(media) for media in MediaType)
+    return max(policy.most_bytes(media) for media in UPLOADED)
 
 
 def refuse_file(head: bytes, size: int, policy: EvidencePolicy) -> Refusal | None:
@@ -44,7 +46,7 @@ def refuse_file(head: bytes, size: int, policy: EvidencePolicy) -> Refusal | Non
         return Refusal(code="empty", clause="ARB-4", sentence="文件是空的,请重新选择。")
     media = sniff(head)
     if media is None:
-        words = "、".join(kind.label for kind in MediaType)
+        words = "、".join(kind.label for kind in UPLOADED)
         return Refusal(code="wrong-type", clause="ARB-4", sentence=f"文件内容不是可接受的类型,仅支持:{words}。")
     if size > policy.most_bytes(media):
         most = policy.most_bytes(media) // 1_048_576

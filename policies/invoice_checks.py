@@ -49,6 +49,7 @@ class Check(Labelled):
     COVER = "cover", "对应账单"
     XML = "xml", "电子发票文件"
     NO_EVIDENCE = "no_evidence", "发票文件"
+    NOT_RECEIVED = "not_received", "文件未收到"
 
 
 NEVER_ACCEPTED = frozenset({Check.DUPLICATE, Check.COVER})
@@ -74,6 +75,8 @@ class Expected(Frozen):
     """The first day of the latest month covered: an invoice for it cannot be older."""
     xml: EInvoice | None = None
     xml_trouble: str = ""
+    not_received: tuple[str, ...] = ()
+    """Documents named that we do not hold."""
 
 
 def _found(check: Check, clause: str, sentence: str, value: int | str | None = None, blocking: bool = True) -> Finding:
@@ -257,6 +260,8 @@ def _evidence(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         yield from _xml(sent, expected.xml)
     elif not sent.documents:
         yield _found(Check.NO_EVIDENCE, "INV-2", "没有附上数电票 XML 或 PDF,请核对原件。")
+    for name in expected.not_received:
+        yield _found(Check.NOT_RECEIVED, "INV-2", f"附件「{name}」文件未收到,请先上传文件再提交发票。", name)
 
 
 def _xml(sent: InvoiceSubmitted, xml: EInvoice) -> Iterator[Finding]:

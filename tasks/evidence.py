@@ -1,4 +1,5 @@
-"""Evidence: staged by a shop, stored once by the hash of its bytes, submitted in an appeal, opened by signed links.
+"""Evidence: staged by a shop, stored once by the hash of its bytes, submitted in an appeal or named by an invoice,
+opened by signed links.
 
 Files live behind fsspec (a folder in ``home``, or any bucket by setting). Nothing of the sender's is used as a
 path; what a file is, its bytes say. A row is never changed, and a file whose bytes no longer fit its hash is not
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import ipaddress
 import socket
 import ssl
@@ -140,9 +142,23 @@ def stage(shop_id: str, name: str, file: BinaryIO, origin: str = "upload") -> St
         return in_transaction(lambda tx: _note(tx, shop_id, sha256, size, media, safe_name(name, media), origin))
 
 
-def _note(tx: Tx, shop_id: str, sha256: str, size: int, media: MediaType, name: str, origin: str) -> Staged:
+def keep_xml(tx: Tx, shop_id: str, name: str, raw: bytes) -> Staged:
+    """Keep an XML that came within an event, whatever it says: staged with it, in the same transaction."""
+    sha256 = hashlib.sha256(raw).hexdigest()
+    _keep(io.BytesIO(raw), sha256)  # first the bytes, then the row: what is rolled back leaves only a file nobody names
+    return _note(tx, shop_id, sha256, len(raw), MediaType.XML, safe_name(name, MediaType.XML), "event", clause="INV-2")
+
+
+def staged(tx: Tx, shop_id: str, sha256: str) -> EvidenceItem | None:
+    """The shop's own file with that content. Another shop's is nothing to it."""
     query = select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, EvidenceItem.sha256 == sha256)
-    item = tx.exec(query).first()
+    return tx.exec(query).first()
+
+
+def _note(
+    tx: Tx, shop_id: str, sha256: str, size: int, media: MediaType, name: str, origin: str, clause: str = "ARB-4"
+) -> Staged:
+    item = staged(tx, shop_id, sha256)
     duplicate = item is not None
     if item is None:
         item = EvidenceItem(
@@ -151,7 +167,7 @@ def _note(tx: Tx, shop_id: str, sha256: str, size: int, media: MediaType, name: 
         )  # fmt: skip
         tx.add(item)
         tx.flush()
-        audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause="ARB-4",
+        audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause=clause,
                      text=f"上传凭证 {item.id}", evidence=item.id, sha256=sha256, size=size, media=media)  # fmt: skip
     return Staged(
         id=item.id, sha256=sha256, media_type=item.media_type.value, size=item.size, name=item.name, duplicate=duplicate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -43,7 +43,7 @@ from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
 from policies.invoice_checks import NEVER_ACCEPTED, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
-from tasks import audit, cases, dossier, exit_invoices, freezes, merchants
+from tasks import audit, cases, dossier, evidence, exit_invoices, freezes, merchants
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx
@@ -61,6 +61,7 @@ class InvoiceVerdict(Labelled):
 
 OPEN = (StatementState.ISSUED, StatementState.OVERDUE)
 """Statements that take invoices. One closed by automatic deduction does not."""
+XML_NAME = "invoice.xml"
 
 
 # ── an invoice arrives ───────────────────────────────────────────────────────
@@ -79,14 +80,14 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     ).first()  # fmt: skip
     if waiting is not None:
         raise Refused(f"发票 {event.number} 正在人工审核中,请等待结果", "INV-1")
-    xml, trouble, evidence = _evidence(event)
+    xml, trouble, files = _evidence(tx, shop, event)
     named, unknown, left = _cover(tx, shop, event)
-    expected = _expected(tx, event, shop, message, named, unknown, left, xml, trouble)
+    expected = _expected(tx, event, shop, message, named, unknown, left, xml, trouble, files)
     found = check_invoice(event, expected, policy_at(message.received_at).invoicing)
     fields = event.model_dump(mode="json", exclude={"xml"})
     invoice = Invoice(
         id=invoice_id, shop_id=shop.id, number=event.number, invoice_code=event.invoice_code, kind=event.kind,
-        issued_on=event.issued_on, gross_fen=event.gross_fen, tax_fen=event.tax_fen, fields=fields, evidence=evidence,
+        issued_on=event.issued_on, gross_fen=event.gross_fen, tax_fen=event.tax_fen, fields=fields, evidence=files,
         state=InvoiceState.IN_REVIEW, received_at=message.received_at,
     )  # fmt: skip
     tx.add(invoice)
@@ -114,20 +115,28 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     freezes.settle_shop(tx, shop.id)
 
 
-def _evidence(event: InvoiceSubmitted) -> tuple[EInvoice | None, str, list[dict[str, Any]]]:
-    """The XML's fields or why it cannot be read, and what was sent as evidence, by hash."""
-    evidence = [document.model_dump(mode="json") for document in event.documents]
+def _evidence(tx: Tx, shop: Shop, event: InvoiceSubmitted) -> tuple[EInvoice | None, str, list[dict[str, Any]]]:
+    """The XML's fields or why it cannot be read; and what was sent as evidence, each with the file we hold, if we do.
+
+    The XML's bytes are kept with the invoice. A document is a file that the shop staged before, known by its hash: an
+    address or a hash alone is only somebody's word.
+    """
+    files = []
+    for document in event.documents:
+        item = evidence.staged(tx, shop.id, document.sha256) if document.sha256 else None
+        files.append(document.model_dump(mode="json") | ({"evidence_id": item.id} if item is not None else {}))
     if event.xml is None:
-        return None, "", evidence
+        return None, "", files
     try:
         raw = base64.b64decode(event.xml, validate=False)
     except (binascii.Error, ValueError):
-        return None, "XML 文件的 base64 编码不正确", evidence
-    evidence.append({"name": "invoice.xml", "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)})
+        return None, "XML 文件的 base64 编码不正确", files
+    kept = evidence.keep_xml(tx, shop.id, XML_NAME, raw)
+    files.append({"name": XML_NAME, "sha256": kept.sha256, "bytes": kept.size, "evidence_id": kept.id})
     try:
-        return read_einvoice(raw), "", evidence
+        return read_einvoice(raw), "", files
     except UnreadableXml as error:
-        return None, str(error), evidence
+        return None, str(error), files
 
 
 def _cover(tx: Tx, shop: Shop, event: InvoiceSubmitted) -> tuple[list[tuple[Statement, int]], tuple[str, ...], int]:
@@ -155,6 +164,7 @@ def _expected(
     left: int,
     xml: EInvoice | None,
     trouble: str,
+    files: list[dict[str, Any]],
 ) -> Expected:
     given = settings()
     months = [statement.period for statement, _ in named if not statement.period.startswith("exit/")]
@@ -166,6 +176,7 @@ def _expected(
         covers={str(statement.number): fen for statement, fen in named},
         open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
         left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
+        not_received=tuple(str(file["name"]) for file in files if "evidence_id" not in file),
         earliest=begins(max(months)).astimezone(SHANGHAI).date() if months else None,
     )  # fmt: skip
 
@@ -452,9 +463,8 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         + ("" if allocation.in_time else "(逾期后收到)")
         for allocation, statement in _allocations(tx, invoice)
     ]
-    proofs = [
-        f"- {dossier.plain(str(e.get('name', '')))} sha256 {str(e.get('sha256') or '—')[:16]}" for e in invoice.evidence
-    ]
+    until = evidence.links_until(tx, review.opened_at)
+    proofs = [_proof(file, until) for file in invoice.evidence]
     found, final = cases.findings(tx, case.id, "invoice"), _final(tx, case, invoice)
     warning = f"\n\n**不能采纳:**{dossier.plain(final[0].sentence)}" if final else ""
     return dossier.assemble(
@@ -462,8 +472,18 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("发票", fields), ("明细", "\n".join(lines)), ("对应账单", "\n".join(covers) or "(无)"),
         ("检查结果", dossier.findings_table(found) + warning), ("困难说明", dossier.quoted(sent["difficulty"])
          if invoice.kind is InvoiceKind.ORDINARY else ""), ("附件", "\n".join(proofs) or "(无)"),
-        facts={"final": [finding.code for finding in final], "state": invoice.state},
+        facts={"final": [finding.code for finding in final], "state": invoice.state, "links_until": until.isoformat()},
     )  # fmt: skip
+
+
+def _proof(file: dict[str, Any], until: datetime) -> str:
+    """One file as a clerk reads of it: a link that opens it when we hold it, what was claimed otherwise."""
+    name = dossier.plain(str(file["name"]))
+    if "evidence_id" in file:
+        name = f"[{name}]({evidence.link(file['evidence_id'], until)})"
+        return f"- {name} sha256 {str(file['sha256'])[:16]}"
+    claimed = file.get("sha256") or file.get("url") or ""
+    return f"- {name} **文件未收到**({dossier.plain(str(claimed))})"
 
 
 REVIEW = Gate(

@@ -30,6 +30,7 @@ from models.cases import (
 )
 from models.closures import ClosureReason
 from models.events import INBOUND, OUTBOUND, DocumentKind
+from models.invoicing import Invoice
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import PayoutState, Permit
@@ -665,7 +666,15 @@ def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
         )  # fmt: skip
 
 
-EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_documents, _submitted]
+def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """The files of the invoice that is reviewed, and whether we hold them."""
+    for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
+        for given in invoice.evidence:
+            where = "随发票提交" if "evidence_id" in given else "随发票提交,文件未收到"
+            yield _document(given, invoice.received_at, where)
+
+
+EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_documents, _submitted, _invoiced]
 """Where a case's evidence is found; every source is asked about every case, in this order."""
 
 

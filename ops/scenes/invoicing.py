@@ -185,7 +185,7 @@ class InvoicingScene:
             "seller_tax_no": USCC, "net_fen": fen - tax, "tax_fen": tax, "gross_fen": fen,
             "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": fen - tax, "tax_fen": tax,
                        "rate": "6"}],
-            "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
+            "documents": [self.stage.document(shop_id, "发票.pdf", f"%PDF-1.7 {number}".encode())],
             "covers": [{"statement": self._statement(shop_id, self._older).number, "amount_fen": fen}],
         } | changes)  # fmt: skip
         return number

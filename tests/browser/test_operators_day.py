@@ -140,7 +140,7 @@ def an_invoice(stage: Rehearsal) -> Question:
         "buyer_tax_no": "91110000600037341L", "seller_name": "宁波云上百货有限公司",
         "seller_tax_no": "91330226MA2AB1C2D8", "net_fen": net, "tax_fen": tax, "gross_fen": 9_000,
         "lines": [{"name": f"*现代服务*推广费{HOSTILE}", "content": "SERVICE", "net_fen": net, "tax_fen": tax, "rate": "6"}],
-        "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
+        "documents": [stage.document(shop, "发票.pdf", b"%PDF-1.7 invoice")],
     })  # fmt: skip
     return Question(
         stage.case_of(shop, "invoice-review"), "invoice-review", "xu-jing", "开票专员", "退回更正", "购买方名称有误",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseKind
 from models.invoicing import Invoice, Statement, StatementMove
 from models.messages import Channel, OutboxMessage
-from tasks import documents, freezes, periods
+from tasks import documents, evidence, freezes, periods
 from tasks.db import in_transaction, reading
 from tasks.outbox import Item
 from tasks.statement_words import made
@@ -99,8 +100,14 @@ def invoice(fen: int = 9_000, shop_id: str = "shop-1", number: str = "", **chang
         "seller_name": "宁波晨光文具有限公司", "seller_tax_no": "91330226MA2AB1C2D8", "net_fen": net, "tax_fen": tax,
         "gross_fen": fen,
         "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": net, "tax_fen": tax, "rate": "6"}],
-        "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
+        "documents": [pdf(shop_id)],
     } | changes  # fmt: skip
+
+
+def pdf(shop_id: str = "shop-1", content: bytes = b"%PDF-1.7 invoice") -> dict[str, Any]:
+    """A document that the shop staged before."""
+    staged = evidence.stage(shop_id, "发票.pdf", io.BytesIO(content))
+    return {"name": "发票.pdf", "kind": "OTHER", "sha256": staged.sha256}
 
 
 def send_invoice(office: Office, fen: int = 9_000, shop_id: str = "shop-1", **changes: Any) -> Invoice:
@@ -112,6 +119,12 @@ def send_invoice(office: Office, fen: int = 9_000, shop_id: str = "shop-1", **ch
 def review_of(office: Office) -> Case:
     """The invoice review opened last."""
     return [case for case in office.cases() if case.kind is CaseKind.INVOICE_REVIEW][-1]
+
+
+def look_again(office: Office, case: Case, verdict: str, reason: str) -> None:
+    """The clerk answers a page whose links have run out, is shown a fresh one, and answers that."""
+    assert "事实已发生变化" in office.answer(office.question(case), "xu-jing", verdict, reason).sentence
+    office.decide(case, "xu-jing", verdict, reason)
 
 
 def settle_receivable(office: Office, fen: int, shop_id: str = "shop-1") -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlmodel import select
@@ -12,6 +14,7 @@ from sqlmodel import select
 from models.books import AccountKind
 from models.cases import Case
 from models.invoicing import Statement
+from tasks import evidence
 from tasks.db import Tx, in_transaction
 from tasks.invoices import accept_by_clerk
 from tests.appeals.bench import Bench
@@ -240,6 +243,47 @@ def test_an_xml_that_says_the_same_is_the_best_evidence(office: Office) -> None:
     billed(office)
     assert send_invoice(office, documents=[], xml=xml(), number=NUMBER).state == "ACCEPTED"
     assert kit.invoices()[0].evidence[0]["name"] == "invoice.xml"
+
+
+def opened(page: str, name: str) -> bytes:
+    """What the link of that name in a dossier opens, through the door's own rules."""
+    address = re.search(rf"\[{name}\]\((\S+)\)", page)
+    assert address is not None
+    parts = urlsplit(address[1])
+    given = parse_qs(parts.query)
+    item = evidence.opened_by(parts.path.rpartition("/")[2], int(given["exp"][0]), given["sig"][0])
+    assert item is not None
+    return b"".join(evidence.content(item))
+
+
+def test_the_clerk_opens_the_very_files_that_came_with_the_invoice(office: Office) -> None:
+    billed(office)
+    given = xml(BuyerName="另一家公司")
+    send_invoice(office, xml=given, number=NUMBER, documents=[kit.pdf(content=b"%PDF-1.7 ours")])
+    page = office.question(kit.review_of(office)).dossier
+    assert opened(page, r"invoice\\.xml") == base64.b64decode(given)
+    assert opened(page, r"发票\\.pdf") == b"%PDF-1.7 ours"
+
+
+def test_an_xml_that_cannot_be_read_is_kept_all_the_same(office: Office) -> None:
+    billed(office)
+    bomb = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
+    assert send_invoice(office, xml=base64.b64encode(bomb).decode(), number=NUMBER).state == "IN_REVIEW"
+    assert opened(office.question(kit.review_of(office)).dossier, r"invoice\\.xml") == bomb
+
+
+def test_a_document_that_nobody_staged_is_not_received_and_goes_to_a_person(office: Office) -> None:
+    billed(office)
+    office.open_shop("shop-2")
+    theirs = kit.pdf("shop-2", b"%PDF-1.7 theirs")
+    unknown = {"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}
+    somewhere = {"name": "发票.pdf", "kind": "OTHER", "url": "https://files.example.com/1.pdf"}
+    for document in (unknown, theirs, somewhere):
+        assert send_invoice(office, documents=[document]).state == "IN_REVIEW"
+        case = kit.review_of(office)
+        assert office.question(case).dossier.count("文件未收到") == 2, "as a finding and in the list of files"
+        assert "文件未收到" in told(office, "invoice_in_review")[-1]["grounds"][0]["sentence"]
+        office.decide(case, "xu-jing", "RETURN", "请先上传文件")
 
 
 @pytest.mark.parametrize(
@@ -572,7 +616,7 @@ def test_an_invoice_that_came_in_time_and_waits_for_a_clerk_is_not_held_against_
     send_invoice(office, 6_000, kind="ORDINARY", difficulty="小额")
     after_due(office, one)
     assert office.balance(FROZEN) == 900
-    office.decide(kit.review_of(office), "xu-jing", "RETURN", "请开专票")
+    kit.look_again(office, kit.review_of(office), "RETURN", "请开专票")
     assert office.balance(FROZEN) == 2_700
     kit.books_agree(office)
 
