@@ -198,7 +198,8 @@ class ArbitrationWithdrawalRequested(Event):
     """申请撤销仲裁(WDR-1 至 WDR-4)
 
     Always decided by merchant service. A merchant's request needs the buyer's consent, here or recorded by
-    merchant service when they ask the buyer.
+    merchant service when they ask the buyer. Order and after-sale are what Douyin's push brings: from there the
+    arbitration counts as applied for, if it was not reported before.
     """
 
     type: ClassVar[str] = "arbitration.withdrawal_requested"
@@ -210,6 +211,8 @@ class ArbitrationWithdrawalRequested(Event):
 
     shop_id: Id
     arbitration_id: Id
+    order_id: Id | None = None
+    aftersale_id: Id | None = None
     reason: WithdrawalReason
     requested_by: Party
     note: OptionalLine = ""

@@ -114,7 +114,9 @@ def _withdrawn_before(
 
 
 def apply(tx: Tx, event: ArbitrationApplied, shop: Shop, message: InboxMessage) -> None:
-    """A buyer asks for arbitration (ARB-9)."""
+    """A buyer asks for arbitration (ARB-9). Douyin's report of one that was withdrawn meanwhile is late, not a new one."""
+    if message.source == doudian.AUDIENCE:
+        _still_on(tx, event.arbitration_id, shop)
     _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.APPLIED, message)
     audit.record(tx, f"shop/{shop.id}", "arbitration.applied", actor="platform", clause="ARB-9", public=True,
                  text=f"买家发起仲裁 {event.arbitration_id}")  # fmt: skip
@@ -122,12 +124,20 @@ def apply(tx: Tx, event: ArbitrationApplied, shop: Shop, message: InboxMessage) 
 
 def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMessage) -> None:
     """How far an arbitration is outside; a line in the shop's history. After its withdrawal that is no news to act on."""
-    known = tx.get(Arbitration, event.arbitration_id)
-    if known is not None and known.shop_id == shop.id and known.withdrawn_at is not None:
-        raise Kept(f"arbitration {known.id} was withdrawn before")
+    _still_on(tx, event.arbitration_id, shop)
     _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, event.stage, message)
     audit.record(tx, f"shop/{shop.id}", "arbitration.progressed", actor="platform", clause="ARB-9", public=True,
                  text=f"仲裁 {event.arbitration_id}:{event.stage.label}", stage=event.stage)  # fmt: skip
+
+
+def _still_on(tx: Tx, arbitration_id: str, shop: Shop) -> Arbitration | None:
+    """The shop's arbitration, if we know it; a report about one that was withdrawn is kept."""
+    known = tx.get(Arbitration, arbitration_id)
+    if known is None or known.shop_id != shop.id:
+        return None
+    if known.withdrawn_at is not None:
+        raise Kept(f"arbitration {known.id} was withdrawn before")
+    return known
 
 
 def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> None:
@@ -353,7 +363,12 @@ def rulings_of(tx: Tx, arbitration_id: str) -> list[Ruling]:
 
 
 def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop, message: InboxMessage) -> None:
-    """Somebody asks to withdraw an arbitration; merchant service decides (WDR-3)."""
+    """Somebody asks to withdraw an arbitration; merchant service decides (WDR-3).
+
+    Douyin reports what the buyer has done already, maybe more than once, maybe before we heard of the arbitration.
+    """
+    if message.source == doudian.AUDIENCE:
+        _cancelled(tx, event, shop, message)
     consent = event.consent.model_dump(mode="json") if event.consent else None
     cases.open_case(
         tx, CaseKind.WITHDRAWAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
@@ -362,6 +377,19 @@ def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop
                  "note": event.note, "consent": consent},
         text=f"{event.requested_by.label}申请撤销仲裁 {event.arbitration_id}:{event.reason.label}",
     )  # fmt: skip
+
+
+def _cancelled(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop, message: InboxMessage) -> None:
+    """Note the arbitration as applied for, if it is new to us; a cancellation that is in hand or done is kept."""
+    if _still_on(tx, event.arbitration_id, shop) is None:
+        if other := _withdrawn_before(tx, shop.id, event.arbitration_id, event.order_id, event.aftersale_id):
+            raise Kept(f"arbitration {other} about the same after-sale was withdrawn before")
+        _seen(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.APPLIED, message)
+    open_ones = select(Case).where(
+        Case.kind == CaseKind.WITHDRAWAL, Case.shop_id == shop.id, col(Case.concluded_at).is_(None)
+    )
+    if any(case.request["arbitration_id"] == event.arbitration_id for case in tx.exec(open_ones)):
+        raise Kept(f"a withdrawal of arbitration {event.arbitration_id} is being checked")
 
 
 def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
@@ -377,6 +405,9 @@ def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
 
 
 def _stays(tx: Tx, case: Case, refusal: Refusal) -> None:
+    """Tell the merchant that the arbitration goes on, and why; not of one that is withdrawn already."""
+    if refusal.code == "withdrawn-before":
+        return
     told = words.ArbitrationStays(
         shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=case.request["arbitration_id"],
         grounds=(ground(refusal),),

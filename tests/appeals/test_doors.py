@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from standardwebhooks.webhooks import Webhook
 
-from models.messages import InboxMessage, InboxState
+from models.messages import Channel, InboxMessage, InboxState
 from tasks.clock import VirtualClock, use_clock
 from tasks.db import engine, reading
 from tasks.settings import settings
@@ -210,6 +210,45 @@ def test_a_late_report_about_a_withdrawn_arbitration_is_kept_and_is_no_attempt_t
     push(door, body(item("212", "m-9", arbitrate_id="9002")))
     bench.office.settle()
     assert bench.refusals() == ["WDR-2"], "a new one about the same after-sale is one"
+
+
+def test_a_cancellation_of_an_arbitration_we_never_heard_of_is_checked_and_not_refused(
+    door: TestClient, bench: Bench
+) -> None:
+    push(door, body(item("215", "m-2")))
+    bench.office.settle()
+    case = bench.latest()
+    assert (case.state, told(bench, "arbitration_stays")) == ("UNDER_REVIEW", 0)
+    push(door, body(item("212", "m-1")))
+    bench.office.settle()
+    bench.office.decide(case, "wu-tao", "CONFIRM", "抖店后台已显示撤销")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    push(door, body(item("212", "m-9", arbitrate_id="9002")))
+    bench.office.settle()
+    assert bench.refusals() == ["WDR-2"], "the after-sale came with the cancellation"
+
+
+def told(bench: Bench, topic: str) -> int:
+    return len(bench.office.outbox(Channel.MERCHANT, topic))
+
+
+def test_a_cancellation_or_an_application_reported_again_after_the_withdrawal_is_kept_in_silence(
+    door: TestClient, bench: Bench
+) -> None:
+    push(door, body(item("212", "m-1")))
+    push(door, body(item("215", "m-2")))
+    push(door, body(item("215", "m-3")))
+    bench.office.settle()
+    [case] = bench.office.cases()
+    bench.office.decide(case, "wu-tao", "CONFIRM", "抖店后台已显示撤销")
+    push(door, body(item("215", "m-4"), item("212", "m-5"), item("215", "m-6", arbitrate_id="9002")))
+    bench.office.settle()
+    assert {row.message_id[-1]: row.state for row in inbox("doudian")} == {
+        "1": InboxState.DONE, "2": InboxState.DONE, "3": InboxState.KEPT, "4": InboxState.KEPT, "5": InboxState.KEPT,
+        "6": InboxState.KEPT,
+    }  # fmt: skip
+    assert len(bench.office.cases()) == 1
+    assert (bench.refusals(), told(bench, "arbitration_stays")) == ([], 0)
 
 
 class Watched(VirtualClock):

@@ -218,9 +218,8 @@ def mapped(tag: str, data: dict[str, Any]) -> Event | None:
                 # The buyer has cancelled it themselves, which is their consent; merchant service still checks.
                 record = f"抖店推送:买家取消仲裁(售后单 {about['aftersale_id'] or '未提供'})"
                 return ArbitrationWithdrawalRequested.model_validate(
-                    {"shop_id": about["shop_id"], "arbitration_id": about["arbitration_id"],
-                     "reason": WithdrawalReason.BUYER_GIVES_UP, "requested_by": Party.BUYER, "note": record}
-                )  # fmt: skip
+                    about | {"reason": WithdrawalReason.BUYER_GIVES_UP, "requested_by": Party.BUYER, "note": record}
+                )
             case "216":
                 code = data.get("arbitrate_conclusion")
                 decided = f"抖音客服仲裁已出结果(结论代码 {code if isinstance(code, int) else '未提供'}),详情见抖店后台售后单。"
