@@ -293,10 +293,10 @@ def _clock(tx: Tx, given: Settings) -> Iterator[Check]:
 
 
 def deployments() -> list[str]:
-    """Flows that must be deployed: one for each kind of case that has a story, and the two that keep time and post."""
-    from flows.inline import STORIES
+    """Flows that must be deployed: all that ``dianwu deploy`` deploys."""
+    from ops.deploy import DEPLOYMENTS
 
-    return [*(kind.value for kind in STORIES), "deadlines", "delivery"]
+    return [deployed.flow.name for deployed in DEPLOYMENTS]
 
 
 def prefect(given: Settings) -> Iterator[Check]:
