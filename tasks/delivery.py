@@ -38,7 +38,7 @@ IDLE_SECONDS = 0.5
 @lru_cache(maxsize=1)
 def http() -> httpx.Client:
     here = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}  # never through a proxy
-    return httpx.Client(timeout=10, follow_redirects=False, mounts=here)
+    return httpx.Client(timeout=settings().outbound_timeout_seconds, follow_redirects=False, mounts=here)
 
 
 _chosen: list[Notifier] = []

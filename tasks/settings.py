@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     platform_name: str = "店务演示平台"
     platform_tax_no: str = "91110000600037341L"
 
+    outbound_timeout_seconds: float = 10
+    """How long a subscriber may take to answer before the event counts as not delivered and is tried again."""
     max_body_bytes: int = 1_048_576
     rate_limit: str = "600/minute"
     webhook_tolerance_seconds: int = 300
