@@ -18,9 +18,8 @@ from typing import Annotated, Any, assert_never
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
-from pydantic import Field
 
-from flows.story import story
+from flows.story import shown_as, story
 from flows.waiting import ask
 from models.cases import CaseKind, CaseState
 from models.money import yuan
@@ -88,7 +87,7 @@ def summarise(case_id: str, totals: dict[str, Any]) -> None:
         create_markdown_artifact(page, key=f"invoicing-{period}", description=f"{periods.label(period)}出账结果")
 
 
-Month = Annotated[str, Field(title="账期", description="例如 2026-10;留空则补开所有已结束而未出账的月份")]
+Month = Annotated[str, shown_as("账期", "例如 2026-10;留空则补开所有已结束而未出账的月份")]
 
 
 @flow(
