@@ -496,7 +496,8 @@ def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     told = words.RefundLate(
         shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, due=deadline.due_at
     )
-    merchants.tell(tx, told, f"{case.id}/late", case=case)
+    key = f"{case.id}/{deadline.key}/remind/late"  # said once, and not at all when it is paid before the morning
+    merchants.tell(tx, told, key, case=case, not_before=merchants.awake(tx, case))
 
 
 def _remind_payee(tx: Tx, case: Case, deadline: CaseDeadline) -> None:

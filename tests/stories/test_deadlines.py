@@ -10,8 +10,8 @@ from flows.deadlines import take_steps
 from models.cases import Case, DeadlineState
 from models.messages import Channel, OutboxMessage, OutboxState
 from policies.policy import SHANGHAI
-from tasks import deadlines, desk
-from tasks.db import Tx, in_transaction
+from tasks import audit, deadlines, desk
+from tasks.db import Tx, in_transaction, reading
 from tasks.vault import unseal_json
 from tests.play import PAPERS, SILENCE, Office
 
@@ -148,6 +148,37 @@ def test_what_clearing_waits_for_is_told_in_the_morning_and_not_at_all_once_it_i
         office.pass_time(hours=9)
         (row,) = [row for row in office.outbox(Channel.MERCHANT, "closure_clearing_reminder") if row.case_id == case.id]
         assert row.state is (OutboxState.SKIPPED if done else OutboxState.SENT)
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_that_a_refund_is_late_is_told_in_the_morning_and_not_at_all_once_it_is_paid(
+    office: Office, paid: bool
+) -> None:
+    case = refund(office)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.clock.at = office.deadline(case, "refund-due").due_at
+    office.sweep()
+    (row,) = office.outbox(Channel.MERCHANT, "refund_late")
+    assert (row.state, f"{row.next_at.astimezone(SHANGHAI):%H:%M}") == (OutboxState.NEW, "08:00")
+    assert office.staff_told("refund_overdue") == ["supervisor"]  # who can hasten it hears at once
+    if paid:
+        office.bank(f"{case.id}-P1")
+    office.pass_time(hours=9)
+    (row,) = office.outbox(Channel.MERCHANT, "refund_late")
+    assert row.state is (OutboxState.SKIPPED if paid else OutboxState.SENT)
+
+
+def test_a_reminder_that_was_sent_before_is_noted_inside_and_not_sent_again(office: Office) -> None:
+    case = refund(office)
+    office.clock.at = office.deadline(case, "refund-due").due_at
+    office.sweep()
+    office.pass_time(days=1)
+    with reading() as tx:
+        lines = [line for line in audit.timeline(tx, case.id) if line.action == "merchant.told_before"]
+    assert [(line.text, line.public, line.detail) for line in lines] == [
+        ("已发送过,未重复提醒", False, {"message": "refund_late"})
+    ]
+    assert office.told(case).count("refund_late") == 1
 
 
 def faces(office: Office, case: Case) -> list[OutboxMessage]:
