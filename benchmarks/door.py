@@ -109,7 +109,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(
-            DIANWU_HOME=home, DIANWU_CONFIG=f"{home}/none.toml", DIANWU_RATE_LIMIT="1000000/minute",
+            DIANWU_HOME=home, DIANWU_CONFIG=f"{home}/none.toml", DIANWU_SIGNED_RATE_LIMIT="1000000/minute",
             DIANWU_ENCRYPTION_KEYS=json.dumps([Fernet.generate_key().decode()]), DIANWU_AUDIT_KEY="benchmark",
             DIANWU_PLATFORM_SECRETS='["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]',
             DIANWU_API_TOKENS='["benchmark"]', DIANWU_DOUDIAN_APPS='{"bench": "bench-secret"}',

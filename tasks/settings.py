@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     """How long a subscriber may take to answer before the event counts as not delivered and is tried again."""
     max_body_bytes: int = 1_048_576
     rate_limit: str = "600/minute"
+    """For each address: reads, uploads, and messages that no known sender has signed."""
+    signed_rate_limit: str = "12000/minute"
+    """For each address: messages whose signature fits. A sender's burst is work, not an attack."""
     webhook_tolerance_seconds: int = 300
 
     @classmethod

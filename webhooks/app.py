@@ -112,9 +112,9 @@ def create_app(
     app.state.delivering = lambda: True
     app.add_middleware(Access)
     _answer_problems(app)
-    limit = RateLimit(settings.rate_limit)
+    limit, signed = RateLimit(settings.rate_limit), RateLimit(settings.signed_rate_limit)
     for sender in senders:
-        _add_sender(app, sender, settings, limit, on_conflict)
+        _add_sender(app, sender, settings, limit, signed, on_conflict)
     _add_cases(app, settings, limit, case_view)
     app.include_router(evidence.router(settings, limit))
     _add_health(app)
@@ -126,22 +126,28 @@ def create_app(
     return app
 
 
-def _add_sender(app: FastAPI, sender: Sender, settings: Settings, limit: RateLimit, on_conflict: ConflictAlert) -> None:
+def _add_sender(
+    app: FastAPI, sender: Sender, settings: Settings, limit: RateLimit, signed: RateLimit, on_conflict: ConflictAlert
+) -> None:
+    """``limit`` counts what is refused or proves nothing, and turns away before a body is read; ``signed`` the rest."""
     # SQLite has one writer: a queue here is fair, its own waiting (sleep and look again) is not.
     room = anyio.CapacityLimiter(1 if settings.database.startswith("sqlite") else STORING)
 
-    def store(headers: dict[str, str], raw: bytes, since: float) -> list[tuple[Arrival, Receipt]]:
-        arrivals = sender.verify(headers, raw)
+    def store(request: Request, raw: bytes, since: float) -> list[tuple[Arrival, Receipt]]:
+        arrivals = sender.verify(dict(request.headers), raw)
+        (signed if arrivals else limit).check(sender.name, request)
         return list(zip(arrivals, inbox.receive_all(arrivals, on_conflict, since), strict=True)) if arrivals else []
 
     async def take(request: Request) -> Response:
         since = clock().ticks()  # received is now, whatever the body, the queue and the database's writer take
         try:
-            limit.check(sender.name, request)
+            limit.look(sender.name, request)
             check_headers(request, sender.headers)
             raw = await read_body(request, settings.max_body_bytes)
-            stored = await anyio.to_thread.run_sync(store, dict(request.headers), raw, since, limiter=room)
+            stored = await anyio.to_thread.run_sync(store, request, raw, since, limiter=room)
         except Problem as problem:
+            if problem.status != 429:
+                limit.count(sender.name, request)
             request.state.problem = problem.slug
             return _response(sender.refuse(problem, request.url.path))
         if any(receipt is Receipt.CONFLICT for _, receipt in stored):

@@ -30,20 +30,34 @@ class RateLimit:
         try:
             self._rate = parse(rate)
         except ValueError:
-            raise SettingsError(f"rate_limit {rate!r} is not like 600/minute") from None
+            raise SettingsError(f"the rate limit {rate!r} is not like 600/minute") from None
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def check(self, source: str, request: Request) -> None:
         """Count this request; raises :class:`Problem` 429 with ``Retry-After`` when there were too many."""
-        address = request.client.host if request.client else "unknown"
-        if self._limiter.hit(self._rate, source, address):
-            return
-        reset = self._limiter.get_window_stats(self._rate, source, address).reset_time
+        if not self._limiter.hit(self._rate, source, _address(request)):
+            raise self._too_many(source, request)
+
+    def look(self, source: str, request: Request) -> None:
+        """Raises as :meth:`check` does when there were too many, and counts nothing."""
+        if not self._limiter.test(self._rate, source, _address(request)):
+            raise self._too_many(source, request)
+
+    def count(self, source: str, request: Request) -> None:
+        """Count a request that is answered already."""
+        self._limiter.hit(self._rate, source, _address(request))
+
+    def _too_many(self, source: str, request: Request) -> Problem:
+        reset = self._limiter.get_window_stats(self._rate, source, _address(request)).reset_time
         seconds = max(1, math.ceil(reset - time.time()))
-        raise Problem(
+        return Problem(
             429, "too-many-requests", f"More than {self._rate}. Try again in {seconds} seconds.",
             headers={"retry-after": str(seconds)},
         )  # fmt: skip
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def check_headers(request: Request, signing: Iterable[str]) -> None:

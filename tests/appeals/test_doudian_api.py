@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,7 +25,7 @@ from tasks import doudian
 from tasks.doudian import Client, DoudianError, TooManyImages
 from tasks.settings import settings
 from tests.appeals.bench import PNG, Bench
-from tests.appeals.test_doors import body, inbox, item, push
+from tests.appeals.test_doors import SUCCESS, body, inbox, item, push, signed
 from webhooks.app import create_app
 
 APP, SECRET = "demo-app-key", "demo-app-secret"
@@ -177,15 +178,21 @@ def test_an_appeal_against_a_douyin_ruling_hands_on_at_most_four_images_that_the
     assert opened.content.startswith(PNG)
 
 
-def test_their_side_opens_every_image_by_its_public_address_and_gets_its_very_bytes(
-    theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _ruled(bench)
+def serve() -> tuple[uvicorn.Server, threading.Thread, str]:
+    """A door over real HTTP: its server, to be told to stop, its thread and its address."""
     server = uvicorn.Server(uvicorn.Config(create_app(settings()), port=0, log_level="warning", access_log=False))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    monkeypatch.setenv("DIANWU_PUBLIC_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    return server, thread, f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_their_side_opens_every_image_by_its_public_address_and_gets_its_very_bytes(
+    theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ruled(bench)
+    server, thread, url = serve()
+    monkeypatch.setenv("DIANWU_PUBLIC_URL", url)
     settings.cache_clear()
     theirs.opens = True
     pictures = [PNG + bytes([n]) * 70_000 for n in range(4)]
@@ -335,3 +342,24 @@ def test_the_same_push_again_asks_once(theirs: TheirServer, bench: Bench) -> Non
     _ruled(bench)
     assert theirs.asked == ["7001"]
     assert bench.counters() == (1, 0, 0)
+
+
+def test_a_burst_of_signed_pushes_over_http_is_answered_and_stored_each_once(
+    theirs: TheirServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIANWU_RATE_LIMIT", "20/minute")
+    settings.cache_clear()
+    server, thread, url = serve()
+    bodies = [body(item("206", f"m-{n}")) for n in range(400)]
+
+    def push_some(client: httpx.Client, part: list[bytes]) -> list[tuple[int, Any]]:
+        answers = [client.post("/webhooks/doudian", content=raw, headers=signed(raw)) for raw in part]
+        return [(answer.status_code, answer.json()) for answer in answers]
+
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client, ThreadPoolExecutor(8) as threads:
+        parts = [bodies[n::8] for n in range(8)]
+        answers = [one for part in threads.map(lambda part: push_some(client, part), parts) for one in part]
+    server.should_exit = True
+    thread.join(20)
+    assert answers == [(200, SUCCESS)] * 400
+    assert sorted(row.message_id for row in inbox("doudian")) == sorted(f"{APP}/206/m-{n}" for n in range(400))

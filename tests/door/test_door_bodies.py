@@ -270,12 +270,20 @@ def test_a_body_of_exactly_the_limit_is_read(installation: Settings) -> None:
 
 def test_too_many_requests_are_turned_away_before_anything_is_read(installation: Settings) -> None:
     door = door_of(installation.model_copy(update={"rate_limit": "3/hour"}))
-    for n in range(3):
-        assert door.post(message(), message_id=f"m{n}").status_code == 202
+    for n in range(5):
+        assert door.post(message(), message_id=f"m{n}").status_code == 202, "what is signed counts elsewhere"
+    for _ in range(3):
+        assert door.post(message(), webhook_signature="v1,AAAA").status_code == 401
     answer = door.post(b"x" * 10_000_000)
     assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-requests")
     assert 1 <= int(answer.headers["retry-after"]) <= 7200
-    assert len(stored()) == 3
+    assert len(stored()) == 5
+
+
+def test_signed_messages_have_a_limit_of_their_own(installation: Settings) -> None:
+    door = door_of(installation.model_copy(update={"signed_rate_limit": "2/hour"}))
+    assert [door.post(message(), message_id=f"m{n}").status_code for n in range(3)] == [202, 202, 429]
+    assert len(stored()) == 2
 
 
 json_values = st.recursive(
