@@ -69,6 +69,7 @@ from tasks import (
     releases,
     reviews,
     shops,
+    staff,
 )
 from tasks.cases import emit
 from tasks.db import Tx
@@ -158,6 +159,32 @@ def _tell_failed(tx: Tx, message: InboxMessage) -> None:
     reviews.notify_staff(
         tx, Role.SUPERVISOR, told, f"failed/{message.id}/{tx.now.isoformat()}"
     )  # again after each retry
+
+
+def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outcome:
+    """A supervisor gives up a failed message that nobody can mend, with a reason and their own code.
+
+    It holds nothing up any more. A refusal is returned, not raised: the code is spent and counted whatever follows.
+    """
+    proof = staff.prove(tx, staff_id, code)
+    if not proof.ok:
+        return Outcome(accepted=False, sentence=proof.sentence)
+    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
+        return Outcome(accepted=False, sentence="只有主管可以放弃处理失败的消息")
+    if len(reason.strip()) < 2:
+        return Outcome(accepted=False, sentence="放弃处理必须填写理由")
+    row = tx.get(InboxMessage, number)
+    if row is None or row.state is not InboxState.FAILED:
+        return Outcome(accepted=False, sentence=f"没有编号为 {number} 的处理失败的消息")
+    row.state, row.note, row.handled_at = InboxState.KEPT, f"{staff_id} 放弃处理:{reason.strip()[:1000]}", tx.now
+    tx.add(row)
+    known = tx.get(Shop, row.shop_id) is not None if row.shop_id else False
+    subject = row.case_id or (f"shop/{row.shop_id}" if known else "system")
+    audit.record(
+        tx, subject, "inbox.dismissed", actor=f"staff/{staff_id}", text=f"放弃处理消息 {row.type}:{reason.strip()[:1000]}",
+        source=row.source, message_id=row.message_id,
+    )  # fmt: skip
+    return Outcome(accepted=True, sentence=f"消息 {number} 不再处理,也不再暂停相关期限")
 
 
 def on_conflict(tx: Tx, message: InboxMessage) -> None:

@@ -212,13 +212,14 @@ class Fetcher:
     timeout: float = 20
     """Seconds for each step: to connect, and to wait for more."""
     total: float = 60
-    """Seconds for one file, however steadily it trickles."""
+    """Seconds for one file, however steadily it trickles, and for all the addresses it leads through."""
     redirects: int = 3
 
     def fetch(self, url: str, most: int) -> tuple[str, BinaryIO]:
         """The file's name and content, at most ``most`` bytes. Raises :class:`EvidenceRefused`."""
+        ends = clock().ticks() + self.total
         for _ in range(self.redirects + 1):
-            content, onward = self._get(url, most)
+            content, onward = self._get(url, most, ends)
             if content is not None:
                 return unquote(urlsplit(url).path.rpartition("/")[2]) or "evidence", content
             try:
@@ -227,7 +228,7 @@ class Fetcher:
                 raise _refused("host-not-allowed", "凭证地址无法识别。") from error
         raise _refused("fetch-failed", "凭证地址跳转次数过多,请提供直接地址。")
 
-    def _get(self, url: str, most: int) -> tuple[BinaryIO | None, str]:
+    def _get(self, url: str, most: int, ends: float) -> tuple[BinaryIO | None, str]:
         try:
             parts = urlsplit(url)
             port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
@@ -247,11 +248,10 @@ class Fetcher:
         address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
         target = parts._replace(netloc=f"{address}:{port}", fragment="").geturl()
         named = host if plain else f"{host}:{port}"
+        wait = min(self.timeout, _left(ends))
         try:
             with (
-                httpx.Client(
-                    verify=self.verify, trust_env=False, timeout=self.timeout, follow_redirects=False
-                ) as client,
+                httpx.Client(verify=self.verify, trust_env=False, timeout=wait, follow_redirects=False) as client,
                 client.stream(
                     "GET", target, headers={"host": named, "accept-encoding": "identity"},
                     extensions={"sni_hostname": host},
@@ -261,16 +261,23 @@ class Fetcher:
                     return None, answer.headers["location"]
                 if answer.status_code != httpx.codes.OK:
                     raise _refused("fetch-failed", f"凭证地址返回 HTTP {answer.status_code}。")
-                return _read(self._in_time(answer.iter_raw(CHUNK)), most), ""
+                return _read(_in_time(answer.iter_raw(CHUNK), ends), most), ""
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _refused("fetch-failed", "凭证下载失败,请稍后再试。") from error
 
-    def _in_time(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        began = clock().ticks()
-        for chunk in chunks:
-            if clock().ticks() - began > self.total:
-                raise _refused("fetch-failed", "凭证下载超时,请提供更快的地址或直接上传。")
-            yield chunk
+
+def _left(ends: float) -> float:
+    """Seconds left until then. Raises :class:`EvidenceRefused` when there are none."""
+    left = ends - clock().ticks()
+    if left <= 0:
+        raise _refused("fetch-failed", "凭证下载超时,请提供更快的地址或直接上传。")
+    return left
+
+
+def _in_time(chunks: Iterable[bytes], ends: float) -> Iterator[bytes]:
+    for chunk in chunks:
+        _left(ends)
+        yield chunk
 
 
 def _read(chunks: Iterable[bytes], most: int) -> BinaryIO:

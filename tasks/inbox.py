@@ -243,7 +243,8 @@ def unrouted_before(tx: Tx, case: Case, moment: datetime) -> bool:
     """Whether something that reached the door by ``moment`` and may concern the case is still not acted on.
 
     While it is, no window of the case lapses: our being slow, or our fault, is never the merchant's silence. What we
-    gave up on holds the case and the shop it names until somebody has mended it; one that names no shop holds nobody.
+    gave up on holds the case and the shop it names until somebody has mended or dismissed it; one that names no shop
+    holds nobody.
     """
     row = InboxMessage
     waiting = or_(col(row.shop_id).is_(None), col(row.shop_id) == case.shop_id, col(row.case_id) == case.id)

@@ -1,4 +1,4 @@
-"""``dianwu inbox``: what reached the door, what became of it, and sending it round again."""
+"""``dianwu inbox``: what reached the door, what became of it, sending it round again, giving it up."""
 
 from __future__ import annotations
 
@@ -56,3 +56,19 @@ def retry(number: int = typer.Argument(..., metavar="编号", help="见 dianwu i
 
     in_transaction(work)
     say(f"✓ 消息 {number} 已排队重新处理", "green")
+
+
+@app.command("dismiss")
+def dismiss(
+    number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list"),
+    reason: str = typer.Option(..., help="为什么无法处理"),
+    staff_id: str = typer.Option(..., "--staff", help="您的工号", metavar="工号"),
+    code: str = typer.Option(..., prompt="动态口令", help="验证器当前显示的 6 位数字"),
+) -> None:
+    """放弃一条无法修复的失败消息(主管);此后它不再暂停店铺的期限。"""
+    from tasks import desk
+
+    outcome = in_transaction(lambda tx: desk.dismiss(tx, number, staff_id, code, reason))
+    if not outcome.accepted:
+        refuse(outcome.sentence)
+    say(f"✓ {outcome.sentence}", "green")

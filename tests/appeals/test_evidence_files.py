@@ -350,6 +350,20 @@ def test_a_file_that_trickles_in_is_given_up_in_the_end(bench: Bench) -> None:
             fetcher(address).fetch(f"http://{address}/x.png", 2_000_000)
 
 
+def test_a_file_that_leads_from_one_slow_address_to_the_next_is_given_up_in_the_end(bench: Bench) -> None:
+    class Slow(VirtualClock):
+        def ticks(self) -> float:
+            self.advance(timedelta(seconds=25))
+            return super().ticks()
+
+    use_clock(Slow(bench.now))
+    onward = {f"/{n}": (302, {"location": f"/{n + 1}"}, b"") for n in range(3)}
+    with host(onward | {"/3": (200, {}, PNG)}) as port:
+        address = f"img.example.com:{port}"
+        with pytest.raises(EvidenceRefused, match="超时"):
+            fetcher(address).fetch(f"http://{address}/0", 1000)
+
+
 @pytest.mark.parametrize(("name", "taken"), [("img.example.com", True), ("other.example.com", False)])
 def test_over_https_the_certificate_must_be_for_the_name_although_the_address_is_pinned(
     bench: Bench, tmp_path: Path, name: str, taken: bool

@@ -119,6 +119,18 @@ def test_an_empty_machine_is_told_what_to_do_first(_home: None, refused: Done) -
     assert "dianwu migrate" in shown and "dianwu up" in shown
 
 
+def test_an_address_that_douyin_cannot_open_is_a_warning_and_in_production_a_fault(
+    _home: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found("公网地址") == [], "nobody fetches anything"
+    settle_in(monkeypatch, doudian_apps='{"app": "secret"}')
+    assert ailing("公网地址").health is Health.WARNING
+    settle_in(monkeypatch, profile="production", sandbox_bank="false", prefect_auth="a:b")
+    assert ailing("公网地址").health is Health.BAD
+    settle_in(monkeypatch, public_url="https://door.example.com/")
+    assert [check.health for check in found("公网地址")] == [Health.GOOD]
+
+
 def test_settings_that_contradict_each_other_are_named_without_their_values(
     refused: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:

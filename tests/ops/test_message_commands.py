@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
+from tasks import inbox
 from tasks import settings as settings_module
 from tasks.db import in_transaction
 from tests.play import PAYEE, Office
@@ -75,6 +76,36 @@ def test_a_failed_message_is_handled_again_as_of_when_it_came(
     assert office.latest().received_at == arrived
     assert "只有处理失败" in refused("inbox", "retry", str(number))
     assert "没有编号" in refused("inbox", "retry", "4711")
+
+
+def test_a_failed_message_that_cannot_be_mended_is_given_up_by_a_supervisor_and_holds_nothing_up(
+    office: Office, done: Done, refused: Done, told: Any
+) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.receive("merchant.answered", {"broken": "for ever"}, "msg-broken")
+    values = {"state": InboxState.FAILED, "note": "ValidationError", "attempts": 7, "shop_id": "shop-1"}
+    of_that = col(InboxMessage.message_id) == "msg-broken"
+    in_transaction(lambda tx: tx.execute(update(InboxMessage).where(of_that).values(**values)))
+    [row] = told("inbox", "list", "--state", "FAILED")
+    held = lambda: in_transaction(lambda tx: inbox.unrouted_before(tx, case, office.clock.at))  # noqa: E731
+    assert held()
+
+    def dismiss(run: Done, staff_id: str, reason: str, number: int = row["id"]) -> str:
+        by = ("--staff", staff_id, "--reason", reason, "--code", office.code(staff_id))
+        return run("inbox", "dismiss", str(number), *by)
+
+    assert "只有主管" in dismiss(refused, "wu-tao", "平台已重发")
+    assert "理由" in dismiss(refused, "he-qiang", " ")
+    assert "没有编号" in dismiss(refused, "he-qiang", "平台已重发", 4711)
+    assert held()
+    dismiss(done, "he-qiang", "平台已重发")
+    assert not held()
+    [kept] = [one for one in told("inbox", "list") if one["id"] == row["id"]]
+    assert (kept["state"], kept["note"]) == ("KEPT", "he-qiang 放弃处理:平台已重发")
+    assert "inbox.dismissed" in office.trail("shop/shop-1")
+    assert "没有编号" in dismiss(refused, "he-qiang", "平台已重发")
+    assert "只有处理失败" in refused("inbox", "retry", str(row["id"]))
 
 
 def test_a_state_that_does_not_exist_is_a_usage_error(office: Office, dianwu: Any) -> None:
