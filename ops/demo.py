@@ -26,7 +26,7 @@ from ops.scenes import Scene, scenes
 from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
-from tasks import audit, ledger, proof
+from tasks import audit, freezes, ledger, proof
 from tasks.db import Tx, reading
 from tasks.settings import Settings, settings
 
@@ -141,7 +141,8 @@ def _verdict() -> int:
             books.add_row(account.id, yuan(account.balance_fen))
         console.print(books)
         checks: dict[str, Callable[[], list[str]]] = {
-            "账簿核对": lambda: [str(line) for line in proof.check(tx)], "审计链校验": lambda: list(audit.verify(tx))
+            "账簿核对": lambda: [str(line) for line in proof.check(tx)],
+            "账单核对": lambda: freezes.check(tx), "审计链校验": lambda: list(audit.verify(tx))
         }  # fmt: skip
         failures = 0
         for name, check in checks.items():

@@ -11,13 +11,20 @@ from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.cases import Case
-from models.invoicing import Statement, StatementState
+from models.invoicing import AnomalyKind, Statement, StatementState
 from ops.rehearsal import NotAsExpected, Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
+from tasks import statements
+from tasks.db import in_transaction
 from tasks.exit_invoices import outstanding
 
-SHOPS = {"shop-2001": "柚子家居", "shop-2002": "松果文创", "shop-2003": "蓝鲸数码"}
+SHOPS = {
+    "shop-2001": "柚子家居", "shop-2002": "松果文创", "shop-2003": "蓝鲸数码", "shop-2004": "青禾农品", "shop-2005": "晚风服饰",
+}  # fmt: skip
+UNKNOWN = "shop-2005"
+"""The shop that registered no tax number."""
+HELD = "shop-2002"
 USCC = "91330226MA2AB1C2D8"
 
 
@@ -40,18 +47,23 @@ class InvoicingScene:
     _newer: str = ""
     _release: str = ""
     _odd: str = ""
+    _ordinary: str = ""
 
     def set_up(self) -> None:
         stage = self.stage
         for shop_id, name in SHOPS.items():
-            register(stage, shop_id, name, "ENTERPRISE", 400_000, "BANK", "3301040160000001111", uscc=USCC)
+            register(stage, shop_id, name, "ENTERPRISE", 400_000, "BANK", "3301040160000001111",
+                     **({} if shop_id == UNKNOWN else {"uscc": USCC}))  # fmt: skip
         stage.send("receivable.settled", {
             "shop_id": "shop-2003", "settlement_id": "stl-demo-1", "amount_fen": 100_000,
             "settled_at": stage.now().isoformat(),
         })  # fmt: skip
         self._older, self._newer = month_of(stage.now(), 1), month_of(stage.now())
-        self._bill(self._older, {"shop-2001": 50_000, "shop-2002": 30_000, "shop-2003": 9_000})
-        self._bill(self._newer, {"shop-2001": 990_000, "shop-2002": 31_000, "shop-2003": 12_000})
+        self._bill(self._older, {"shop-2001": 50_000, "shop-2002": 30_000, "shop-2003": 9_000, "shop-2004": 20_000})
+        self._bill(self._newer, {
+            "shop-2001": 990_000, "shop-2002": 31_000, "shop-2003": 12_000, "shop-2004": -5_000, UNKNOWN: 8_000,
+        })  # fmt: skip
+        self._bill(self._newer, {"shop-2003": 12_000}, again="-again")  # the same once more, under another number
         stage.sweep()  # a month that is over is opened by the sweep, whatever the schedule did
         older = self._month(self._older)
         stage.decide(older, "invoicing-release", "wang-fang", "放行出账")
@@ -61,9 +73,12 @@ class InvoicingScene:
         self._invoice("shop-2002", 30_000, buyer_name="另一家公司")
         self._odd = stage.case_of("shop-2002", "invoice-review")
         stage.asks(self._odd, "invoice-review")
+        self._invoice("shop-2004", 20_000, kind="ORDINARY", difficulty="税务系统升级,本月无法开具专用发票")
+        self._ordinary = stage.case_of("shop-2004", "invoice-review")
+        stage.asks(self._ordinary, "invoice-review")
         due = self._statement("shop-2003", self._older).due_at
         if due is not None:  # a month later nobody has invoiced the third shop's 90.00
-            stage.advance(due - stage.now() + timedelta(seconds=2))
+            stage.advance(due - stage.now() + timedelta(minutes=1))
         stage.sweep()
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 2_700, "27.00 are frozen")
         self._release = self._month(self._newer)
@@ -74,9 +89,11 @@ class InvoicingScene:
         expect("冻结 30%(90.00 → 27.00)", balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN), 2_700)
         stage.decide(self._odd, "invoice-review", "xu-jing", "退回更正", "购买方名称不是平台名称")
         stage.state(self._odd, "RETURNED")
-        stage.decide(self._release, "invoicing-release", "chen-jie", "放行出账", "异常已逐一核对")
-        stage.state(self._release, "ISSUED")
-        self._cases += [self._odd, self._release]
+        stage.decide(self._ordinary, "invoice-review", "xu-jing", "采纳发票", "困难属实,已电话核实")
+        stage.state(self._ordinary, "ACCEPTED")
+        expect("普通发票采纳后账单状态", self._statement("shop-2004", self._older).state, StatementState.INVOICED)
+        self._let_go_but_one()
+        self._cases += [self._odd, self._ordinary, self._release]
 
         number = self._invoice("shop-2003", 9_000)
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 0, "the freeze is released")
@@ -91,6 +108,25 @@ class InvoicingScene:
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 0, "released again")
         expect("货款全部解冻", balance(stage, "shop-2003", AccountKind.RECEIVABLE), 100_000)
         self._leave("shop-2001")
+
+    def _let_go_but_one(self) -> None:
+        """Finance releases the newer month with its anomalies, holds one shop back, and releases that one later."""
+        stage = self.stage
+        found = stage.read(lambda tx: {one.kind for _, one in statements.anomalies(tx, self._newer)})
+        expect("放行前列出的异常", found, {
+            AnomalyKind.JUMP, AnomalyKind.NEGATIVE, AnomalyKind.NO_TAX_IDENTITY, AnomalyKind.DUPLICATE
+        })  # fmt: skip
+        stage.decide(self._release, "invoicing-release", "chen-jie", "放行出账", "异常已逐一核对",
+                     hold=f"{HELD}:等待商家确认金额")  # fmt: skip
+        stage.state(self._release, "ISSUED")
+        expect("暂缓的账单", self._statement(HELD, self._newer).state, StatementState.HELD)
+        expect("结转的账单", self._statement("shop-2004", self._newer).state, StatementState.CARRIED)
+        code = stage.code("wang-fang")
+        given = in_transaction(
+            lambda tx: statements.release_held(tx, self._newer, HELD, "wang-fang", code, "商家已确认金额")
+        )
+        expect("放行暂缓的账单", given.accepted, True)
+        expect("暂缓的账单放行后", self._statement(HELD, self._newer).state, StatementState.ISSUED)
 
     def _leave(self, shop_id: str) -> None:
         """A shop that leaves has to invoice this year's fees first (CLS-8): clearing waits for exactly that."""
@@ -126,19 +162,20 @@ class InvoicingScene:
     def waiting(self) -> Iterable[Waiting]:
         yield waiting_row(self.stage, self._release, "账单放行", "wang-fang")
         yield waiting_row(self.stage, self._odd, "发票审核", "xu-jing")
+        yield waiting_row(self.stage, self._ordinary, "发票审核(普通发票)", "xu-jing")
 
     def cases(self) -> list[str]:
         return self._cases
 
     # ── small things ──
 
-    def _bill(self, period: str, amounts: dict[str, int]) -> None:
+    def _bill(self, period: str, amounts: dict[str, int], again: str = "") -> None:
         items = [
-            {"item_id": f"sub-{period}-{shop_id}", "shop_id": shop_id, "category": "COUPON", "amount_fen": fen,
+            {"item_id": f"sub-{period}-{shop_id}{again}", "shop_id": shop_id, "category": "COUPON", "amount_fen": fen,
              "settled_at": f"{period}-01T00:00:00+08:00", "description": "平台券补贴"}
             for shop_id, fen in amounts.items()
         ]  # fmt: skip
-        self.stage.send("billables.recorded", {"batch_id": f"batch-{period}", "items": items})
+        self.stage.send("billables.recorded", {"batch_id": f"batch-{period}{again}", "items": items})
 
     def _month(self, period: str) -> str:
         def found() -> str | None:
