@@ -9,7 +9,7 @@ from typing import assert_never
 from dateutil.relativedelta import relativedelta
 
 from models.windows import CalendarDays, Hours, Months, NaturalDays, Reckoned, Window, WorkingDays
-from policies.policy import SHANGHAI, QuietHours
+from policies.policy import SHANGHAI, DeadlinePolicy, QuietHours
 from policies.workdays import DEFAULT, WorkCalendar
 
 _LAST_SECOND = time(23, 59, 59)
@@ -52,6 +52,11 @@ def reckon(start: datetime, window: Window, clause: str, calendar: WorkCalendar 
         start=start.astimezone(UTC), due=due.astimezone(UTC), window=window, clause=clause, calendar=sources,
         provisional=provisional,
     )  # fmt: skip
+
+
+def lapses(due: datetime, policy: DeadlinePolicy) -> datetime:
+    """When a due time, which itself does not move, counts as missed: what was on its way then is in the inbox."""
+    return due + timedelta(seconds=policy.lapse_after_seconds)
 
 
 def in_time(moment: datetime, due: datetime) -> bool:

@@ -17,7 +17,7 @@ from models.base import Frozen
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.reviews import Review
 from models.windows import Reckoned
-from policies.deadlines import reckon
+from policies.deadlines import lapses, reckon
 from policies.policy import policy
 from tasks import audit, outbox
 from tasks.calendar import work_calendar
@@ -69,7 +69,7 @@ def _acts_at(case: Case, due: datetime, side: Side) -> datetime:
     read or waits for the database, must be in the inbox before anybody speaks of silence."""
     if side is not Side.MERCHANT:
         return due
-    return due + timedelta(seconds=policy(case.policy_version).deadlines.lapse_after_seconds)
+    return lapses(due, policy(case.policy_version).deadlines)
 
 
 def _next(case: Case, reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:

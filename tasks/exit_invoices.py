@@ -8,7 +8,6 @@ supervisor waives it; until then it is a gate of closing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from sqlalchemy import and_
 from sqlmodel import col, func, select
@@ -31,9 +30,9 @@ from models.reviews import Role
 from models.shops import Shop
 from models.windows import Reckoned
 from notifications import invoicing as words
-from policies.deadlines import reminder_times
+from policies.deadlines import lapses, reminder_times
 from policies.invoicing import due
-from policies.policy import SHANGHAI
+from policies.policy import SHANGHAI, policy_at
 from tasks import audit, deadlines, merchants, outbox, staff
 from tasks.cases import emit, rules
 from tasks.db import Tx
@@ -106,7 +105,7 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
         id=f"{period}/{shop.id}", period=period, shop_id=shop.id, number=number,
         state=StatementState.ISSUED, total_fen=total, items=len(items), taxpayer_type=shop.taxpayer_type,
         shop_name=shop.name, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc, year=year,
-        issued_at=tx.now, due_at=until, next_action_at=min([*ahead, until + timedelta(seconds=1)]),
+        issued_at=tx.now, due_at=until, next_action_at=min([*ahead, lapses(until, policy_at(tx.now).deadlines)]),
     )  # fmt: skip
     tx.add(statement)
     tx.flush()

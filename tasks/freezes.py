@@ -25,7 +25,7 @@ from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, Ou
 from models.money import Money
 from models.shops import Shop
 from notifications.invoicing import StatementReminder
-from policies.deadlines import in_time, outside_quiet_hours, reminder_times
+from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import Holding, Settlement, settle, share, state_after
 from policies.policy import policy_at
 from tasks import audit, bulk, ledger
@@ -155,38 +155,34 @@ def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
     found = [Live(*row) for row in tx.execute(query.with_for_update(skip_locked=True) if tx.postgres else query)]
     if not found:
         return 0
-    unread = _unread(tx)
-    remind: list[Live] = []
-    settled: list[Live] = []
-    later: list[Live] = []
-    for statement in found:
-        due = statement.due_at
-        if tx.now < lapses(statement.due_at):
-            remind.append(statement)
-        elif in_time(
-            unread.get(statement.shop_id, tx.now), due
-        ):  # sent in time and not read yet: never the merchant's silence
-            statement.next_action_at = tx.now + RETRY
-            later.append(statement)
-        else:
-            settled.append(statement)
+    remind = [statement for statement in found if tx.now < _lapses(statement)]
     _remind(tx, remind)
-    _settle(tx, settled)
-    _keep(tx, remind + later)
+    _keep(tx, remind)
+    _settle(tx, [statement for statement in found if tx.now >= _lapses(statement)])
     return len(found)
 
 
-def lapses(due_at: datetime) -> datetime:
-    """The first second that is too late: the merchant may act in the second of the due time itself."""
-    return due_at + timedelta(seconds=1)
+def _lapses(statement: Live) -> datetime:
+    return lapses(statement.due_at, policy_at(statement.issued_at).deadlines)
 
 
 def _unread(tx: Tx) -> dict[str, datetime]:
-    """Shop → when the first invoice that nobody has read yet reached the door."""
-    query = select(InboxMessage.shop_id, func.min(InboxMessage.received_at)).where(
-        InboxMessage.state == InboxState.NEW, col(InboxMessage.type).in_(["invoice.submitted", "merchant.answered"])
+    """Shop → when the first invoice reached the door that nobody has read yet, or that we failed to act on.
+
+    What we gave up on holds the shop it names until somebody has mended it.
+    """
+    row = InboxMessage
+    query = select(row.shop_id, func.min(row.received_at)).where(
+        col(row.state).in_([InboxState.NEW, InboxState.FAILED]),
+        col(row.type).in_(["invoice.submitted", "merchant.answered"]),
     )
-    return {shop_id: at for shop_id, at in tx.exec(query.group_by(col(InboxMessage.shop_id))) if shop_id}
+    return {shop_id: at for shop_id, at in tx.exec(query.group_by(col(row.shop_id))) if shop_id}
+
+
+def _waits(statement: Live, unread: dict[str, datetime]) -> bool:
+    """Whether something sent in time is not acted on yet: never the merchant's silence."""
+    at = unread.get(statement.shop_id)
+    return statement.state is StatementState.ISSUED and at is not None and in_time(at, statement.due_at)
 
 
 def _remind(tx: Tx, statements: Sequence[Live]) -> None:
@@ -195,8 +191,8 @@ def _remind(tx: Tx, statements: Sequence[Live]) -> None:
     for statement in statements:
         due, policy = statement.due_at, policy_at(statement.issued_at)
         ahead = reminder_times(due, policy.invoicing.reminder_hours_before, tx.now)
-        statement.next_action_at = min([*ahead, lapses(statement.due_at)])
-        if statement.open_fen - statement.pending_fen > 0:
+        statement.next_action_at = min([*ahead, _lapses(statement)])
+        if statement.open_fen - statement.pending_fen > 0 and tx.now <= due:
             left = max(0, round((due - tx.now) / timedelta(hours=1)))
             rows += _messages(tx, statement, f"remind-{left}", StatementReminder.name, "",
                               outside_quiet_hours(tx.now, policy.quiet_hours, due))  # fmt: skip
@@ -242,10 +238,13 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
     auto = _switches(
         tx, sorted({s.shop_id for s in statements if tx.now > s.due_at and s.state is StatementState.ISSUED})
     )
+    missed = {s.id for s in statements if tx.now >= _lapses(s)}
+    unread = _unread(tx) if any(s.id in missed and s.state is StatementState.ISSUED for s in statements) else {}
+    waiting = {s.id for s in statements if s.id in missed and _waits(s, unread)}
     moves: list[Move] = []
     wants: list[tuple[Live, Holding, Settlement]] = []
     for statement in sorted(statements, key=lambda s: (s.due_at, s.id)):
-        overdue = tx.now >= lapses(statement.due_at)
+        overdue = statement.id in missed - waiting
         if overdue and statement.state is StatementState.ISSUED and not statement.frozen_fen:
             statement.auto = auto.get(statement.shop_id, False) or statement.set_off_fen > 0
         held = Holding(
@@ -270,7 +269,10 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
         statement.state = state_after(
             held, wanted.share_fen, statement.frozen_fen + statement.set_off_fen, statement.open_fen
         )
-        statement.next_action_at = None if held.overdue or statement.open_fen == 0 else statement.next_action_at
+        if held.overdue or statement.open_fen == 0:
+            statement.next_action_at = None
+        elif statement.id in waiting:
+            statement.next_action_at = tx.now + RETRY
     _keep(tx, statements)
     ledger.post_many(tx, [_posting(move) for move in moves if move.amount_fen])
     _tell(tx, statements, moves)

@@ -38,7 +38,7 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from notifications import invoicing as words
 from notifications.message import Ground
-from policies.deadlines import in_time, reckon, reminder_times
+from policies.deadlines import in_time, lapses, reckon, reminder_times
 from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
 from policies.invoice_checks import NEVER_ACCEPTED, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
@@ -341,11 +341,12 @@ def _reopen(tx: Tx, invoice: Invoice, fen: int) -> list[str]:
         statement.invoiced_fen -= amount
         if statement.state is not StatementState.OVERDUE:
             statement.state = StatementState.ISSUED
-        if statement.due_at is not None and statement.issued_at is not None and tx.now <= statement.due_at:
-            hours = policy_at(statement.issued_at).invoicing.reminder_hours_before
-            statement.next_action_at = min(
-                [*reminder_times(statement.due_at, hours, tx.now), freezes.lapses(statement.due_at)]
-            )
+        if statement.due_at is not None and statement.issued_at is not None:
+            numbers = policy_at(statement.issued_at)
+            lapse = lapses(statement.due_at, numbers.deadlines)
+            if tx.now < lapse:
+                ahead = reminder_times(statement.due_at, numbers.invoicing.reminder_hours_before, tx.now)
+                statement.next_action_at = min([*ahead, lapse])
         tx.add(allocation)
         tx.add(statement)
     if invoice.reversed_fen == invoice.gross_fen:

@@ -19,8 +19,9 @@ from models.cases import Case, CaseState
 from models.invoicing import BillableCategory, Period, PeriodState, Statement, StatementAnomaly, StatementState
 from models.reviews import Role
 from notifications.invoicing import StatementIssued
-from policies.deadlines import outside_quiet_hours, reminder_times
+from policies.deadlines import lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import due, needs_second_person, previous_period
+from policies.policy import policy_at
 from tasks import audit, bulk, cases, periods, staff
 from tasks.cases import rules
 from tasks.db import Tx, in_transaction, reading
@@ -385,7 +386,7 @@ def _issue(tx: Tx, case: Case, period: Period, *, lo: str, hi: str, only: str = 
         FROM (SELECT id, CAST(:base AS bigint) + row_number() OVER (ORDER BY shop_id) AS n FROM statement
               WHERE {own} AND state = 'DRAFT') AS r
         WHERE statement.id = r.id
-        """, now=tx.now, due=until, next=min([*ahead, until + timedelta(seconds=1)])), given))  # noqa: S608  # fmt: skip
+        """, now=tx.now, due=until, next=min([*ahead, lapses(until, policy_at(tx.now).deadlines)])), given))  # noqa: S608  # fmt: skip
     issued = numbered.rowcount
     if tx.execute(bulk.sql(f"SELECT 1 FROM statement WHERE {own} AND state = 'CARRIED' LIMIT 1"), given).first():  # noqa: S608
         tx.execute(bulk.sql(f"""

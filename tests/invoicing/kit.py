@@ -16,7 +16,7 @@ from tasks import documents, evidence, freezes, periods
 from tasks.db import in_transaction, reading
 from tasks.outbox import Item
 from tasks.statement_words import made
-from tests.play import Office
+from tests.play import SILENCE, Office
 
 NUMBERS = itertools.count(1)
 NOVEMBER = "2026-11"
@@ -143,7 +143,7 @@ def sweep(office: Office) -> None:
     office.settle()
 
 
-def after_due(office: Office, of: Statement, seconds: float = 1) -> None:
+def after_due(office: Office, of: Statement, seconds: float = SILENCE.total_seconds()) -> None:
     """The sweep so many seconds after a statement's due time."""
     assert of.due_at is not None
     office.clock.at = of.due_at + timedelta(seconds=seconds)
