@@ -32,6 +32,11 @@ def test_time_and_post_are_kept_every_minute_and_months_opened_monthly_never_twi
     assert (EVERY_MINUTE.cron, MONTHLY.cron, MONTHLY.timezone) == ("* * * * *", "0 2 1 * *", "Asia/Shanghai")
 
 
+def test_only_a_months_run_has_a_queue_of_its_own_and_takes_nobodys_place() -> None:
+    queues = {name: deployed.queue for name, deployed in BY_NAME.items() if deployed.queue}
+    assert queues == {CaseKind.INVOICING: "month-end"}
+
+
 @ALL
 def test_a_deployment_is_found_where_it_says(deployed: Deployed) -> None:
     file, _, function = deployed.entrypoint.partition(":")
