@@ -67,3 +67,9 @@ def _forget() -> None:
 def _home() -> Iterator[None]:
     """In place of the fixture that gives every test settings of its own: here the stack's settings count."""
     yield
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restarting processes takes seconds each; what must happen still has to happen."""
+    monkeypatch.setattr("ops.rehearsal.PATIENCE", 240.0)
