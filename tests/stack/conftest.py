@@ -44,10 +44,12 @@ def settings_of(home: Path, **more: str) -> Iterator[Settings]:
 
 @contextmanager
 def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
-    """A stack in its own folder on free ports, with everybody enrolled."""
-    ports = {"DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port())}
+    """A stack in its own folder on free ports, with everybody enrolled; with two warm processes, as others test too."""
+    own = {
+        "DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port()), "DIANWU_WORKER_PROCESSES": "2",
+    }  # fmt: skip
     with (
-        settings_of(home, **ports, **more) as given,
+        settings_of(home, **{**own, **more}) as given,
         temporary_settings(updates=prefect_settings(given)),
         Stack(given) as stack,
     ):
