@@ -71,7 +71,7 @@ class Settings(BaseSettings):
 
     outbound_timeout_seconds: float = 10
     """How long a subscriber may take to answer before the event counts as not delivered and is tried again."""
-    max_body_bytes: int = 1_048_576
+    max_body_bytes: int = 2_097_152
     rate_limit: str = "600/minute"
     """For each address: reads, uploads, and messages that no known sender has signed."""
     signed_rate_limit: str = "12000/minute"

@@ -33,7 +33,7 @@ every example in it is sent in a test.
 
 The body is one JSON object: `type`, `timestamp` (when it happened, ISO 8601 **with zone**) and `data`. Amounts are
 whole fen (1/100 yuan). Unknown fields are refused, so that a misspelt one is never lost in silence. Nesting is limited
-to 32 levels, bodies to 1 MiB (by default).
+to 32 levels, bodies to 2 MiB (by default).
 
 | answer | meaning | what to do |
 |---|---|---|

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +17,7 @@ from models.books import AccountKind
 from models.cases import Case
 from models.invoicing import Statement
 from models.messages import InboxMessage, InboxState
+from policies.policy import SHANGHAI, policy, policy_at, use_policies
 from tasks import evidence
 from tasks.db import Tx, in_transaction
 from tasks.invoices import accept_by_clerk
@@ -445,6 +448,37 @@ def test_the_share_is_frozen_when_the_due_time_lapses_and_not_before(office: Off
     settle_receivable(office, 10_000)
     after_due(office, one, seconds)
     assert (office.balance(FROZEN), office.balance(FREE)) == (frozen, 10_000 - frozen)
+    kit.books_agree(office)
+
+
+@pytest.fixture
+def a_fifth_only(office: Office) -> Iterator[Callable[[], None]]:
+    """Publishes a policy that freezes a fifth only, in force from now on."""
+
+    def publish() -> None:
+        today = f"{office.clock.at.astimezone(SHANGHAI):%Y-%m-%d}"
+        published = policy("2026-01-01")
+        invoicing = published.invoicing.model_copy(update={"freeze_percent": Decimal(20)})
+        meta = published.meta.model_copy(update={"version": today})
+        use_policies(published.model_copy(update={"meta": meta, "invoicing": invoicing}))
+        assert policy_at(office.clock.at).invoicing.freeze_percent == Decimal(20)
+
+    yield publish
+    use_policies()
+
+
+def test_a_statement_keeps_the_share_of_the_policy_under_which_it_was_issued(
+    office: Office, a_fifth_only: Callable[[], None]
+) -> None:
+    one = billed(office)
+    settle_receivable(office, 10_000)
+    office.clock.advance(timedelta(days=3))
+    a_fifth_only()
+    after_due(office, one)
+    assert moves(one.id) == [("FREEZE", 2_700)]
+    office.clock.advance(timedelta(days=40))
+    kit.sweep(office)
+    assert moves(one.id) == [("FREEZE", 2_700)]
     kit.books_agree(office)
 
 

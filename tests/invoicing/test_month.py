@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,6 +20,7 @@ from policies.policy import policy
 from tasks import documents, periods, statements
 from tasks.db import Tx, in_transaction, reading
 from tasks.inbox import Refused
+from tasks.settings import settings
 from tests.invoicing import kit
 from tests.invoicing.kit import NOVEMBER, at, issue_month, item, open_month, record, statement, told
 from tests.play import Office
@@ -108,6 +110,12 @@ def test_a_batch_of_a_thousand_items_is_the_most_the_door_takes() -> None:
     BillablesRecorded(batch_id="b", items=tuple({"item_id": str(n)} for n in range(1_000)))
     with pytest.raises(ValidationError):
         BillablesRecorded(batch_id="b", items=tuple({"item_id": str(n)} for n in range(1_001)))
+
+
+def test_the_door_takes_a_thousand_long_items_however_the_sender_writes_chinese() -> None:
+    items = [item(description="补" * 200) for _ in range(1_000)]
+    body = json.dumps({"type": "billables.recorded", "data": {"batch_id": "b", "items": items}}, ensure_ascii=True)
+    assert len(body) < settings().max_body_bytes
 
 
 # ── drafting ─────────────────────────────────────────────────────────────────

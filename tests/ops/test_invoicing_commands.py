@@ -49,6 +49,17 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(shop: Office, refus
     assert "Traceback" not in refused("import", "billables", str(tmp_path / "none.csv"))
 
 
+def test_every_anomaly_of_a_month_is_written_where_the_command_says(shop: Office, done: Done, tmp_path: Path) -> None:
+    kit.record(shop, kit.item(fen=-300))
+    kit.at(shop, 2026, 12, 1, 2)
+    kit.open_month(shop)
+    file = tmp_path / "异常.csv"
+    assert "1 项异常" in done("invoicing", "anomalies", "2026-11", "--out", str(file))
+    with file.open(encoding="utf-8-sig", newline="") as sheet:
+        listed = list(csv.reader(sheet))
+    assert [row[1] for row in listed] == ["店铺编号", "shop-1"]
+
+
 def test_a_month_is_begun_by_hand_once_and_the_table_shows_how_far_it_is(shop: Office, done: Done) -> None:
     kit.record(shop, kit.item())
     kit.at(shop, 2026, 12, 1, 2)

@@ -17,7 +17,7 @@ from ops.scenes.closing import ClosureScene
 from ops.scenes.invoicing import month_of
 from ops.stack import Stack
 from ops.worker.settings import WorkerSettings
-from tasks import audit, freezes, ledger
+from tasks import audit, engine, freezes, ledger
 from tasks.db import reading
 from tests.stack.conftest import running_stack
 
@@ -91,3 +91,9 @@ def test_a_month_whose_worker_dies_at_every_chunk_is_issued_once_and_other_cases
             events = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == "statement.issued")
             assert tx.exec(events).one() == SHOPS
             assert [*ledger.check(tx), *audit.verify(tx), *freezes.check(tx)] == []
+        artifacts = engine.client().read_artifacts(limit=200)
+        (summary,) = {a.data for a in artifacts if a.key == f"invoicing-{period}"}
+        assert "出账结果" in summary and "|---" in summary and "█" in summary
+        drawn = [a for a in artifacts if a.type == "progress"]
+        assert {str(a.description).partition(" · ")[0] for a in drawn} >= {"起草账单"}
+        assert max(float(a.data) for a in drawn) == 100.0
