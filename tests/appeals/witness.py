@@ -23,7 +23,7 @@ HEADLINES = {
     "申诉成立": "appeal_upheld",
     "申诉未成立": "appeal_dismissed",
     "申诉逾期关闭": "appeal_closed_timeout",
-    "仲裁已撤销，申诉终止": "appeal_moot",
+    "申诉终止": "appeal_moot",
     "仲裁已撤销": "arbitration_withdrawn",
     "仲裁未撤销": "arbitration_stays",
     "赔付款已处理": "compensation_returned",

@@ -82,6 +82,8 @@ class Months(RuleBasedStateMachine):
     def a_clerk_decides(self, verdict: str) -> None:
         case = next(c for c in self.office.cases() if c.kind == "invoice-review" and c.concluded_at is None)
         outcome = self.office.answer(self.office.question(case), "xu-jing", verdict, "核对完毕")
+        if "事实已发生变化" in outcome.sentence:  # the links on the page had run out
+            outcome = self.office.answer(self.office.question(case), "xu-jing", verdict, "核对完毕")
         if not outcome.accepted:
             self.office.decide(case, "xu-jing", "RETURN", "退回")
 

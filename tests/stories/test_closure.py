@@ -15,6 +15,7 @@ from models.messages import Channel
 from models.shops import Capability, ShopState
 from policies.policy import SHANGHAI
 from tests.deaths import Died, mortal
+from tests.invoicing import kit
 from tests.play import SILENCE, Office
 
 
@@ -495,6 +496,7 @@ def test_starting_to_close_opens_the_exit_invoice_until_the_last_second_of_the_f
 
 def test_a_late_exit_invoice_is_noted_and_ends_nothing(office: Office) -> None:
     office.open_shop()
+    kit.record(office, kit.item())  # fees of this year, so there is something to invoice
     case = office.request_closure()
     office.pass_time(days=6)
     assert office.deadline(case, "exit-invoice").state is DeadlineState.LAPSED
