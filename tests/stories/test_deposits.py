@@ -81,7 +81,9 @@ def test_every_deduction_says_how_to_appeal_or_why_nobody_can(office: Office) ->
     first, second = [
         event["text"] for event in office.events("merchant.message.created") if event["topic"] == "deposit_deducted"
     ]
-    assert "申诉中心" not in first and "客服" in first  # DED-8: of these, only what paid a buyer is appealed against there
+    assert (
+        "申诉中心" not in first and "客服" in first
+    )  # DED-8: of these, only what paid a buyer is appealed against there
     assert "商家已书面确认" in second
 
 
