@@ -34,7 +34,8 @@ up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 test: $(STAMP)   ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
 	$(TESTENV) $(BIN)/python -m pytest -n 2 -m "not engine and not browser"
 	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "not engine and not browser" $(ON_POSTGRES)
-	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m "engine or browser" -p no:randomly
+	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m engine -p no:randomly
+	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 
 browser: $(STAMP) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly

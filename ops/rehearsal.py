@@ -26,6 +26,7 @@ from standardwebhooks import Webhook
 
 from models.cases import Case, Side
 from models.reviews import Review, Role
+from models.shops import Shop
 from tasks import clock, deadlines, reviews, staff
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import Settings
@@ -196,6 +197,7 @@ class Rehearsal:
         def give() -> list[httpx.Response]:
             return [self._http.post(url, data={"shop_id": shop_id}, files={"file": (name, content)}, headers=headers)]
 
+        self.wait(lambda: self.read(lambda tx: tx.get(Shop, shop_id)), f"{shop_id} is registered")
         answer: httpx.Response = self.wait(lambda: _reach(give), url)[0]
         if answer.status_code != httpx.codes.CREATED:
             raise NotAsExpected(f"evidence: HTTP {answer.status_code} {answer.text[:300]}")
