@@ -43,7 +43,7 @@ from ops.scenes.closing import RefundScene
 from ops.scenes.stage import close, register
 from tasks import staff
 from tasks.db import in_transaction, reading
-from tests.stack.test_killing import wrong
+from tests.stack.killer import wrong
 
 PLAYERS = 16
 CROWD = 25
