@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import count
-from typing import Annotated, Any, assert_never
+from typing import Annotated, assert_never
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
@@ -24,7 +24,7 @@ from flows.waiting import ask
 from models.cases import CaseKind, CaseState
 from models.money import yuan
 from tasks import cases, periods, releases, statements
-from tasks.db import in_transaction
+from tasks.db import in_transaction, reading
 from tasks.releases import ReleaseVerdict, SecondRelease
 
 
@@ -53,7 +53,8 @@ def invoice_month(case_id: str) -> str:
 
     statements.release(case_id, round)
     show("出具账单", case_id, statements.issue(case_id))
-    summarise(case_id, statements.finish(case_id))
+    summarise(case_id)  # before the month ends: whoever dies here comes back
+    statements.finish(case_id)
     return CaseState.ISSUED
 
 
@@ -69,9 +70,11 @@ def show(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:
         update_progress_artifact(artifact, progress=100.0)  # type: ignore[arg-type]
 
 
-def summarise(case_id: str, totals: dict[str, Any]) -> None:
+def summarise(case_id: str) -> None:
     """The month in one page: totals, charts, the shops that changed most."""
     period = cases.read_case(case_id).request["period"]
+    with reading() as tx:
+        totals = statements.issued(tx, statements.period_row(tx, period))
     page = "\n\n".join(
         [
             f"# {periods.label(period)}出账结果",

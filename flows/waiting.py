@@ -23,9 +23,9 @@ from prefect.states import Suspended
 from flows.forms import form_description, form_schema, read_answer
 from flows.story import Resting
 from models.cases import Case, WaitState
-from models.reviews import Decision, Review, Role
+from models.reviews import Decision, Review
 from tasks import cases, reviews
-from tasks.db import Tx, in_transaction
+from tasks.db import Tx, in_transaction, reading
 from tasks.desk import GATES
 from tasks.effects import effect, lock_case
 from tasks.engine import run_tags
@@ -122,7 +122,9 @@ def _show_form(review: Review, gate: Gate) -> None:
     keyset = keyset_from_base_key(key)
     client.create_flow_run_input(run_id, keyset["description"], json.dumps(form_description(review, gate)))
     client.create_flow_run_input(run_id, keyset["schema"], json.dumps(form_schema(review, gate)))
-    _tag(client, run_id, cases.read_case(review.case_id), *(f"岗位:{Role(role).label}" for role in review.roles))
+    with reading() as tx:
+        asked = reviews.tags(tx, review)
+    _tag(client, run_id, cases.read_case(review.case_id), *asked)
     state: State[None] = Suspended(timeout_seconds=None, pause_key=key)
     state.state_details.run_input_keyset = dict(keyset)  # type: ignore[arg-type]
     _propose(client, run_id, state)
@@ -148,7 +150,7 @@ def _rest(tx: Tx, case_id: str, review_id: str | None) -> str | None:
 
 
 def _tag(client: SyncPrefectClient, run_id: UUID, case: Case, *awaited: str) -> None:
-    """Let the run list be filtered by the role that is awaited; a run that waits for no person has none."""
+    """Let the run list be filtered by who is awaited; a run that waits for no person has no such tag."""
     tags = [*awaited, *run_tags(case)]  # the role first: the run's page shows three tags and hides the rest
     context = FlowRunContext.get()
     if context and context.flow_run and set(context.flow_run.tags) != set(tags):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class Part:
     name: str
     command: list[str]
     ready: Callable[[], bool]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What it finds in its environment beside what all find."""
     process: subprocess.Popen[bytes] | None = None
     falls: int = field(default=0)
     started: float = 0.0
@@ -56,6 +58,7 @@ class Stack:
             "prefect": Part(
                 "prefect", [python, "-m", "prefect", "server", "start", "--host", host, "--port", port],
                 lambda: _answers(f"{given.prefect_api}/health", given),
+                {"PREFECT_PLUGINS_ENABLED": "true", "PREFECT_PLUGINS_ALLOW": "dianwu"},
             ),
             "door": Part("door", [python, "-m", "ops.door"], lambda: _answers(f"{given.door_url}/readyz", given)),
             "worker": Part("worker", self._worker_command(), lambda: True),
@@ -122,7 +125,7 @@ class Stack:
         part.started = time.monotonic()
         with self._log(part).open("ab") as log:
             part.process = subprocess.Popen(
-                part.command, env=self._env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                part.command, env={**self._env, **part.env}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 preexec_fn=stop_with_parent,  # noqa: PLW1509 - one system call, so that nothing outlives a killed stack
             )  # fmt: skip
 

@@ -27,7 +27,7 @@ def sql(words: str, **moments: datetime | None) -> TextClause:
 
 
 def rows(tx: Tx, name: str, columns: Mapping[str, type]) -> str:
-    """A FROM item ``r`` over the JSON array bound as ``:name``, with the given columns."""
+    """A FROM item ``r`` over the JSON array bound as ``:name``, with the given columns (SQLite asks for no types)."""
     if tx.postgres:
         shape = ", ".join(f"{column} {_TYPES[kind]}" for column, kind in columns.items())
         return f"json_to_recordset(CAST(:{name} AS json)) AS r({shape})"
@@ -45,3 +45,12 @@ def packed(tx: Tx, given: Sequence[Mapping[str, Any]]) -> str:
         raise TypeError(f"{type(value).__name__} in a bulk row")
 
     return json.dumps(given, ensure_ascii=False, default=plain)
+
+
+def insert(tx: Tx, table: str, columns: Mapping[str, type], given: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows in one statement; a column that is a ``list`` holds JSON and is empty."""
+    empty = "CAST('[]' AS json)" if tx.postgres else "'[]'"
+    shape = {name: kind for name, kind in columns.items() if kind is not list}
+    values = ", ".join(empty if kind is list else f"r.{name}" for name, kind in columns.items())
+    tx.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {rows(tx, 'given', shape)}"),  # noqa: S608
+               {"given": packed(tx, given)})  # fmt: skip

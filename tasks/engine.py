@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
 
 from models.cases import Case, CaseKind
-from tasks import audit
+from tasks import audit, outbox, reviews
 from tasks.db import in_transaction, reading
 from tasks.effects import lock_case
 from tasks.outbox import Item, NotYet, Skip, Undeliverable
@@ -35,6 +35,13 @@ class Engine(Protocol):
     """What carries cases. ``signal`` may be called early, late, twice or for nothing."""
 
     def signal(self, case_id: str) -> None: ...
+
+    def retag(self, case_id: str) -> None:
+        """Show anew whose question the case is, wherever people see its run."""
+        ...
+
+
+GONE = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
 
 
 @lru_cache(maxsize=1)
@@ -77,8 +84,27 @@ class PrefectEngine:
                     raise NotYet("run is busy")
                 case _:
                     start_run(case)
-        except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
+        except GONE as error:
             deployment_id.cache_clear()
+            raise EngineDown(f"Prefect: {type(error).__name__}") from error
+
+    def retag(self, case_id: str) -> None:
+        """Give the run the tags of the question it waits with; a busy run does so itself, or will be asked again."""
+        with reading() as tx:
+            case = tx.get(Case, case_id)
+            asked = [tag for review in reviews.waiting(tx, case_id=case_id) for tag in reviews.tags(tx, review)]
+        if case is None or not asked:
+            raise Skip("nobody is asked")
+        try:
+            run = _read_run(case.run_id)
+            match run.state.type if run and run.state else None:
+                case StateType.PAUSED if run is not None:
+                    client().update_flow_run(run.id, tags=[*asked, *run_tags(case)])
+                case StateType.PENDING | StateType.RUNNING:
+                    raise NotYet("run is busy")
+                case _:
+                    raise Skip("no run waits")
+        except GONE as error:
             raise EngineDown(f"Prefect: {type(error).__name__}") from error
 
 
@@ -136,11 +162,11 @@ def states_of(run_ids: Iterable[str]) -> dict[str, tuple[StateType, str, datetim
 
 
 def deliver(engine: Engine, item: Item) -> str:
-    """Deliver a wake-up from the outbox."""
+    """Deliver a wake-up, or what the run list should show, from the outbox."""
     if item.case_id is None:
         raise Skip("no case")
     try:
-        engine.signal(item.case_id)
+        (engine.retag if item.topic == outbox.TAGS else engine.signal)(item.case_id)
         return ""
     except EngineDown as down:
         raise Undeliverable(str(down)) from down

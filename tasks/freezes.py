@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, insert
+from sqlalchemy import Select
 from sqlalchemy import select as sa_select
 from sqlmodel import col, func, select
 
 from models.books import AccountKind
-from models.invoicing import MoveKind, Statement, StatementMove, StatementState
+from models.invoicing import MoveKind, Statement, StatementState
 from models.invoicing_events import ReceivablePaidOut, ReceivableSettled
-from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.messages import Channel, InboxMessage, InboxState, OutboxState
 from models.money import Money
 from models.shops import Shop
 from notifications.invoicing import StatementReminder
@@ -61,7 +61,7 @@ class Live:
         return max(self.total_fen - self.invoiced_fen, 0)
 
 
-@dataclass(slots=True)
+@dataclass
 class Move:
     """A row of ``statement_move`` to be."""
 
@@ -76,7 +76,6 @@ class Move:
     at: datetime
 
 
-OUTBOX, MOVES = OutboxMessage.__table__, StatementMove.__table__  # type: ignore[attr-defined]
 CHUNK = 2_000
 """Statements in one transaction."""
 BREATH = 0.01
@@ -216,14 +215,8 @@ def _messages(tx: Tx, statement: Live, what: str, topic: str, event: str, told_a
 
 def _put(tx: Tx, rows: list[dict[str, object]]) -> None:
     if rows:
-        shared = {
-            "payload_sealed": seal_json(LATER),
-            "state": OutboxState.NEW,
-            "attempts": 0,
-            "note": "",
-            "reached": [],
-        }
-        tx.execute(insert(OUTBOX), [row | shared for row in rows])
+        same = {"payload_sealed": seal_json(LATER), "state": OutboxState.NEW, "attempts": 0, "note": ""}
+        bulk.insert(tx, "outbox", _MESSAGE, [row | same for row in rows])
 
 
 def _settle(tx: Tx, statements: Sequence[Live]) -> None:
@@ -313,6 +306,14 @@ def _posting(move: Move) -> Posting:
                    clause=_CLAUSES[move.kind])  # fmt: skip
 
 
+_MESSAGE = {
+    "key": str, "channel": str, "topic": str, "audience": str, "shop_id": str, "payload_sealed": str, "state": str,
+    "attempts": int, "note": str, "reached": list, "created_at": datetime, "next_at": datetime,
+}  # fmt: skip
+_MOVE = {
+    "key": str, "statement_id": str, "shop_id": str, "kind": str, "amount_fen": int, "uninvoiced_fen": int,
+    "share_fen": int, "held_fen": int, "at": datetime,
+}  # fmt: skip
 _KEPT = {
     "state": str, "frozen_fen": int, "set_off_fen": int, "share_fen": int, "moves": int, "auto": bool,
 }  # fmt: skip
@@ -322,8 +323,7 @@ def _keep(tx: Tx, statements: Sequence[Live]) -> None:
     """Write statements back, a whole chunk in one statement."""
     if not statements:
         return
-    kind = datetime if tx.postgres else str
-    columns = {"id": str, **_KEPT, "next_action_at": kind}
+    columns = {"id": str, **_KEPT, "next_action_at": datetime}
     given = bulk.packed(tx, [
         {"id": s.id, "next_action_at": s.next_action_at, "state": s.state.value,
          **{name: getattr(s, name) for name in _KEPT if name != "state"}}
@@ -340,7 +340,7 @@ def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:
     if not moves:
         return
     by_id = {statement.id: statement for statement in statements}
-    tx.execute(insert(MOVES), [asdict(move) for move in moves])
+    bulk.insert(tx, "statement_move", _MOVE, [vars(move) for move in moves])
     rows = []
     for move in moves:
         message, event = MESSAGES[move.kind]

@@ -22,6 +22,8 @@ from tasks.vault import seal_json, unseal_json
 
 logger = logging.getLogger("dianwu.outbox")
 
+RUN, TAGS = "run", "tags"
+"""What is told of a case's run: to start or wake up, to show anew whose question it is."""
 LEASE = timedelta(seconds=60)
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
@@ -100,11 +102,16 @@ def put(
 def wake(tx: Tx, case: Case) -> None:
     """Have the case's run started or woken. A wake-up not yet picked up serves for this one too."""
     waiting = select(OutboxMessage.key).where(
-        OutboxMessage.case_id == case.id, OutboxMessage.channel == Channel.RUN,
+        OutboxMessage.case_id == case.id, OutboxMessage.channel == Channel.RUN, OutboxMessage.topic == RUN,
         OutboxMessage.state == OutboxState.NEW, OutboxMessage.attempts == 0,
     )  # fmt: skip
     if tx.exec(waiting).first() is None:
-        put(tx, f"run/{case.id}/{uuid.uuid4().hex}", Channel.RUN, "run", {}, case=case)
+        put(tx, f"run/{case.id}/{uuid.uuid4().hex}", Channel.RUN, RUN, {}, case=case)
+
+
+def retag(tx: Tx, case: Case) -> None:
+    """Have the run list show anew whose question the case is."""
+    put(tx, f"tags/{case.id}/{uuid.uuid4().hex}", Channel.RUN, TAGS, {}, case=case)
 
 
 def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> list[Item]:

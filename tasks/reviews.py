@@ -398,7 +398,7 @@ def _locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
 
 def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     """Say "this one is mine", so that two people do not read the same dossier."""
-    (_, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
+    (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
     if sentence := _may_not_answer(tx, review, person):
@@ -414,6 +414,7 @@ def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     audit.record(
         tx, review.case_id, "review.claimed", actor=f"staff/{staff_id}", text=f"{person.name} 认领", review=review_id
     )
+    outbox.retag(tx, case)
     return Outcome(accepted=True, sentence="已认领")
 
 
@@ -434,6 +435,7 @@ def release(tx: Tx, review_id: str, staff_id: str, code: str = "") -> Outcome:
     audit.record(
         tx, review.case_id, "review.released", actor=f"staff/{staff_id}", text=f"{person.name} 释放", review=review_id
     )
+    outbox.retag(tx, case)
     return Outcome(accepted=True, sentence="已释放")
 
 
@@ -454,6 +456,7 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
     tx.add(review)
     audit.record(tx, review.case_id, "review.reassigned", actor=f"staff/{by_staff_id}",
                  text=f"改派给 {person.name}", review=review_id)  # fmt: skip
+    outbox.retag(tx, case)
     return Outcome(accepted=True, sentence=f"已改派给 {person.name}")
 
 
@@ -464,6 +467,14 @@ def waiting(tx: Tx, role: str | None = None, case_id: str | None = None) -> list
         query = query.where(Review.case_id == case_id)
     rows = tx.exec(query.order_by(col(Review.due_at), col(Review.opened_at)))
     return [review for review in rows if role is None or role in review.roles]
+
+
+def tags(tx: Tx, review: Review) -> list[str]:
+    """What the run list shows of an open question, to look at and to filter by: whose, how urgent, taken by whom."""
+    own = deadlines.find(tx, review.case_id, f"{DEADLINE}/{review.id}")
+    late = ["⚠️ 逾期升级"] if own and own.escalations else []
+    taken = [f"认领:{staff.find(tx, review.claimed_by).name}"] if review.claimed_by else []
+    return [*(f"岗位:{Role(role).label}" for role in review.roles), *late, *taken]
 
 
 # ── reminders and escalation ─────────────────────────────────────────────────
@@ -489,5 +500,7 @@ def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
             hours_late=hours_between(deadline.due_at, tx.now),
         )  # fmt: skip
         notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)
+        if deadline.escalations == 1:
+            outbox.retag(tx, case)
 
     return deadlines.Kind(remind=remind, due=due)

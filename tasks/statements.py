@@ -419,7 +419,7 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
          "at": start + timedelta(seconds=slot * SLOT / pace)}
         for slot in range(base // SLOT, (base + count) // SLOT + 1)
     ])  # fmt: skip
-    when = bulk.rows(tx, "slots", {"slot": int, "told": _moment(tx), "at": _moment(tx)})
+    when = bulk.rows(tx, "slots", {"slot": int, "told": datetime, "at": datetime})
     empty = "CAST('[]' AS json)" if tx.postgres else "'[]'"
     told = StatementIssued.name
     tx.execute(bulk.sql(f"""
@@ -436,11 +436,6 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
         """, now=tx.now), given | {"slots": slots, "sealed": seal_json(LATER)})  # noqa: S608  # fmt: skip
 
 
-def _moment(tx: Tx) -> type:
-    """Times in a bulk row are text on SQLite, as its columns hold them."""
-    return datetime if tx.postgres else str
-
-
 def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:
     """One audit line for the chunk, with a digest over every number and amount in it."""
     digest, count, total, first, last = hashlib.sha256(), 0, 0, "", ""
@@ -454,21 +449,26 @@ def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:
                  count=count, total_fen=total, first=first, last=last, sha256=digest.hexdigest())  # fmt: skip
 
 
+def issued(tx: Tx, period: Period) -> dict[str, Any]:
+    """The month's control totals with what has its number and what is held."""
+    sums = select(func.count(), func.coalesce(func.sum(Statement.total_fen), 0)).where(Statement.period == period.id)
+    held, held_fen = tx.exec(sums.where(Statement.state == StatementState.HELD)).one()
+    _, issued_fen = tx.exec(sums.where(col(Statement.number).is_not(None))).one()
+    return {
+        **period.totals, "issued": period.last_number, "issued_fen": int(issued_fen), "held": held, "held_fen": int(held_fen)
+    }  # fmt: skip
+
+
 @effect("完成出账")
-def finish(tx: Tx, case: Case) -> dict[str, Any]:
+def finish(tx: Tx, case: Case) -> None:
     """Everything that was released has its number."""
     period = period_row(tx, case.request["period"])
     period.state, period.issued_at = PeriodState.ISSUED, tx.now
     tx.add(period)
-    sums = select(func.count(), func.coalesce(func.sum(Statement.total_fen), 0)).where(Statement.period == period.id)
-    held, held_fen = tx.exec(sums.where(Statement.state == StatementState.HELD)).one()
-    _, issued_fen = tx.exec(sums.where(col(Statement.number).is_not(None))).one()
+    held = counts(tx, period.id).get(StatementState.HELD, 0)
     cases.conclude(tx, case, CaseState.ISSUED,
                    f"{periods.label(period.id)}已出账 {period.last_number} 份" + (f",暂缓 {held} 份" if held else ""),
                    clause="INV-1")  # fmt: skip
-    return {
-        **period.totals, "issued": period.last_number, "issued_fen": int(issued_fen), "held": held, "held_fen": int(held_fen)
-    }  # fmt: skip
 
 
 def find(tx: Tx, name: str) -> Statement | None:

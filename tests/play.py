@@ -69,6 +69,9 @@ class Carrier:
             self.faults.append(fault)
             raise
 
+    def retag(self, case_id: str) -> None:
+        self.inner.retag(case_id)
+
 
 class Office:
     """The back office as a test drives it. Every act is followed by everything that follows from it."""

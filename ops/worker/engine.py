@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import ContextModel, SyncClientContext
 from prefect.flow_engine import FlowRunEngine
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
@@ -27,10 +27,12 @@ class SegmentClient(SyncPrefectClient):
     """The run of this segment, as the worker read it and the engine changed it since."""
 
     _fresh = False
+    _result_storage: Any = None
+    _description: dict[str, Any] | None = None
 
     def begin(self, flow_run: FlowRun) -> None:
         """A new segment: what the server would answer now is `flow_run`."""
-        self.known, self._fresh = flow_run, True
+        self.known, self._fresh, self._description = flow_run, True, None
         self._policy_on_server = flow_run.empirical_policy.model_copy(deep=True)
 
     def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
@@ -53,7 +55,25 @@ class SegmentClient(SyncPrefectClient):
             }
             if unchanged:
                 return None
+            if "flow_version" in changes:  # how the engine describes a run as it begins: goes with what follows
+                self._description = changes
+                return None
+            changes = {**(self._description or {}), **changes}
+            self._description = None
         return super().update_flow_run(flow_run_id, **changes)
+
+    def set_flow_run_state(self, flow_run_id: UUID | str, state: State[Any], force: bool = False) -> Any:
+        """A description that nothing followed is sent before the run leaves the segment."""
+        if self._description is not None and not (state.is_pending() or state.is_running()):
+            changes, self._description = self._description, None
+            super().update_flow_run(UUID(str(flow_run_id)), **changes)
+        return super().set_flow_run_state(flow_run_id, state, force=force)
+
+    def read_server_default_result_storage(self) -> Any:
+        """Asked once in the life of a process: a stock worker's process lives for one segment."""
+        if self._result_storage is None:
+            self._result_storage = super().read_server_default_result_storage()
+        return self._result_storage
 
     def set_flow_run_name(self, flow_run_id: UUID, name: str) -> Any:
         """A run named by its first segment keeps its name without another call."""

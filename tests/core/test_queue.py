@@ -119,6 +119,17 @@ def test_a_claim_is_shown_with_the_name(office: Office) -> None:
         assert queue.waiting(tx, claimed_by="zhao-min") == []
 
 
+def test_the_run_list_shows_the_role_then_that_it_is_late_then_who_has_taken_it(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    task = office.question(case)
+    in_transaction(lambda tx: reviews.claim(tx, task.id, "li-na"))
+    office.pass_time(days=10)
+    task = office.question(case)
+    with reading() as tx:
+        assert reviews.tags(tx, task) == ["岗位:关店审核员", "⚠️ 逾期升级", "认领:李娜"]
+
+
 def test_every_row_leads_to_the_form(office: Office) -> None:
     office.open_shop()
     office.request_closure()

@@ -19,7 +19,8 @@ from prefect.client.schemas.filters import (
 from models.cases import Case
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
-from tasks import engine, queue
+from tasks import engine, queue, reviews
+from tasks.db import in_transaction
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
@@ -57,10 +58,15 @@ def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
     return case_id
 
 
-def roles_tagged(stage: Rehearsal, case_id: str) -> list[str]:
-    """The roles by which the run list finds the case's run."""
+def tagged(stage: Rehearsal, case_id: str) -> list[str]:
+    """By what the run list shows whose question the case is."""
     run = engine.client().read_flow_run(UUID(str(stage.read(lambda tx: tx.get(Case, case_id).run_id))))
-    return [tag for tag in run.tags if tag.startswith("岗位:")]
+    return [tag for tag in run.tags if tag.startswith(("岗位:", "认领:", "⚠️"))]
+
+
+def question(stage: Rehearsal, case_id: str) -> str:
+    """The case's open review."""
+    return str(stage.read(lambda tx: reviews.waiting(tx, case_id=case_id)[0].id))
 
 
 def may_write(stage: Rehearsal, origin: str) -> bool:
@@ -81,8 +87,13 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> 
         until(stage, [first, second])
         stage.decide(first, "closure-review", "li-na", "同意关店")
         again, _, written = until(stage, [second])
-        stage.wait(lambda: roles_tagged(stage, first) == [], "a run that waits for no person has no role")
-        assert roles_tagged(stage, second) == ["岗位:关店审核员"]
+        stage.wait(lambda: tagged(stage, first) == [], "a run that waits for no person has no role")
+        assert tagged(stage, second) == ["岗位:关店审核员"]
+        asked = question(stage, second)
+        in_transaction(lambda tx: reviews.claim(tx, asked, "li-na"))
+        stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员", "认领:李娜"], "the run list shows the claim")
+        in_transaction(lambda tx: reviews.release(tx, asked, "li-na"))
+        stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员"], "the run list shows that it is free again")
         assert (again, written) == (artifact, 1)
         late = queue.Board(version=0, rows=(), text="", table=())
         queue.show(late)  # a door that was held up does not put an older board over a newer one
