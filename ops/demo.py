@@ -50,8 +50,7 @@ def demo(auto: bool) -> int:
                 scene.set_up()
             console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:
-                _guide(given, played)
-                stack.run_until_stopped()
+                stack.run_until_stopped(lambda: _guide(given, played))
                 console.print("正在停止 …")
                 return 0
             for scene in played:

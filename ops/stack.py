@@ -173,11 +173,12 @@ class Stack:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def run_until_stopped(self) -> None:
-        """Stay up until Ctrl-C or SIGTERM."""
+    def run_until_stopped(self, greet: Callable[[], None]) -> None:
+        """Stay up until Ctrl-C or SIGTERM; whoever is greeted may press it at once."""
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+        greet()
         while not stop.wait(1):
             pass
 
@@ -195,6 +196,6 @@ def up() -> None:
     """`make up`: the stack for real use, until Ctrl-C."""
     given = prepare()
     with Stack(given, say=print) as stack:
-        print(f"店务已启动。操作界面 {given.prefect_ui} · 接入地址 {given.door_url} · 日志 {stack.logs}")
-        stack.run_until_stopped()
+        where = f"操作界面 {given.prefect_ui} · 接入地址 {given.door_url} · 日志 {stack.logs}"
+        stack.run_until_stopped(lambda: print(f"店务已启动。{where}"))
         print("正在停止 …")
