@@ -46,8 +46,7 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
             if part in only:
                 yield f"{part} {database}", ["-m", f"benchmarks.{part}", "--database", database, *sizes[part]]
         if "door" in only:
-            kind = ["--postgres"] if database == "postgres" else []
-            yield f"door {database}", ["-m", "benchmarks.door", "--json", *kind, *sizes["door"]]
+            yield f"door {database}", ["-m", "benchmarks.door", "--database", database, *sizes["door"]]
     if "month-end" in only:
         yield "month-end", ["-m", "benchmarks.month_end", "--json", "--cluster", *sizes["month-end"]]
     if "peers" in only:

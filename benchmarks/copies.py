@@ -67,17 +67,17 @@ class PostgresStore:
         return [row[0] for row in self._connection.execute(query)]
 
     def rows(self, table: str) -> Iterator[Row]:
-        yield from (row[0] for row in self._connection.execute(f'SELECT row_to_json(whole) FROM "{table}" whole'))  # type: ignore[arg-type]
+        yield from (row[0] for row in self._connection.execute(f'SELECT row_to_json(whole) FROM "{table}" whole'))
 
     def write(self, table: str, rows: list[Row]) -> None:
         query = f'INSERT INTO "{table}" SELECT * FROM json_populate_recordset(NULL::"{table}", %s::json)'
-        self._connection.execute(query, (json.dumps(rows),))  # type: ignore[arg-type]
+        self._connection.execute(query, (json.dumps(rows),))
 
     def close(self) -> None:
         tables = [table for table in self.tables() if self._counts(table)]
         for table in tables:
             query = f"""SELECT setval(pg_get_serial_sequence('"{table}"', 'id'), (SELECT max(id) FROM "{table}"))"""
-            self._connection.execute(query)  # type: ignore[arg-type]
+            self._connection.execute(query)
         self._connection.execute("CHECKPOINT")
         self._connection.close()
 

@@ -146,7 +146,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     with contextlib.suppress(Skip):
         engine.signal(db.in_transaction(lambda tx: periods.open_month(tx, "2026-10")).id)
     again = time.perf_counter()
-    figures = {
+    figures: dict[str, Any] = {
         "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "lines": shops * LINES,
         "draft_s": drafted - began, "issue_s": issued - decided, "again_ms": (again - issued) * 1000,
         "again_rows": _count() - before, "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0),
@@ -221,7 +221,7 @@ def fill(shops: int, period: str = "2026-10") -> None:
             if start == 0:
                 tx.add(Period(id=period))
                 tx.flush()
-            tx.execute(insert(Shop.__table__), [
+            tx.execute(insert(Shop.__table__), [  # type: ignore[attr-defined]
                 {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
                  "owner_account_id": f"acct-{n}", "owner_name": "林晓", "licence_name": f"宁波第 {n} 号文具有限公司",
                  "uscc": "91330226MA2AB1C2D8", "taxpayer_type": "GENERAL", "categories": ["服饰"],
@@ -229,7 +229,7 @@ def fill(shops: int, period: str = "2026-10") -> None:
                  "registered_at": settled, "topup_demanded_fen": 0}
                 for n in numbers
             ])  # fmt: skip
-            tx.execute(insert(BillableItem.__table__), [
+            tx.execute(insert(BillableItem.__table__), [  # type: ignore[attr-defined]
                 {"id": f"sub-{n}-{line}", "shop_id": f"shop-{n:07d}", "category": BillableCategory(CATEGORIES[line]),
                  "amount_fen": 1_000 + n % 997 + line, "corrects": None, "description": "国庆补贴", "settled_at": settled,
                  "own_period": period, "period": period, "recorded_at": settled}

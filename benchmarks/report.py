@@ -60,7 +60,8 @@ def case_table(parts: list[Figures]) -> str:
     found = _of(parts, "case")
     if not found:
         return ""
-    head, columns = ["one case: check, review, effect"], []
+    head = ["one case: check, review, effect"]
+    columns: list[tuple[Figures, Figures | None]] = []
     for database in dict.fromkeys(f["database"] for f in found):
         ours = next(iter(_of(found, "case", database=database, worker="dianwu")), None)
         stock = next(iter(_of(found, "case", database=database, worker="process")), None)

@@ -185,13 +185,13 @@ def _code(secret: str) -> str:
 
 
 def keyset(pause_key: str) -> dict[str, str]:
-    return dict(keyset_from_base_key(pause_key))
+    return {str(name): key for name, key in keyset_from_base_key(pause_key).items()}
 
 
 @contextmanager
-def site(home: Path, found: Databases, worker: str = "dianwu") -> Iterator[Site]:
-    """The whole stack on these databases."""
-    more = {"DIANWU_WORKER_TYPE": worker, "DIANWU_RATE_LIMIT": "1000000/minute", **found.settings}
+def site(home: Path, found: Databases, worker: str = "dianwu", **own: str) -> Iterator[Site]:
+    """The whole stack on these databases, with settings of its own."""
+    more = {"DIANWU_WORKER_TYPE": worker, "DIANWU_RATE_LIMIT": "1000000/minute", **found.settings, **own}
     with running_stack(home, **more) as (stack, stage):
         yield Site(stack, stage, found)
 

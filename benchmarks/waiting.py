@@ -68,7 +68,7 @@ def start(home: Path, found: Databases, settle: float, then: Callable[[Site], di
 def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
     """Time of each step of the minute's sweep in this process, of the flow, and with everything overdue."""
     steps: dict[str, Callable[[], Any]] = {
-        "deadlines": lambda: deadlines.sweep(desk.DEADLINES), "freezes": freezes.sweep,
+        "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck), "freezes": freezes.sweep,
         "recovery": recovery.recover, "board": queue.publish,
     }  # fmt: skip
     took = {name: statistics.median(_seconds(step) for _ in range(3)) for name, step in steps.items()}
@@ -79,7 +79,7 @@ def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
         at.stack.stop()  # what is measured now is ours alone
         at.stage.advance(timedelta(days=60))
         began, acted = time.perf_counter(), 0
-        while done := deadlines.sweep(desk.DEADLINES):
+        while done := deadlines.sweep(desk.DEADLINES, desk.on_stuck):
             acted += done
         seconds = time.perf_counter() - began
         figures |= {"overdue": acted, "overdue_s": round(seconds, 2)}
