@@ -41,6 +41,8 @@ class Engine(Protocol):
         ...
 
 
+AT_ONCE = 200
+"""Runs that Prefect lists in one answer; more are refused."""
 GONE = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
 
 
@@ -151,12 +153,11 @@ def start_run(case: Case) -> UUID:
 def states_of(run_ids: Iterable[str]) -> dict[str, tuple[StateType, str, datetime]]:
     """Run id → state, its message and since when, for those Prefect still knows."""
     ids = [UUID(run_id) for run_id in run_ids]
-    if not ids:
-        return {}
-    found = client().read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=len(ids))
+    parts = [FlowRunFilter(id=FlowRunFilterId(any_=ids[at : at + AT_ONCE])) for at in range(0, len(ids), AT_ONCE)]
     return {
         str(run.id): (run.state.type, run.state.message or "", run.state.timestamp or datetime.now(UTC))
-        for run in found
+        for part in parts
+        for run in client().read_flow_runs(flow_run_filter=part, limit=AT_ONCE)
         if run.state is not None
     }
 

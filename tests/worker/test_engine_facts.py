@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import entry_points
+from uuid import uuid4
 
 import pytest
 from prefect import _flow_run_suspension, flow, flow_engine
@@ -19,6 +20,8 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.server import _run_healthcheck_server
 
 from ops.worker import engine, segment, signals, worker
+from tasks import engine as case_engine
+from tests.worker.conftest import PAUSING
 
 
 def source(thing: object) -> str:
@@ -30,6 +33,17 @@ def test_prefect_finds_the_worker_type_through_its_entry_point():
     """pyproject.toml, `prefect.collections`."""
     assert "ops.worker.worker" in {entry.value for entry in entry_points(group="prefect.collections")}
     assert BaseWorker.get_worker_class_from_type("dianwu") is worker.DianwuWorker
+
+
+@pytest.mark.engine
+def test_more_runs_than_prefect_lists_in_one_answer_are_asked_for_in_several(standing):
+    """tasks/engine.py: `states_of`, by which the sweep finds lost runs of however many cases."""
+    standing.write("flows/pausing.py", PAUSING)
+    run = standing.submit(standing.deploy("flows/pausing.py:pausing"))
+    case_engine.client.cache_clear()
+    others = [str(uuid4()) for _ in range(2 * case_engine.AT_ONCE)]
+    assert list(case_engine.states_of([*others, str(run.id)])) == [str(run.id)]
+    case_engine.client.cache_clear()
 
 
 def test_pause_and_abort_are_told_apart_from_faults_of_a_flow():
