@@ -201,7 +201,8 @@ def check(tx: Tx) -> Iterator[str]:
         debits += debit
         credits += credit
     for column in (Transfer.debit_account, Transfer.credit_account):
-        for orphan in tx.exec(select(column).where(col(column).not_in(select(Account.id))).distinct()):
+        known = select(Account.id).where(col(Account.id) == column)  # of each: NOT IN would compare all with all
+        for orphan in tx.exec(select(column).where(~known.exists()).distinct()):
             yield f"{orphan}: has transfers but no account"
     if debits != credits:
         yield f"all debits are {debits} fen, all credits {credits} fen"
