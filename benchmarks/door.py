@@ -78,16 +78,8 @@ def measure(database: str, count: int, each: int) -> dict[str, Any]:
         with databases(database, home) as found, site(home, found, **own) as at:
             url = f"{at.stage.settings.door_url}/webhooks/doudian"
             command = [
-                sys.executable,
-                "-m",
-                "benchmarks.door",
-                "--url",
-                url,
-                "--clients",
-                str(count),
-                "--each",
-                str(each),
-            ]
+                sys.executable, "-m", "benchmarks.door", "--url", url, "--clients", str(count), "--each", str(each),
+            ]  # fmt: skip
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             return {"part": "door", "database": found.name, **json.loads(done.stdout)}
 

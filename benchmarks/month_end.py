@@ -274,13 +274,11 @@ class Others:
 
 def _invoices(now: datetime) -> float:
     """Seconds to receive and accept the clean invoices of the first shops, their PDFs staged before."""
-    import io
-
     from sqlmodel import col, select
 
     from models.invoicing import Invoice, InvoiceState, Statement
-    from models.invoicing_events import InvoiceSubmitted
-    from tasks import db, desk, evidence, inbox
+    from tasks import db, desk, inbox
+    from tests.invoicing import kit
 
     with db.reading() as tx:
         found = list(
@@ -288,15 +286,10 @@ def _invoices(now: datetime) -> float:
         )
     arrivals = []
     for number, (shop_id, fen) in enumerate(found):
-        file = evidence.stage(shop_id, "发票.pdf", io.BytesIO(f"%PDF-1.7 {shop_id}".encode()))
-        tax = (fen * 6 * 2 + 106) // 212
-        money = {"net_fen": fen - tax, "tax_fen": tax}
-        data = InvoiceSubmitted.EXAMPLE | money | {
-            "shop_id": shop_id, "account_id": f"acct-{int(shop_id[5:])}", "number": f"26{number:018d}", "gross_fen": fen,
-            "issued_on": "2026-11-01", "seller_name": f"宁波第 {int(shop_id[5:])} 号文具有限公司", "covers": [],
-            "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "rate": "6"} | money],
-            "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": file.sha256}],
-        }  # fmt: skip
+        data = kit.invoice(
+            fen, shop_id, number=f"26{number:018d}", account_id=f"acct-{int(shop_id[5:])}", issued_on="2026-11-01",
+            seller_name=f"宁波第 {int(shop_id[5:])} 号文具有限公司",
+        )  # fmt: skip
         body = {"type": "invoice.submitted", "timestamp": now.isoformat(), "data": data}
         arrivals.append(inbox.Arrival(source="platform", message_id=f"inv-{number}", type="invoice.submitted",
                                       shop_id=shop_id, body=json.dumps(body, ensure_ascii=False).encode()))  # fmt: skip

@@ -7,7 +7,7 @@ An answer is read raw and judged by ``tasks.reviews``: a wrong code asks again, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -124,7 +124,7 @@ def _show_form(review: Review, gate: Gate) -> None:
     client.create_flow_run_input(run_id, keyset["schema"], json.dumps(form_schema(review, gate)))
     with reading() as tx:
         asked = reviews.tags(tx, review)
-    _tag(client, run_id, cases.read_case(review.case_id), *asked)
+    _tag(client, run_id, cases.read_case(review.case_id), asked)
     state: State[None] = Suspended(timeout_seconds=None, pause_key=key)
     state.state_details.run_input_keyset = dict(keyset)  # type: ignore[arg-type]
     _propose(client, run_id, state)
@@ -149,9 +149,9 @@ def _rest(tx: Tx, case_id: str, review_id: str | None) -> str | None:
     return reviews.arm(tx, review_id) if review_id else None
 
 
-def _tag(client: SyncPrefectClient, run_id: UUID, case: Case, *awaited: str) -> None:
+def _tag(client: SyncPrefectClient, run_id: UUID, case: Case, asked: Sequence[str] = ()) -> None:
     """Let the run list be filtered by who is awaited; a run that waits for no person has no such tag."""
-    tags = [*awaited, *run_tags(case)]  # the role first: the run's page shows three tags and hides the rest
+    tags = run_tags(case, asked)
     context = FlowRunContext.get()
     if context and context.flow_run and set(context.flow_run.tags) != set(tags):
         client.update_flow_run(run_id, tags=tags)

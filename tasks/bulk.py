@@ -47,10 +47,14 @@ def packed(tx: Tx, given: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps(given, ensure_ascii=False, default=plain)
 
 
+def empty_list(tx: Tx) -> str:
+    """An empty JSON list, as SQL."""
+    return "CAST('[]' AS json)" if tx.postgres else "'[]'"
+
+
 def insert(tx: Tx, table: str, columns: Mapping[str, type], given: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows in one statement; a column that is a ``list`` holds JSON and is empty."""
-    empty = "CAST('[]' AS json)" if tx.postgres else "'[]'"
     shape = {name: kind for name, kind in columns.items() if kind is not list}
-    values = ", ".join(empty if kind is list else f"r.{name}" for name, kind in columns.items())
+    values = ", ".join(empty_list(tx) if kind is list else f"r.{name}" for name, kind in columns.items())
     tx.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {rows(tx, 'given', shape)}"),  # noqa: S608
                {"given": packed(tx, given)})  # fmt: skip

@@ -7,7 +7,7 @@ creating a run and writing it down creates nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -101,7 +101,7 @@ class PrefectEngine:
             run = _read_run(case.run_id)
             match run.state.type if run and run.state else None:
                 case StateType.PAUSED if run is not None:
-                    client().update_flow_run(run.id, tags=[*asked, *run_tags(case)])
+                    client().update_flow_run(run.id, tags=run_tags(case, asked))
                 case StateType.PENDING | StateType.RUNNING:
                     raise NotYet("run is busy")
                 case _:
@@ -124,9 +124,13 @@ def run_name(case: Case) -> str:
     return " · ".join(filter(None, (case.kind.label, case.subject[:40], case.id)))
 
 
-def run_tags(case: Case) -> list[str]:
-    """Kind, shop and case, for the run list's filters; the role is added while a person is awaited."""
-    return [case.kind.label, case.id, *([f"店铺:{case.subject[:40]}", case.shop_id] if case.shop_id else [])]
+def run_tags(case: Case, asked: Sequence[str] = ()) -> list[str]:
+    """Who is asked, if anybody, then kind, shop and case, for the run list's filters.
+
+    In this order, because the run's page shows three tags and hides the rest.
+    """
+    shop = [f"店铺:{case.subject[:40]}", case.shop_id] if case.shop_id else []
+    return [*asked, case.kind.label, case.id, *shop]
 
 
 def start_run(case: Case) -> UUID:

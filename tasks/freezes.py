@@ -213,6 +213,12 @@ def _messages(tx: Tx, statement: Live, what: str, topic: str, event: str, told_a
     ]  # fmt: skip
 
 
+_MESSAGE = {
+    "key": str, "channel": str, "topic": str, "audience": str, "shop_id": str, "payload_sealed": str, "state": str,
+    "attempts": int, "note": str, "reached": list, "created_at": datetime, "next_at": datetime,
+}  # fmt: skip
+
+
 def _put(tx: Tx, rows: list[dict[str, object]]) -> None:
     if rows:
         same = {"payload_sealed": seal_json(LATER), "state": OutboxState.NEW, "attempts": 0, "note": ""}
@@ -306,14 +312,6 @@ def _posting(move: Move) -> Posting:
                    clause=_CLAUSES[move.kind])  # fmt: skip
 
 
-_MESSAGE = {
-    "key": str, "channel": str, "topic": str, "audience": str, "shop_id": str, "payload_sealed": str, "state": str,
-    "attempts": int, "note": str, "reached": list, "created_at": datetime, "next_at": datetime,
-}  # fmt: skip
-_MOVE = {
-    "key": str, "statement_id": str, "shop_id": str, "kind": str, "amount_fen": int, "uninvoiced_fen": int,
-    "share_fen": int, "held_fen": int, "at": datetime,
-}  # fmt: skip
 _KEPT = {
     "state": str, "frozen_fen": int, "set_off_fen": int, "share_fen": int, "moves": int, "auto": bool,
 }  # fmt: skip
@@ -333,6 +331,12 @@ def _keep(tx: Tx, statements: Sequence[Live]) -> None:
         UPDATE statement SET {", ".join(f"{name} = r.{name}" for name in columns if name != "id")}
         FROM {bulk.rows(tx, "given", columns)} WHERE statement.id = r.id
         """), {"given": given})  # noqa: S608  # fmt: skip
+
+
+_MOVE = {
+    "key": str, "statement_id": str, "shop_id": str, "kind": str, "amount_fen": int, "uninvoiced_fen": int,
+    "share_fen": int, "held_fen": int, "at": datetime,
+}  # fmt: skip
 
 
 def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:

@@ -420,13 +420,12 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
         for slot in range(base // SLOT, (base + count) // SLOT + 1)
     ])  # fmt: skip
     when = bulk.rows(tx, "slots", {"slot": int, "told": datetime, "at": datetime})
-    empty = "CAST('[]' AS json)" if tx.postgres else "'[]'"
     told = StatementIssued.name
     tx.execute(bulk.sql(f"""
         INSERT INTO outbox (key, channel, topic, case_id, shop_id, audience, payload_sealed, created_at, state, attempts,
             next_at, note, reached)
         SELECT kind.prefix || f.id || '/issued', kind.channel, kind.topic, NULL, f.shop_id, kind.audience, :sealed, :now,
-            'NEW', 0, CASE WHEN kind.audience = '' THEN r.told ELSE r.at END, '', {empty}
+            'NEW', 0, CASE WHEN kind.audience = '' THEN r.told ELSE r.at END, '', {bulk.empty_list(tx)}
         FROM (SELECT id, shop_id, (CAST(:base AS bigint) + row_number() OVER (ORDER BY shop_id)) / {SLOT} AS slot
               FROM statement WHERE {fresh}) AS f
         JOIN {when} ON r.slot = f.slot
