@@ -38,8 +38,10 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     """What it finds in its environment beside what all find."""
     process: subprocess.Popen[bytes] | None = None
-    falls: int = field(default=0)
+    falls: int = 0
     started: float = 0.0
+    again: float = 0.0
+    """When it is to be started after its last fall, on the monotonic clock."""
 
 
 class Stack:
@@ -50,7 +52,7 @@ class Stack:
         self.logs = given.home / "logs"
         self._say = say
         self._env = environment(given)
-        self._stopping = threading.Event()
+        self._stopping, self._starts_nothing, self._stopped = threading.Event(), threading.Event(), threading.Event()
         self._watcher: threading.Thread | None = None
         host, port = given.host, str(given.prefect_port)
         python = sys.executable
@@ -98,8 +100,9 @@ class Stack:
         """Tell Prefect our deployments; in a process of its own, because a failed import should not take us down."""
         with (self.logs / "deploy.log").open("ab") as log:
             return subprocess.run(
-                [sys.executable, "-m", "ops.deploy"], env=self._env, stdout=log, stderr=subprocess.STDOUT, check=False
-            ).returncode
+                [sys.executable, "-m", "ops.deploy"], env=self._env, stdout=log, stderr=subprocess.STDOUT, check=False,
+                preexec_fn=stop_with_parent,
+            ).returncode  # fmt: skip
 
     def _start(self, name: str) -> None:
         part = self.parts[name]
@@ -130,17 +133,23 @@ class Stack:
             )  # fmt: skip
 
     def _watch(self) -> None:
-        """Start again what fell."""
-        while not self._stopping.wait(0.5):
+        """Start again what fell, each part at its own time."""
+        while not self._stopping.wait(0.2):
             for part in self.parts.values():
-                if part.process is None or part.process.poll() is None:
-                    continue
-                part.falls = 0 if time.monotonic() - part.started > 60 else part.falls + 1
-                if self._stopping.wait(min(0.2 * 2**part.falls, 30)):
-                    return
-                self._launch(part)
-                if part.name == "prefect":
-                    self._prefect_is_back(part)
+                if part.process is not None and part.process.poll() is not None:
+                    self._start_again(part)
+        self._starts_nothing.set()
+        self._stopped.wait()  # a part is told to stop when the thread that started it ends
+
+    def _start_again(self, part: Part) -> None:
+        now = time.monotonic()
+        if part.again <= part.started:  # this fall is new
+            part.falls = 0 if now - part.started > 60 else part.falls + 1
+            part.again = now + min(0.2 * 2**part.falls, 30)
+        if now >= part.again:
+            self._launch(part)
+            if part.name == "prefect":
+                threading.Thread(target=self._prefect_is_back, args=(part,), name="deploy again", daemon=True).start()
 
     def _prefect_is_back(self, part: Part) -> None:
         """Deploy again: the server may have come back with another database."""
@@ -151,8 +160,9 @@ class Stack:
             self._deploy()
 
     def kill(self, name: str) -> None:
-        """Kill a part the hard way, with everything it started; the watcher starts it again."""
-        process = self.parts[name].process
+        """Kill a part the hard way, with everything it started; the watcher starts it again, as after a first fall."""
+        part = self.parts[name]
+        part.falls, process = 0, part.process
         if process is not None and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -161,7 +171,7 @@ class Stack:
         """Stop the door first, then the worker, which finishes what it runs, then the server."""
         self._stopping.set()
         if self._watcher is not None:
-            self._watcher.join()
+            self._starts_nothing.wait()
         for name in ("door", "worker", "prefect"):
             process = self.parts[name].process
             if process is None or process.poll() is not None:
@@ -172,6 +182,7 @@ class Stack:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        self._stopped.set()
 
     def run_until_stopped(self, greet: Callable[[], None]) -> None:
         """Stay up until Ctrl-C or SIGTERM; whoever is greeted may press it at once."""

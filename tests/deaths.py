@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
 from models.cases import Effect
 from tasks.db import Tx
-from tests.play import Office
+
+if TYPE_CHECKING:
+    from tests.play import Office
 
 Strike = Callable[[str, str], bool]
 """Told ``before`` or ``after`` and the effect's key; true when the worker is to die there."""
@@ -21,9 +23,8 @@ class Died(BaseException):
     """The process is gone. Nothing catches it, as nothing catches a kill −9."""
 
 
-@contextmanager
-def mortal(strike: Strike) -> Iterator[None]:
-    """Let workers die where ``strike`` says so, as long as the block lasts."""
+def listen(transactions: type[Tx], strike: Strike) -> Callable[[], None]:
+    """Ask ``strike`` before and after every commit of an effect; the way to stop asking."""
 
     def note(tx: Any, _context: Any) -> None:
         tx.info.setdefault("effects", []).extend(row.key for row in tx.new if isinstance(row, Effect))
@@ -40,12 +41,23 @@ def mortal(strike: Strike) -> Iterator[None]:
 
     hooks = (("after_flush", note), ("before_commit", before), ("after_commit", after))
     for name, hook in hooks:
-        event.listen(Tx, name, hook)
+        event.listen(transactions, name, hook)
+
+    def stop() -> None:
+        for name, hook in hooks:
+            event.remove(transactions, name, hook)
+
+    return stop
+
+
+@contextmanager
+def mortal(strike: Strike) -> Iterator[None]:
+    """Let workers die where ``strike`` says so, as long as the block lasts."""
+    stop = listen(Tx, strike)
     try:
         yield
     finally:
-        for name, hook in hooks:
-            event.remove(Tx, name, hook)
+        stop()
 
 
 def until_done(office: Office, act: Callable[[], Any]) -> Any:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.responses import SetStateStatus
@@ -16,11 +19,11 @@ from sqlmodel import select
 from models.base import Labelled
 from models.cases import Effect
 from models.messages import Channel, OutboxMessage, OutboxState
-from models.reviews import Review, ReviewState
 from ops.rehearsal import Rehearsal
 from ops.stack import Stack
 from tasks import audit, ledger
-from tasks.db import Tx, reading, transaction
+from tasks.db import Tx, reading
+from tests.stack.conftest import running_stack
 
 
 class Boundary(Labelled):
@@ -33,80 +36,73 @@ class Boundary(Labelled):
 
 
 PLAN: Mapping[Boundary, tuple[str, ...]] = {
-    Boundary.BEFORE_EFFECT: ("worker", ""),
-    Boundary.AFTER_EFFECT: ("worker", "", "door", ""),
+    Boundary.BEFORE_EFFECT: ("worker", "door"),
+    Boundary.AFTER_EFFECT: ("worker",),
     Boundary.SUSPENDED: ("worker", "prefect", "door", "", "", ""),
     Boundary.RESUMING: ("worker", "", "prefect", "door", "", ""),
 }
-"""What dies at each boundary, in turn; an empty name lets one pass. The server needs longest to come back."""
+"""What dies at each boundary, in turn; an empty name lets one pass. An effect has turns of its own for its verb, each
+taken once: what was killed before it was committed comes there again. The server needs longest to come back.
+"""
 
 
 class Killer:
-    """Kills parts of the stack at the boundaries of the stories it watches, as planned, one at a time.
+    """Kills parts of the stack at the boundaries of the stories it watches, as planned, and notes what it hit.
 
-    It waits until what it killed is back, so that every kill hits a running system, and notes which boundary it hit.
+    Whoever is about to commit an effect, or just has, asks and waits meanwhile (``mortal/sitecustomize.py``). It may hold
+    the database's one pen, so it is answered as soon as the kill is done; only the stories wait until what died is back.
     """
 
-    def __init__(self, stack: Stack, plan: Mapping[Boundary, Iterable[str]] = PLAN) -> None:
-        self._stack = stack
-        self._turns = {boundary: itertools.cycle(parts) for boundary, parts in plan.items()}
+    def __init__(self, stack: Stack, ask_at: Path, plan: Mapping[Boundary, tuple[str, ...]] = PLAN) -> None:
+        self._stack, self._plan = stack, plan
+        self._turns: dict[tuple[Boundary, str], Iterator[str]] = {}
         self._one = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.kills: list[tuple[Boundary, str]] = []
+        self._over = threading.Event()
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(ask_at))
+        self._door.listen(64)
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.kills: list[tuple[Boundary, str, str]] = []
+        self.verbs: set[str] = set()
 
     def __enter__(self) -> Killer:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        """Nobody dies any more; whoever asks may go on."""
+        self._over.set()
 
-    def at(self, boundary: Boundary) -> None:
-        """A story is there now."""
-        if self._stop.is_set() or not self._thread.is_alive():
-            return
+    def at(self, boundary: Boundary, verb: str = "") -> str:
+        """A story, or an effect of that verb, is there now; the part that was killed, if any."""
         with self._one:
-            self._kill(boundary)
+            part = (
+                "" if self._over.is_set() else next(self._turns.setdefault((boundary, verb), self._of(boundary, verb)))
+            )
+            if part:
+                self._stack.kill(part)
+                self.kills.append((boundary, verb, part))
+        return part
 
-    def _kill(self, boundary: Boundary) -> None:
-        part = next(self._turns[boundary])
-        if part:
-            self._stack.kill(part)
-            self.kills.append((boundary, part))
-            self._back(part)
+    def _of(self, boundary: Boundary, verb: str) -> Iterator[str]:
+        parts = self._plan[boundary]
+        return itertools.chain(parts, itertools.repeat("")) if verb else itertools.cycle(parts)
 
-    def _run(self) -> None:
-        effects, decisions = self._look()
-        while not self._stop.wait(0.003):
-            now, decided = self._look()
-            if now != effects:
-                self.at(Boundary.AFTER_EFFECT)
-            elif decided != decisions:
-                self._before_what_follows(now)
-            else:
-                continue
-            effects, decisions = self._look()
+    def _listen(self) -> None:
+        while True:
+            asking, _ = self._door.accept()
+            threading.Thread(target=self._answer, args=(asking,), daemon=True).start()
 
-    def _before_what_follows(self, effects: set[str]) -> None:
-        """Hold the database's one pen, see that nothing more was written, and kill whoever waits for it."""
-        if not next(self._turns[Boundary.BEFORE_EFFECT]):
-            return
-        with self._one, transaction() as tx:
-            late = set(tx.exec(select(Effect.key))) != effects
-            self._stack.kill("worker")
-        self.kills.append((Boundary.AFTER_EFFECT if late else Boundary.BEFORE_EFFECT, "worker"))
-        self._back("worker")
+    def _answer(self, asking: socket.socket) -> None:
+        with asking, suppress(OSError):  # it may be dead by now
+            when, _, key = asking.makefile().readline().strip().partition(" ")
+            verb = key.split("/")[1]
+            self.verbs.add(verb)
+            self.at(Boundary.BEFORE_EFFECT if when == "before" else Boundary.AFTER_EFFECT, verb)
+            asking.sendall(b".")
 
-    @staticmethod
-    def _look() -> tuple[set[str], set[str]]:
-        with reading() as tx:
-            decided = select(Review.id).where(Review.state == ReviewState.DECIDED)
-            return set(tx.exec(select(Effect.key))), set(tx.exec(decided))
-
-    def _back(self, part: str) -> None:
-        while not self._stop.wait(0.05):
+    def wait(self, part: str) -> None:
+        """Until a part that was killed is back, so that the next kill hits a running system."""
+        while part and not self._over.wait(0.05):
             process = self._stack.parts[part].process
             if process is not None and process.poll() is None and self._stack.parts[part].ready():
                 return
@@ -124,24 +120,27 @@ class Watched(Rehearsal):
             return super().code(staff_id)
 
     def resume(self, case_id: str, answer: dict[str, Any]) -> SetStateStatus | None:
-        self._killer.at(Boundary.SUSPENDED)
+        self._killer.wait(self._killer.at(Boundary.SUSPENDED))
         status = super().resume(case_id, answer)
         if status is SetStateStatus.ACCEPT:
-            self._killer.at(Boundary.RESUMING)
+            self._killer.wait(self._killer.at(Boundary.RESUMING))
         return status
 
 
 @contextmanager
-def restless(stack: Stack, stage: Rehearsal) -> Iterator[tuple[Killer, Watched]]:
-    """The same stack with a killer about; every boundary must have been hit when it is over."""
-    killer = Killer(stack)
-    with killer:
-        yield killer, Watched(stage, killer)
-    hit = set(killer.kills)
-    assert {boundary for boundary, _ in hit} == set(Boundary), killer.kills
-    assert {part for _, part in hit} == {"worker", "door", "prefect"}, killer.kills
-    assert {boundary for boundary, part in hit if part == "worker"} == set(Boundary), killer.kills
-    assert {boundary for boundary, part in hit if part == "prefect"} == {Boundary.SUSPENDED, Boundary.RESUMING}
+def restless(home: Path, plan: Mapping[Boundary, tuple[str, ...]] = PLAN) -> Iterator[tuple[Killer, Watched]]:
+    """A stack with a killer about; when it is over, every verb was hit before and after its effect, and every boundary."""
+    ask_at = home.parent / "ask"
+    path = os.pathsep.join([str(Path(__file__).parent / "mortal"), str(Path(__file__).parents[2])])
+    with running_stack(home, PYTHONPATH=path, TEST_EFFECTS_ASK=str(ask_at)) as (stack, stage):
+        killer = Killer(stack, ask_at, plan)
+        with killer:
+            yield killer, Watched(stage, killer)
+        assert killer.verbs == set(stage.read(lambda tx: [key.split("/")[1] for key in tx.exec(select(Effect.key))]))
+    for boundary in (Boundary.BEFORE_EFFECT, Boundary.AFTER_EFFECT):
+        assert {verb for at, verb, part in killer.kills if at is boundary and part == "worker"} == killer.verbs
+    hit = {(boundary, part) for boundary, _, part in killer.kills}
+    assert hit == {(boundary, part) for boundary, parts in plan.items() for part in parts if part}
 
 
 def together(*acts: Callable[[], Any]) -> None:

@@ -1,0 +1,79 @@
+"""What the stack starts it keeps up, and stops in order: the door first, the server last."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ops import migrate
+from ops.stack import Part, Stack
+from tasks.settings import settings
+
+LINGERS = """
+import pathlib, signal, sys, time
+name, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+def stopped(*_):
+    with (folder / "stopped").open("a") as file: file.write(name + "\\n")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stopped)
+with (folder / name).open("a") as file: file.write("up\\n")
+while True: time.sleep(60)
+"""
+
+
+def small(folder: Path) -> dict[str, Part]:
+    """Parts that note when they are up and when they are told to stop."""
+
+    def part(name: str) -> Part:
+        return Part(name, [sys.executable, "-S", "-c", LINGERS, name, str(folder)], (folder / name).exists)
+
+    return {name: part(name) for name in ("prefect", "door", "worker")}
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setattr(migrate, "upgrade", lambda: None)
+    monkeypatch.setattr(Stack, "_deploy", lambda self: 0)
+    stack = Stack(settings())
+    stack.parts = small(tmp_path)
+    return stack
+
+
+def until(happened: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def starts(folder: Path, name: str) -> int:
+    file = folder / name
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def test_a_part_that_was_started_again_is_still_stopped_in_its_turn(stack: Stack, tmp_path: Path) -> None:
+    with stack:
+        until(lambda: starts(tmp_path, "worker") == 1)
+        for name in stack.parts:
+            stack.kill(name)
+        for name in stack.parts:
+            until(lambda name=name: starts(tmp_path, name) == 2)  # type: ignore[misc]
+    assert (tmp_path / "stopped").read_text().split() == ["door", "worker", "prefect"]
+
+
+def test_a_part_that_keeps_falling_waits_half_a_minute_and_holds_up_no_other(stack: Stack, tmp_path: Path) -> None:
+    with stack:
+        worker = stack.parts["worker"]
+        until(lambda: starts(tmp_path, "worker") == 1)
+        assert worker.process is not None
+        worker.falls = 40
+        worker.process.kill()
+        until(lambda: worker.again > worker.started)
+        assert worker.again - time.monotonic() > 20
+        stack.kill("door")
+        until(lambda: starts(tmp_path, "door") == 2)
+        assert starts(tmp_path, "worker") == 1
