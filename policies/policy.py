@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -294,6 +294,7 @@ def _read(version: str) -> Policy:
     return read_policy(text, version)
 
 
+@lru_cache(maxsize=4096)
 def version_on(day: date, known: tuple[str, ...]) -> str:
     """The newest of the ``known`` versions in force on ``day``; raises UnknownPolicy before the first."""
     in_force = [version for version in known if date.fromisoformat(version) <= day]

@@ -28,6 +28,10 @@ R = TypeVar("R")
 RETRIES = 8
 """How often a transaction that lost to another is tried again before the fault is reported."""
 
+BREATH = 0.03
+"""Seconds between two chunks of a long piece of work, in which other writers of SQLite, who look again every few
+milliseconds, later every twenty and more, get their turn; so a chunk should take about a tenth of a second."""
+
 
 class Tx(Session):
     """A transaction under way. ``now`` is read once, so everything in it happens at the same moment."""
@@ -132,6 +136,12 @@ def in_transaction(work: Callable[[Tx], R]) -> R:
                 raise
             time.sleep(random.uniform(0, 0.02 * 2**attempt))
     raise AssertionError("unreachable")
+
+
+def breathe() -> None:
+    """Let others write, between two chunks of a long piece of work; on PostgreSQL nobody waits for it."""
+    if engine().dialect.name == "sqlite":
+        time.sleep(BREATH)
 
 
 def dispose() -> None:

@@ -8,7 +8,6 @@ does it for one shop. Done again it finds no difference and does nothing.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -29,7 +28,7 @@ from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_ti
 from policies.invoicing import Holding, Settlement, settle, share, state_after
 from policies.policy import policy_at
 from tasks import audit, bulk, ledger
-from tasks.db import Tx, in_transaction
+from tasks.db import Tx, breathe, in_transaction
 from tasks.inbox import Refused
 from tasks.ledger import Posting, platform_account, shop_account, shop_balance
 from tasks.statement_words import MESSAGES
@@ -76,9 +75,8 @@ class Move:
     at: datetime
 
 
-CHUNK = 2_000
+CHUNK = 500
 """Statements in one transaction."""
-BREATH = 0.01
 LIVE = (StatementState.ISSUED, StatementState.OVERDUE)
 STREAM = "invoicing"
 """The audit stream of sweeps: one line per chunk, with a digest over its moves."""
@@ -143,7 +141,7 @@ def sweep(chunk: int = CHUNK, limit: int | None = None) -> int:
         done += acted
         if limit is not None and done >= limit:
             break
-        time.sleep(BREATH)
+        breathe()
     return done
 
 

@@ -21,6 +21,8 @@ from tasks.statements import anomalies, period_row, read_holds, several_eyes
 
 BAR = 24
 """Characters of the longest bar in a chart."""
+HELD_SHOWN = 20
+"""How many statements held out of earlier months are listed."""
 
 
 class ReleaseVerdict(Labelled):
@@ -105,6 +107,24 @@ def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) 
     )
 
 
+def _held_part(totals: dict[str, list[list[object]]]) -> str:
+    """What was held out of months before and has no number yet, so that nobody forgets it."""
+    held = totals.get("held_before", [])
+    if not held:
+        return "(无)"
+    rows = [
+        f"| {period} | {dossier.plain(str(name))}({dossier.plain(str(shop))}) | {yuan(int(str(fen)))} "
+        f"| {dossier.plain(str(reason))} | {by} |"
+        for period, shop, name, fen, reason, by in held[:HELD_SHOWN]
+    ]
+    more = f"另有 {len(held) - HELD_SHOWN} 份未列出。" if len(held) > HELD_SHOWN else ""
+    return (
+        f"起草时共 {len(held)} 份,合计 {yuan(sum(int(str(row[3])) for row in held))}。{more}"
+        "核对清楚后逐份放行:`dianwu invoicing release-held 账期 店铺编号`\n\n"
+        + "\n".join(["| 账期 | 店铺 | 金额 | 暂缓理由 | 暂缓人 |", "|---|---|---:|---|---|", *rows])
+    )
+
+
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     period = period_row(tx, case.request["period"])
     eyes = "异常超过规定数量,放行须由**两人**完成。" if several_eyes(tx, case) else "一人放行即可。"
@@ -112,6 +132,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"{periods.label(period.id)}账单放行 · {case.id}",
         ("控制总数", totals_part(period.id, period.totals)), ("图表", charts_part(period.totals)),
         ("变化最大的店铺", movers_part(period.totals)), ("异常", _anomalies_part(tx, period.id, period.totals) + "\n\n" + eyes),
+        ("以前账期暂缓、尚未出账", _held_part(period.totals)),
         facts={"draft": period.drafts, "total": period.totals.get("total_fen"), "shops": period.totals.get("shops")},
     )  # fmt: skip
 

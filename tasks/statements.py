@@ -7,7 +7,6 @@ run of a month that is done finds nothing to do. Numbers are given in the chunk'
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -24,7 +23,7 @@ from policies.invoicing import due, needs_second_person, previous_period
 from policies.policy import policy_at
 from tasks import audit, bulk, cases, periods, staff
 from tasks.cases import rules
-from tasks.db import Tx, in_transaction, reading
+from tasks.db import Tx, breathe, in_transaction, reading
 from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
 from tasks.reviews import Outcome, decided
@@ -32,8 +31,6 @@ from tasks.vault import seal_json
 
 CHUNK = 2_000
 """Shops in one transaction."""
-BREATH = 0.03
-"""Seconds between two chunks, in which other writers of SQLite, who look again every few milliseconds, get their turn."""
 MESSAGES_PER_SECOND = 100
 """How fast a month's messages become due: nobody else's message waits behind a hundred thousand of them."""
 MESSAGES_PER_STATEMENT = 3
@@ -97,7 +94,7 @@ def draft(case_id: str) -> Iterator[tuple[int, int]]:
     while shops := in_transaction(lambda tx: draft_chunk(tx, period)):
         done += shops
         yield done, max(of, done)
-        time.sleep(BREATH)
+        breathe()
 
 
 def draft_chunk(tx: Tx, period_id: str, size: int = CHUNK) -> int:
@@ -226,6 +223,9 @@ def _totals(tx: Tx, period: str) -> dict[str, Any]:
             LEFT JOIN statement p ON p.period = :before AND p.shop_id = d.shop_id
             WHERE d.period = :period AND d.state IN ('DRAFT', 'HELD') AND d.total_fen <> COALESCE(p.total_fen, 0)
             ORDER BY ABS(d.total_fen - COALESCE(p.total_fen, 0)) DESC, d.shop_id LIMIT {MOVERS}""")],  # noqa: S608
+        "held_before": [[row[0], row[1], row[2], int(row[3]), row[4], row[5]] for row in many("""
+            SELECT period, shop_id, shop_name, total_fen, held_reason, held_by FROM statement
+            WHERE state = 'HELD' AND period < :period ORDER BY period, shop_id""")],
     }  # fmt: skip
 
 
@@ -347,7 +347,7 @@ def issue(case_id: str) -> Iterator[tuple[int, int]]:
         with reading() as tx:
             row = tx.get(Period, period)
             yield row.last_number if row else 0, of
-        time.sleep(BREATH)
+        breathe()
 
 
 def issue_chunk(tx: Tx, case_id: str, period_id: str, size: int = CHUNK) -> int:

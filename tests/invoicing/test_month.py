@@ -281,6 +281,26 @@ def test_a_shop_is_held_out_with_a_reason_and_released_later_with_the_next_numbe
     kit.books_agree(office)
 
 
+def test_what_is_still_held_out_is_shown_to_finance_with_every_later_month_until_it_is_released(office: Office) -> None:
+    ids = shops(office, 2)
+    record(office, *(item(i) for i in ids))
+    at(office, 2026, 12, 1, 2)
+    office.decide(open_month(office), "wang-fang", "RELEASE", hold="shop-2：金额|待核对")
+    record(office, item("shop-1", settled_at="2026-12-05T10:00:00+08:00"))
+    at(office, 2027, 1, 1, 2)
+    december = open_month(office, "2026-12")
+    _, _, shown = office.question(december).dossier.partition("以前账期暂缓、尚未出账")
+    assert "起草时共 1 份,合计 ¥90.00" in shown and r"shop\-2" in shown and "2026-11" in shown and "wang-fang" in shown
+    assert r"金额\|待核对" in shown, "what people wrote cannot break the table"
+    code = office.code("chen-jie")
+    released = in_transaction(lambda tx: statements.release_held(tx, NOVEMBER, "shop-2", "chen-jie", code, "已核对"))
+    assert released.accepted
+    office.decide(december, "wang-fang", "REDRAFT", "重新起草")
+    _, _, shown = office.question(december).dossier.partition("以前账期暂缓、尚未出账")
+    assert r"shop\-2" not in shown
+    kit.books_agree(office)
+
+
 def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(office: Office) -> None:
     ids = shops(office, 8)
     record(office, *(item(i) for i in ids))
