@@ -32,6 +32,7 @@ from tasks.cases import rules
 from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.settings import settings
+from tasks.vault import mask_accounts
 
 DEADLINE = "review"
 """The kind of deadline a review has: ours, so it is escalated and never lapses."""
@@ -300,12 +301,13 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         return _refused(tx, case, review, answer, sentence)
     if refresh(tx, case, review, gate):
         return _refused(tx, case, review, answer, review.notice)
+    reason = mask_accounts(answer.reason.strip())  # it is read by the merchant, in messages and for years
     won = tx.execute(
         update(Review)
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
             state=ReviewState.DECIDED, decided_by=person.id, decided_at=tx.now, verdict=answer.verdict,
-            reason=answer.reason.strip(), answer=answer.extra, notice="",
+            reason=reason, answer=answer.extra, notice="",
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip
@@ -316,7 +318,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     audit.record(
         tx, case.id, "review.decided", actor=f"staff/{person.id}", clause=gate.clause,
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
-        seat=review.seat, verdict=answer.verdict, reason=answer.reason.strip(), shown_sha256=review.dossier_sha256,
+        seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
         facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")

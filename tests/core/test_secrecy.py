@@ -42,7 +42,7 @@ def story(office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> O
     office.snapshot()
     case = office.request_refund(payee=PAYEE | {"account_no": ACCOUNT})
     office.answer(office.question(case), "wang-fang", "APPROVE", code="000000")
-    office.decide(case, "wang-fang", "APPROVE")
+    office.decide(case, "wang-fang", "APPROVE", f"已与商家核对账号 {ACCOUNT},电话 {PHONE}")
     spoken = f"{ACCOUNT[:4]} {ACCOUNT[4:8]}-{ACCOUNT[8:]}"
     office.bank(f"{case.id}-P1", "returned", reason=f"账户{ACCOUNT}({spoken})已销户,请致电{PHONE}")
     office.decide(case, "wang-fang", "ASK_PAYEE")
@@ -112,6 +112,8 @@ def test_only_the_bank_reads_the_account_number(story: Office) -> None:
         ("电话 13912345678,13800001111", "电话 尾号 5678,尾号 1111"),
         ("2026-11-19 10:00 退回 1234567 元", "2026-11-19 10:00 退回 1234567 元"),
         ("2026-11-19 3301040160000121234", "2026-11-19 尾号 1234"),
+        ("订单号:6921234567890123456未发货,运单773000111222", "订单号:6921234567890123456未发货,运单773000111222"),
+        ("订单退款到3301040160000121234", "订单退款到尾号 1234"),
     ],
 )
 def test_in_free_text_what_looks_like_an_account_is_only_its_tail(said: str, shown: str) -> None:
