@@ -27,6 +27,8 @@ def environment(given: Settings) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins(given)),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # of runs only those that have ended
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RETENTION_DAYS * 24 * 3600),
+        # It would read every waiting run again each five seconds. How long a case waits is ours to say, and has no end.
+        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",

@@ -7,12 +7,18 @@ import hmac
 import json
 import re
 import unicodedata
+import zlib
 from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from tasks.settings import SettingsError, settings
+
+PACK_FROM = 500
+"""Bytes from which packing gains more than it costs."""
+_PACKED = b"\x78"
+"""How what zlib packed begins, and no JSON does."""
 
 
 class CannotUnseal(ValueError):
@@ -37,20 +43,28 @@ def seal(text: str) -> str:
 
 def unseal(sealed: str) -> str:
     """Decrypt under whichever key fits; raises :class:`CannotUnseal`. An empty value stays empty."""
-    if not sealed:
-        return ""
+    return _open(sealed).decode() if sealed else ""
+
+
+def _open(sealed: str) -> bytes:
     try:
-        return _keys().decrypt(sealed.encode()).decode()
+        return _keys().decrypt(sealed.encode())
     except InvalidToken as error:
         raise CannotUnseal("no configured key opens this value") from error
 
 
 def seal_json(value: Any) -> str:
-    return seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """A value of plain JSON, sealed. What is long, as a message in HTML, is packed first."""
+    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    packed = zlib.compress(plain) if len(plain) > PACK_FROM else plain
+    return _keys().encrypt(min(plain, packed, key=len)).decode()
 
 
 def unseal_json(sealed: str) -> Any:
-    return json.loads(unseal(sealed)) if sealed else None
+    if not sealed:
+        return None
+    found = _open(sealed)
+    return json.loads(zlib.decompress(found) if found.startswith(_PACKED) else found)
 
 
 def rotate(sealed: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.cases import Case
@@ -23,7 +24,7 @@ from models.invoicing import (
 )
 from policies.invoicing import share
 from policies.policy import policy
-from tasks import clock, db, exit_invoices, reviews, statements
+from tasks import db, exit_invoices, reviews, statements
 from tests.invoicing import kit
 from tests.machines import play
 from tests.play import START, Office
@@ -35,6 +36,7 @@ FEN = st.integers(min_value=1, max_value=20_000)
 class Months(RuleBasedStateMachine):
     """Two shops, one with automatic deduction, over some months."""
 
+    make_office: Callable[[], Office]
     seen: Counter[str]
     held: list[Statement]
     open_statements: list[Statement]
@@ -44,11 +46,7 @@ class Months(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        SQLModel.metadata.drop_all(db.engine())
-        SQLModel.metadata.create_all(db.engine())
-        virtual = clock.VirtualClock(START)
-        clock.use_clock(virtual)
-        self.office = Office(virtual)
+        self.office = self.make_office()
         for shop, auto in (("shop-1", False), ("shop-2", True)):
             self.office.open_shop(shop, deposit_fen=0, auto_deduct=auto, contacts=[])
             kit.record(self.office, kit.item(shop, 9_000, settled_at=START.isoformat()))
@@ -251,6 +249,12 @@ ENOUGH = {
 """How often it must have come to this."""
 
 
-def test_whatever_comes_in_whatever_order_the_books_agree(database: None) -> None:
+def test_whatever_comes_in_whatever_order_the_books_agree(new_office: Callable[..., Office]) -> None:
     seen: Counter[str] = Counter()
-    play(type("Machine", (Months,), {"seen": seen}), seen, ENOUGH, examples=8, steps=30)
+    play(
+        type("Machine", (Months,), {"make_office": staticmethod(new_office), "seen": seen}),
+        seen,
+        ENOUGH,
+        examples=8,
+        steps=30,
+    )
