@@ -15,6 +15,15 @@ from tasks.settings import Settings
 RETENTION_DAYS = 14
 """How long Prefect keeps runs that have ended; ours keeps every case. Two sweeps a minute are 2,880 runs a day."""
 
+SPARED: Mapping[str, str] = {
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",  # reads every waiting run again each five seconds
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",  # some 60 KB a case for Prefect's event feed
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",  # looks at every event for automations
+}
+"""Services of Prefect's server that our cases do without: how long one waits is ours to say, and what happened is in our
+audit chain. Who wants the event feed or automations sets them to ``true``.
+"""
+
 
 def environment(given: Settings) -> dict[str, str]:
     """What the parts find in their environment: where Prefect is, and how it should behave."""
@@ -27,8 +36,6 @@ def environment(given: Settings) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins(given)),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # of runs only those that have ended
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RETENTION_DAYS * 24 * 3600),
-        # It would read every waiting run again each five seconds. How long a case waits is ours to say, and has no end.
-        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
@@ -36,7 +43,7 @@ def environment(given: Settings) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
     }
     secret = {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth} if auth else {}
-    return {**os.environ, **own, **secret}
+    return {**SPARED, **os.environ, **own, **secret}
 
 
 def origins(given: Settings) -> list[str]:
