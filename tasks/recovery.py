@@ -26,23 +26,19 @@ from tasks import audit, outbox, reviews
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.effects import lock_case
-from tasks.engine import client, states_of
+from tasks.engine import Found, client, restless
 from tasks.reviews import link_to
 
 logger = logging.getLogger("dianwu.recovery")
 
 MOST_RESTARTS = 5
 """Restarts without the case getting as far as waiting; then it is halted and a person is told."""
-PER_SWEEP = 500
+PER_SWEEP = 2_000
 """Cases compared with Prefect in one sweep; those compared longest ago first."""
 BUSY_AT_MOST = timedelta(minutes=2)
 """A segment takes seconds. A run busy for longer without a sign has lost its process."""
 ANCHOR = "dianwu_installation"
 """A Prefect variable of ours: when it is gone, Prefect's database is another one."""
-
-
-Found = Mapping[str, tuple[StateType, str, datetime]]
-"""Run id → its state in Prefect, the state's message, and since when."""
 
 
 def recover() -> dict[str, int]:
@@ -52,17 +48,17 @@ def recover() -> dict[str, int]:
         logger.warning("Prefect's database is new: %s open cases get new runs", len(lost))
         return mend({case_id: "Prefect 数据库已更换" for case_id in lost}, {})
     cursor, batch = _next_batch()
-    runs = states_of(case.run_id for case in batch if case.run_id)
+    runs = restless(case.run_id for case in batch if case.run_id)
     in_transaction(lambda tx: _keep(tx, "recovery_cursor", cursor))
-    return compare(batch, runs)
+    return {"compared": len(batch)} | compare([case for case in batch if case.run_id in runs], runs)
 
 
-def compare(batch: Sequence[Case], runs: Found) -> dict[str, int]:
+def compare(batch: Sequence[Case], runs: Mapping[str, Found | None]) -> dict[str, int]:
     """Restart those of these cases whose run, as found in Prefect, cannot carry them any more."""
     now = in_transaction(lambda tx: tx.now)
     troubles = {case.id: trouble for case in batch if (trouble := _trouble(case, runs.get(case.run_id or ""), now))}
     stuck = {case.id: case.run_id for case in batch if case.run_id and _is_busy(runs.get(case.run_id))}
-    return {"compared": len(batch)} | mend(troubles, stuck)
+    return mend(troubles, stuck)
 
 
 def mend(troubles: Mapping[str, str], stuck: Mapping[str, str]) -> dict[str, int]:
@@ -86,7 +82,7 @@ def mend(troubles: Mapping[str, str], stuck: Mapping[str, str]) -> dict[str, int
     return counts
 
 
-def _trouble(case: Case, found: tuple[StateType, str, datetime] | None, now: datetime) -> str | None:
+def _trouble(case: Case, found: Found | None, now: datetime) -> str | None:
     """Why the case's run cannot carry it any more; ``None`` when all is well.
 
     ``now`` is our time, which a demonstration may have moved; Prefect's states go by the time outside.
@@ -145,7 +141,7 @@ def retry(tx: Tx, case_id: str, staff_id: str) -> None:
     outbox.wake(tx, case)
 
 
-def _is_busy(found: tuple[StateType, str, datetime] | None) -> bool:
+def _is_busy(found: Found | None) -> bool:
     return found is not None and found[0] in {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
 
 

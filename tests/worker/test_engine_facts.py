@@ -36,13 +36,18 @@ def test_prefect_finds_the_worker_type_through_its_entry_point():
 
 
 @pytest.mark.engine
-def test_more_runs_than_prefect_lists_in_one_answer_are_asked_for_in_several(standing):
-    """tasks/engine.py: `states_of`, by which the sweep finds lost runs of however many cases."""
+def test_of_however_many_runs_only_those_that_do_not_wait_are_read(standing):
+    """tasks/engine.py: `restless`, by which the sweep finds lost runs of however many cases."""
     standing.write("flows/pausing.py", PAUSING)
     run = standing.submit(standing.deploy("flows/pausing.py:pausing"))
+    standing.reaches(run, "Suspended")
     case_engine.client.cache_clear()
     others = [str(uuid4()) for _ in range(2 * case_engine.AT_ONCE)]
-    assert list(case_engine.states_of([*others, str(run.id)])) == [str(run.id)]
+    assert case_engine.restless([str(run.id)]) == {}
+    assert case_engine.restless([*others, str(run.id)]) == dict.fromkeys(others)
+    standing.client.resume_flow_run(run.id)
+    standing.reaches(run, "Completed")
+    assert case_engine.restless([str(run.id)])[str(run.id)][0] == "COMPLETED"
     case_engine.client.cache_clear()
 
 
