@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def capacity(load: Load, seconds: float) -> float:
             load.one()
 
     with ThreadPoolExecutor(PLAYERS) as players:
-        for each in [players.submit(play) for _ in range(PLAYERS)]:
+        for each in [players.submit(copy_context().run, play) for _ in range(PLAYERS)]:  # whose Prefect is meant
             each.result()
     return sum(load.stories.values()) / (time.monotonic() - began)
 
@@ -188,7 +189,7 @@ def drive(at: Site, load: Load, rate: float, minutes: float) -> list[dict[str, A
     with ThreadPoolExecutor(PLAYERS * 4) as players:
         while (now := time.monotonic()) < began + minutes * 60:
             if now >= due:
-                under_way.append(players.submit(load.one))
+                under_way.append(players.submit(copy_context().run, load.one))
                 due += random.expovariate(rate)
             if now >= began + minute * 60:
                 under_way = [each for each in under_way if not each.done()]
