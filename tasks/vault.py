@@ -16,9 +16,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from tasks.settings import SettingsError, settings
 
 PACK_FROM = 500
-"""Bytes from which packing gains more than it costs."""
-_PACKED = b"\x78"
-"""How what zlib packed begins, and no JSON does."""
+"""Bytes from which packing gains more than it costs: messages in HTML, big events."""
+_PACKED = b"\x78\x9c"
+"""How what zlib packed begins, and no UTF-8 does."""
 
 
 class CannotUnseal(ValueError):
@@ -37,34 +37,28 @@ def _keys() -> MultiFernet:
 
 
 def seal(text: str) -> str:
-    """Encrypt under the newest key."""
-    return _keys().encrypt(text.encode()).decode()
+    """Encrypt under the newest key; what is long is packed first."""
+    plain = text.encode()
+    return _keys().encrypt(zlib.compress(plain) if len(plain) >= PACK_FROM else plain).decode()
 
 
 def unseal(sealed: str) -> str:
     """Decrypt under whichever key fits; raises :class:`CannotUnseal`. An empty value stays empty."""
-    return _open(sealed).decode() if sealed else ""
-
-
-def _open(sealed: str) -> bytes:
+    if not sealed:
+        return ""
     try:
-        return _keys().decrypt(sealed.encode())
+        found = _keys().decrypt(sealed.encode())
     except InvalidToken as error:
         raise CannotUnseal("no configured key opens this value") from error
+    return (zlib.decompress(found) if found.startswith(_PACKED) else found).decode()
 
 
 def seal_json(value: Any) -> str:
-    """A value of plain JSON, sealed. What is long, as a message in HTML, is packed first."""
-    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    packed = zlib.compress(plain) if len(plain) > PACK_FROM else plain
-    return _keys().encrypt(min(plain, packed, key=len)).decode()
+    return seal(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def unseal_json(sealed: str) -> Any:
-    if not sealed:
-        return None
-    found = _open(sealed)
-    return json.loads(zlib.decompress(found) if found.startswith(_PACKED) else found)
+    return json.loads(unseal(sealed)) if sealed else None
 
 
 def rotate(sealed: str) -> str:

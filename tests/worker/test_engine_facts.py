@@ -15,12 +15,14 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.context import SyncClientContext
 from prefect.exceptions import Abort, Pause
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, Settings, get_current_settings, temporary_settings
 from prefect.workers.base import BaseWorker
 from prefect.workers.server import _run_healthcheck_server
 
+from ops import environment
 from ops.worker import engine, segment, signals, worker
 from tasks import engine as case_engine
+from tasks.settings import settings as tasks_settings
 from tests.worker.conftest import PAUSING
 
 
@@ -49,6 +51,25 @@ def test_of_however_many_runs_only_those_that_do_not_wait_are_read(standing):
     standing.reaches(run, "Completed")
     assert case_engine.restless([str(run.id)])[str(run.id)][0] == "COMPLETED"
     case_engine.client.cache_clear()
+
+
+def test_what_the_server_is_spared_are_settings_of_prefects_that_are_on_unless_told(monkeypatch):
+    """ops/environment.py: `SPARED`. A name that Prefect does not know would spare nothing."""
+    for name, value in environment.SPARED.items():
+        monkeypatch.delenv(name, raising=False)
+        service = name.removeprefix("PREFECT_SERVER_SERVICES_").removesuffix("_ENABLED").lower()
+        assert getattr(Settings().server.services, service).enabled is True
+        monkeypatch.setenv(name, value)
+        assert getattr(Settings().server.services, service).enabled is False
+
+
+def test_who_wants_the_event_feed_sets_prefects_own_variable(monkeypatch):
+    """ops/environment.py: what the operator's environment says comes before `SPARED`."""
+    name = "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED"
+    monkeypatch.delenv(name, raising=False)
+    assert environment.environment(tasks_settings())[name] == "false"
+    monkeypatch.setenv(name, "true")
+    assert environment.environment(tasks_settings())[name] == "true"
 
 
 def test_pause_and_abort_are_told_apart_from_faults_of_a_flow():
