@@ -134,12 +134,14 @@ class Stack:
 
     def _watch(self) -> None:
         """Start again what fell, each part at its own time."""
-        while not self._stopping.wait(0.2):
-            for part in self.parts.values():
-                if part.process is not None and part.process.poll() is not None:
-                    self._start_again(part)
-        self._starts_nothing.set()
-        self._stopped.wait()  # a part is told to stop when the thread that started it ends
+        try:
+            while not self._stopping.wait(0.2):
+                for part in self.parts.values():
+                    if part.process is not None and part.process.poll() is not None:
+                        self._start_again(part)
+        finally:
+            self._starts_nothing.set()
+            self._stopped.wait()  # a part is told to stop when the thread that started it ends
 
     def _start_again(self, part: Part) -> None:
         now = time.monotonic()
