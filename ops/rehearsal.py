@@ -272,15 +272,19 @@ class Rehearsal:
         return review
 
     def wait(self, look: Callable[[], Any], what: str, patience: float = 0) -> Any:
-        """Look again and again until there is something; raises :class:`NotAsExpected` when patience ends."""
+        """Look again and again, ever less often, until there is something; raises :class:`NotAsExpected` when patience ends.
+
+        Many may wait at once, and what they wait for shares the machine with them.
+        """
         patience = patience or PATIENCE
-        give_up = time.monotonic() + patience
+        give_up, pause = time.monotonic() + patience, 0.05
         while True:
             if seen := look():
                 return seen
             if time.monotonic() > give_up:
                 raise NotAsExpected(f"after {patience:.0f} s still not so: {what}")
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause = min(pause * 1.2, 1.0)
 
     def read(self, work: Callable[[Tx], Any]) -> Any:
         with reading() as tx:
