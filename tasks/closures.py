@@ -377,7 +377,7 @@ def shop_part(tx: Tx, shop: Shop) -> str:
     """The shop in a table; names are the merchant's and therefore escaped."""
     return dossier.table(
         {
-            "店铺": f"{dossier.plain(shop.name)}({dossier.plain(shop.id)})",
+            "店铺": dossier.named(shop.name, shop.id),
             "主体": " ".join(filter(None, (shop.entity_type.label, dossier.plain(shop.licence_name)))),
             "类目": dossier.plain("、".join(shop.categories)),
             "状态": shop.state.label,

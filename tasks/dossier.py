@@ -26,6 +26,11 @@ def plain(text: str, limit: int = 300) -> str:
     return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 
+def named(name: str, shop_id: str) -> str:
+    """A shop as a reviewer reads of it: its name and, in brackets, its id."""
+    return f"{plain(name)}({plain(shop_id)})"
+
+
 def quoted(text: str) -> str:
     """Somebody else's words of several lines, as a quotation."""
     return "\n".join(f"> {plain(line, 2000)}" for line in prose(text).split("\n")) if text.strip() else "> (无)"

@@ -83,7 +83,7 @@ def charts_part(totals: dict[str, list[list[object]]]) -> str:
 def movers_part(totals: dict[str, list[list[object]]]) -> str:
     """The shops whose amounts changed most."""
     rows = [
-        f"| {dossier.plain(str(name))}({dossier.plain(str(shop))}) | {yuan(int(str(now)))} | {yuan(int(str(before)))} "
+        f"| {dossier.named(str(name), str(shop))} | {yuan(int(str(now)))} | {yuan(int(str(before)))} "
         f"| {change(int(str(now)), int(str(before)))} |"
         for shop, name, now, before in totals["movers"]
     ]
@@ -93,7 +93,7 @@ def movers_part(totals: dict[str, list[list[object]]]) -> str:
 def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) -> str:
     counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals["anomalies"])
     rows = [
-        f"| {odd.kind.label} | {dossier.plain(statement.shop_name)}({dossier.plain(statement.shop_id)}) "
+        f"| {odd.kind.label} | {dossier.named(statement.shop_name, statement.shop_id)} "
         f"| {sentence(odd.kind, odd.value_fen, odd.before_fen)} |"
         for statement, odd in anomalies(tx, period)
     ]
@@ -113,7 +113,7 @@ def _held_part(totals: dict[str, list[list[object]]]) -> str:
     if not held:
         return "(无)"
     rows = [
-        f"| {period} | {dossier.plain(str(name))}({dossier.plain(str(shop))}) | {yuan(int(str(fen)))} "
+        f"| {period} | {dossier.named(str(name), str(shop))} | {yuan(int(str(fen)))} "
         f"| {dossier.plain(str(reason))} | {by} |"
         for period, shop, name, fen, reason, by in held[:HELD_SHOWN]
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from ops import migrate
 from ops.stack import Part, Stack
 from tasks.settings import settings
+from tests.worker.conftest import until
 
 LINGERS = """
 import pathlib, signal, sys, time
@@ -41,13 +41,6 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     stack = Stack(settings())
     stack.parts = small(tmp_path)
     return stack
-
-
-def until(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 def starts(folder: Path, name: str) -> int:
