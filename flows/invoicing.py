@@ -62,10 +62,11 @@ def show(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:
     """Take the steps, with a progress bar in the Prefect UI while a run carries them; none where nothing is left."""
     artifact = None
     for done, of in steps:
-        if artifact is None and FlowRunContext.get() is not None:
-            artifact = create_progress_artifact(progress=0.0, description=f"{title} · {case_id}")
+        progress = min(100.0, 100.0 * done / max(of, 1))
         if artifact is not None:
-            update_progress_artifact(artifact, progress=min(100.0, 100.0 * done / max(of, 1)))  # type: ignore[arg-type]
+            update_progress_artifact(artifact, progress=progress)  # type: ignore[arg-type]
+        elif FlowRunContext.get() is not None:
+            artifact = create_progress_artifact(progress=progress, description=f"{title} · {case_id}")
     if artifact is not None:
         update_progress_artifact(artifact, progress=100.0)  # type: ignore[arg-type]
 

@@ -81,16 +81,16 @@ def begin(tx: Tx, case: Case, round: int) -> None:
 
 
 def draft(case_id: str) -> Iterator[tuple[int, int]]:
-    """Draft chunk by chunk; yields how many shops are done and how many there are."""
+    """Draft chunk by chunk; yields how many shops are done and how many there are, before the first chunk and after each."""
     with reading() as tx:
-        case = tx.get(Case, case_id)
-        period = case.request["period"] if case else ""
+        period = tx.get_one(Case, case_id).request["period"]
+        row = tx.get_one(Period, period)
+        if row.state is not PeriodState.DRAFTING:
+            return
         of = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop")).scalar_one())
-        row = tx.get(Period, period)
-        cursor = row.cursor if row else ""
-        done = int(
-            tx.execute(bulk.sql("SELECT COUNT(*) FROM shop WHERE id <= :cursor"), {"cursor": cursor}).scalar_one()
-        )
+        until = {"cursor": row.cursor}
+        done = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop WHERE id <= :cursor"), until).scalar_one())
+    yield done, of
     while shops := in_transaction(lambda tx: draft_chunk(tx, period)):
         done += shops
         yield done, max(of, done)
@@ -337,16 +337,18 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
 
 
 def issue(case_id: str) -> Iterator[tuple[int, int]]:
-    """Issue chunk by chunk; yields how many statements have their number and how many will."""
+    """Issue chunk by chunk; yields how many have their number and how many will, before the first chunk and after each."""
     with reading() as tx:
-        case = tx.get(Case, case_id)
-        period = case.request["period"] if case else ""
-        row = tx.get(Period, period)
-        of = row.totals["statements"] if row else 0
+        period = tx.get_one(Case, case_id).request["period"]
+        row = tx.get_one(Period, period)
+        if row.state is not PeriodState.ISSUING:
+            return
+        done, of = row.last_number, row.totals["statements"]
+    yield done, of
     while in_transaction(lambda tx: issue_chunk(tx, case_id, period)):
         with reading() as tx:
-            row = tx.get(Period, period)
-            yield row.last_number if row else 0, of
+            done = tx.get_one(Period, period).last_number
+        yield done, of
         breathe()
 
 
