@@ -41,19 +41,23 @@ class Rendered(Frozen):
 
 def render(message: Message, context: Context) -> Rendered:
     """The message in its three forms. A name that a template uses and nobody gives: ``UndefinedError``."""
+    line = subject(message, context)
+    return Rendered(
+        subject=line,
+        text=re.sub(r"\n{3,}", "\n\n", _form(message, context, "body.txt.j2")).strip() + "\n",
+        html=_form(message, context, "body.html.j2", subject_line=line).strip() + "\n",
+    )
+
+
+def subject(message: Message, context: Context) -> str:
+    """The message's subject, on one line."""
+    return one_line(_form(message, context, "subject.txt.j2"), SUBJECT_LIMIT)
+
+
+def _form(message: Message, context: Context, file: str, **more: str) -> str:
     values = {field: getattr(message, field) for field in type(message).model_fields}
     values |= {"service_contact": context.service_contact, "product": context.product}
-    env = environment()
-
-    def form(file: str, **more: str) -> str:
-        return env.get_template(f"{message.name}/{file}").render(values | more)
-
-    subject = one_line(form("subject.txt.j2"), SUBJECT_LIMIT)
-    return Rendered(
-        subject=subject,
-        text=re.sub(r"\n{3,}", "\n\n", form("body.txt.j2")).strip() + "\n",
-        html=form("body.html.j2", subject_line=subject).strip() + "\n",
-    )
+    return environment().get_template(f"{message.name}/{file}").render(values | more)
 
 
 def beijing(moment: datetime) -> str:

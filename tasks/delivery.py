@@ -23,7 +23,7 @@ from notifications.channels import AppriseNotifier, DeliveryFailed, Notifier, Ta
 from notifications.operations import DeliveryDead
 from notifications.plugins.folder import folder_url
 from notifications.rendering import render
-from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, reviews, statement_words
+from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, reviews, words
 from tasks.db import Tx, reading
 from tasks.outbox import Deliverer, Item, Skip, Undeliverable
 from tasks.settings import settings
@@ -73,7 +73,7 @@ def send_event(item: Item) -> str:
     secret = settings().subscriber_secrets.get(item.audience)
     if not url or secret is None:
         raise Skip(f"no subscriber {item.audience}")
-    body = json.dumps(statement_words.made(item), ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(words.made(item), ensure_ascii=False, separators=(",", ":"))
     stamp = clock.clock().real()
     headers = {
         "webhook-id": item.key, "webhook-timestamp": str(int(stamp.timestamp())), "content-type": "application/json",
@@ -104,9 +104,9 @@ def send_to_merchant(item: Item) -> str:
 
 
 def _notify(item: Item, target: Target) -> str:
-    words = render(restore(item.topic, statement_words.made(item)), merchants.context())
+    message = restore(item.topic, words.made(item))
     try:
-        delivery = notifier().send(target, words)
+        delivery = notifier().send(target, render(message, merchants.context()))
     except DeliveryFailed as failed:
         raise Undeliverable(str(failed), failed.reached) from failed
     if not delivery.delivered:

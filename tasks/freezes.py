@@ -31,8 +31,8 @@ from tasks import audit, bulk, ledger
 from tasks.db import Tx, breathe, in_transaction
 from tasks.inbox import Refused
 from tasks.ledger import Posting, platform_account, shop_account, shop_balance
+from tasks.outbox import LATER
 from tasks.statement_words import MESSAGES
-from tasks.statements import LATER
 from tasks.vault import seal_json
 
 

@@ -12,13 +12,16 @@ from models.outcomes import Refusal
 from models.shops import Shop
 from notifications.deadline import MerchantDeadlineReminder
 from notifications.message import Ground, MerchantMessage, hours_between
-from notifications.rendering import Context, render
+from notifications.rendering import Context, subject
 from policies.deadlines import outside_quiet_hours
 from policies.policy import SHANGHAI
 from tasks import audit, outbox
-from tasks.cases import emit, rules
+from tasks.cases import rules
 from tasks.db import Tx
 from tasks.settings import settings
+
+COPY = "platform:message/"
+"""How the key of the copy for the platform begins; ``tasks.words`` makes its words when it leaves."""
 
 
 @lru_cache(maxsize=1)
@@ -49,15 +52,13 @@ def tell(
         if not_before:
             audit.record(tx, stream, "merchant.told_before", text="已发送过,未重复提醒", message=message.name)
         return
-    words = render(message, context())
-    event = MerchantMessageCreated(
-        message_id=key, shop_id=shop, case_id=case.id if case else None, topic=message.name, subject=words.subject,
-        text=words.text, html=words.html, at=not_before or tx.now,
+    outbox.put(
+        tx, f"{COPY}{key}", Channel.EVENT, MerchantMessageCreated.type, {"at": (not_before or tx.now).isoformat()}, case=case,
+        shop_id=shop, audience=MerchantMessageCreated.subscriber, not_before=not_before,
     )  # fmt: skip
-    emit(tx, event, f"message/{key}", case, shop_id=shop, not_before=not_before)
     waits = not_before and not_before > tx.now
     when = f"将于 {not_before.astimezone(SHANGHAI):%m-%d %H:%M} 提醒商家" if not_before and waits else "已通知商家"
-    audit.record(tx, stream, "merchant.told", clause=message.clause, public=True, text=f"{when}:{words.subject}",
+    audit.record(tx, stream, "merchant.told", clause=message.clause, public=True, text=f"{when}:{subject(message, context())}",
                  message=message.name)  # fmt: skip
 
 

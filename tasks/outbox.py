@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import col, select
@@ -24,6 +24,8 @@ logger = logging.getLogger("dianwu.outbox")
 
 RUN, TAGS = "run", "tags"
 """What is told of a case's run: to start or wake up, to show anew whose question it is."""
+LATER = "made-when-sent"
+"""The payload of a bulk message: its words are made from the statement when it leaves (``tasks.words``)."""
 LEASE = timedelta(seconds=60)
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
@@ -59,6 +61,13 @@ class Item:
     attempts: int
     created_at: datetime
     reached: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, row: OutboxMessage) -> Item:
+        return cls(
+            row.key, row.channel, row.topic, row.audience, row.case_id, row.shop_id, row.payload_sealed, row.attempts,
+            row.created_at, tuple(row.reached),
+        )  # fmt: skip
 
     @property
     def payload(self) -> Any:
@@ -134,15 +143,17 @@ def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> li
         row.attempts += 1
         tx.add(row)
     tx.flush()
-    return [
-        Item(row.key, row.channel, row.topic, row.audience, row.case_id, row.shop_id, row.payload_sealed,
-             row.attempts, row.created_at, tuple(row.reached))
-        for row in rows
-    ]  # fmt: skip
+    return [Item.of(row) for row in rows]
 
 
 def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
-    """Record how a delivery went: sent, skipped with a reason, tried again later, or dead."""
+    """Record how a delivery went: sent, skipped with a reason, tried again later, or dead.
+
+    What had a case's run woken is of no more use once it has: its row goes, so that a waiting case keeps none.
+    """
+    if item.channel is Channel.RUN and (outcome is None or isinstance(outcome, Skip)):
+        tx.execute(delete(OutboxMessage).where(col(OutboxMessage.key) == item.key))
+        return OutboxState.SKIPPED if outcome else OutboxState.SENT
     values: dict[str, Any] = {"leased_until": None}
     match outcome:
         case None:

@@ -1,4 +1,4 @@
-"""Bulk messages: what a message written without words says, made from its statement when it leaves.
+"""Bulk messages: what one of them says, made from its statement when it leaves.
 
 A hundred thousand statements would mean sealing and storing the same sentences three hundred thousand times. The
 statement and its moves never change once written, so the row in the outbox only names them by its key.
@@ -11,20 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from models.base import Frozen
-from models.events import MerchantMessageCreated, Outgoing
+from models.events import Outgoing
 from models.invoicing import MoveKind, Statement, StatementMove
 from models.invoicing_events import StatementDeducted, StatementFrozen, StatementIssued, StatementReleased
-from models.messages import Channel
 from models.shops import Shop
 from notifications import invoicing as words
 from notifications.message import MerchantMessage
-from notifications.rendering import render
 from policies.policy import policy_at
-from tasks import merchants, periods
-from tasks.db import Tx, reading
-from tasks.outbox import Item, Skip
+from tasks import periods
+from tasks.db import Tx
+from tasks.outbox import Skip
 from tasks.settings import settings
-from tasks.statements import LATER
 
 _PREFIXES = ("merchant:statement/", "platform:message/statement/", "platform:statement/")
 
@@ -37,41 +34,9 @@ class Told(Frozen):
     key: str
 
 
-def made(item: Item) -> Any:
-    """The payload of a message: as stored, or made now for a bulk one."""
-    if item.payload != LATER:
-        return item.payload
-    told = _read(item.key)
-    with reading() as tx:
-        message, event = _words(tx, told)
-    match item.channel:
-        case Channel.MERCHANT:
-            return message.model_dump(mode="json")
-        case Channel.EVENT if item.topic == MerchantMessageCreated.type:
-            return _for_the_inbox(item, told, message).envelope(item.created_at)
-        case Channel.EVENT if event is not None:
-            return event.envelope(item.created_at)
-        case _:
-            raise Skip(f"nothing to say in {item.key}")
-
-
-def _read(key: str) -> Told:
-    for prefix in _PREFIXES:
-        if key.startswith(prefix):
-            statement_id, _, what = key.removeprefix(prefix).rpartition("/")
-            return Told(statement_id=statement_id, what=what, key=f"statement/{statement_id}/{what}")
-    raise ValueError(f"{key} names no statement")
-
-
-def _for_the_inbox(item: Item, told: Told, message: MerchantMessage) -> MerchantMessageCreated:
-    rendered = render(message, merchants.context())
-    return MerchantMessageCreated(
-        message_id=told.key, shop_id=item.shop_id or "", topic=message.name, subject=rendered.subject,
-        text=rendered.text, html=rendered.html, at=item.created_at,
-    )  # fmt: skip
-
-
-def _words(tx: Tx, told: Told) -> tuple[MerchantMessage, Outgoing | None]:
+def said(tx: Tx, key: str) -> tuple[MerchantMessage, Outgoing | None]:
+    """What the message of this key tells the merchant, and the platform where it is an event too."""
+    told = _read(key)
     statement = tx.get_one(Statement, told.statement_id)
     if statement.number is None or statement.due_at is None or statement.issued_at is None:
         raise ValueError(f"{statement.id} was never issued")
@@ -80,6 +45,14 @@ def _words(tx: Tx, told: Told) -> tuple[MerchantMessage, Outgoing | None]:
     if told.what.startswith("remind-"):
         return _reminder(tx, statement, statement.due_at), None
     return _moved(statement, tx.get_one(StatementMove, told.key))
+
+
+def _read(key: str) -> Told:
+    for prefix in _PREFIXES:
+        if key.startswith(prefix):
+            statement_id, _, what = key.removeprefix(prefix).rpartition("/")
+            return Told(statement_id=statement_id, what=what, key=f"statement/{statement_id}/{what}")
+    raise ValueError(f"{key} names no statement")
 
 
 def about(statement: Statement) -> dict[str, Any]:

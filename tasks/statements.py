@@ -26,6 +26,7 @@ from tasks.cases import rules
 from tasks.db import Tx, breathe, in_transaction, reading
 from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
+from tasks.outbox import LATER
 from tasks.reviews import Outcome, decided
 from tasks.vault import seal_json
 
@@ -40,9 +41,6 @@ MOVERS = 10
 
 RELEASE = "invoicing-release"
 """The name of the gate that releases a month; the gate itself stands in ``tasks.releases``."""
-
-LATER = "made-when-sent"
-"""The payload of a bulk message: its words are made from the statement when it leaves (``tasks.statement_words``)."""
 
 
 def period_row(tx: Tx, period: str) -> Period:

@@ -15,10 +15,24 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from tasks.settings import SettingsError, settings
 
-PACK_FROM = 500
-"""Bytes from which packing gains more than it costs: messages in HTML, big events."""
+PACK_FROM = 60
+"""Bytes from which packing gains more than it costs."""
 _PACKED = b"\x78\x9c"
 """How what zlib packed begins, and no UTF-8 does."""
+_PACKED_WITH_WORDS = b"\x78\xbb"
+_WORDS = "".join((
+    '"payee":{"method":"CORPORATE_ACCOUNT","name":"","account_no":"","bank_name":""}', '"applicant":{"role":"OWNER"',
+    '"merchant_id":"', '"account":"', '"message_id":"', '"topic":"', '"amount_fen":', '"balance_fen":', '"clause":"',
+    '"outcome":"', '"statement":"', '"period":"', '"ruling_id":"', '"order_id":"', '"aftersale_id":"', '"reason_text":"',
+    '"documents":[{"name":"', '"kind":"', '"media_type":"', '"sha256":"', '"url":"', '"received_at":"', '"paid_at":"',
+    '"exit_invoice.opened"', '"exit_invoice_due":"', '"review_due":"', '"year":20', '"due":"', '"opened_at":"',
+    '{"case_id":"', '"case_kind":"', '"subject":"', '"gate":"', '关店审核', '退保证金', '申诉', '"role":"', '审核员',
+    '"link":"http://127.0.0.1:4200/v2/runs/flow-run/', '{"shop_name":"', '{"type":"merchant.message.created"',
+    '{"type":"case.opened","timestamp":"', '{"type":"case.state_changed","timestamp":"2026-', ':00+00:00","data":{"case_id":"',
+    '"kind":"closure","kind_label":"关店","shop_id":"shop-', '"at":"2026-', '"origin":"platform/',
+    '"state":"UNDER_REVIEW","state_label":"审核中","due_at":null}}',
+)).encode()  # fmt: skip
+"""What short messages of ours are made of. What was sealed with it cannot be read without it: never change it."""
 
 
 class CannotUnseal(ValueError):
@@ -39,7 +53,18 @@ def _keys() -> MultiFernet:
 def seal(text: str) -> str:
     """Encrypt under the newest key; what is long is packed first."""
     plain = text.encode()
-    return _keys().encrypt(zlib.compress(plain) if len(plain) >= PACK_FROM else plain).decode()
+    return _keys().encrypt(_pack(plain) if len(plain) >= PACK_FROM else plain).decode()
+
+
+def _pack(plain: bytes) -> bytes:
+    packer = zlib.compressobj(zdict=_WORDS)
+    return packer.compress(plain) + packer.flush()
+
+
+def _unpack(found: bytes) -> bytes:
+    if found.startswith(_PACKED):
+        return zlib.decompress(found)
+    return zlib.decompressobj(zdict=_WORDS).decompress(found) if found.startswith(_PACKED_WITH_WORDS) else found
 
 
 def unseal(sealed: str) -> str:
@@ -50,7 +75,7 @@ def unseal(sealed: str) -> str:
         found = _keys().decrypt(sealed.encode())
     except InvalidToken as error:
         raise CannotUnseal("no configured key opens this value") from error
-    return (zlib.decompress(found) if found.startswith(_PACKED) else found).decode()
+    return _unpack(found).decode()
 
 
 def seal_json(value: Any) -> str:

@@ -17,11 +17,11 @@ from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
 from policies.policy import policy_at
-from tasks import audit, deadlines, delivery, desk, inbox, ledger, reviews, staff
+from tasks import audit, deadlines, delivery, desk, inbox, ledger, reviews, staff, words
 from tasks.clock import VirtualClock
 from tasks.db import in_transaction, reading
 from tasks.inbox import Arrival, Receipt
-from tasks.outbox import NotYet, Skip
+from tasks.outbox import Item, NotYet, Skip
 from tasks.vault import unseal_json
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
@@ -56,11 +56,14 @@ PAPERS = [
 class Carrier:
     """Carries cases in the test's thread and keeps every fault, so that no test passes over a broken story."""
 
-    def __init__(self, inner: InlineEngine) -> None:
-        self.inner = inner
+    def __init__(self, inner: InlineEngine, clock: VirtualClock) -> None:
+        self.inner, self.clock = inner, clock
         self.faults: list[Exception] = []
+        self.woken: list[tuple[str, datetime]] = []
+        """Whose run was asked to go on, and when."""
 
     def signal(self, case_id: str) -> None:
+        self.woken.append((case_id, self.clock.at))
         try:
             self.inner.signal(case_id)
         except (Skip, NotYet):
@@ -79,7 +82,7 @@ class Office:
     def __init__(self, clock: VirtualClock, engine: InlineEngine | None = None) -> None:
         self.clock = clock
         self.engine = engine or InlineEngine()
-        self.carrier = Carrier(self.engine)
+        self.carrier = Carrier(self.engine, clock)
         self.secrets: dict[str, str] = {}
         self._numbers = itertools.count(1)
         for staff_id, (name, roles) in PEOPLE.items():
@@ -331,7 +334,7 @@ class Office:
 
     def events(self, type_: str) -> list[dict[str, Any]]:
         """Payloads of the events written for subscribers."""
-        return [unseal_json(row.payload_sealed)["data"] for row in self.outbox(Channel.EVENT, type_)]
+        return [words.made(Item.of(row))["data"] for row in self.outbox(Channel.EVENT, type_)]
 
     def books(self) -> list[str]:
         """What is wrong with the books; nothing, ever."""

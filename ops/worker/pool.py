@@ -169,6 +169,8 @@ class WarmPool:
         self._known: dict[str | None, set[str]] = {}
         self._failures = 0
         self._closing = False
+        self._starts = asyncio.Semaphore(os.cpu_count() or 1)
+        """Starting is all CPU: more at once than there are cores would only make the first one late."""
 
     @property
     def processes(self) -> tuple[WarmProcess, ...]:
@@ -251,7 +253,8 @@ class WarmPool:
 
     async def _bring_up(self, process: WarmProcess, instead_of: WarmProcess | None) -> None:
         try:
-            await process.start(self._known.get(process.root, ()), self._settings.start_seconds)
+            async with self._starts:
+                await process.start(self._known.get(process.root, ()), self._settings.start_seconds)
         except Exception as error:  # noqa: BLE001 - a process that will not start must not end the worker
             process.kill()
             self._processes.remove(process)

@@ -128,10 +128,8 @@ class Bench:
     def ended_run(self, case: Case) -> bool:
         """Whether the case's run was woken once more after its end, so that it does not wait for ever."""
         ended = self.office.case(case.id).concluded_at
-        return any(
-            row.case_id == case.id and ended is not None and row.created_at >= ended
-            for row in self.office.outbox(Channel.RUN)
-        )
+        woken = (at for case_id, at in self.office.carrier.woken if case_id == case.id)
+        return ended is not None and any(at >= ended for at in woken)
 
     def ruling(self, ruling_id: str = "rul-1") -> Ruling:
         with reading() as tx:

@@ -298,8 +298,16 @@ def test_a_wake_up_never_dies(office: Office) -> None:
     for _ in range(40):
         deliver(receiver, Channel.RUN)
         office.clock.advance(timedelta(seconds=30))
-    deliver(receiver, Channel.RUN)
-    assert (row("run").state, len(receiver.got)) == (OutboxState.SENT, 41)
+    assert (row("run").state, row("run").note) == (OutboxState.NEW, "Prefect is down")
+    assert (deliver(receiver, Channel.RUN), len(receiver.got)) == (1, 41)
+
+
+@pytest.mark.parametrize("outcome", [[], [Skip("the case has ended")]])
+def test_a_wake_up_leaves_no_row_behind_once_it_has_done_its_work(office: Office, outcome: list[Exception]) -> None:
+    put("run", Channel.RUN)
+    deliver(Receiver(*outcome), Channel.RUN)
+    assert office.outbox(Channel.RUN) == []
+    assert deliver(Receiver(), Channel.RUN) == 0
 
 
 def test_a_busy_run_is_asked_again_at_once_and_that_counts_as_no_attempt(office: Office) -> None:

@@ -15,7 +15,7 @@ from models.messages import Channel, OutboxMessage
 from tasks import documents, evidence, freezes, periods
 from tasks.db import in_transaction, reading
 from tasks.outbox import Item
-from tasks.statement_words import made
+from tasks.words import made
 from tests.play import SILENCE, Office
 
 NUMBERS = itertools.count(1)
@@ -152,9 +152,7 @@ def after_due(office: Office, of: Statement, seconds: float = SILENCE.total_seco
 
 def payload(row: OutboxMessage) -> Any:
     """What a message in the outbox says, also where its words are made when it leaves."""
-    given = Item(row.key, row.channel, row.topic, row.audience, row.case_id, row.shop_id,
-                 row.payload_sealed, 1, row.created_at)  # fmt: skip
-    return made(given)
+    return made(Item.of(row))
 
 
 def events(office: Office, type_: str) -> list[dict[str, Any]]:

@@ -13,7 +13,11 @@ from models.cases import Case, DeadlineState, Side
 from models.events import ClosureRequested
 from models.messages import Channel
 from models.shops import Capability, ShopState
+from notifications.catalogue import restore
+from notifications.rendering import render
 from policies.policy import SHANGHAI
+from tasks import merchants
+from tasks.vault import unseal_json
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.play import SILENCE, Office
@@ -522,6 +526,20 @@ def test_facts_that_do_not_matter_to_the_decision_make_no_new_revision(office: O
     case = office.request_closure()
     office.snapshot(penalties=[{"id": "p-1", "kind": "迟发", "settled": True}])
     assert office.question(case).revision == 1
+
+
+def test_the_copy_on_the_platform_says_what_the_merchant_was_told_and_its_words_are_stored_nowhere(
+    office: Office,
+) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    told = restore("closure_received", office.message("closure_received"))
+    words = render(told, merchants.context())
+    (copy,) = [event for event in office.events("merchant.message.created") if event["topic"] == "closure_received"]
+    assert (copy["subject"], copy["text"], copy["html"]) == (words.subject, words.text, words.html)
+    assert (copy["message_id"], copy["shop_id"], copy["case_id"]) == (f"{case.id}/received", "shop-1", case.id)
+    (row,) = [row for row in office.outbox(Channel.EVENT, "merchant.message.created") if row.case_id == case.id]
+    assert unseal_json(row.payload_sealed) == {"at": case.opened_at.isoformat()}
 
 
 def test_every_message_of_the_case_carries_its_number(office: Office) -> None:
