@@ -1,12 +1,16 @@
-"""Settings and journal of the worker: no engine needed."""
+"""Settings, journal and pool of the worker: no engine needed."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 from uuid import uuid4
 
 import pytest
 
 from ops.worker.journal import Journal
+from ops.worker.pool import Phase, WarmPool, WarmProcess
 from ops.worker.settings import WorkerSettings
 
 
@@ -43,3 +47,27 @@ def test_two_workers_of_one_name_keep_separate_journals_and_pools_do_not_mix(tmp
 def test_a_journal_cut_off_by_a_power_failure_does_not_stop_the_start(tmp_path):
     (tmp_path / "pool--one.json").write_text('[{"flow_run_id": "ab')
     assert list(Journal(tmp_path, "pool", "one").left_behind()) == []
+
+
+def test_no_more_processes_start_at_once_than_there_are_cores_and_all_come_up(monkeypatch):
+    starting, at_once, cores = 0, [], os.cpu_count() or 1
+
+    async def start(process, entrypoints, seconds):
+        nonlocal starting
+        starting += 1
+        at_once.append(starting)
+        await asyncio.sleep(0)
+        starting -= 1
+        process.phase = Phase.IDLE
+
+    async def opened():
+        warm = asyncio.Event()
+        pool = WarmPool(
+            WorkerSettings(processes=3 * cores), lambda: warm.set() if pool.idle == 3 * cores else None, logging
+        )
+        pool.open()
+        await asyncio.wait_for(warm.wait(), 30)
+
+    monkeypatch.setattr(WarmProcess, "start", start)
+    asyncio.run(opened())
+    assert (len(at_once), max(at_once)) == (3 * cores, cores)
