@@ -252,7 +252,7 @@ def main() -> int:
     parser.add_argument("--load", type=float, default=0.8, help="share of the capacity measured at the start")
     parser.add_argument("--calibrate", type=float, default=60, help="seconds of that measurement")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="postgres")
-    parser.add_argument("--kill-every", type=float, default=45, help="seconds between kills, on average")
+    parser.add_argument("--kill-every", type=float, default=120, help="seconds between kills, on average")
     parser.add_argument("--keep", action="store_true", help="write the result to docs/benchmarks.md")
     given = parser.parse_args()
     ops.rehearsal.PATIENCE = PATIENCE
