@@ -1,4 +1,4 @@
-"""The door's process: the HTTP application, with the couriers beside it."""
+"""The door's process: the HTTP application, with the courier beside it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,27 @@ from ops.secrets import prepare
 
 
 def main() -> None:
-    """Serve until told to stop; the couriers finish their round first."""
+    """Serve until told to stop; the courier finishes its round first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     given = prepare()
     apply(given)
-    from tasks.delivery import Courier, carry_on, send_out  # Prefect is imported here, with the environment in place
+    from tasks.delivery import Courier  # Prefect is imported here, with the environment in place
     from tasks.engine import PrefectEngine
     from tasks.queue import Clerk
     from webhooks.app import create_app
 
     app = create_app(given)
     clerk = Clerk().start()
-    carrier = PrefectEngine()
-    post = Courier("post", send_out).start()
-
-    def after_round(done: int) -> None:
-        clerk.after_round(done)
-        if done:
-            post.call()
-
-    cases = Courier("cases", lambda: carry_on(carrier), after_round).start()
-    app.state.on_stored = cases.call
-    app.state.delivering = lambda: cases.alive and post.alive
+    courier = Courier(PrefectEngine(), clerk.after_round).start()
+    app.state.on_stored = courier.call
+    app.state.delivering = lambda: courier.alive
     try:
         uvicorn.run(
             app, host=given.host, port=given.door_port, access_log=False, server_header=False, log_level="warning"
         )
     finally:
-        cases.stop()
-        post.stop()
+        courier.stop()
         clerk.stop()
 
 

@@ -1,7 +1,6 @@
 """Delivery: empties the inbox into cases and the outbox into the world. Runs in several places at once, safely.
 
-Two couriers beside the door do it at once, one for the cases and one for the post, so that a mail server that takes its
-time holds up no case; the ``delivery`` flow does it every minute whatever happens.
+The courier thread beside the door does it at once; the ``delivery`` flow does it every minute whatever happens.
 """
 
 from __future__ import annotations
@@ -115,10 +114,14 @@ def _notify(item: Item, target: Target) -> str:
     return delivery.reason
 
 
-POST: dict[Channel, Deliverer] = {
-    Channel.EVENT: send_event, Channel.MERCHANT: send_to_merchant, Channel.STAFF: send_to_staff,
-}  # fmt: skip
-"""Who delivers what leaves the house."""
+def deliverers(carrier: engine.Engine) -> dict[Channel, Deliverer]:
+    """Who delivers what."""
+    return {
+        Channel.RUN: lambda item: engine.deliver(carrier, item),
+        Channel.EVENT: send_event,
+        Channel.MERCHANT: send_to_merchant,
+        Channel.STAFF: send_to_staff,
+    }
 
 
 def on_dead(tx: Tx, item: Item, why: str) -> None:
@@ -132,32 +135,20 @@ def on_dead(tx: Tx, item: Item, why: str) -> None:
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"dead/{item.key}/{item.created_at.isoformat()}")
 
 
-def carry_on(carrier: engine.Engine, limit: int = 50) -> int:
-    """Act on what came in and wake the cases that have something to do; returns how much was done."""
+def round_trip(carrier: engine.Engine, limit: int = 50) -> int:
+    """Act on what came in, then deliver what must go out; returns how much was done."""
     done = inbox.route_due(desk.handle, desk.on_refused, limit)
-    return done + outbox.deliver_due({Channel.RUN: lambda item: engine.deliver(carrier, item)}, on_dead, limit)
-
-
-def send_out(limit: int = 50) -> int:
-    """Deliver what leaves the house: events, and messages to merchants and staff; returns how many were tried."""
-    return outbox.deliver_due(POST, on_dead, limit)
-
-
-def round_trip(carrier: engine.Engine) -> int:
-    """Both, one after the other; returns how much was done."""
-    return carry_on(carrier) + send_out()
+    return done + outbox.deliver_due(deliverers(carrier), on_dead, limit)
 
 
 class Courier:
-    """A thread that works as soon as there is something, and looks by itself every half second."""
+    """A thread that delivers as soon as there is something, and looks by itself every half second."""
 
-    def __init__(
-        self, name: str, work: Callable[[], int], after_round: Callable[[int], None] = lambda done: None
-    ) -> None:
-        self._work, self._after_round = work, after_round
+    def __init__(self, carrier: engine.Engine, after_round: Callable[[int], None] = lambda done: None) -> None:
+        self._carrier, self._after_round = carrier, after_round
         self._call = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"courier-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(self) -> Courier:
         self._thread.start()
@@ -187,7 +178,7 @@ class Courier:
     def _once(self) -> int:
         done = 0
         try:
-            done = self._work()
+            done = round_trip(self._carrier)
         except Exception:  # whatever it was, a courier that has gone home would deliver nothing more
             logger.exception("a round failed; trying again")
         try:

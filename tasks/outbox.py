@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,8 +27,6 @@ RUN, TAGS = "run", "tags"
 LATER = "made-when-sent"
 """The payload of a bulk message: its words are made from the statement when it leaves (``tasks.words``)."""
 LEASE = timedelta(seconds=60)
-SLOW = LEASE.total_seconds() / 2
-"""Seconds after which a courier gives back what it has not come to, before others may take it too."""
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
 
@@ -192,12 +189,8 @@ def deliver_due(
     deliverers: Mapping[Channel, Deliverer], on_dead: Callable[[Tx, Item, str], None], limit: int = 50
 ) -> int:
     """Deliver what is due now; returns how many were tried. Safe to run in several places at once."""
-    began = time.monotonic()
     items = in_transaction(lambda tx: lease(tx, limit, tuple(deliverers)))
-    for position, item in enumerate(items):
-        if time.monotonic() - began > SLOW:
-            _give_back(items[position:])
-            return position
+    for item in items:
         outcome: Exception | None = None
         note = ""
         try:
@@ -209,17 +202,6 @@ def deliver_due(
             outcome = Undeliverable(type(fault).__name__)
         _settle(item, outcome, note, on_dead)
     return len(items)
-
-
-def _give_back(items: Sequence[Item]) -> None:
-    """Let others have what was taken and not tried, unless they took it already; it counts as no attempt."""
-
-    def work(tx: Tx) -> None:
-        for item in items:
-            ours = (col(OutboxMessage.key) == item.key, col(OutboxMessage.attempts) == item.attempts)
-            tx.execute(update(OutboxMessage).where(*ours).values(leased_until=None, attempts=item.attempts - 1))
-
-    in_transaction(work)
 
 
 def _settle(item: Item, outcome: Exception | None, note: str, on_dead: Callable[[Tx, Item, str], None]) -> None:
