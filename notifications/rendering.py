@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -41,23 +42,34 @@ class Rendered(Frozen):
 
 def render(message: Message, context: Context) -> Rendered:
     """The message in its three forms. A name that a template uses and nobody gives: ``UndefinedError``."""
-    line = subject(message, context)
+    form = _forms(message, context)
+    line = _subject(form)
     return Rendered(
         subject=line,
-        text=re.sub(r"\n{3,}", "\n\n", _form(message, context, "body.txt.j2")).strip() + "\n",
-        html=_form(message, context, "body.html.j2", subject_line=line).strip() + "\n",
+        text=re.sub(r"\n{3,}", "\n\n", form("body.txt.j2")).strip() + "\n",
+        html=form("body.html.j2", subject_line=line).strip() + "\n",
     )
 
 
 def subject(message: Message, context: Context) -> str:
     """The message's subject, on one line."""
-    return one_line(_form(message, context, "subject.txt.j2"), SUBJECT_LIMIT)
+    return _subject(_forms(message, context))
 
 
-def _form(message: Message, context: Context, file: str, **more: str) -> str:
+def _subject(form: Callable[..., str]) -> str:
+    return one_line(form("subject.txt.j2"), SUBJECT_LIMIT)
+
+
+def _forms(message: Message, context: Context) -> Callable[..., str]:
+    """Fills in a template of the message, by the name of its file."""
     values = {field: getattr(message, field) for field in type(message).model_fields}
     values |= {"service_contact": context.service_contact, "product": context.product}
-    return environment().get_template(f"{message.name}/{file}").render(values | more)
+    env = environment()
+
+    def form(file: str, **more: str) -> str:
+        return env.get_template(f"{message.name}/{file}").render(values | more)
+
+    return form
 
 
 def beijing(moment: datetime) -> str:

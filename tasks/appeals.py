@@ -167,7 +167,7 @@ def notice_key(case_id: str) -> str:
 
 def notice_forms(case_id: str) -> tuple[str, str]:
     """Keys of the notice in the outbox: what the merchant reads, and its copy for the platform's own inbox."""
-    return f"merchant:{notice_key(case_id)}", f"platform:message/{notice_key(case_id)}"
+    return outbox.TO_MERCHANT + notice_key(case_id), outbox.COPY + notice_key(case_id)
 
 
 def notice_sent_at(tx: Tx, case_id: str) -> datetime | None:

@@ -31,7 +31,7 @@ from tasks import audit, bulk, ledger
 from tasks.db import Tx, breathe, in_transaction
 from tasks.inbox import Refused
 from tasks.ledger import Posting, platform_account, shop_account, shop_balance
-from tasks.outbox import LATER
+from tasks.outbox import COPY, LATER, TO_MERCHANT
 from tasks.statement_words import MESSAGES
 from tasks.vault import seal_json
 
@@ -199,8 +199,8 @@ def _remind(tx: Tx, statements: Sequence[Live]) -> None:
 def _messages(tx: Tx, statement: Live, what: str, topic: str, event: str, told_at: datetime) -> list[dict[str, object]]:
     """Outbox rows without words of their own: the message, its copy for the platform's inbox, the event if any."""
     kinds = [
-        ("merchant:statement", Channel.MERCHANT, topic, "", told_at),
-        ("platform:message/statement", Channel.EVENT, "merchant.message.created", "platform", tx.now),
+        (f"{TO_MERCHANT}statement", Channel.MERCHANT, topic, "", told_at),
+        (f"{COPY}statement", Channel.EVENT, "merchant.message.created", "platform", tx.now),
     ]
     if event:
         kinds.append(("platform:statement", Channel.EVENT, event, "platform", tx.now))

@@ -20,9 +20,6 @@ from tasks.cases import rules
 from tasks.db import Tx
 from tasks.settings import settings
 
-COPY = "platform:message/"
-"""How the key of the copy for the platform begins; ``tasks.words`` makes its words when it leaves."""
-
 
 @lru_cache(maxsize=1)
 def context() -> Context:
@@ -45,7 +42,7 @@ def tell(
         raise ValueError(f"message {message.name} has no shop")
     stream = case.id if case else f"shop/{shop}"
     written = outbox.put(
-        tx, f"merchant:{key}", Channel.MERCHANT, message.name, message.model_dump(mode="json"), case=case, shop_id=shop,
+        tx, f"{outbox.TO_MERCHANT}{key}", Channel.MERCHANT, message.name, message.model_dump(mode="json"), case=case, shop_id=shop,
         not_before=not_before,
     )  # fmt: skip
     if not written:
@@ -53,7 +50,7 @@ def tell(
             audit.record(tx, stream, "merchant.told_before", text="已发送过,未重复提醒", message=message.name)
         return
     outbox.put(
-        tx, f"{COPY}{key}", Channel.EVENT, MerchantMessageCreated.type, {"at": (not_before or tx.now).isoformat()}, case=case,
+        tx, f"{outbox.COPY}{key}", Channel.EVENT, MerchantMessageCreated.type, {"at": (not_before or tx.now).isoformat()}, case=case,
         shop_id=shop, audience=MerchantMessageCreated.subscriber, not_before=not_before,
     )  # fmt: skip
     waits = not_before and not_before > tx.now

@@ -24,6 +24,8 @@ logger = logging.getLogger("dianwu.outbox")
 
 RUN, TAGS = "run", "tags"
 """What is told of a case's run: to start or wake up, to show anew whose question it is."""
+TO_MERCHANT, COPY = "merchant:", "platform:message/"
+"""How the keys of one message to a merchant begin: of what goes to them, and of its copy for their platform inbox."""
 LATER = "made-when-sent"
 """The payload of a bulk message: its words are made from the statement when it leaves (``tasks.words``)."""
 LEASE = timedelta(seconds=60)
@@ -226,7 +228,7 @@ def drop(tx: Tx, prefix: str, why: str) -> None:
 
 def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
     """Skip the merchant's reminders of a deadline that have not left yet: to their contacts, and to the platform."""
-    for to in ("merchant:", "platform:message/"):
+    for to in (TO_MERCHANT, COPY):
         drop(tx, f"{to}{case_id}/{deadline}/remind/", why)
 
 

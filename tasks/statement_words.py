@@ -20,10 +20,10 @@ from notifications.message import MerchantMessage
 from policies.policy import policy_at
 from tasks import periods
 from tasks.db import Tx
-from tasks.outbox import Skip
+from tasks.outbox import COPY, TO_MERCHANT, Skip
 from tasks.settings import settings
 
-_PREFIXES = ("merchant:statement/", "platform:message/statement/", "platform:statement/")
+_PREFIXES = (f"{TO_MERCHANT}statement/", f"{COPY}statement/", "platform:statement/")
 
 
 class Told(Frozen):

@@ -26,7 +26,7 @@ from tasks.cases import rules
 from tasks.db import Tx, breathe, in_transaction, reading
 from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
-from tasks.outbox import LATER
+from tasks.outbox import COPY, LATER, TO_MERCHANT
 from tasks.reviews import Outcome, decided
 from tasks.vault import seal_json
 
@@ -429,8 +429,8 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
         FROM (SELECT id, shop_id, (CAST(:base AS bigint) + row_number() OVER (ORDER BY shop_id)) / {SLOT} AS slot
               FROM statement WHERE {fresh}) AS f
         JOIN {when} ON r.slot = f.slot
-        CROSS JOIN (SELECT 'merchant:statement/' AS prefix, 'MERCHANT' AS channel, '{told}' AS topic, '' AS audience
-            UNION ALL SELECT 'platform:message/statement/', 'EVENT', 'merchant.message.created', 'platform'
+        CROSS JOIN (SELECT '{TO_MERCHANT}statement/' AS prefix, 'MERCHANT' AS channel, '{told}' AS topic, '' AS audience
+            UNION ALL SELECT '{COPY}statement/', 'EVENT', 'merchant.message.created', 'platform'
             UNION ALL SELECT 'platform:statement/', 'EVENT', 'statement.issued', 'platform') AS kind
         """, now=tx.now), given | {"slots": slots, "sealed": seal_json(LATER)})  # noqa: S608  # fmt: skip
 

@@ -17,9 +17,8 @@ from tasks.settings import SettingsError, settings
 
 PACK_FROM = 60
 """Bytes from which packing gains more than it costs."""
-_PACKED = b"\x78\x9c"
-"""How what zlib packed begins, and no UTF-8 does."""
-_PACKED_WITH_WORDS = b"\x78\xbb"
+_PACKED = (b"\x78\x9c", b"\x78\xbb")
+"""How what zlib packed begins, without and with our words, and no UTF-8 does."""
 _WORDS = "".join((
     '"payee":{"method":"CORPORATE_ACCOUNT","name":"","account_no":"","bank_name":""}', '"applicant":{"role":"OWNER"',
     '"merchant_id":"', '"account":"', '"message_id":"', '"topic":"', '"amount_fen":', '"balance_fen":', '"clause":"',
@@ -62,9 +61,7 @@ def _pack(plain: bytes) -> bytes:
 
 
 def _unpack(found: bytes) -> bytes:
-    if found.startswith(_PACKED):
-        return zlib.decompress(found)
-    return zlib.decompressobj(zdict=_WORDS).decompress(found) if found.startswith(_PACKED_WITH_WORDS) else found
+    return zlib.decompressobj(zdict=_WORDS).decompress(found) if found.startswith(_PACKED) else found
 
 
 def unseal(sealed: str) -> str:

@@ -18,7 +18,7 @@ from notifications.message import Message
 from notifications.rendering import render
 from tasks import merchants, statement_words
 from tasks.db import reading
-from tasks.outbox import LATER, Item, Skip
+from tasks.outbox import COPY, LATER, TO_MERCHANT, Item, Skip
 from tasks.vault import unseal_json
 
 
@@ -38,14 +38,14 @@ def made(item: Item) -> Any:
         return event.envelope(item.created_at)
     if copy and stored.keys() == {"at"}:
         with reading() as tx:
-            told = tx.exec(select(OutboxMessage).where(OutboxMessage.key == f"merchant:{_message_id(item)}")).one()
+            told = tx.exec(select(OutboxMessage).where(OutboxMessage.key == TO_MERCHANT + _message_id(item))).one()
         original = restore(told.topic, unseal_json(told.payload_sealed))
         return _for_the_inbox(item, original, datetime.fromisoformat(stored["at"]))
     return stored
 
 
 def _message_id(item: Item) -> str:
-    return item.key.removeprefix(merchants.COPY)
+    return item.key.removeprefix(COPY)
 
 
 def _for_the_inbox(item: Item, message: Message, at: datetime) -> dict[str, Any]:

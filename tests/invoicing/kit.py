@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from models.cases import Case, CaseKind
 from models.invoicing import Invoice, Statement, StatementMove
-from models.messages import Channel, OutboxMessage
+from models.messages import Channel
 from tasks import documents, evidence, freezes, periods
 from tasks.db import in_transaction, reading
 from tasks.outbox import Item
@@ -32,7 +32,7 @@ def item(shop_id: str = "shop-1", fen: int = 9_000, **changes: Any) -> dict[str,
 def record(office: Office, *items: dict[str, Any]) -> dict[str, Any]:
     """Send a batch; returns the receipt."""
     office.send("billables.recorded", {"batch_id": f"batch-{next(NUMBERS)}", "items": list(items)})
-    return events(office, "billables.received")[-1]
+    return office.events("billables.received")[-1]
 
 
 def at(office: Office, year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> None:
@@ -150,17 +150,8 @@ def after_due(office: Office, of: Statement, seconds: float = SILENCE.total_seco
     sweep(office)
 
 
-def payload(row: OutboxMessage) -> Any:
-    """What a message in the outbox says, also where its words are made when it leaves."""
-    return made(Item.of(row))
-
-
-def events(office: Office, type_: str) -> list[dict[str, Any]]:
-    return [payload(row)["data"] for row in office.outbox(Channel.EVENT, type_)]
-
-
 def told(office: Office, topic: str) -> list[dict[str, Any]]:
-    return [payload(row) for row in office.outbox(Channel.MERCHANT, topic)]
+    return [made(Item.of(row)) for row in office.outbox(Channel.MERCHANT, topic)]
 
 
 def books_agree(office: Office) -> None:

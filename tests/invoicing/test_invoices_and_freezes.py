@@ -37,7 +37,7 @@ def test_a_clean_invoice_is_accepted_at_once_and_nobody_is_asked(office: Office)
     assert (sent.state, sent.decided_by, statement().state) == ("ACCEPTED", "rules", "INVOICED")
     assert [case.kind for case in office.cases()] == ["monthly-invoicing"]
     assert told(office, "invoice_accepted")[0]["statements"] == ["ZD202611-000001"]
-    assert kit.events(office, "invoice.accepted")[0]["by"] == "rules"
+    assert office.events("invoice.accepted")[0]["by"] == "rules"
     kit.books_agree(office)
 
 
@@ -91,7 +91,7 @@ def test_a_returned_invoice_names_what_to_correct_and_the_corrected_one_is_taken
     office.decide(kit.review_of(office), "xu-jing", "RETURN", "购买方税号有误")
     (message,) = told(office, "invoice_returned")
     assert message["reason"] == "购买方税号有误" and "91110000600037341L" in message["grounds"][0]["sentence"]
-    assert kit.events(office, "invoice.returned")[0]["number"] == bad.number
+    assert office.events("invoice.returned")[0]["number"] == bad.number
     assert statement().pending_fen == 0
     assert send_invoice(office, number=bad.number).state == "ACCEPTED"
     kit.books_agree(office)
@@ -226,7 +226,7 @@ def test_only_the_owner_sends_invoices(office: Office) -> None:
     billed(office)
     office.send("invoice.submitted", kit.invoice(account_id="acct-9"))
     assert kit.invoices() == []
-    assert "主账号" in kit.events(office, "message.refused")[-1]["sentence"]
+    assert "主账号" in office.events("message.refused")[-1]["sentence"]
 
 
 # ── the XML ──────────────────────────────────────────────────────────────────
@@ -353,7 +353,7 @@ def red(office: Office, original: str, fen: int = 9_000, number: str = "", **cha
 
 
 def refused(office: Office) -> str:
-    return str(kit.events(office, "message.refused")[-1]["sentence"])
+    return str(office.events("message.refused")[-1]["sentence"])
 
 
 def test_a_red_letter_opens_the_statement_again_with_its_original_due_time(office: Office) -> None:
@@ -384,7 +384,7 @@ def test_a_red_letter_in_part_opens_that_part_and_no_more_than_the_invoice(offic
     red(office, number, 4_000)
     assert statement().open_fen == 4_000
     red(office, number, 5_001)
-    assert "超过" in kit.events(office, "message.refused")[-1]["sentence"]
+    assert "超过" in office.events("message.refused")[-1]["sentence"]
     red(office, number, 5_000)
     assert (statement().open_fen, kit.invoices()[0].state) == (9_000, "REVERSED")
     kit.books_agree(office)
@@ -490,7 +490,7 @@ def test_it_is_frozen_once_however_often_the_sweep_runs_and_it_is_no_violation(o
         office.clock.advance(timedelta(days=1))
         kit.sweep(office)
     assert moves(one.id) == [("FREEZE", 2_700)]
-    assert len(told(office, "statement_frozen")) == len(kit.events(office, "statement.frozen")) == 1
+    assert len(told(office, "statement_frozen")) == len(office.events("statement.frozen")) == 1
     assert "deposit_deducted" not in office.told()
     kit.books_agree(office)
 
@@ -624,7 +624,7 @@ def test_frozen_receivables_cannot_be_paid_out(office: Office) -> None:
                                             "paid_at": office.clock.at.isoformat()})  # fmt: skip
 
     pay(7_301)
-    assert "STL-6" in kit.events(office, "message.refused")[-1]["clause"]
+    assert "STL-6" in office.events("message.refused")[-1]["clause"]
     pay(7_300)
     assert (office.balance(FREE), office.balance(FROZEN)) == (0, 2_700)
     kit.books_agree(office)

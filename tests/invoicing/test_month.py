@@ -385,9 +385,9 @@ def test_each_statement_is_told_to_its_merchant_sent_to_the_platform_and_printed
     issued = kit.billed(office)
     (message,) = told(office, "statement_issued")
     assert (message["amount_fen"], message["number"], message["auto_deduct"]) == (9_000, "ZD202611-000001", False)
-    (event,) = kit.events(office, "statement.issued")
+    (event,) = office.events("statement.issued")
     assert (event["amount_fen"], event["shop_id"], event["period"]) == (9_000, "shop-1", NOVEMBER)
-    assert "ZD202611-000001" in [e["subject"] + e["text"] for e in kit.events(office, "merchant.message.created")][-1]
+    assert "ZD202611-000001" in [e["subject"] + e["text"] for e in office.events("merchant.message.created")][-1]
     assert issued.due_at is not None and issued.issued_at is not None
     assert issued.due_at - issued.issued_at == timedelta(days=31)
     kit.sweep(office)
@@ -442,7 +442,7 @@ def test_a_run_killed_after_any_chunk_goes_on_where_it_was_and_no_number_is_miss
     office.settle()
     assert statements_before == 6
     assert [s.number for s in kit.all_statements()] == [f"ZD202611-{n:06d}" for n in range(1, 7)]
-    assert len(told(office, "statement_issued")) == len(kit.events(office, "statement.issued")) == 6
+    assert len(told(office, "statement_issued")) == len(office.events("statement.issued")) == 6
     kit.books_agree(office)
 
 
