@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
 
 # Tests write many small databases; memory is the place for them where there is one.
 TESTENV := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
@@ -17,13 +18,24 @@ ON_POSTGRES := tests/stories tests/core tests/appeals tests/invoicing/test_month
 help:            ## print this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What running needs, and what testing needs beside it; each pinned and hashed in a file of its own.
 $(STAMP): constraints.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(call install,constraints.txt,what Dianwu runs on)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-setup: $(STAMP)  ## install everything, pinned and hashed, into .venv
+$(DEV): $(STAMP) constraints-dev.txt
+	@$(call install,constraints-dev.txt,what the tests and linters need beside it)
+	@touch $(DEV)
+
+# Says what is happening before the long silence, and how long it took.
+install = printf 'Installing %s: %s packages from %s, usually one to three minutes …\n' '$(2)' \
+	  "$$(grep -c '==' $(1))" $(1) && began=$$(date +%s) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(1) && \
+	printf 'Done in %s s.\n' "$$(( $$(date +%s) - began ))"
+
+setup: $(DEV)    ## install everything, pinned and hashed, into .venv
 
 demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the end and checks everything
 	$(BIN)/dianwu demo $(if $(AUTO),--auto)
@@ -31,30 +43,32 @@ demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the en
 up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 	$(BIN)/dianwu up
 
-test: $(STAMP)   ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
+test: $(DEV)   ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
 	$(TESTENV) $(BIN)/python -m pytest -n 2 -m "not engine and not browser"
 	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "not engine and not browser" $(ON_POSTGRES)
 	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m engine -p no:randomly
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 
-browser: $(STAMP) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
+browser: $(DEV) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 
-bench: $(STAMP)  ## measure everything, into docs/benchmarks.md; PEERS=1 measures DBOS and Airflow too
+bench: $(DEV)  ## measure everything, into docs/benchmarks.md; PEERS=1 measures DBOS and Airflow too
 	$(TESTENV) $(BIN)/python -m benchmarks $(if $(PEERS),--peers)
 
-soak: $(STAMP)   ## half an hour of mixed load with workers killed at random (MINUTES=30)
+soak: $(DEV)   ## half an hour of mixed load with workers killed at random (MINUTES=30)
 	$(TESTENV) $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
-lint: $(STAMP)   ## check style, types and import contracts
+lint: $(DEV)   ## check style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-constraints: $(STAMP) ## pin the dependencies of pyproject.toml anew, with hashes and without addresses
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --extra dev pyproject.toml -o constraints.txt
+constraints: $(DEV) ## pin the dependencies of pyproject.toml anew, with hashes and without addresses
+	$(pin) --extra build --extra scale pyproject.toml -o constraints.txt
+	$(pin) --extra build --extra scale --extra dev -c constraints.txt pyproject.toml -o constraints-dev.txt
+
+pin = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean:           ## remove what running left behind (not the data in .dianwu)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build

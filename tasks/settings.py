@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     """Where the world reaches the door (``https://door.example.com``): links to evidence lead there. Empty: host and port."""
     prefect_port: int = 4200
     prefect_api_url: str = ""
+    """The address of Prefect's API where it is not host and port; links to runs are made of it. See ``prefect_api``."""
     prefect_auth: SecretStr = SecretStr("")
     """``user:password`` for Prefect's own basic authentication; required when ``host`` is not loopback."""
     work_pool: str = "dianwu"
@@ -138,11 +139,15 @@ class Settings(BaseSettings):
 
     @property
     def prefect_api(self) -> str:
-        return self.prefect_api_url or f"http://{self.host}:{self.prefect_port}/api"
+        """Prefect's API as this process reaches it. Where people reach it by another address (a proxy's, say), Prefect's
+        own ``PREFECT_API_URL`` beside ``prefect_api_url`` says so; without ``prefect_api_url`` it is host and port."""
+        local = f"http://{self.host}:{self.prefect_port}/api"
+        return (os.environ.get("PREFECT_API_URL") or self.prefect_api_url) if self.prefect_api_url else local
 
     @property
     def prefect_ui(self) -> str:
-        return self.prefect_api.removesuffix("/api")
+        """Prefect as people reach it: links lead there."""
+        return (self.prefect_api_url or self.prefect_api).removesuffix("/api")
 
 
 @lru_cache(maxsize=1)

@@ -316,6 +316,8 @@ def prefect(given: Settings) -> Iterator[Check]:
             yield from _skew(answer)
             yield from _pool(client, given)
             yield from _deployed(client, deployments())
+            yield from _carried(client)
+            yield from _kept_ahead(client)
     except (httpx.HTTPError, ValueError) as error:
         yield bad("Prefect", f"{given.prefect_api} 没有正常应答({type(error).__name__})", start)
 
@@ -368,6 +370,44 @@ def _deployed(client: httpx.Client, names: Iterable[str]) -> Iterator[Check]:
         yield bad("部署", f"{'、'.join(paused)} 已暂停", "在 Prefect 界面恢复")
     if not missing and not paused:
         yield good("部署", "全部流程都已部署")
+
+
+def _carried(client: httpx.Client) -> Iterator[Check]:
+    """Whether Prefect can pass messages on, which with several servers takes Redis: one that nobody keeps."""
+    word = {
+        "event": "dianwu.doctor.looked",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": "dianwu.doctor"},
+    }
+    answer = client.post("/events", json=[word])
+    if answer.is_server_error:
+        sentence = f"Prefect 不能传递消息(应答 {answer.status_code}),案件不会前进"
+        yield bad("消息通道", sentence, "检查 Redis 是否在运行(PREFECT_REDIS_MESSAGING_HOST),恢复后案件自动继续")
+    else:
+        yield good("消息通道", "Prefect 能传递消息")
+
+
+AHEAD = timedelta(minutes=20)
+"""Prefect's services plan an hour ahead and look each minute: less than this is left when they have been away for long."""
+
+
+def _kept_ahead(client: httpx.Client) -> Iterator[Check]:
+    """Whether Prefect's background services plan the runs that keep time; with several servers they are apart."""
+    asked = {
+        "deployments": {"name": {"any_": ["deadlines"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        "sort": "EXPECTED_START_TIME_DESC",
+        "limit": 1,
+    }
+    planned = client.post("/flow_runs/filter", json=asked).raise_for_status().json()
+    until = datetime.fromisoformat(planned[0]["expected_start_time"]) if planned else None
+    if until is not None and until - datetime.now(UTC) >= AHEAD:
+        yield good("后台服务", "Prefect 的后台服务在排定巡检")
+    else:
+        yield bad(
+            "后台服务", "Prefect 没有排定后续的巡检,期限与补投将停摆",
+            "确认后台服务在运行(prefect server services start;单机即 dianwu up);刚启动的请稍后再查",
+        )  # fmt: skip
 
 
 # ── who hears from us ────────────────────────────────────────────────────────

@@ -100,7 +100,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         self._unsettled: list[tuple[Segment, Result]] = []
         self._due_unknown = True
         self._connected = False
-        self._queue_limits = False
+        self._limited_queues: set[UUID] = set()
         self._backlog: list[FlowRun] = []
         self._backlog_read = 0.0
         self._more_due = False
@@ -247,7 +247,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
     async def _heartbeat(self) -> None:
         await self.sync_with_backend()
         queues = await self.client.read_work_queues(work_pool_name=self._work_pool_name)
-        self._queue_limits = any(queue.concurrency_limit is not None for queue in queues)
+        self._limited_queues = {queue.id for queue in queues if queue.concurrency_limit is not None}
 
     async def _for_ever(self, what: str, seconds: float, step: Callable[[], Any]) -> None:
         """Repeat a step; a failing step is reported and tried again, it never ends the worker."""
@@ -414,7 +414,8 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
                 self._unsettled.append((segment, result))
         finally:
             del self._segments[segment.entry]
-            if self._queue_limits or self.work_pool.concurrency_limit is not None:
+            limited = segment.flow_run.work_queue_id in self._limited_queues
+            if limited or self.work_pool.concurrency_limit is not None:
                 self._due_unknown = True  # our leaving may let another run through the limit
             self.pool.release(segment.process)
             self._wake()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from alembic import command
+from prefect.settings import PREFECT_API_URL
 from sqlalchemy import delete, update
 from sqlmodel import col
 
@@ -20,12 +21,17 @@ from ops import migrate
 from ops.commands import doctor
 from ops.commands.doctor import Check, Health, deployments
 from ops.deploy import DEPLOYMENTS
-from tasks import db, delivery
+from ops.environment import environment, prefect_settings
+from tasks import db, delivery, reviews
 from tasks import settings as settings_module
 from tasks.db import in_transaction
 from tests.play import Office
 
 Done = Callable[..., str]
+
+
+def _in(ahead: timedelta) -> str:
+    return (datetime.now(UTC) + ahead).isoformat()
 
 
 class PrefectDouble:
@@ -40,6 +46,8 @@ class PrefectDouble:
                 200,
                 [{"name": "one", "status": "ONLINE"}, {"name": "two", "status": "OFFLINE"}],
             ),
+            "/api/events": (204, None),
+            "/api/flow_runs/filter": (200, [{"expected_start_time": _in(timedelta(minutes=60))}]),
             **{f"/api/deployments/name/{name}/{name}": (200, {"paused": False}) for name in deployments()},
         }
         self.asked: list[tuple[str, str | None]] = []
@@ -301,3 +309,42 @@ def test_a_role_nobody_holds_is_named(installed: Office) -> None:
 
     in_transaction(lambda tx: tx.execute(delete(Staff).where(col(Staff.id).in_(["he-qiang", "gao-yuan"]))))
     assert ailing("员工").sentence == "没有在岗的主管"
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_prefect_that_cannot_pass_messages_on_is_a_fault_and_redis_is_named(
+    installed: Office, prefect: PrefectDouble, status: int
+) -> None:
+    prefect.answers["/api/events"] = (status, {"detail": "away"})
+    check = ailing("消息通道")
+    assert check.health is Health.BAD and "Redis" in check.remedy
+
+
+@pytest.mark.parametrize("planned", [[], [{"expected_start_time": _in(timedelta(minutes=5))}]])
+def test_services_that_have_stopped_planning_are_a_fault(
+    installed: Office, prefect: PrefectDouble, planned: list[dict[str, str]]
+) -> None:
+    prefect.answers["/api/flow_runs/filter"] = (200, planned)
+    check = ailing("后台服务")
+    assert check.health is Health.BAD and "services start" in check.remedy
+
+
+def test_the_process_asks_prefect_at_its_own_address_and_links_lead_to_the_peoples(
+    installed: Office, prefect: PrefectDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_in(monkeypatch, prefect_api_url="https://prefect.example.com/api")
+    monkeypatch.setenv("PREFECT_API_URL", prefect.url)
+    assert [check.health for check in found("Prefect")] == [Health.GOOD]
+    given = settings_module.settings()
+    assert environment(given)["PREFECT_API_URL"] == prefect.url
+    assert prefect_settings(given)[PREFECT_API_URL] == prefect.url
+    case = Case(id="CLS-1", run_id="11111111-1111-1111-1111-111111111111")
+    assert reviews.link_to(case).startswith("https://prefect.example.com/v2/runs/flow-run/")
+
+
+def test_an_address_left_over_in_the_shell_does_not_lead_the_stack_elsewhere(
+    installed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_in(monkeypatch, prefect_api_url="", prefect_port="4299")
+    monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example.com/api")
+    assert environment(settings_module.settings())["PREFECT_API_URL"] == "http://127.0.0.1:4299/api"
