@@ -12,7 +12,6 @@ A process that comes later writes its events in a sibling module: it decorates t
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -25,12 +24,11 @@ from models.deposits import DeductionReason, RefundDocument
 from models.money import Fen, PositiveFen
 from models.payouts import Payee, PayeeMethod, PayoutState
 from models.shops import Capability, EntityType, Penalty, ShopFacts
+from models.text import odd
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
-_STEERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
-"""Characters that turn or break a line invisibly: a name holding them reads as another name."""
 
 
 def _iso(value: Any) -> Any:
@@ -54,11 +52,8 @@ def _aware(value: datetime) -> datetime:
 
 
 def _readable(value: str, allowed: str = "") -> str:
-    for char in value:
-        if char in allowed:
-            continue
-        if unicodedata.category(char) in {"Cc", "Cs", "Cn"} or char in _STEERING:
-            raise ValueError(f"text without control characters (found U+{ord(char):04X})")
+    if found := odd(value, allowed):
+        raise ValueError(f"text without control characters (found {found})")
     return value
 
 
@@ -113,10 +108,15 @@ Prose = Annotated[
 Sha256 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
 TaxNumber = Annotated[str, StringConstraints(strict=True, pattern=r"^([0-9A-Z]{15,20})?$")]
 """Letters and digits only: a wrong check digit is for a reviewer to see, not for the door to refuse."""
-WebAddress = Annotated[str, StringConstraints(strict=True, max_length=2000, pattern=r"^https://[^\s<>\"]+$")]
+WebAddress = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=2000, pattern=r"^https://[^\s<>\"]+$"),
+    AfterValidator(_line),
+]
 Contact = Annotated[
     str,
     StringConstraints(strict=True, max_length=500, pattern=r"^[a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+$"),
+    AfterValidator(_line),
     Field(description="an Apprise address"),
 ]
 AccountNumber = Annotated[

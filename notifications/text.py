@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from models.text import odd
+
 LINE_LIMIT = 300
 PROSE_LIMIT = 2000
 """Characters. What is longer is cut with an ellipsis: a notification is never refused for its length."""
-
-_DROPPED = frozenset({"Cc", "Cf", "Cs"})
-"""Control characters, invisible format characters (with them every bidi override), lone surrogates."""
 
 
 def one_line(text: str, limit: int = LINE_LIMIT) -> str:
@@ -65,9 +64,7 @@ def _visible(text: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    point = ord(character)
-    noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
-    return not noncharacter and unicodedata.category(character) not in _DROPPED
+    return odd(character) is None and unicodedata.category(character) != "Cf"  # no invisible format character either
 
 
 def _cut(text: str, limit: int) -> str:

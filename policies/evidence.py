@@ -7,6 +7,7 @@ import unicodedata
 
 from models.arbitration import MediaType
 from models.outcomes import Refusal
+from models.text import without_odd
 from policies.policy import EvidencePolicy
 
 HEAD_BYTES = 64
@@ -61,9 +62,11 @@ def safe_name(name: str, media: MediaType) -> str:
     always exactly the one extension the bytes deserve: ``../../发票.pdf.exe`` of a JPEG is ``发票.pdf.jpg``.
     """
     last = re.split(r"[\\/]", unicodedata.normalize("NFKC", name))[-1]
-    kept = "".join(c for c in last if unicodedata.category(c)[0] not in {"C", "Z"} or c == " ")
+    kept = "".join(
+        c for c in without_odd(last, "") if unicodedata.category(c) != "Cf" and (c == " " or not c.isspace())
+    )
     stem = kept.rpartition(".")[0] or kept
-    stem = re.sub(r"[^\w.\- ()·]", "_", stem).strip(" .-_")[:_NAME_LIMIT].rstrip(" .")
+    stem = re.sub(r"[^\w\U00020000-\U0003FFFF.\- ()·]", "_", stem).strip(" .-_")[:_NAME_LIMIT].rstrip(" .")
     if re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", stem):
         stem = f"file-{stem}"
     return f"{stem or 'evidence'}.{media.extension}"

@@ -29,6 +29,7 @@ from models.cases import Case
 from models.events import Moment
 from models.messages import Channel, InboxMessage, OutboxMessage, OutboxState
 from models.reviews import Role
+from models.text import without_odd
 from notifications.appeal import EvidenceNotPassedOn
 from policies.policy import policy_at
 from tasks import audit, clock, evidence, inbox, outbox, reviews
@@ -236,7 +237,7 @@ def _part(whole: dict[str, Any], name: str) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    return "".join(sign for sign in value if sign == "\n" or sign.isprintable()).strip()[:ACCOUNT_LIMIT]
+    return without_odd(value).strip()[:ACCOUNT_LIMIT]
 
 
 # ── the call itself ──────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import Field as Values
+from pydantic import model_validator
 from sqlalchemy import update
 from sqlmodel import col, select
 
@@ -21,6 +22,7 @@ from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Side
 from models.messages import Channel
 from models.reviews import Decision, Review, ReviewState, Role, Staff
+from models.text import typed
 from models.windows import Window
 from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting, StaffLocked
@@ -67,6 +69,12 @@ class Answer(Frozen):
     extra: dict[str, Any] = Values(default_factory=dict)
     given_at: datetime | None = None
     """When the person pressed the button, real time; ``None`` means now. Their code is judged by it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_typed(cls, fields: Any) -> Any:
+        """No database takes every character that a form or a terminal lets pass, and what was sent is not asked again."""
+        return typed(fields)
 
 
 Check = Callable[[Tx, Case, Review, Answer], str | None]

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from typer.core import TyperGroup
 
 from models.reviews import Staff
+from models.text import odd
 from models.windows import duration
 from notifications.text import one_line
 from policies.policy import SHANGHAI
@@ -132,6 +133,13 @@ def person(tx: Tx, staff_id: str) -> Staff:
 class Sentences(TyperGroup):
     """The root command: a fault that an operator can mend ends with one sentence and 1, not with a traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Words of the command line that no database and no screen can take are refused before anything is done."""
+        for number, word in enumerate(args, 1):
+            if found := odd(word, allowed="\n\r\t"):
+                refuse(unreadable_word(number, found))
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         return told(lambda: super(Sentences, self).invoke(ctx))
 
@@ -152,6 +160,13 @@ def told(work: Callable[[], R]) -> R:
         refuse("现有的加密密钥打不开已存数据:请把原来的密钥补回 DIANWU_ENCRYPTION_KEYS")
     except (OperationalError, ProgrammingError) as error:
         refuse(database_sentence(error))
+
+
+def unreadable_word(number: int, found: str) -> str:
+    """Why a word of the command line cannot be read, and what to do; ``found`` is the character, as ``U+DCD6``."""
+    if found.startswith("U+D"):  # bytes that the terminal's encoding has no character for arrive as half surrogates
+        return f"命令行的第 {number} 个词不是 UTF-8 编码(终端或脚本可能是 GBK 编码),请改用 UTF-8 后重试,什么都没有执行"
+    return f"命令行的第 {number} 个词含有控制字符或方向控制字符 {found},请删去后重试,什么都没有执行"
 
 
 def settings_sentence(error: ValidationError) -> str:

@@ -1,0 +1,44 @@
+"""Text from outside: which characters are taken, said by ranges, so that every interpreter says the same.
+
+Python's own tables know only the characters of their day: a heart or a Chinese character assigned a year later would be
+"unassigned", and a name or an answer that holds it refused. So only what can never be a letter is refused: control
+characters, halves of surrogate pairs, noncharacters, and what turns or breaks a line invisibly.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_CONTROL = "\x00-\x1f\x7f-\x9f"
+_SURROGATES = "\ud800-\udfff"
+_NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
+    f"{chr(plane << 16 | 0xFFFE)}-{chr(plane << 16 | 0xFFFF)}" for plane in range(17)
+)
+_STEERING = "\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""Line and paragraph separators, embeddings, overrides and isolates: a name holding them reads as another name."""
+
+_ODD = re.compile(f"[{_CONTROL}{_SURROGATES}{_NONCHARACTERS}{_STEERING}]")
+
+
+def odd(text: str, allowed: str = "") -> str | None:
+    """The first character that is not taken, as ``U+0000``; ``None`` when every one is."""
+    return next((f"U+{ord(found[0]):04X}" for found in _ODD.finditer(text) if found[0] not in allowed), None)
+
+
+def without_odd(text: str, allowed: str = "\n") -> str:
+    """``text`` without them: what a person typed into a form, where a slip of the keyboard is no reason to refuse."""
+    return _ODD.sub(lambda found: found[0] if found[0] in allowed else "", text.replace("\r\n", "\n"))
+
+
+def typed(value: Any) -> Any:
+    """What a form or a terminal brought, whatever its shape, with every text in it :func:`without_odd`."""
+    match value:
+        case str():
+            return without_odd(value)
+        case list():
+            return [typed(item) for item in value]
+        case dict():
+            return {typed(name): typed(item) for name, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,45 @@
+"""Characters no database keeps: a form that was sent once is not asked again for one, and none of them is kept."""
+
+from __future__ import annotations
+
+from flows.forms import read_answer, task_token
+from models.reviews import Review
+from tasks import reviews
+from tasks.db import in_transaction, reading
+from tasks.desk import GATES
+from tests.play import Office
+
+
+def test_a_reason_with_characters_no_database_takes_decides_the_question_without_them(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    review = office.question(case)
+    gate = GATES[review.gate]
+    form = {
+        "task": task_token(review), "staff_id": "li-na\x00", "code": office.code("li-na"), "verdict": "同意关店",
+        "reason": "同意\x00,\ud83e请注意\udcd6🩷\u202e",
+    }  # fmt: skip
+    outcome = in_transaction(lambda tx: reviews.decide(tx, read_answer(review, gate, form), gate))
+    assert outcome.accepted, outcome.sentence
+    with reading() as tx:
+        kept = tx.get_one(Review, review.id)
+        assert (kept.decided_by, kept.reason) == ("li-na", "同意,请注意🩷")
+    office.settle()
+    assert office.chains() == []
+
+
+def test_a_reason_made_of_nothing_else_is_no_reason(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    review = office.question(case)
+    gate = GATES[review.gate]
+    form = {
+        "task": task_token(review),
+        "staff_id": "li-na",
+        "code": office.code("li-na"),
+        "verdict": "驳回",
+        "reason": "\x00\x01",
+    }
+    given = read_answer(review, gate, form | {"verdict": gate.verdict(next(iter(gate.reason_required))).label})
+    outcome = in_transaction(lambda tx: reviews.decide(tx, given, gate))
+    assert not outcome.accepted and "理由" in outcome.sentence
