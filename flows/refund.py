@@ -58,6 +58,9 @@ def refund_deposit(case_id: str) -> str:
 
         if refunds.needs_second(case_id, round):  # ambiguity 6, or over the threshold
             second = ask(case_id, refunds.SECOND, round=round)
+            if second.overtaken:  # ambiguity 23: the first person has not seen what stands now
+                refunds.review_again(case_id, round)
+                continue
             if second.verdict is None:
                 return withdraw(case_id)
             if second.verdict == SecondVerdict.REJECT:

@@ -125,6 +125,8 @@ class Finding(Frozen):
     as_of: datetime | None = None
     extent: tuple[int, ...] = ()
     """How much it is, in numbers that can be compared: a count, or a count and an amount in fen."""
+    items: tuple[str, ...] = ()
+    """Which they are, where they can be told apart (penalties, papers, cases): another one is new, whatever the count."""
 
 
 class CaseFinding(SQLModel, table=True):

@@ -89,6 +89,8 @@ class Review(SQLModel, table=True):
     """What is shown, in Markdown, merchant text escaped."""
     dossier_sha256: str = Field(default="", sa_type=code(64))
     facts_sha256: str = Field(default="", sa_type=code(64))
+    seen: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type(), nullable=True))
+    """What whoever decides was shown, as ``policies.approvals.Seen``; none with those of versions before it was kept."""
     opened_at: datetime = Field(sa_type=UTCDateTime)
     due_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     claimed_by: str | None = Field(default=None, sa_type=code(32))
@@ -113,6 +115,8 @@ class Decision(Frozen):
     decided_at: datetime | None = None
     reason: str = ""
     answer: dict[str, Any] = Values(default_factory=dict)
+    overtaken: bool = False
+    """The question was taken back because the decision it rests on no longer holds: that one is to be asked anew."""
 
     def read(self, words: type[V]) -> V | None:
         """The verdict as a word of the gate's own vocabulary."""

@@ -63,7 +63,7 @@ def blocking_facts(findings: Iterable[Finding]) -> list[list[Any]]:
     return [[finding.code, finding.value] for finding in findings if finding.blocking]
 
 
-def assemble(title: str, *parts: tuple[str, str], facts: dict[str, Any]) -> Dossier:
-    """A dossier of titled parts."""
+def assemble(title: str, *parts: tuple[str, str], facts: dict[str, Any], blocking: Iterable[Finding] = ()) -> Dossier:
+    """A dossier of titled parts. ``facts`` are the terms of the decision; both are kept with it (ambiguity 23)."""
     body = "\n\n".join(f"#### {heading}\n\n{text}" for heading, text in parts if text)
-    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts)
+    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts, blocking=tuple(blocking))

@@ -21,9 +21,10 @@ from notifications import operations
 from notifications import refund as words
 from notifications.message import hours_between
 from policies import refund as policy_of_refund
+from policies.approvals import Seen
 from policies.deadlines import reckon, reminder_times
 from policies.refund import PayeeJudgement
-from tasks import audit, cases, deadlines, deposits, dossier, merchants, outbox, payouts, reviews, shops
+from tasks import approvals, audit, cases, deadlines, deposits, dossier, merchants, outbox, payouts, reviews, shops
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.closures import QUESTION, answers_part, own_open_case, shop_part, take_back
@@ -276,10 +277,10 @@ def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
 
     The permit names everybody who approved in this round.
     """
-    approvals = _approvals(tx, case, round)
-    if not _as_shown(tx, case, approvals[-1]):
+    given = _approvals(tx, case, round)
+    if not _approved(tx, case, given):
         return False
-    payouts.grant(tx, case, attempt, amount_of(case), payee_of(case), [str(review.decided_by) for review in approvals])
+    payouts.grant(tx, case, attempt, amount_of(case), payee_of(case), [str(review.decided_by) for review in given])
     return True
 
 
@@ -287,9 +288,10 @@ def _approvals(tx: Tx, case: Case, round: int) -> list[Review]:
     return [review for gate in (REVIEW, SECOND) if (review := decided(tx, case.id, gate.name, round))]
 
 
-def _as_shown(tx: Tx, case: Case, shown: Review) -> bool:
-    """Whether the application still stands, and on the facts its approval saw."""
-    return case.withdrawn_at is None and _dossier(tx, case, shown).facts_sha256 == shown.facts_sha256
+def _approved(tx: Tx, case: Case, given: list[Review]) -> bool:
+    """Whether the application still stands, enough people said yes, and all of them saw what is so now (ambiguity 23)."""
+    enough = len(given) > 1 or not second_person_reasons(tx, case)
+    return case.withdrawn_at is None and enough and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
 
 
 @effect("提交银行打款")
@@ -298,7 +300,7 @@ def pay(tx: Tx, case: Case, round: int, attempt: int) -> bool:
 
     ``False`` if the facts have changed since the permit was given: then it is taken away and nothing is paid.
     """
-    if not _as_shown(tx, case, _approvals(tx, case, round)[-1]):
+    if not _approved(tx, case, _approvals(tx, case, round)):
         payouts.revoke(tx, case, attempt)
         return False
     payout = payouts.instruct(tx, case, attempt, amount_of(case), payee_of(case))
@@ -412,14 +414,20 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     reasons = "\n".join(f"- {dossier.plain(reason)}" for reason in second_person_reasons(tx, case))
     first = decided(tx, case.id, REVIEW.name, review.round) if review.gate == SECOND.name else None
     said = f"{first.decided_by}:同意退还。\n{dossier.quoted(first.reason)}" if first else ""
+    now = Seen.of(
+        {"amount": amount.fen, "balance": balance.fen, "payee": payouts.payee_hash(payee), "shop": shop.state}, findings
+    )
     return dossier.assemble(
         f"退保证金 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", preview), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
         ("打款记录", history), ("补充往来", answers_part(tx, case)),
-        facts={"blocking": dossier.blocking_facts(findings), "amount": amount.fen, "balance": balance.fen,
-               "payee": payouts.payee_hash(payee), "shop": shop.state},
+        facts=now.terms, blocking=now.blocking,
     )  # fmt: skip
+
+
+_TERMS = {"amount": "退款金额", "balance": "保证金余额", "payee": "收款账户", "shop": "店铺状态"}
 
 
 def _after(balance: Money, amount: Money) -> str:
@@ -460,7 +468,7 @@ SECOND = Gate(
     name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=_dossier,
     window=_window, clause="REF-7", check=_may_be_paid, reason_required=frozenset({SecondVerdict.REJECT}),
     consequences={"CONFIRM": "按上方预览打款", "REJECT": "结束申请,理由会告知商家,保证金不动"},
-    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name), rests_on=REVIEW.name,
 )  # fmt: skip
 
 RETURNED = Gate(

@@ -19,13 +19,14 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from models.base import Frozen, Labelled, new_id
-from models.cases import Case, CaseDeadline, Side
+from models.cases import Case, CaseDeadline, Finding, Side
 from models.messages import Channel
 from models.reviews import Decision, Review, ReviewState, Role, Staff
 from models.text import typed
 from models.windows import Window
 from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting, StaffLocked
+from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
 from policies.policy import policy_at
 from tasks import audit, deadlines, outbox, staff
@@ -47,6 +48,12 @@ class Dossier(Frozen):
 
     markdown: str
     facts: dict[str, Any] = Values(default_factory=dict)
+    blocking: tuple[Finding, ...] = ()
+
+    @property
+    def seen(self) -> Seen:
+        """What somebody who decides on this has seen, as it can be compared later (ambiguity 23)."""
+        return Seen.of(self.facts, self.blocking)
 
     @property
     def markdown_sha256(self) -> str:
@@ -54,7 +61,9 @@ class Dossier(Frozen):
 
     @property
     def facts_sha256(self) -> str:
-        return hashlib.sha256(json.dumps(self.facts, sort_keys=True, default=str).encode()).hexdigest()
+        blocking = [[one.code, one.value, *one.extent, *one.items] for one in self.blocking]
+        facts = {"blocking": blocking, **self.facts}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Answer(Frozen):
@@ -107,6 +116,8 @@ class Gate:
     check: Check = no_check
     excluded: Callable[[Tx, Case], set[str]] = lambda tx, case: set()
     """Staff who may not answer besides those who decided another seat of the same question."""
+    rests_on: str = ""
+    """The gate whose decision of the same round this one confirms: it is taken back when that one no longer holds."""
 
     def verdict(self, code: str) -> Labelled:
         return self.verdicts(code)
@@ -157,6 +168,7 @@ def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     dossier = gate.dossier(tx, case, review)
     review.dossier = dossier.markdown
     review.dossier_sha256, review.facts_sha256 = dossier.markdown_sha256, dossier.facts_sha256
+    review.seen = dossier.seen.model_dump(mode="json")
     tx.add(review)
     tx.flush()
 
@@ -233,9 +245,13 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
                 review_id=review.id, verdict=review.verdict, decided_by=review.decided_by,
                 decided_at=review.decided_at, reason=review.reason, answer=review.answer,
             )  # fmt: skip
-        case ReviewState.WITHDRAWN | ReviewState.SUPERSEDED:
+        case ReviewState.WITHDRAWN:
             return Decision(review_id=review.id, verdict=None)
+        case ReviewState.SUPERSEDED:
+            return Decision(review_id=review.id, verdict=None, overtaken=True)
         case ReviewState.PENDING | ReviewState.CLAIMED:
+            if _overtaken(tx, case, review, gate):
+                return Decision(review_id=review.id, verdict=None, overtaken=True)
             refresh(tx, case, review, gate)
             tx.flush()
             return review
@@ -251,6 +267,20 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     _show(tx, case, review, gate)
     audit.record(tx, case.id, "review.revised", text=f"{gate.title}:事实变化,已更新展示内容",
                  review=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)  # fmt: skip
+    return True
+
+
+def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
+    """Take the question back when whoever decided what it rests on has not seen what stands now (ambiguity 23)."""
+    first = decided(tx, case.id, gate.rests_on, review.round) if gate.rests_on else None
+    if first is None or holds(first.seen, gate.dossier(tx, case, review).seen):
+        return False
+    review.state = ReviewState.SUPERSEDED
+    tx.add(review)
+    deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
+    audit.record(tx, case.id, "review.overtaken", clause=gate.clause, public=True, review=review.id,
+                 text=f"事实发生变化,{gate.title}退回前一位审核人重新审核")  # fmt: skip
+    outbox.wake(tx, case)
     return True
 
 
@@ -299,13 +329,11 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     if unproved := _unproved(tx, case, answer.staff_id, answer.code, answer.given_at):
         return _refused(tx, case, review, answer, unproved)
     person = staff.find(tx, answer.staff_id)
-    sentence = (
-        _not_the_form_shown(review, answer)
-        or _may_not_answer(tx, review, person)
-        or _incomplete(gate, review, answer)
-        or gate.check(tx, case, review, answer)
-    )
-    if sentence:
+    if sentence := _not_the_form_shown(review, answer) or _may_not_answer(tx, review, person):
+        return _refused(tx, case, review, answer, sentence)
+    if _overtaken(tx, case, review, gate):
+        return _refused(tx, case, review, answer, "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核")
+    if sentence := _incomplete(gate, review, answer) or gate.check(tx, case, review, answer):
         return _refused(tx, case, review, answer, sentence)
     if refresh(tx, case, review, gate):
         return _refused(tx, case, review, answer, review.notice)

@@ -194,7 +194,8 @@ def test_missing_papers_are_asked_for_named_and_taken_from_the_answer(office: Of
     assert office.message("refund_question")["missing"] == ["对公账户开户证明"]
     office.merchant_answers(case, "已补充", PAPERS[1])
     review = office.question(case)
-    assert review.round == 2 and "退款资料不齐" not in review.dossier
+    assert review.round == 2 and "退款资料不齐" not in review.dossier.split("检查结果")[1]
+    assert "已消除:退款资料不齐" in review.dossier
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == "PAYING"
 

@@ -1,0 +1,147 @@
+"""An approval holds for what its author was shown; what comes after it is shown to everybody before money moves (23)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from models.cases import Case
+from models.reviews import ReviewState
+from tests.deaths import Died, mortal
+from tests.play import PAYEE, Office
+
+PENALTY = {"penalties": [{"id": "p-1", "kind": "虚假发货", "settled": False}]}
+
+
+def first_has_approved(office: Office, **facts: Any) -> Case:
+    """A refund of ¥20,000 that one finance person has approved on these facts."""
+    office.closed_shop(deposit_fen=2_000_000)
+    office.snapshot(**facts)
+    case = office.request_refund(fen=2_000_000)
+    office.decide(case, "wang-fang", "APPROVE", "情况属实")
+    assert office.question(case).gate == "refund-second"
+    return case
+
+
+def paid(office: Office) -> list[int]:
+    return [order["amount_fen"] for order in office.events("deposit.payout.requested")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, PENALTY),
+        ({"open_orders": 1}, {"open_orders": 2}),
+        ({"open_orders": 1}, {"open_orders": 1, "open_aftersales": 1}),
+        ({"unsettled_payouts": 1, "unsettled_payout_fen": 100}, {"unsettled_payouts": 1, "unsettled_payout_fen": 101}),
+    ],
+    ids=["appears", "grows", "another one", "the same number of more money"],
+)  # fmt: skip
+def test_the_first_person_is_asked_again_when_something_blocking_comes_after_their_approval(
+    office: Office, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    case = first_has_approved(office, **before)
+    office.snapshot(**after)
+    review = office.question(case)
+    assert (review.gate, review.round) == ("refund-review", 2)
+    assert [one.state for one in office.reviews(case) if one.gate == "refund-second"] == [ReviewState.SUPERSEDED]
+    assert "自您上次查看以来的变化" in review.dossier and "**王芳**" in review.dossier
+    assert paid(office) == []
+    office.decide(case, "wang-fang", "APPROVE", "已知悉新的情况")
+    office.decide(case, "chen-jie", "CONFIRM", "同意放行")
+    assert paid(office) == [2_000_000]
+
+
+def test_the_second_person_cannot_confirm_alone_over_what_the_first_never_saw(office: Office) -> None:
+    case = first_has_approved(office)
+    shown = office.question(case)
+    office.receive("shop.snapshot", {
+        "shop_id": "shop-1", "as_of": (office.clock.at + timedelta(seconds=1)).isoformat(), "facts": PENALTY,
+    })  # fmt: skip
+    office.clock.advance(timedelta(seconds=1))
+    office.sweep()
+    late = office.answer(shown, "chen-jie", "CONFIRM", "同意")
+    assert not late.accepted
+    assert office.question(case).gate == "refund-review" and paid(office) == []
+
+
+def test_a_confirmation_that_meets_new_facts_goes_back_to_the_first_person_by_itself(office: Office) -> None:
+    """Our own books get worse without anybody waking the case: the answer itself finds it."""
+    case = first_has_approved(office)
+    shown = office.question(case)
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100, "reason": "LATE_SHIPMENT", "clause": "发货规则",
+        "appealable": True,
+    })  # fmt: skip
+    assert office.question(case).id == shown.id
+    refused = office.answer(shown, "chen-jie", "CONFIRM", "同意")
+    assert not refused.accepted
+    assert (office.question(case).gate, office.question(case).round) == ("refund-review", 2)
+    assert "已更改:保证金余额" in office.question(case).dossier
+
+
+def test_another_payee_is_seen_by_both_before_anything_is_paid_to_it(office: Office) -> None:
+    case = first_has_approved(office)
+    office.correct_payee(case, account_no="3301040160000125678")
+    review = office.question(case)
+    assert (review.gate, review.round) == ("refund-review", 2)
+    assert "收款账户" in review.dossier.split("自您上次查看以来的变化")[1].split("####")[0]
+
+
+def test_what_becomes_less_asks_nobody_again(office: Office) -> None:
+    case = first_has_approved(office, open_orders=2, open_aftersales=1)
+    office.snapshot(open_orders=1)
+    assert office.question(case).gate == "refund-second"
+    office.decide(case, "chen-jie", "CONFIRM", "同意放行")
+    assert paid(office) == [2_000_000]
+
+
+def test_one_person_is_not_enough_when_a_second_is_needed_by_the_time_of_the_permit(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    with mortal(lambda when, key: when == "after" and "refunds.needs_second" in key), pytest.raises(Died):
+        office.decide(case, "wang-fang", "APPROVE")
+    office.snapshot(**PENALTY)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert paid(office) == [] and (office.question(case).gate, office.question(case).round) == ("refund-review", 2)
+
+
+@pytest.mark.parametrize("after", ["refunds.needs_second", "refunds.grant", "waiting._open_review"])
+def test_whenever_the_worker_dies_both_have_seen_what_stands(office: Office, after: str) -> None:
+    case = first_has_approved(office)
+    with mortal(lambda when, key: when == "after" and after in key):
+        try:
+            office.decide(case, "chen-jie", "CONFIRM", "同意")
+        except Died:
+            office.snapshot(**PENALTY)
+            office.clock.advance(timedelta(seconds=61))
+            office.settle()
+            assert paid(office) == []
+            assert office.question(case).gate == "refund-review"
+
+
+def test_what_is_new_since_the_form_was_shown_stands_in_its_next_version(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund(payee=PAYEE)
+    assert "自您上次查看以来的变化" not in office.question(case).dossier
+    office.snapshot(open_orders=3)
+    review = office.question(case)
+    assert review.revision == 2 and "新出现:还有 3 笔订单未完成" in review.dossier
+    office.snapshot()
+    assert "已消除" in office.question(case).dossier
+
+
+def test_a_decision_of_an_older_version_that_kept_nothing_of_what_it_saw_is_asked_for_again(office: Office) -> None:
+    from sqlalchemy import update
+
+    from models.reviews import Review
+    from tasks.db import in_transaction
+
+    case = first_has_approved(office)
+    in_transaction(lambda tx: tx.execute(update(Review).values(seen=None)))
+    office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
+    assert (office.question(case).gate, office.question(case).round) == ("refund-review", 2)
+    assert paid(office) == []
