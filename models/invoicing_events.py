@@ -85,8 +85,6 @@ class BillableData(Frozen):
             raise ValueError("a category other than CARRIED: carrying over is done here")
         if self.corrects == self.item_id:
             raise ValueError("corrects: the id of another item")
-        if self.description[:1] in "=+-@" and self.description:
-            raise ValueError("description: a text that does not begin as a spreadsheet formula (= + - @)")
         return self
 
 

@@ -1,25 +1,25 @@
 """Files of billable items: CSV and Parquet read line by line, whatever was done to them on the way.
 
-UTF-8, UTF-8 with a byte-order mark and GBK (read as GB 18030, which holds it) are all legitimate. Nothing is unpacked: a compressed file is refused,
-and a Parquet file that claims to be larger than any month is, too.
+UTF-8, UTF-8 with a byte-order mark and GBK (read as GB 18030, which holds it) are all legitimate, but not two of them in
+one file. Nothing is unpacked: a compressed file is refused, and a Parquet file that claims to be larger than any month
+is, too. What the cells mean is read in :mod:`tasks.billable_cells`.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
+import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from models.invoicing import BillableCategory
 from models.invoicing_events import MOST_ITEMS, Rejected
-from policies.policy import SHANGHAI
+from models.text import without_odd
+from tasks.billable_cells import WrongCell, fields_of
 from tasks.billables import Recorded, note, record
 from tasks.db import Tx, in_transaction
 
@@ -40,10 +40,9 @@ COLUMNS = {
 }  # fmt: skip
 """Header → field, English or Chinese. One of the two amounts, never both."""
 
-_YUAN = re.compile(r"-?(?:[0-9]{1,13}|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
-"""Commas only between thousands: ``90,00`` is not nine thousand."""
-
-_LABELS = {category.label: category.value for category in BillableCategory}
+NEEDED = frozenset({"item_id", "shop_id", "category", "settled_at"})
+_INDEX = re.compile(r"|unnamed: 0|__index_level_\d+__")
+"""How pandas names the column of its row numbers."""
 
 
 class UnreadableFile(ValueError):
@@ -59,7 +58,8 @@ def import_file(path: Path, actor: str = "operator") -> Iterator[tuple[int, int,
     done = 0
     while batch := list(islice(rows, MOST_ITEMS)):
         bad = tuple(row for row in batch if isinstance(row, Rejected))
-        good = [row for row in batch if not isinstance(row, Rejected)]
+        good = [(row[0], row[1]) for row in batch if not isinstance(row, Rejected)]
+        assumed = sum(row[2] for row in batch if not isinstance(row, Rejected))
 
         def take(tx: Tx, good: list[tuple[int, dict[str, Any]]] = good) -> Recorded:
             found = record(tx, good)
@@ -69,10 +69,11 @@ def import_file(path: Path, actor: str = "operator") -> Iterator[tuple[int, int,
         outcome = in_transaction(take) if good else Recorded()
         done += len(batch)
         rejected = tuple(sorted((*bad, *outcome.rejected), key=lambda line: line.position))
-        yield done, max(of, done), outcome.model_copy(update={"rejected": rejected})
+        yield done, max(of, done), outcome.model_copy(update={"rejected": rejected, "assumed": assumed})
 
 
-Row = tuple[int, dict[str, Any]] | Rejected
+Row = tuple[int, dict[str, Any], bool] | Rejected
+"""Position, fields, and whether Beijing's zone was put in; or why not."""
 
 
 def _rows(path: Path) -> tuple[Iterator[Row], int]:
@@ -94,34 +95,73 @@ def _rows(path: Path) -> tuple[Iterator[Row], int]:
 
 
 def _encoding(path: Path) -> tuple[str, int]:
-    """The encoding in which the whole file can be read, and roughly how many lines it has."""
-    for encoding in ("utf-8-sig", "gb18030"):
-        decoder, lines = codecs.getincrementaldecoder(encoding)("strict"), 0
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    text = decoder.decode(block)
-                    if "\x00" in text:
-                        raise UnreadableFile("文件含有空字符,不是文本文件")
-                    lines += text.count("\n")
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        return encoding, lines
-    raise UnreadableFile("文件既不是 UTF-8 也不是 GBK 编码,请另存为其中一种")
+    """The one encoding in which the whole file is written, and roughly how many lines it has."""
+    decoder, lines, encoding = codecs.getincrementaldecoder("utf-8-sig")("strict"), 0, "utf-8-sig"
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                if b"\x00" in block:
+                    raise UnreadableFile("文件含有空字符,不是文本文件")
+                lines += block.count(b"\n")
+                if encoding == "utf-8-sig":
+                    try:
+                        decoder.decode(block)
+                    except UnicodeDecodeError:
+                        encoding = "gb18030"
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        encoding = "gb18030"
+    if encoding == "gb18030":
+        _only_gbk(path)
+    return encoding, lines
+
+
+_PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
+"""From the first byte that is not ASCII to the end of its cell: no character of GBK holds one of these signs."""
+
+
+def _only_gbk(path: Path) -> None:
+    """Refuse a file in which some cells are UTF-8 and others GBK: read as one, the others would be other words.
+
+    Text in GBK can be valid UTF-8 by chance, but not with a character of three bytes in it, as Chinese has.
+    """
+    utf8, gbk = 0, 0
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(MOST_LINE):
+            number += 1
+            while len(line) == MOST_LINE and line[-1:] != b"\n":
+                line = file.readline(MOST_LINE)  # too long to be read later, too
+            for piece in _PIECE.findall(line):
+                try:
+                    if max(piece.decode("utf-8")) >= "\u0800":
+                        utf8 = utf8 or number
+                        continue
+                except UnicodeDecodeError:
+                    pass
+                try:
+                    piece.decode("gb18030")
+                    gbk = gbk or number
+                except UnicodeDecodeError:
+                    raise UnreadableFile(f"文件第 {number} 行既不是 UTF-8 也不是 GBK 编码,请另存为其中一种") from None
+            if utf8 and gbk:
+                raise UnreadableFile(
+                    f"文件混有两种编码:第 {utf8} 行是 UTF-8,第 {gbk} 行是 GBK。请把整个文件统一为一种编码后再导入"
+                )
 
 
 def _header(names: Sequence[str]) -> list[str]:
+    """The field of each column; empty for one that holds nothing to read: pandas' row numbers, a nameless column."""
     fields = []
     if len(names) > MOST_COLUMNS:
         raise UnreadableFile(f"表头有 {len(names)} 列,最多 {MOST_COLUMNS} 列")
     for name in (unicodedata.normalize("NFKC", name).strip() for name in names):
-        if name not in COLUMNS:
+        if name not in COLUMNS and not _INDEX.fullmatch(name.casefold()):
             raise UnreadableFile(f"不认识的列 {name[:40]!r},可用的列:{'、'.join(COLUMNS)}")
-        fields.append(COLUMNS[name])
-    if repeated := sorted({field for field in fields if fields.count(field) > 1}):
+        fields.append(COLUMNS.get(name, ""))
+    if repeated := sorted({field for field in fields if field and fields.count(field) > 1}):
         raise UnreadableFile(f"表头重复:{'、'.join(repeated)}")
-    missing = {"item_id", "shop_id", "category", "settled_at"} - set(fields)
+    missing = NEEDED - set(fields)
     if missing or len({"amount_fen", "amount_yuan"} & set(fields)) != 1:
         raise UnreadableFile(f"缺少列:{'、'.join(sorted(missing)) or '金额(amount_fen 或 amount_yuan,只能有一个)'}")
     return fields
@@ -140,10 +180,22 @@ def _csv(path: Path, encoding: str) -> Iterator[Row]:
                 yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
             elif not any(cell.strip() for cell in cells):
                 continue
-            elif len(cells) != len(fields):
-                yield Rejected(position=position, field="", reason=f"有 {len(cells)} 列,表头有 {len(fields)} 列")
             else:
-                yield _read(position, dict(zip(fields, (cell.strip() for cell in cells), strict=True)))
+                yield _line(position, fields, [cell.strip() for cell in cells])
+
+
+def _line(position: int, fields: Sequence[str], cells: list[str]) -> Row:
+    """A line under its header. A spreadsheet leaves away empty last cells, or writes more of them than there are names."""
+    cut, beyond = fields[len(cells) :], cells[len(fields) :]
+    if any(beyond) or any(field not in {"", "description", "corrects"} for field in cut):
+        return Rejected(position=position, field="", reason=f"有 {len(cells)} 列,表头有 {len(fields)} 列")
+    named = dict[str, Any]()
+    for number, (field, cell) in enumerate(zip(fields, cells, strict=False)):
+        if field:
+            named[field] = cell
+        elif cell and not (number == 0 and cell.isdecimal()):
+            return Rejected(position=position, field="", reason=f"第 {number + 1} 列没有表头,却有内容")
+    return _read(position, named, by_hand=True)
 
 
 def _lines(file: TextIO) -> Iterator[tuple[int, list[str] | None]]:
@@ -173,6 +225,7 @@ def _parquet(path: Path) -> tuple[Iterator[Row], int]:
         shape = file.metadata
         groups = [shape.row_group(number).total_byte_size for number in range(shape.num_row_groups)]
         fields = _header(names)
+        moments = _moments(file, names, fields)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, UnreadableFile):
             raise
@@ -184,11 +237,13 @@ def _parquet(path: Path) -> tuple[Iterator[Row], int]:
         position = 0
         try:
             for batch in file.iter_batches(batch_size=BATCH):
-                for column in batch.columns:
+                columns = [moments(column) if field == "settled_at" else column
+                           for field, column in zip(fields, batch.columns, strict=True)]  # fmt: skip
+                for column in columns:
                     _short(column)
                 for row in range(batch.num_rows):
                     position += 1
-                    yield _plain(position, fields, [column[row] for column in batch.columns])
+                    yield _plain(position, fields, [column[row] for column in columns])
         except (pa.ArrowException, OSError) as error:
             raise UnreadableFile(f"Parquet 文件在第 {position + 1} 行之后损坏") from error
 
@@ -208,55 +263,47 @@ def _short(column: Any) -> None:
         raise UnreadableFile(f"Parquet 文件中有超过 {MOST_CELL:,} 字节的内容")
 
 
+def _moments(file: Any, names: Sequence[str], fields: Sequence[str]) -> Callable[[Any], Any]:
+    """How the column of moments is to be read: as it is, or as UTC where only its physical type says so.
+
+    INT96, and the old annotation without a zone, hold an instant in UTC when the Java library of Spark and Hive wrote
+    them, and local time from others. A time of the clock, without any zone, is no instant at all.
+    """
+    import pyarrow as pa
+
+    name = names[fields.index("settled_at")]
+    kind = file.schema_arrow.field(name).type
+    if not pa.types.is_timestamp(kind) or kind.tz is not None:
+        return lambda column: column
+    leaf = next(leaf for leaf in (file.schema.column(n) for n in range(len(file.schema))) if leaf.path == name)
+    clock_time = leaf.physical_type != "INT96" and not json.loads(leaf.logical_type.to_json()).get(
+        "is_from_converted_type"
+    )
+    if clock_time or not (file.metadata.created_by or "").startswith("parquet-mr"):
+        raise UnreadableFile(
+            f"列 {name} 的时间没有时区({leaf.physical_type}),文件本身不能说明是北京时间还是 UTC:"
+            "请写成带时区的时间戳(isAdjustedToUTC=true),或写成文字,例如 2026-10-08T16:00:00+08:00"
+        )
+    return lambda column: column.cast(pa.timestamp(kind.unit, "UTC"))
+
+
 def _plain(position: int, fields: Sequence[str], values: Sequence[Any]) -> Row:
     """A row of a Parquet file as Python has its values; one that Python cannot have is said with its field."""
     cells = {}
     for field, value in zip(fields, values, strict=True):
+        if not field:
+            continue
         try:
             cells[field] = value.as_py()
         except (UnicodeDecodeError, ValueError, OverflowError):
             return Rejected(position=position, field=field, reason="内容无法读取(编码不正确,或时间精确到纳秒)")
-    return _read(position, cells)
+    return _read(position, {n: v.strip() if isinstance(v, str) else v for n, v in cells.items()}, by_hand=False)
 
 
-def _read(position: int, cells: Mapping[str, Any]) -> Row:
-    """A line's cells as the fields of an item; what cannot be one is left for the item's own check to refuse."""
-    fields = {name: value for name, value in cells.items() if value not in (None, "")}
-    if "amount_yuan" in fields:
-        fen = _fen(fields.pop("amount_yuan"))
-        if fen is None:
-            return _refuse(position, fields, "金额须为元,最多两位小数,例如 90.00 或 -12.50")
-        fields["amount_fen"] = fen
-    elif isinstance(fields.get("amount_fen"), str):
-        if not re.fullmatch(r"-?\d{1,15}", fields["amount_fen"]):
-            return _refuse(position, fields, "金额须为整数分,不接受小数")
-        fields["amount_fen"] = int(fields["amount_fen"])
-    if isinstance(fields.get("category"), str):
-        fields["category"] = _LABELS.get(fields["category"], fields["category"])
-    fields["settled_at"] = _moment(fields.get("settled_at"))
-    return position, fields
-
-
-def _refuse(position: int, fields: Mapping[str, Any], reason: str) -> Rejected:
-    return Rejected(position=position, item_id=str(fields.get("item_id", ""))[:64], field="amount_fen", reason=reason)
-
-
-def _fen(value: Any) -> int | None:
-    if isinstance(value, float):
-        return None  # 0.1 + 0.2: an amount in a binary fraction is not an amount
-    text = str(value)
-    if not _YUAN.fullmatch(text):
-        return None
-    return int(Decimal(text.replace(",", "")) * 100)
-
-
-def _moment(value: Any) -> Any:
-    """A time without a zone in a spreadsheet is Beijing time; anything else stays as it is and is judged later."""
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=SHANGHAI)).isoformat()
-    if isinstance(value, str) and re.fullmatch(r"\d{4}[-/]\d{1,2}[-/]\d{1,2} \d{1,2}:\d{2}(:\d{2})?", value):
-        day, clock = value.replace("/", "-").split(" ")
-        year, month, number = day.split("-")
-        clock = clock if clock.count(":") == 2 else f"{clock}:00"
-        return f"{year}-{int(month):02d}-{int(number):02d}T{clock.zfill(8)}+08:00"
-    return value
+def _read(position: int, cells: Mapping[str, Any], *, by_hand: bool) -> Row:
+    try:
+        fields, assumed = fields_of(cells, by_hand=by_hand)
+    except WrongCell as wrong:
+        item_id = without_odd(str(cells.get("item_id") or ""), "")[:64]
+        return Rejected(position=position, item_id=item_id, field=wrong.field, reason=str(wrong))
+    return position, fields, assumed

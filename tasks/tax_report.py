@@ -8,6 +8,8 @@ issued in.
 from __future__ import annotations
 
 import csv
+import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,13 +59,18 @@ def _yuan(fen: int) -> str:
     return f"{sign}{abs(int(fen)) // 100}.{abs(int(fen)) % 100:02d}"
 
 
+_AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
+_REWRITTEN = re.compile(r"0[0-9]+|[0-9]{12,}|[0-9]+[eE][0-9]+|[0-9]{1,4}[-/:][0-9]{1,2}([-/:][0-9]{1,4})?")
+"""What a spreadsheet makes another number, a time or a date of: long digits, digits with E, leading zeros, ``1-2``."""
+
+
 def harmless(value: Any) -> Any:
-    """A text that a spreadsheet would read as a formula gets a quotation mark in front; amounts stay as they are."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") and not _number(value) else value
-
-
-def _number(text: str) -> bool:
-    return text.removeprefix("-").replace(".", "", 1).isdigit()
+    """A text that a spreadsheet would run as a formula, or rewrite, gets a quotation mark in front; amounts stay."""
+    if not isinstance(value, str) or _AMOUNT.fullmatch(value):
+        return value
+    folded = unicodedata.normalize("NFKC", value).lstrip()
+    runs = folded[:1] in tuple("=+-@") or value[:1] in tuple("\t\r\n")
+    return f"'{value}" if runs or _REWRITTEN.fullmatch(folded) else value
 
 
 def write(name: str, path: Path) -> int:

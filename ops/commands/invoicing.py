@@ -43,7 +43,7 @@ def import_billables(
     from tasks.billable_files import UnreadableFile, import_file
     from tasks.tax_report import harmless
 
-    accepted, repeated, bad = 0, 0, 0
+    accepted, repeated, bad, assumed = 0, 0, 0, 0
     shown: list[list[object]] = []
     sink = rejects.open("w", encoding="utf-8-sig", newline="") if rejects else None
     sheet = csv.writer(sink) if sink else None
@@ -54,11 +54,8 @@ def import_billables(
             bar = progress.add_task("导入", total=None)
             for done, of, outcome in import_file(file, f"operator/{getpass.getuser()}"):
                 progress.update(bar, completed=done, total=of)
-                accepted, repeated, bad = (
-                    accepted + outcome.accepted,
-                    repeated + outcome.repeated,
-                    bad + len(outcome.rejected),
-                )
+                accepted, repeated = accepted + outcome.accepted, repeated + outcome.repeated
+                bad, assumed = bad + len(outcome.rejected), assumed + outcome.assumed
                 for line in outcome.rejected:
                     row = [line.position, line.item_id, line.field, line.reason]
                     if sheet:
@@ -73,6 +70,8 @@ def import_billables(
     if shown:
         table(f"被拒绝的行(共 {bad} 行)", ["行", "明细编号", "字段", "原因"], shown)
     say(f"✓ 入账 {accepted:,} 条,重复 {repeated:,} 条,拒绝 {bad:,} 条", "green" if not bad else "yellow")
+    if assumed:
+        say(f"其中 {assumed:,} 条的结算时间没有时区,已按北京时间读取", "yellow")
     if bad:
         raise typer.Exit(1)
 

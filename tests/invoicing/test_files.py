@@ -93,7 +93,7 @@ def test_lines_with_the_wrong_shape_are_rejected_and_the_good_ones_kept(shop: Of
     file = tmp_path / "items.csv"
     bad = [",".join(["x"] * 100), "sub-short,shop-1", 'sub-q,shop-1,COUPON,1.00,2026-11-10 10:00,"half',
            "=cmd|' /C calc'!A0,shop-1,COUPON,1.00,2026-11-10 10:00,x", "sub-t,shop-1,COUPON,1.00,yesterday,x",
-           "sub-f,shop-1,COUPON,1.00,2026-11-10 10:00,=HYPERLINK(1)"]  # fmt: skip
+           "sub-f,shop-1,COUPON,1.00,2026-11-10 10:00,a\x07b"]  # fmt: skip
     good = [LINE.format(n=n, yuan="90.00") for n in range(2)]
     file.write_text("\r\n".join([HEADER, good[0], *bad[:3], "", *bad[3:], good[1]]), encoding="utf-8", newline="")
     accepted, _, rejected = take(file)

@@ -1,0 +1,288 @@
+"""Files of fees as spreadsheets, pandas, Spark and exports write them: judged by their values, never guessed."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlmodel import col, select
+
+from models.invoicing import BillableItem
+from models.invoicing_events import Rejected
+from tasks.billable_files import UnreadableFile, import_file
+from tasks.db import reading
+from tasks.tax_report import harmless
+from tests.invoicing import kit
+from tests.play import Office
+
+HEADER = "item_id,shop_id,category,amount_yuan,settled_at,description"
+LATE = datetime(2026, 10, 31, 20, 0, tzinfo=UTC)
+"""1 November, 04:00 in Beijing: eight hours off it would be October."""
+
+
+@pytest.fixture
+def shop(office: Office) -> Office:
+    office.open_shop()
+    return office
+
+
+def take(path: Path) -> tuple[int, list[Rejected], int]:
+    accepted, rejected, assumed = 0, list[Rejected](), 0
+    for _, _, outcome in import_file(path):
+        accepted, assumed = accepted + outcome.accepted, assumed + outcome.assumed
+        rejected += outcome.rejected
+    return accepted, rejected, assumed
+
+
+def items() -> list[BillableItem]:
+    with reading() as tx:
+        return list(tx.exec(select(BillableItem).order_by(col(BillableItem.id))))
+
+
+def sheet(path: Path, *lines: str, header: str = HEADER, encoding: str = "utf-8") -> Path:
+    file = path / "items.csv"
+    file.write_bytes(("\r\n".join([header, *lines]) + "\r\n").encode(encoding))
+    return file
+
+
+def parquet(path: Path, *, by: str = "", int96: bool = False, version: str = "2.6", **columns: Any) -> Path:
+    plain = {
+        "item_id": ["sub-x"], "shop_id": ["shop-1"], "category": ["FREIGHT"], "amount_fen": [100],
+        "settled_at": ["2026-11-10T10:00:00+08:00"],
+    }  # fmt: skip
+    if "amount_yuan" in columns:
+        del plain["amount_fen"]
+    file = path / "items.parquet"
+    pq.write_table(
+        pa.table(plain | columns), file, use_deprecated_int96_timestamps=int96, version=version, store_schema=False
+    )
+    if by:  # as another library signs its files: the same length, so that nothing else moves
+        own = f"parquet-cpp-arrow version {pa.__version__}".encode()
+        content = file.read_bytes()
+        assert own in content
+        file.write_bytes(content.replace(own, by.encode().ljust(len(own))))
+    return file
+
+
+# ── time ─────────────────────────────────────────────────────────────────────
+
+SPARK = "parquet-mr version 1.13.1"
+NAIVE = pa.array([LATE.replace(tzinfo=None)], pa.timestamp("us"))
+AWARE = pa.array([LATE], pa.timestamp("us", "UTC"))
+
+
+def test_an_int96_of_spark_or_hive_is_the_instant_they_meant(shop: Office, tmp_path: Path) -> None:
+    assert take(parquet(tmp_path, by=SPARK, int96=True, settled_at=NAIVE)) == (1, [], 0)
+    assert [(item.settled_at, item.own_period) for item in items()] == [(LATE, "2026-11")]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_an_instant_with_its_zone_is_that_instant(shop: Office, tmp_path: Path, zone: str) -> None:
+    assert take(parquet(tmp_path, settled_at=AWARE.cast(pa.timestamp("us", zone)))) == (1, [], 0)
+    assert [(item.settled_at, item.own_period) for item in items()] == [(LATE, "2026-11")]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"settled_at": NAIVE, "int96": True}, {"settled_at": AWARE, "int96": True}, {"settled_at": NAIVE},
+        {"settled_at": NAIVE, "by": SPARK}, {"settled_at": NAIVE, "version": "1.0"},
+        {"settled_at": NAIVE, "int96": True, "by": "impala version 3.4.0"},
+    ],
+    ids=["int96 of nobody known", "int96 of arrow", "clock time", "clock time of Spark", "old annotation", "Impala"],
+)  # fmt: skip
+def test_an_instant_that_nothing_in_the_file_fixes_is_refused_with_the_remedy(
+    shop: Office, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    with pytest.raises(UnreadableFile, match=r"没有时区.*isAdjustedToUTC=true"):
+        take(parquet(tmp_path, **how))
+    assert items() == []
+
+
+@pytest.mark.parametrize("value", ["2026-11-01 04:00:00", "2026-11-01T04:00:00", 1793476800, 1793476800000])
+def test_neither_text_without_a_zone_nor_a_bare_number_is_an_instant_in_parquet(
+    shop: Office, tmp_path: Path, value: Any
+) -> None:
+    accepted, rejected, _ = take(parquet(tmp_path, settled_at=[value]))
+    assert accepted == 0 and [line.field for line in rejected] == ["settled_at"] and "时区" in rejected[0].reason
+
+
+@pytest.mark.parametrize(
+    ("written", "assumed"),
+    [
+        ("2026-11-01 04:00", 1), ("2026/11/1 4:00", 1), ("2026-11-01 04:00:00.000", 1), ("2026-10-31T20:00:00Z", 0),
+        ("2026-10-31 20:00:00+00", 0), ("2026-11-01 04:00:00 +0800", 0), ("2026-11-01T04:00:00+08:00", 0),
+    ],
+)  # fmt: skip
+def test_what_people_write_without_a_zone_is_beijing_time_and_that_is_told(
+    shop: Office, tmp_path: Path, written: str, assumed: int
+) -> None:
+    assert take(sheet(tmp_path, f"sub-1,shop-1,COUPON,90.00,{written},券")) == (1, [], assumed)
+    assert [item.settled_at for item in items()] == [LATE]
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-11-01T04:00:00", "2026-02-30 10:00", "2026-11-01", "11/01/2026 04:00", "46327.17"]
+)
+def test_what_can_be_read_in_two_ways_is_refused(shop: Office, tmp_path: Path, written: str) -> None:
+    accepted, rejected, _ = take(sheet(tmp_path, f"sub-1,shop-1,COUPON,90.00,{written},券"))
+    assert accepted == 0 and [line.field for line in rejected] == ["settled_at"]
+
+
+# ── values ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("column", "fen"),
+    [
+        ({"amount_yuan": pa.array([Decimal("90.0000")], pa.decimal128(18, 4))}, 9000),
+        ({"amount_yuan": pa.array([Decimal("-12.5")], pa.decimal128(9, 1))}, -1250),
+        ({"amount_yuan": [90]}, 9000), ({"amount_yuan": [90.5]}, 9050), ({"amount_yuan": ["90.0000"]}, 9000),
+        ({"amount_yuan": [b"90.00"]}, 9000), ({"amount_fen": pa.array([Decimal(9000)], pa.decimal128(18, 0))}, 9000),
+        ({"amount_fen": pa.array([Decimal("9000.00")], pa.decimal128(18, 2))}, 9000), ({"amount_fen": [9000.0]}, 9000),
+        ({"amount_fen": ["9000"]}, 9000), ({"amount_fen": pa.array([9000], pa.int32())}, 9000),
+    ],
+)  # fmt: skip
+def test_an_amount_is_judged_by_its_value_and_not_by_its_type(
+    shop: Office, tmp_path: Path, column: dict[str, Any], fen: int
+) -> None:
+    assert take(parquet(tmp_path, **column)) == (1, [], 0)
+    assert [item.amount_fen for item in items()] == [fen]
+
+
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [
+        ({"amount_yuan": [0.1 + 0.2]}, "浮点数"), ({"amount_yuan": pa.array([27.9], pa.float32())}, "浮点数"),
+        ({"amount_yuan": pa.array([Decimal("90.001")], pa.decimal128(9, 3))}, "两位小数"), ({"amount_fen": [9000.5]}, "整数分"),
+        ({"amount_fen": pa.array([Decimal("0.5")], pa.decimal128(9, 1))}, "整数分"), ({"amount_yuan": [True]}, "元"),
+        ({"amount_fen": [float("inf")]}, "整数分"), ({"amount_fen": [float("nan")]}, "缺少该字段"), ({"amount_fen": [1e300]}, "整数分"),
+    ],
+)  # fmt: skip
+def test_what_is_no_amount_gets_the_true_reason(shop: Office, tmp_path: Path, column: dict[str, Any], why: str) -> None:
+    accepted, rejected, _ = take(parquet(tmp_path, **column))
+    assert accepted == 0 and [line.field for line in rejected] == ["amount_fen"] and why in rejected[0].reason
+
+
+@pytest.mark.parametrize("yuan", ["90.0000", "90.", "90", "90.0", '"1,090.00"'])
+def test_zeros_behind_the_fen_say_nothing(shop: Office, tmp_path: Path, yuan: str) -> None:
+    assert take(sheet(tmp_path, f"sub-1,shop-1,COUPON,{yuan},2026-11-10 10:00,x"))[0] == 1
+
+
+def test_whole_numbers_and_bytes_are_ids_and_labels(office: Office, tmp_path: Path) -> None:
+    office.open_shop("1001")
+    ids = {"shop_id": [1001], "description": [b"\xe5\x88\xb8"], "category": [b"FREIGHT"]}
+    assert take(parquet(tmp_path, item_id=[90001], **ids)) == (1, [], 0)
+    assert take(parquet(tmp_path, item_id=[90002.0], **ids)) == (1, [], 0)
+    assert take(parquet(tmp_path, item_id=pa.array([Decimal(90003)], pa.decimal128(20, 0)), **ids)) == (1, [], 0)
+    assert [(item.id, item.shop_id, item.description) for item in items()] == [
+        ("90001", "1001", "券"), ("90002", "1001", "券"), ("90003", "1001", "券")
+    ]  # fmt: skip
+    accepted, rejected, _ = take(parquet(tmp_path, item_id=[2.0**60], **ids))
+    assert accepted == 0 and "失去精度" in rejected[0].reason
+
+
+def test_the_row_numbers_of_pandas_are_no_column(shop: Office, tmp_path: Path) -> None:
+    assert take(parquet(tmp_path, __index_level_0__=[7])) == (1, [], 0)
+    line = "sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,x"
+    assert take(sheet(tmp_path, f"0,{line}", header=f",{HEADER}"))[0] == 1
+    assert take(sheet(tmp_path, f"0,{line.replace('sub-1', 'sub-2')}", header=f"Unnamed: 0,{HEADER}"))[0] == 1
+
+
+def test_what_a_spreadsheet_adds_or_leaves_away_at_the_end_of_a_line_is_nothing(shop: Office, tmp_path: Path) -> None:
+    line = "shop-1,COUPON,90.00,2026-11-10 10:00"
+    full = [f"sub-1,{line},x,,,", f"sub-2,{line},x", f"sub-3,{line}", f"sub-4,{line},", f"sub-5,{line},x,", ",,,,,,,,"]
+    assert take(sheet(tmp_path, *full, header=f"{HEADER},,,"))[:2] == (5, [])
+    accepted, rejected, _ = take(
+        sheet(tmp_path, f"sub-6,{line},x,,odd", f"sub-7,{line},x,,,,odd", "sub-8,shop-1", header=f"{HEADER},,,")
+    )
+    assert accepted == 0 and [line.position for line in rejected] == [2, 3, 4]
+    assert [line.reason for line in rejected] == [
+        "第 8 列没有表头,却有内容", "有 10 列,表头有 9 列", "有 2 列,表头有 9 列"
+    ]  # fmt: skip
+
+
+def test_an_id_that_a_spreadsheet_has_rounded_is_refused_as_that(shop: Office, tmp_path: Path) -> None:
+    accepted, rejected, _ = take(sheet(tmp_path, "1.23457E+17,shop-1,COUPON,90.00,2026-11-10 10:00,x"))
+    assert accepted == 0 and "科学计数法" in rejected[0].reason
+
+
+# ── encodings ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("order", [("utf-8", "gbk"), ("gbk", "utf-8")])
+def test_a_file_in_two_encodings_is_refused_with_a_line_of_each(
+    shop: Office, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    file = tmp_path / "items.csv"
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,国庆平台券补贴\n".encode(order[n]) for n in range(2)]
+    file.write_bytes(f"{HEADER}\n".encode() + b"".join(lines))
+    with pytest.raises(UnreadableFile, match=r"混有两种编码.*统一"):
+        take(file)
+    assert items() == []
+
+
+def test_two_encodings_in_one_line_or_a_mark_over_gbk_are_two_encodings(shop: Office, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    head = "item_id,shop_id,category,amount_yuan,settled_at,description\n"
+    line = b"sub-1,shop-1," + "平台券补贴".encode() + b",90.00,2026-11-10 10:00," + "国庆".encode("gbk")
+    for content in (
+        head.encode() + line,
+        b"\xef\xbb\xbf" + head.encode() + line.replace("平台券补贴".encode(), b"COUPON"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(UnreadableFile, match="混有两种编码"):
+            take(file)
+
+
+def test_gbk_that_happens_to_be_valid_utf8_is_still_gbk(shop: Office, tmp_path: Path) -> None:
+    by_chance = "隆贸"  # two bytes each that read as a Latin letter
+    assert by_chance.encode("gbk").decode("utf-8") != by_chance
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{text}" for n, text in enumerate([by_chance, "国庆", "𠮷"])]
+    assert take(sheet(tmp_path, *lines, encoding="gb18030"))[0] == 3
+    assert [item.description for item in items()] == [by_chance, "国庆", "𠮷"]
+
+
+# ── formulas ─────────────────────────────────────────────────────────────────
+
+FORMULAS = ["-50 元券", "+1 赠品", "@晨光", "=HYPERLINK(1)", "－满减", "＋赠", "＠晨光", "＝1+1"]
+
+
+@pytest.mark.parametrize("label", FORMULAS)
+def test_a_label_that_begins_like_a_formula_keeps_no_money_unbilled(shop: Office, tmp_path: Path, label: str) -> None:
+    assert take(sheet(tmp_path, f'sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,"{label}"'))[:2] == (1, [])
+    assert take(parquet(tmp_path, description=[label]))[:2] == (1, [])
+    assert kit.record(shop, kit.item(item_id="sub-e", description=label))["accepted"] == 1
+    assert [item.description for item in items()] == [label] * 3
+    assert harmless(label) == f"'{label}"
+
+
+@pytest.mark.parametrize(
+    "text", ["123456789012345678", "913302260000000123", "00123", "12E45", "110000000000E12345", "1-2"]
+)
+def test_an_id_survives_the_way_through_a_spreadsheet(office: Office, tmp_path: Path, text: str) -> None:
+    assert harmless(text) == f"'{text}"
+    office.open_shop(text)
+    assert take(sheet(tmp_path, f"'{text},'{text},COUPON,90.00,2026-11-10 10:00,x"))[:2] == (1, [])
+    assert [(item.id, item.shop_id) for item in items()] == [(text, text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["90.00", "-12.50", "1234567890123.45", "shop-1001", "91330226MA2AB1C2D8", "晨光文具", "2026Q4", 12, ""]
+)
+def test_amounts_and_ordinary_words_leave_as_they_are(text: Any) -> None:
+    assert harmless(text) == text
+
+
+def test_what_is_refused_names_its_item_in_a_sheet_that_runs_nothing(shop: Office, tmp_path: Path) -> None:
+    _, rejected, _ = take(sheet(tmp_path, "=cmd|' /C calc'!A0,shop-1,COUPON,90.00,2026-11-10 10:00,x"))
+    written = tmp_path / "rejects.csv"
+    with written.open("w", newline="") as file:
+        csv.writer(file).writerows([[harmless(line.item_id)] for line in rejected])
+    assert written.read_text().startswith("'=cmd")
