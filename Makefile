@@ -43,9 +43,9 @@ demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the en
 up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 	$(BIN)/dianwu up
 
-test: $(DEV)   ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
-	$(TESTENV) $(BIN)/python -m pytest -n 2 -m "not engine and not browser"
-	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 -m "not engine and not browser" $(ON_POSTGRES)
+test: $(DEV)    ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
+	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not browser"
+	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not browser" $(ON_POSTGRES)
 	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m engine -p no:randomly
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
 

@@ -80,9 +80,17 @@ def _engine(url: str) -> Engine:
     return make_engine(url)
 
 
+_chosen: list[Callable[[], Engine]] = []
+
+
+def use_engine(of: Callable[[], Engine] | None) -> None:
+    """Choose whose engine this process uses (tests keep one for all their databases); ``None``: the settings' own."""
+    _chosen[:] = [of] if of else []
+
+
 def engine() -> Engine:
     """The engine of this process."""
-    return _engine(settings().database)
+    return _chosen[0]() if _chosen else _engine(settings().database)
 
 
 _open = threading.local()
@@ -146,6 +154,6 @@ def breathe() -> None:
 
 def dispose() -> None:
     """Close every pooled connection (before a fork, at the end of a test)."""
-    if _engine.cache_info().currsize:
+    if _chosen or _engine.cache_info().currsize:
         engine().dispose()
     _engine.cache_clear()

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.fernet import Fernet
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import text
-from sqlmodel import SQLModel
 
-from flows.inline import InlineEngine
-from notifications.scripted import ScriptedNotifier
-from tasks import clock, db, delivery, merchants
+from tasks import clock, db
 from tasks import settings as settings_module
-from tests.play import START, Office
+from tests.furniture import POSTGRES, SCHEMA, Storeroom, in_schema, kept_engine
+
+if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules does without
+    from notifications.scripted import ScriptedNotifier
+    from tests.play import Office
 
 hypothesis_settings.register_profile(
     "dianwu", deadline=None, derandomize=True,
@@ -26,8 +26,8 @@ hypothesis_settings.register_profile(
 )  # fmt: skip
 hypothesis_settings.load_profile("dianwu")
 
-POSTGRES = os.environ.get("DIANWU_TEST_POSTGRES", "")
-"""Address of a PostgreSQL database the tests may empty; without it they run on SQLite."""
+KEY = Fernet.generate_key().decode()
+"""One for the session, so that what a kept office has sealed can be opened."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     values = {
         "DIANWU_HOME": str(tmp_path / "home"),
         "DIANWU_CONFIG": str(tmp_path / "none.toml"),
-        "DIANWU_ENCRYPTION_KEYS": f'["{Fernet.generate_key().decode()}"]',
+        "DIANWU_ENCRYPTION_KEYS": f'["{KEY}"]',
         "DIANWU_AUDIT_KEY": "audit-key-of-the-tests",
         "DIANWU_PLATFORM_SECRETS": '["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]',
         "DIANWU_API_TOKENS": '["token-of-the-tests"]',
@@ -47,80 +47,58 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     _forget()
+    db.use_engine(kept_engine)
     yield
     _forget()
+    db.use_engine(None)
     clock.use_clock(None)
 
 
 def _forget() -> None:
+    from tasks import delivery, merchants
+
     for function in (settings_module.settings, merchants.context, delivery.configured, delivery.http):
         function.cache_clear()
     delivery.use_notifier(None)
-    db.dispose()
+    if not POSTGRES:
+        db.dispose()  # on PostgreSQL the next test goes on with the same connections
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this process keeps an empty database with every table, made once and copied for every test."""
-    return tmp_path_factory.mktemp("template")
+def storeroom(tmp_path_factory: pytest.TempPathFactory) -> Storeroom:
+    """Where this process keeps databases: empty, with staff, with a shop; made once and copied for every test."""
+    return Storeroom(tmp_path_factory.mktemp("storeroom"))
 
 
 @pytest.fixture
-def database(_home: None, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def database(_home: None, storeroom: Storeroom, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty database with every table: SQLite in the test's folder, or the PostgreSQL one, emptied."""
-    import tasks.desk  # noqa: F401  (every table is declared by then)
-
-    made = template / f"{len(SQLModel.metadata.tables)}.db"  # a test that declares more tables gets its own
     if POSTGRES:
-        schema = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-        monkeypatch.setenv("DIANWU_DATABASE_URL", f"{POSTGRES}?options=-csearch_path%3D{schema}")
-        _forget()
-        if not made.exists():
-            with db.engine().begin() as connection:
-                connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
-                connection.execute(text(f"CREATE SCHEMA {schema}"))
-            SQLModel.metadata.create_all(db.engine())
-            made.touch()
-        with db.engine().begin() as connection:
-            names = ", ".join(f'"{name}"' for name in SQLModel.metadata.tables)
-            connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
-        return
-    if not made.exists():
-        SQLModel.metadata.create_all(db.engine())
-        db.dispose()  # the last connection gone, everything is in the one file
-        shutil.copyfile(settings_module.settings().home / "dianwu.db", made)
-    else:
-        shutil.copyfile(made, settings_module.settings().home / "dianwu.db")
+        monkeypatch.setenv("DIANWU_DATABASE_URL", in_schema(SCHEMA))
+        settings_module.settings.cache_clear()
+    storeroom.empty()
 
 
 @pytest.fixture
 def notifier(database: None) -> ScriptedNotifier:
     """The channel through which people are told: it remembers, and nothing leaves the process."""
+    from notifications.scripted import ScriptedNotifier
+    from tasks import delivery
+
     channel = ScriptedNotifier()
     delivery.use_notifier(channel)
     return channel
 
 
 @pytest.fixture
-def office(database: None, notifier: ScriptedNotifier) -> Iterator[Office]:
-    """The back office at ten o'clock on a Thursday morning, with its staff and no shop yet."""
-    virtual = clock.VirtualClock(START)
-    clock.use_clock(virtual)
-    yield Office(virtual)
+def new_office(database: None, notifier: ScriptedNotifier, storeroom: Storeroom) -> Callable[..., Office]:
+    """Makes an office as below, on an emptied database: for comparing how the same stories end."""
+    from tests.furnished import office_in
+
+    return lambda engine=None: office_in(storeroom, notifier, engine)
 
 
 @pytest.fixture
-def new_office(database: None, notifier: ScriptedNotifier) -> Callable[..., Office]:
-    """Makes such an office, on an emptied database: for comparing how the same stories end."""
-
-    def make(engine: InlineEngine | None = None) -> Office:
-        with db.engine().begin() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.execute(text("PRAGMA defer_foreign_keys=ON"))
-            for table in reversed(SQLModel.metadata.sorted_tables):
-                connection.execute(table.delete())
-        virtual = clock.VirtualClock(START)
-        clock.use_clock(virtual)
-        return Office(virtual, engine)
-
-    return make
+def office(new_office: Callable[..., Office]) -> Office:
+    """The back office at ten o'clock on a Thursday morning, with its staff and no shop yet."""
+    return new_office()

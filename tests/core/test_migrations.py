@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 from ops import migrate
 from tasks import db
 from tasks.settings import settings
-from tests.conftest import POSTGRES
+from tests.furniture import POSTGRES
 
 SCHEMA = "test_migrations"
 

@@ -13,22 +13,14 @@ import uvicorn
 from cryptography.fernet import Fernet
 from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of, free_port
 from fastapi import FastAPI
-from sqlmodel import SQLModel
 
-import models.audit
-import models.books
-import models.cases
-import models.messages
-import models.payouts
-import models.reviews
-import models.shops  # noqa: F401 (every table is created)
-from tasks import db
 from tasks.settings import Settings, settings
+from tests.furniture import Storeroom
 from webhooks.app import create_app
 
 
 @pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storeroom: Storeroom) -> Iterator[Settings]:
     """Settings and an empty database of this test's own."""
     values = {
         "HOME": str(tmp_path),
@@ -44,9 +36,8 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Se
     for name, value in values.items():
         monkeypatch.setenv(f"DIANWU_{name}", value)
     settings.cache_clear()
-    SQLModel.metadata.create_all(db.engine())
+    storeroom.empty()
     yield settings()
-    db.dispose()
     settings.cache_clear()
 
 

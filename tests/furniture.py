@@ -1,0 +1,146 @@
+"""Databases for tests: one engine per process, and offices that are copied instead of furnished again.
+
+SQLAlchemy keeps what it has compiled with its engine, so a test process keeps one; a connection leads to the database
+that the settings name at the moment it is taken. A furnished office is made once, by the real thing, and copied after.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy.exc import DisconnectionError
+from sqlmodel import SQLModel
+
+from tasks import db
+from tasks.settings import settings
+
+POSTGRES = os.environ.get("DIANWU_TEST_POSTGRES", "")
+"""Address of a PostgreSQL database the tests may empty; without it they run on SQLite."""
+SCHEMA = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+
+def in_schema(name: str) -> str:
+    """The address of a schema of the PostgreSQL database."""
+    return f"{POSTGRES}?options=-csearch_path%3D{name}"
+
+
+@lru_cache(maxsize=2)
+def _engine(sqlite: bool) -> Engine:
+    engine = db.make_engine("sqlite:///test.db" if sqlite else POSTGRES)
+
+    @event.listens_for(engine, "do_connect")
+    def _lead_to_the_database_of_the_settings(_: Any, record: Any, given: list[Any], named: dict[str, Any]) -> None:
+        record.info["database"] = settings().database
+        url = make_url(settings().database)
+        if sqlite:
+            given[:] = [url.database]
+        else:
+            named |= url.query
+
+    @event.listens_for(engine, "checkout")
+    def _is_it_still_that_one(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["database"] != settings().database:
+            raise DisconnectionError("the settings name another database by now")
+
+    @event.listens_for(engine, "commit")
+    def _count(_connection: Any) -> None:
+        COMMITS[0] += 1
+
+    return engine
+
+
+COMMITS = [0]
+"""How often this process has changed a database."""
+
+
+def kept_engine() -> Engine:
+    """The one engine of this process for the kind of database that the settings name."""
+    return _engine(_on_sqlite())
+
+
+def _on_sqlite() -> bool:
+    return settings().database.startswith("sqlite")
+
+
+class Storeroom:
+    """Databases as they once were, to be laid out again: files, or on PostgreSQL schemas beside the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._scripts: dict[str, str] = {}
+
+    def empty(self) -> None:
+        """A database with every table and nothing in it."""
+        import tasks.desk  # noqa: F401  (every table is declared by then)
+
+        if "empty" not in self:
+            make_tables()
+            self.keep("empty")
+        self.lay_out("empty")
+
+    def __contains__(self, name: str) -> bool:
+        return self._named(name) in self._scripts
+
+    def keep(self, name: str) -> None:
+        """Keep the database as it is now."""
+        keep = self._keep_file if _on_sqlite() else self._keep_rows
+        self._scripts[self._named(name)] = keep(self._named(name))
+
+    def lay_out(self, name: str) -> None:
+        """Make the database what it was then."""
+        kept = self._scripts[self._named(name)]
+        if _on_sqlite():
+            db.dispose()
+            for left in settings().home.glob("dianwu.db*"):  # whoever holds it open keeps the old one
+                left.unlink()
+            shutil.copyfile(kept, settings().home / "dianwu.db")
+        else:
+            with db.engine().connect().execution_options(no_parameters=True) as connection, connection.begin():
+                connection.exec_driver_sql(kept)
+
+    def _named(self, name: str) -> str:
+        kind = "sqlite" if _on_sqlite() else "postgres"
+        return f"{name}_{kind}_{len(SQLModel.metadata.tables)}"  # a test that declares more tables has its own
+
+    def _keep_file(self, name: str) -> str:
+        db.dispose()  # the last connection gone, everything is in the one file
+        kept = self._folder / f"{name}.db"
+        shutil.copyfile(settings().home / "dianwu.db", kept)
+        return str(kept)
+
+    def _keep_rows(self, name: str) -> str:
+        """What empties the test's schema and fills it from one kept beside it."""
+        kept = f"{SCHEMA}_{name}"
+        tables = SQLModel.metadata.sorted_tables
+        script = [f"DELETE FROM {_quoted(table.name)}" for table in reversed(tables)]  # four times as quick as TRUNCATE
+        with db.engine().begin() as connection:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {kept} CASCADE"))
+            connection.execute(text(f"CREATE SCHEMA {kept}"))
+            for table in tables:
+                named, numbered = _quoted(table.name), table.autoincrement_column
+                if numbered is not None:
+                    counter = f"pg_get_serial_sequence('{named}', '{numbered.name}')"
+                    last = connection.execute(text(f"SELECT max({_quoted(numbered.name)}) FROM {named}")).scalar()
+                    script.append(f"SELECT setval({counter}, {last or 1}, {bool(last)})")
+                if connection.execute(text(f"SELECT 1 FROM {named} LIMIT 1")).first() is not None:
+                    connection.execute(text(f"CREATE TABLE {kept}.{named} AS SELECT * FROM {named}"))
+                    script.append(f"INSERT INTO {named} SELECT * FROM {kept}.{named}")
+        return "; ".join(script)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def make_tables() -> None:
+    """Every table, in a database that has none."""
+    if not _on_sqlite():
+        with db.engine().begin() as connection:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    SQLModel.metadata.create_all(db.engine())
