@@ -10,6 +10,9 @@ from sqlmodel import Column, Field, SQLModel
 
 from models.base import UTCDateTime, code, json_type
 
+AGAIN = "~"
+"""Between a stream's name and the number of the one in which it goes on since its chain was broken; in no id of ours."""
+
 
 class AuditEntry(SQLModel, table=True):
     """One thing that happened. ``hash`` covers every other field and the hash before it in the stream."""
@@ -33,6 +36,12 @@ class AuditEntry(SQLModel, table=True):
     """Whether the merchant may read this line."""
     prev_hash: str = Field(sa_type=code(64))
     hash: str = Field(sa_type=code(64))
+
+    @property
+    def number(self) -> str:
+        """What names the line among its stream's and those in which the stream goes on (``2.7``)."""
+        again = self.stream.partition(AGAIN)[2]
+        return f"{again}.{self.seq}" if again else str(self.seq)
 
 
 class AuditHead(SQLModel, table=True):

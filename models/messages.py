@@ -29,6 +29,7 @@ class InboxMessage(SQLModel, table=True):
         UniqueConstraint("source", "message_id", name="uq_inbox"),
         Index("ix_inbox_state", "state", "next_at"),
         Index("ix_inbox_shop", "shop_id", "state"),
+        {"info": {"row": ("source", "message_id")}},
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -72,7 +73,9 @@ class OutboxMessage(SQLModel, table=True):
     """Something to deliver, written in the transaction that caused it; at least once, with its key."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_due", "state", "next_at"), Index("ix_outbox_case", "case_id"))
+    __table_args__ = (
+        Index("ix_outbox_due", "state", "next_at"), Index("ix_outbox_case", "case_id"), {"info": {"row": ("key",)}},
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
     """The order in which messages were written, which is the order in which they leave."""

@@ -70,6 +70,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.DeliveryDead,
         operations.InboxConflict,
         operations.InboxFailed,
+        operations.IntegrityBroken,
         operations.CalendarProvisional,
     )
 }

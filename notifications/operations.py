@@ -109,6 +109,18 @@ class InboxFailed(StaffMessage):
     error: Line
 
 
+class IntegrityBroken(StaffMessage):
+    """Something in the record, the books or the settings is not as it must be; what was found, and what follows."""
+
+    name: ClassVar[str] = "integrity_broken"
+    clause: ClassVar[str] = "NOT"
+
+    where: Line
+    finding: Prose
+    consequence: Prose
+    found_at: Moment
+
+
 class CalendarProvisional(StaffMessage):
     """A due time was reckoned with a year whose holidays are not published yet."""
 

@@ -30,7 +30,7 @@ from policies.policy import Policy, policy, policy_at
 from tasks import audit, outbox
 from tasks.db import Tx, reading
 from tasks.effects import UnknownCase
-from tasks.vault import seal_json
+from tasks.vault import place, seal_json
 
 
 def open_case(
@@ -52,10 +52,11 @@ def open_case(
     before = tx.exec(select(Case).where(Case.origin == origin)).first()
     if before is not None:
         return before
+    case_id = new_id(PREFIX[kind], tx.now)
     case = Case(
-        id=new_id(PREFIX[kind], tx.now), kind=kind, shop_id=shop.id if shop else None,
+        id=case_id, kind=kind, shop_id=shop.id if shop else None,
         subject=subject or (shop.name if shop else ""), state=state, origin=origin, request=request or {},
-        request_sealed=seal_json(sealed) if sealed is not None else "",
+        request_sealed=seal_json(sealed, place(Case, "request_sealed", case_id)) if sealed is not None else "",
         policy_version=policy_at(received_at).version, received_at=received_at, opened_at=tx.now,
     )  # fmt: skip
     tx.add(case)
@@ -92,7 +93,7 @@ def move(
     emit(
         tx,
         CaseStateChanged(**_about(tx, case), state=state, state_label=state.label),
-        f"{case.id}/state/{line.seq}",
+        f"{case.id}/state/{line.number}",
         case,
     )
 
@@ -123,7 +124,7 @@ def conclude(tx: Tx, case: Case, outcome: CaseState, text: str, *, clause: str =
         tx, case.id, "case.concluded", actor=actor, clause=clause, text=text, public=True, outcome=outcome
     )
     told = CaseConcluded(**_about(tx, case), outcome=outcome, clause=clause, text=text)
-    emit(tx, told, f"{case.id}/concluded/{line.seq}", case)
+    emit(tx, told, f"{case.id}/concluded/{line.number}", case)
 
 
 def reopen(tx: Tx, case: Case, state: CaseState, text: str, *, clause: str, actor: str) -> None:

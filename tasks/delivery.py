@@ -27,7 +27,7 @@ from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, review
 from tasks.db import Tx, reading
 from tasks.outbox import Deliverer, Item, Skip, Undeliverable
 from tasks.settings import settings
-from tasks.vault import unseal_json
+from tasks.vault import opened_json
 
 logger = logging.getLogger("dianwu.delivery")
 
@@ -99,7 +99,7 @@ def send_to_merchant(item: Item) -> str:
     """Tell the merchant through the contacts they registered."""
     with reading() as tx:
         shop = tx.get(Shop, item.shop_id) if item.shop_id else None
-        contacts = unseal_json(shop.contacts_sealed) if shop else None
+        contacts = opened_json(shop, "contacts_sealed") if shop else None
     return _notify(item, Target.merchant(contacts or [], already=item.reached))
 
 

@@ -22,7 +22,7 @@ from tasks.cases import emit
 from tasks.db import Tx
 from tasks.inbox import Refused
 from tasks.ledger import platform_account, shop_account, shop_balance
-from tasks.vault import seal, unseal
+from tasks.vault import opened, place, seal
 
 
 def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
@@ -47,7 +47,7 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     tx.add(
         DepositPayment(
             id=event.payment_id, shop_id=shop.id, channel=event.channel, amount_fen=amount.fen, paid_at=event.paid_at,
-            payer_sealed=seal(event.payer_account) if event.payer_account else "",
+            payer_sealed=seal(event.payer_account, place(DepositPayment, "payer_sealed", event.payment_id)) if event.payer_account else "",
         )
     )  # fmt: skip
     told = words.DepositPaid(
@@ -158,14 +158,14 @@ def demand_topup(tx: Tx, shop: Shop) -> None:
     told = words.DepositTopupDemanded(
         shop_name=shop.name, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, as_of=tx.now
     )
-    merchants.tell(tx, told, f"topup/{shop.id}/{line.seq}", shop_id=shop.id)
+    merchants.tell(tx, told, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
     event = TopUpDemanded(
         shop_id=shop.id, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, clause="DEP-11"
     )
-    emit(tx, event, f"topup/{shop.id}/{line.seq}", shop_id=shop.id)
+    emit(tx, event, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
 
 
 def channels(tx: Tx, shop_id: str) -> tuple[set[str], set[str]]:
     """Channels of the shop's deposit payments, and the full account numbers they came from (REF-8)."""
     paid = list(tx.exec(select(DepositPayment).where(DepositPayment.shop_id == shop_id)))
-    return {row.channel for row in paid}, {unseal(row.payer_sealed) for row in paid if row.payer_sealed}
+    return {row.channel for row in paid}, {opened(row, "payer_sealed") for row in paid if row.payer_sealed}

@@ -182,7 +182,7 @@ def look_again(tx: Tx, shop_id: str) -> None:
             deadlines.resume(tx, case, DEADLINE)
             line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
                                 text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
-            _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.seq}")
+            _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.number}")
         elif not uninvoiced and obligation.state is ExitState.OPEN:
             _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")
         outbox.wake(tx, case)
@@ -209,7 +209,7 @@ def _end(tx: Tx, case: Case, obligation: ExitObligation, state: ExitState, text:
         shop_name=tx.get_one(Shop, obligation.shop_id).name, case_id=case.id, year=obligation.year, settled_at=tx.now,
         waived=state is ExitState.WAIVED,
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/exit-invoices/{line.seq}", case=case)
+    merchants.tell(tx, told, f"{case.id}/exit-invoices/{line.number}", case=case)
 
 
 def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcome:

@@ -31,9 +31,8 @@ from tasks import audit, bulk, ledger
 from tasks.db import Tx, breathe, in_transaction
 from tasks.inbox import Refused
 from tasks.ledger import Posting, platform_account, shop_account, shop_balance
-from tasks.outbox import COPY, LATER, TO_MERCHANT
+from tasks.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from tasks.statement_words import MESSAGES
-from tasks.vault import seal_json
 
 
 @dataclass(slots=True)
@@ -219,7 +218,7 @@ _MESSAGE = {
 
 def _put(tx: Tx, rows: list[dict[str, object]]) -> None:
     if rows:
-        same = {"payload_sealed": seal_json(LATER), "state": OutboxState.NEW, "attempts": 0, "note": ""}
+        same = {"payload_sealed": MADE_WHEN_SENT, "state": OutboxState.NEW, "attempts": 0, "note": ""}
         bulk.insert(tx, "outbox", _MESSAGE, [row | same for row in rows])
 
 

@@ -20,7 +20,7 @@ from models.messages import InboxMessage, InboxState
 from tasks import audit
 from tasks.clock import clock
 from tasks.db import RETRIES, Tx, in_transaction, is_contention
-from tasks.vault import seal, unseal
+from tasks.vault import opened, place, place_in, seal
 
 logger = logging.getLogger("dianwu.inbox")
 
@@ -109,17 +109,20 @@ def receive_all(
 
 
 def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) -> InboxMessage:
+    where = place(InboxMessage, "body_sealed", arrival.source, arrival.message_id)
     return InboxMessage(
         source=arrival.source, message_id=arrival.message_id, type=arrival.type, shop_id=arrival.shop_id,
-        case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8")), body_sha256=digest,
-        received_at=received_at, next_at=now,
+        case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8"), where), body_sha256=digest, received_at=received_at, next_at=now,
     )  # fmt: skip
 
 
 def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) -> None:
     before.conflicts += 1
     if digest not in before.others:
-        before.others = {**before.others, digest: seal(arrival.body.decode("utf-8"))}
+        before.others = {
+            **before.others,
+            digest: seal(arrival.body.decode("utf-8"), place_in(before, "others", digest)),
+        }
     tx.add(before)
     tx.flush()
     audit.record(
@@ -230,7 +233,7 @@ def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
 
 
 def _payload(row: InboxMessage) -> dict[str, Any]:
-    body = json.loads(unseal(row.body_sealed))
+    body = json.loads(opened(row, "body_sealed"))
     return body if isinstance(body, dict) else {"items": body}
 
 

@@ -18,7 +18,7 @@ from models.cases import Case
 from models.messages import Channel, OutboxMessage, OutboxState
 from tasks import audit
 from tasks.db import Tx, in_transaction
-from tasks.vault import seal_json, unseal_json
+from tasks.vault import Place, place, seal_json, unseal_json
 
 logger = logging.getLogger("dianwu.outbox")
 
@@ -26,8 +26,8 @@ RUN, TAGS = "run", "tags"
 """What is told of a case's run: to start or wake up, to show anew whose question it is."""
 TO_MERCHANT, COPY = "merchant:", "platform:message/"
 """How the keys of one message to a merchant begin: of what goes to them, and of its copy for their platform inbox."""
-LATER = "made-when-sent"
-"""The payload of a bulk message: its words are made from the statement when it leaves (``tasks.words``)."""
+MADE_WHEN_SENT = ""
+"""What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
 LEASE = timedelta(seconds=60)
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
@@ -74,12 +74,16 @@ class Item:
     @property
     def payload(self) -> Any:
         """What is to be delivered; raises ``CannotUnseal``."""
-        return unseal_json(self.payload_sealed)
+        return unseal_json(self.payload_sealed, _place(self.key))
 
     @property
     def last(self) -> bool:
         """Whether this attempt is the last: when it fails, the message is given up."""
         return self.attempts > len(BACKOFF)
+
+
+def _place(key: str) -> Place:
+    return place(OutboxMessage, "payload_sealed", key)
 
 
 def put(
@@ -97,7 +101,7 @@ def put(
     """Write one message; ``False`` if its key is there already (then nothing is written)."""
     insert = postgres_insert if tx.postgres else sqlite_insert
     row: dict[str, Any] = {
-        "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload),
+        "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload, _place(key)),
         "case_id": case.id if case else None, "shop_id": shop_id or (case.shop_id if case else None),
         "created_at": tx.now, "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
     }  # fmt: skip

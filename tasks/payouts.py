@@ -22,7 +22,7 @@ from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.inbox import Refused
 from tasks.ledger import platform_account, shop_account
-from tasks.vault import keyed_hash, mask_accounts, seal_json, unseal_json
+from tasks.vault import keyed_hash, mask_accounts, opened_json, place, seal_json
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""
@@ -88,7 +88,8 @@ def instruct(tx: Tx, case: Case, attempt: int, amount: Money, payee: Payee) -> P
     )  # fmt: skip
     payout = Payout(
         request_no=request_no, case_id=case.id, attempt=attempt, permit_id=permit.id, amount_fen=amount.fen,
-        payee_sealed=seal_json(payee.model_dump(mode="json")), payee_masked=payee.masked, requested_at=tx.now,
+        payee_sealed=seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", request_no)),
+        payee_masked=payee.masked, requested_at=tx.now,
     )  # fmt: skip
     tx.add(payout)
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
@@ -150,7 +151,7 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
 
 def _masked(reason: str, payout: Payout) -> str:
     """The bank's words without the account it was to pay to, nor any other."""
-    payee = Payee.model_validate(unseal_json(payout.payee_sealed))
+    payee = Payee.model_validate(opened_json(payout, "payee_sealed"))
     return mask_accounts(reason.replace(payee.account_no, payee.tail))
 
 

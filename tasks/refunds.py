@@ -34,7 +34,7 @@ from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
-from tasks.vault import seal_json, unseal_json
+from tasks.vault import opened_json, place_in, seal_json
 
 DUE = "refund-due"
 PAYEE = "payee"
@@ -80,8 +80,10 @@ def correct_payee(tx: Tx, event: RefundPayeeCorrected, message: InboxMessage) ->
     if _money_is_out(tx, case):
         raise Refused("款项正在打款途中,暂不能更正收款账户,请等待银行回执", "REF-3")
     payee = event.payee.payee()
-    sealed = unseal_json(case.request_sealed)
-    case.request_sealed = seal_json({**sealed, "payees": [*sealed["payees"], payee.model_dump(mode="json")]})
+    sealed = opened_json(case, "request_sealed")
+    case.request_sealed = seal_json(
+        {**sealed, "payees": [*sealed["payees"], payee.model_dump(mode="json")]}, place_in(case, "request_sealed")
+    )
     case.request = {**case.request, "payee": payee.masked}
     tx.add(case)
     audit.record(tx, case.id, "refund.payee_corrected", actor=f"merchant/{event.account_id}", clause="REF-3", public=True,
@@ -115,7 +117,7 @@ def amount_of(case: Case) -> Money:
 
 def payee_of(case: Case) -> Payee:
     """The payee that counts: the one sent last."""
-    return Payee.model_validate(unseal_json(case.request_sealed)["payees"][-1])
+    return Payee.model_validate(opened_json(case, "request_sealed")["payees"][-1])
 
 
 def judgement_now(tx: Tx, case: Case) -> PayeeJudgement:

@@ -29,7 +29,7 @@ from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting, S
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
 from policies.policy import policy_at
-from tasks import audit, deadlines, outbox, staff
+from tasks import audit, deadlines, outbox, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
@@ -373,6 +373,8 @@ def _not_the_form_shown(review: Review, answer: Answer) -> str | None:
 
 
 def _may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
+    if sentence := standing.refusal(tx, person):
+        return sentence
     if not person.active:
         return "该工号已停用"
     if not set(person.roles) & set(review.roles):
@@ -386,9 +388,10 @@ def _may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
 
 
 def _stands_in(holder: Staff, person: Staff, tx: Tx) -> bool:
-    return not holder.active or (
-        holder.substitute_id == person.id and holder.away_until is not None and holder.away_until > tx.now
-    )
+    if standing.doubt(tx, holder) is not None:
+        return False
+    away = holder.away_until is not None and holder.away_until > tx.now
+    return not holder.active or (away and holder.substitute_id == person.id)
 
 
 def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:

@@ -26,7 +26,7 @@ from tasks.db import Tx
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.reviews import waiting
-from tasks.vault import seal_json
+from tasks.vault import place, place_in, seal_json
 
 FACTS = "facts"
 """The kind of wait that ends when the platform reports new facts."""
@@ -56,7 +56,7 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
             owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
             taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
             capabilities=[capability.value for capability in Capability], registered_at=message.received_at,
-            contacts_sealed=seal_json(list(event.contacts)) if event.contacts else "",
+            contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
         )
     )  # fmt: skip
     tx.flush()
@@ -69,7 +69,7 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     changes = event.changes()
     contacts = changes.pop("contacts", None)
     if contacts is not None:
-        shop.contacts_sealed = seal_json(list(contacts)) if contacts else ""
+        shop.contacts_sealed = seal_json(list(contacts), place_in(shop, "contacts_sealed")) if contacts else ""
     for name, value in changes.items():
         setattr(shop, name, list(value) if isinstance(value, tuple) else value)
     try:

@@ -13,10 +13,10 @@ from sqlmodel import col, delete, select
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
 from policies.policy import policy_at
-from tasks import audit
+from tasks import audit, standing
 from tasks.clock import clock
 from tasks.db import Tx
-from tasks.vault import seal, unseal
+from tasks.vault import opened, place_in, seal
 
 ISSUER = "店务 Dianwu"
 STEP = 30
@@ -43,22 +43,33 @@ def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | 
         raise StaffError("a staff member needs at least one role")
     secret = secret or pyotp.random_base32()
     person = tx.get(Staff, staff_id) or Staff(id=staff_id, name=name, totp_sealed="", enrolled_at=tx.now)
-    person.name, person.roles, person.totp_sealed = name, [role.value for role in roles], seal(secret)
+    person.name, person.roles, person.totp_sealed = (
+        name,
+        [role.value for role in roles],
+        seal(secret, place_in(person, "totp_sealed")),
+    )
     person.active, person.failed_codes, person.locked_until = True, 0, None
     tx.add(person)
     tx.flush()
-    audit.record(tx, f"staff/{staff_id}", "staff.enrolled", text=f"{name} 登记为 {'、'.join(r.label for r in roles)}",
-                 roles=person.roles)  # fmt: skip
+    standing.note(
+        tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", roles=person.roles
+    )
     uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
     return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
 
 
 def set_active(tx: Tx, staff_id: str, active: bool) -> None:
-    """Dismiss somebody, or take them back."""
+    """Dismiss somebody, or take them back; somebody whose row was tampered with comes back by a new enrolment only."""
     person = find(tx, staff_id)
+    if standing.refusal(tx, person) is not None:
+        if active:
+            raise StaffError(f"{staff_id}: the row does not say what was recorded; enrol the person again")
+        person.roles, person.totp_sealed = [], ""
+    if active and not person.totp_sealed:
+        raise StaffError(f"{staff_id} has no secret any more; enrol the person again")
     person.active = active
     tx.add(person)
-    audit.record(tx, f"staff/{staff_id}", "staff.active", text="恢复在岗" if active else "停用", active=active)
+    standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", active=active)
 
 
 def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -> None:
@@ -66,11 +77,11 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -
     person, substitute = find(tx, staff_id), find(tx, substitute_id)
     if person.id == substitute.id:
         raise StaffError("nobody is their own substitute")
+    if any(standing.refusal(tx, one) for one in (person, substitute)):
+        raise StaffError(standing.REFUSAL)
     person.substitute_id, person.away_until = substitute.id, until
     tx.add(person)
-    audit.record(
-        tx, f"staff/{staff_id}", "staff.substitute", text=f"由 {substitute.name} 代班", until=until.isoformat()
-    )
+    standing.note(tx, person, "staff.substitute", f"由 {substitute.name} 代班", until=until.isoformat())
 
 
 def find(tx: Tx, staff_id: str) -> Staff:
@@ -106,12 +117,14 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None) ->
         given_at = moment
     query = select(Staff).where(Staff.id == staff_id)
     person = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if person is not None and (sentence := standing.refusal(tx, person)):
+        return Proof(ok=False, sentence=sentence)
     if person is None or not person.active:
         return Proof(ok=False, sentence="工号不存在或已停用,请核对工号")
     if person.locked_until and person.locked_until > moment:
         minutes = int((person.locked_until - moment).total_seconds() // 60) + 1
         return Proof(ok=False, sentence=f"口令连续错误,账号已锁定,请约 {minutes} 分钟后再试或联系主管")
-    totp = pyotp.TOTP(unseal(person.totp_sealed), interval=STEP)
+    totp = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP)
     given = normalise_code(code)
     now_step = int(given_at.timestamp()) // STEP
     matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
@@ -147,5 +160,6 @@ def forget_spent_codes(tx: Tx) -> None:
 
 
 def with_role(tx: Tx, role: Role) -> list[Staff]:
-    """Active staff who hold the role."""
-    return [person for person in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if role in person.roles]
+    """Active staff who hold the role, by their row and by what was recorded when they got it."""
+    held = [person for person in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if role in person.roles]
+    return [person for person in held if standing.doubt(tx, person) is None]

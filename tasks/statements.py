@@ -26,9 +26,8 @@ from tasks.cases import rules
 from tasks.db import Tx, breathe, in_transaction, reading
 from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
-from tasks.outbox import COPY, LATER, TO_MERCHANT
+from tasks.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from tasks.reviews import Outcome, decided
-from tasks.vault import seal_json
 
 CHUNK = 2_000
 """Shops in one transaction."""
@@ -432,7 +431,7 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
         CROSS JOIN (SELECT '{TO_MERCHANT}statement/' AS prefix, 'MERCHANT' AS channel, '{told}' AS topic, '' AS audience
             UNION ALL SELECT '{COPY}statement/', 'EVENT', 'merchant.message.created', 'platform'
             UNION ALL SELECT 'platform:statement/', 'EVENT', 'statement.issued', 'platform') AS kind
-        """, now=tx.now), given | {"slots": slots, "sealed": seal_json(LATER)})  # noqa: S608  # fmt: skip
+        """, now=tx.now), given | {"slots": slots, "sealed": MADE_WHEN_SENT})  # noqa: S608  # fmt: skip
 
 
 def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ from tasks.desk import GATES
 from tasks.dossier import when
 from tasks.effects import UnknownCase
 from tasks.reviews import OPEN
-from tasks.vault import unseal_json
+from tasks.vault import opened_json
 
 # ── what a case waits for ────────────────────────────────────────────────────
 
@@ -601,7 +601,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
     match row.channel:
         case Channel.MERCHANT | Channel.STAFF:
             if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
-                words = render(restore(row.topic, unseal_json(row.payload_sealed)), merchants.context())
+                words = render(restore(row.topic, opened_json(row, "payload_sealed")), merchants.context())
                 subject, text = words.subject, words.text
             to = Role(row.audience).label if row.channel is Channel.STAFF else "商家"
         case Channel.EVENT:

@@ -18,15 +18,15 @@ from notifications.message import Message
 from notifications.rendering import render
 from tasks import merchants, statement_words
 from tasks.db import reading
-from tasks.outbox import COPY, LATER, TO_MERCHANT, Item, Skip
-from tasks.vault import unseal_json
+from tasks.outbox import COPY, TO_MERCHANT, Item, Skip
+from tasks.vault import opened_json
 
 
 def made(item: Item) -> Any:
     """The payload of a message. Raises ``Skip`` for one of which there is nothing to say any more."""
     stored = item.payload
     copy = item.channel is Channel.EVENT and item.topic == MerchantMessageCreated.type
-    if stored == LATER:
+    if stored is None:
         with reading() as tx:
             message, event = statement_words.said(tx, item.key)
         if copy:
@@ -39,7 +39,7 @@ def made(item: Item) -> Any:
     if copy and stored.keys() == {"at"}:
         with reading() as tx:
             told = tx.exec(select(OutboxMessage).where(OutboxMessage.key == TO_MERCHANT + _message_id(item))).one()
-        original = restore(told.topic, unseal_json(told.payload_sealed))
+        original = restore(told.topic, opened_json(told, "payload_sealed"))
         return _for_the_inbox(item, original, datetime.fromisoformat(stored["at"]))
     return stored
 

@@ -23,7 +23,7 @@ from tasks.clock import VirtualClock
 from tasks.db import in_transaction, reading
 from tasks.inbox import Arrival, Receipt
 from tasks.outbox import Item, NotYet, Skip
-from tasks.vault import unseal_json
+from tasks.vault import opened_json
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 """Thursday, 19 November 2026, 10:00 in Beijing."""
@@ -358,7 +358,7 @@ class Office:
         """The fields of the one message of that name."""
         found = self.outbox(Channel.MERCHANT, topic)
         assert len(found) == 1, f"{len(found)} messages {topic}"
-        fields: dict[str, Any] = unseal_json(found[0].payload_sealed)
+        fields: dict[str, Any] = opened_json(found[0], "payload_sealed")
         return fields
 
     def events(self, type_: str) -> list[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Column, and_, or_, select, update
-from sqlmodel import SQLModel
+from cryptography.fernet import Fernet
+from sqlalchemy import Column, Table, and_, or_, select, update
+from sqlmodel import SQLModel, col
 
+from models.messages import InboxMessage
 from ops.commands.terminal import refuse, say, table
 from tasks import audit, vault
 from tasks.db import Tx, in_transaction
+from tasks.vault import CannotUnseal
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,6 +36,7 @@ def rotate() -> None:
     for column in sealed_columns():
         changed, failed = rotate_column(column)
         done.append((column.table.name, column.name, changed, failed))
+    done.append(("inbox", "others", *in_transaction(rotate_others)))
     table("重新加密", ["表", "列", "行数", "无法打开"], done)
     total, unreadable = sum(row[2] for row in done), sum(row[3] for row in done)
     in_transaction(
@@ -70,23 +73,42 @@ def _chunk(
     tx: Tx, column: Column[Any], after: tuple[Any, ...] | None, size: int
 ) -> tuple[tuple[Any, ...] | None, int, int]:
     """The next rows in order of the primary key: the last one's key (``None`` at the end), changed, unreadable."""
-    owner = column.table
+    owner: Table = column.table
     keys = list(owner.primary_key.columns)
-    query = select(*keys, column).where(column != "").order_by(*keys).limit(size)
+    named = [owner.columns[name] for name in vault.row_key(owner)]
+    query = select(column, *keys, *named).where(column != "").order_by(*keys).limit(size)
     if after is not None:
         query = query.where(_beyond(keys, after))
     rows = tx.execute(query.with_for_update() if tx.postgres else query).all()
     changed = failed = 0
-    for *key, sealed in rows:
+    for sealed, *found in rows:
+        key, row = found[: len(keys)], found[len(keys) :]
         try:
-            fresh = vault.rotate(sealed)
-        except InvalidToken:
+            fresh = vault.rotate(sealed, vault.place_named(owner.name, column.name, *row))
+        except CannotUnseal:
             failed += 1
             continue
         here = and_(*(part == value for part, value in zip(keys, key, strict=True)))
         tx.execute(update(owner).where(here, column == sealed).values({column.name: fresh}))
         changed += 1
-    return (tuple(rows[-1][:-1]) if len(rows) == size else None), changed, failed
+    return (tuple(rows[-1][1 : len(keys) + 1]) if len(rows) == size else None), changed, failed
+
+
+def rotate_others(tx: Tx) -> tuple[int, int]:
+    """What came to the inbox under an id that was taken, several to a row and few: changed, unreadable."""
+    changed = failed = 0
+    query = select(InboxMessage).where(col(InboxMessage.conflicts) > 0)
+    for row in tx.scalars(query.with_for_update() if tx.postgres else query):
+        try:
+            row.others = {
+                digest: vault.rotate(sealed, vault.place_in(row, "others", digest))
+                for digest, sealed in row.others.items()
+            }
+        except CannotUnseal:
+            failed += 1
+            continue
+        changed += 1
+    return changed, failed
 
 
 def _beyond(keys: list[Column[Any]], after: tuple[Any, ...]) -> Any:

@@ -18,7 +18,7 @@ from tasks import staff
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import settings
-from tasks.vault import unseal
+from tasks.vault import opened
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -158,7 +158,7 @@ def code(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
         refuse("生产环境不提供此命令:动态口令只能由本人的验证器给出")
     with reading() as tx:
         one = person(tx, staff_id)
-        totp = pyotp.TOTP(unseal(one.totp_sealed), interval=staff.STEP)
+        totp = pyotp.TOTP(opened(one, "totp_sealed"), interval=staff.STEP)
         step = int(clock().real().timestamp()) // staff.STEP
         # The judge takes the step before and after too, so a code spent a moment ago need not be waited out.
         fresh = [at for at in (step, step + 1) if tx.get(SpentCode, (staff_id, at)) is None]

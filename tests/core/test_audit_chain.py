@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
+from models.audit import AuditEntry, AuditHead
 from tasks import audit
-from tasks.db import in_transaction, reading
+from tasks.db import in_transaction, reading, transaction
+from tests.play import Office
 
 TAMPERED = {
     "UPDATE audit SET text = 'x' WHERE stream = 's' AND seq = 2": "line 2 was changed",
@@ -71,3 +74,70 @@ def test_the_merchant_reads_only_the_public_lines(chain: None) -> None:
     in_transaction(lambda tx: audit.record(tx, "s", "told", public=True))
     with reading() as tx:
         assert [line.action for line in audit.timeline(tx, "s", public_only=True)] == ["told"]
+
+
+# ── whoever has the database and not the key ─────────────────────────────────
+
+
+def forge(stream: str) -> None:
+    """Change what the first line says and rebuild every hash after it, as the application would, but for the seal."""
+    with transaction() as tx:
+        lines = list(tx.exec(select(AuditEntry).where(AuditEntry.stream == stream).order_by(col(AuditEntry.seq))))
+        last = audit.GENESIS
+        for line in lines:
+            line.text = "另一个结论"
+            line.prev_hash, line.hash = last, ""
+            line.hash = last = audit._digest(line)
+            tx.add(line)
+        head = tx.get_one(AuditHead, stream)
+        head.hash = last
+        tx.add(head)
+
+
+def test_a_forged_chain_is_not_sealed_by_the_next_line_but_left_and_told_and_the_case_goes_on(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    forge(case.id)
+    office.decide(case, "li-na", "APPROVE")
+    office.snapshot()
+    assert office.case(case.id).outcome == "CLOSED"
+    wrong = office.chains()
+    assert any(sentence.startswith(case.id) and "not sealed" in sentence for sentence in wrong)
+    assert any(f"goes on in {case.id}~2" in sentence for sentence in wrong)
+    assert office.staff_told("integrity_broken") == ["supervisor"]
+    assert office.trail(f"{case.id}~2")[0] == "audit.quarantined"
+    assert office.trail(case.id)[-1] == "case.concluded"
+    assert "shop_closed" in office.told(case)
+
+
+@pytest.mark.parametrize("taken", ["head", "head and lines of it", "lines"])
+def test_what_was_cut_off_is_noticed_when_the_next_line_is_written(office: Office, taken: str) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    if "head" in taken:
+        in_transaction(lambda tx: tx.execute(text(f"DELETE FROM audit_head WHERE stream = '{case.id}'")))
+    if "lines" in taken:
+        in_transaction(lambda tx: tx.execute(text(f"DELETE FROM audit WHERE stream = '{case.id}' AND seq > 1")))
+    assert office.chains() != []
+    office.decide(case, "li-na", "APPROVE")
+    assert office.chains() != []
+    assert office.staff_told("integrity_broken") == (["supervisor"] if "head" in taken else [])
+
+
+def test_a_case_whose_whole_record_was_taken_away_is_named(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    for table in ("audit", "audit_head"):
+        in_transaction(lambda tx, t=table: tx.execute(text(f"DELETE FROM {t} WHERE stream = '{case.id}'")))  # type: ignore[misc]
+    assert office.chains() == [f"{case.id}: the case has no chain"]
+
+
+def test_a_stream_broken_twice_goes_on_in_a_third(chain: None) -> None:
+    for name in ("s", "s~2"):
+        in_transaction(lambda tx, n=name: tx.execute(text(f"UPDATE audit_head SET hash = 'x' WHERE stream = '{n}'")))  # type: ignore[misc]
+        in_transaction(lambda tx: audit.record(tx, "s", "did"))
+    with reading() as tx:
+        assert audit.streams(tx, "s") == ["s", "s~2", "s~3"]
+        lines = audit.timeline(tx, "s")
+    assert [line.action for line in lines] == ["did"] * 3 + ["audit.quarantined", "did"] * 2
+    assert len({line.number for line in lines}) == len(lines)

@@ -22,7 +22,7 @@ from tasks import delivery
 from tasks.db import reading
 from tasks.desk import GATES
 from tasks.settings import settings
-from tasks.vault import mask_accounts, seal, unseal
+from tasks.vault import bind, mask_accounts, place_named, seal, unseal
 from tests.play import PAYEE, Office
 
 ACCOUNT, CORRECTED, PAYER = "6217009988776655443", "6217001122334455667", "6222998877665544331"
@@ -124,14 +124,15 @@ def test_in_free_text_what_looks_like_an_account_is_only_its_tail(said: str, sho
 
 @pytest.mark.parametrize("text", ["x", "x" * 499, "x" * 500, "退" * 4_000, '{"html":"' + "<p>已受理</p>" * 500 + '"}'])
 def test_what_is_sealed_is_opened_again_and_what_is_long_takes_less_room(text: str, database: None) -> None:
-    sealed = seal(text)
-    assert unseal(sealed) == text
+    here = place_named("shop", "contacts_sealed", "shop-1")
+    sealed = seal(text, here)
+    assert unseal(sealed, here) == text
     assert len(text.encode()) < 4_000 or len(sealed) < len(text.encode()) / 4
 
 
 def test_what_was_sealed_before_long_values_were_packed_is_opened_still(database: None) -> None:
-    key = settings().encryption_keys[0].get_secret_value()
-    assert unseal(Fernet(key).encrypt(("退" * 900).encode()).decode()) == "退" * 900
+    key, here = settings().encryption_keys[0].get_secret_value(), place_named("shop", "contacts_sealed", "shop-1")
+    assert unseal(bind(Fernet(key).encrypt(("退" * 900).encode()).decode(), here), here) == "退" * 900
 
 
 def test_what_the_bank_calls_the_account_is_not_repeated_whatever_it_looks_like(office: Office) -> None:

@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 
 from tasks import settings, vault
 
+HERE = vault.place_named("shop", "contacts_sealed", "shop-1")
+
 TEXTS = [
     "",
     "短",
@@ -21,15 +23,20 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_sealed_is_read_again_as_it_was(text: str) -> None:
-    assert vault.unseal(vault.seal(text)) == text
+    assert vault.unseal(vault.seal(text, HERE), HERE) == text
 
 
 @pytest.mark.parametrize("text", TEXTS[1:])
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_earlier_versions_sealed_plain_or_packed_without_words_is_read_too(text: str, packed: bool) -> None:
+def test_what_earlier_versions_sealed_plain_or_packed_without_words_is_read_once_it_is_bound(
+    text: str, packed: bool
+) -> None:
     key = settings.settings().encryption_keys[0].get_secret_value()
     plain = text.encode()
-    assert vault.unseal(Fernet(key).encrypt(zlib.compress(plain) if packed else plain).decode()) == text
+    before = Fernet(key).encrypt(zlib.compress(plain) if packed else plain).decode()
+    assert vault.unseal(vault.bind(before, HERE), HERE) == text
+    with pytest.raises(vault.CannotUnseal, match="not bound to a place"):
+        vault.unseal(before, HERE)
 
 
 def test_the_words_with_which_values_are_packed_never_change() -> None:
@@ -41,4 +48,4 @@ def test_a_short_event_takes_less_room_sealed_than_bare() -> None:
         '{"type":"case.opened","timestamp":"2026-11-19T02:00:01+00:00","data":{"case_id":"CLS-261119-KSCWDE",'
         '"kind":"closure","kind_label":"关店","shop_id":"shop-1","at":"2026-11-19T02:00:01Z","origin":"platform/m-5"}}'
     )
-    assert len(vault.seal(event)) < len(event.encode())
+    assert len(vault.seal(event, HERE)) < len(event.encode())

@@ -69,7 +69,7 @@ def test_every_inbound_example_is_accepted_over_real_http_and_can_be_read_again(
     assert [row.type for row in rows] == list(INBOUND)
     assert all(row.shop_id for row in rows if "shop_id" in INBOUND[row.type].model_fields)
     for row in rows:
-        event = read_inbound(json.loads(vault.unseal(row.body_sealed)))
+        event = read_inbound(json.loads(vault.opened(row, "body_sealed")))
         assert event == INBOUND[row.type].model_validate(INBOUND[row.type].EXAMPLE)
 
 
@@ -122,7 +122,7 @@ def test_the_sandbox_bank_answers_an_instruction_through_the_door(
     arrived.get(timeout=20)
     [row] = stored()
     assert (row.type, row.message_id, row.shop_id) == (type_, "bank-REF-1-P1", "shop-1001")
-    data = json.loads(vault.unseal(row.body_sealed))["data"]
+    data = json.loads(vault.opened(row, "body_sealed"))["data"]
     assert (data["request_no"], data["amount_fen"]) == ("REF-1-P1", 1_000_000)
     assert bool(data["reason"]) == (type_ != "payout.settled")
 

@@ -14,7 +14,7 @@ from ops.commands import keys
 from tasks import settings as settings_module
 from tasks import staff
 from tasks.db import in_transaction, reading
-from tasks.vault import CannotUnseal, unseal
+from tasks.vault import CannotUnseal, place_named, row_key, unseal
 from tests.play import Office
 
 Done = Callable[..., str]
@@ -45,6 +45,19 @@ def sealed_values() -> dict[str, list[str]]:
         }
 
 
+def opened_values() -> dict[str, list[str]]:
+    """What lies in them, each opened in its place."""
+    found: dict[str, list[str]] = {}
+    with reading() as tx:
+        for column in keys.sealed_columns():
+            key = [column.table.columns[name] for name in row_key(column.table)]
+            rows = tx.execute(select(column, *key).where(column != "").order_by(*column.table.primary_key))
+            found[f"{column.table.name}.{column.name}"] = [
+                unseal(value, place_named(column.table.name, column.name, *row)) for value, *row in rows
+            ]
+    return found
+
+
 def busy(office: Office) -> None:
     """An office with something sealed in every column that can hold it."""
     office.closed_shop()
@@ -60,18 +73,18 @@ def test_after_rotating_everything_is_readable_under_the_new_key_alone(
     office: Office, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy(office)
-    before = {name: [unseal(value) for value in values] for name, values in sealed_values().items()}
+    before = opened_values()
     assert all(before[name] for name in FILLED), "a column nobody filled proves nothing"
     old, new = current(), done("keys", "new").strip()
 
     use(monkeypatch, new, old)
     assert "共" in done("keys", "rotate")
     use(monkeypatch, new)
-    after = {name: [unseal(value) for value in values] for name, values in sealed_values().items()}
+    after = opened_values()
     assert after == before
     use(monkeypatch, old)
     with pytest.raises(CannotUnseal):
-        unseal(next(value for values in sealed_values().values() for value in values))
+        opened_values()
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 10, 500])
@@ -105,7 +118,7 @@ def test_values_that_no_key_opens_are_counted_and_nothing_is_lost(
     use(monkeypatch, Fernet.generate_key().decode())
     assert "不要移除任何旧密钥" in refused("keys", "rotate")
     use(monkeypatch, old)
-    assert all(unseal(value) for values in sealed_values().values() for value in values)
+    assert all(value for values in opened_values().values() for value in values)
 
 
 def test_a_missing_key_is_told_in_a_sentence(office: Office, refused: Done, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from models.reviews import Staff
 from tasks import settings as settings_module
 from tasks import staff
 from tasks.db import in_transaction, reading
-from tasks.vault import unseal
+from tasks.vault import opened
 from tests.play import Office
 
 Done = Callable[..., str]
@@ -20,7 +20,7 @@ Done = Callable[..., str]
 
 def secret_of(staff_id: str) -> str:
     with reading() as tx:
-        return unseal(staff.find(tx, staff_id).totp_sealed)
+        return opened(staff.find(tx, staff_id), "totp_sealed")
 
 
 def test_a_new_colleague_is_enrolled_with_a_picture_and_no_secret_on_the_screen(office: Office, done: Done) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from models.reviews import Staff
 from tasks.db import reading
-from tasks.vault import unseal
+from tasks.vault import opened
 from tests.stack.conftest import free_port, settings_of
 
 pytestmark = pytest.mark.engine
@@ -60,7 +60,7 @@ def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
 
 def test_accounts_and_code_secrets_are_nowhere_on_disk(demo: Demo) -> None:
     with settings_of(demo.home), reading() as tx:
-        secrets = [*ACCOUNTS, *(unseal(person.totp_sealed) for person in tx.exec(select(Staff)))]
+        secrets = [*ACCOUNTS, *(opened(person, "totp_sealed") for person in tx.exec(select(Staff)))]
     assert len(secrets) > 10
     searched: dict[str, int] = {}
     found = []

@@ -12,7 +12,7 @@ from models.messages import Channel, OutboxMessage, OutboxState
 from policies.policy import SHANGHAI
 from tasks import audit, deadlines, desk
 from tasks.db import Tx, in_transaction, reading
-from tasks.vault import unseal_json
+from tasks.vault import opened_json
 from tests.play import PAPERS, SILENCE, Office
 
 
@@ -104,7 +104,7 @@ def test_a_reminder_in_the_night_waits_for_the_morning(office: Office) -> None:
         (OutboxState.NEW, "08:00")
     ] * 2
     left = round((due - rows[0].next_at) / timedelta(hours=1))
-    assert unseal_json(rows[0].payload_sealed)["hours_left"] == left  # when it is read, not when it was written
+    assert opened_json(rows[0], "payload_sealed")["hours_left"] == left  # when it is read, not when it was written
     office.pass_time(hours=9)
     told, on_platform = faces(office, case)
     assert told.state is OutboxState.SENT and on_platform.closed_at == told.closed_at

@@ -1,0 +1,140 @@
+"""Who somebody is and what they may do is what was recorded, whatever SQL writes into their row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from models.cases import Case
+from tasks import audit, reviews, staff, standing
+from tasks.db import in_transaction, reading
+from tests.core.sql import write
+from tests.play import Office
+
+ATTACKS = {
+    "another role": "UPDATE staff SET roles = '[\"closure-reviewer\", \"finance\"]' WHERE id = 'li-na'",
+    "a role less": "UPDATE staff SET roles = '[]' WHERE id = 'li-na'",
+    "dismissed": "UPDATE staff SET active = false WHERE id = 'li-na'",
+    "a colleague's secret": "UPDATE staff SET totp_sealed = (SELECT totp_sealed FROM staff WHERE id = 'wang-fang')"
+    " WHERE id = 'li-na'",
+    "a substitute": "UPDATE staff SET substitute_id = 'zhao-min', away_until = '2027-01-01 00:00:00.000000' WHERE id = 'li-na'",
+    "another name in the row": "UPDATE staff SET totp_sealed = '' WHERE id = 'li-na'",
+}
+
+
+def closure(office: Office) -> Case:
+    office.open_shop()
+    return office.request_closure()
+
+
+def claim(office: Office, case: Case, staff_id: str) -> reviews.Outcome:
+    review_id = office.question(case).id
+    return in_transaction(lambda tx: reviews.claim(tx, review_id, staff_id))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nobody_answers_under_a_row_that_sql_has_changed_and_the_supervisor_is_told_once(
+    office: Office, attack: str
+) -> None:
+    case = closure(office)
+    write(ATTACKS[attack])
+    for _ in range(2):
+        outcome = office.answer(office.question(case), "li-na", "APPROVE", "核对过")
+        assert (outcome.accepted, outcome.sentence) == (False, standing.REFUSAL)
+    assert office.staff_told("integrity_broken") == ["supervisor"]
+    assert office.trail("staff/li-na").count("staff.doubted") == 1
+    office.decide(case, "zhao-min", "APPROVE")
+    assert office.chains() == []
+
+
+def test_a_person_who_was_dismissed_does_not_come_back_by_sql(office: Office) -> None:
+    case = closure(office)
+    in_transaction(lambda tx: staff.set_active(tx, "li-na", False))
+    write("UPDATE staff SET active = true WHERE id = 'li-na'")
+    assert not office.answer(office.question(case), "li-na", "APPROVE", "核对过").accepted
+    assert office.staff_told("integrity_broken") == ["supervisor"]
+
+
+def test_somebody_written_into_the_table_by_sql_is_nobody(office: Office) -> None:
+    case = closure(office)
+    write(
+        "INSERT INTO staff (id, name, roles, totp_sealed, active, contact_sealed, failed_codes, enrolled_at)"
+        " SELECT 'mallory', '马某', roles, totp_sealed, active, '', 0, enrolled_at FROM staff WHERE id = 'zhao-min'"
+    )
+    office.secrets["mallory"] = office.secrets["zhao-min"]
+    outcome = office.answer(office.question(case), "mallory", "APPROVE", "核对过")
+    assert (outcome.accepted, outcome.sentence) == (False, standing.REFUSAL)
+
+
+def test_a_role_given_by_sql_is_not_counted_among_those_who_hold_it_and_claims_nothing(office: Office) -> None:
+    case = closure(office)
+    write("UPDATE staff SET roles = '[\"closure-reviewer\"]' WHERE id = 'wang-fang'")
+    with reading() as tx:
+        assert {one.id for one in staff.with_role(tx, reviews.Role.CLOSURE_REVIEWER)} == {"li-na", "zhao-min"}
+    outcome = claim(office, case, "wang-fang")
+    assert (outcome.accepted, outcome.sentence) == (False, standing.REFUSAL)
+
+
+def test_what_somebody_claimed_is_not_passed_on_by_a_substitution_that_sql_wrote(office: Office) -> None:
+    case = closure(office)
+    claim(office, case, "li-na")
+    write("UPDATE staff SET active = false WHERE id = 'li-na'")
+    outcome = office.answer(office.question(case), "zhao-min", "APPROVE", "核对过")
+    assert "李娜 认领" in outcome.sentence
+
+
+@pytest.mark.parametrize("attack", [
+    "UPDATE audit SET detail = '{}' WHERE stream = 'staff/li-na'",
+    "UPDATE audit_head SET seal = (SELECT seal FROM audit_head WHERE stream = 'staff/wang-fang') WHERE stream = 'staff/li-na'",
+    "DELETE FROM audit_head WHERE stream = 'staff/li-na'",
+])  # fmt: skip
+def test_who_changes_the_record_as_well_gains_nothing(office: Office, attack: str) -> None:
+    case = closure(office)
+    write(attack)
+    write("UPDATE staff SET roles = '[\"closure-reviewer\", \"supervisor\"]' WHERE id = 'li-na'")
+    assert not office.answer(office.question(case), "li-na", "APPROVE", "核对过").accepted
+    assert "supervisor" in office.staff_told("integrity_broken")
+
+
+def test_a_new_enrolment_makes_somebody_whole_again_and_a_dismissal_makes_nothing_good(office: Office) -> None:
+    case = closure(office)
+    write("UPDATE staff SET roles = '[\"finance\", \"closure-reviewer\"]' WHERE id = 'li-na'")
+    with pytest.raises(staff.StaffError, match="enrol"):
+        in_transaction(lambda tx: staff.set_active(tx, "li-na", True))
+    in_transaction(lambda tx: staff.set_active(tx, "li-na", False))
+    with pytest.raises(staff.StaffError, match="enrol"):
+        in_transaction(lambda tx: staff.set_active(tx, "li-na", True))
+    office.hire("li-na", "closure-reviewer")
+    office.decide(case, "li-na", "APPROVE")
+
+
+def test_a_substitution_set_by_the_command_holds(office: Office) -> None:
+    case = closure(office)
+    claim(office, case, "li-na")
+    until = office.clock.at + timedelta(days=2)
+    in_transaction(lambda tx: staff.set_substitute(tx, "li-na", "zhao-min", until))
+    office.decide(case, "zhao-min", "APPROVE")
+
+
+def test_everybody_is_compared_before_anything_is_used(office: Office) -> None:
+    in_transaction(standing.check)
+    assert office.staff_told("integrity_broken") == []
+    write("UPDATE staff SET roles = '[\"supervisor\"]' WHERE id IN ('li-na', 'xu-jing')")
+    for _ in range(2):
+        in_transaction(standing.check)
+    assert office.staff_told("integrity_broken") == ["supervisor", "supervisor"]
+
+
+def test_whoever_was_enrolled_by_an_earlier_version_is_taken_by_what_it_recorded(office: Office) -> None:
+    """Its lines say the roles and whether somebody is active, and nothing about the secret."""
+    case = closure(office)
+    write("DELETE FROM audit WHERE stream = 'staff/li-na'")
+    write("DELETE FROM audit_head WHERE stream = 'staff/li-na'")
+    in_transaction(lambda tx: audit.record(tx, "staff/li-na", "staff.enrolled", roles=["closure-reviewer"]))
+    in_transaction(lambda tx: audit.record(tx, "staff/li-na", "staff.active", active=False))
+    in_transaction(lambda tx: audit.record(tx, "staff/li-na", "staff.active", active=True))
+    office.decide(case, "li-na", "APPROVE")
+    write("UPDATE staff SET roles = '[\"finance\"]' WHERE id = 'li-na'")
+    with reading() as tx:
+        assert standing.doubt(tx, staff.find(tx, "li-na")) == "岗位"
