@@ -99,3 +99,7 @@ class OutboxMessage(SQLModel, table=True):
     """The last error, the reason of a skip, or by which services it went; never an address."""
     reached: list[str] = Field(default_factory=list, sa_column=Column(json_type(), nullable=False))
     """Services (as keys that give no address away) that an attempt which failed in part did reach."""
+    wakes: str | None = Field(default=None, sa_type=code())
+    """The case to wake when this has left, or will not leave any more: in the transaction that says so."""
+    twice: int | None = None
+    """How often it was sent without our learning how that went, and sent again: so often it may have come once more."""

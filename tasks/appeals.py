@@ -270,10 +270,9 @@ def ask_for_evidence(tx: Tx, case: Case) -> bool:
         reason=review.reason if review else "", still_expected=_expected(tx, case),
         window_hours=int((now.due - now.start) / timedelta(hours=1)), due_if_sent_now=now.due,
     )  # fmt: skip
-    merchants.tell(tx, told, notice_key(case.id), case=case)
+    merchants.tell(tx, told, notice_key(case.id), case=case, wakes=True)  # when it has left, the window can be opened
     late = reckon(tx.now, rules(case).appeal.notice_within, "ARB-5")
     deadlines.start(tx, case, NOTICE, NOTICE, Side.PLATFORM, late, [tx.now + after for after in NOTICE_LOOKS])
-    outbox.wake(tx, case)  # leaves after the notice: then the window can be opened
     return True
 
 

@@ -1,6 +1,8 @@
 """Delivery: empties the inbox into cases and the outbox into the world. Runs in several places at once, safely.
 
-The courier thread beside the door does it at once; the ``delivery`` flow does it every minute whatever happens.
+Three couriers beside the door do it at once: one acts on what came in and wakes cases, one sends events to other systems,
+one sends mail and other messages to people, so that a mail server that takes its time holds up neither a case nor a
+payment. The ``delivery`` flow does it all every minute whatever happens.
 """
 
 from __future__ import annotations
@@ -114,14 +116,9 @@ def _notify(item: Item, target: Target) -> str:
     return delivery.reason
 
 
-def deliverers(carrier: engine.Engine) -> dict[Channel, Deliverer]:
-    """Who delivers what."""
-    return {
-        Channel.RUN: lambda item: engine.deliver(carrier, item),
-        Channel.EVENT: send_event,
-        Channel.MERCHANT: send_to_merchant,
-        Channel.STAFF: send_to_staff,
-    }
+EVENTS: dict[Channel, Deliverer] = {Channel.EVENT: send_event}
+POST: dict[Channel, Deliverer] = {Channel.MERCHANT: send_to_merchant, Channel.STAFF: send_to_staff}
+"""Who delivers what leaves the house: to other systems, and to people."""
 
 
 def on_dead(tx: Tx, item: Item, why: str) -> None:
@@ -135,20 +132,37 @@ def on_dead(tx: Tx, item: Item, why: str) -> None:
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"dead/{item.key}/{item.created_at.isoformat()}")
 
 
-def round_trip(carrier: engine.Engine, limit: int = 50) -> int:
-    """Act on what came in, then deliver what must go out; returns how much was done."""
+def carry_on(carrier: engine.Engine, limit: int = 50) -> int:
+    """Act on what came in and wake the cases that have something to do; returns how much was done."""
     done = inbox.route_due(desk.handle, desk.on_refused, limit)
-    return done + outbox.deliver_due(deliverers(carrier), on_dead, limit)
+    return done + outbox.deliver_due({Channel.RUN: lambda item: engine.deliver(carrier, item)}, on_dead, limit)
+
+
+def send_events(limit: int = 50) -> int:
+    """Deliver what is meant for other systems; returns how many were tried."""
+    return outbox.deliver_due(EVENTS, on_dead, limit)
+
+
+def send_post(limit: int = 50) -> int:
+    """Deliver what is meant for people, merchants and staff; returns how many were tried."""
+    return outbox.deliver_due(POST, on_dead, limit)
+
+
+def round_trip(carrier: engine.Engine) -> int:
+    """All of it, one after the other; returns how much was done."""
+    return carry_on(carrier) + send_events() + send_post()
 
 
 class Courier:
-    """A thread that delivers as soon as there is something, and looks by itself every half second."""
+    """A thread that works as soon as there is something, and looks by itself every half second."""
 
-    def __init__(self, carrier: engine.Engine, after_round: Callable[[int], None] = lambda done: None) -> None:
-        self._carrier, self._after_round = carrier, after_round
+    def __init__(
+        self, name: str, work: Callable[[], int], after_round: Callable[[int], None] = lambda done: None
+    ) -> None:
+        self._work, self._after_round = work, after_round
         self._call = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"courier-{name}", daemon=True)
 
     def start(self) -> Courier:
         self._thread.start()
@@ -178,7 +192,7 @@ class Courier:
     def _once(self) -> int:
         done = 0
         try:
-            done = round_trip(self._carrier)
+            done = self._work()
         except Exception:  # whatever it was, a courier that has gone home would deliver nothing more
             logger.exception("a round failed; trying again")
         try:

@@ -35,15 +35,19 @@ def tell(
     case: Case | None = None,
     shop_id: str | None = None,
     not_before: datetime | None = None,
+    wakes: bool = False,
 ) -> None:
-    """Send a message to the shop's merchant, once per key; a reminder ``not_before`` the quiet hours are over."""
+    """Send a message to the shop's merchant, once per key; a reminder ``not_before`` the quiet hours are over.
+
+    ``wakes``: the case waits for it to leave.
+    """
     shop = shop_id or (case.shop_id if case else None)
     if shop is None:
         raise ValueError(f"message {message.name} has no shop")
     stream = case.id if case else f"shop/{shop}"
     written = outbox.put(
         tx, f"{outbox.TO_MERCHANT}{key}", Channel.MERCHANT, message.name, message.model_dump(mode="json"), case=case, shop_id=shop,
-        not_before=not_before,
+        not_before=not_before, wakes=wakes,
     )  # fmt: skip
     if not written:
         if not_before:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 from sqlalchemy import delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import col, select
 
 from models.cases import Case
 from models.messages import Channel, OutboxMessage, OutboxState
 from tasks import audit
+from tasks.clock import clock
 from tasks.db import Tx, in_transaction
 from tasks.vault import Place, place, seal_json, unseal_json
 
@@ -29,6 +32,11 @@ TO_MERCHANT, COPY = "merchant:", "platform:message/"
 MADE_WHEN_SENT = ""
 """What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
 LEASE = timedelta(seconds=60)
+SLOW = LEASE.total_seconds() / 3
+"""Seconds after which a courier gives back what it has not come to, long before others may take it too."""
+PATIENCE = [0.1, 0.3, 1, 2, 4, 8, 15, 15]
+"""Seconds after which the result of a delivery is written again while the database is away: less than a lease together.
+What was sent and not written down is sent twice."""
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
 
@@ -63,12 +71,13 @@ class Item:
     attempts: int
     created_at: datetime
     reached: tuple[str, ...] = ()
+    wakes: str | None = None
 
     @classmethod
     def of(cls, row: OutboxMessage) -> Item:
         return cls(
             row.key, row.channel, row.topic, row.audience, row.case_id, row.shop_id, row.payload_sealed, row.attempts,
-            row.created_at, tuple(row.reached),
+            row.created_at, tuple(row.reached), row.wakes,
         )  # fmt: skip
 
     @property
@@ -97,13 +106,18 @@ def put(
     shop_id: str | None = None,
     audience: str = "",
     not_before: datetime | None = None,
+    wakes: bool = False,
 ) -> bool:
-    """Write one message; ``False`` if its key is there already (then nothing is written)."""
+    """Write one message; ``False`` if its key is there already (then nothing is written).
+
+    ``wakes`` has the case's run woken when the message has left.
+    """
     insert = postgres_insert if tx.postgres else sqlite_insert
     row: dict[str, Any] = {
         "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload, _place(key)),
         "case_id": case.id if case else None, "shop_id": shop_id or (case.shop_id if case else None),
         "created_at": tx.now, "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
+        "wakes": case.id if case and wakes else None,
     }  # fmt: skip
     written = (
         insert(OutboxMessage)
@@ -145,6 +159,8 @@ def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> li
         due = due.where(col(OutboxMessage.channel).in_(channels))
     rows = list(tx.exec(due.with_for_update(skip_locked=True) if tx.postgres else due))
     for row in rows:
+        if row.leased_until is not None:  # whoever had it never said how it went
+            row.twice = (row.twice or 0) + 1
         row.leased_until = tx.now + LEASE
         row.attempts += 1
         tx.add(row)
@@ -153,7 +169,7 @@ def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> li
 
 
 def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
-    """Record how a delivery went: sent, skipped with a reason, tried again later, or dead.
+    """Record how a delivery went: sent, skipped with a reason, tried again later, or dead; wake the case it was to wake.
 
     What had a case's run woken is of no more use once it has: its row goes, so that a waiting case keeps none.
     """
@@ -178,13 +194,15 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
     if isinstance(outcome, Undeliverable) and outcome.reached:
         values["reached"] = sorted({*item.reached, *outcome.reached})
     tx.execute(update(OutboxMessage).where(col(OutboxMessage.key) == item.key).values(**values))
-    state = values.get("state", OutboxState.NEW)
+    state = OutboxState(values.get("state", OutboxState.NEW))
+    if item.wakes and state is not OutboxState.NEW and (case := tx.get(Case, item.wakes)):
+        wake(tx, case)
     if state == OutboxState.DEAD:
         audit.record(
             tx, item.case_id or "system", "outbox.dead", text=f"投递失败已停止重试:{item.topic}", key=item.key,
             topic=item.topic,
         )  # fmt: skip
-    return OutboxState(state)
+    return state
 
 
 Deliverer = Callable[[Item], str]
@@ -195,8 +213,12 @@ def deliver_due(
     deliverers: Mapping[Channel, Deliverer], on_dead: Callable[[Tx, Item, str], None], limit: int = 50
 ) -> int:
     """Deliver what is due now; returns how many were tried. Safe to run in several places at once."""
+    began = clock().ticks()
     items = in_transaction(lambda tx: lease(tx, limit, tuple(deliverers)))
-    for item in items:
+    for position, item in enumerate(items):
+        if clock().ticks() - began > SLOW:
+            _give_back(items[position:])
+            return position
         outcome: Exception | None = None
         note = ""
         try:
@@ -210,11 +232,28 @@ def deliver_due(
     return len(items)
 
 
+def _give_back(items: Sequence[Item]) -> None:
+    """Let others have what was taken and not tried, unless they took it already; it counts as no attempt."""
+
+    def work(tx: Tx) -> None:
+        for item in items:
+            ours = (col(OutboxMessage.key) == item.key, col(OutboxMessage.attempts) == item.attempts)
+            tx.execute(update(OutboxMessage).where(*ours).values(leased_until=None, attempts=item.attempts - 1))
+
+    in_transaction(work)
+
+
 def _settle(item: Item, outcome: Exception | None, note: str, on_dead: Callable[[Tx, Item, str], None]) -> None:
     def work(tx: Tx) -> None:
         if settle(tx, item, outcome, note) == OutboxState.DEAD:
             on_dead(tx, item, str(outcome))
 
+    for pause in PATIENCE:
+        try:
+            return in_transaction(work)
+        except (OperationalError, InterfaceError):
+            logger.warning("the database is away: how %s went is written down as soon as it is back", item.key)
+            time.sleep(pause)
     in_transaction(work)
 
 

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     outbound_timeout_seconds: float = 10
     """How long a subscriber may take to answer before the event counts as not delivered and is tried again."""
     max_body_bytes: int = 2_097_152
+    max_connections: int = 500
+    """How many connections the door keeps; when all are taken, whoever has been sending headers for longest has to go."""
     rate_limit: str = "600/minute"
     """For each address: reads, uploads, and messages that no known sender has signed."""
     signed_rate_limit: str = "12000/minute"

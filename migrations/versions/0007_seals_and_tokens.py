@@ -39,6 +39,9 @@ Change = Callable[[str, Place], str]
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("outbox") as batch:
+        batch.add_column(sa.Column("wakes", sa.String(64), nullable=True))
+        batch.add_column(sa.Column("twice", sa.Integer(), nullable=True))
     for (table, column), row in SEALED.items():
         _each(table, column, row, _bound)
     _others(bind)
@@ -49,6 +52,9 @@ def downgrade() -> None:
         _each(table, column, row, unbind)
     _others(unbind)
     _each("outbox", "payload_sealed", ("key",), _later, sealed=False)
+    with op.batch_alter_table("outbox") as batch:
+        batch.drop_column("twice")
+        batch.drop_column("wakes")
 
 
 def _bound(sealed: str, where: Place) -> str:

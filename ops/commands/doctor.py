@@ -248,6 +248,10 @@ def _undelivered(tx: Tx) -> Iterator[Check]:
     waiting = _count(
         tx, OutboxMessage, OutboxMessage.state == OutboxState.NEW, col(OutboxMessage.next_at) < tx.now - STALE
     ) + _count(tx, InboxMessage, InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) < tx.now - STALE)
+    twice = tx.exec(select(func.sum(OutboxMessage.twice))).one() or 0
+    if twice:
+        sentence = f"{twice} 次投递的结果没有记下(进程被杀,或一次发送超过一分钟),已重发,对方可能收到两次"
+        yield warn("重复投递", sentence, "检查邮件服务器的快慢和各进程是否被强行结束")
     if dead:
         yield warn("发件箱", f"{dead} 条消息投递失败", "dianwu outbox list --state DEAD,再 dianwu outbox resend")
     if failed:

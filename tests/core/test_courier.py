@@ -7,6 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from models.messages import Channel, OutboxState
+from notifications.channels import Delivery, Target
+from notifications.rendering import Rendered
+from tasks import delivery
 from tasks.clock import use_clock
 from tasks.delivery import Courier
 from tests.play import Office
@@ -45,7 +48,7 @@ class Rounds:
 
 
 def with_courier(office: Office, rounds: Rounds, act: Callable[[Courier], None]) -> None:
-    courier = Courier(office.carrier, rounds).start()
+    courier = Courier("test", lambda: delivery.round_trip(office.carrier), rounds).start()
     try:
         act(courier)
     finally:
@@ -87,6 +90,40 @@ def test_a_fault_in_what_follows_a_round_stops_no_delivery(office: Office) -> No
         assert courier.alive
 
     with_courier(office, rounds, act)
+
+
+class Hung:
+    """A mail server that takes a connection and does not answer."""
+
+    def __init__(self) -> None:
+        self.called, self.answer = threading.Event(), threading.Event()
+
+    def send(self, target: Target, rendered: Rendered) -> Delivery:
+        self.called.set()
+        assert self.answer.wait(PATIENCE)
+        return Delivery(delivered=True, reason="已送达:mail")
+
+
+def test_a_mail_server_that_does_not_answer_holds_up_no_case(office: Office) -> None:
+    hung, rounds, shops = Hung(), Rounds(), ("shop-1", "shop-2")
+    for shop_id in shops:
+        office.open_shop(shop_id)
+    delivery.use_notifier(hung)
+    post = Courier("post", delivery.send_post).start()
+    cases = Courier("cases", lambda: delivery.carry_on(office.carrier), rounds).start()
+    try:
+        for shop_id in shops:
+            office.receive("closure.requested", CLOSURE | {"shop_id": shop_id, "account_id": f"acct-{shop_id}"})
+            cases.call()
+            post.call()
+            while [row.shop_id for row in office.outbox(Channel.STAFF, "review_waiting")][-1:] != [shop_id]:
+                rounds.wait()
+            assert hung.called.wait(PATIENCE)
+        assert {row.state for row in office.outbox(Channel.STAFF)} == {OutboxState.NEW}
+    finally:
+        hung.answer.set()
+        cases.stop()
+        post.stop()
 
 
 CLOSURE = {"shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店"}

@@ -327,6 +327,21 @@ def test_what_a_courier_took_before_it_died_is_free_again_after_its_lease(office
     assert row().state is OutboxState.SENT
 
 
+def test_what_a_slow_courier_has_not_come_to_is_free_for_others_and_counts_as_no_attempt(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        put(f"k{number}")
+
+    def slow(item: Item) -> str:
+        monkeypatch.setattr(outbox, "SLOW", -1.0)
+        return "at last"
+
+    assert outbox.deliver_due({Channel.EVENT: slow}, delivery.on_dead) == 1
+    assert row("k0").state is OutboxState.SENT
+    assert [(row(key).attempts, row(key).leased_until) for key in ("k1", "k2")] == [(0, None)] * 2
+
+
 def test_two_couriers_at_once_deliver_every_message_once(office: Office) -> None:
     for number in range(20):
         put(f"k{number}")

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from tasks.settings import Settings, settings
 from tests.furniture import Storeroom
 from webhooks.app import create_app
+from webhooks.guard import guarded
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def door(installation: Settings) -> Door:
 def served(installation: Settings) -> Iterator[FastAPI]:
     """The door behind a real uvicorn on ``installation.door_url``, with the machine's own clock."""
     app = create_app(installation)
-    config = uvicorn.Config(app, host="127.0.0.1", port=installation.door_port, log_level="warning", access_log=False)
+    config = uvicorn.Config(app, host="127.0.0.1", port=installation.door_port, log_level="warning", access_log=False,
+                            http=guarded(), ws="none")  # fmt: skip
     server = uvicorn.Server(config)
     ready = threading.Event()
     startup = server.startup
