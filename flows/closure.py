@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import count
 from typing import assert_never
 
+from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, CaseState, WaitState
@@ -66,7 +67,7 @@ def close_shop(case_id: str) -> str:
                 case unknown_override:
                     assert_never(unknown_override)
 
-        match closures.start_clearing(case_id, round, written_off):
+        match on_fresh_facts(closures.start_clearing, case_id, round, written_off):
             case Approved.STANDS:
                 break
             case Approved.TAKEN_BACK:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import count
 from typing import assert_never
 
+from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for
 from models.cases import CaseKind, CaseState, WaitState
@@ -67,7 +68,9 @@ def refund_deposit(case_id: str) -> str:
                 refunds.reject(case_id, second.reason)
                 return CaseState.REJECTED
 
-        if not refunds.grant(case_id, round, attempt) or not refunds.pay(case_id, round, attempt):
+        if not on_fresh_facts(refunds.grant, case_id, round, attempt) or not on_fresh_facts(
+            refunds.pay, case_id, round, attempt
+        ):
             refunds.review_again(case_id, round)
             continue
         wait_for(case_id, f"{BANK}/{attempt}")

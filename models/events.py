@@ -388,7 +388,8 @@ class ShopUpdated(Event):
 class ShopSnapshotTaken(Event):
     """店铺经营快照(CLS-7、REF-2、REF-9)
 
-    The facts that the gates read, as of one moment. An older one never overwrites a newer one.
+    The facts that the gates read, as of one moment. An older one never overwrites a newer one; of two as of the same
+    moment the one received later counts. ``facts.requested`` asks for one.
     """
 
     type: ClassVar[str] = "shop.snapshot"
@@ -719,10 +720,33 @@ class CapabilityRestored(Outgoing):
 
 
 @outbound
+class FactsRequested(Outgoing):
+    """请提供最新经营数据(CLS-7、REF-9)
+
+    A case is about to act and the facts in hand are too old. Answer with a ``shop.snapshot`` as of ``not_before`` or
+    later; the case waits for it. ``since`` is as of when the facts in hand are, empty when none ever came. Asked once
+    for each need, answered or not; after ``answer_by`` a person is told.
+    """
+
+    type: ClassVar[str] = "facts.requested"
+    EXAMPLE: ClassVar[dict[str, Any]] = _SHOP_CASE_EXAMPLE | {
+        "since": "2026-11-20T02:00:00Z", "not_before": "2026-11-21T02:00:00Z", "answer_by": "2026-11-22T06:00:00Z",
+        "clause": "CLS-7",
+    }  # fmt: skip
+
+    shop_id: Id
+    case_id: Id
+    since: Moment | None
+    not_before: Moment
+    answer_by: Moment
+    clause: str
+
+
+@outbound
 class ShopClearing(Outgoing):
     """店铺进入清算(CLS-9)
 
-    The closure is approved; ``shop.snapshot`` events are expected until everything is settled.
+    The closure is approved; ``shop.snapshot`` events as of ``since`` or later are expected until everything is settled.
     """
 
     type: ClassVar[str] = "shop.clearing"

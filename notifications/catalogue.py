@@ -65,6 +65,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         review.StaffLocked,
         operations.RefundEarlyReminder,
         operations.RefundOverdue,
+        operations.FactsMissing,
         operations.CaseHalted,
         operations.DeadlineStuck,
         operations.DeliveryDead,

@@ -36,6 +36,22 @@ class RefundOverdue(StaffMessage):
     link: Link
 
 
+class FactsMissing(StaffMessage):
+    """A case waits for newer facts of its shop, and the platform has not sent any (ambiguity 27)."""
+
+    name: ClassVar[str] = "facts_missing"
+    clause: ClassVar[str] = "CLS-7"
+
+    case_id: Line
+    case_kind: Line
+    subject: Line
+    since: Moment | None = None
+    """As of when the facts in hand are."""
+    asked_at: Moment
+    hours_waited: Count
+    link: Link
+
+
 class CaseHalted(StaffMessage):
     """A case cannot go on by itself, and why."""
 

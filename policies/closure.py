@@ -6,7 +6,7 @@ Clauses CLS-1 … CLS-11, REO-1, REO-5; ambiguities 3, 7, 9 and 22.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from models.cases import CaseKind, Finding
@@ -17,8 +17,15 @@ from models.outcomes import Refusal
 from models.shops import ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import business_open, clearing_remaining, facts_unknown, money_owed, payouts_unsettled
-from policies.policy import SHANGHAI, Policy
+from policies.gates import (
+    business_open,
+    clearing_remaining,
+    facts_stale,
+    facts_unknown,
+    money_owed,
+    payouts_unsettled,
+)
+from policies.policy import Policy
 from policies.workdays import DEFAULT, WorkCalendar
 
 __all__ = [
@@ -105,7 +112,7 @@ def closure_findings(
     found += payouts_unsettled(facts, as_of)
     found += business_open(facts, as_of, books, open_cases, now)
     found += _penalties(facts, as_of)
-    found += _stale(as_of, now, policy)
+    found += facts_stale(as_of, now, policy)
     if books.receivable_fen > 0:
         value = yuan(books.receivable_fen)
         sentence = f"店务账簿上尚有待结算货款 {value},将按结算周期继续打款。"
@@ -138,15 +145,6 @@ def _penalties(facts: ShopFacts | None, as_of: datetime | None) -> list[Finding]
         sentence = f"店铺有 {settled} 项已处理完毕的处罚记录,供审核参考。"
         found.append(_note("penalties_settled", "CLS-9", settled, sentence, as_of))
     return found
-
-
-def _stale(as_of: datetime | None, now: datetime, policy: Policy) -> list[Finding]:
-    hours = policy.closure.facts_stale_after.n
-    if as_of is None or now - as_of <= timedelta(hours=hours):
-        return []
-    when = f"{as_of.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
-    sentence = f"经营数据截至 {when},距今已超过 {hours} 小时,请留意其间的变化。"
-    return [_note("facts_stale", "CLS-7", hours, sentence, as_of)]
 
 
 def exit_invoice_due(started_at: datetime, policy: Policy, calendar: WorkCalendar = DEFAULT) -> Reckoned:

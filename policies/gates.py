@@ -7,7 +7,7 @@ here: one finding per gate, with the clause, the value, as of when, and a senten
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from models.base import Labelled
@@ -15,12 +15,14 @@ from models.cases import CaseKind, Finding
 from models.deposits import BookFacts
 from models.money import yuan
 from models.shops import ShopFacts
+from policies.policy import SHANGHAI, Policy
 
 
 class Gate(Labelled):
     """The code of each gate's finding, with the word for it."""
 
     FACTS_UNKNOWN = "facts_unknown", "经营数据缺失"
+    FACTS_STALE = "facts_stale", "经营数据过期"
     FACTS_BEFORE_CLEARING = "facts_before_clearing", "经营数据早于清算"
     ARREARS = "arrears", "平台欠款"
     BOOK_ARREARS = "book_arrears", "账上欠款"
@@ -36,7 +38,7 @@ class Gate(Labelled):
     EXIT_INVOICES = "exit_invoices", "退店发票"
 
 
-NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_BEFORE_CLEARING})
+NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_STALE, Gate.FACTS_BEFORE_CLEARING})
 """A reviewer can write off what is known to be open, not the duty to look."""
 
 
@@ -58,6 +60,24 @@ def facts_unknown() -> Finding:
         code=Gate.FACTS_UNKNOWN.value, clause="CLS-7", blocking=True,
         sentence="平台尚未提供该店铺的经营数据,欠款、订单与结算情况均无法核实。",
     )  # fmt: skip
+
+
+def too_old(as_of: datetime, now: datetime, policy: Policy) -> bool:
+    """Whether facts as of then are no basis for an act now (ambiguity 27); at exactly the policy's hours they still are."""
+    return now - as_of > timedelta(hours=policy.closure.facts_stale_after.n)
+
+
+def facts_stale(as_of: datetime | None, now: datetime, policy: Policy, *, blocking: bool = False) -> list[Finding]:
+    """That the facts are too old to act on. At a review it is pointed out: the case itself waits for newer ones."""
+    if as_of is None or not too_old(as_of, now, policy):
+        return []
+    hours = policy.closure.facts_stale_after.n
+    sentence = f"经营数据截至 {as_of.astimezone(SHANGHAI):%Y-%m-%d %H:%M},距今已超过 {hours} 小时;已请平台提供最新数据,收到后才会执行。"
+    return [
+        Finding(
+            code=Gate.FACTS_STALE.value, clause="CLS-7", blocking=blocking, sentence=sentence, value=hours, as_of=as_of
+        )
+    ]
 
 
 def money_owed(facts: ShopFacts | None, as_of: datetime | None, books: BookFacts, now: datetime) -> list[Finding]:
@@ -139,12 +159,14 @@ def clearing_remaining(
     now: datetime,
     written_off: WrittenOff = MappingProxyType({}),
     shut_off_at: datetime | None = None,
+    policy: Policy | None = None,
 ) -> tuple[Finding, ...]:
     """What still keeps a shop in clearing from CLOSED; empty when nothing does (CLS-9, ambiguity 22).
 
     What a reviewer wrote off when approving no longer blocks, to the extent it had then: three after-sales do not
     cover a fourth. That the facts are known cannot be written off. With ``shut_off_at`` (when the shop could last
-    take orders) facts from before it prove nothing, because an order may have come in between. Arrears and
+    take orders) facts from before it prove nothing, because an order may have come in between; with ``policy`` facts
+    that are too old by now prove nothing either (ambiguity 27). Arrears and
     penalties do not keep a shop open: they keep its deposit (ambiguity 3 and 4).
     """
     found = []
@@ -158,6 +180,8 @@ def clearing_remaining(
                 sentence="现有经营数据早于停止接单的时间,需等待平台提供新的数据后才能确认清算完成。",
             )
         )  # fmt: skip
+    elif policy is not None:
+        found += facts_stale(as_of, now, policy, blocking=True)
     found += payouts_unsettled(facts, as_of)
     found += business_open(facts, as_of, books, open_cases, now)
     if exit_invoices_pending:

@@ -57,6 +57,7 @@ class ClosurePolicy(Frozen):
     review_sla: PositiveWindow
     facts_stale_after: PositiveHours
     facts_ahead_minutes: int = Field(ge=0)
+    facts_answer_within: PositiveWindow = Hours(n=4)
     clearing_reminder_every: PositiveWindow
     exit_invoice: PositiveWindow
     reopen: PositiveWindow

@@ -20,7 +20,7 @@ from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import Gate, WrittenOff, clearing_remaining, money_owed
+from policies.gates import Gate, WrittenOff, clearing_remaining, facts_stale, money_owed
 from policies.policy import Policy
 from policies.text import normalise_name, same_name
 from policies.workdays import DEFAULT, WorkCalendar
@@ -209,6 +209,7 @@ def refund_findings(
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
     ):  # fmt: skip
         found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
+    found += facts_stale(as_of, now, policy)
     found += judgement.findings
     return tuple(sorted(found, key=lambda finding: not finding.blocking))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from models.base import Labelled
@@ -34,8 +35,9 @@ from notifications import closure as words
 from notifications.message import Ground
 from policies import closure as policy_of_closure
 from policies.deadlines import reckon, reminder_times
+from policies.gates import Gate as Gates
 from policies.policy import SHANGHAI
-from tasks import audit, cases, deadlines, deposits, dossier, exit_invoices, merchants, outbox, shops
+from tasks import audit, cases, deadlines, deposits, dossier, exit_invoices, facts, merchants, outbox, shops
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx, in_transaction, reading
@@ -183,9 +185,9 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the shop at this moment (CLS-7, ambiguity 22)."""
     shop = shop_of(tx, case)
-    facts, snapshot = shops.facts_of(tx, shop.id)
+    known, snapshot = shops.facts_of(tx, shop.id)
     return policy_of_closure.closure_findings(
-        facts, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
+        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
         now=tx.now, policy=rules(case),
@@ -196,6 +198,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
 def check(tx: Tx, case: Case, round: int) -> None:
     """Record what the rules find before a person is asked."""
     cases.keep_findings(tx, case, f"closure/{round}", findings_now(tx, case))
+    facts.want(tx, case)  # asked for early, they may be there before anybody has decided
 
 
 @effect("请商家补充")
@@ -261,6 +264,7 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
         return Approved.STANDS
     if case.withdrawn_at is not None or case.concluded_at is not None:
         return Approved.TAKEN_BACK
+    facts.insist(tx, case)
     shown = decided(tx, case.id, OVERRIDE.name, round) or decided(tx, case.id, REVIEW.name, round)
     if shown is None or _dossier(tx, case, shown).facts_sha256 != shown.facts_sha256:
         return Approved.FACTS_CHANGED
@@ -300,14 +304,15 @@ def shut_off(tx: Tx, case: Case, capability: Capability) -> None:
 def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What still keeps the shop from being CLOSED (CLS-9, ambiguity 22)."""
     shop = shop_of(tx, case)
-    facts, snapshot = shops.facts_of(tx, shop.id)
+    known, snapshot = shops.facts_of(tx, shop.id)
     wait = cases.find_wait(tx, case.id, CLEARING)
     return policy_of_closure.clearing_remaining(
-        facts, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
+        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
-        exit_invoices_pending=exit_invoices.pending(tx, case, facts.uninvoiced_fen if facts else 0), now=tx.now,
+        exit_invoices_pending=exit_invoices.pending(tx, case, known.uninvoiced_fen if known else 0), now=tx.now,
         written_off=case.request.get("written_off", {}), shut_off_at=wait.opened_at if wait else None,
+        policy=rules(case),
     )  # fmt: skip
 
 
@@ -321,16 +326,25 @@ def over(case_id: str) -> bool:
         case = lock_case(tx, case_id)
         if case.concluded_at is not None or case.withdrawn_at is not None:
             return True
-        if remaining(tx, case):
+        if left := remaining(tx, case):
+            if _needs_facts(left):
+                facts.want(tx, case)
             return False
         _close(tx, case)
         return True
 
     with reading() as tx:  # most wake-ups find something left: look before taking the lock
         case = tx.get(Case, case_id)
-        if case is not None and case.concluded_at is None and case.withdrawn_at is None and remaining(tx, case):
-            return False
+        if case is not None and case.concluded_at is None and case.withdrawn_at is None:
+            left = remaining(tx, case)
+            if left and not _needs_facts(left):
+                return False
     return in_transaction(work)
+
+
+def _needs_facts(left: Sequence[Finding]) -> bool:
+    """Whether it is the age of the facts that keeps the shop from being CLOSED, whatever else does."""
+    return any(finding.code in {Gates.FACTS_UNKNOWN, Gates.FACTS_STALE} for finding in left)
 
 
 def _close(tx: Tx, case: Case) -> None:
@@ -478,8 +492,9 @@ def _remind_exit_invoice(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 def _clearing_drags(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     items = remaining(tx, case)
-    if not items:
+    if not items or _needs_facts(items):
         outbox.wake(tx, case)
+    if not items:
         return
     shop = shop_of(tx, case)
     _, snapshot = shops.facts_of(tx, shop.id)

@@ -60,6 +60,7 @@ from tasks import (
     compensation,
     deadlines,
     deposits,
+    facts,
     forced_closures,
     freezes,
     invoices,
@@ -84,7 +85,7 @@ GATES: dict[str, Gate] = {
 
 DEADLINES: dict[str, deadlines.Kind] = {
     reviews.DEADLINE: reviews.deadline_kind(GATES), **closures.DEADLINES, **refunds.DEADLINES,
-    **appeals.DEADLINES,
+    **appeals.DEADLINES, **facts.DEADLINES,
 }  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def _about_shop(act: Callable[[Tx, Any, Shop, InboxMessage], None]) -> Callable[
 HANDLERS: dict[type[Event], Callable[[Tx, Any, InboxMessage], None]] = {
     ShopRegistered: shops.register,
     ShopUpdated: shops.update,
-    ShopSnapshotTaken: shops.take_snapshot,
+    ShopSnapshotTaken: facts.take_snapshot,
     DepositPaid: _about_shop(deposits.pay),
     DepositDeducted: _about_shop(arbitration.deduct),
     DepositSetOff: _about_shop(deposits.set_off),

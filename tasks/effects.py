@@ -101,7 +101,12 @@ def effect(title: str) -> Callable[[Callable[Concatenate[Tx, Case, P], R]], Call
             result: R = task(case_id, *plain)  # type: ignore[assignment]
             return result
 
-        call.within = lambda tx, case, *args: once(tx, case.id, args)  # type: ignore[attr-defined]
+        call.effect_name = name  # type: ignore[attr-defined]
         return call
 
     return decorate
+
+
+def happened(tx: Tx, case_id: str, verb: Callable[..., Any], *args: Any) -> bool:
+    """Whether this effect has been done for the case, with exactly these arguments."""
+    return tx.get(Effect, effect_key(case_id, verb.effect_name, *args)) is not None  # type: ignore[attr-defined]

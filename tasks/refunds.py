@@ -24,7 +24,20 @@ from policies import refund as policy_of_refund
 from policies.approvals import Seen
 from policies.deadlines import reckon, reminder_times
 from policies.refund import PayeeJudgement
-from tasks import approvals, audit, cases, deadlines, deposits, dossier, merchants, outbox, payouts, reviews, shops
+from tasks import (
+    approvals,
+    audit,
+    cases,
+    deadlines,
+    deposits,
+    dossier,
+    facts,
+    merchants,
+    outbox,
+    payouts,
+    reviews,
+    shops,
+)
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.closures import QUESTION, answers_part, own_open_case, shop_part, take_back
@@ -141,14 +154,14 @@ def _documents(tx: Tx, case: Case) -> set[RefundDocument]:
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the application at this moment (REF-2, REF-8, REF-9)."""
     shop = shop_of(tx, case)
-    facts, snapshot = shops.facts_of(tx, shop.id)
+    known, snapshot = shops.facts_of(tx, shop.id)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     return policy_of_refund.refund_findings(
-        facts, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
+        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
         documents=_documents(tx, case), payee=payee_of(case), judgement=judgement_now(tx, case),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.REFUND),
-        exit_invoices_pending=bool(facts and facts.uninvoiced_fen), now=tx.now, policy=rules(case),
+        exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
         written_off=closure.request.get("written_off", {}) if closure else {},
     )  # fmt: skip
 
@@ -199,6 +212,7 @@ def warn_provisional(tx: Tx, case: Case, year: int, matter: str, due: datetime) 
 def check(tx: Tx, case: Case, round: int) -> None:
     """Record what the rules find before a person is asked."""
     cases.keep_findings(tx, case, f"refund/{round}", findings_now(tx, case))
+    facts.want(tx, case)  # asked for early, they may be there before anybody has decided
 
 
 @effect("请商家补充材料")
@@ -282,6 +296,7 @@ def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
     given = _approvals(tx, case, round)
     if not _approved(tx, case, given):
         return False
+    facts.insist(tx, case)
     payouts.grant(tx, case, attempt, amount_of(case), payee_of(case), [str(review.decided_by) for review in given])
     return True
 
@@ -305,6 +320,7 @@ def pay(tx: Tx, case: Case, round: int, attempt: int) -> bool:
     if not _approved(tx, case, _approvals(tx, case, round)):
         payouts.revoke(tx, case, attempt)
         return False
+    facts.insist(tx, case)
     payout = payouts.instruct(tx, case, attempt, amount_of(case), payee_of(case))
     deadline = deadlines.find(tx, case.id, DUE)
     told = words.RefundApproved(

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     subscriber_secrets: dict[str, SecretStr] = Field(default_factory=dict)
     """Name → Standard Webhooks secret (``whsec_…``) with which we sign for that subscriber."""
     sandbox_bank: bool = True
+    sandbox_facts: bool = True
+    """Whether the sandbox platform answers ``facts.requested``; there is none in production."""
 
     doudian_apps: dict[str, SecretStr] = Field(default_factory=dict)
     """Douyin-shop app key → app secret, for ``POST /webhooks/doudian`` and calls to their API."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlmodel import select
 
 from models.books import AccountKind
@@ -13,23 +11,21 @@ from models.events import (
     CapabilityDisabled,
     CapabilityRestored,
     ShopRegistered,
-    ShopSnapshotTaken,
     ShopUpdated,
 )
 from models.messages import InboxMessage
 from models.shops import Capability, Shop, ShopFacts, ShopSnapshot, ShopState
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
-from tasks import audit, deposits, outbox
-from tasks.cases import emit, open_cases, wake_waiting
+from tasks import audit, deposits
+from tasks.cases import emit
 from tasks.db import Tx
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
-from tasks.reviews import waiting
 from tasks.vault import place, place_in, seal_json
 
 FACTS = "facts"
-"""The kind of wait that ends when the platform reports new facts."""
+"""The kind of wait that ends when the platform reports new facts (``tasks.facts``)."""
 
 
 def find_shop(tx: Tx, shop_id: str) -> Shop:
@@ -81,30 +77,6 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
         tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())
     )
     deposits.demand_topup(tx, shop)
-
-
-def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> None:
-    """Keep newer facts, wake what waits for them, and have open reviews look again."""
-    shop = find_shop(tx, event.shop_id)
-    ahead = policy_at(tx.now).closure.facts_ahead_minutes
-    if event.as_of > message.received_at + timedelta(minutes=ahead):
-        raise Refused(f"该经营快照的时间晚于收到时间超过 {ahead} 分钟,未采用", "CLS-7")
-    snapshot = tx.get(ShopSnapshot, shop.id)
-    if snapshot is not None and snapshot.as_of >= event.as_of:
-        raise Refused("该经营快照早于或等于已有快照,未采用")
-    facts = event.facts.facts().model_dump(mode="json")
-    if snapshot is None:
-        snapshot = ShopSnapshot(shop_id=shop.id, as_of=event.as_of, received_at=message.received_at, facts=facts)
-    snapshot.as_of, snapshot.received_at, snapshot.facts = event.as_of, message.received_at, facts
-    tx.add(snapshot)
-    tx.flush()
-    audit.record(
-        tx, f"shop/{shop.id}", "shop.snapshot", actor="platform", text="收到新的经营数据", as_of=event.as_of.isoformat()
-    )
-    wake_waiting(tx, shop.id, FACTS)
-    for case in open_cases(tx, shop.id):
-        if waiting(tx, case_id=case.id):
-            outbox.wake(tx, case)
 
 
 def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | None]:

@@ -44,7 +44,20 @@ from policies.appeal import window_of
 from policies.deadlines import in_time, seconds_left
 from policies.gates import Gate
 from policies.policy import policy
-from tasks import appeals, arbitration, audit, cases, closures, deadlines, evidence, merchants, payouts, refunds, shops
+from tasks import (
+    appeals,
+    arbitration,
+    audit,
+    cases,
+    closures,
+    deadlines,
+    evidence,
+    facts,
+    merchants,
+    payouts,
+    refunds,
+    shops,
+)
 from tasks.db import Tx, reading
 from tasks.desk import GATES
 from tasks.dossier import when
@@ -58,6 +71,7 @@ AWAITED: dict[str, str] = {
     closures.QUESTION: "商家补充材料",
     refunds.PAYEE: "商家更正收款账户",
     shops.FACTS: "清算完成(等待平台报送最新经营数据)",
+    facts.FRESH: "平台报送最新经营数据(现有数据已过期)",
     payouts.BANK: "银行回执",
     appeals.EVIDENCE: "商家补充举证",
 }

@@ -98,11 +98,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        if bank:
-            bank.resume()
+        for sandbox in filter(None, (bank, platform)):
+            sandbox.post.resume()
         yield
-        if bank:
-            bank.close()
+        for sandbox in filter(None, (bank, platform)):
+            sandbox.post.close()
 
     app = FastAPI(
         title="Dianwu door", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,

@@ -1,4 +1,7 @@
-"""The sandbox platform: receives our events in a demonstration and writes them to a file one can look at."""
+"""The sandbox platform: receives our events in a demonstration and writes them to a file one can look at.
+
+Asked for facts it answers as a real platform would, through the door: with those it reported last, as of now.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
+from models.events import Envelope, FactsData, FactsRequested, ShopSnapshotTaken
+from tasks.db import reading
 from tasks.settings import Settings
+from tasks.shops import facts_of
 from tasks.vault import mask
 from webhooks import bodies, signing
 from webhooks.requests import check_headers, read_body
+from webhooks.sandbox_post import SandboxPost
 
 logger = logging.getLogger("dianwu.sandbox.platform")
 
@@ -39,6 +46,8 @@ class SandboxPlatform:
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         ours = signing.webhook_of(settings.subscriber_secrets["platform"], "subscriber_secrets.platform")
         self._verifier = signing.Verifier([ours], settings.webhook_tolerance_seconds, signing.MAX_OWN_ID)
+        self.post = SandboxPost(settings, now, "sandbox-platform")
+        self._answers = settings.sandbox_facts
         self._file = settings.home / FILE
         self._now = now
         self._writing = threading.Lock()
@@ -57,12 +66,24 @@ class SandboxPlatform:
     def _take(self, headers: dict[str, str], raw: bytes) -> dict[str, str]:
         text = bodies.text_of(raw)
         message_id = self._verifier.check(headers, text, self._now())
-        line = json.dumps({"message_id": message_id, **masked(bodies.parse_object(text))}, ensure_ascii=False)
+        message = bodies.parse_object(text)
+        line = json.dumps({"message_id": message_id, **masked(message)}, ensure_ascii=False)
         with self._writing:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+        if self._answers and message.get("type") == FactsRequested.type:
+            self._report(Envelope.model_validate(message), message_id)
         return {"status": "accepted"}
+
+    def _report(self, asked: Envelope, message_id: str) -> None:
+        """Nothing open where nothing was ever reported. As of when it was asked, so that a repeat is the same message."""
+        shop_id = FactsRequested.model_validate(asked.data).shop_id
+        with reading() as tx:
+            known, _ = facts_of(tx, shop_id)
+        facts = FactsData.model_validate(known.model_dump(mode="json") if known else {})
+        report = ShopSnapshotTaken(shop_id=shop_id, as_of=asked.timestamp, facts=facts)
+        self.post.send(self.post.keep(message_id, f"sandbox-{message_id}", report.envelope(asked.timestamp)))
 
 
 def masked(value: Any) -> Any:

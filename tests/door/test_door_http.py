@@ -145,7 +145,7 @@ def test_an_answer_the_bank_owed_when_it_was_stopped_is_given_at_the_next_start(
     before = sandbox_bank.of(installation, lambda: datetime.now(UTC).timestamp())
     assert before is not None
     kept = before._keep(PayoutRequested.model_validate(order("REF-9-P1", ACCOUNT)["data"]), datetime.now(UTC))
-    before.close()
+    before.post.close()
     assert ACCOUNT not in kept.read_text(encoding="utf-8")
     served = request.getfixturevalue("served")
     arrived = answers_of(served)
@@ -172,6 +172,22 @@ def test_the_sandbox_platform_writes_down_events_without_account_numbers(
     assert [line["message_id"] for line in lines] == ["platform:1", "platform:2"]
     assert ACCOUNT not in text
     assert lines[1]["data"] == OUTBOUND["shop.closed"].EXAMPLE
+
+
+def test_the_sandbox_platform_answers_a_request_for_facts_once_through_the_door(
+    served: FastAPI, installation: Settings
+) -> None:
+    arrived = answers_of(served)
+    url = f"{installation.door_url}/sandbox/platform"
+    asked = OUTBOUND["facts.requested"].model_validate(OUTBOUND["facts.requested"].EXAMPLE)
+    for _ in range(2):  # an event is delivered at least once
+        assert (
+            post(url, asked.envelope(datetime(2026, 11, 22, 2, tzinfo=UTC)), "facts:1", SUBSCRIBER).status_code == 200
+        )
+    arrived.get(timeout=20)
+    [row] = stored()
+    assert (row.type, row.message_id, row.conflicts) == ("shop.snapshot", "sandbox-facts:1", 0)
+    assert json.loads(vault.unseal(row.body_sealed))["data"]["as_of"] == "2026-11-22T02:00:00Z"
 
 
 def test_in_production_there_is_no_sandbox(installation: Settings) -> None:
