@@ -98,11 +98,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        for sandbox in filter(None, (bank, platform)):
-            sandbox.post.resume()
+        posts = ([bank.post] if bank else []) + ([platform.post] if platform else [])
+        for post in posts:
+            post.resume()
         yield
-        for sandbox in filter(None, (bank, platform)):
-            sandbox.post.close()
+        for post in posts:
+            post.close()
 
     app = FastAPI(
         title="Dianwu door", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
