@@ -56,6 +56,9 @@ def close_shop(case_id: str) -> str:
 
         if closures.needs_override(case_id, round):  # four eyes over a blocking finding
             override = ask(case_id, closures.OVERRIDE, round=round)
+            if override.overtaken:  # ambiguity 23: the reviewer has not seen what stands now
+                closures.review_again(case_id, round)
+                continue
             match override.read(OverrideVerdict):
                 case None:
                     return withdraw(case_id)

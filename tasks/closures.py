@@ -34,10 +34,12 @@ from models.shops import Capability, Shop, ShopState
 from notifications import closure as words
 from notifications.message import Ground
 from policies import closure as policy_of_closure
+from policies.approvals import Seen
 from policies.deadlines import reckon, reminder_times
+from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
 from policies.policy import SHANGHAI
-from tasks import audit, cases, deadlines, deposits, dossier, exit_invoices, facts, merchants, outbox, shops
+from tasks import approvals, audit, cases, deadlines, deposits, dossier, exit_invoices, facts, merchants, outbox, shops
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx, in_transaction, reading
@@ -256,23 +258,23 @@ def needs_override(tx: Tx, case: Case, round: int) -> bool:
 
 @effect("开始清算")
 def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approved:
-    """The shop is being cleared from now on, if the approval still stands on the facts it was given on.
+    """The shop is being cleared from now on, if everybody who approved has seen what stands now (ambiguity 23).
 
-    What is written off is what was shown, to the extent that was shown.
+    What is written off is what both have seen, as far as it stands now.
     """
     if case.state is CaseState.CLEARING:
         return Approved.STANDS
     if case.withdrawn_at is not None or case.concluded_at is not None:
         return Approved.TAKEN_BACK
-    facts.insist(tx, case)
-    shown = decided(tx, case.id, OVERRIDE.name, round) or decided(tx, case.id, REVIEW.name, round)
-    if shown is None or _dossier(tx, case, shown).facts_sha256 != shown.facts_sha256:
+    given = [review for gate in (REVIEW, OVERRIDE) if (review := decided(tx, case.id, gate.name, round))]
+    now = _seen(tx, case, findings_now(tx, case))
+    if not given or (now.blocking and len(given) < 2) or not approvals.stand(given, now):  # ambiguity 23
         return Approved.FACTS_CHANGED
+    facts.insist(tx, case)
     shop = shop_of(tx, case)
     shop.state = ShopState.CLEARING
     tx.add(shop)
-    blocking = [finding for finding in findings_now(tx, case) if finding.blocking]
-    forgiven = {finding.code: list(finding.extent) for finding in blocking} if written_off else {}
+    forgiven = {one.code: list(one.extent) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and written_off}
     case.request = {**case.request, "written_off": forgiven, "approved_at": tx.now.isoformat()}
     cases.move(tx, case, CaseState.CLEARING, "审核通过,开始清算", clause="CLS-9", written_off=forgiven)
     cases.open_wait(tx, case, CLEARING, FACTS)
@@ -424,19 +426,25 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
     blocked = [finding for finding in findings if finding.blocking]
     warning = f"存在 {len(blocked)} 项阻断事项:同意关店须填写理由,并由主管复核。" if blocked else "没有阻断事项。"
+    now = _seen(tx, case, findings)
     return dossier.assemble(
         f"关店审核 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
         ("检查结果", dossier.findings_table(findings) + "\n\n" + warning), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("补充往来", answers_part(tx, case)),
-        facts={"blocking": dossier.blocking_facts(findings), "shop": shop.state},
+        facts=now.terms, blocking=now.blocking,
     )  # fmt: skip
+
+
+def _seen(tx: Tx, case: Case, findings: Sequence[Finding]) -> Seen:
+    return Seen.of({"shop": shop_of(tx, case).state}, findings)
 
 
 def _override_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     first = decided(tx, case.id, REVIEW.name, review.round)
     base = _dossier(tx, case, review)
     said = f"审核员 {first.decided_by} 建议:同意关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
-    return Dossier(markdown=f"{base.markdown}\n#### 审核员意见\n\n{said}\n", facts=base.facts)
+    return base.model_copy(update={"markdown": f"{base.markdown}\n#### 审核员意见\n\n{said}\n"})
 
 
 def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
@@ -468,7 +476,7 @@ OVERRIDE = Gate(
             "description": "勾选后,上面的阻断事项不再阻止关店完成;不勾选则清算仍会等待其办结",
         }
     },
-    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name), rests_on=REVIEW.name,
 )  # fmt: skip
 
 

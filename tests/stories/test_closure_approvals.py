@@ -1,0 +1,63 @@
+"""A closure rests on what both people have seen: the supervisor alone writes nothing off (CLS-5, CLS-7, ambiguity 23)."""
+
+from __future__ import annotations
+
+from models.cases import Case
+from models.shops import ShopState
+from tests.play import Office
+
+
+def waiting_for_the_supervisor(office: Office, **facts: int) -> Case:
+    """A closure that the reviewer has approved over what is open."""
+    office.open_shop()
+    case = office.request_closure()
+    office.snapshot(**(facts or {"open_orders": 3}))
+    office.decide(case, "li-na", "APPROVE", "订单可以核销")
+    assert office.question(case).gate == "closure-override"
+    return case
+
+
+def test_what_the_reviewer_never_saw_is_not_written_off_by_the_supervisor_alone(office: Office) -> None:
+    case = waiting_for_the_supervisor(office)
+    form = office.question(case)
+    office.snapshot(open_orders=3, arrears_fen=1_000_000)
+    assert not office.answer(form, "he-qiang", "CONFIRM", "放行", write_off=True).accepted
+    again = office.question(case)
+    assert (again.gate, again.round) == ("closure-review", 2)
+    assert "自您上次查看以来的变化" in again.dossier and "10,000" in again.dossier
+    assert office.shop().state is ShopState.OPEN
+    office.decide(case, "li-na", "APPROVE", "都看过了")
+    office.decide(case, "he-qiang", "CONFIRM", "放行", write_off=True)
+    assert office.case(case.id).outcome == "CLOSED" or office.shop().state is ShopState.CLEARING
+    assert {row.decided_by for row in office.reviews(case) if row.round == 2} == {"li-na", "he-qiang"}
+    assert office.books() == [] == office.chains()
+
+
+def test_a_count_that_grew_is_new_and_one_that_shrank_is_not(office: Office) -> None:
+    case = waiting_for_the_supervisor(office, open_aftersales=3)
+    office.snapshot(open_aftersales=2)
+    assert office.question(case).gate == "closure-override"
+    office.snapshot(open_aftersales=4)
+    assert (office.question(case).gate, office.question(case).round) == ("closure-review", 2)
+
+
+def test_what_came_after_the_write_off_is_not_covered_by_it(office: Office) -> None:
+    case = waiting_for_the_supervisor(office, open_aftersales=3)
+    office.decide(case, "he-qiang", "CONFIRM", "核销", write_off=True)
+    office.snapshot(open_aftersales=3, freezes=1, frozen_fen=5)
+    assert office.case(case.id).state == "CLEARING"
+    office.snapshot(open_aftersales=3)
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+def test_a_blocking_finding_that_went_and_came_back_still_takes_the_supervisor(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.snapshot(open_orders=3)
+    form = office.question(case)
+    office.platform_answers = False
+    office.pass_time(days=2)
+    office.answer(form, "li-na", "APPROVE", "订单可以核销")
+    office.snapshot()
+    assert office.shop().state in {ShopState.OPEN, ShopState.CLEARING, ShopState.CLOSED}
+    assert "closure-override" in {row.gate for row in office.reviews(case)}
