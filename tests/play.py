@@ -169,6 +169,7 @@ class Office:
             and self._furnished.open(self)
         ):
             self._numbers = itertools.count(self._furnished.numbers)
+            self.reported[shop_id] = {}
             return shop_id
         shop = {
             "shop_id": shop_id, "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": f"acct-{shop_id}",
