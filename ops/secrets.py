@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from tasks.secret_forms import insist
 from tasks.settings import Settings, settings
 
 FILE = "secrets.toml"
@@ -44,7 +45,8 @@ def ensure(home: Path, *, subscribers: bool) -> Path:
 def prepare() -> Settings:
     """The settings of this installation, with secrets made where a demonstration has none.
 
-    Production makes nothing up: :class:`tasks.settings.SettingsError` names what is missing.
+    Production makes nothing up: :class:`tasks.settings.SettingsError` names what is missing, and a secret in a form
+    that would be read as another key, whoever made it.
     """
     given = settings()
     if not given.production:
@@ -56,4 +58,4 @@ def prepare() -> Settings:
             os.environ["DIANWU_SUBSCRIBERS"] = json.dumps(local)
             settings.cache_clear()
             given = settings()
-    return given
+    return insist(given)

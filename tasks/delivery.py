@@ -28,6 +28,7 @@ from notifications.rendering import render
 from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, reviews, words
 from tasks.db import Tx, reading
 from tasks.outbox import Deliverer, Item, Skip, Undeliverable
+from tasks.secret_forms import webhook_key
 from tasks.settings import settings
 from tasks.vault import opened_json
 
@@ -79,7 +80,7 @@ def send_event(item: Item) -> str:
     stamp = clock.clock().real()
     headers = {
         "webhook-id": item.key, "webhook-timestamp": str(int(stamp.timestamp())), "content-type": "application/json",
-        "webhook-signature": Webhook(secret.get_secret_value()).sign(item.key, stamp, body),
+        "webhook-signature": Webhook(webhook_key(secret, f"subscriber_secrets.{item.audience}")).sign(item.key, stamp, body),
     }  # fmt: skip
     try:
         answer = http().post(url, content=body.encode(), headers=headers)

@@ -19,7 +19,7 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Everything an installation may set. ``dianwu doctor`` explains each; ``docs/operations.md`` lists them."""
 
-    model_config = SettingsConfigDict(env_prefix="DIANWU_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DIANWU_", extra="forbid", hide_input_in_errors=True)
 
     profile: Literal["demo", "production"] = "demo"
     """``production`` refuses to move the clock, to use the sandbox bank and to start without secrets of its own."""

@@ -17,9 +17,11 @@ from functools import lru_cache
 from typing import Any, NewType
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import SecretStr
 from sqlalchemy import Table
 from sqlmodel import SQLModel
 
+from tasks.secret_forms import fernet_key
 from tasks.settings import SettingsError, settings
 
 PACK_FROM = 60
@@ -79,7 +81,7 @@ def _checked(keys: tuple[str, ...]) -> tuple[bytes, ...]:
     """The keys as bytes, each a proper one."""
     if not keys:
         raise SettingsError("no encryption key: set DIANWU_ENCRYPTION_KEYS (`dianwu keys new` prints one)")
-    return tuple(base64.urlsafe_b64decode(key) for key in keys if Fernet(key))
+    return tuple(base64.urlsafe_b64decode(fernet_key(SecretStr(key))) for key in keys)
 
 
 def _master() -> tuple[bytes, ...]:

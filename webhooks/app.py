@@ -36,6 +36,7 @@ from tasks import inbox
 from tasks.clock import clock
 from tasks.db import Tx, reading
 from tasks.inbox import Arrival, Receipt
+from tasks.secret_forms import insist
 from tasks.settings import Settings
 from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
@@ -92,7 +93,7 @@ def create_app(
     age of signatures.
     Raises :class:`tasks.settings.SettingsError` when a secret or the rate limit cannot be used.
     """
-    senders = senders_of(settings, now)
+    senders = senders_of(insist(settings), now)
     bank = sandbox_bank.of(settings, now)
     platform = sandbox_platform.of(settings, now)
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+from standardwebhooks.webhooks import Webhook
 
-from tasks.settings import SettingsError
+from tasks.secret_forms import webhook_key
 from webhooks.problems import Problem
 
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -29,10 +29,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,11}")
 
 def webhook_of(secret: SecretStr, what: str) -> Webhook:
     """The library's signer for a ``whsec_…`` secret; raises :class:`SettingsError` naming the setting."""
-    try:
-        return Webhook(secret.get_secret_value())
-    except (EmptyWebhookSecretError, ValueError):
-        raise SettingsError(f"{what} is not a Standard Webhooks secret (whsec_ and base64)") from None
+    return Webhook(webhook_key(secret, what))
 
 
 class Verifier:

@@ -1,0 +1,97 @@
+"""Secrets: one that a library would read as another key is refused before anything starts, by the setting's name."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from ops.secrets import ensure, prepare
+from tasks import secret_forms
+from tasks import settings as settings_module
+from tasks.settings import SettingsError
+from webhooks.app import create_app
+
+KEY = bytes(range(240, 256)) + bytes(range(16))
+"""Thirty-two bytes whose base64 holds ``+`` and ``/``."""
+FERNET = base64.urlsafe_b64encode(KEY).decode()
+STANDARD = "whsec_" + base64.b64encode(KEY).decode()
+URL_SAFE = "whsec_" + base64.urlsafe_b64encode(KEY).decode()
+
+WRONG = [
+    URL_SAFE, f"v1,{STANDARD}", STANDARD.removeprefix("whsec_"), STANDARD.rstrip("="), f"{STANDARD} ", f" {STANDARD}", STANDARD + "\n",
+    STANDARD[:20] + " " + STANDARD[20:], "whsec_YQ==", "whsec_", "whsec_correct horse battery staple", "correcthorsebatterystaple",
+    "whsec_password", "whsec_" + base64.b64encode(b"." * 23).decode(), "whsec_" + base64.b64encode(b"." * 65).decode(),
+    "whsec_密钥", STANDARD + "=", "WHSEC_" + STANDARD[6:], f'"{STANDARD}"', KEY.hex(),
+]  # fmt: skip
+
+
+def settle(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> settings_module.Settings:
+    monkeypatch.setenv(f"DIANWU_{name.upper()}", value)
+    settings_module.settings.cache_clear()
+    return settings_module.settings()
+
+
+def test_a_url_safe_key_is_another_key_to_the_library() -> None:
+    assert Webhook(URL_SAFE)._whsecret != KEY == Webhook(STANDARD)._whsecret
+
+
+@pytest.mark.parametrize("secret", WRONG)
+@pytest.mark.parametrize(
+    ("name", "shown", "wrap"),
+    [("platform_secrets", "platform_secrets", list), ("subscriber_secrets", "subscriber_secrets.bank", dict)],
+)
+def test_nothing_starts_under_a_secret_that_would_be_another_key(
+    monkeypatch: pytest.MonkeyPatch, secret: str, name: str, shown: str, wrap: type
+) -> None:
+    given = settle(monkeypatch, name, json.dumps([secret] if wrap is list else {"bank": secret}))
+    for start in (prepare, lambda: create_app(given)):
+        with pytest.raises(SettingsError, match=shown) as refused:
+            start()
+        assert len(secret) < 7 or secret[6:] not in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [24, 32, 64])
+def test_a_secret_as_the_specification_has_it_is_the_key_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    key = (KEY * 2)[:size]
+    given = settle(monkeypatch, "platform_secrets", json.dumps(["whsec_" + base64.b64encode(key).decode()]))
+    assert secret_forms.webhook_key(given.platform_secrets[0], "platform_secrets") == key
+    prepare()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("encryption_keys", json.dumps(["kurz"])), ("encryption_keys", json.dumps([FERNET + ","])),
+        ("encryption_keys", json.dumps([FERNET.rstrip("=")])),
+        ("encryption_keys", json.dumps([" " + FERNET])), ("encryption_keys", json.dumps(["a b" * 20])),
+        ("audit_key", "x"), ("audit_key", "audit-key-of-the-tests\n"), ("api_tokens", json.dumps(["x"])),
+        ("api_tokens", json.dumps(["token-of-the-tests "])), ("api_tokens", json.dumps(["token-of\nthe-tests-and-more"])),
+        ("doudian_apps", json.dumps({"app": ""})), ("tiktok_apps", json.dumps({"app": " secret"})),
+    ],
+)  # fmt: skip
+def test_the_other_secrets_are_refused_by_name_too(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    settle(monkeypatch, name, value)
+    with pytest.raises(SettingsError, match=name):
+        prepare()
+
+
+def test_what_an_installation_makes_for_itself_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENCRYPTION_KEYS", "AUDIT_KEY", "PLATFORM_SECRETS", "API_TOKENS"):
+        monkeypatch.delenv(f"DIANWU_{name}")
+    settings_module.settings.cache_clear()
+    ensure(settings_module.settings().home, subscribers=True)
+    settings_module.settings.cache_clear()
+    given = prepare()
+    assert given.encryption_keys and given.subscriber_secrets
+    assert list(secret_forms.faults(given)) == []
+
+
+def test_a_setting_that_cannot_be_used_never_prints_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError) as refused:
+        settle(monkeypatch, "door_port", "many")
+    assert "token-of-the-tests" not in str(refused.value) and "whsec_" not in str(refused.value)
