@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from prefect import flow, get_run_logger
 
-from tasks import deadlines, desk, documents, freezes, inbox, periods, queue, recovery, staff
+from tasks import calendar_watch, deadlines, desk, documents, freezes, inbox, periods, queue, recovery, staff
 from tasks.db import in_transaction
 
 logger = logging.getLogger("dianwu.deadlines")
@@ -24,6 +24,7 @@ STEPS: Mapping[str, Step] = {
     "statements": freezes.sweep,
     "months": lambda: len(periods.catch_up()),
     "documents": documents.write_due,
+    "calendar": calendar_watch.watch,
     "runs": recovery.recover,
     "codes": lambda: in_transaction(staff.forget_spent_codes),
     "board": queue.publish,

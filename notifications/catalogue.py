@@ -69,6 +69,8 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.CaseHalted,
         operations.DeadlineStuck,
         operations.DeliveryDead,
+        operations.CalendarCorrected,
+        operations.CalendarFileFaulty,
         operations.InboxConflict,
         operations.InboxFailed,
         operations.IntegrityBroken,

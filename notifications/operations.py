@@ -147,3 +147,25 @@ class CalendarProvisional(StaffMessage):
     case_id: Line = ""
     matter: Line
     due: Moment
+
+
+class CalendarFileFaulty(StaffMessage):
+    """The file of working days cannot be right; what was read last counts on."""
+
+    name: ClassVar[str] = "calendar_file_faulty"
+    clause: ClassVar[str] = "NOT"
+
+    fault: Prose
+    seen_at: Moment
+
+
+class CalendarCorrected(StaffMessage):
+    """A published year was corrected, and would move deadlines that were settled."""
+
+    name: ClassVar[str] = "calendar_corrected"
+    clause: ClassVar[str] = "NOT"
+
+    count: Count
+    cases: Prose
+    """At most ten ids of cases."""
+    seen_at: Moment

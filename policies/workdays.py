@@ -36,7 +36,10 @@ class Day(Frozen):
 
 
 class PublishedYear(Frozen):
-    """One year as published. Days off and make-up working days; every other day follows the weekend."""
+    """One year as published. Days off and make-up working days; every other day follows the weekend.
+
+    A notice names days of its neighbours, too: New Year's holiday may begin in December or have its make-up day there.
+    """
 
     year: int
     notice: str = ""
@@ -46,13 +49,17 @@ class PublishedYear(Frozen):
     @model_validator(mode="after")
     def _is_a_calendar(self) -> Self:
         for day in sorted(self.holidays | self.makeup_days):
-            if day.year != self.year:
+            if day.year != self.year and (day.year, day.month) not in {(self.year - 1, 12), (self.year + 1, 1)}:
                 raise ValueError(f"{day} is listed under {self.year}")
         if both := self.holidays & self.makeup_days:
             raise ValueError(f"{min(both)} is listed both as a holiday and as a working day")
         if weekdays := [day for day in self.makeup_days if day.weekday() < _SATURDAY]:
             raise ValueError(f"{min(weekdays)} is no weekend day, so it cannot be a make-up day")
         return self
+
+    def named(self, day: date) -> bool | None:
+        """Whether a day that the notice names is worked; ``None`` for one that it does not name."""
+        return day in self.makeup_days if day in self.makeup_days | self.holidays else None
 
 
 def published_years(tables: Mapping[int, PublishedYear] | Mapping[str, Any]) -> dict[int, PublishedYear]:
@@ -65,7 +72,7 @@ def published_years(tables: Mapping[int, PublishedYear] | Mapping[str, Any]) -> 
         if isinstance(table, PublishedYear):
             found[table.year] = table
         elif re.fullmatch("[0-9]{4}", str(name)) and isinstance(table, Mapping):
-            found[int(name)] = PublishedYear(year=int(name), **table)
+            found[int(name)] = PublishedYear.model_validate({**table, "year": int(name)})
         else:
             raise ValueError(f"calendar overrides: {name!r} is not a year with holidays and makeup_days")
     return found
@@ -113,10 +120,12 @@ class WorkCalendar:
     def is_working_day(self, day: date) -> Day:
         """Whether ``day`` (a date in Asia/Shanghai) is worked. Never raises, also not for years to come."""
         weekday = day.weekday() < _SATURDAY
-        if published := self.overrides.get(day.year):
-            working = day in published.makeup_days or (weekday and day not in published.holidays)
-            source = f"人工维护的 {day.year} 年放假安排"
-            return Day(working=working, source=source, provisional=False)
+        for year in (day.year + 1, day.year, day.year - 1):  # of two notices that name a day, the later one counts
+            published = self.overrides.get(year)
+            named = published.named(day) if published else None
+            if published and (named is not None or year == day.year):
+                working = weekday if named is None else named
+                return Day(working=working, source=f"人工维护的 {year} 年放假安排", provisional=False)
         first, last, library = _library_years()
         if first <= day.year <= last:
             return Day(working=chinese_calendar.is_workday(day), source=library, provisional=False)

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from models.base import Frozen
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.reviews import Review
-from models.windows import Reckoned
+from models.windows import Reckoned, WorkingDays
 from policies.deadlines import lapses, reckon
 from policies.policy import policy
 from tasks import audit, outbox
@@ -229,6 +229,46 @@ def recount(tx: Tx) -> list[Recounted]:
     return [moved for row, case_id in found if row is not None and (moved := _recount(tx, row, lock_case(tx, case_id)))]
 
 
+def corrected(tx: Tx) -> list[Recounted]:
+    """Open deadlines that were settled, and that the calendar as it is now would move: a published year was corrected.
+
+    A merchant's window that would become shorter is not among them: what they were told stands.
+    """
+    query = select(CaseDeadline).where(
+        CaseDeadline.state == DeadlineState.OPEN, col(CaseDeadline.provisional).is_(False)
+    )
+    rows = tx.exec(query.order_by(col(CaseDeadline.case_id), col(CaseDeadline.id)))
+    return [moved for row in rows if (moved := _correction(row)) is not None]
+
+
+def _correction(deadline: CaseDeadline) -> Recounted | None:
+    old = Reckoned.model_validate(deadline.reckoned)
+    if not isinstance(old.window, WorkingDays):
+        return None
+    new = reckon(old.start, old.window, old.clause, work_calendar())
+    if new.due == old.due or (deadline.side is Side.MERCHANT and new.due < old.due):
+        return None
+    return Recounted(
+        case_id=deadline.case_id, key=deadline.key, before=old.due, after=new.due, provisional=new.provisional
+    )
+
+
+def correct(tx: Tx) -> list[Recounted]:
+    """Move what :func:`corrected` names; returns what was moved."""
+    moved = []
+    for found in corrected(tx):
+        case = lock_case(tx, found.case_id)
+        row = find(tx, found.case_id, found.key)
+        if row is None:
+            continue
+        tx.refresh(row)
+        if row.state is DeadlineState.OPEN and (still := _correction(row)):
+            old = Reckoned.model_validate(row.reckoned)
+            _move(tx, row, case, old, reckon(old.start, old.window, old.clause, work_calendar()), "更正后")
+            moved.append(still)
+    return moved
+
+
 def _recount(tx: Tx, deadline_id: int, case: Case) -> Recounted | None:
     deadline = tx.get(CaseDeadline, deadline_id, populate_existing=True)
     if deadline is None or deadline.state is not DeadlineState.OPEN or not deadline.provisional:
@@ -237,6 +277,11 @@ def _recount(tx: Tx, deadline_id: int, case: Case) -> Recounted | None:
     new = reckon(old.start, old.window, old.clause, work_calendar())
     if new == old:
         return None
+    _move(tx, deadline, case, old, new, "最新公布")
+    return Recounted(case_id=case.id, key=deadline.key, before=old.due, after=new.due, provisional=new.provisional)
+
+
+def _move(tx: Tx, deadline: CaseDeadline, case: Case, old: Reckoned, new: Reckoned, calendar: str) -> None:
     ahead = [moment for moment in _moved_reminders(case, deadline, new.due) if tx.now < moment < new.due]
     deadline.reckoned, deadline.due_at, deadline.provisional = new.model_dump(mode="json"), new.due, new.provisional
     deadline.reminders = [moment.isoformat() for moment in ahead]
@@ -248,9 +293,8 @@ def _recount(tx: Tx, deadline_id: int, case: Case) -> Recounted | None:
         tx.add(review)
     audit.record(
         tx, case.id, "deadline.recounted", clause=new.clause, public=True, key=deadline.key,
-        text=f"按最新公布的放假安排重新计算:{new.text()}", before=old.due.isoformat(), due_at=new.due.isoformat(),
+        text=f"按{calendar}的放假安排重新计算:{new.text()}", before=old.due.isoformat(), due_at=new.due.isoformat(),
     )  # fmt: skip
-    return Recounted(case_id=case.id, key=deadline.key, before=old.due, after=new.due, provisional=new.provisional)
 
 
 def _moved_reminders(case: Case, deadline: CaseDeadline, due: datetime) -> list[datetime]:

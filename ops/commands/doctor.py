@@ -34,8 +34,8 @@ from ops.commands.terminal import (
     table,
 )
 from policies.policy import SHANGHAI
-from tasks import secret_forms
-from tasks.calendar import work_calendar
+from tasks import deadlines, secret_forms
+from tasks.calendar import standing
 from tasks.db import Tx, reading
 from tasks.settings import Settings, settings
 from tasks.vault import CannotUnseal, opened
@@ -245,8 +245,14 @@ def _undelivered(tx: Tx) -> Iterator[Check]:
 
 
 def _calendar(tx: Tx) -> Iterator[Check]:
-    today, covered = tx.now.astimezone(SHANGHAI).date(), work_calendar().coverage()
+    today, covered = tx.now.astimezone(SHANGHAI).date(), standing().calendar.coverage()
     remedy = "国务院公布后写入数据目录的 calendar.toml,再执行 dianwu calendar recount"
+    if fault := standing().fault:
+        yield bad("工作日历文件", fault, "改正 calendar.toml 后保存;确要去掉某一年,请执行 dianwu calendar adopt")
+    if moved := deadlines.corrected(tx):
+        yield warn(
+            "更正的放假安排", f"{len(moved)} 个已确定的期限会变动", "dianwu calendar recount 查看,确认后加 --corrected"
+        )
     november = 11
     if covered < today.year:
         yield warn("工作日历", f"只到 {covered} 年,今年的期限都是暂定", remedy)

@@ -92,6 +92,30 @@ def test_coverage_grows_with_each_year_in_a_row_and_not_over_a_gap():
     assert DEFAULT.with_overrides({2028: PublishedYear(year=2028)}).coverage() == 2026
 
 
+def test_a_notice_names_days_of_its_neighbours_and_they_count_there():
+    table = "[2027]\nholidays = [2026-12-31, 2027-01-01, 2028-01-03]\nmakeup_days = [2026-12-26, 2028-01-08]\n"
+    calendar = DEFAULT.with_overrides(read_overrides(table))
+    for day, working in (
+        (date(2026, 12, 31), False), (date(2026, 12, 26), True), (date(2027, 1, 1), False), (date(2028, 1, 3), False),
+        (date(2028, 1, 8), True), (date(2026, 12, 30), True), (date(2026, 12, 27), False),
+    ):  # fmt: skip
+        judged = calendar.is_working_day(day)
+        assert (judged.working, judged.provisional) == (working, False), day
+    assert calendar.is_working_day(date(2028, 1, 4)).provisional, "2028 itself is not published"
+    assert not DEFAULT.is_working_day(date(2026, 12, 26)).working
+
+
+def test_of_two_notices_that_name_a_day_the_later_one_counts():
+    calendar = DEFAULT.with_overrides(
+        read_overrides("[2026]\nholidays = [2026-12-31]\n[2027]\nmakeup_days = [2026-12-26]\nholidays = [2026-12-30]\n")
+    )
+    assert not calendar.is_working_day(date(2026, 12, 31)).working
+    assert not calendar.is_working_day(date(2026, 12, 30)).working
+    assert calendar.is_working_day(date(2026, 12, 26)).working
+    earlier = read_overrides("[2026]\nholidays = [2026-12-31]\n[2027]\nmakeup_days = []\nholidays = [2027-01-01]\n")
+    assert not DEFAULT.with_overrides(earlier).is_working_day(date(2026, 12, 31)).working
+
+
 def test_the_zeroth_working_day_is_no_day():
     with pytest.raises(ValueError, match="0-th"):
         DEFAULT.add_working_days(date(2026, 1, 5), 0)
@@ -112,7 +136,7 @@ def test_a_parsed_file_can_be_laid_over_a_calendar_as_it_is():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[2027]\nholidays = [2026-12-31]", "2026-12-31 is listed under 2027"),
+        ("[2027]\nholidays = [2026-11-30]", "2026-11-30 is listed under 2027"),
         ("[2027]\nholidays = [2027-01-02]\nmakeup_days = [2027-01-02]", "both as a holiday"),
         ("[2027]\nmakeup_days = [2027-01-01]", "no weekend day"),
         ("[2027]\nholiday = [2027-01-01]", "holiday"),

@@ -1,0 +1,34 @@
+"""Watching the calendar: every minute, whether its file counts, and what a corrected year would move."""
+
+from __future__ import annotations
+
+import hashlib
+
+from models.reviews import Role
+from notifications.operations import CalendarCorrected, CalendarFileFaulty
+from tasks import calendar, deadlines, reviews
+from tasks.db import Tx, in_transaction
+
+
+def watch() -> int:
+    """Tell the supervisor what is wrong with the file or would be moved by it, once a day each; how much that was."""
+    return in_transaction(_tell)
+
+
+def _tell(tx: Tx) -> int:
+    fault = calendar.standing().fault
+    if fault:
+        told = CalendarFileFaulty(fault=fault, seen_at=tx.now)
+        reviews.notify_staff(tx, Role.SUPERVISOR, told, _key(tx, fault))
+    moved = deadlines.corrected(tx)
+    if moved:
+        cases = sorted({found.case_id for found in moved})
+        corrected = CalendarCorrected(count=len(moved), cases="、".join(cases[:10]), seen_at=tx.now)
+        reviews.notify_staff(
+            tx, Role.SUPERVISOR, corrected, _key(tx, *(f"{m.case_id}/{m.key}/{m.after}" for m in moved))
+        )
+    return bool(fault) + len(moved)
+
+
+def _key(tx: Tx, *what: str) -> str:
+    return f"calendar/{hashlib.sha256('|'.join(what).encode()).hexdigest()[:16]}/{tx.now:%Y-%m-%d}"
