@@ -127,6 +127,8 @@ class Finding(Frozen):
     """How much it is, in numbers that can be compared: a count, or a count and an amount in fen."""
     items: tuple[str, ...] = ()
     """Which they are, where they can be told apart (penalties, papers, cases): another one is new, whatever the count."""
+    final: bool = False
+    """Nobody can set it aside, neither one person nor two."""
 
 
 class CaseFinding(SQLModel, table=True):

@@ -91,7 +91,7 @@ class InvoiceAccepted(_AboutInvoice):
 
 
 class InvoiceInReview(_AboutInvoice):
-    """A person will look at it, and why; while they do, nothing of it counts as late."""
+    """A person will look at it, and why; while they do, nothing of it counts as late, unless it can never be accepted."""
 
     name: ClassVar[str] = "invoice_in_review"
     clause: ClassVar[str] = "INV-2"
@@ -99,6 +99,8 @@ class InvoiceInReview(_AboutInvoice):
     received_at: Moment
     review_due: Moment
     grounds: Grounds = Field(min_length=1)
+    holds: bool = True
+    """Whether it keeps the freeze off meanwhile (ambiguity 33)."""
 
 
 class InvoiceReturned(_AboutInvoice):

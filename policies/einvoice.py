@@ -1,46 +1,68 @@
-"""The 数电票 XML: read without following anything in it, as the few fields that can be compared with what was sent.
+"""The 数电票 XML: read without following anything in it, as what can be compared with the fields that were sent.
 
-Element names as the tax administration's files have them (``InvoiceNumber``, ``SellerIdNum``, ``TotalAmWithoutTax``
-…), found wherever they stand, because issuing platforms nest them differently.
+Element names as the tax administration's files have them (``InvoiceNumber``, ``SellerIdNum``, ``TotalAmWithoutTax``,
+``IssuItemInformation`` …), found wherever they stand, because issuing platforms nest them differently. A file that
+says a thing twice and differently has said both.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
-from xml.etree.ElementTree import ParseError
+from typing import TypeVar
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from models.base import Frozen
+from models.invoicing import InvoiceKind
 
 MOST_BYTES = 400_000
 MOST_ELEMENTS = 20_000
+T = TypeVar("T")
 
 
 class UnreadableXml(ValueError):
     """The file is no invoice that can be read; ``str`` is the Chinese sentence."""
 
 
-class EInvoice(Frozen):
-    """What an electronic invoice says of itself; ``None`` where it says nothing. Amounts in fen, may be negative."""
+class EInvoiceLine(Frozen):
+    """One line; ``None`` where the file says nothing. Amounts in fen, the rate in per cent."""
 
-    number: str | None = None
-    red: bool = False
-    issued_on: date | None = None
-    buyer_name: str | None = None
-    buyer_tax_no: str | None = None
-    seller_name: str | None = None
-    seller_tax_no: str | None = None
+    name: str | None = None
+    quantity: Decimal | None = None
     net_fen: int | None = None
     tax_fen: int | None = None
-    gross_fen: int | None = None
+    rate: Decimal | None = None
+
+
+class EInvoice(Frozen):
+    """What an electronic invoice says of itself: every different value it gives, none where it says nothing.
+
+    Amounts in fen, may be negative. ``unreadable`` names what it says in a way that cannot be read.
+    """
+
+    numbers: tuple[str, ...] = ()
+    kinds: tuple[InvoiceKind, ...] = ()
+    red: bool = False
+    issued_on: tuple[date, ...] = ()
+    buyer_names: tuple[str, ...] = ()
+    buyer_tax_nos: tuple[str, ...] = ()
+    seller_names: tuple[str, ...] = ()
+    seller_tax_nos: tuple[str, ...] = ()
+    net_fen: tuple[int, ...] = ()
+    tax_fen: tuple[int, ...] = ()
+    gross_fen: tuple[int, ...] = ()
+    lines: tuple[EInvoiceLine, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 def read_einvoice(raw: bytes) -> EInvoice:
-    """The fields in the XML; raises :class:`UnreadableXml` for anything that is not plain, small XML.
+    """What the XML says; raises :class:`UnreadableXml` for anything that is not plain, small XML of an invoice.
 
     Entities, external references and DTDs are refused by the parser itself, whatever they would expand to.
     """
@@ -52,40 +74,116 @@ def read_einvoice(raw: bytes) -> EInvoice:
         raise UnreadableXml("XML 文件含有 DTD、实体或外部引用,不予解析") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise UnreadableXml("XML 文件无法解析") from error
-    texts: dict[str, str] = {}
-    for position, element in enumerate(root.iter()):
-        if position > MOST_ELEMENTS:
-            raise UnreadableXml("XML 文件的元素过多")
-        name = str(element.tag).rpartition("}")[2]
-        if element.text and element.text.strip():
-            texts.setdefault(name, element.text.strip()[:300])
-    found = EInvoice(
-        number=texts.get("InvoiceNumber") or texts.get("EIid"), red=texts.get("LabelCode", "Y") == "N",
-        issued_on=_day(texts.get("IssueTime") or texts.get("RequestTime")), buyer_name=texts.get("BuyerName"),
-        buyer_tax_no=texts.get("BuyerIdNum"), seller_name=texts.get("SellerName"), seller_tax_no=texts.get("SellerIdNum"),
-        net_fen=_fen(texts.get("TotalAmWithoutTax"), "金额"), tax_fen=_fen(texts.get("TotalTaxAm"), "税额"),
-        gross_fen=_fen(texts.get("TotalTax-includedAmount"), "价税合计"),
-    )  # fmt: skip
-    if found.number is None and found.gross_fen is None:
+    found = _Reader(root).read()
+    if not found.numbers and not found.gross_fen:
         raise UnreadableXml("XML 文件不是数电票:没有发票号码,也没有价税合计")
     return found
 
 
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
+class _Reader:
+    """The texts of a file by the name of their element, and what could not be read of them."""
+
+    def __init__(self, root: Element) -> None:
+        self.texts: dict[str, list[str]] = {}
+        self.items: list[Element] = []
+        self.unreadable: list[str] = []
+        self.red = False
+        """Whether there is anything that only a red letter has."""
+        for position, element in enumerate(root.iter()):
+            if position > MOST_ELEMENTS:
+                raise UnreadableXml("XML 文件的元素过多")
+            name = _name(element)
+            if name == "IssuItemInformation" and len(element):
+                self.items.append(element)
+            text = _text(element)
+            self.red = self.red or (name in {"RedEInvoice", "CreditNoteNumber"} and bool(text or len(element)))
+            if text:
+                self.texts.setdefault(name, []).append(text)
+
+    def read(self) -> EInvoice:
+        texts = self.texts
+        numbers = [
+            *texts.get("InvoiceNumber", ()),
+            *(i for i in texts.get("EIid", ()) if re.fullmatch(r"[0-9]{20}", i)),
+        ]
+        gross = self._each("价税合计", _fen, texts.get("TotalTax-includedAmount", ()))
+        labels = texts.get("LabelName", ())
+        return EInvoice(
+            numbers=_different(numbers), kinds=_kinds(labels),
+            red=self.red or "N" in texts.get("LabelCode", ()) or any("红字" in label for label in labels)
+            or any(fen < 0 for fen in gross),
+            issued_on=self._each("开票日期", _day, texts.get("IssueTime", texts.get("RequestTime", ()))),
+            buyer_names=_different(texts.get("BuyerName", ())), seller_names=_different(texts.get("SellerName", ())),
+            buyer_tax_nos=_different(i.upper() for i in texts.get("BuyerIdNum", ())),
+            seller_tax_nos=_different(i.upper() for i in texts.get("SellerIdNum", ())),
+            net_fen=self._each("金额", _fen, texts.get("TotalAmWithoutTax", ())),
+            tax_fen=self._each("税额", _fen, texts.get("TotalTaxAm", ())), gross_fen=gross,
+            lines=tuple(self._line(item, position) for position, item in enumerate(self.items, start=1)),
+            unreadable=tuple(self.unreadable),
+        )  # fmt: skip
+
+    def _line(self, item: Element, position: int) -> EInvoiceLine:
+        said = {_name(child): text for child in reversed(item) if (text := _text(child))}
+
+        def one(child: str, label: str, read: Callable[[str], T | None]) -> T | None:
+            given = self._each(f"第 {position} 行{label}", read, [said[child]] if child in said else ())
+            return given[0] if given else None
+
+        return EInvoiceLine(
+            name=said.get("ItemName"), quantity=one("Quantity", "数量", _number), net_fen=one("Amount", "金额", _fen),
+            tax_fen=one("ComTaxAm", "税额", _fen), rate=one("TaxRate", "税率", _percent),
+        )  # fmt: skip
+
+    def _each(self, label: str, read: Callable[[str], T | None], given: Iterable[str]) -> tuple[T, ...]:
+        """Every different value, read; what cannot be read is noted under its label."""
+        values = [read(text) for text in given]
+        if None in values:
+            self.unreadable.append(label)
+        return _different(value for value in values if value is not None)
+
+
+def _name(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _text(element: Element) -> str:
+    return " ".join(unicodedata.normalize("NFKC", element.text or "").split())[:300]
+
+
+def _different(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _kinds(labels: Iterable[str]) -> tuple[InvoiceKind, ...]:
+    words = {"专用发票": InvoiceKind.SPECIAL, "普通发票": InvoiceKind.ORDINARY}
+    return _different(kind for label in labels for word, kind in words.items() if word in label)
+
+
+def _day(text: str) -> date | None:
     found = re.match(r"([0-9]{4})[-/年]?([0-9]{2})[-/月]?([0-9]{2})", text)
     try:
-        if found:
-            return date(int(found[1]), int(found[2]), int(found[3]))
+        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
     except ValueError:
-        pass
-    raise UnreadableXml("XML 文件中的开票日期无法读取")
-
-
-def _fen(text: str | None, name: str) -> int | None:
-    if text is None:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,13}(\.[0-9]{1,2})?", text):
-        raise UnreadableXml(f"XML 文件中的{name}无法读取")
-    return int(Decimal(text) * 100)
+
+
+def _number(text: str) -> Decimal | None:
+    """``1234.5``, ``1,234.50`` and ``1234.5000`` are the same number."""
+    plain = text.replace(",", "") if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", text) else text
+    return Decimal(plain) if re.fullmatch(r"-?[0-9]{1,13}(\.[0-9]{1,20})?", plain) else None
+
+
+def _fen(text: str) -> int | None:
+    """An amount in yuan, however many zeros it has; one that is no whole fen cannot be read."""
+    yuan = _number(re.sub(r"^[¥￥]\s*", "", text))
+    return int(yuan * 100) if yuan is not None and yuan * 100 == int(yuan * 100) else None
+
+
+def _percent(text: str) -> Decimal | None:
+    """``0.06``, ``6%`` and ``6`` are six per cent; what is exempt or not taxed shows none."""
+    if text in {"免税", "不征税"}:
+        return Decimal(0)
+    number = _number(text.removesuffix("%").strip())
+    if number is None:
+        return None
+    return number * 100 if number < 1 and not text.endswith("%") else number

@@ -1,7 +1,8 @@
 """Invoice checks: each one rule with its clause or source, a finding with a sentence where it is not met (INV-2 … 6).
 
-A blocking finding means that a person looks; nothing here refuses. ``NEVER_ACCEPTED`` are those that no person can
-set aside, because accepting would count money twice.
+A blocking finding means that a person looks. One that is ``final`` can be set aside by nobody, neither one person nor
+two (ambiguity 33): the invoice goes back with the reason. What an XML says is compared with the fields wherever both
+say something, and the document wins.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from models.events import TaxpayerType
 from models.invoicing import InvoiceContent, InvoiceKind
 from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
 from models.money import yuan
-from policies.einvoice import EInvoice
+from models.text import has_text
+from policies.einvoice import EInvoice, EInvoiceLine
 from policies.policy import InvoicingPolicy, VatRates
-from policies.text import same_name
+from policies.text import normalise_name, same_name
 
 
 class Check(Labelled):
@@ -52,9 +54,6 @@ class Check(Labelled):
     NOT_RECEIVED = "not_received", "文件未收到"
 
 
-NEVER_ACCEPTED = frozenset({Check.DUPLICATE, Check.COVER})
-
-
 class Expected(Frozen):
     """What an invoice is compared with. ``covers`` maps statement → what is covered, ``open_fen`` → what may be."""
 
@@ -79,15 +78,21 @@ class Expected(Frozen):
     """Documents named that we do not hold."""
 
 
-def _found(check: Check, clause: str, sentence: str, value: int | str | None = None, blocking: bool = True) -> Finding:
-    return Finding(code=check.value, clause=clause, blocking=blocking, sentence=sentence, value=value)
+def _found(check: Check, clause: str, sentence: str, value: int | str | None = None) -> Finding:
+    """Something that a person looks at."""
+    return Finding(code=check.value, clause=clause, blocking=True, sentence=sentence, value=value)
+
+
+def _never(check: Check, clause: str, sentence: str, value: int | str | None = None) -> Finding:
+    """Something that nobody can accept: it is returned (ambiguity 33)."""
+    return Finding(code=check.value, clause=clause, blocking=True, sentence=sentence, value=value, final=True)
 
 
 def check_invoice(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> tuple[Finding, ...]:
     """Everything that is not as it should be, in the order of the invoice; empty when it is clean."""
     return (
         *_number(sent, expected), *_parties(sent, expected), *_kind(sent, expected), *_lines(sent, expected, policy),
-        *_sums(sent), *_day(sent, expected, policy), *_cover(sent, expected), *_evidence(sent, expected),
+        *_sums(sent), *_day(sent, expected, policy), *_cover(sent, expected), *_evidence(sent, expected, policy),
     )  # fmt: skip
 
 
@@ -101,24 +106,24 @@ def _number(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         yield _found(Check.NUMBER_YEAR, "税务总局公告2024年第11号",
                      f"号码前两位 {sent.number[:2]} 与开票年份 {sent.issued_on.year} 不一致。", sent.number[:2])  # fmt: skip
     if expected.used_before:
-        yield _found(Check.DUPLICATE, "INV-1", "该发票号码此前已被采纳,同一张发票只能使用一次。", sent.number)
+        yield _never(Check.DUPLICATE, "INV-1", "该发票号码此前已被采纳,同一张发票只能使用一次。", sent.number)
     elif expected.seen_elsewhere:
         yield _found(Check.NUMBER_SEEN, "INV-1", expected.seen_elsewhere, sent.number)
 
 
 def _parties(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
     if not same_name(sent.buyer_name, expected.buyer_name):
-        yield _found(Check.BUYER_NAME, "INV-2", f"购买方名称应为「{expected.buyer_name}」。", sent.buyer_name)
+        yield _never(Check.BUYER_NAME, "INV-2", f"购买方名称应为「{expected.buyer_name}」。", sent.buyer_name)
     if sent.buyer_tax_no != expected.buyer_tax_no:
-        yield _found(Check.BUYER_TAX_NO, "INV-2", f"购买方税号应为 {expected.buyer_tax_no}。", sent.buyer_tax_no)
+        yield _never(Check.BUYER_TAX_NO, "INV-2", f"购买方税号应为 {expected.buyer_tax_no}。", sent.buyer_tax_no)
     if not expected.seller_tax_no:
         yield _found(Check.SELLER, "INV-2", "店铺没有登记统一社会信用代码,无法核对销售方。", sent.seller_tax_no)
     elif sent.seller_tax_no != expected.seller_tax_no:
-        yield _found(
+        yield _never(
             Check.SELLER, "INV-2", f"销售方税号与店铺登记的 {expected.seller_tax_no} 不一致。", sent.seller_tax_no
         )
     if not same_name(sent.seller_name, expected.seller_name):
-        yield _found(
+        yield _never(
             Check.SELLER_NAME, "INV-2", f"销售方名称与店铺登记的「{expected.seller_name}」不一致。", sent.seller_name
         )
     if len(sent.seller_tax_no) == 18 and (trouble := uscc_trouble(sent.seller_tax_no)):
@@ -141,9 +146,8 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         yield _found(Check.TAXPAYER_UNKNOWN, "INV-2", "店铺没有登记纳税人类型,无法判断应开的发票种类。")
     if sent.kind is InvoiceKind.SPECIAL:
         return
-    difficulty = sent.difficulty.strip()
-    if not difficulty:
-        yield _found(Check.KIND, "INV-4", "应开具增值税专用发票;确有困难时须说明原因方可使用普通发票。")
+    if not has_text(sent.difficulty):
+        yield _never(Check.KIND, "INV-4", "应开具增值税专用发票;确有困难时须说明原因方可使用普通发票。")
     elif expected.taxpayer is TaxpayerType.GENERAL:
         yield _found(Check.KIND, "INV-4", "一般纳税人使用普通发票:请确认其所述困难(规则未限定主体,疑义 13)。")
     else:
@@ -151,11 +155,10 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
 
 
 def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
-    if not sent.difficulty.strip() and any(line.content is InvoiceContent.GOODS for line in sent.lines):
+    if not has_text(sent.difficulty) and any(line.content is InvoiceContent.GOODS for line in sent.lines):
         yield _found(Check.GOODS, "INV-6", "货物类发票仅在不能开具服务类发票时接受,请在困难说明中写明原因。")
     for position, line in enumerate(sent.lines, start=1):
-        named = re.match(r"[*＊]([^*＊]+)[*＊]", line.name)
-        if line.content is InvoiceContent.SERVICE and (named is None or named[1] not in policy.service_names):
+        if line.content is InvoiceContent.SERVICE and _short_name(line.name) not in policy.service_names:
             yield _found(
                 Check.SERVICE_NAME,
                 "INV-5",
@@ -163,9 +166,12 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
                 line.name,
             )
         if line.content is InvoiceContent.GOODS and (line.quantity is None or Decimal(line.quantity) != 0):
-            yield _found(
+            yield _never(
                 Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行为货物类,数量必须写成 0。", line.quantity or "空"
             )
+        elif line.content is InvoiceContent.SERVICE and goods_with_quantity(line.name, line.quantity, policy):
+            yield _never(Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行「{line.name}」不是服务名称,按货物类处理,"
+                         f"数量必须写成 0,发票为 {line.quantity}。", line.quantity)  # fmt: skip
         allowed = allowed_rates(expected.taxpayer, line.content, sent.kind, sent.issued_on, policy)
         if Decimal(line.rate) not in allowed and expected.taxpayer is not None:
             may = "、".join(f"{rate:f}%" for rate in sorted(allowed)) or "无"
@@ -180,6 +186,19 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
                 f"第 {position} 行税额应为 {yuan(tax)},发票为 {yuan(line.tax_fen)}。",
                 line.tax_fen,
             )
+
+
+def _short_name(name: str) -> str:
+    """The ``*…*`` word of an item, from the tax administration's classification; empty without one."""
+    named = re.match(r"\s*[*＊]([^*＊]+)[*＊]", name)
+    return named[1].strip() if named else ""
+
+
+def goods_with_quantity(name: str, quantity: str | Decimal | None, policy: InvoicingPolicy) -> bool:
+    """Whether this is goods by its name, with a quantity that is not 0, whatever it was declared as (INV-6)."""
+    word = _short_name(name) or name.strip()
+    service = word in policy.service_names or any(part in word for part in ("服务", "租赁", "劳务", "费"))
+    return not service and quantity is not None and Decimal(quantity) != 0
 
 
 def allowed_rates(
@@ -234,18 +253,18 @@ def _day(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) ->
 
 def _cover(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
     for name in expected.unknown:
-        yield _found(Check.COVER, "INV-1", f"账单 {name} 不存在、不属于该店铺或无需开票。", name)
+        yield _never(Check.COVER, "INV-1", f"账单 {name} 不存在、不属于该店铺或无需开票。", name)
     for statement, fen in expected.covers.items():
         if fen > expected.open_fen[statement]:
-            yield _found(Check.COVER, "INV-1", f"账单 {statement} 待开票 {yuan(expected.open_fen[statement])},"
+            yield _never(Check.COVER, "INV-1", f"账单 {statement} 待开票 {yuan(expected.open_fen[statement])},"
                          f"本发票对应 {yuan(fen)}。", fen)  # fmt: skip
     covered = sum(expected.covers.values())
     if expected.left_over_fen:
-        yield _found(
+        yield _never(
             Check.COVER, "INV-1", f"发票金额比待开票账单合计多 {yuan(expected.left_over_fen)}。", expected.left_over_fen
         )
     elif covered != sent.gross_fen and not expected.unknown:
-        yield _found(
+        yield _never(
             Check.COVER,
             "INV-1",
             f"价税合计 {yuan(sent.gross_fen)} 与所列账单金额合计 {yuan(covered)} 不一致。",
@@ -253,11 +272,12 @@ def _cover(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         )
 
 
-def _evidence(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
+def _evidence(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
     if expected.xml_trouble:
         yield _found(Check.XML, "INV-2", f"{expected.xml_trouble}。")
     elif expected.xml is not None:
         yield from _xml(sent, expected.xml)
+        yield from _xml_lines(sent, expected.xml, policy)
     elif not sent.documents:
         yield _found(Check.NO_EVIDENCE, "INV-2", "没有附上数电票 XML 或 PDF,请核对原件。")
     for name in expected.not_received:
@@ -266,23 +286,64 @@ def _evidence(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
 
 def _xml(sent: InvoiceSubmitted, xml: EInvoice) -> Iterator[Finding]:
     if xml.red:
-        yield _found(Check.XML, "INV-7", "XML 文件是红字发票。")
-    pairs: Mapping[str, tuple[object, object]] = {
-        "发票号码": (xml.number, sent.number), "开票日期": (xml.issued_on, sent.issued_on),
-        "购买方税号": (xml.buyer_tax_no, sent.buyer_tax_no), "销售方税号": (xml.seller_tax_no, sent.seller_tax_no),
+        yield _never(Check.XML, "INV-7", "XML 文件是红字发票,红字发票请另行提交。")
+    for name in xml.unreadable:
+        yield _found(Check.XML, "INV-2", f"XML 文件中的{name}无法读取。", name)
+    said: Mapping[str, tuple[tuple[object, ...], object]] = {
+        "发票号码": (xml.numbers, sent.number), "开票日期": (xml.issued_on, sent.issued_on),
+        "购买方税号": (xml.buyer_tax_nos, sent.buyer_tax_no), "销售方税号": (xml.seller_tax_nos, sent.seller_tax_no),
         "金额": (xml.net_fen, sent.net_fen), "税额": (xml.tax_fen, sent.tax_fen), "价税合计": (xml.gross_fen, sent.gross_fen),
     }  # fmt: skip
-    for name, (in_file, in_fields) in pairs.items():
-        if in_file is None:
+    for name, (in_file, in_fields) in said.items():
+        if not in_file and name not in xml.unreadable:
             yield _found(Check.XML, "INV-2", f"XML 文件中缺少{name}。", name)
-        elif in_file != in_fields:
-            yield _found(Check.XML, "INV-2", f"{name}在 XML 文件中与提交的字段不一致。", name)
-    for name, in_name, field in (
-        ("购买方名称", xml.buyer_name, sent.buyer_name),
-        ("销售方名称", xml.seller_name, sent.seller_name),
+        elif any(value != in_fields for value in in_file):
+            yield _differs(name)
+    if any(kind is not sent.kind for kind in xml.kinds):
+        yield _differs("发票种类", "INV-4" if sent.kind is InvoiceKind.ORDINARY else "INV-2")
+    for name, names, field in (
+        ("购买方名称", xml.buyer_names, sent.buyer_name),
+        ("销售方名称", xml.seller_names, sent.seller_name),
     ):
-        if in_name is not None and not same_name(in_name, field):
-            yield _found(Check.XML, "INV-2", f"{name}在 XML 文件中与提交的字段不一致。", name)
+        if any(not same_name(in_name, field) for in_name in names):
+            yield _differs(name)
+
+
+def _differs(what: str, clause: str = "INV-2") -> Finding:
+    return _never(Check.XML, clause, f"{what}在 XML 文件中与提交的字段不一致,以文件为准。", what)
+
+
+def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -> Iterator[Finding]:
+    """The file's lines against those sent, in whatever order; only what both say is compared."""
+    for position, said in enumerate(xml.lines, start=1):
+        if said.name is not None and goods_with_quantity(said.name, said.quantity, policy):
+            yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{said.name}」为货物类,数量必须写成 0。",
+                         f"{said.quantity:f}")  # fmt: skip
+    if not xml.lines:
+        return
+    if len(xml.lines) != len(sent.lines):
+        yield _differs(f"明细行数({len(xml.lines)} 行与 {len(sent.lines)} 行)")
+    left = list(xml.lines)
+    odd = []
+    for position, line in enumerate(sent.lines, start=1):
+        same = next((said for said in left if not _line_differs(line, said)), None)
+        left.remove(same) if same is not None else odd.append((position, line))
+    for (position, line), said in zip(odd, left, strict=False):
+        yield _differs(f"第 {position} 行「{line.name}」的{'、'.join(_line_differs(line, said))}")
+
+
+def _line_differs(sent: InvoiceLineData, said: EInvoiceLine) -> list[str]:
+    """In what a line that was sent differs from the file's."""
+    pairs: Mapping[str, tuple[object, object]] = {
+        "名称": (said.name and normalise_name(said.name), normalise_name(sent.name)),
+        "数量": (said.quantity, None if sent.quantity is None else Decimal(sent.quantity)),
+        "金额": (said.net_fen, sent.net_fen), "税额": (said.tax_fen, sent.tax_fen), "税率": (said.rate, Decimal(sent.rate)),
+    }  # fmt: skip
+    return [
+        name
+        for name, (in_file, in_fields) in pairs.items()
+        if None not in (in_file, in_fields) and in_file != in_fields
+    ]
 
 
 def clean(findings: tuple[Finding, ...]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +41,7 @@ from notifications import invoicing as words
 from notifications.message import Ground
 from policies.deadlines import in_time, lapses, reckon, reminder_times
 from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
-from policies.invoice_checks import NEVER_ACCEPTED, Expected, check_invoice, clean
+from policies.invoice_checks import Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
 from tasks import audit, cases, dossier, evidence, exit_invoices, freezes, merchants
@@ -62,6 +63,8 @@ class InvoiceVerdict(Labelled):
 OPEN = (StatementState.ISSUED, StatementState.OVERDUE)
 """Statements that take invoices. One closed by automatic deduction does not."""
 XML_NAME = "invoice.xml"
+MOST_GROUNDS = 20
+"""Reasons a message lists; the last one says how many are left."""
 
 
 # ── an invoice arrives ───────────────────────────────────────────────────────
@@ -92,7 +95,8 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     )  # fmt: skip
     tx.add(invoice)
     tx.flush()
-    _allocate(tx, invoice, named)
+    holds = not any(finding.final for finding in found)
+    _allocate(tx, invoice, named, holds)
     audit.record(tx, f"shop/{shop.id}", "invoice.submitted", actor=f"merchant/{event.account_id}", clause="INV-1",
                  public=True, text=f"商家提交发票 {event.number}(价税合计 {yuan(event.gross_fen)})", invoice=invoice_id)  # fmt: skip
     if clean(found):
@@ -109,10 +113,20 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     due = reckon(tx.now, rules(case).invoicing.review_sla, "INV-2", work_calendar())
     told = words.InvoiceInReview(
         shop_name=shop.name, number=event.number, amount_fen=event.gross_fen, received_at=message.received_at,
-        review_due=due.due, grounds=tuple(Ground.of(finding) for finding in found if finding.blocking)[:20],
+        review_due=due.due, grounds=_grounds(found), holds=holds,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/in-review", case=case)
     freezes.settle_shop(tx, shop.id)
+
+
+def _grounds(found: Iterable[Finding]) -> tuple[Ground, ...]:
+    """What stands in the way, in words for the merchant; what no person can set aside comes first."""
+    first = sorted((finding for finding in found if finding.blocking), key=lambda finding: not finding.final)
+    grounds = tuple(Ground.of(finding) for finding in first)
+    if len(grounds) <= MOST_GROUNDS:
+        return grounds
+    left = f"另有 {len(grounds) - MOST_GROUNDS + 1} 项未列出,请对照发票逐行核对。"
+    return (*grounds[: MOST_GROUNDS - 1], Ground(clause="INV-2", sentence=left))
 
 
 def _evidence(tx: Tx, shop: Shop, event: InvoiceSubmitted) -> tuple[EInvoice | None, str, list[dict[str, Any]]]:
@@ -201,16 +215,20 @@ def _seen(tx: Tx, event: InvoiceSubmitted, shop: Shop) -> str:
     return f"另一家店铺提交过相同号码的发票({InvoiceState(state).label})。" if state else ""
 
 
-def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]]) -> None:
-    """Note what it would cover. While a clerk looks, what came in time counts as covered, as far as there is room."""
+def _allocate(tx: Tx, invoice: Invoice, named: list[tuple[Statement, int]], holds: bool) -> None:
+    """Note what it would cover. While a clerk looks, what came in time counts as covered, as far as there is room.
+
+    What can never be accepted covers nothing meanwhile either (ambiguity 33): it ``holds`` no freeze off.
+    """
     for statement, fen in named:
         room = min(fen, statement.open_fen - statement.pending_fen)
         if room <= 0:
             continue
         timely = statement.due_at is not None and in_time(invoice.received_at, statement.due_at)
-        tx.add(InvoiceAllocation(invoice_id=invoice.id, statement_id=statement.id, amount_fen=room, in_time=timely))
+        counted = room if holds else 0
+        tx.add(InvoiceAllocation(invoice_id=invoice.id, statement_id=statement.id, amount_fen=counted, in_time=timely))
         if timely:
-            statement.pending_fen += room
+            statement.pending_fen += counted
         tx.add(statement)
     tx.flush()
 
@@ -404,7 +422,7 @@ def _send_back(tx: Tx, case: Case, invoice: Invoice, by: str, reason: str, found
     _let_go(tx, invoice, by)
     told = words.InvoiceReturned(
         shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, decided_at=tx.now, reason=reason,
-        grounds=tuple(Ground.of(finding) for finding in found)[:20],
+        grounds=_grounds(found),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/returned", case=case)
     event = InvoiceReturned(
@@ -417,10 +435,14 @@ def _send_back(tx: Tx, case: Case, invoice: Invoice, by: str, reason: str, found
 
 def _final(tx: Tx, case: Case, invoice: Invoice) -> list[Finding]:
     """What no person can set aside, as it stands now: another invoice may have been accepted meanwhile."""
-    found = [f for f in cases.findings(tx, case.id, "invoice") if f.code in NEVER_ACCEPTED and f.code != "duplicate"]
+    found = [f for f in cases.findings(tx, case.id, "invoice") if f.final and f.code != "duplicate"]
     if used(tx, invoice.number, invoice.invoice_code):
         sentence = "该发票号码此前已被采纳,同一张发票只能使用一次。"
-        found.append(Finding(code="duplicate", clause="INV-1", blocking=True, sentence=sentence, value=invoice.number))
+        found.append(
+            Finding(
+                code="duplicate", clause="INV-1", blocking=True, sentence=sentence, value=invoice.number, final=True
+            )
+        )
     pairs = [(a, s) for a, s in _allocations(tx, invoice) if a.amount_fen]
     for closed in (s for _, s in pairs if s.state not in OPEN):
         sentence = f"账单 {closed.number} {closed.state.label},不再接受发票。"
@@ -462,6 +484,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     covers = [
         f"- {statement.number}:待开票 {yuan(statement.open_fen)},本发票对应 **{yuan(allocation.amount_fen)}**"
         + ("" if allocation.in_time else "(逾期后收到)")
+        + ("" if allocation.amount_fen else "(不能采纳,不计入)")
         for allocation, statement in _allocations(tx, invoice)
     ]
     until = evidence.links_until(tx, review.opened_at)

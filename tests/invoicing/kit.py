@@ -104,6 +104,10 @@ def invoice(fen: int = 9_000, shop_id: str = "shop-1", number: str = "", **chang
     } | changes  # fmt: skip
 
 
+DOUBTFUL = {"kind": "ORDINARY", "difficulty": "税务机关系统升级"}
+"""What makes an invoice one that a clerk may accept or return."""
+
+
 def pdf(shop_id: str = "shop-1", content: bytes = b"%PDF-1.7 invoice") -> dict[str, Any]:
     """A document that the shop staged before."""
     staged = evidence.stage(shop_id, "发票.pdf", io.BytesIO(content))

@@ -134,7 +134,7 @@ def carry_out(office: Office, case: Case) -> None:
 def test_a_clerks_yes_that_another_invoice_overtook_returns_the_invoice_instead(office: Office) -> None:
     one = billed(office)
     after_due(office, one)
-    send_invoice(office, buyer_name="另一家公司")
+    send_invoice(office, **kit.DOUBTFUL)
     case = kit.review_of(office)
     decided_but_not_carried_out(office, case)
     assert send_invoice(office).state == "ACCEPTED"
@@ -148,7 +148,7 @@ def test_a_clerks_yes_that_another_invoice_overtook_returns_the_invoice_instead(
 
 def test_a_clerks_yes_after_a_red_letter_accepts_nothing(office: Office) -> None:
     billed(office)
-    sent = send_invoice(office, buyer_name="另一家公司")
+    sent = send_invoice(office, **kit.DOUBTFUL)
     case = kit.review_of(office)
     decided_but_not_carried_out(office, case)
     red(office, sent.number)
@@ -161,7 +161,7 @@ def test_a_clerks_yes_after_a_red_letter_accepts_nothing(office: Office) -> None
 def test_an_invoice_that_waited_while_its_statement_was_deducted_cannot_be_accepted_any_more(office: Office) -> None:
     one = billed(office, auto_deduct=True)
     after_due(office, one)
-    send_invoice(office, buyer_name="另一家公司")
+    send_invoice(office, **kit.DOUBTFUL)
     settle_receivable(office, 10_000)
     assert statement().state == "AUTO_DEDUCTED"
     case = kit.review_of(office)
@@ -432,7 +432,7 @@ def test_a_red_letter_for_an_invoice_under_review_whose_number_is_accepted_elsew
 
 def test_a_red_letter_withdraws_the_question_about_an_invoice_under_review(office: Office) -> None:
     billed(office)
-    number = send_invoice(office, kind="ORDINARY").number
+    number = send_invoice(office, **kit.DOUBTFUL).number
     case = kit.review_of(office)
     red(office, number)
     assert (office.case(case.id).outcome, statement().pending_fen) == ("WITHDRAWN", 0)
