@@ -8,6 +8,7 @@ characters, halves of surrogate pairs, noncharacters, and what turns or breaks a
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 _CONTROL = "\x00-\x1f\x7f-\x9f"
@@ -42,3 +43,29 @@ def typed(value: Any) -> Any:
             return {typed(name): typed(item) for name, item in value.items()}
         case _:
             return value
+
+
+_SHOWS_NOTHING = frozenset("\u115f\u1160\u3164\uffa0\u2800\ufffc\ufffd")
+"""Letters and symbols by their category that show nothing: Hangul fillers, the blank of braille, replacement marks."""
+
+
+def visible(text: str) -> str:
+    """What a reader sees of it, without blanks.
+
+    Zero-width characters, no-break spaces, fillers, direction and variation marks and accents over nothing show nothing.
+    A character younger than Python's tables is taken to show something.
+    """
+    return "".join(c for c in without_odd(text, "") if _shows(c))
+
+
+def has_text(text: str, least: int = 1) -> bool:
+    """Whether this is a text at all: ``least`` visible characters, of which at least one is a letter or a digit."""
+    seen = visible(text)
+    return len(seen) >= least and any(
+        unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Cn" for c in seen
+    )
+
+
+def _shows(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (category[0] in "LNPS" or category == "Cn") and character not in _SHOWS_NOTHING
