@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.arbitration import MediaType
 from models.events import Contact, Line, Prose, WebAddress
-from models.text import odd, without_odd
+from models.text import has_text, odd, without_odd
 from notifications.text import one_line, prose
 from policies.evidence import safe_name
 from policies.text import same_name
@@ -61,3 +61,18 @@ def test_what_a_person_typed_is_cleaned_of_them_in_every_field_of_an_answer() ->
     assert (answer.staff_id, answer.code, answer.reason) == ("li-na", "123456", "第一行\n第二行🩷")
     assert answer.extra == {"note": ["a", {"b": "c"}], "n": 3}
     answer.model_dump_json().encode()
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", " \n\t", "\u200b\u200b", "\u00a0\u00a0", "\u3000", "\u3164\u115f", "\u200e\u200f", "\u2060\ufeff",
+                "\ufe0f\ufe0f", "\u0301\u0301", "\u2800", "\u00ad", "。。", "……", "-", "\U000e0041"],
+)  # fmt: skip
+def test_what_shows_nothing_or_only_dots_is_no_text(nothing: str) -> None:
+    assert not has_text(nothing)
+
+
+@pytest.mark.parametrize("something", ["同意", "ok", "１", "a\u200b", *YOUNG[3:6]])
+def test_one_letter_or_digit_is_a_text_and_two_may_be_asked_for(something: str) -> None:
+    assert has_text(something)
+    assert has_text(something, 2) is (something in {"同意", "ok"})
+    assert has_text(f"{something}。", 2)
