@@ -22,7 +22,7 @@ class Role(Labelled):
 
 
 class Staff(SQLModel, table=True):
-    """A person who decides. The TOTP secret is sealed; five wrong codes lock the person for a while."""
+    """A person who decides. The TOTP secret is sealed."""
 
     __tablename__ = "staff"
 
@@ -32,11 +32,25 @@ class Staff(SQLModel, table=True):
     totp_sealed: str
     active: bool = True
     contact_sealed: str = ""
-    failed_codes: int = 0
     locked_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """Until when some place asks for two codes in a row, for lists; which place stands with :class:`CodeGuard`."""
     substitute_id: str | None = Field(default=None, sa_type=code(32))
     away_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
     enrolled_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class CodeGuard(SQLModel, table=True):
+    """Wrong codes typed under a person's id at one place (the form, a terminal), by whoever it was."""
+
+    __tablename__ = "code_guard"
+
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    place: str = Field(primary_key=True, sa_type=code(32))
+    wrong: int = 0
+    """In a row, since the last right one or the last lock."""
+    locked_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    first_step: int | None = None
+    """The time step of the last right code while locked: the next right one opens."""
 
 
 class SpentCode(SQLModel, table=True):
@@ -95,6 +109,10 @@ class Review(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     claimed_by: str | None = Field(default=None, sa_type=code(32))
     claimed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    appointed: list[str] | None = Field(default=None, sa_column=Column(json_type(), nullable=True))
+    """Staff whom a supervisor let answer this question although their roles do not (ambiguity 37)."""
+    stranded_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """Since when nobody is left who may answer, as the supervisors were told."""
     decided_by: str | None = Field(default=None, foreign_key="staff.id", sa_type=code(32))
     decided_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     verdict: str | None = Field(default=None, sa_type=code(32))

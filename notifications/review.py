@@ -53,7 +53,7 @@ class ReviewOverdue(_AboutReview):
 
 
 class StaffLocked(StaffMessage):
-    """To the supervisor: too many wrong one-time codes in one person's name."""
+    """To the supervisor: too many wrong one-time codes in one person's name, by whoever it was."""
 
     name: ClassVar[str] = "staff_locked"
     clause: ClassVar[str] = "NOT"
@@ -61,4 +61,6 @@ class StaffLocked(StaffMessage):
     staff_id: Line
     staff_name: Line
     failed_codes: Count
+    place: Line = ""
+    """Where they were typed: ``表单``, ``终端``; empty in messages of versions before it was told."""
     locked_until: Moment

@@ -227,10 +227,12 @@ class QuietHours(Frozen):
 
 
 class StaffPolicy(Frozen):
-    """How many wrong one-time codes lock a person, and for how many minutes."""
+    """How many wrong one-time codes lock a person at one place, for how many minutes, and how soon after a right code a
+    second one opens the lock."""
 
     max_wrong_codes: int = Field(ge=1)
     lock_minutes: int = Field(ge=1)
+    second_code_minutes: int = Field(default=5, ge=1, le=60)
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
 
 

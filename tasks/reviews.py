@@ -25,15 +25,15 @@ from models.reviews import Decision, Review, ReviewState, Role, Staff
 from models.text import typed
 from models.windows import Window
 from notifications.message import StaffMessage, hours_between
-from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting, StaffLocked
+from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
-from policies.policy import policy_at
 from tasks import audit, deadlines, outbox, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
 from tasks.effects import lock_case
+from tasks.guard import Place
 from tasks.settings import settings
 from tasks.vault import mask_accounts
 
@@ -323,11 +323,12 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     if review.state is ReviewState.DECIDED:
         who = tx.get(Staff, review.decided_by)
         first = who.name if who else review.decided_by
-        return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交")
+        return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交", proved=False)
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
-        return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理")
-    if unproved := _unproved(tx, case, answer.staff_id, answer.code, answer.given_at):
-        return _refused(tx, case, review, answer, unproved)
+        return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
+    place = Place.TERMINAL if answer.given_at is None else Place.FORM  # only a form carries the time of its sending
+    if unproved := _unproved(tx, answer.staff_id, answer.code, answer.given_at, place):
+        return _refused(tx, case, review, answer, unproved, proved=False)
     person = staff.find(tx, answer.staff_id)
     if sentence := _not_the_form_shown(review, answer) or _may_not_answer(tx, review, person):
         return _refused(tx, case, review, answer, sentence)
@@ -360,9 +361,11 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     return Outcome(accepted=True, sentence="已提交")
 
 
-def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str) -> Outcome:
-    audit.record(tx, case.id, "review.refused", actor=f"staff/{answer.staff_id}", review=review.id,
-                 text=f"未受理的答复:{sentence}")  # fmt: skip
+def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str, proved: bool = True) -> Outcome:
+    """Note it in the name of whoever gave it, if they have proved who they are; anybody can write an id into a form."""
+    who = f"staff/{answer.staff_id}" if proved else "unproved"
+    claim: dict[str, Any] = {} if proved else {"claimed_id": answer.staff_id[:32]}
+    audit.record(tx, case.id, "review.refused", actor=who, review=review.id, text=f"未受理的答复:{sentence}", **claim)
     return Outcome(accepted=False, sentence=sentence)
 
 
@@ -402,23 +405,12 @@ def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
     return None
 
 
-def _unproved(tx: Tx, case: Case, staff_id: str, code: str, given_at: datetime | None = None) -> str | None:
-    """Why the code does not prove that they are who they say; one wrong code too many is told to the supervisors."""
-    proof = staff.prove(tx, staff_id, code, given_at)
-    if proof.locked_now:
-        _tell_supervisor_of_lock(tx, staff_id, case)
+def _unproved(
+    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL
+) -> str | None:
+    """Why the code does not prove that they are who they say."""
+    proof = staff.prove(tx, staff_id, code, given_at, place)
     return None if proof.ok else proof.sentence
-
-
-def _tell_supervisor_of_lock(tx: Tx, staff_id: str, case: Case) -> None:
-    person = staff.find(tx, staff_id)
-    if person.locked_until is None:
-        return
-    message = StaffLocked(
-        staff_id=person.id, staff_name=person.name, failed_codes=policy_at(tx.now).staff.max_wrong_codes,
-        locked_until=person.locked_until,
-    )  # fmt: skip
-    notify_staff(tx, Role.SUPERVISOR, message, f"locked/{person.id}/{person.locked_until.isoformat()}", case)
 
 
 def _get(tx: Tx, review_id: str) -> Review:
@@ -437,9 +429,15 @@ def _locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
     return case, _get(tx, review_id)
 
 
-def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
-    """Say "this one is mine", so that two people do not read the same dossier."""
+def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
+    """Say "this one is mine", so that two people do not read the same dossier.
+
+    It keeps everybody else from deciding, so it takes a one-time code like a decision: without one, anybody could set
+    a colleague's name before whatever they would have delayed.
+    """
     (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
+    if sentence := _unproved(tx, staff_id, code):
+        return Outcome(accepted=False, sentence=sentence)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
     if sentence := _may_not_answer(tx, review, person):
@@ -459,25 +457,25 @@ def claim(tx: Tx, review_id: str, staff_id: str) -> Outcome:
     return Outcome(accepted=True, sentence="已认领")
 
 
-def release(tx: Tx, review_id: str, staff_id: str, code: str = "") -> Outcome:
-    """Give a claimed task back to everybody; only its holder may, or a supervisor with a one-time code."""
+def release(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
+    """Give a claimed task back to everybody; only its holder may, or a supervisor, by a one-time code."""
     (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
-    if review.claimed_by != staff_id:
-        if Role.SUPERVISOR not in person.roles:
-            return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
-        if sentence := _unproved(tx, case, staff_id, code):
-            return Outcome(accepted=False, sentence=sentence)
-    if not person.active:
-        return Outcome(accepted=False, sentence="该工号已停用")
+    if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
+        return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
+    if sentence := _unproved(tx, staff_id, code):
+        return Outcome(accepted=False, sentence=sentence)
     if review.state is not ReviewState.CLAIMED:
         return Outcome(accepted=False, sentence="该任务当前未被认领")
+    let_go(tx, case, review, f"staff/{staff_id}", f"{person.name} 释放")
+    return Outcome(accepted=True, sentence="已释放")
+
+
+def let_go(tx: Tx, case: Case, review: Review, actor: str, text: str) -> None:
+    """End a claim: the task is everybody's again."""
     review.state, review.claimed_by, review.claimed_at = ReviewState.PENDING, None, None
     tx.add(review)
-    audit.record(
-        tx, review.case_id, "review.released", actor=f"staff/{staff_id}", text=f"{person.name} 释放", review=review_id
-    )
+    audit.record(tx, review.case_id, "review.released", actor=actor, text=text, review=review.id)
     outbox.retag(tx, case)
-    return Outcome(accepted=True, sentence="已释放")
 
 
 def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
@@ -485,7 +483,7 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
     (case, review), person, boss = _locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
     if Role.SUPERVISOR not in boss.roles:
         return Outcome(accepted=False, sentence="只有主管可以改派任务")
-    if sentence := _unproved(tx, case, by_staff_id, code):
+    if sentence := _unproved(tx, by_staff_id, code):
         return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")

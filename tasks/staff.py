@@ -1,7 +1,8 @@
-"""Staff: enrolled with a TOTP secret, proved by a code that is valid once, locked after wrong ones."""
+"""Staff: enrolled with a TOTP secret, proved by a code that is valid once; wrong ones are the guard's."""
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from datetime import datetime, timedelta
@@ -13,9 +14,10 @@ from sqlmodel import col, delete, select
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
 from policies.policy import policy_at
-from tasks import audit, standing
+from tasks import guard, standing
 from tasks.clock import clock
 from tasks.db import Tx
+from tasks.guard import Place
 from tasks.vault import opened, place_in, seal
 
 ISSUER = "店务 Dianwu"
@@ -48,9 +50,10 @@ def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | 
         [role.value for role in roles],
         seal(secret, place_in(person, "totp_sealed")),
     )
-    person.active, person.failed_codes, person.locked_until = True, 0, None
+    person.active = True
     tx.add(person)
     tx.flush()
+    guard.unlock(tx, person, "system")
     standing.note(
         tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", roles=person.roles
     )
@@ -104,8 +107,9 @@ class Proof(Frozen):
     locked_now: bool = False
 
 
-def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None) -> Proof:
-    """Check a one-time code and spend it. Wrong codes count, also while everything else about the answer is wrong.
+def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL) -> Proof:
+    """Check a one-time code and spend it. Wrong codes count where they were typed, also while everything else about the
+    answer is wrong.
 
     Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
     The code is the one of the moment ``given_at`` (now, if not said): that we were slow to read an answer is not the
@@ -121,25 +125,17 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None) ->
         return Proof(ok=False, sentence=sentence)
     if person is None or not person.active:
         return Proof(ok=False, sentence="工号不存在或已停用,请核对工号")
-    if person.locked_until and person.locked_until > moment:
-        minutes = int((person.locked_until - moment).total_seconds() // 60) + 1
-        return Proof(ok=False, sentence=f"口令连续错误,账号已锁定,请约 {minutes} 分钟后再试或联系主管")
+    locked = guard.locked_until(tx, person, place, moment)
     totp = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP)
     given = normalise_code(code)
     now_step = int(given_at.timestamp()) // STEP
     matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
     if not matched:
-        person.failed_codes += 1
-        locked = person.failed_codes >= rules.max_wrong_codes
-        if locked:
-            person.failed_codes, person.locked_until = 0, moment + timedelta(minutes=rules.lock_minutes)
-        tx.add(person)
-        audit.record(tx, f"staff/{staff_id}", "staff.locked" if locked else "staff.wrong_code",
-                     text="口令连续错误,已锁定" if locked else "口令错误")  # fmt: skip
+        now_locked = guard.wrong(tx, person, place, moment)
         sentence = "动态口令不正确,请输入验证器当前显示的 6 位数字"
-        return Proof(
-            ok=False, sentence=sentence + (";错误次数过多,账号已暂时锁定" if locked else ""), locked_now=locked
-        )
+        if now_locked:
+            sentence += f";错误次数过多,该工号在{place.label}已暂时锁定"
+        return Proof(ok=False, sentence=_locked_sentence(locked, moment) if locked else sentence, locked_now=now_locked)
     for step in matched:
         if tx.get(SpentCode, (staff_id, step)) is None:
             try:
@@ -147,10 +143,29 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None) ->
                     tx.add(SpentCode(staff_id=staff_id, step=step, at=tx.now))
             except IntegrityError:
                 continue  # the same code at the same moment from two places: the other one had it
-            person.failed_codes = 0
-            tx.add(person)
+            if not guard.right(tx, person, place, step, STEP, moment):
+                return Proof(ok=False, sentence=_locked_sentence(locked or moment, moment))
             return Proof(ok=True)
     return Proof(ok=False, sentence="该动态口令已使用过,请等待验证器显示下一个口令")
+
+
+def _locked_sentence(until: datetime, moment: datetime) -> str:
+    """The same for a wrong code and for the first right one."""
+    minutes = max(1, math.ceil((until - moment) / timedelta(minutes=1)))
+    return (f"口令连续错误,此处已锁定,请约 {minutes} 分钟后再试;本人可接着输入验证器显示的下一个口令"
+            "(连续两个正确即可立即解锁),或请主管解锁")  # fmt: skip
+
+
+def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:
+    """A supervisor, who proves it with their own code, opens what wrong codes have locked for a colleague."""
+    proof = prove(tx, by_staff_id, code)
+    if not proof.ok:
+        return proof
+    if Role.SUPERVISOR not in find(tx, by_staff_id).roles:
+        return Proof(ok=False, sentence="只有主管可以解锁")
+    if not guard.unlock(tx, find(tx, staff_id), f"staff/{by_staff_id}"):
+        return Proof(ok=False, sentence=f"{staff_id} 当前未被锁定")
+    return Proof(ok=True, sentence=f"{staff_id} 已解锁")
 
 
 def forget_spent_codes(tx: Tx) -> None:

@@ -719,7 +719,7 @@ def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:
     )  # fmt: skip
 
 
-_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家"}
+_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家", "unproved": "未证明身份"}
 
 
 def _who(tx: Tx, line: AuditEntry) -> str:

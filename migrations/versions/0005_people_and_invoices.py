@@ -7,6 +7,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+import models.base
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -19,6 +21,19 @@ NEVER_BY_SENTENCE = {"seller": "不一致", "kind": "须说明原因", "xml": "�
 
 
 def upgrade() -> None:
+    op.create_table(
+        "code_guard",
+        sa.Column("staff_id", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.String(length=32), nullable=False),
+        sa.Column("wrong", sa.Integer(), nullable=False),
+        sa.Column("locked_until", models.base.UTCDateTime(), nullable=True),
+        sa.Column("first_step", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"]),
+        sa.PrimaryKeyConstraint("staff_id", "place"),
+    )
+    op.drop_column("staff", "failed_codes")
+    op.add_column("review", sa.Column("appointed", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("review", sa.Column("stranded_at", models.base.UTCDateTime(), nullable=True))
     _mark_what_nobody_can_set_aside()
 
 
@@ -37,4 +52,7 @@ def _mark_what_nobody_can_set_aside() -> None:
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("review", "stranded_at")
+    op.drop_column("review", "appointed")
+    op.add_column("staff", sa.Column("failed_codes", sa.Integer(), nullable=False, server_default="0"))
+    op.drop_table("code_guard")

@@ -128,22 +128,25 @@ def _print(tx: Tx, review: Review) -> None:
 
 
 @app.command("claim")
-def claim(review_id: str = ID, staff_id: str = AS) -> None:
-    """认领任务,避免两人同时处理。"""
+def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
+    """凭动态口令认领任务,避免两人同时处理;认领后他人不能作答。"""
     from tasks import reviews
 
-    _done(in_transaction(lambda tx: reviews.claim(tx, _find(tx, review_id).id, person(tx, staff_id).id)))
+    with reading() as tx:
+        task, who = _find(tx, review_id).id, person(tx, staff_id).id
+    proof = code or _prompt_code()
+    _done(in_transaction(lambda tx: reviews.claim(tx, task, who, proof)))
 
 
 @app.command("release")
 def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
-    """释放已认领的任务(认领人本人,或主管凭动态口令)。"""
+    """释放已认领的任务(认领人本人或主管,凭动态口令)。"""
     from tasks import reviews
 
     with reading() as tx:
-        task = _find(tx, review_id)
-        proof = code if task.claimed_by == staff_id else _code_of(person(tx, staff_id), code)
-    _done(in_transaction(lambda tx: reviews.release(tx, task.id, person(tx, staff_id).id, proof)))
+        task, somebody = _find(tx, review_id), person(tx, staff_id)
+        proof = (code or _prompt_code()) if task.claimed_by == staff_id else _code_of(somebody, code)
+    _done(in_transaction(lambda tx: reviews.release(tx, task.id, staff_id, proof)))
 
 
 @app.command("reassign")

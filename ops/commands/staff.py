@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from models.reviews import Role, SpentCode, Staff
 from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when
 from policies.policy import SHANGHAI
-from tasks import staff
+from tasks import guard, staff
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import settings
@@ -102,24 +102,47 @@ def _away(one: Staff, now: datetime) -> str:
 @app.command("dismiss")
 def dismiss(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
     """停用员工:其口令立即失效,已认领的任务可由他人处理。"""
-    _set_active(staff_id, False)
+
+    def work(tx: Tx) -> None:
+        if not person(tx, staff_id).active:
+            refuse(f"{staff_id} 本来就已停用")
+        staff.set_active(tx, staff_id, False)
+
+    in_transaction(work)
     say(f"✓ {staff_id} 已停用", "green")
 
 
 @app.command("restore")
 def restore(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
-    """恢复已停用的员工。"""
-    _set_active(staff_id, True)
-    say(f"✓ {staff_id} 已恢复在岗", "green")
+    """恢复已停用的员工,或解除口令锁定。"""
+
+    def work(tx: Tx) -> str:
+        one = person(tx, staff_id)
+        if one.active:
+            if not guard.unlock(tx, one, "system"):
+                refuse(f"{staff_id} 本来就在岗,也没有被锁定")
+            return "已解除锁定"
+        staff.set_active(tx, staff_id, True)
+        guard.unlock(tx, one, "system")
+        return "已恢复在岗"
+
+    say(f"✓ {staff_id} {in_transaction(work)}", "green")
 
 
-def _set_active(staff_id: str, active: bool) -> None:
-    def work(tx: Tx) -> None:
-        if person(tx, staff_id).active is active:
-            refuse(f"{staff_id} 本来就{'在岗' if active else '已停用'}")
-        staff.set_active(tx, staff_id, active)
-
-    in_transaction(work)
+@app.command("unlock")
+def unlock(
+    staff_id: str = typer.Argument(..., metavar="ID", help="被锁定的员工"),
+    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管解锁"),
+    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+) -> None:
+    """由主管凭动态口令解除同事的口令锁定。"""
+    with reading() as tx:
+        who, boss = person(tx, staff_id).id, person(tx, by).id
+    given = code or str(typer.prompt("动态口令", hide_input=True))
+    proof = in_transaction(lambda tx: staff.unlock(tx, who, boss, given))
+    if not proof.ok:
+        refuse(proof.sentence)
+    say(f"✓ {proof.sentence}", "green")
 
 
 @app.command("substitute")

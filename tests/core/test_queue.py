@@ -103,7 +103,7 @@ def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed
     assert narrowed(kind=CaseKind.CLOSURE) == [closure.id]
     assert narrowed(late=True) == [refund.id]
     task = office.question(closure).id
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
     assert narrowed(unclaimed=True) == [refund.id]
     assert narrowed(role=Role.FINANCE, limit=1) == [refund.id] and narrowed(role=Role.SUPERVISOR) == []
 
@@ -111,7 +111,7 @@ def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed
 def test_a_claim_is_shown_with_the_name(office: Office) -> None:
     office.open_shop()
     task = office.question(office.request_closure()).id
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
     assert board().table[0]["已认领"] == "李娜"
     assert "李娜 已认领" in board().text
     with reading() as tx:
@@ -123,7 +123,7 @@ def test_the_run_list_shows_the_role_then_that_it_is_late_then_who_has_taken_it(
     office.open_shop()
     case = office.request_closure()
     task = office.question(case)
-    in_transaction(lambda tx: reviews.claim(tx, task.id, "li-na"))
+    in_transaction(lambda tx: reviews.claim(tx, task.id, "li-na", office.code("li-na")))
     office.pass_time(days=10)
     task = office.question(case)
     with reading() as tx:
@@ -183,12 +183,12 @@ def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Off
         return wall.seen[-1].table[0]["已认领"]
 
     assert holder() == ""
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na"))
+    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
     assert holder() == "李娜"
     code = office.code("he-qiang")
     in_transaction(lambda tx: reviews.reassign(tx, task, "zhao-min", "he-qiang", code))
     assert holder() == "赵敏"
-    in_transaction(lambda tx: reviews.release(tx, task, "zhao-min"))
+    in_transaction(lambda tx: reviews.release(tx, task, "zhao-min", office.code("zhao-min")))
     assert holder() == ""
 
 

@@ -47,13 +47,13 @@ def test_one_claims_another_is_told_who_has_it(
     office: Office, closure: Case, done: Done, refused: Done, told: Any
 ) -> None:
     task = office.question(closure).id
-    done("review", "claim", task, "--as", "li-na")
-    assert "认领" in refused("review", "claim", task, "--as", "zhao-min")
+    done("review", "claim", task, "--as", "li-na", "--code", office.code("li-na"))
+    assert "认领" in refused("review", "claim", task, "--as", "zhao-min", "--code", office.code("zhao-min"))
     assert [row["id"] for row in told("review", "list", "--mine", "li-na")] == [task]
     assert told("review", "list", "--mine", "zhao-min") == []
     assert "只有认领人或主管" in refused("review", "release", task, "--as", "zhao-min")
-    done("review", "release", task, "--as", "li-na")
-    done("review", "claim", task, "--as", "zhao-min")
+    done("review", "release", task, "--as", "li-na", "--code", office.code("li-na"))
+    done("review", "claim", task, "--as", "zhao-min", "--code", office.code("zhao-min"))
 
 
 def test_a_supervisor_hands_a_task_to_somebody_else(office: Office, closure: Case, done: Done, refused: Done) -> None:

@@ -110,3 +110,24 @@ def test_a_locked_colleague_shows_as_locked(office: Office, done: Done) -> None:
     with reading() as tx:
         assert tx.get(Staff, "wang-fang").locked_until is not None  # type: ignore[union-attr]
     assert "已锁定至" in done("staff", "list")
+
+
+def lock(staff_id: str) -> None:
+    for _ in range(5):
+        in_transaction(lambda tx: staff.prove(tx, staff_id, "000000"))
+
+
+def test_a_supervisor_opens_a_lock_by_their_own_code(office: Office, done: Done, refused: Done) -> None:
+    lock("wang-fang")
+    assert "只有主管" in refused("staff", "unlock", "wang-fang", "--by", "li-na", "--code", office.code("li-na"))
+    done("staff", "unlock", "wang-fang", "--by", "he-qiang", "--code", office.code("he-qiang"))
+    assert "已锁定" not in done("staff", "list")
+    assert "未被锁定" in refused("staff", "unlock", "wang-fang", "--by", "he-qiang", "--code", office.code("he-qiang"))
+
+
+def test_restoring_somebody_who_is_only_locked_opens_the_lock(office: Office, done: Done, refused: Done) -> None:
+    lock("wang-fang")
+    assert "解除锁定" in done("staff", "restore", "wang-fang")
+    code = office.code("wang-fang")
+    assert in_transaction(lambda tx: staff.prove(tx, "wang-fang", code)).ok
+    assert "本来就" in refused("staff", "restore", "wang-fang")

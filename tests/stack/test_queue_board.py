@@ -90,9 +90,9 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> 
         stage.wait(lambda: tagged(stage, first) == [], "a run that waits for no person has no role")
         assert tagged(stage, second) == ["岗位:关店审核员"]
         asked = question(stage, second)
-        in_transaction(lambda tx: reviews.claim(tx, asked, "li-na"))
+        in_transaction(lambda tx: reviews.claim(tx, asked, "li-na", stage.code("li-na")))
         stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员", "认领:李娜"], "the run list shows the claim")
-        in_transaction(lambda tx: reviews.release(tx, asked, "li-na"))
+        in_transaction(lambda tx: reviews.release(tx, asked, "li-na", stage.code("li-na")))
         stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员"], "the run list shows that it is free again")
         assert (again, written) == (artifact, 1)
         late = queue.Board(version=0, rows=(), text="", table=())

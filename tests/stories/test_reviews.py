@@ -236,9 +236,9 @@ def test_spent_codes_are_forgotten_only_when_they_could_not_be_used_again(office
 
 def test_what_one_has_claimed_nobody_else_decides(office: Office, case: Case) -> None:
     review = office.question(case)
-    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na")).accepted
-    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na")).accepted  # again is no harm
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min")).accepted
+    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na"))).accepted
+    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na"))).accepted  # again is no harm
+    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
     other = office.answer(review, "zhao-min", "APPROVE")
     assert not other.accepted and "李娜" in other.sentence
     assert office.answer(review, "li-na", "APPROVE").accepted
@@ -246,9 +246,9 @@ def test_what_one_has_claimed_nobody_else_decides(office: Office, case: Case) ->
 
 def test_what_was_released_is_everybodys_again(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
-    assert not acting(lambda tx: reviews.release(tx, review.id, "zhao-min")).accepted
-    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang")).accepted  # anybody could say so
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    assert not acting(lambda tx: reviews.release(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
+    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", "")).accepted  # anybody could say so
     code = office.code("he-qiang")
     assert acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted  # a supervisor may
     assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted
@@ -257,7 +257,7 @@ def test_what_was_released_is_everybodys_again(office: Office, case: Case) -> No
 
 def test_only_a_supervisor_reassigns_and_only_to_somebody_who_may_decide(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
     assert not reassigned(office, review, "zhao-min", "li-na").accepted
     assert not reassigned(office, review, "wang-fang", "he-qiang").accepted
     assert office.question(case).claimed_by == "li-na"
@@ -274,7 +274,7 @@ def reassigned(office: Office, review: Review, to: str, by: str, code: str = "")
 
 def test_a_dismissed_supervisor_neither_reassigns_nor_releases(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_active(tx, "he-qiang", False))
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
     code = office.code("he-qiang")
@@ -304,19 +304,19 @@ def test_a_task_is_not_handed_to_somebody_who_was_dismissed(office: Office, case
     in_transaction(lambda tx: staff.set_active(tx, "zhao-min", False))
     review = office.question(case)
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min")).accepted
+    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
 
 
 def test_a_task_that_is_decided_is_neither_claimed_nor_reassigned(office: Office, case: Case) -> None:
     review = office.question(case)
     office.decide(case, "li-na", "APPROVE")
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min")).accepted
+    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
 
 
 def test_a_substitute_decides_what_the_absent_claimed_until_they_are_back(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
     until = office.clock.at + timedelta(hours=1)
     in_transaction(lambda tx: staff.set_substitute(tx, "li-na", "zhao-min", until))
     office.clock.advance(timedelta(hours=2))
@@ -327,14 +327,14 @@ def test_a_substitute_decides_what_the_absent_claimed_until_they_are_back(office
 
 def test_a_substitute_without_the_role_decides_nothing(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_substitute(tx, "li-na", "wang-fang", office.clock.at + timedelta(days=1)))
     assert not office.answer(review, "wang-fang", "APPROVE").accepted
 
 
 def test_what_a_dismissed_person_had_claimed_others_may_decide(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na"))
+    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_active(tx, "li-na", False))
     assert office.answer(review, "zhao-min", "APPROVE").accepted
 
