@@ -11,7 +11,20 @@ from collections.abc import Callable, Mapping
 
 from prefect import flow, get_run_logger
 
-from tasks import calendar_watch, deadlines, desk, documents, freezes, inbox, periods, queue, recovery, staff
+from tasks import (
+    anchors,
+    calendar_watch,
+    deadlines,
+    desk,
+    documents,
+    examination,
+    freezes,
+    inbox,
+    periods,
+    queue,
+    recovery,
+    staff,
+)
 from tasks.db import in_transaction
 
 logger = logging.getLogger("dianwu.deadlines")
@@ -27,6 +40,8 @@ STEPS: Mapping[str, Step] = {
     "calendar": calendar_watch.watch,
     "runs": recovery.recover,
     "codes": lambda: in_transaction(staff.forget_spent_codes),
+    "examination": examination.examine,
+    "anchors": anchors.write_due,
     "board": queue.publish,
 }
 """In this order: what came in first, so that nothing lapses over it; the board last, so that it shows the rest."""

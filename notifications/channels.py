@@ -120,7 +120,7 @@ class AppriseNotifier:
         relay = (self.mail_contact("probe@example.com"),) if mail_relay else ()
         for tag, addresses in (*self._services.items(), ("mail_relay", relay)):
             for address in addresses:
-                with _listening():
+                with listening():
                     if _service(address) is None:
                         raise ChannelMisconfigured(tag, scheme(address))
 
@@ -194,7 +194,7 @@ def _service(address: str) -> NotifyBase | None:
 
 def _send_one(address: str, rendered: Rendered) -> str:
     """Send through one service; empty when it took the message, otherwise why not, without any address."""
-    with _listening() as heard:
+    with listening() as heard:
         service = _service(address)
         if service is None:
             return "地址无法识别"
@@ -243,7 +243,7 @@ _heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def listening() -> Iterator[list[str]]:
     """Collect what Apprise and its HTTP client log on this thread, instead of letting it be written."""
     lines: list[str] = []
     token = _heard.set(lines)

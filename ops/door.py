@@ -16,6 +16,7 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     given = prepare()
     apply(given)
+    from ops.examiner import Examiner
     from tasks.delivery import (
         Courier,
         carry_on,
@@ -28,7 +29,7 @@ def main() -> None:
     from webhooks.guard import guarded
 
     app = create_app(given)
-    clerk = Clerk().start()
+    clerk, examiner = Clerk().start(), Examiner().start()
     carrier = PrefectEngine()
     leaving = [Courier("events", send_events).start(), Courier("post", send_post).start()]
 
@@ -56,6 +57,7 @@ def main() -> None:
         for courier in (cases, *leaving):
             courier.stop()
         clerk.stop()
+        examiner.stop()
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import count, islice, takewhile
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import and_, col, func, select, true
 
 from models.audit import AGAIN, AuditEntry, AuditHead
 from models.cases import Case
@@ -130,13 +130,69 @@ def timeline(tx: Tx, stream: str, *, public_only: bool = False) -> list[AuditEnt
 
 def verify(tx: Tx, stream: str | None = None) -> Iterator[str]:
     """What is wrong with the chains, a sentence each; nothing when they are whole."""
-    query = select(AuditEntry).order_by(col(AuditEntry.stream), col(AuditEntry.seq))
-    heads = select(AuditHead)
     if stream:
-        names = streams(tx, stream)
-        query, heads = query.where(col(AuditEntry.stream).in_(names)), heads.where(col(AuditHead.stream).in_(names))
+        yield from _verify(tx, lambda name: col(name).in_(streams(tx, stream)))
     else:
+        yield from _verify(tx, lambda name: true())
         yield from _without_a_record(tx)
+
+
+def verify_part(tx: Tx, after: str, lines: int) -> tuple[list[str], str | None, int]:
+    """What is wrong with the next chains in order of their names: about so many lines of them.
+
+    Also returns after which name to go on (``None`` at the end), and how many lines were looked at.
+    """
+    sizes = select(AuditEntry.stream, func.count()).where(AuditEntry.stream > after).group_by(AuditEntry.stream)
+    looked, last = 0, None
+    for name, size in tx.exec(sizes.order_by(col(AuditEntry.stream)).limit(lines)):
+        if looked and looked + size > lines:
+            break
+        looked, last = looked + size, name
+    else:
+        if last is None or looked < lines:
+            rest = list(_verify(tx, lambda name: name > after))
+            return [*rest, *_without_a_record(tx)], None, looked
+    upto = last or after
+    return list(_verify(tx, lambda name: and_(name > after, name <= upto))), upto, looked
+
+
+def look_at(tx: Tx, *, after: int, limit: int) -> tuple[int, int, list[str]]:
+    """The lines written since one: number of the last, how many, and what is wrong with them and their chains' ends."""
+    wrong: list[str] = []
+    lines = list(
+        tx.exec(select(AuditEntry).where(col(AuditEntry.id) > after).order_by(col(AuditEntry.id)).limit(limit))
+    )
+    hashes = {(line.stream, line.seq): line.hash for line in lines}
+    for line in lines:
+        before = hashes.get((line.stream, line.seq - 1)) or _hash_of(tx, line.stream, line.seq - 1)
+        if line.prev_hash != before:
+            wrong.append(f"{line.stream}: line {line.seq} does not follow from line {line.seq - 1}")
+        if not intact(line):
+            wrong.append(f"{line.stream}: line {line.seq} was changed after it was written")
+    names = sorted({line.stream for line in lines})
+    for start in range(0, len(names), 500):
+        heads = {
+            head.stream: head
+            for head in tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(names[start : start + 500])))
+        }
+        for name in names[start : start + 500]:
+            head = heads.get(name)
+            if head is None:
+                wrong.append(f"{name}: the chain has no head")
+            elif not sealed(head):
+                wrong.append(f"{name}: the end of the chain is not sealed with this installation's key")
+    return (lines[-1].id or after) if lines else after, len(lines), wrong
+
+
+def _hash_of(tx: Tx, stream: str, seq: int) -> str | None:
+    if seq == 0:
+        return GENESIS
+    return tx.exec(select(AuditEntry.hash).where(AuditEntry.stream == stream, AuditEntry.seq == seq)).first()
+
+
+def _verify(tx: Tx, among: Callable[[Any], Any]) -> Iterator[str]:
+    query = select(AuditEntry).where(among(AuditEntry.stream)).order_by(col(AuditEntry.stream), col(AuditEntry.seq))
+    heads = select(AuditHead).where(among(AuditHead.stream))
     last: dict[str, tuple[int, str]] = {}
     for entry in tx.exec(query.execution_options(yield_per=1000)):
         seq, previous = last.get(entry.stream, (0, GENESIS))

@@ -487,9 +487,9 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
         return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")
-    review.claimed_by = None
+    claimed_by, review.claimed_by = review.claimed_by, None
     if sentence := _may_not_answer(tx, review, person):
-        tx.refresh(review)
+        review.claimed_by = claimed_by
         return Outcome(accepted=False, sentence=f"{person.name}:{sentence}")
     review.state, review.claimed_by, review.claimed_at = ReviewState.CLAIMED, person.id, tx.now
     tx.add(review)

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     encryption_keys: list[SecretStr] = Field(default_factory=list)
     """Fernet keys, newest first; older ones still open what they sealed."""
     audit_key: SecretStr = SecretStr("")
+    audit_anchors: list[SecretStr] = Field(default_factory=list)
+    """Where the ends of the audit chains are written for somebody else to keep: folders, fsspec addresses (``s3://…``) or
+    mail addresses as Apprise knows them (``mailtos://…``)."""
+    audit_anchor_hours: float = Field(default=24, gt=0)
     platform_secrets: list[SecretStr] = Field(default_factory=list)
     """Standard Webhooks secrets (``whsec_…``) under which the platform may sign; several while rotating."""
     api_tokens: list[SecretStr] = Field(default_factory=list)
@@ -77,6 +81,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = 2_097_152
     max_connections: int = 500
     """How many connections the door keeps; when all are taken, whoever has been sending headers for longest has to go."""
+    min_free_mb: int = 256
+    """With less room than this on the disk of ``home`` the door calls itself not ready."""
     rate_limit: str = "600/minute"
     """For each address: reads, uploads, and messages that no known sender has signed."""
     signed_rate_limit: str = "12000/minute"

@@ -42,6 +42,7 @@ from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
 from webhooks.requests import RateLimit, Tokens, check_headers, read_body
+from webhooks.room import Room
 from webhooks.senders import Answer, Sender
 from webhooks.senders.doudian import DoudianSender
 from webhooks.senders.platform import PROBLEM_REFERENCE, PlatformSender
@@ -119,7 +120,7 @@ def create_app(
         _add_sender(app, sender, settings, limit, signed, on_conflict)
     _add_cases(app, settings, limit, case_view)
     app.include_router(evidence.router(settings, limit))
-    _add_health(app)
+    _add_health(app, settings)
     if bank:
         app.include_router(bank.router(settings.max_body_bytes))
     if platform:
@@ -202,8 +203,9 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
             raise Problem(404, "not-found", "There is no case with this id.") from None
 
 
-def _add_health(app: FastAPI) -> None:
+def _add_health(app: FastAPI, settings: Settings) -> None:
     migrated: list[bool] = []
+    room = Room(settings)
 
     @app.get("/healthz", summary="The process answers", operation_id="healthz")
     async def healthz() -> dict[str, str]:
@@ -211,13 +213,14 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get(
         "/readyz",
-        summary="The database can be reached and has every table, and what comes in is acted on",
+        summary="The database can be written and has every table, the disk has room, and what comes in is acted on",
         operation_id="readyz",
         responses=_refusals(s503="not ready; detail says why"),
     )
     def readyz(request: Request) -> dict[str, str]:
         if not request.app.state.delivering():
             raise Problem(503, "not-ready", "The courier of this door has ended. Restart the door.")
+        room.check()
         with reading() as tx:
             tx.connection().execute(sqlalchemy.text("SELECT 1"))
             if not migrated:

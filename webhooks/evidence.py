@@ -6,6 +6,8 @@ a name and type of ours, which no browser may sniff, run or frame.
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,8 +16,10 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPBearer
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from models.outcomes import Refusal
 from policies.evidence import most_bytes_of_all
@@ -28,6 +32,9 @@ from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.requests import RateLimit, Tokens
 from webhooks.senders.platform import PROBLEM_REFERENCE
 
+UPLOAD_SECONDS = 300.0
+"""How long a file may take to arrive."""
+_SHOP = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 FORM_OVERHEAD = 64 * 1024
 """Bytes of a form that are not the file: boundaries, headers, the two fields."""
 HEADERS = {
@@ -94,8 +101,10 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
         form = await _read_form(request)
         try:
             shop_id, file, url = form.get("shop_id"), form.get("file"), form.get("url")
-            if not isinstance(shop_id, str) or not shop_id:
-                raise Problem(422, "wrong-fields", "The form needs shop_id.")
+            if not isinstance(shop_id, str) or not _SHOP.fullmatch(shop_id):
+                raise Problem(422, "wrong-fields", "The form needs shop_id, as shop.registered named it.")
+            if isinstance(url, str) and not url.isprintable():
+                raise Problem(422, "wrong-fields", "The address holds control characters.")
             if isinstance(file, UploadFile) == bool(url):
                 raise Problem(422, "wrong-fields", "The form needs either file or url.")
             try:
@@ -151,9 +160,11 @@ def _problem(refusal: Refusal) -> Problem:
 
 async def _read_form(request: Request) -> FormData:
     """The form, with its size counted while it arrives."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
+    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    if media_type != b"multipart/form-data":
         raise Problem(415, "unsupported-media-type", "Send multipart/form-data.")
+    if parameters.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+        raise Problem(415, "unsupported-media-type", "Forms are UTF-8 here; send no other charset.")
     with reading() as tx:
         most = most_bytes_of_all(policy_at(tx.now).appeal.evidence) + FORM_OVERHEAD
     too_large = Problem(413, "too-large", "The form is larger than any file may be.", headers={"connection": "close"})
@@ -173,8 +184,15 @@ async def _read_form(request: Request) -> FormData:
 
     try:
         parser = MultiPartParser(request.headers, counted(), max_files=1, max_fields=4, max_part_size=FORM_OVERHEAD)  # type: ignore[arg-type]
-        return await parser.parse()
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            return await parser.parse()
+    except TimeoutError:
+        raise Problem(408, "bad-request", "The form did not arrive in time.") from None
+    except ClientDisconnect:
+        raise Problem(400, "bad-request", "The connection ended before the form did.") from None
     except MultiPartException as error:
         raise Problem(400, "bad-request", f"The form cannot be read: {error.message}") from None
     except KeyError:
         raise Problem(400, "bad-request", "The form names no boundary.") from None
+    except (ValueError, LookupError):  # what the parser says of bytes that are no form, and of names in no charset
+        raise Problem(400, "bad-request", "The form cannot be read.") from None

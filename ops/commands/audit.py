@@ -7,7 +7,7 @@ from sqlmodel import func, select
 
 from models.audit import AuditEntry
 from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
-from tasks import audit
+from tasks import anchors, audit
 from tasks.db import reading
 
 app = typer.Typer(no_args_is_help=True)
@@ -16,11 +16,21 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("verify")
 def verify(
     stream: str = typer.Option("", help="只校验一条链:案件编号、shop/<店铺>、staff/<工号> 或 system"),
+    against: list[str] = typer.Option(
+        [], help="同时与此处的锚点核对:目录、桶或单个锚点文件;默认是设置 audit_anchors 中可读的"
+    ),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """校验审计链是否完整,有改动、缺失或截断即报错。"""
+    """校验审计链是否完整,有改动、缺失或截断即报错;有外部锚点时一并核对。"""
+    places = against or (
+        [] if stream else [target for target in anchors.targets() if not target.startswith(anchors.MAIL)]
+    )
     with reading() as tx:
         problems = list(audit.verify(tx, stream or None))
+        try:
+            problems += anchors.against(tx, places)
+        except anchors.AnchorError as error:
+            refuse(f"锚点无法读取:{error}")
         counted = select(func.count(), func.count(func.distinct(AuditEntry.stream))).select_from(AuditEntry)
         lines, streams = tx.exec(counted.where(AuditEntry.stream == stream) if stream else counted).one()
     if as_json:
@@ -32,7 +42,26 @@ def verify(
         refuse(f"审计链有 {len(problems)} 处不完整")
     if stream and not lines:
         refuse(f"没有名为 {stream} 的审计链")
-    say(f"✓ 审计链完整:{streams} 条链,共 {lines} 行", "green")
+    beside = f",与 {len(places)} 处外部锚点一致" if places else ""
+    say(f"✓ 审计链完整:{streams} 条链,共 {lines} 行{beside}", "green")
+
+
+@app.command("anchor")
+def anchor(
+    to: list[str] = typer.Option(
+        [], help="写到此处:目录、fsspec 地址(s3://…)或邮件地址(mailto://…);默认是设置 audit_anchors"
+    ),
+) -> None:
+    """把各条审计链的末端写到外部,日后连持有密钥的人也无法改写此前的记录。"""
+    places = to or anchors.targets()
+    if not places:
+        refuse("没有指定位置:用 --to 给出目录、桶或邮件地址,或设置 audit_anchors")
+    for place in places:
+        try:
+            made = anchors.write(place)
+        except anchors.AnchorError as error:
+            refuse(f"锚点未能写出:{error}")
+        say(f"✓ 第 {made.number} 份锚点({len(made.heads)} 条链)→ {anchors.shown(place)},SHA-256 {made.sha256}", "green")
 
 
 @app.command("show")

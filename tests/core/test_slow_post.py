@@ -34,7 +34,7 @@ class SlowPost:
 
     def __init__(self, office: Office, seconds: float = 0) -> None:
         self.office, self.seconds = office, seconds
-        self.subjects: list[str] = []
+        self.letters: list[EmailMessage] = []
         self.arrived, self.hold = threading.Event(), threading.Event()
         self.hold.set()
         listening = socket.create_server(("127.0.0.1", 0))
@@ -46,13 +46,17 @@ class SlowPost:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
 
+    @property
+    def subjects(self) -> list[str]:
+        return [str(letter["Subject"]) for letter in self.letters]
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
         letter = message_from_bytes(envelope.content, _class=EmailMessage, policy=policy.default)
         self.arrived.set()
         await asyncio.to_thread(self.hold.wait, PATIENCE)
         self.office.clock.advance(timedelta(seconds=self.seconds))
-        self.subjects.append(str(letter["Subject"]))
+        self.letters.append(letter)
         return "250 accepted"
 
     def notifier(self) -> AppriseNotifier:
@@ -131,7 +135,10 @@ def test_while_the_mail_server_hangs_a_shop_is_closed_and_its_payment_ordered(of
     assert post.subjects == []
     post.hold.set()
     mail.join()
-    assert len(post.subjects) == 3
+    while delivery.send_post():
+        pass
+    letters_sent = [row for row in office.outbox(Channel.STAFF, "inbox_conflict")]
+    assert [(row.state, row.twice) for row in letters_sent] == [(OutboxState.SENT, None)] * 3
 
 
 # ── a case that waits for its notice ─────────────────────────────────────────
