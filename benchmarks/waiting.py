@@ -29,7 +29,7 @@ from benchmarks.processes import cpu_seconds
 from benchmarks.site import Databases, Site, databases, site, until
 from models.cases import Case
 from models.reviews import Review
-from tasks import db, deadlines, desk, freezes, queue, recovery
+from tasks import board, db, deadlines, desk, freezes, recovery
 from tasks.db import reading
 
 SETTLE_SECONDS = 20.0
@@ -69,7 +69,7 @@ def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
     """Time of each step of the minute's sweep in this process, of the flow, and with everything overdue."""
     steps: dict[str, Callable[[], Any]] = {
         "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck), "freezes": freezes.sweep,
-        "recovery": recovery.recover, "board": queue.publish,
+        "recovery": recovery.recover, "board": board.publish,
     }  # fmt: skip
     took = {name: statistics.median(_seconds(step) for _ in range(3)) for name, step in steps.items()}
     flow = _seconds(at.stage.sweep)

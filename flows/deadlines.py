@@ -13,6 +13,7 @@ from prefect import flow, get_run_logger
 
 from tasks import (
     anchors,
+    board,
     calendar_watch,
     deadlines,
     desk,
@@ -21,7 +22,6 @@ from tasks import (
     freezes,
     inbox,
     periods,
-    queue,
     recovery,
     staff,
 )
@@ -42,7 +42,7 @@ STEPS: Mapping[str, Step] = {
     "codes": lambda: in_transaction(staff.forget_spent_codes),
     "examination": examination.examine,
     "anchors": anchors.write_due,
-    "board": queue.publish,
+    "board": board.publish,
 }
 """In this order: what came in first, so that nothing lapses over it; the board last, so that it shows the rest."""
 

@@ -23,27 +23,53 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
     choices = [gate.verdict(verdict).label for verdict in review.verdicts]
     properties: dict[str, Any] = {
         "staff_id": {"title": "工号", "type": "string", "pattern": r"^\s*[a-z][a-z0-9-]{1,31}\s*$"},
+        # An empty code is left to the judge, who says so in a sentence; Prefect would say it in English.
         "code": {
-            "title": "动态口令", "type": "string", "pattern": r"^\s*[0-9０-９]{3}\s*[0-9０-９]{3}\s*$",
+            "title": "动态口令", "type": "string", "pattern": r"^\s*([0-9０-９]{3}\s*[0-9０-９]{3})?\s*$", "default": "",
             "description": "验证器应用中当前显示的 6 位数字,只能使用一次",
         },
         "verdict": {"title": "结论", "type": "string", "enum": choices},
         "reason": {
-            "title": "理由", "type": "string", "maxLength": 1000, "default": "",
-            "description": _reason_hint(review, gate),
+            "title": "理由", "type": "string", "maxLength": 1000, "description": _reason_hint(review, gate),
+            **({"minLength": 2} if reason_needed(review, gate) else {"default": ""}),
         },
         **gate.fields,
         # An enum of one word, not a `const`: under that, one of the two dialogs prints a sentence in English.
         "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
     }  # fmt: skip
+    _bring_back(review, gate, properties)
+    needed = ["reason"] if reason_needed(review, gate) else []
     return {
         "title": gate.title, "type": "object", "additionalProperties": False,
         "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
-        "required": ["staff_id", "code", "verdict", "task"],
+        "required": ["staff_id", "code", "verdict", *needed, "task"],
     }  # fmt: skip
 
 
+def reason_needed(review: Review, gate: Gate) -> bool:
+    """Whether a reason is required whatever is chosen: something blocks, or every verdict asks for one."""
+    blocked = bool(review.seen and review.seen.get("blocking"))
+    return blocked or gate.reason_required.issuperset(review.verdicts)
+
+
+def _bring_back(review: Review, gate: Gate, properties: dict[str, Any]) -> None:
+    """Fill in what was answered last and not taken, saying whose it was; never the code."""
+    last = review.unaccepted
+    if not last:
+        return
+    labels = {code: gate.verdict(code).label for code in review.verdicts}
+    given = {"verdict": labels.get(last["verdict"]), "reason": last["reason"], **last["answer"]}
+    for name, value in given.items():
+        if value in (None, "") or name not in properties:
+            continue
+        said = properties[name].get("description", "")
+        note = f"已带入 {last['staff_id']} 上次未采纳的填写,请核对"
+        properties[name] = {**properties[name], "default": value, "description": f"{said};{note}" if said else note}
+
+
 def _reason_hint(review: Review, gate: Gate) -> str:
+    if reason_needed(review, gate):
+        return "必填,商家可能看到"
     needed = [gate.verdict(code).label for code in review.verdicts if code in gate.reason_required]
     return f"选择「{'」「'.join(needed)}」时必填,商家可能看到" if needed else "可不填"
 

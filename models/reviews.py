@@ -99,6 +99,9 @@ class Review(SQLModel, table=True):
     pause_key: str | None = Field(default=None, sa_type=code(120))
     notice: str = ""
     """Why the last answer was refused; shown on top of the next form."""
+    unaccepted: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type(), nullable=True))
+    """What was filled in when it was refused (who, verdict, reason, the gate's own fields; never the code): the next form
+    comes back with it."""
     dossier: str = ""
     """What is shown, in Markdown, merchant text escaped."""
     dossier_sha256: str = Field(default="", sa_type=code(64))

@@ -1,47 +1,92 @@
-"""The ``dianwu`` command: every group of commands in one list."""
+"""The ``dianwu`` command: every command with its line of help; what a command needs is imported when it is called."""
 
 from __future__ import annotations
 
-import typer
+import importlib
+from typing import Any
 
-from ops.commands import (
-    audit,
-    books,
-    calendar,
-    cases,
-    clock,
-    doctor,
-    inbox,
-    invoicing,
-    keys,
-    outbox,
-    review,
-    stack,
-    staff,
-)
-from ops.commands.terminal import Sentences
+import typer
+from typer.core import TyperGroup
+
+from models.text import odd
+
+COMMANDS = {
+    "staff": ("ops.commands.staff:app", "员工:登记、停用、代班"),
+    "review": ("ops.commands.review:app", "审核:查看、认领、决定"),
+    "cases": ("ops.commands.cases:app", "案件:查看、导出、重试"),
+    "books": ("ops.commands.books:app", "账簿:核对与余额"),
+    "audit": ("ops.commands.audit:app", "审计:校验与查看"),
+    "outbox": ("ops.commands.outbox:app", "发件箱:查看与重发"),
+    "inbox": ("ops.commands.inbox:app", "收件箱:查看与重试"),
+    "clock": ("ops.commands.clock:app", "时钟:查看;演示环境可拨快"),
+    "calendar": ("ops.commands.calendar:app", "工作日历:查看与重算"),
+    "keys": ("ops.commands.keys:app", "密钥:生成与轮换"),
+    "invoicing": ("ops.commands.invoicing:app", "开票:账期、账单、退店发票"),
+    "import": ("ops.commands.invoicing:importing", "导入:开票明细"),
+    "report": ("ops.commands.invoicing:report", "报表:季度涉税信息"),
+    "up": ("ops.commands.stack:up", "启动整套服务,直到 Ctrl-C"),
+    "demo": ("ops.commands.stack:demo", "启动演示环境:示例店铺、商家和员工"),
+    "migrate": ("ops.commands.stack:migrate", "把数据库升级到当前版本"),
+    "deploy": ("ops.commands.stack:deploy", "在 Prefect 中创建工作池并部署全部流程"),
+    "doctor": ("ops.commands.doctor:doctor", "体检:逐项检查并给出处理办法"),
+}
+"""Name → where it is, and its line in the list. A group of commands is a Typer, a single one a function."""
+
+BRINGING_UP = {"up", "demo", "migrate", "deploy", "keys", "doctor"}
+"""Commands that do not need data to be there already; the others look at it first, and make nothing by looking."""
+
+
+class Dianwu(TyperGroup):
+    """The root: lists what there is without importing any of it, and tells faults that an operator can mend."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        holder = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        holder.callback()(lambda: None)  # so that it is a group, also with one command in it
+        holder.add_typer(found, name=name) if isinstance(found, typer.Typer) else holder.command(name)(found)
+        group = typer.main.get_command(holder)
+        return group.commands[name] if isinstance(group, TyperGroup) else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Words of the command line that no database and no screen can take are refused before anything is done."""
+        for number, word in enumerate(args, 1):
+            if found := odd(word, allowed="\n\r\t"):
+                from ops.commands.terminal import refuse, unreadable_word
+
+                refuse(unreadable_word(number, found))
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        from ops.commands.place import missing
+        from ops.commands.terminal import refuse, told
+
+        words = [*ctx._protected_args, *ctx.args]
+        looks = words and words[0] in COMMANDS and words[0] not in BRINGING_UP and not {"-h", "--help"} & {*words}
+        if looks and (sentence := told(missing)):
+            refuse(sentence)
+        return told(lambda: super(Dianwu, self).invoke(ctx))
+
 
 app = typer.Typer(
-    name="dianwu", cls=Sentences, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    name="dianwu", cls=Dianwu, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
     pretty_exceptions_enable=False, help="店务:店铺关闭、保证金与案件的后台。",
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
-app.add_typer(staff.app, name="staff", help="员工:登记、停用、代班")
-app.add_typer(review.app, name="review", help="审核:查看、认领、决定")
-app.add_typer(cases.app, name="cases", help="案件:查看、导出、重试")
-app.add_typer(books.app, name="books", help="账簿:核对与余额")
-app.add_typer(audit.app, name="audit", help="审计:校验与查看")
-app.add_typer(outbox.app, name="outbox", help="发件箱:查看与重发")
-app.add_typer(inbox.app, name="inbox", help="收件箱:查看与重试")
-app.add_typer(clock.app, name="clock", help="时钟:查看;演示环境可拨快")
-app.add_typer(calendar.app, name="calendar", help="工作日历:查看与重算")
-app.add_typer(keys.app, name="keys", help="加密密钥:生成与轮换")
-app.add_typer(invoicing.app, name="invoicing", help="开票:账期、账单、退店发票")
-app.add_typer(invoicing.importing, name="import", help="导入:开票明细")
-app.add_typer(invoicing.report, name="report", help="报表:季度涉税信息")
-app.add_typer(stack.app)
-app.command("doctor")(doctor.doctor)
+
+@app.callback()
+def root() -> None:
+    """店务:店铺关闭、保证金与案件的后台。"""
 
 
 def main() -> None:

@@ -17,14 +17,9 @@ def main() -> None:
     given = prepare()
     apply(given)
     from ops.examiner import Examiner
-    from tasks.delivery import (
-        Courier,
-        carry_on,
-        send_events,
-        send_post,
-    )  # Prefect is imported here, with the environment in place
+    from tasks.board import Clerk  # Prefect is imported here, with the environment in place
+    from tasks.delivery import Courier, carry_on, send_events, send_post
     from tasks.engine import PrefectEngine
-    from tasks.queue import Clerk
     from webhooks.app import create_app
     from webhooks.guard import guarded
 

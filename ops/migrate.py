@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 
 import migrations
 from tasks.db import engine
+from tasks.settings import settings
 
 FOLDER = Path(migrations.__file__).parent
 
@@ -23,7 +24,10 @@ def config() -> Config:
 
 
 def upgrade() -> None:
-    """Apply what is missing; does nothing when the database is up to date."""
+    """Apply what is missing; does nothing when the database is up to date. A file of SQLite is its owner's alone."""
+    if file := settings().database_file:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
     with engine().connect() as connection:
         made = config()
         made.attributes["connection"] = connection

@@ -6,12 +6,13 @@ import base64
 import json
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
 from tasks.secret_forms import insist
-from tasks.settings import Settings, settings
+from tasks.settings import Settings, SettingsError, settings
 
 FILE = "secrets.toml"
 
@@ -20,8 +21,11 @@ def _webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def ensure(home: Path, *, subscribers: bool) -> Path:
-    """Write ``secrets.toml`` (mode 0600) unless it is there. ``subscribers`` adds the two sandbox ones."""
+def ensure(home: Path, *, subscribers: bool, prefect: bool = False) -> Path:
+    """Write ``secrets.toml`` (mode 0600) unless it is there.
+
+    ``subscribers`` adds those with which we sign for platform and bank, ``prefect`` the password of Prefect.
+    """
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     file = home / FILE
@@ -34,6 +38,8 @@ def ensure(home: Path, *, subscribers: bool) -> Path:
         f'platform_secrets = ["{_webhook_secret()}"]',
         f'api_tokens = ["{secrets.token_urlsafe(32)}"]',
     ]
+    if prefect:
+        lines.append(f'prefect_auth = "dianwu:{secrets.token_urlsafe(24)}"')
     if subscribers:
         lines += ["[subscriber_secrets]", f'bank = "{_webhook_secret()}"', f'platform = "{_webhook_secret()}"']
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -42,13 +48,29 @@ def ensure(home: Path, *, subscribers: bool) -> Path:
     return file
 
 
+def open_to_others(given: Settings) -> list[Path]:
+    """Which of the files that hold secrets or people's data somebody else on this machine may read or write."""
+    return [file for file in private_files(given) if stat.S_IMODE(file.stat().st_mode) & 0o077]
+
+
+def private_files(given: Settings) -> list[Path]:
+    """The settings file, the secrets, and the database of the embedded default, as far as they are there."""
+    config = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))
+    files = [config, given.home / FILE, given.database_file]
+    return [file for file in files if file is not None and file.is_file()]
+
+
 def prepare() -> Settings:
     """The settings of this installation, with secrets made where a demonstration has none.
 
-    Production makes nothing up: :class:`tasks.settings.SettingsError` names what is missing, and a secret in a form
-    that would be read as another key, whoever made it.
+    Production makes nothing up: :class:`tasks.settings.SettingsError` names what is missing, a secret in a form that would
+    be read as another key, and a file that others may read. A demonstration closes such a file.
     """
     given = settings()
+    for file in open_to_others(given):
+        if given.production:
+            raise SettingsError(f"{file} 可被他人读取,请先执行 chmod 600 {file}")
+        file.chmod(0o600)
     if not given.production:
         ensure(given.home, subscribers=given.sandbox_bank)
         settings.cache_clear()

@@ -18,7 +18,7 @@ from ops import migrate
 from ops.environment import environment
 from ops.secrets import prepare
 from ops.worker.launch import command, stop_with_parent
-from tasks.settings import Settings
+from tasks.settings import Settings, SettingsError
 
 READY_SECONDS = 120
 STOP_SECONDS = 40
@@ -207,8 +207,16 @@ def _answers(url: str, given: Settings) -> bool:
 
 def up() -> None:
     """`make up`: the stack for real use, until Ctrl-C."""
+    from ops.commands import doctor
+
     given = prepare()
+    if not doctor.before_start(given):
+        raise SettingsError("尚未启动任何服务:请先处理上面标 ✗ 的项目")
+
+    def greet(stack: Stack) -> None:
+        doctor.after_start()
+        print(f"店务已启动。操作界面 {given.prefect_ui}/v2/runs · 接入地址 {given.door_url} · 日志 {stack.logs}")
+
     with Stack(given, say=print) as stack:
-        where = f"操作界面 {given.prefect_ui} · 接入地址 {given.door_url} · 日志 {stack.logs}"
-        stack.run_until_stopped(lambda: print(f"店务已启动。{where}"))
+        stack.run_until_stopped(lambda: greet(stack))
         print("正在停止 …")

@@ -12,17 +12,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
-from prefect import Task
-from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
 from pydantic import TypeAdapter
 from sqlmodel import select
 
 from models.cases import Case, Effect
 from tasks.db import Tx, in_transaction
+
+if TYPE_CHECKING:
+    from prefect import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +46,15 @@ def lock_case(tx: Tx, case_id: str) -> Case:
     if case is None:
         raise UnknownCase(case_id)
     return case
+
+
+def in_a_run() -> bool:
+    """Whether a Prefect run plays the story. Whoever has not imported Prefect is in none: commands start without it."""
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
 
 
 def effect_key(case_id: str, name: str, *args: Any) -> str:
@@ -83,22 +93,27 @@ def effect(title: str) -> Callable[[Callable[Concatenate[Tx, Case, P], R]], Call
         def run(case_id: str, *args: Any) -> Any:
             return in_transaction(lambda tx: once(tx, case_id, args))
 
-        task = Task(
-            fn=run, name=title, retries=len(RETRY_DELAYS), retry_delay_seconds=RETRY_DELAYS, cache_policy=NO_CACHE,
-            persist_result=False, log_prints=False,
-        )  # fmt: skip
+        @functools.cache
+        def task() -> Task[..., Any]:
+            from prefect import Task
+            from prefect.cache_policies import NO_CACHE
+
+            return Task(
+                fn=run, name=title, retries=len(RETRY_DELAYS), retry_delay_seconds=RETRY_DELAYS,
+                cache_policy=NO_CACHE, persist_result=False, log_prints=False,
+            )  # fmt: skip
 
         @functools.wraps(verb)
         def call(case_id: str, *args: P.args, **kwargs: P.kwargs) -> R:
             bound = signature.bind(None, None, *args, **kwargs)
             bound.apply_defaults()
             plain = tuple(bound.arguments.values())[2:]
-            if FlowRunContext.get() is None:
+            if not in_a_run():
                 return run(case_id, *plain)
             done = in_transaction(lambda tx: tx.get(Effect, effect_key(case_id, name, *plain)))
             if done is not None:
                 return returned().validate_python(done.result)
-            result: R = task(case_id, *plain)  # type: ignore[assignment]
+            result: R = task()(case_id, *plain)  # type: ignore[assignment]
             return result
 
         call.effect_name = name  # type: ignore[attr-defined]

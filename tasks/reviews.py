@@ -42,6 +42,9 @@ DEADLINE = "review"
 
 OPEN = (ReviewState.PENDING, ReviewState.CLAIMED)
 
+NOT_TAKEN = "上次答复未采纳"
+"""How a question's notice begins when somebody has answered it in vain."""
+
 
 class Dossier(Frozen):
     """What a reviewer is shown, and the facts in it that may not change between the look and the decision."""
@@ -299,7 +302,12 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
     review = _get(tx, review_id)
     review.pause_key = None
     if not outcome.accepted and review.state in OPEN:
-        review.notice = outcome.sentence
+        review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
+        review.unaccepted = {
+            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": mask_accounts(answer.reason),
+            "answer": {name: mask_accounts(value) if isinstance(value, str) else value
+                       for name, value in answer.extra.items()},
+        }  # fmt: skip
     tx.add(review)
     return outcome
 
@@ -326,6 +334,10 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交", proved=False)
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
+    if not answer.code.strip():
+        return _refused(
+            tx, case, review, answer, "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字", proved=False
+        )
     place = Place.TERMINAL if answer.given_at is None else Place.FORM  # only a form carries the time of its sending
     if unproved := _unproved(tx, answer.staff_id, answer.code, answer.given_at, place):
         return _refused(tx, case, review, answer, unproved, proved=False)
@@ -344,7 +356,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
             state=ReviewState.DECIDED, decided_by=person.id, decided_at=tx.now, verdict=answer.verdict,
-            reason=reason, answer=answer.extra, notice="",
+            reason=reason, answer=answer.extra, notice="", unaccepted=None,
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip
@@ -513,7 +525,8 @@ def tags(tx: Tx, review: Review) -> list[str]:
     own = deadlines.find(tx, review.case_id, f"{DEADLINE}/{review.id}")
     late = ["⚠️ 逾期升级"] if own and own.escalations else []
     taken = [f"认领:{staff.find(tx, review.claimed_by).name}"] if review.claimed_by else []
-    return [*(f"岗位:{Role(role).label}" for role in review.roles), *late, *taken]
+    vain = [f"⚠️ {NOT_TAKEN}"] if review.notice.startswith(NOT_TAKEN) else []
+    return [*vain, *(f"岗位:{Role(role).label}" for role in review.roles), *late, *taken]
 
 
 # ── reminders and escalation ─────────────────────────────────────────────────

@@ -139,6 +139,12 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'dianwu.db'}"
 
     @property
+    def database_file(self) -> Path | None:
+        """The file of an SQLite database; ``None`` with a server's."""
+        kind, found, path = self.database.partition("sqlite:///")
+        return Path(path) if found and not kind and path else None
+
+    @property
     def door_url(self) -> str:
         return f"http://{self.host}:{self.door_port}"
 

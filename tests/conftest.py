@@ -48,9 +48,11 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     _forget()
     db.use_engine(kept_engine)
+    if not POSTGRES:
+        db.dispose()  # on PostgreSQL the next test goes on with the same connections
     yield
     _forget()
-    db.use_engine(None)
+    db.use_engine(None)  # without asking the settings, which a test may have left in no usable state
     clock.use_clock(None)
 
 
@@ -60,8 +62,6 @@ def _forget() -> None:
     for function in (settings_module.settings, merchants.context, delivery.configured, delivery.http):
         function.cache_clear()
     delivery.use_notifier(None)
-    if not POSTGRES:
-        db.dispose()  # on PostgreSQL the next test goes on with the same connections
 
 
 @pytest.fixture(scope="session")

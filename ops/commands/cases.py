@@ -24,6 +24,7 @@ from ops.commands.terminal import (
     say,
     table,
     when,
+    word_of,
 )
 from tasks.db import Tx, in_transaction, reading
 
@@ -39,8 +40,8 @@ KINDS = "、".join(f"{kind.value}({kind.label})" for kind in CaseKind)
 @app.command("list")
 def list_cases(
     *,
-    kind: CaseKind | None = typer.Option(None, help=f"只看某类:{KINDS}", metavar="类别", show_choices=False),
-    state: CaseState | None = typer.Option(None, help="只看某状态", metavar="状态", show_choices=False),
+    kind: CaseKind | None = typer.Option(None, parser=word_of(CaseKind), help=f"只看某类:{KINDS}", metavar="类别"),
+    state: CaseState | None = typer.Option(None, parser=word_of(CaseState), help="只看某状态", metavar="状态"),
     shop: str = typer.Option("", help="只看某店铺"),
     open_only: bool = typer.Option(False, "--open", help="只看未办结"),
     limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个,新的在前"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +21,7 @@ from models.cases import Case, CaseDeadline, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Role, Staff
 from models.windows import duration
+from ops.commands.place import missing
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -33,6 +31,7 @@ from ops.commands.terminal import (
     settings_sentence,
     table,
 )
+from ops.secrets import open_to_others, private_files
 from policies.policy import SHANGHAI
 from tasks import deadlines, secret_forms
 from tasks.calendar import standing
@@ -78,17 +77,32 @@ def bad(name: str, sentence: str, remedy: str) -> Check:
 def doctor(as_json: bool = JSON_OPTION) -> None:
     """体检:逐项检查设置、数据库、Prefect、通知、日历、时钟与积压,并给出处理办法。"""
     checks = list(examine())
-    ill = any(check.health is Health.BAD for check in checks)
     if as_json:
         print_json([check.model_dump(mode="json") for check in checks])
-        raise typer.Exit(1 if ill else 0)
+    elif _show(checks):
+        say("有必须处理的问题(✗)。", "bold red")
+    if any(check.health is Health.BAD for check in checks):
+        raise typer.Exit(1)
+
+
+def before_start(given: Settings) -> bool:
+    """What can be looked at before anything runs; prints it when it will not do, and says whether it will."""
+    checks = [*secrets_of(given), *files_of(given), *outside(given), *channels(given), *subscribers(given)]
+    return not any(check.health is Health.BAD for check in checks) or not _show(checks)
+
+
+def after_start() -> None:
+    """The whole examination of what has just been started, line by line."""
+    _show(list(examine()))
+
+
+def _show(checks: list[Check]) -> bool:
+    """Print the lines; whether one of them is bad."""
     colours = {Health.GOOD: "green", Health.WARNING: "yellow", Health.BAD: "bold red"}
     table("", ["", "项目", "情况", "处理办法"], [
         [cell(check.health.label, colours[check.health]), check.name, check.sentence, check.remedy] for check in checks
     ])  # fmt: skip
-    if ill:
-        say("有必须处理的问题(✗)。", "bold red")
-        raise typer.Exit(1)
+    return any(check.health is Health.BAD for check in checks)
 
 
 def examine() -> Iterator[Check]:
@@ -141,15 +155,12 @@ def outside(given: Settings) -> Iterator[Check]:
 
 
 def files_of(given: Settings) -> Iterator[Check]:
-    """Files that hold secrets are for their owner's eyes."""
-    files = [Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml")), given.home / "secrets.toml"]
-    found = [file for file in files if file.is_file()]
-    open_ones = [file for file in found if stat.S_IMODE(file.stat().st_mode) & 0o077]
-    if open_ones:
-        names = " ".join(str(file) for file in open_ones)
-        yield bad("密钥文件", f"他人可以读取 {names}", f"chmod 600 {names}")
-    elif found:
-        yield good("密钥文件", "只有本用户可以读取")
+    """Files that hold secrets or people's data are for their owner's eyes."""
+    if exposed := open_to_others(given):
+        names = " ".join(str(file) for file in exposed)
+        yield bad("密钥与数据文件", f"他人可以读取 {names}", f"chmod 600 {names}")
+    elif private_files(given):
+        yield good("密钥与数据文件", "只有本用户可以读取")
 
 
 # ── the database and what it says ────────────────────────────────────────────
@@ -158,6 +169,9 @@ def files_of(given: Settings) -> Iterator[Check]:
 def database(given: Settings) -> Iterator[Check]:
     """Reachable and up to date; then what is stuck in it."""
     kind = "PostgreSQL" if given.database.startswith("postgresql") else "SQLite"
+    if sentence := missing(given):
+        yield bad("数据库", sentence, "dianwu migrate")
+        return
     try:
         with reading() as tx:
             tx.exec(select(1)).one()

@@ -6,7 +6,7 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import InboxMessage, InboxState
-from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when, word_of
 from tasks import audit
 from tasks.db import Tx, in_transaction, reading
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_inbox(
     state: InboxState | None = typer.Option(
-        None, help="NEW、DONE、KEPT、REFUSED 或 FAILED", metavar="状态", show_choices=False
+        None, parser=word_of(InboxState), help="NEW、DONE、KEPT、REFUSED 或 FAILED", metavar="状态"
     ),
     limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
     as_json: bool = JSON_OPTION,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -25,6 +28,32 @@ CHUNK = 500
 def new() -> None:
     """生成一把新的加密密钥(请只保存在设置中)。"""
     typer.echo(Fernet.generate_key().decode())
+
+
+@app.command("init")
+def init() -> None:
+    """为新的生产环境一次生成全部密钥,写入数据目录的 secrets.toml(仅本用户可读)。"""
+    from ops.secrets import FILE, ensure
+
+    home = home_of()
+    if (home / FILE).exists():
+        refuse(f"{home / FILE} 已存在,不会覆盖;轮换加密密钥请用 dianwu keys new 与 dianwu keys rotate")
+    say(f"✓ 已写入 {ensure(home, subscribers=True, prefect=True)}(内容不在此显示),请另行备份", "green")
+    table("交给谁", ["设置", "用途"], [
+        ["encryption_keys、audit_key", "不交给任何人;与数据库分开备份,丢失则敏感数据打不开"],
+        ["platform_secrets、api_tokens", "交给平台:用前者对发来的事件签名,凭后者查询案件"],
+        ["subscriber_secrets", "交给平台与银行各自的一把:核对我们发出的事件的签名"],
+        ["prefect_auth", "交给使用 Prefect 界面的员工(进门口令;作决定另需工号与动态口令)"],
+    ])  # fmt: skip
+
+
+def home_of() -> Path:
+    """The home folder before there are settings that could be checked: production has no keys yet."""
+    given = os.environ.get("DIANWU_HOME", "")
+    config = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))
+    if not given and config.is_file():
+        given = str(tomllib.loads(config.read_text(encoding="utf-8")).get("home", ""))
+    return Path(given or ".dianwu").expanduser().resolve()
 
 
 @app.command("rotate")

@@ -6,7 +6,7 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import Channel, OutboxMessage, OutboxState
-from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when, word_of
 from tasks import outbox
 from tasks.db import Tx, in_transaction, reading
 
@@ -16,10 +16,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_outbox(
     state: OutboxState | None = typer.Option(
-        None, help="NEW、SENT、SKIPPED 或 DEAD(投递失败)", metavar="状态", show_choices=False
+        None, parser=word_of(OutboxState), help="NEW、SENT、SKIPPED 或 DEAD(投递失败)", metavar="状态"
     ),
     channel: Channel | None = typer.Option(
-        None, help="EVENT、MERCHANT、STAFF 或 RUN", metavar="渠道", show_choices=False
+        None, parser=word_of(Channel), help="EVENT、MERCHANT、STAFF 或 RUN", metavar="渠道"
     ),
     case: str = typer.Option("", help="只看某案件"),
     limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),

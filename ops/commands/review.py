@@ -23,6 +23,7 @@ from ops.commands.terminal import (
     say,
     table,
     when,
+    word_of,
 )
 from tasks.db import Tx, in_transaction, reading
 
@@ -35,9 +36,9 @@ AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
 
 @app.command("list")
 def list_reviews(
-    role: Role | None = typer.Option(None, help="只看某岗位", metavar="岗位", show_choices=False),
+    role: Role | None = typer.Option(None, parser=word_of(Role), help="只看某岗位", metavar="岗位"),
     case: str = typer.Option("", help="只看某案件"),
-    kind: CaseKind | None = typer.Option(None, help="只看某类案件", metavar="类别", show_choices=False),
+    kind: CaseKind | None = typer.Option(None, parser=word_of(CaseKind), help="只看某类案件", metavar="类别"),
     mine: str = typer.Option("", metavar="工号", help="只看某人已认领的"),
     late: bool = typer.Option(False, "--late", help="只看已超时的"),
     unclaimed: bool = typer.Option(False, "--unclaimed", help="只看无人认领的"),

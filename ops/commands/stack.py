@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
 
-
-@app.command("up")
 def up() -> None:
     """启动整套服务(数据库迁移、Prefect、执行器、接入端),直到 Ctrl-C。"""
     from ops.stack import up as run
@@ -17,7 +14,6 @@ def up() -> None:
     run()
 
 
-@app.command("demo")
 def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,核对结果后退出")] = False) -> None:
     """启动演示环境:示例店铺、商家和员工。"""
     from ops.demo import demo as run
@@ -25,7 +21,6 @@ def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,�
     raise typer.Exit(run(auto))
 
 
-@app.command("migrate")
 def migrate() -> None:
     """把数据库升级到当前版本。"""
     from ops.migrate import upgrade
@@ -35,7 +30,6 @@ def migrate() -> None:
     upgrade()
 
 
-@app.command("deploy")
 def deploy() -> None:
     """在 Prefect 中创建工作池并部署全部流程。"""
     from prefect.settings import temporary_settings

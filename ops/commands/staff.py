@@ -12,7 +12,7 @@ import typer
 from sqlmodel import col, select
 
 from models.reviews import Role, SpentCode, Staff
-from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when
+from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when, word_of
 from policies.policy import SHANGHAI
 from tasks import guard, staff
 from tasks.clock import clock
@@ -29,7 +29,7 @@ ROLES = "、".join(f"{role.value}({role.label})" for role in Role)
 def enrol(
     staff_id: str = typer.Argument(..., metavar="ID", help="工号,例如 wang-fang"),
     name: str = typer.Option("", help="姓名"),
-    role: list[Role] = typer.Option([], help=f"岗位,可重复:{ROLES}", show_choices=False, metavar="岗位"),
+    role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{ROLES}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
     show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
 ) -> None:

@@ -11,14 +11,14 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
-from typer.core import TyperGroup
 
+from models.base import Labelled
 from models.reviews import Staff
-from models.text import odd
 from models.windows import duration
 from notifications.text import one_line
 from policies.policy import SHANGHAI
@@ -29,9 +29,12 @@ from tasks.staff import StaffError
 from tasks.vault import CannotUnseal
 
 R = TypeVar("R")
+L = TypeVar("L", bound=Labelled)
 
-WIDTH = 200
-"""Columns when the output is no terminal: wide enough that no id is cut."""
+WIDTH = 100
+"""Columns when the output is no terminal."""
+READABLE = 24
+"""Columns below which a long text is no longer read but spelled."""
 
 JSON_OPTION = typer.Option(False, "--json", help="输出 JSON,供程序读取")
 
@@ -74,17 +77,51 @@ def cell(value: object, style: str = "", limit: int = 300) -> Text:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "无") -> None:
-    """A table, or one line that says that there is nothing."""
+    """A table, or one line that says that there is nothing.
+
+    Only long texts are folded, never an id or a time. Where that does not fit into the width, each row becomes a
+    paragraph of its own.
+    """
     filled = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
     if not filled:
         say(f"{title}:{empty}" if title else empty)
         return
+    screen = console()
+    widths = [max(cell_len(column), *(row[n].cell_len for row in filled)) for n, column in enumerate(columns)]
+    foldable = [any(_is_prose(row[n]) for row in filled) for n in range(len(columns))]
+    least = sum(min(width, READABLE) if folds else width for width, folds in zip(widths, foldable, strict=True))
+    if least + 3 * (len(columns) - 1) > screen.width:
+        _paragraphs(title, columns, filled)
+        return
     shown = Table(title=title or None, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    for column, folds in zip(columns, foldable, strict=True):
+        shown.add_column(column, overflow="fold", no_wrap=not folds)
     for row in filled:
         shown.add_row(*row)
-    console().print(shown)
+    screen.print(shown)
+
+
+def _is_prose(value: Text) -> bool:
+    """Whether a cell may be folded: a sentence may, an id, an amount or a time may not."""
+    return value.cell_len > READABLE and not re.fullmatch(r"[\x21-\x7e]+", value.plain)
+
+
+def _paragraphs(title: str, columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+    """Each row as its first cell and below it the others by name, as wide as they are."""
+    if title:
+        say(title, "bold")
+    for first, *others in rows:
+        console().print(Text.assemble("● ", first), soft_wrap=True)
+        pairs = [Text.assemble((f"{name} ", "dim"), value)
+                 for name, value in zip(columns[1:], others, strict=True) if value.plain.strip()]  # fmt: skip
+        line = Text("  ")
+        for pair in pairs:
+            if line.cell_len > 2 and line.cell_len + pair.cell_len + 3 > console().width:
+                console().print(line, soft_wrap="http" in line.plain)  # an address is copied whole
+                line = Text("  ")
+            line = Text.assemble(line, " · " if line.cell_len > 2 else "", pair)
+        if line.cell_len > 2:
+            console().print(line, soft_wrap="http" in line.plain)
 
 
 # ── times ────────────────────────────────────────────────────────────────────
@@ -116,6 +153,19 @@ def parse_span(text: str) -> timedelta:
     return timedelta(days=days, hours=hours, minutes=minutes)
 
 
+def word_of(kind: type[L]) -> Callable[[str], L]:
+    """For options: a member by its value, in any case, or by its Chinese word; a usage error that lists both."""
+
+    def parse(given: str) -> L:
+        for member in kind:
+            if given.strip().casefold() in {member.value.casefold(), member.label.casefold()}:
+                return member
+        misuse(f"没有「{given}」,可选:" + "、".join(f"{member.label}({member.value})" for member in kind))
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
 # ── people ───────────────────────────────────────────────────────────────────
 
 
@@ -128,20 +178,6 @@ def person(tx: Tx, staff_id: str) -> Staff:
 
 
 # ── faults that have a sentence ──────────────────────────────────────────────
-
-
-class Sentences(TyperGroup):
-    """The root command: a fault that an operator can mend ends with one sentence and 1, not with a traceback."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Words of the command line that no database and no screen can take are refused before anything is done."""
-        for number, word in enumerate(args, 1):
-            if found := odd(word, allowed="\n\r\t"):
-                refuse(unreadable_word(number, found))
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        return told(lambda: super(Sentences, self).invoke(ctx))
 
 
 def told(work: Callable[[], R]) -> R:

@@ -9,7 +9,11 @@ from jsonschema import Draft202012Validator
 
 from flows.forms import form_description, form_schema, read_answer, task_token
 from models.cases import Case
+from models.reviews import Review
+from policies.policy import policy_at
+from tasks.db import in_transaction
 from tasks.desk import GATES
+from tasks.reviews import Answer, take_answer
 from tests.play import PAYEE, Office
 
 HOSTILE = [
@@ -88,3 +92,49 @@ def test_an_account_number_is_never_shown_in_full(office: Office) -> None:
     review = office.question(case)
     assert PAYEE["account_no"] not in form_description(review, GATES[review.gate])
     assert "尾号 1234" in review.dossier
+
+
+def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
+    """The question after an answer that was not taken."""
+    review = office.question(case)
+    given = {"code": "000000", "verdict": "REJECT", "reason": "账户 6222021234567890128 与执照不符"} | changes
+    answer = Answer(review_id=review.id, revision=review.revision, staff_id="li-na", **given)
+    outcome = in_transaction(lambda tx: take_answer(tx, review.id, GATES[review.gate], answer))
+    assert not outcome.accepted
+    return office.question(case)
+
+
+def test_an_answer_that_was_not_taken_comes_back_filled_in_without_its_code(office: Office, case: Case) -> None:
+    review = answered_in_vain(office, case)
+    schema = form_schema(review, GATES[review.gate])
+    assert schema["properties"]["verdict"]["default"] == "驳回申请"
+    reason = schema["properties"]["reason"]
+    assert reason["default"] == "账户 尾号 0128 与执照不符" and "li-na" in reason["description"]
+    assert schema["properties"]["code"]["default"] == "" and "000000" not in str(schema)
+    assert form_description(review, GATES[review.gate]).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
+    office.decide(case, "li-na", "REJECT", "材料不全")
+    assert [one.unaccepted for one in office.reviews(case)] == [None]
+
+
+def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office, case: Case) -> None:
+    schema = form_schema(office.question(case), GATES["closure-review"])
+    full = {"task": schema["properties"]["task"]["default"], "staff_id": "li-na", "code": "", "verdict": "同意关店"}
+    assert Draft202012Validator(schema).is_valid(full), "the judge says it in Chinese, Prefect would in English"
+    for _ in range(policy_at(office.clock.at).staff.max_wrong_codes + 1):
+        assert "没有填写动态口令" in answered_in_vain(office, case, code=" ").notice
+    office.decide(case, "li-na", "REJECT", "材料不全")  # nothing is locked
+
+
+def test_a_reason_is_required_by_the_form_itself_where_something_blocks(office: Office) -> None:
+    gate, schemas = GATES["refund-review"], []
+    for shop_id, penalties in (("shop-1", 0), ("shop-2", 1)):
+        office.closed_shop(shop_id)
+        office.snapshot(shop_id, penalties=[{"id": "p-1", "kind": "虚假发货", "settled": True}] * penalties)
+        schemas.append(form_schema(office.question(office.request_refund(shop_id)), gate))
+    clean, blocked = schemas
+    assert "reason" not in clean["required"] and "必填" in clean["properties"]["reason"]["description"]
+    task = blocked["properties"]["task"]["default"]
+    full = {"task": task, "staff_id": "wang-fang", "code": "123456", "verdict": "同意退还"}
+    validator = Draft202012Validator(blocked)
+    assert "reason" in blocked["required"] and not validator.is_valid(full)
+    assert not validator.is_valid(full | {"reason": ""}) and validator.is_valid(full | {"reason": "已核实"})

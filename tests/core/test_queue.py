@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 from models.cases import CaseKind
 from models.reviews import Role
-from tasks import queue, reviews
+from tasks import board as boards
+from tasks import desk, queue, reviews
+from tasks.board import Board, Clerk
 from tasks.db import in_transaction, reading
-from tasks.queue import Board, Clerk, Waiting
+from tasks.queue import Waiting
+from tasks.reviews import Answer
 from tests.play import Office
 
 
@@ -21,9 +25,25 @@ def listed(role: str | None = None) -> list[Waiting]:
         return queue.waiting(tx, role)
 
 
-def board() -> Board:
+def page(role: Role = Role.CLOSURE_REVIEWER) -> str:
+    """What hangs in Prefect for that role."""
     with reading() as tx:
-        return queue.board(tx)
+        return text_of(boards.board(tx), role)
+
+
+def text_of(content: Board, role: Role = Role.CLOSURE_REVIEWER) -> str:
+    return next(page.text for page in content.pages if page.role is role)
+
+
+def links(text: str) -> list[str]:
+    """The cases that have a line with a link, from the top."""
+    return re.findall(r"\[[^\]]* · ([A-Z]+-\d{6}-\w{6})\]\(", text)
+
+
+def proved(office: Office, act: Any, review_id: str, staff_id: str) -> None:
+    """Claim or release, proved by the person's own code."""
+    code = office.code(staff_id)
+    in_transaction(lambda tx: act(tx, review_id, staff_id, code))
 
 
 class Wall:
@@ -66,18 +86,20 @@ def test_what_was_escalated_stands_on_top_and_says_how_often(office: Office) -> 
     office.request_closure("shop-2")
     top, fresh = listed()
     assert top.case_id == late.id and top.escalations == 2 and fresh.escalations == 0
-    first, second = board().table
-    assert first["逾期升级"] == "⚠️ 已升级 2 次" and second["逾期升级"] == ""
-    assert first["剩余"].startswith("已超时") and second["剩余"].startswith("还剩")
-    assert "**逾期升级 1 项**" in board().text
+    assert links(page()) == [late.id, fresh.case_id]
+    assert "**逾期升级 1 项**" in page() and page().count("(已超时)") == 1 and f"- ⚠️ [关店审核 · {late.id}]" in page()
 
 
 def test_a_decided_question_leaves_the_queue(office: Office) -> None:
     office.open_shop()
     case = office.request_closure()
     office.decide(case, "li-na", "APPROVE")
-    assert listed() == [] and board().table == ()
-    assert board().text == "没有待处理的审核任务。"
+    assert listed() == []
+    waiting, _, decided = page().partition("#### 今日已决定")
+    assert "没有待处理的审核任务。" in waiting and links(waiting) == []
+    assert links(decided) == [case.id] and "李娜" in decided and "同意关店" in decided
+    office.pass_time(days=1)
+    assert links(page()) == [], "what was decided yesterday is in `dianwu review mine`"
 
 
 def test_each_role_sees_its_own(office: Office) -> None:
@@ -87,6 +109,8 @@ def test_each_role_sees_its_own(office: Office) -> None:
     closure = office.request_closure("shop-2")
     assert [row.case_id for row in listed(Role.FINANCE)] == [refund.id]
     assert [row.case_id for row in listed(Role.CLOSURE_REVIEWER)] == [closure.id]
+    assert links(page(Role.FINANCE)) == [refund.id] and links(page(Role.ARBITRATOR)) == []
+    assert links(page(Role.CLOSURE_REVIEWER).partition("#### 今日已决定")[0]) == [closure.id]
 
 
 def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed(office: Office) -> None:
@@ -111,9 +135,8 @@ def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed
 def test_a_claim_is_shown_with_the_name(office: Office) -> None:
     office.open_shop()
     task = office.question(office.request_closure()).id
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
-    assert board().table[0]["已认领"] == "李娜"
-    assert "李娜 已认领" in board().text
+    proved(office, reviews.claim, task, "li-na")
+    assert "李娜 已认领" in page()
     with reading() as tx:
         assert [row.review_id for row in queue.waiting(tx, claimed_by="li-na")] == [task]
         assert queue.waiting(tx, claimed_by="zhao-min") == []
@@ -133,28 +156,46 @@ def test_the_run_list_shows_the_role_then_that_it_is_late_then_who_has_taken_it(
 def test_every_row_leads_to_the_form(office: Office) -> None:
     office.open_shop()
     office.request_closure()
-    row = board().table[0]
-    assert list(row) == ["截止时间", "剩余", "岗位", "任务", "店铺", "案件", "已认领", "等待时长", "逾期升级", "链接"]
-    assert "/runs" in row["链接"] and f"]({row['链接']})" in board().text
+    row = listed()[0]
+    assert "/v2/runs" in row.link and f"]({row.link})" in page()
 
 
-def test_a_shop_named_like_markup_stays_text_in_table_and_list(office: Office) -> None:
+def test_what_is_claimed_or_was_answered_in_vain_stands_on_top_with_the_reason(office: Office) -> None:
+    cases = []
+    for number in range(3):
+        office.open_shop(f"shop-{number}")
+        cases.append(office.request_closure(f"shop-{number}").id)
+        office.pass_time(hours=1)
+    claimed, refused = office.question(office.case(cases[1])), office.question(office.case(cases[2]))
+    proved(office, reviews.claim, claimed.id, "li-na")
+    answer = Answer(
+        review_id=refused.id, revision=1, staff_id="li-na", code="000000", verdict="REJECT", reason="缺少 **材料**"
+    )
+    in_transaction(lambda tx: reviews.take_answer(tx, refused.id, desk.GATES[refused.gate], answer))
+    assert [row.case_id for row in listed()] == [cases[2], cases[1], cases[0]] == links(page())
+    on_top = page().partition("#### 待处理")[0]
+    assert links(on_top) == [cases[2], cases[1]] and "上次答复未采纳" in on_top and "动态口令不正确" in on_top
+    asked = office.question(office.case(cases[2]))
+    with reading() as tx:
+        assert reviews.tags(tx, asked)[0] == "⚠️ 上次答复未采纳"
+
+
+def test_a_shop_named_like_markup_stays_text_in_the_list(office: Office) -> None:
     office.open_shop(name="<script>alert(1)</script> [点](http://evil.example) &amp;")
     office.request_closure()
-    content = board()
-    assert not set(content.table[0]["店铺"]) & set("<>&[]`") and "://" not in content.table[0]["店铺"]
-    assert "<script>" not in content.text and "](http://evil" not in content.text
-    assert "&lt;script&gt;" in content.text
+    assert "<script>" not in page() and "](http://evil" not in page()
+    assert "&lt;script&gt;" in page()
 
 
 def test_of_very_many_the_most_urgent_are_shown_and_all_are_counted(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "SHOWN", 2)
+    monkeypatch.setattr(boards, "SHOWN", 2)
     for number in range(3):
         office.open_shop(f"shop-{number}")
         office.request_closure(f"shop-{number}")
-    assert len(board().table) == 2 and "**3** 项" in board().text and "最急的 2 项" in board().text
+    assert len(links(page())) == 2 and "**3** 项" in page() and "另有 1 项" in page()
+    assert "dianwu review list --role 关店审核员" in page()
 
 
 def test_the_board_is_written_when_something_happened_and_not_for_nothing(office: Office, wall: Wall) -> None:
@@ -165,7 +206,7 @@ def test_the_board_is_written_when_something_happened_and_not_for_nothing(office
     office.request_closure()
     wall.seconds += 10
     clerk.look()
-    assert len(wall.seen) == 2 and len(wall.seen[1].table) == 1
+    assert len(wall.seen) == 2 and len(links(text_of(wall.seen[1]))) == 1
     wall.seconds += 10
     office.open_shop("shop-2")
     clerk.look()
@@ -178,9 +219,10 @@ def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Off
     clerk = wall.clerk()
 
     def holder() -> str:
-        wall.seconds += queue.PAUSE_SECONDS
+        wall.seconds += boards.PAUSE_SECONDS
         clerk.look()
-        return wall.seen[-1].table[0]["已认领"]
+        found = re.search(r",(\S+) 已认领", text_of(wall.seen[-1]))
+        return found[1] if found else ""
 
     assert holder() == ""
     in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
@@ -202,9 +244,9 @@ def test_while_much_happens_the_board_is_written_every_other_second_and_misses_n
         office.request_closure(f"shop-{number}")
         clerk.look()
     assert len(wall.seen) == 1
-    wall.seconds += queue.PAUSE_SECONDS
+    wall.seconds += boards.PAUSE_SECONDS
     clerk.look()
-    assert len(wall.seen) == 2 and len(wall.seen[1].table) == 5
+    assert len(wall.seen) == 2 and len(links(text_of(wall.seen[1]))) == 5
 
 
 def test_the_clerk_looks_by_itself_and_survives_a_fault(office: Office) -> None:
@@ -230,8 +272,8 @@ def test_a_server_out_of_reach_is_tried_again_and_stops_nobody(office: Office, w
     clerk = wall.clerk()
     clerk.look()
     wall.broken = None
-    wall.seconds += queue.PAUSE_SECONDS
+    wall.seconds += boards.PAUSE_SECONDS
     clerk.look()
     assert len(wall.seen) == 1
     wall.broken = httpx.ConnectError("refused")
-    assert queue.publish(wall.put) is False
+    assert boards.publish(wall.put) is False

@@ -91,6 +91,8 @@ def installed(office: Office, prefect: PrefectDouble) -> Office:
         made.attributes["connection"] = connection
         command.stamp(made, "head")
         connection.commit()
+    if file := settings_module.settings().database_file:
+        file.chmod(0o600)  # as `dianwu migrate` makes it; the tests copy theirs
     office.clock.at = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
     return office
 
@@ -165,9 +167,9 @@ def test_a_file_of_secrets_that_others_can_read_is_closed_by_the_remedy(installe
     file = settings_module.settings().home / "secrets.toml"
     file.write_text("", encoding="utf-8")
     file.chmod(0o644)
-    assert ailing("密钥文件").remedy == f"chmod 600 {file}"
+    assert ailing("密钥与数据文件").remedy == f"chmod 600 {file}"
     file.chmod(0o600)
-    assert found("密钥文件")[0].health is Health.GOOD
+    assert found("密钥与数据文件")[0].health is Health.GOOD
 
 
 def test_a_key_that_opens_nothing_is_found(installed: Office, monkeypatch: pytest.MonkeyPatch) -> None:

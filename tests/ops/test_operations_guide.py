@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from ops.cli import app
 from ops.worker.settings import WorkerSettings
@@ -21,8 +22,10 @@ def command_paths() -> set[str]:
     """``dianwu cases show`` and so on, as the command itself knows them."""
 
     def walk(group: Any, path: str) -> Iterator[str]:
-        for name, command in group.commands.items():
-            if hasattr(command, "commands"):
+        context = typer.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            if isinstance(command, TyperGroup):
                 yield from walk(command, f"{path} {name}")
             else:
                 yield f"{path} {name}"

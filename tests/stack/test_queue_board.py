@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -17,34 +16,37 @@ from prefect.client.schemas.filters import (
 )
 
 from models.cases import Case
+from models.reviews import Role
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
-from tasks import engine, queue, reviews
+from tasks import board, engine, reviews
 from tasks.db import in_transaction
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
 
 
-def board() -> tuple[str, list[dict[str, Any]], int] | None:
-    """Id and rows of the newest artifact with our key, and how many artifacts have it."""
+KEY = board.key_of(Role.CLOSURE_REVIEWER)
+
+
+def page() -> tuple[str, str, int] | None:
+    """Id and text of the closure reviewers' page, and how many artifacts have its key."""
     latest = engine.client().read_latest_artifacts(
-        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[queue.KEY]))
+        artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[KEY]))
     )
-    every = engine.client().read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[queue.KEY])))
-    if not latest:
-        return None
-    return str(latest[0].latest_id), json.loads(str(latest[0].data)), len(every)
+    every = engine.client().read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[KEY])))
+    return (str(latest[0].latest_id), str(latest[0].data), len(every)) if latest else None
 
 
-def until(stage: Rehearsal, cases: list[str]) -> tuple[str, list[dict[str, Any]], int]:
-    """Wait until the board lists just these cases, in this order."""
+def until(stage: Rehearsal, cases: list[str]) -> tuple[str, str, int]:
+    """Wait until the page lists just these cases as waiting, in this order, each with a link."""
 
-    def shown() -> tuple[str, list[dict[str, Any]], int] | None:
-        found = board()
-        return found if found and [row["案件"] for row in found[1]] == cases else None
+    def shown() -> tuple[str, str, int] | None:
+        found = page()
+        waiting = found[1].partition("#### 今日已决定")[0] if found else ""
+        return found if found and re.findall(r" · ([A-Z]+-\d{6}-\w{6})\]\(", waiting) == cases else None
 
-    found: tuple[str, list[dict[str, Any]], int] = stage.wait(shown, f"the board lists {cases}")
+    found: tuple[str, str, int] = stage.wait(shown, f"the page lists {cases}")
     return found
 
 
@@ -80,9 +82,9 @@ def may_write(stage: Rehearsal, origin: str) -> bool:
 def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> None:
     with running_stack(tmp_path / "home") as (_, stage):
         first = ask_to_close(stage, "shop-1")
-        artifact, rows, _ = until(stage, [first])
-        assert (rows[0]["任务"], rows[0]["岗位"]) == ("关店审核", "关店审核员")
-        assert rows[0]["链接"].endswith(stage.read(lambda tx: tx.get(Case, first).run_id))
+        artifact, text, _ = until(stage, [first])
+        run_id = stage.read(lambda tx: tx.get(Case, first).run_id)
+        assert f"[关店审核 · {first}]({stage.settings.prefect_ui}/v2/runs/flow-run/{run_id})" in text
         second = ask_to_close(stage, "shop-2")
         until(stage, [first, second])
         stage.decide(first, "closure-review", "li-na", "同意关店")
@@ -95,8 +97,8 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(tmp_path: Path) -> 
         in_transaction(lambda tx: reviews.release(tx, asked, "li-na", stage.code("li-na")))
         stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员"], "the run list shows that it is free again")
         assert (again, written) == (artifact, 1)
-        late = queue.Board(version=0, rows=(), text="", table=())
-        queue.show(late)  # a door that was held up does not put an older board over a newer one
+        late = board.Board(version=0, pages=(board.Page(role=Role.CLOSURE_REVIEWER, text=""),))
+        board.show(late)  # a door that was held up does not put an older page over a newer one
         until(stage, [second])
         assert may_write(stage, stage.settings.prefect_ui)
         assert may_write(stage, f"http://localhost:{stage.settings.prefect_port}")

@@ -1,0 +1,168 @@
+"""The way in: what a newcomer meets at the terminal, before there is any data and when standing in the wrong place."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import migrate, secrets, stack
+from ops.commands.terminal import WIDTH
+from tasks import settings as settings_module
+from tasks.settings import SettingsError
+from tests.play import Office
+
+Done = Callable[..., str]
+
+LOOKING = [
+    ("cases", "list"), ("cases", "show", "CLS-1"), ("review", "list"), ("books", "check"), ("audit", "verify"),
+    ("outbox", "list"), ("inbox", "list"), ("staff", "list"), ("clock", "show"), ("calendar", "show"),
+]  # fmt: skip
+
+
+def home() -> Path:
+    return settings_module.settings().home
+
+
+@pytest.mark.parametrize("arguments", LOOKING)
+def test_looking_makes_nothing_and_says_where_it_looked(_home: None, refused: Done, arguments: tuple[str, ...]) -> None:
+    home().rmdir()
+    assert "DIANWU_HOME" in refused(*arguments)
+    assert not home().exists()
+
+
+def test_the_doctor_makes_nothing_either(_home: None, refused: Done) -> None:
+    assert "dianwu migrate" in refused("doctor")
+    assert list(home().iterdir()) == []
+
+
+def test_whoever_forgot_where_the_demonstration_keeps_its_data_is_told(
+    _home: None, refused: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dianwu" / "demo").mkdir(parents=True)
+    (tmp_path / ".dianwu" / "demo" / "dianwu.db").touch()
+    assert "export DIANWU_HOME=.dianwu/demo" in refused("cases", "list")
+
+
+def test_help_is_there_without_any_data(_home: None, done: Done) -> None:
+    assert "审核" in done("review", "--help") and "案件" in done("--help")
+
+
+@pytest.mark.parametrize(
+    ("start", "spared"),
+    [
+        ("import ops.cli", ["prefect", "sqlalchemy", "pydantic", "rich", "apprise", "pyarrow"]),
+        ("import ops.commands.cases, tasks.desk, tasks.views", ["prefect", "apprise", "pyarrow", "fastapi"]),
+        ("import ops.commands.review, tasks.queue", ["prefect", "apprise", "pyarrow", "fastapi"]),
+        ("import webhooks.app", ["prefect", "apprise", "pyarrow"]),
+    ],
+)
+def test_nobody_waits_for_the_import_of_what_is_not_used(start: str, spared: list[str]) -> None:
+    look = f"import sys; {start}; print(*[name for name in {spared!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == []
+
+
+def test_roles_kinds_and_states_are_known_by_their_chinese_words(office: Office, told: Any, dianwu: Any) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    for arguments in (
+        ("review", "list", "--role", "关店审核员"), ("review", "list", "--role", "Closure-Reviewer"),
+        ("review", "list", "--kind", "关店"), ("review", "list", "--kind", "closure"),
+    ):  # fmt: skip
+        assert [row["case_id"] for row in told(*arguments)] == [case.id], arguments
+    assert [row["id"] for row in told("cases", "list", "--state", case.state.label)] == [case.id]
+    wrong = dianwu("review", "list", "--role", "老板")
+    assert wrong.exit_code == 2 and "财务" in wrong.output
+
+
+def test_no_table_is_wider_than_a_hundred_columns_and_no_id_is_broken(office: Office, done: Done) -> None:
+    office.open_shop(name="很长很长的店铺名称" * 4)
+    case = office.request_closure()
+    task = office.question(case).id
+    for arguments in (
+        ("review", "list"), ("review", "show", task), ("cases", "list"), ("cases", "show", case.id), ("outbox", "list"),
+        ("inbox", "list"), ("staff", "list"), ("books", "show", "--shop", "shop-1"), ("audit", "show", case.id),
+    ):  # fmt: skip
+        shown = done(*arguments)
+        assert [line for line in shown.splitlines() if wide(line) > WIDTH and "http" not in line] == [], arguments
+        if arguments[0] in {"review", "cases"}:
+            assert case.id in shown, arguments
+
+
+def wide(line: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(line.rstrip())
+
+
+# ── keys and files ───────────────────────────────────────────────────────────
+
+
+def test_all_keys_of_a_production_are_made_at_once_shown_to_nobody_and_never_overwritten(
+    _home: None, done: Done, refused: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIANWU_PROFILE", "production")
+    monkeypatch.setenv("DIANWU_SANDBOX_BANK", "false")
+    for name in ("ENCRYPTION_KEYS", "AUDIT_KEY", "PLATFORM_SECRETS", "API_TOKENS"):
+        monkeypatch.delenv(f"DIANWU_{name}")
+    shown = done("keys", "init")
+    file = Path(str(_home_folder())) / "secrets.toml"
+    made = tomllib.loads(file.read_text())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not any(str(value) in shown for value in [made["audit_key"], made["prefect_auth"], *made["encryption_keys"]])
+    settings_module.settings.cache_clear()
+    given = secrets.prepare()  # everything a production needs of secrets is there
+    assert given.production and set(given.subscriber_secrets) == {"bank", "platform"}
+    refused("keys", "init")
+    assert tomllib.loads(file.read_text()) == made
+
+
+def _home_folder() -> str:
+    import os
+
+    return os.environ["DIANWU_HOME"]
+
+
+def test_a_new_database_is_its_owners_alone(_home: None) -> None:
+    migrate.upgrade()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in home().glob("dianwu.db*")} == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_production_does_not_start_while_others_may_read_its_secrets(
+    _home: None, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    file = home() / "secrets.toml"
+    file.write_text('service_contact = "客服"\n')
+    file.chmod(mode)
+    secrets.prepare()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600, "a demonstration closes it"
+    file.chmod(mode)
+    for name, value in (("PROFILE", "production"), ("SANDBOX_BANK", "false"), ("PREFECT_AUTH", "a:b")):
+        monkeypatch.setenv(f"DIANWU_{name}", value)
+    settings_module.settings.cache_clear()
+    with pytest.raises(SettingsError, match="chmod 600"):
+        secrets.prepare()
+
+
+def test_nothing_is_started_while_a_setting_will_not_do(
+    _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise AssertionError("something was started")
+
+    monkeypatch.setattr(stack, "Stack", Nothing)
+    for name, value in (("PROFILE", "production"), ("SANDBOX_BANK", "false"), ("PREFECT_AUTH", "a:b")):
+        monkeypatch.setenv(f"DIANWU_{name}", value)
+    settings_module.settings.cache_clear()
+    shown = refused("up")
+    assert "✗" in shown and "事件订阅方" in shown and "尚未启动" in shown
