@@ -6,23 +6,24 @@
        └─▶ refused        ▲                                                                  ▼
                           └────────────── payee corrected ◀── merchant asked ◀── finance looks again
 
-Rules and numbers:       policies/refund.py, policies/gates.py      REF-1 … REF-11, ambiguities 3 … 6
+Money that came in several ways leaves in several instructions of one turn; what comes back is the next turn's.
+
+Rules and numbers:       policies/refund.py, policies/payees.py, policies/gates.py      REF-1 … REF-11, ambiguities 3 … 6
 What the merchant reads: notifications/refund.py
 When nobody answers:     flows/deadlines.py
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import assert_never
 
 from flows.acting import on_fresh_facts
 from flows.story import story
-from flows.waiting import ask, wait_for
+from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, CaseState, WaitState
-from models.payouts import PayoutState
 from tasks import refunds
-from tasks.payouts import BANK
 from tasks.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
 
 
@@ -32,7 +33,7 @@ def refund_deposit(case_id: str) -> str:
     if refunds.admit(case_id):  # REF-1, REF-6, REF-10
         return CaseState.REFUSED
 
-    attempt = 1
+    turn = 1
     for round in count(1):
         refunds.check(case_id, round)  # REF-2, REF-8, REF-9
         decision = ask(case_id, refunds.REVIEW, round=round)  # REF-7
@@ -68,17 +69,17 @@ def refund_deposit(case_id: str) -> str:
                 refunds.reject(case_id, second.reason)
                 return CaseState.REJECTED
 
-        if not on_fresh_facts(refunds.grant, case_id, round, attempt) or not on_fresh_facts(
-            refunds.pay, case_id, round, attempt
-        ):
+        if not on_fresh_facts(refunds.grant, case_id, round, turn) or not on_fresh_facts(
+            refunds.pay, case_id, round, turn
+        ):  # ambiguities 23, 25, 27, 29
             refunds.review_again(case_id, round)
             continue
-        wait_for(case_id, f"{BANK}/{attempt}")
-        if refunds.bank_state(case_id, attempt) is PayoutState.SETTLED:  # REF-3
-            refunds.settle(case_id, attempt)
+        wait_until(case_id, partial(refunds.answered, case_id, turn))
+        if refunds.arrived(case_id, turn):  # REF-3
+            refunds.settle(case_id, turn)
             return CaseState.REFUNDED
 
-        refunds.back_to_finance(case_id, attempt)
+        refunds.back_to_finance(case_id, turn)
         returned = ask(case_id, refunds.RETURNED, round=round)
         match returned.read(ReturnVerdict):
             case None:
@@ -87,7 +88,7 @@ def refund_deposit(case_id: str) -> str:
                 refunds.abandon(case_id, returned.reason)
                 return CaseState.ABANDONED
             case ReturnVerdict.ASK_PAYEE:
-                question = refunds.ask_payee(case_id, attempt)
+                question = refunds.ask_payee(case_id, turn)
                 answered = wait_for(case_id, question)
                 if answered is WaitState.CANCELLED:
                     return withdraw(case_id)
@@ -99,7 +100,7 @@ def refund_deposit(case_id: str) -> str:
                 pass
             case unknown_return:
                 assert_never(unknown_return)
-        attempt += 1
+        turn += 1
     raise AssertionError("unreachable")
 
 

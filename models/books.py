@@ -90,4 +90,5 @@ class DepositPayment(SQLModel, table=True):
     channel: str = Field(sa_type=code(32))
     amount_fen: int = Field(sa_type=BigInteger)
     payer_sealed: str = ""
+    payer_name_sealed: str | None = None
     paid_at: datetime = Field(sa_type=UTCDateTime)

@@ -271,6 +271,9 @@ class PayeeData(Frozen):
     __str__ = __repr__
 
 
+OtherPayees = Annotated[tuple[PayeeData, ...], Field(max_length=9)]
+
+
 class PenaltyData(Frozen):
     """A penalty as the platform reports it (REF-2, ambiguity 4)."""
 
@@ -411,13 +414,13 @@ class DepositPaid(Event):
     """保证金缴纳(DEP-8、DEP-9)
 
     Money that arrived, once per ``payment_id``. ``ARREARS`` pays what the shop owes beyond its deposit
-    (DED-9).
+    (DED-9). What came through Alipay or WeChat goes back to ``payer_account``, in ``payer_name`` (REF-8).
     """
 
     type: ClassVar[str] = "deposit.paid"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "shop_id": "shop-1001", "payment_id": "pay-2001", "amount_fen": 1000000, "channel": "BANK",
-        "payer_account": "3301040160000123456", "purpose": "DEPOSIT", "paid_at": "2026-01-05T09:30:00+08:00",
+        "payer_account": "3301040160000123456", "payer_name": "宁波晨光文具有限公司", "purpose": "DEPOSIT", "paid_at": "2026-01-05T09:30:00+08:00",
     }  # fmt: skip
 
     shop_id: Id
@@ -425,6 +428,7 @@ class DepositPaid(Event):
     amount_fen: PositiveFen
     channel: PaymentChannel
     payer_account: AccountNumber | None = Field(default=None, repr=False)
+    payer_name: OptionalLine = Field(default="", repr=False)
     purpose: PaymentPurpose = PaymentPurpose.DEPOSIT
     paid_at: Moment
 
@@ -583,7 +587,9 @@ class ForcedClosureProposed(Event):
 class RefundRequested(Event):
     """申请退保证金(REF-1、REF-6)
 
-    The amount may be at most what is refundable; the payee is checked by entity type and payment channel.
+    The amount may be at most what is refundable. Each channel gets back at most what came in through it, to the
+    account that paid; what is left goes by entity type. ``other_payees`` name further accounts, where the deposit
+    came in several ways.
     """
 
     type: ClassVar[str] = "refund.requested"
@@ -596,6 +602,7 @@ class RefundRequested(Event):
     account_id: Id
     amount_fen: PositiveFen
     payee: PayeeData
+    other_payees: OtherPayees = ()
     documents: Documents = ()
 
 
@@ -603,7 +610,8 @@ class RefundRequested(Event):
 class RefundPayeeCorrected(Event):
     """更正退款收款账户(REF-3、REF-7)
 
-    The merchant's new payee after the bank refused or returned the money, or when we asked for it.
+    The merchant's new payees, instead of those named before, after the bank refused or returned the money, or when
+    we asked for it.
     """
 
     type: ClassVar[str] = "refund.payee_corrected"
@@ -616,6 +624,7 @@ class RefundPayeeCorrected(Event):
     account_id: Id
     case_id: Id
     payee: PayeeData
+    other_payees: OtherPayees = ()
 
 
 @inbound

@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code
+from models.books import AccountKind
+from models.money import Fen, Money
 
 
 class PayeeMethod(Labelled):
@@ -44,6 +46,17 @@ class Payee(Frozen):
     __str__ = __repr__
 
 
+class Order(Frozen):
+    """An amount for a payee: what one permit allows and one instruction to the bank says."""
+
+    payee: Payee
+    fen: Fen
+
+    @property
+    def amount(self) -> Money:
+        return Money(fen=self.fen)
+
+
 class PayoutState(Labelled):
     REQUESTED = "REQUESTED", "已提交银行"
     SETTLED = "SETTLED", "已到账"
@@ -52,7 +65,12 @@ class PayoutState(Labelled):
 
 
 class Payout(SQLModel, table=True):
-    """One attempt to pay a case's money out. The next attempt is another row with its own request number."""
+    """One instruction to the bank about a case's money, with its own request number, permit and outcome.
+
+    A case pays in turns: all instructions of a ``turn`` leave together, to different accounts. What comes back is
+    paid by the next turn. ``attempt`` numbers the instructions of the case (``…-P1``, ``…-P2``); versions that knew
+    one account per case had a turn for each.
+    """
 
     __tablename__ = "payout"
     __table_args__ = (
@@ -63,10 +81,15 @@ class Payout(SQLModel, table=True):
     request_no: str = Field(primary_key=True, sa_type=code())
     case_id: str = Field(foreign_key="case.id", sa_type=code())
     attempt: int
+    turn: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     permit_id: str = Field(foreign_key="permit.id", unique=True, sa_type=code())
     amount_fen: int = Field(sa_type=BigInteger)
     payee_sealed: str
     payee_masked: str
+    source: AccountKind = Field(
+        default=AccountKind.DEPOSIT, sa_type=Word(AccountKind), sa_column_kwargs={"server_default": "deposit"}
+    )
+    """The shop's account that the money is taken from, and goes back to when the bank does not pay it."""
     state: PayoutState = Field(default=PayoutState.REQUESTED, sa_type=Word(PayoutState))
     requested_at: datetime = Field(sa_type=UTCDateTime)
     answered_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from models.money import PositiveFen
+from models.base import Frozen
+from models.money import Fen, PositiveFen
 from notifications.message import Grounds, Line, MerchantCaseMessage, Moment, Prose
 
 
@@ -67,14 +68,23 @@ class RefundRejected(MerchantCaseMessage):
     grounds: Grounds = ()
 
 
+class ShareLine(Frozen):
+    """What one of several accounts gets."""
+
+    amount_fen: PositiveFen
+    payee: Line
+
+
 class RefundApproved(MerchantCaseMessage):
-    """Approved and on its way to the bank."""
+    """Approved and on its way to the bank: what was set off for arrears first, and which account gets how much."""
 
     name: ClassVar[str] = "refund_approved"
     clause: ClassVar[str] = "REF-7"
 
     amount_fen: PositiveFen
     payee: Line
+    set_off_fen: Fen = 0
+    shares: tuple[ShareLine, ...] = ()
     approved_at: Moment
     due: Moment
 
@@ -99,6 +109,7 @@ class RefundSettled(MerchantCaseMessage):
 
     amount_fen: PositiveFen
     payee: Line
+    shares: tuple[ShareLine, ...] = ()
     settled_at: Moment
 
 

@@ -1,6 +1,6 @@
 """Returning a deposit: who may apply and for how much, what finance must see, to whom it may go, until when.
 
-Clauses REF-1 … REF-11, DEP-9, CLS-10; ambiguities 3, 4, 5, 6 and 22.
+Clauses REF-1 … REF-11, DEP-9, CLS-10; ambiguities 3, 4, 5, 6, 22 and 29. To whom it goes: policies/payees.py.
 """
 
 from __future__ import annotations
@@ -21,12 +21,35 @@ from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
 from policies.gates import Gate, WrittenOff, clearing_remaining, facts_stale, money_owed
+from policies.payees import PayeeJudgement, account_key
 from policies.policy import Policy
-from policies.text import normalise_name, same_name
+from policies.text import normalise_name
 from policies.workdays import DEFAULT, WorkCalendar
 
-_SAME_CHANNEL = frozenset({PayeeMethod.ALIPAY, PayeeMethod.WECHAT})
-"""Deposits paid through these go back through them (REF-8)."""
+NEVER_OVERRIDDEN = frozenset({Gate.ARREARS.value, Gate.BOOK_ARREARS.value, "bank_contradiction"})
+"""Codes of blocking findings over which nobody approves a refund, not two people either (ambiguities 29 and 38)."""
+
+
+class Net(Frozen):
+    """What is done with the deposit when a refund is paid: arrears set off first, then the rest of it paid (ambiguity 29)."""
+
+    set_off: Money
+    paid: Money
+
+    def text(self) -> str:
+        """``先抵扣欠款 ¥1,000.00,退还 ¥3,000.00``, or only what is paid."""
+        return f"先抵扣欠款 {self.set_off},退还 {self.paid}" if self.set_off else f"退还 {self.paid}"
+
+
+def net_refund(asked: Money, books: BookFacts) -> Net:
+    """What of ``asked`` can be paid once the arrears of our own books have been taken from the deposit (REF-8, REF-9)."""
+    set_off = min(books.arrears_fen, books.deposit_fen)
+    return Net(set_off=Money(fen=set_off), paid=Money(fen=min(asked.fen, books.deposit_fen - set_off)))
+
+
+def not_to_be_overridden(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What stands in the way of a refund whoever approves it."""
+    return tuple(finding for finding in findings if finding.blocking and finding.code in NEVER_OVERRIDDEN)
 
 
 def refundable(books: BookFacts, shop_state: ShopState) -> Money:
@@ -80,83 +103,18 @@ def refuse_application(
         )
     if amount_fen <= 0:
         return Refusal(code="amount-not-positive", clause="REF-6", sentence="退款金额必须大于零。")
+    if books.arrears_fen >= balance.fen:
+        return Refusal(
+            code="arrears-over-deposit", clause="REF-9",
+            sentence=f"店铺尚有欠款 {yuan(books.arrears_fen)},不低于保证金余额 {balance},抵扣后没有可退还的保证金。"
+            "如对欠款有异议,请联系平台客服。",
+        )  # fmt: skip
     if amount_fen > balance.fen:
         return Refusal(
             code="amount-over-balance", clause="REF-6",
             sentence=f"申请退还 {yuan(amount_fen)},超过可退还的保证金余额 {balance},请修改金额后重新提交。",
         )  # fmt: skip
     return None
-
-
-class PayeeJudgement(Frozen):
-    """What is unusual about a payee, one finding each: none blocks, but any one calls for a second person."""
-
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def deviates(self) -> bool:
-        return bool(self.findings)
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        return tuple(finding.sentence for finding in self.findings)
-
-
-def judge_payee(
-    entity: EntityType,
-    licence_name: str,
-    owner_name: str,
-    payee: Payee,
-    *,
-    deposit_channels: Collection[str],
-    payer_accounts: Collection[str],
-) -> PayeeJudgement:
-    """Whether the money goes where the rules expect it (REF-3, REF-5, REF-8, ambiguity 6).
-
-    A deposit paid by Alipay or WeChat goes back to the account it came from; otherwise an enterprise is paid
-    to the corporate account in its licence's name, anyone else to the owner's bank card. ``deposit_channels``
-    are the channels of the shop's deposit payments, ``payer_accounts`` the full account numbers they came
-    from. Sentences never show an account number beyond its last four digits, nor the name the merchant typed.
-    """
-    found: list[Finding] = []
-
-    def unusual(code: str, clause: str, sentence: str) -> None:
-        found.append(Finding(code=code, clause=clause, blocking=False, sentence=sentence, value=payee.masked))
-
-    company = entity is EntityType.ENTERPRISE
-    usual = PayeeMethod.CORPORATE_ACCOUNT if company else PayeeMethod.BANK_CARD
-    usual_clause = "REF-5" if company else "REF-3"
-    paid_through = {channel.strip().upper() for channel in deposit_channels}
-    expected = [method for method in PayeeMethod if method in _SAME_CHANNEL and method.value in paid_through]
-    if not expected or paid_through - {method.value for method in expected}:
-        expected.append(usual)  # nothing, or a part of it, came through a channel that takes it back
-
-    if payee.method not in expected:
-        words = "或".join(method.label for method in expected)
-        if payee.method in _SAME_CHANNEL or any(method in _SAME_CHANNEL for method in expected):
-            reason, clause = "按保证金的缴纳渠道", "REF-8"
-        else:
-            reason, clause = f"{entity.label}主体", usual_clause
-        sentence = f"收款方式为{payee.method.label},{reason}应退至{words}。"
-        unusual("payee_method", clause, sentence)
-    name, whose = (licence_name, "营业执照名称") if company else (owner_name, "店主姓名")
-    if not normalise_name(name):
-        unusual("payee_name_unknown", usual_clause, f"店铺没有登记{whose},无法核对收款户名。")
-    elif not same_name(payee.name, name):
-        unusual("payee_name", usual_clause, f"收款户名与{whose}“{name}”不一致。")
-    if payee.method in _SAME_CHANNEL and payee.method in expected:
-        origins = {_account(number) for number in payer_accounts} - {""}
-        if not origins:
-            sentence = f"保证金缴纳时的{payee.method.label}账户没有记录,无法核对是否原路退回。"
-            unusual("payee_origin_unknown", "REF-8", sentence)
-        elif _account(payee.account_no) not in origins:
-            unusual("payee_origin", "REF-8", f"收款的{payee.method.label}账户不是缴纳保证金的原账户。")
-    return PayeeJudgement(findings=tuple(found))
-
-
-def _account(number: str) -> str:
-    """An account number without the width and the grouping people type it with."""
-    return normalise_name(number).replace("-", "")
 
 
 def missing_documents(
@@ -173,7 +131,7 @@ def refund_findings(
     *,
     entity: EntityType,
     documents: Collection[RefundDocument],
-    payee: Payee,
+    payees: Sequence[Payee],
     judgement: PayeeJudgement,
     open_cases: Mapping[CaseKind, int],
     exit_invoices_pending: bool,
@@ -184,8 +142,8 @@ def refund_findings(
     """Everything finance must see before a deposit goes back, blocking findings first.
 
     Documents and payee information complete, no penalty as the policy reads it (REF-2, ambiguity 4); clearing
-    still complete (REF-8), for a dispute can come up after the shop is closed; no arrears and all payouts
-    settled (REF-9, ambiguity 3). ``written_off`` is what the closure's reviewer wrote off (ambiguity
+    still complete (REF-8), for a dispute can come up after the shop is closed; no arrears beyond what the deposit
+    covers, and all payouts settled (REF-9, ambiguities 3 and 29). ``written_off`` is what the closure's reviewer wrote off (ambiguity
     22), to its extent: arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
     about the payee.
     """
@@ -200,9 +158,10 @@ def refund_findings(
                 sentence=f"退款资料不齐,还缺:{value}。",
             )
         )  # fmt: skip
-    found += _payee_information(payee, now)
+    for payee in payees:
+        found += [one for one in _payee_information(payee, now) if one.code not in {other.code for other in found}]
     found += _penalties(facts.penalties if facts else (), as_of, policy)
-    found += [_restate(finding, "REF-9") for finding in money_owed(facts, as_of, books, now)]
+    found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
     own_gates = {Gate.UNSETTLED_PAYOUTS.value}
     for finding in clearing_remaining(
         facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
@@ -212,6 +171,16 @@ def refund_findings(
     found += facts_stale(as_of, now, policy)
     found += judgement.findings
     return tuple(sorted(found, key=lambda finding: not finding.blocking))
+
+
+def _arrears(finding: Finding, books: BookFacts) -> Finding:
+    """Arrears of our own books do not block while the deposit covers them: they are set off first (ambiguity 29)."""
+    if finding.code != Gate.BOOK_ARREARS:
+        return finding
+    owed, held = Money(fen=books.arrears_fen), Money(fen=books.deposit_fen)
+    if owed.fen >= held.fen:
+        return finding.model_copy(update={"sentence": f"店铺账上欠款 {owed} 不低于保证金余额 {held},抵扣后无可退还。"})
+    return finding.model_copy(update={"blocking": False, "sentence": f"店铺账上欠款 {owed},打款时先从保证金抵扣。"})
 
 
 def _restate(finding: Finding, clause: str) -> Finding:
@@ -224,7 +193,7 @@ def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
     match payee.method:
         case PayeeMethod.CORPORATE_ACCOUNT | PayeeMethod.BANK_CARD:
             asked["开户银行"] = payee.bank_name
-            number = _account(payee.account_no)
+            number = account_key(payee.account_no)
             unreadable = bool(number) and re.fullmatch(r"[0-9]{8,32}", number) is None
         case PayeeMethod.ALIPAY | PayeeMethod.WECHAT:
             pass

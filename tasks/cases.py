@@ -228,12 +228,18 @@ def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
 # ── what flows read ──────────────────────────────────────────────────────────
 
 
+def get(tx: Tx, case_id: str) -> Case:
+    """The case; raises :class:`UnknownCase`."""
+    case = tx.get(Case, case_id)
+    if case is None:
+        raise UnknownCase(case_id)
+    return case
+
+
 def read_case(case_id: str) -> Case:
     """The case as it is now; raises :class:`UnknownCase`."""
     with reading() as tx:
-        case = tx.get(Case, case_id)
-        if case is None:
-            raise UnknownCase(case_id)
+        case = get(tx, case_id)
         tx.expunge(case)
         return case
 

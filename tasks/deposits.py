@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from models.books import AccountKind, DepositPayment
 from models.cases import Case
@@ -16,6 +16,7 @@ from models.shops import Shop, ShopState
 from notifications import deposit as words
 from policies.appeal import APPEAL_HOW, SERVICE_HOW
 from policies.deposit import required_deposit, split_deduction, topup_due
+from policies.payees import SAME_CHANNEL, PaidIn
 from policies.policy import policy_at
 from tasks import audit, ledger, merchants
 from tasks.cases import emit
@@ -48,6 +49,7 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
         DepositPayment(
             id=event.payment_id, shop_id=shop.id, channel=event.channel, amount_fen=amount.fen, paid_at=event.paid_at,
             payer_sealed=seal(event.payer_account, place(DepositPayment, "payer_sealed", event.payment_id)) if event.payer_account else "",
+            payer_name_sealed=seal(event.payer_name, place(DepositPayment, "payer_name_sealed", event.payment_id)) if event.payer_name else None,
         )
     )  # fmt: skip
     told = words.DepositPaid(
@@ -165,7 +167,31 @@ def demand_topup(tx: Tx, shop: Shop) -> None:
     emit(tx, event, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
 
 
-def channels(tx: Tx, shop_id: str) -> tuple[set[str], set[str]]:
-    """Channels of the shop's deposit payments, and the full account numbers they came from (REF-8)."""
-    paid = list(tx.exec(select(DepositPayment).where(DepositPayment.shop_id == shop_id)))
-    return {row.channel for row in paid}, {opened(row, "payer_sealed") for row in paid if row.payer_sealed}
+def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
+    """Take what the shop owes in our books from its deposit, as far as that goes, before anything is paid (ambiguity 29)."""
+    owed = shop_balance(tx, shop.id, AccountKind.ARREARS)
+    amount = Money(fen=min(owed.fen, shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen))
+    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT),
+                credit=shop_account(shop.id, AccountKind.ARREARS), amount=amount, reason="deposit.set_off",
+                clause="REF-8", case_id=case.id)  # fmt: skip
+    if amount:
+        audit.record(tx, case.id, "deposit.set_off", clause="REF-8", public=True, text=f"退款前以保证金抵扣欠款 {amount}",
+                     key=key)  # fmt: skip
+    return amount
+
+
+def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
+    """The shop's deposit payments that go back the way they came, oldest first; and whether there were others (REF-8)."""
+    ways = {method.value: method for method in SAME_CHANNEL}
+    query = select(DepositPayment).where(DepositPayment.shop_id == shop_id)
+    rows = list(tx.exec(query.order_by(col(DepositPayment.paid_at), col(DepositPayment.id))))
+    through = [row for row in rows if row.channel in ways]
+    back = [
+        PaidIn(
+            method=ways[row.channel], fen=row.amount_fen,
+            account_no=opened(row, "payer_sealed") if row.payer_sealed else "",
+            name=opened(row, "payer_name_sealed") if row.payer_name_sealed else "",
+        )
+        for row in through
+    ]  # fmt: skip
+    return back, len(through) < len(rows) or not rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -14,8 +15,9 @@ from models.cases import Case, CaseState, WaitState
 from models.events import PayeeData, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
 from models.messages import InboxMessage
 from models.money import Money
-from models.payouts import Payee, Payout, PayoutState, Permit
+from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import ShopState
+from policies.payees import Account, account_of
 from tasks import audit, cases, deposits, ledger, outbox, shops
 from tasks.cases import emit
 from tasks.db import Tx
@@ -26,6 +28,9 @@ from tasks.vault import keyed_hash, mask_accounts, opened_json, place, seal_json
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""
+
+OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
+"""Money that has left: with the bank, or with the payee."""
 
 BankAnswer = PayoutSettled | PayoutFailed | PayoutReturned
 
@@ -38,66 +43,96 @@ def payee_hash(payee: Payee) -> str:
     return keyed_hash(json.dumps(payee.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
 
 
-def grant(tx: Tx, case: Case, attempt: int, amount: Money, payee: Payee, granted_by: list[str]) -> Permit:
-    """Give the single-use right to pay this amount to this payee."""
-    permit = Permit(
-        id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=amount.fen, payee_sha256=payee_hash(payee),
-        granted_by=",".join(granted_by), granted_at=tx.now,
-    )  # fmt: skip
-    tx.add(permit)
-    tx.flush()
-    audit.record(tx, case.id, "payout.permitted", clause="REF-7", text=f"已批准打款 {amount} 至 {payee.masked}",
-                 permit=permit.id, by=granted_by, amount_fen=amount.fen)  # fmt: skip
-    return permit
+def grant(tx: Tx, case: Case, orders: Sequence[Order], granted_by: list[str]) -> list[Permit]:
+    """Give the single-use rights to pay each of these amounts to its payee: one for each instruction."""
+    permits = []
+    for attempt, order in enumerate(orders, start=_next_attempt(tx, case.id)):
+        permit = Permit(
+            id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=order.fen,
+            payee_sha256=payee_hash(order.payee), granted_by=",".join(granted_by), granted_at=tx.now,
+        )  # fmt: skip
+        tx.add(permit)
+        tx.flush()
+        audit.record(tx, case.id, "payout.permitted", clause="REF-7", permit=permit.id, by=granted_by,
+                     text=f"已批准打款 {order.amount} 至 {order.payee.masked}", amount_fen=order.fen)  # fmt: skip
+        permits.append(permit)
+    return permits
 
 
-def revoke(tx: Tx, case: Case, attempt: int) -> None:
-    """Take back a permit that was not used: what it was given for is no longer so."""
-    permit = find_permit(tx, case.id, attempt)
-    if permit is None or permit.used_at is not None:
-        raise PermitRefused(f"{case.id}: no unused permit for attempt {attempt} to take back")
-    tx.delete(permit)
-    tx.flush()
-    audit.record(
-        tx, case.id, "payout.permit_revoked", clause="REF-7", text="事实发生变化,打款许可已收回", permit=permit.id
-    )
+def _next_attempt(tx: Tx, case_id: str) -> int:
+    return int(tx.exec(select(func.max(Permit.attempt)).where(Permit.case_id == case_id)).one() or 0) + 1
 
 
-def find_permit(tx: Tx, case_id: str, attempt: int) -> Permit | None:
-    return tx.exec(select(Permit).where(Permit.case_id == case_id, Permit.attempt == attempt)).first()
+def revoke(tx: Tx, case: Case) -> None:
+    """Take back the permits that were not used: what they were given for is no longer so."""
+    for permit in unused(tx, case.id):
+        tx.delete(permit)
+        tx.flush()
+        audit.record(
+            tx, case.id, "payout.permit_revoked", clause="REF-7", text="事实发生变化,打款许可已收回", permit=permit.id
+        )
 
 
-def instruct(tx: Tx, case: Case, attempt: int, amount: Money, payee: Payee) -> Payout:
-    """Use the permit, reserve the money and write the instruction to the bank, in one transaction.
+def unused(tx: Tx, case_id: str) -> list[Permit]:
+    """The permits of the case that still allow something, in the order in which they were given."""
+    query = select(Permit).where(Permit.case_id == case_id, col(Permit.used_at).is_(None))
+    return list(tx.exec(query.order_by(col(Permit.attempt))))
 
-    Raises :class:`PermitRefused` when there is no unused permit for exactly this amount and payee.
+
+def permit_of(tx: Tx, payout: Payout) -> Permit | None:
+    return tx.get(Permit, payout.permit_id)
+
+
+def instruct(
+    tx: Tx, case: Case, turn: int, orders: Sequence[Order], source: AccountKind = AccountKind.DEPOSIT
+) -> list[Payout]:
+    """Use the permits, reserve the money and write the instructions to the bank, all in one transaction.
+
+    Raises :class:`PermitRefused` unless the unused permits are for exactly these amounts and payees.
     """
-    permit = find_permit(tx, case.id, attempt)
-    if permit is None or permit.used_at is not None:
-        raise PermitRefused(f"{case.id}: no unused permit for attempt {attempt}")
-    if (permit.amount_fen, permit.payee_sha256) != (amount.fen, payee_hash(payee)):
-        raise PermitRefused(f"{case.id}: the permit of attempt {attempt} is for another amount or payee")
+    permits = unused(tx, case.id)
+    if not orders or len(permits) != len(orders):
+        raise PermitRefused(f"{case.id}: {len(permits)} unused permits for {len(orders)} payments")
+    for permit, order in zip(permits, orders, strict=True):
+        if (permit.amount_fen, permit.payee_sha256) != (order.fen, payee_hash(order.payee)):
+            raise PermitRefused(f"{case.id}: the permit of attempt {permit.attempt} is for another amount or payee")
+    paid = [_send(tx, case, turn, permit, order, source) for permit, order in zip(permits, orders, strict=True)]
+    total = Money(fen=sum(order.fen for order in orders))
+    cases.move(tx, case, CaseState.PAYING, f"已向银行提交打款 {total} 至 {masked([order.payee for order in orders])}",
+               clause="REF-7")  # fmt: skip
+    return paid
+
+
+def masked(payees: Sequence[Payee]) -> str:
+    """All of them as a form, a message or an artifact may name them."""
+    return "、".join(payee.masked for payee in payees)
+
+
+def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: AccountKind) -> Payout:
+    """One instruction: its permit used, its money in clearing, its order on the way to the bank."""
     permit.used_at = tx.now
     tx.add(permit)
+    shop_id, attempt, payee = case.shop_id or "", permit.attempt, order.payee
     request_no = f"{case.id}-P{attempt}"
-    shop_id = case.shop_id or ""
     ledger.post(
-        tx, f"{case.id}/payout/{attempt}", debit=shop_account(shop_id, AccountKind.DEPOSIT),
-        credit=platform_account(AccountKind.CLEARING), amount=amount, reason="payout.requested", clause="REF-8",
+        tx, f"{case.id}/payout/{attempt}", debit=shop_account(shop_id, source),
+        credit=platform_account(AccountKind.CLEARING), amount=order.amount, reason="payout.requested", clause="REF-8",
         case_id=case.id,
     )  # fmt: skip
     payout = Payout(
-        request_no=request_no, case_id=case.id, attempt=attempt, permit_id=permit.id, amount_fen=amount.fen,
+        request_no=request_no, case_id=case.id, attempt=attempt, turn=turn, permit_id=permit.id, amount_fen=order.fen,
         payee_sealed=seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", request_no)),
-        payee_masked=payee.masked, requested_at=tx.now,
+        payee_masked=payee.masked, source=source, requested_at=tx.now,
     )  # fmt: skip
     tx.add(payout)
+    tx.flush()
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
     data = PayeeData(method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name)
-    order = PayoutRequested(shop_id=shop_id, case_id=case.id, request_no=request_no, amount_fen=amount.fen, payee=data)
-    emit(tx, order, request_no, case)
+    sent = PayoutRequested(
+        shop_id=shop_id, case_id=case.id, request_no=payout.request_no, amount_fen=order.fen, payee=data
+    )
+    emit(tx, sent, payout.request_no, case)
     _tell_platform(tx, case, payout)
-    cases.move(tx, case, CaseState.PAYING, f"已向银行提交打款 {amount} 至 {payee.masked}", clause="REF-7")
     return payout
 
 
@@ -134,7 +169,7 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     else:
         if before is PayoutState.SETTLED:
             _post(tx, case, payout, "returned", cash, clearing, amount)
-        _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", AccountKind.DEPOSIT), amount)
+        _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", payout.source), amount)
         shop = shops.find_shop(tx, case.shop_id or "")
         if shop.state is ShopState.FORCED_CLOSED:
             deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
@@ -149,9 +184,13 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     outbox.wake(tx, case)
 
 
+def payee_of(payout: Payout) -> Payee:
+    return Payee.model_validate(opened_json(payout, "payee_sealed"))
+
+
 def _masked(reason: str, payout: Payout) -> str:
     """The bank's words without the account it was to pay to, nor any other."""
-    payee = Payee.model_validate(opened_json(payout, "payee_sealed"))
+    payee = payee_of(payout)
     return mask_accounts(reason.replace(payee.account_no, payee.tail))
 
 
@@ -183,15 +222,33 @@ def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str
                 reason=f"payout.{what}", clause="REF-3", case_id=case.id)  # fmt: skip
 
 
+def total(payouts: Iterable[Payout], *states: PayoutState) -> int:
+    """How much, in fen, is in one of these states."""
+    return sum(payout.amount_fen for payout in payouts if payout.state in states)
+
+
+def paid_back(tx: Tx, shop_id: str) -> dict[Account, int]:
+    """What each account has got of a shop's deposit so far, or is about to get (ambiguity 25)."""
+    query = select(Payout).join(Case, col(Case.id) == Payout.case_id).where(
+        Case.shop_id == shop_id, Payout.source == AccountKind.DEPOSIT,
+        col(Payout.state).in_(OUT),
+    )  # fmt: skip
+    got: dict[Account, int] = {}
+    for payout in tx.exec(query):
+        account = account_of(payee_of(payout))
+        got[account] = got.get(account, 0) + payout.amount_fen
+    return got
+
+
 def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
     """What has been paid out for a shop since then, or is on its way."""
     query = select(func.sum(Payout.amount_fen)).join(Case, col(Case.id) == Payout.case_id).where(
         Case.shop_id == shop_id, col(Payout.requested_at) >= since,
-        col(Payout.state).in_([PayoutState.REQUESTED, PayoutState.SETTLED]),
+        col(Payout.state).in_(OUT),
     )  # fmt: skip
     return Money(fen=int(tx.exec(query).one() or 0))
 
 
 def of_case(tx: Tx, case_id: str) -> list[Payout]:
-    """The case's payouts, first attempt first."""
+    """The case's payouts, first instruction first."""
     return list(tx.exec(select(Payout).where(Payout.case_id == case_id).order_by(col(Payout.attempt))))

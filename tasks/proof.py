@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import assert_never
 
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
 from models.books import AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState
@@ -93,19 +93,23 @@ def _orphans(tx: Tx, payouts: list[Payout]) -> Iterator[str]:
 
 
 def _refunds(tx: Tx, payouts: list[Payout]) -> Iterator[str]:
-    settled = {payout.case_id: payout for payout in payouts if payout.state is PayoutState.SETTLED}
-    for payout in settled.values():
-        case = tx.get(Case, payout.case_id)
-        late = payout.answered_at is None or tx.now - payout.answered_at > SETTLING
-        if case is not None and case.concluded_at is None and late:
-            yield f"案件 {case.id} 的打款 {payout.request_no} 已到账,案件却没有办结"
-    ended = select(Case).where(Case.kind == CaseKind.REFUND, Case.outcome == CaseState.REFUNDED)
-    for case in tx.exec(ended.order_by(col(Case.id))):
-        if case.id not in settled:
-            yield f"案件 {case.id} 以「已退还」办结,却没有到账的打款"
-    twice = select(Payout.case_id).where(Payout.state == PayoutState.SETTLED).group_by(col(Payout.case_id))
-    for case_id in tx.exec(twice.having(func.count() > 1)):
-        yield f"案件 {case_id} 有不止一笔到账的打款"
+    """A refund has ended when all it had to pay has arrived, and pays no more than that."""
+    paid = {payout.case_id: [one for one in payouts if one.case_id == payout.case_id] for payout in payouts}
+    ended = select(Case.id).where(Case.kind == CaseKind.REFUND, Case.outcome == CaseState.REFUNDED)
+    for case_id in sorted({*paid, *tx.exec(ended)}):
+        case, rows = tx.get(Case, case_id), paid.get(case_id, [])
+        if case is None or case.kind is not CaseKind.REFUND:
+            continue
+        due = case.request.get("target_fen", case.request["amount_fen"])
+        arrived = sum(row.amount_fen for row in rows if row.state is PayoutState.SETTLED)
+        answered = max((row.answered_at for row in rows if row.answered_at), default=None)
+        late = answered is None or tx.now - answered > SETTLING
+        if rows and arrived == due and case.concluded_at is None and late:
+            yield f"案件 {case.id} 的打款 {yuan(arrived)} 已全部到账,案件却没有办结"
+        if case.outcome is CaseState.REFUNDED and arrived < due:
+            yield f"案件 {case.id} 以「已退还」办结,应退 {yuan(due)},到账的打款只有 {yuan(arrived)}"
+        if arrived > due:
+            yield f"案件 {case.id} 应退 {yuan(due)},到账的打款却有 {yuan(arrived)}"
 
 
 def _forfeited(tx: Tx) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from models.base import Labelled
+from models.base import Frozen, Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Finding, Side, WaitState
 from models.deposits import RefundDocument
@@ -13,7 +15,7 @@ from models.events import RefundPayeeCorrected, RefundRequested, RefundWithdrawn
 from models.messages import InboxMessage
 from models.money import Money
 from models.outcomes import Refusal
-from models.payouts import Payee, PayoutState
+from models.payouts import Payee, Payout, PayoutState
 from models.reviews import Review, Role
 from models.shops import ShopState
 from models.windows import Window
@@ -23,7 +25,8 @@ from notifications.message import hours_between
 from policies import refund as policy_of_refund
 from policies.approvals import Seen
 from policies.deadlines import reckon, reminder_times
-from policies.refund import PayeeJudgement
+from policies.payees import Holder, Share, judgement, share_out
+from policies.refund import Net
 from tasks import (
     approvals,
     audit,
@@ -77,32 +80,40 @@ class ReturnVerdict(Labelled):
 def request(tx: Tx, event: RefundRequested, message: InboxMessage) -> None:
     """A merchant applies; the payee is sealed at once and only ever shown masked."""
     shop = shops.find_shop(tx, event.shop_id)
-    payee = event.payee.payee()
+    named = _named(event)
     cases.open_case(
         tx, CaseKind.REFUND, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request={"account_id": event.account_id, "amount_fen": event.amount_fen, "payee": payee.masked,
+        request={"account_id": event.account_id, "amount_fen": event.amount_fen, "payee": payouts.masked(named),
                  "documents": [document.model_dump(mode="json") for document in event.documents]},
-        sealed={"payees": [payee.model_dump(mode="json")]}, actor=f"merchant/{event.account_id}", clause="REF-6",
-        text=f"商家申请退还保证金 {Money(fen=event.amount_fen)} 至 {payee.masked}",
+        sealed=_sealed([], named), actor=f"merchant/{event.account_id}", clause="REF-6",
+        text=f"商家申请退还保证金 {Money(fen=event.amount_fen)} 至 {payouts.masked(named)}",
     )  # fmt: skip
+
+
+def _named(event: RefundRequested | RefundPayeeCorrected) -> list[Payee]:
+    """Every payee the merchant names, the first one first."""
+    return [data.payee() for data in (event.payee, *event.other_payees)]
+
+
+def _sealed(before: list[dict[str, Any]], named: list[Payee]) -> dict[str, Any]:
+    """All payees ever sent, and how many of the last are those that count."""
+    return {"payees": [*before, *(payee.model_dump(mode="json") for payee in named)], "named": len(named)}
 
 
 def correct_payee(tx: Tx, event: RefundPayeeCorrected, message: InboxMessage) -> None:
     """The merchant sends another payee: taken while no payment is on its way."""
     case = own_open_case(tx, event.case_id, event.account_id, CaseKind.REFUND, "REF-3")
-    if _money_is_out(tx, case):
+    if money_is_out(tx, case):
         raise Refused("款项正在打款途中,暂不能更正收款账户,请等待银行回执", "REF-3")
-    payee = event.payee.payee()
-    sealed = opened_json(case, "request_sealed")
-    case.request_sealed = seal_json(
-        {**sealed, "payees": [*sealed["payees"], payee.model_dump(mode="json")]}, place_in(case, "request_sealed")
-    )
-    case.request = {**case.request, "payee": payee.masked}
+    named = _named(event)
+    sealed = _sealed(opened_json(case, "request_sealed")["payees"], named)
+    case.request_sealed = seal_json(sealed, place_in(case, "request_sealed"))
+    case.request = {**case.request, "payee": payouts.masked(named)}
     tx.add(case)
     audit.record(tx, case.id, "refund.payee_corrected", actor=f"merchant/{event.account_id}", clause="REF-3", public=True,
-                 text=f"商家更正收款账户为 {payee.masked}")  # fmt: skip
+                 text=f"商家更正收款账户为 {payouts.masked(named)}")  # fmt: skip
     for wait in (*cases.open_waits(tx, case.id, PAYEE), *cases.open_waits(tx, case.id, QUESTION)):
-        cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": f"更正为 {payee.masked}"})
+        cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": f"更正为 {payouts.masked(named)}"})
         deadlines.stop(tx, case.id, wait.key)
     outbox.wake(tx, case)
 
@@ -110,15 +121,16 @@ def correct_payee(tx: Tx, event: RefundPayeeCorrected, message: InboxMessage) ->
 def withdraw_request(tx: Tx, event: RefundWithdrawn, message: InboxMessage) -> None:
     """The merchant takes the application back, until the money has been handed to the bank."""
     case = own_open_case(tx, event.case_id, event.account_id, CaseKind.REFUND, "REF-6")
-    if _money_is_out(tx, case):
+    if money_is_out(tx, case):
         raise Refused("款项正在打款途中,不能撤回", "REF-6")
     take_back(tx, case, event.account_id, message.received_at, QUESTION, PAYEE)
 
 
-def _money_is_out(tx: Tx, case: Case) -> bool:
-    """Whether the bank has the money, or has paid it already and the case is about to end."""
-    out = {PayoutState.REQUESTED, PayoutState.SETTLED}
-    return any(payout.state in out for payout in payouts.of_case(tx, case.id))
+def money_is_out(tx: Tx, case: Case) -> bool:
+    """Whether the bank has some of the money, or has paid all of it already and the case is about to end."""
+    paid = payouts.of_case(tx, case.id)
+    under_way = any(payout.state is PayoutState.REQUESTED for payout in paid)
+    return under_way or (bool(paid) and not outstanding(tx, case))
 
 
 # ── what the rules see ───────────────────────────────────────────────────────
@@ -128,18 +140,39 @@ def amount_of(case: Case) -> Money:
     return Money(fen=case.request["amount_fen"])
 
 
-def payee_of(case: Case) -> Payee:
-    """The payee that counts: the one sent last."""
-    return Payee.model_validate(opened_json(case, "request_sealed")["payees"][-1])
+def payees_of(case: Case) -> list[Payee]:
+    """The payees that count: those sent last, the first one first."""
+    sealed = opened_json(case, "request_sealed")
+    return [Payee.model_validate(payee) for payee in sealed["payees"][-sealed.get("named", 1) :]]
 
 
-def judgement_now(tx: Tx, case: Case) -> PayeeJudgement:
+class Plan(Frozen):
+    """What paying would do at this moment: arrears set off first, the rest shared out among accounts."""
+
+    net: Net
+    shares: tuple[Share, ...]
+
+
+def outstanding(tx: Tx, case: Case) -> Money:
+    """What the case has still to pay: all that was asked for, less what has been paid or is on its way.
+
+    What was set off for arrears in an earlier turn is not asked for again: ``target_fen`` is the whole after it.
+    """
+    target = case.request.get("target_fen", amount_of(case).fen)
+    return Money(fen=max(0, target - payouts.total(payouts.of_case(tx, case.id), *payouts.OUT)))
+
+
+def plan_now(tx: Tx, case: Case) -> Plan:
     shop = shop_of(tx, case)
-    channels, payers = deposits.channels(tx, shop.id)
-    return policy_of_refund.judge_payee(
-        shop.entity_type, shop.licence_name, shop.owner_name, payee_of(case), deposit_channels=channels,
-        payer_accounts=payers,
+    books = shops.book_facts(tx, shop.id)
+    net = policy_of_refund.net_refund(outstanding(tx, case), books)
+    holder = Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
+    paid_in, otherwise = deposits.paid_in(tx, shop.id)
+    shares = share_out(
+        net.paid.fen, holder, payees_of(case), paid_in=paid_in, paid_back=payouts.paid_back(tx, shop.id),
+        balance_fen=books.deposit_fen - net.set_off.fen, otherwise=otherwise,
     )  # fmt: skip
+    return Plan(net=net, shares=shares)
 
 
 def _documents(tx: Tx, case: Case) -> set[RefundDocument]:
@@ -158,7 +191,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     return policy_of_refund.refund_findings(
         known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
-        documents=_documents(tx, case), payee=payee_of(case), judgement=judgement_now(tx, case),
+        documents=_documents(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.REFUND),
         exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
@@ -195,7 +228,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
         warn_provisional(tx, case, due.due.year, "退保证金到账时限", due.due)
     cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待财务审核", clause="REF-7")
     told_received = words.RefundReceived(
-        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=payee_of(case).masked,
+        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=case.request["payee"],
         received_at=case.received_at, due=due.due,
     )  # fmt: skip
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
@@ -272,9 +305,9 @@ def reject(tx: Tx, case: Case, reason: str) -> None:
 
 def second_person_reasons(tx: Tx, case: Case) -> tuple[str, ...]:
     """Why a second finance person must look, a sentence each (ambiguity 6)."""
-    shop = shop_of(tx, case)
+    shop, plan = shop_of(tx, case), plan_now(tx, case)
     return policy_of_refund.needs_second_person(
-        amount_of(case), judgement_now(tx, case), findings_now(tx, case), rules(case),
+        plan.net.paid, judgement(plan.shares), findings_now(tx, case), rules(case),
         promised=payouts.promised(tx, shop.id, shop.closed_at or case.received_at),
     )  # fmt: skip
 
@@ -297,7 +330,7 @@ def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
     if not _approved(tx, case, given):
         return False
     facts.insist(tx, case)
-    payouts.grant(tx, case, attempt, amount_of(case), payee_of(case), [str(review.decided_by) for review in given])
+    payouts.grant(tx, case, plan_now(tx, case).shares, [str(review.decided_by) for review in given])
     return True
 
 
@@ -307,28 +340,45 @@ def _approvals(tx: Tx, case: Case, round: int) -> list[Review]:
 
 def _approved(tx: Tx, case: Case, given: list[Review]) -> bool:
     """Whether the application still stands, enough people said yes, and all of them saw what is so now (ambiguity 23)."""
+    if case.withdrawn_at is not None or policy_of_refund.not_to_be_overridden(findings_now(tx, case)):
+        return False
     enough = len(given) > 1 or not second_person_reasons(tx, case)
-    return case.withdrawn_at is None and enough and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
+    return enough and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
 
 
 @effect("提交银行打款")
-def pay(tx: Tx, case: Case, round: int, attempt: int) -> bool:
-    """Use the permit: the money is reserved and the bank instructed, in one transaction.
+def pay(tx: Tx, case: Case, round: int, turn: int) -> bool:
+    """Use the permits: arrears are set off, the rest is reserved and the bank instructed, in one transaction.
 
-    ``False`` if the facts have changed since the permit was given: then it is taken away and nothing is paid.
+    ``False`` if the facts have changed since the permits were given: then they are taken away and nothing is paid.
     """
     if not _approved(tx, case, _approvals(tx, case, round)):
-        payouts.revoke(tx, case, attempt)
+        payouts.revoke(tx, case)
         return False
     facts.insist(tx, case)
-    payout = payouts.instruct(tx, case, attempt, amount_of(case), payee_of(case))
+    shop, plan = shop_of(tx, case), plan_now(tx, case)
+    set_off = deposits.set_off_arrears(tx, shop, case, f"{case.id}/set-off/{turn}")
+    paid = payouts.instruct(tx, case, turn, plan.shares)
+    whole = payouts.total(payouts.of_case(tx, case.id), *payouts.OUT)
+    case.request = {**case.request, "target_fen": whole}
+    tx.add(case)
     deadline = deadlines.find(tx, case.id, DUE)
     told = words.RefundApproved(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
-        approved_at=tx.now, due=deadline.due_at if deadline else tx.now,
+        shop_name=shop.name, case_id=case.id, amount_fen=plan.net.paid.fen, payee=_payees(paid), set_off_fen=set_off.fen,
+        shares=_share_lines(paid), approved_at=tx.now, due=deadline.due_at if deadline else tx.now,
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/approved/{attempt}", case=case)
+    merchants.tell(tx, told, f"{case.id}/approved/{turn}", case=case)
     return True
+
+
+def _payees(paid: Iterable[Payout]) -> str:
+    return "、".join(dict.fromkeys(payout.payee_masked for payout in paid))
+
+
+def _share_lines(paid: Sequence[Payout]) -> tuple[words.ShareLine, ...]:
+    """Which account gets how much, for a message; not said when there is only one."""
+    lines = tuple(words.ShareLine(amount_fen=payout.amount_fen, payee=payout.payee_masked) for payout in paid)
+    return lines if len(lines) > 1 else ()
 
 
 @effect("事实变化,重新审核")
@@ -336,54 +386,74 @@ def review_again(tx: Tx, case: Case, round: int) -> None:
     cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="REF-7")
 
 
-def bank_state(case_id: str, attempt: int) -> PayoutState:
-    """How the attempt stands now; a return that came after the settlement counts."""
+def answered(case_id: str, turn: int) -> bool:
+    """Whether the bank has answered every instruction of the turn."""
     with reading() as tx:
-        return next(payout.state for payout in payouts.of_case(tx, case_id) if payout.attempt == attempt)
+        return all(payout.state is not PayoutState.REQUESTED for payout in _of_turn(tx, case_id, turn))
+
+
+def arrived(case_id: str, turn: int) -> bool:
+    """Whether all the case's money has arrived, and this turn was the last it took; a return since then counts."""
+    with reading() as tx:
+        case, paid = cases.get(tx, case_id), payouts.of_case(tx, case_id)
+        return not outstanding(tx, case) and max(payout.turn for payout in paid) == turn
+
+
+def _of_turn(tx: Tx, case_id: str, turn: int) -> list[Payout]:
+    return [payout for payout in payouts.of_case(tx, case_id) if payout.turn == turn]
+
+
+def _came_back(tx: Tx, case: Case, turn: int) -> list[Payout]:
+    """What the bank did not pay: of this turn, or else what it returned of an earlier one."""
+    back = {PayoutState.FAILED, PayoutState.RETURNED}
+    paid = [payout for payout in payouts.of_case(tx, case.id) if payout.state in back]
+    return [payout for payout in paid if payout.turn == turn] or paid
 
 
 @effect("确认到账并结案")
-def settle(tx: Tx, case: Case, attempt: int) -> None:
-    """The money has arrived: the case ends (REF-3)."""
-    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+def settle(tx: Tx, case: Case, turn: int) -> None:
+    """All the money has arrived: the case ends (REF-3)."""
+    paid = [payout for payout in payouts.of_case(tx, case.id) if payout.state is PayoutState.SETTLED]
+    whole = Money(fen=payouts.total(paid, PayoutState.SETTLED))
     deadlines.stop(tx, case.id, DUE)
     told = words.RefundSettled(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
-        settled_at=payout.answered_at or tx.now,
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=whole.fen, payee=_payees(paid),
+        shares=_share_lines(paid), settled_at=max(payout.answered_at or tx.now for payout in paid),
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/settled/{attempt}", case=case)
-    cases.conclude(tx, case, CaseState.REFUNDED, f"{amount_of(case)} 已退还至 {payout.payee_masked}", clause="REF-3")
+    merchants.tell(tx, told, f"{case.id}/settled/{turn}", case=case)
+    cases.conclude(tx, case, CaseState.REFUNDED, f"{whole} 已退还至 {_payees(paid)}", clause="REF-3")
 
 
 @effect("退票,转回财务")
-def back_to_finance(tx: Tx, case: Case, attempt: int) -> None:
-    """The bank would not pay or sent it back; the money is in the deposit again."""
-    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+def back_to_finance(tx: Tx, case: Case, turn: int) -> None:
+    """The bank would not pay some of it or sent it back; that money is in the deposit again."""
+    labels = dict.fromkeys(payout.state.label for payout in _came_back(tx, case, turn))
     deadlines.resume(tx, case, DUE)  # a return can follow a settlement, which had met it
-    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{payout.state.label},转回财务处理", clause="REF-3")
+    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{'、'.join(labels)},转回财务处理", clause="REF-3")
 
 
 @effect("请商家更正收款账户")
-def ask_payee(tx: Tx, case: Case, attempt: int) -> str:
+def ask_payee(tx: Tx, case: Case, turn: int) -> str:
     """Ask for another payee; one that came already counts."""
-    key = f"{PAYEE}/{attempt}"
-    payout = next(payout for payout in payouts.of_case(tx, case.id) if payout.attempt == attempt)
+    key = f"{PAYEE}/{turn}"
+    back = _came_back(tx, case, turn)
     wait = cases.open_wait(tx, case, key, PAYEE, "更正收款账户")
     if case.withdrawn_at is not None:
         cases.close_wait(tx, wait, WaitState.CANCELLED)
         return key
-    used = payouts.find_permit(tx, case.id, attempt)
-    if used is not None and used.payee_sha256 != payouts.payee_hash(payee_of(case)):
+    refused = {permit.payee_sha256 for payout in back if (permit := payouts.permit_of(tx, payout))}
+    if refused.isdisjoint(payouts.payee_hash(share.payee) for share in plan_now(tx, case).shares):
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": "商家已先行更正"})
         return key
     _start_merchant_deadline(tx, case, key, PAYEE)
     cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家更正收款账户", clause="REF-3")
     deadline = deadlines.find(tx, case.id, key)
     told = words.RefundPayeeNeeded(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
-        bank_reason=payout.bank_reason or payout.state.label, answer_by=deadline.due_at if deadline else None,
+        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=sum(payout.amount_fen for payout in back),
+        payee=_payees(back), bank_reason="、".join(dict.fromkeys(one.bank_reason or one.state.label for one in back)),
+        answer_by=deadline.due_at if deadline else None,
     )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/payee-needed/{attempt}", case=case)
+    merchants.tell(tx, told, f"{case.id}/payee-needed/{turn}", case=case)
     return key
 
 
@@ -395,37 +465,36 @@ def abandon(tx: Tx, case: Case, reason: str) -> None:
         reason=reason,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/abandoned", case=case)
-    cases.conclude(tx, case, CaseState.ABANDONED, f"退款终止,款项仍在保证金账户:{reason}", clause="REF-7")
+    cases.conclude(tx, case, CaseState.ABANDONED, f"退款终止,未退还的款项仍在保证金账户:{reason}", clause="REF-7")
 
 
 @effect("撤回退款申请")
 def withdraw(tx: Tx, case: Case) -> None:
-    cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已撤回退款申请,保证金仍在账上", clause="REF-6")
+    cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已撤回退款申请,未退还的保证金仍在账上", clause="REF-6")
 
 
 # ── what reviewers see ───────────────────────────────────────────────────────
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, findings, amount, payee = shop_of(tx, case), findings_now(tx, case), amount_of(case), payee_of(case)
+    shop, findings, plan = shop_of(tx, case), findings_now(tx, case), plan_now(tx, case)
     deadline = deadlines.find(tx, case.id, DUE)
     balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    named = payees_of(case)
     asked = dossier.table(
         {
-            "申请金额": f"**{amount}**",
+            "申请金额": f"**{amount_of(case)}**",
             "保证金余额": str(balance),
-            "收款账户": dossier.plain(payee.masked),
-            "收款户名": dossier.plain(payee.name),
-            "开户行": dossier.plain(payee.bank_name) or "—",
+            "收款账户": dossier.plain(payouts.masked(named)),
+            "收款户名": dossier.plain("、".join(dict.fromkeys(payee.name for payee in named))),
+            "开户行": dossier.plain("、".join(dict.fromkeys(filter(None, (payee.bank_name for payee in named)))))
+            or "—",
             "关店时间": dossier.when(shop.closed_at),
             "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,7 个工作日)",
         }
     )
-    preview = (
-        f"同意后将退还 **{amount}** 至 **{dossier.plain(payee.masked)}**,退后保证金余额 **{_after(balance, amount)}**。"
-    )
     history = "\n".join(
-        f"- 第 {row.attempt} 次:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
+        f"- 第 {row.attempt} 笔:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
         f"{dossier.plain(row.bank_reason)}({dossier.when(row.answered_at)})"
         for row in payouts.of_case(tx, case.id)
     )
@@ -433,19 +502,40 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     first = decided(tx, case.id, REVIEW.name, review.round) if review.gate == SECOND.name else None
     said = f"{first.decided_by}:同意退还。\n{dossier.quoted(first.reason)}" if first else ""
     now = Seen.of(
-        {"amount": amount.fen, "balance": balance.fen, "payee": payouts.payee_hash(payee), "shop": shop.state}, findings
-    )
+        {
+            "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
+            "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
+        },
+        findings,
+    )  # fmt: skip
     return dossier.assemble(
         f"退保证金 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", preview), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
         ("打款记录", history), ("补充往来", answers_part(tx, case)),
         facts=now.terms, blocking=now.blocking,
     )  # fmt: skip
 
 
-_TERMS = {"amount": "退款金额", "balance": "保证金余额", "payee": "收款账户", "shop": "店铺状态"}
+_TERMS = {
+    "amount": "退款金额", "balance": "保证金余额", "set_off": "抵扣的欠款", "shares": "收款账户与分配", "shop": "店铺状态",
+}  # fmt: skip
+
+
+def _preview(plan: Plan, asked: Money, balance: Money) -> str:
+    """What approving does to the money: set off, paid, to whom, and what stays."""
+    after = f"退后保证金余额 **{_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen))}**。"
+    if asked.fen > balance.fen or not plan.shares:
+        return f"待退还 **{asked}**,保证金余额 {balance},**余额不足**,不能同意退还。"
+    what = f"同意后将{plan.net.text()}" if plan.net.set_off else f"同意后将退还 **{plan.net.paid}**"
+    if len(plan.shares) == 1:
+        return f"{what} 至 **{dossier.plain(plan.shares[0].payee.masked)}**,{after}"
+    lines = [
+        f"- **{share.amount}** 至 **{dossier.plain(share.payee.masked)}**(户名 {dossier.plain(share.payee.name)})"
+        for share in plan.shares
+    ]
+    return f"{what},分 {len(lines)} 笔原路或按规则退至:\n\n" + "\n".join(lines) + f"\n\n{after}"
 
 
 def _after(balance: Money, amount: Money) -> str:
@@ -458,10 +548,15 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     shop = shop_of(tx, case)
     if shop.state is ShopState.FORCED_CLOSED:
         return "店铺已被强制关闭,保证金不予退还,请驳回申请(REF-10)"
-    balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
-    if amount_of(case).fen > balance.fen:
-        return f"申请金额 {amount_of(case)} 超过保证金余额 {balance},不能同意退还(REF-8)"
-    blocked = [finding for finding in findings_now(tx, case) if finding.blocking]
+    balance, asked = shop_balance(tx, shop.id, AccountKind.DEPOSIT), outstanding(tx, case)
+    if asked.fen > balance.fen:
+        return f"申请金额 {asked} 超过保证金余额 {balance},不能同意退还(REF-8)"
+    findings = findings_now(tx, case)
+    if never := policy_of_refund.not_to_be_overridden(findings):
+        return f"以下情况解决前不能同意退还:{''.join(finding.sentence for finding in never)}({never[0].clause})"
+    if not plan_now(tx, case).shares:
+        return "没有可以退还的款项(REF-8)"
+    blocked = [finding for finding in findings if finding.blocking]
     if blocked and len(given.reason.strip()) < 2:
         return f"存在 {len(blocked)} 项未满足的条件,放行必须填写理由(REF-2、REF-9)"
     return None

@@ -130,14 +130,11 @@ def _closure_actions(tx: Tx, case: Case) -> Iterable[str]:
 
 
 def _refund_actions(tx: Tx, case: Case) -> Iterable[str]:
-    attempts = payouts.of_case(tx, case.id)
-    if case.withdrawn_at is not None or (attempts and attempts[-1].state in _MONEY_IS_OUT):
+    if case.withdrawn_at is not None or refunds.money_is_out(tx, case):
         return
     yield "refund.payee_corrected"  # REF-3
     yield "refund.withdrawn"  # REF-6
 
-
-_MONEY_IS_OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
 
 ACTIONS: dict[CaseKind, Callable[[Tx, Case], Iterable[str]]] = {
     CaseKind.CLOSURE: _closure_actions,

@@ -110,7 +110,7 @@ def test_a_case_that_says_refunded_without_money_is_found(office: Office, refuse
         tx.add(row)
 
     plant(pretend)
-    assert "没有到账的打款" in refused("books", "check")
+    assert "到账的打款只有" in refused("books", "check")
 
 
 def test_the_books_can_be_read(office: Office, done: Done, refused: Done, told: Any) -> None:

@@ -1,6 +1,5 @@
 """Refunds: who is refused, the payee rule, the gates, the second person, the due date."""
 
-import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,12 +14,13 @@ from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import CalendarDays
 from policies.gates import Gate
+from policies.payees import PayeeJudgement
 from policies.policy import policy
 from policies.refund import (
-    PayeeJudgement,
-    judge_payee,
     missing_documents,
     needs_second_person,
+    net_refund,
+    not_to_be_overridden,
     refund_due,
     refund_early_reminder,
     refund_findings,
@@ -41,6 +41,12 @@ CORPORATE = Payee(
     method=PayeeMethod.CORPORATE_ACCOUNT, name=LICENCE, account_no="110060149018001234", bank_name="工商银行"
 )
 CARD = Payee(method=PayeeMethod.BANK_CARD, name=OWNER, account_no="6222021234567890", bank_name="建设银行")
+UNUSUAL = PayeeJudgement(
+    findings=tuple(
+        Finding(code=code, clause="REF-5", blocking=False, sentence=f"{code}。")
+        for code in ("payee_method", "payee_name")
+    )
+)
 ALIPAY = Payee(method=PayeeMethod.ALIPAY, name=OWNER, account_no="13800001234")
 
 
@@ -60,18 +66,13 @@ def apply(**changes):
     return refuse_application(**{**usual, **changes})
 
 
-def judge(entity, payee, channels=(), accounts=()):
-    judgement = judge_payee(entity, LICENCE, OWNER, payee, deposit_channels=channels, payer_accounts=accounts)
-    return [finding.code for finding in judgement.findings]
-
-
 def findings(facts=None, books=BALANCE, **changes):
     """Findings by code for an otherwise refundable company."""
     usual = {
         "as_of": AS_OF,
         "entity": COMPANY,
         "documents": set(RefundDocument),
-        "payee": CORPORATE,
+        "payees": [CORPORATE],
         "judgement": PayeeJudgement(),
         "open_cases": {},
         "exit_invoices_pending": False,
@@ -127,74 +128,6 @@ def test_a_stranger_learns_nothing_about_the_shop():
     assert apply(requester="acct-2", shop_state=ShopState.FORCED_CLOSED) == apply(requester="acct-2")
 
 
-def test_the_usual_payee_of_each_entity_does_not_deviate_ambiguity_6():
-    assert judge(COMPANY, CORPORATE) == []
-    assert judge(TRADER, CARD) == []
-    assert judge(PERSON, CARD) == []
-    assert judge(PERSON, CARD, {"BANK_CARD"}) == []
-
-
-@pytest.mark.parametrize(
-    ("entity", "payee", "codes"),
-    [
-        (COMPANY, CARD, ["payee_method", "payee_name"]),
-        (COMPANY, CARD.model_copy(update={"name": LICENCE}), ["payee_method"]),
-        (TRADER, CORPORATE, ["payee_method", "payee_name"]),
-        (PERSON, ALIPAY, ["payee_method"]),
-        (COMPANY, CORPORATE.model_copy(update={"name": "晨光文具"}), ["payee_name"]),
-        (PERSON, CARD.model_copy(update={"name": "王大明"}), ["payee_name"]),
-        (PERSON, CARD.model_copy(update={"name": ""}), ["payee_name"]),
-    ],
-)
-def test_another_payee_than_the_rule_expects_deviates_ambiguity_6(entity, payee, codes):
-    assert judge(entity, payee) == codes
-
-
-def test_a_deposit_paid_by_alipay_goes_back_to_the_account_it_came_from_ambiguity_6():
-    origin = {"138 0000-1234"}
-    assert judge(PERSON, ALIPAY, {"ALIPAY"}, origin) == []
-    assert judge(PERSON, ALIPAY, {"alipay"}, origin) == []
-    assert judge(PERSON, ALIPAY, {"ALIPAY"}, {"13900000000"}) == ["payee_origin"]
-    assert judge(PERSON, ALIPAY, {"ALIPAY"}, set()) == ["payee_origin_unknown"]
-    assert judge(PERSON, ALIPAY, {"WECHAT"}, origin) == ["payee_method"]
-    assert judge(PERSON, CARD, {"ALIPAY"}, origin) == ["payee_method"]
-
-
-def test_a_deposit_paid_partly_by_alipay_may_go_to_either():
-    channels = {"ALIPAY", "BANK_CARD"}
-    assert judge(PERSON, CARD, channels, {ALIPAY.account_no}) == []
-    assert judge(PERSON, ALIPAY, channels, {ALIPAY.account_no}) == []
-
-
-@pytest.mark.parametrize(
-    ("entity", "payee", "channels"),
-    list(
-        itertools.product(
-            EntityType, [CORPORATE, CARD, ALIPAY], [(), ("ALIPAY",), ("WECHAT", "ALIPAY"), ("BANK_CARD",)]
-        )
-    ),
-)
-def test_no_sentence_about_a_payee_shows_its_account_number_or_blocks(entity, payee, channels):
-    judgement = judge_payee(entity, LICENCE, OWNER, payee, deposit_channels=channels, payer_accounts={"99887766554433"})
-    assert judgement.deviates is bool(judgement.sentences)
-    for finding in judgement.findings:
-        assert not finding.blocking
-        assert payee.account_no not in finding.model_dump_json()
-        assert "99887766554433" not in finding.model_dump_json()
-
-
-def test_a_shop_without_a_registered_name_cannot_confirm_any_payee():
-    judgement = judge_payee(
-        COMPANY,
-        " ",
-        OWNER,
-        CORPORATE.model_copy(update={"name": " "}),
-        deposit_channels=(),
-        payer_accounts=(),
-    )
-    assert [finding.code for finding in judgement.findings] == ["payee_name_unknown"]
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -237,13 +170,13 @@ def test_missing_documents_are_named_by_entity_type():
     ],
 )
 def test_payee_information_that_no_bank_could_use_blocks(change, code):
-    finding = findings(payee=CORPORATE.model_copy(update=change))[code]
+    finding = findings(payees=[CORPORATE.model_copy(update=change)])[code]
     assert (finding.blocking, finding.clause) == (True, "REF-2")
 
 
 def test_an_account_typed_in_groups_or_full_width_is_readable_and_alipay_needs_no_bank():
-    assert findings(payee=CORPORATE.model_copy(update={"account_no": "６２２２ 0212-3456 7890"})) == {}
-    assert findings(payee=ALIPAY) == {}
+    assert findings(payees=[CORPORATE.model_copy(update={"account_no": "６２２２ 0212-3456 7890"})]) == {}
+    assert findings(payees=[ALIPAY]) == {}
 
 
 @pytest.mark.parametrize(
@@ -270,12 +203,50 @@ def test_leniently_read_a_settled_penalty_still_goes_to_the_reviewer_ambiguity_4
     [
         (ShopFacts(arrears_fen=1), BALANCE, Gate.ARREARS),
         (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=1), Gate.BOOK_ARREARS),
+        (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=2), Gate.BOOK_ARREARS),
         (ShopFacts(unsettled_payouts=1), BALANCE, Gate.UNSETTLED_PAYOUTS),
     ],
 )
 def test_arrears_and_unsettled_payouts_block_the_refund_whatever_was_written_off_ambiguity_3(facts, books, code):
     finding = findings(facts, books, written_off={code.value: (9, 9)})[code]
     assert (finding.blocking, finding.clause) == (True, "REF-9")
+
+
+def test_arrears_that_the_deposit_covers_are_set_off_and_do_not_block_ambiguity_29():
+    books = BookFacts(deposit_fen=400_000, arrears_fen=100_000)
+    finding = findings(books=books)[Gate.BOOK_ARREARS]
+    assert not finding.blocking and "先从保证金抵扣" in finding.sentence
+    assert net_refund(Money(fen=400_000), books).text() == "先抵扣欠款 ¥1,000.00,退还 ¥3,000.00"
+
+
+@pytest.mark.parametrize(
+    ("asked", "deposit", "arrears", "set_off", "paid"),
+    [
+        (400_000, 400_000, 0, 0, 400_000),
+        (400_000, 400_000, 1, 1, 399_999),
+        (100_000, 400_000, 100_000, 100_000, 100_000),
+        (300_001, 400_000, 100_000, 100_000, 300_000),
+        (400_000, 400_000, 400_000, 400_000, 0),
+        (400_000, 400_000, 900_000, 400_000, 0),
+    ],
+)
+def test_what_is_owed_is_taken_first_and_never_more_than_the_rest_is_paid_ambiguity_29(
+    asked, deposit, arrears, set_off, paid
+):
+    net = net_refund(Money(fen=asked), BookFacts(deposit_fen=deposit, arrears_fen=arrears))
+    assert (net.set_off.fen, net.paid.fen) == (set_off, paid)
+
+
+@pytest.mark.parametrize(("arrears", "refused"), [(399_999, False), (400_000, True), (400_001, True)])
+def test_an_application_that_arrears_eat_up_is_refused_ambiguity_29(arrears, refused):
+    refusal = apply(amount_fen=1, books=BookFacts(deposit_fen=400_000, arrears_fen=arrears))
+    assert (refusal is not None) is refused
+    assert not refused or refusal.clause == "REF-9"
+
+
+def test_arrears_are_never_overridden_ambiguity_29():
+    found = findings(ShopFacts(arrears_fen=1, open_orders=1)).values()
+    assert [finding.code for finding in not_to_be_overridden(list(found))] == [Gate.ARREARS]
 
 
 def test_a_dispute_that_came_up_after_closing_blocks_unless_it_was_written_off_ambiguity_22():
@@ -292,7 +263,7 @@ def test_without_facts_the_refund_is_blocked_and_not_assumed_clean():
 
 
 def test_a_deviating_payee_is_shown_after_what_blocks():
-    judgement = judge_payee(COMPANY, LICENCE, OWNER, CARD, deposit_channels=(), payer_accounts=())
+    judgement = UNUSUAL
     found = list(findings(ShopFacts(open_orders=1), judgement=judgement).values())
     assert [finding.blocking for finding in found] == [True, False, False]
 
@@ -303,7 +274,7 @@ def test_above_the_threshold_a_second_person_is_needed_and_at_it_not(fen, two):
 
 
 def test_a_deviating_payee_or_an_overridden_finding_needs_a_second_person_and_says_which_ambiguity_6():
-    judgement = judge_payee(COMPANY, LICENCE, OWNER, CARD, deposit_channels=(), payer_accounts=())
+    judgement = UNUSUAL
     overridden = list(findings(ShopFacts(open_orders=2)).values())
     reasons = needs_second_person(Money(fen=2_000_000), judgement, overridden, POLICY)
     assert len(reasons) == 3

@@ -10,8 +10,7 @@ from sqlmodel import select
 
 from models.books import AccountKind, Transfer
 from models.cases import Case, DeadlineState
-from models.money import Money
-from models.payouts import Payee, PayeeMethod, Permit
+from models.payouts import Order, Payee, PayeeMethod, Permit
 from tasks import desk, inbox, payouts, proof
 from tasks.db import in_transaction, reading
 from tasks.effects import lock_case
@@ -436,16 +435,17 @@ def test_a_permit_is_for_one_payment_to_one_payee_of_one_amount(office: Office) 
     other = payee.model_copy(update={"account_no": "6222000011113333"})
 
     def pay(fen: int, to: Payee) -> None:
-        in_transaction(lambda tx: payouts.instruct(tx, lock_case(tx, case.id), 1, Money(fen=fen), to))
+        in_transaction(lambda tx: payouts.instruct(tx, lock_case(tx, case.id), 1, [Order(payee=to, fen=fen)]))
 
-    with pytest.raises(PermitRefused, match="no unused permit"):
+    with pytest.raises(PermitRefused, match="0 unused permits"):
         pay(100, payee)
-    in_transaction(lambda tx: payouts.grant(tx, lock_case(tx, case.id), 1, Money(fen=100), payee, ["wang-fang"]))
+    order = Order(payee=payee, fen=100)
+    in_transaction(lambda tx: payouts.grant(tx, lock_case(tx, case.id), [order], ["wang-fang"]))
     for fen, to in ((101, payee), (99, payee), (100, other)):
         with pytest.raises(PermitRefused, match="another amount or payee"):
             pay(fen, to)
     pay(100, payee)
-    with pytest.raises(PermitRefused, match="no unused permit"):
+    with pytest.raises(PermitRefused, match="0 unused permits"):
         pay(100, payee)
     assert office.balance(AccountKind.DEPOSIT) == 399_900
     assert office.books() == []
