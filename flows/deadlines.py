@@ -39,6 +39,7 @@ STEPS: Mapping[str, Step] = {
     "documents": documents.write_due,
     "calendar": calendar_watch.watch,
     "runs": recovery.recover,
+    "people": lambda: in_transaction(desk.look_after),
     "codes": lambda: in_transaction(staff.forget_spent_codes),
     "examination": examination.examine,
     "anchors": anchors.write_due,

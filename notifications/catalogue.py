@@ -62,6 +62,8 @@ MESSAGES: Mapping[str, type[Message]] = {
         review.ReviewWaiting,
         review.ReviewReminder,
         review.ReviewOverdue,
+        review.ReviewStranded,
+        review.ReviewAppointed,
         review.StaffLocked,
         operations.RefundEarlyReminder,
         operations.RefundOverdue,

@@ -18,13 +18,15 @@ class _AboutReview(StaffMessage):
     role: Line
     """Chinese names of the roles that may answer."""
     link: Link
+    rule: Line = ""
+    """The question's own clause: ``REF-7``; empty in messages of versions before it was told."""
 
 
 class ReviewWaiting(_AboutReview):
     """A case waits for a person."""
 
     name: ClassVar[str] = "review_waiting"
-    clause: ClassVar[str] = "CLS-5"
+    clause: ClassVar[str] = "NOT"
 
     opened_at: Moment
     due: Moment | None = None
@@ -34,7 +36,7 @@ class ReviewReminder(_AboutReview):
     """It still waits, and its due time comes closer."""
 
     name: ClassVar[str] = "review_reminder"
-    clause: ClassVar[str] = "CLS-5"
+    clause: ClassVar[str] = "NOT"
 
     due: Moment
     hours_left: Count
@@ -45,11 +47,32 @@ class ReviewOverdue(_AboutReview):
     """To the supervisor: nobody answered in time."""
 
     name: ClassVar[str] = "review_overdue"
-    clause: ClassVar[str] = "CLS-5"
+    clause: ClassVar[str] = "NOT"
 
     due: Moment
     hours_late: Count
     claimed_by: Line = ""
+
+
+class ReviewStranded(_AboutReview):
+    """To the supervisor: nobody is left who may answer (ambiguity 37)."""
+
+    name: ClassVar[str] = "review_stranded"
+    clause: ClassVar[str] = "NOT"
+
+    review_id: Line
+    hindered: tuple[Line, ...]
+    """Everybody whose question it would be, with what hinders them."""
+
+
+class ReviewAppointed(_AboutReview):
+    """A supervisor has appointed somebody for this question."""
+
+    name: ClassVar[str] = "review_appointed"
+    clause: ClassVar[str] = "NOT"
+
+    person: Line
+    by: Line
 
 
 class StaffLocked(StaffMessage):

@@ -208,6 +208,11 @@ def on_stuck(tx: Tx, case: Case, deadline: CaseDeadline, fault: str) -> None:
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"stuck/{case.id}/{deadline.key}", case)
 
 
+def look_after(tx: Tx) -> None:
+    """End claims whose holders may no longer answer, and tell the supervisors where nobody is left (ambiguity 37)."""
+    reviews.look_after(tx, GATES)
+
+
 def decide(tx: Tx, answer: Answer) -> Outcome:
     """Take an answer that came from anywhere but the form, and wake the case (the form's own resume does that)."""
     review = tx.get(Review, answer.review_id)

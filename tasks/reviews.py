@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field as Values
 from pydantic import model_validator
 from sqlalchemy import update
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
 from models.base import Frozen, Labelled, new_id
@@ -28,7 +29,7 @@ from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
-from tasks import audit, deadlines, outbox, staff, standing
+from tasks import audit, deadlines, outbox, people, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
@@ -154,16 +155,36 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
     tx.add(review)
     tx.flush()
     _show(tx, case, review, gate)
-    audit.record(tx, case.id, "review.opened", clause=gate.clause, text=f"等待{gate.title}({_roles(review)})",
+    audit.record(tx, case.id, "review.opened", clause=gate.clause, text=f"等待{gate.title}({people.roles_of(review)})",
                  review=review.id, round=round, seat=seat, due_at=due.due.isoformat(), public=True)  # fmt: skip
     ahead = reminder_times(due.due, list(rules(case).reminders.ours_hours_before), tx.now)
     deadlines.start(tx, case, f"{DEADLINE}/{review.id}", DEADLINE, Side.PLATFORM, due, ahead)
     for role in gate.roles:
         notify_staff(
-            tx, role, ReviewWaiting(**_about(case, review, gate), opened_at=tx.now, due=due.due),
+            tx, role, ReviewWaiting(**about(case, review, gate), opened_at=tx.now, due=due.due),
             f"{review.id}/waiting/{role}", case,
         )  # fmt: skip
+    people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
     return review
+
+
+def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
+    """Somebody came, went or lost a role: end claims whose holders may no longer answer, tell where nobody is left.
+
+    Called wherever that is recorded, and by every sweep for what time alone brings about (ambiguity 37).
+    """
+    everybody = people.roster(tx)
+    query = select(Review).where(col(Review.state).in_(OPEN)).order_by(col(Review.id))
+    for review in tx.exec(query.options(defer(Review.dossier))):  # type: ignore[arg-type]
+        able = {one.id for one in people.left(review, everybody)}
+        holder = tx.get(Staff, review.claimed_by) if review.claimed_by and review.claimed_by not in able else None
+        gone = people.unfit(tx, review, holder) if holder is not None else None
+        if gone is None and bool(able) is (review.stranded_at is None):
+            continue
+        case = tx.get_one(Case, review.case_id)
+        if holder is not None and gone is not None:
+            let_go(tx, case, review, "system", f"{holder.name} 的认领失效:{gone}")
+        people.note_whether_stranded(tx, case, review, everybody, about(case, review, gates[review.gate]))
 
 
 def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
@@ -176,14 +197,10 @@ def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     tx.flush()
 
 
-def _roles(review: Review) -> str:
-    return "、".join(Role(role).label for role in review.roles)
-
-
-def _about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
+def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
     return {
         "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id, "gate": gate.title,
-        "role": _roles(review), "link": link_to(case),
+        "role": people.roles_of(review), "link": link_to(case), "rule": gate.clause,
     }  # fmt: skip
 
 
@@ -388,14 +405,8 @@ def _not_the_form_shown(review: Review, answer: Answer) -> str | None:
 
 
 def _may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
-    if sentence := standing.refusal(tx, person):
+    if sentence := people.unfit(tx, review, person):
         return sentence
-    if not person.active:
-        return "该工号已停用"
-    if not set(person.roles) & set(review.roles):
-        return f"您没有处理此任务的岗位权限,需要:{_roles(review)}"
-    if person.id in review.excluded:
-        return "须由另一人处理:您已参与本案的前序决定(四眼原则)"
     holder = tx.get(Staff, review.claimed_by) if review.claimed_by else None
     if holder is not None and holder.id != person.id and not _stands_in(holder, person, tx):
         return f"该任务已由 {holder.name} 认领,请先由其释放或由主管改派"
@@ -499,9 +510,7 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
         return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")
-    claimed_by, review.claimed_by = review.claimed_by, None
-    if sentence := _may_not_answer(tx, review, person):
-        review.claimed_by = claimed_by
+    if sentence := people.unfit(tx, review, person):
         return Outcome(accepted=False, sentence=f"{person.name}:{sentence}")
     review.state, review.claimed_by, review.claimed_at = ReviewState.CLAIMED, person.id, tx.now
     tx.add(review)
@@ -526,7 +535,8 @@ def tags(tx: Tx, review: Review) -> list[str]:
     late = ["⚠️ 逾期升级"] if own and own.escalations else []
     taken = [f"认领:{staff.find(tx, review.claimed_by).name}"] if review.claimed_by else []
     vain = [f"⚠️ {NOT_TAKEN}"] if review.notice.startswith(NOT_TAKEN) else []
-    return [*vain, *(f"岗位:{Role(role).label}" for role in review.roles), *late, *taken]
+    nobody = ["⚠️ 无人可处理"] if review.stranded_at else []
+    return [*vain, *(f"岗位:{Role(role).label}" for role in review.roles), *late, *nobody, *taken]
 
 
 # ── reminders and escalation ─────────────────────────────────────────────────
@@ -541,14 +551,14 @@ def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
         left = hours_between(tx.now, deadline.due_at)
         for role in gate.roles:
             message = ReviewReminder(
-                **_about(case, review, gate), due=deadline.due_at, hours_left=left, claimed_by=review.claimed_by or ""
+                **about(case, review, gate), due=deadline.due_at, hours_left=left, claimed_by=review.claimed_by or ""
             )
             notify_staff(tx, role, message, f"{review.id}/remind/{role}/{left}", case)
 
     def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         review = _get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
         message = ReviewOverdue(
-            **_about(case, review, gates[review.gate]), due=deadline.due_at, claimed_by=review.claimed_by or "",
+            **about(case, review, gates[review.gate]), due=deadline.due_at, claimed_by=review.claimed_by or "",
             hours_late=hours_between(deadline.due_at, tx.now),
         )  # fmt: skip
         notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)

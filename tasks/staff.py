@@ -57,6 +57,7 @@ def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | 
     standing.note(
         tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", roles=person.roles
     )
+    _changed(tx)
     uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
     return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
 
@@ -73,6 +74,7 @@ def set_active(tx: Tx, staff_id: str, active: bool) -> None:
     person.active = active
     tx.add(person)
     standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", active=active)
+    _changed(tx)
 
 
 def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -> None:
@@ -85,6 +87,14 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -
     person.substitute_id, person.away_until = substitute.id, until
     tx.add(person)
     standing.note(tx, person, "staff.substitute", f"由 {substitute.name} 代班", until=until.isoformat())
+    _changed(tx)
+
+
+def _changed(tx: Tx) -> None:
+    """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37)."""
+    from tasks import desk  # the desk knows every question, and questions know staff
+
+    desk.look_after(tx)
 
 
 def find(tx: Tx, staff_id: str) -> Staff:

@@ -302,6 +302,7 @@ class Office:
     def sweep(self) -> None:
         inbox.route_due(desk.handle, desk.on_refused)
         deadlines.sweep(desk.DEADLINES, desk.on_stuck)
+        in_transaction(desk.look_after)
         self.settle()
 
     # ── looking ──

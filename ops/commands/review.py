@@ -165,6 +165,21 @@ def reassign(
     _done(in_transaction(lambda tx: reviews.reassign(tx, task, person(tx, to).id, by, proof)))
 
 
+@app.command("appoint")
+def appoint(
+    review_id: str = ID,
+    to: str = typer.Option(..., "--to", metavar="工号", help="任命谁处理这一任务"),
+    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管任命"),
+    code: str = CODE,
+) -> None:
+    """无人可处理时,由主管凭动态口令任命一位未参与本案的同事,只对这一任务有效。"""
+    from tasks import appointing
+
+    with reading() as tx:
+        task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
+    _done(in_transaction(lambda tx: appointing.appoint(tx, task, person(tx, to).id, by, proof)))
+
+
 def _code_of(somebody: Staff, given: str) -> str:
     """A supervisor's one-time code, asked for if it was not given; nobody else has use for one here."""
     return given or (_prompt_code() if Role.SUPERVISOR in somebody.roles else "")

@@ -66,6 +66,18 @@ def test_a_supervisor_hands_a_task_to_somebody_else(office: Office, closure: Cas
     assert office.question(closure).claimed_by == "zhao-min"
 
 
+def test_a_supervisor_appoints_somebody_where_nobody_is_left(
+    office: Office, closure: Case, done: Done, refused: Done
+) -> None:
+    appoint = ("review", "appoint", closure.id, "--to", "wu-tao", "--by")
+    assert "还可由" in refused(*appoint, "he-qiang", "--code", office.code("he-qiang"))
+    for one in ("li-na", "zhao-min"):
+        done("staff", "dismiss", one)
+    assert "不正确" in refused(*appoint, "wang-fang", "--code", "000000")
+    done(*appoint, "he-qiang", "--code", office.code("he-qiang"))
+    assert office.question(closure).appointed == ["wu-tao"]
+
+
 def test_a_decision_by_its_chinese_word_takes_effect(office: Office, closure: Case, done: Done) -> None:
     code = office.code("li-na")
     shown = done("review", "decide", closure.id, "--as", "li-na", "--verdict", "同意关店", "--code", code)
