@@ -18,7 +18,7 @@ from models.arbitration import (
     WithdrawalReason,
 )
 from models.base import Frozen
-from models.events import Event, Id, Line, Moment, OptionalLine, Outgoing, Prose, inbound, outbound
+from models.events import Documents, Event, Id, Line, Moment, OptionalLine, Outgoing, Prose, inbound, outbound
 from models.money import Fen
 
 Points = Annotated[int, Field(strict=True, ge=0, le=1000)]
@@ -217,6 +217,7 @@ class ArbitrationWithdrawalRequested(Event):
     requested_by: Party
     note: OptionalLine = ""
     consent: Consent | None = None
+    documents: Documents = ()
 
 
 @inbound
@@ -231,6 +232,7 @@ class RulingCorrectionProposed(AboutRuling):
         "shop_id": "shop-1001", "ruling_id": "rul-6001", "court": "杭州互联网法院",
         "judgment_no": "(2026)浙0192民初1234号", "judged_on": "2026-12-20T00:00:00+08:00",
         "summary": "判决认定商家已按时发货,平台判责依据不足。", "proposed_by": "legal-3",
+        "documents": [{"name": "民事判决书.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
     }  # fmt: skip
 
     court: Line
@@ -238,6 +240,7 @@ class RulingCorrectionProposed(AboutRuling):
     judged_on: Moment
     summary: Prose
     proposed_by: Id
+    documents: Documents = ()
 
 
 @inbound

@@ -229,7 +229,11 @@ class DocumentKind(Labelled):
 
 
 class Document(Frozen):
-    """One document, by the hash of its content, by its address, or both."""
+    """One document, by the hash of its content, by its address, or both.
+
+    What counts is the file: staged (``POST /evidence``) for the same shop with this very hash. Without it the
+    document is "not received" until the file comes, whatever its address says (ambiguity 26).
+    """
 
     name: Line
     kind: DocumentKind
@@ -566,13 +570,14 @@ class MerchantAnswered(Event):
 class ForcedClosureProposed(Event):
     """提议强制关店(CLS-10、DED-6)
 
-    A violation for which the platform proposes to close the shop; two people decide.
+    A violation for which the platform proposes to close the shop; two people decide, who can open the documents.
     """
 
     type: ClassVar[str] = "forced_closure.proposed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "shop_id": "shop-1002", "proposal_id": "prop-5001", "violation": "售卖假冒商品", "clause": "DED-7",
         "description": "抽检 3 批次均为假冒商品,鉴定报告见附件。", "proposed_by": "risk-17",
+        "documents": [{"name": "鉴定报告.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
     }  # fmt: skip
 
     shop_id: Id
@@ -581,6 +586,7 @@ class ForcedClosureProposed(Event):
     clause: Line
     description: Prose
     proposed_by: Id
+    documents: Documents = ()
 
 
 @inbound
@@ -589,7 +595,8 @@ class RefundRequested(Event):
 
     The amount may be at most what is refundable. Each channel gets back at most what came in through it, to the
     account that paid; what is left goes by entity type. ``other_payees`` name further accounts, where the deposit
-    came in several ways.
+    came in several ways. The documents are files staged before or after (``POST /evidence``); nothing is paid while none
+    of them is here.
     """
 
     type: ClassVar[str] = "refund.requested"

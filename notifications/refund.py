@@ -21,6 +21,8 @@ class RefundReceived(MerchantCaseMessage):
     payee: Line
     received_at: Moment
     due: Moment
+    not_received: tuple[Line, ...] = ()
+    """Papers named whose file is not here: the merchant has to upload it, or nothing is paid (ambiguity 26)."""
 
 
 class RefundRefused(MerchantCaseMessage):

@@ -184,10 +184,10 @@ class Rehearsal:
         )
         return answer[0]
 
-    def document(self, shop_id: str, name: str, content: bytes) -> dict[str, Any]:
+    def document(self, shop_id: str, name: str, content: bytes, kind: str = "OTHER") -> dict[str, Any]:
         """A document as an event names it, staged before."""
         self.upload(shop_id, name, content)
-        return {"name": name, "kind": "OTHER", "sha256": hashlib.sha256(content).hexdigest()}
+        return {"name": name, "kind": kind, "sha256": hashlib.sha256(content).hexdigest()}
 
     def upload(self, shop_id: str, name: str, content: bytes) -> str:
         """Stage a piece of evidence at the door, as the merchant portal does, again while nobody is there; its id."""

@@ -45,7 +45,7 @@ from tasks.db import Tx, reading
 from tasks.effects import effect
 from tasks.inbox import Later, Refused, behind
 from tasks.merchants import ground, shop_of
-from tasks.reviews import Dossier, Gate, decided
+from tasks.reviews import Answer, Dossier, Gate, decided
 
 EVIDENCE = "re-evidence"
 """The merchant's second window: the key of its wait, its deadline, and the kind of both."""
@@ -382,8 +382,10 @@ def _record_decision(tx: Tx, case: Case, verdict: AppealVerdict) -> None:
 
 def evidence_part(tx: Tx, case: Case, until: datetime) -> str:
     """Submitted items with what each is, its hash and a link that expires."""
+    damaged = damaged_items(tx, case)
     rows = [
         f"- {row.kind.label}:[{dossier.plain(item.name)}]({evidence.link(item.id, until)})"
+        f"{' ⛔ **文件丢失或已损坏**' if item.id in damaged else ''}"
         f"({item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交,"
         f"SHA-256 `{item.sha256}`)"
         for row, item in evidence.submitted(tx, case.id)
@@ -393,6 +395,19 @@ def evidence_part(tx: Tx, case: Case, until: datetime) -> str:
     return "\n".join(
         [*rows, "", f"点击文件名下载,链接有效至 {dossier.when(until)}。文件来自商家,请勿在工作电脑上运行其中任何程序。"]
     )
+
+
+def damaged_items(tx: Tx, case: Case, *, whole: bool = False) -> dict[str, str]:
+    """Submitted items (id → name) that nobody can open any more; ``whole`` reads every file to the end (ambiguity 26)."""
+    there = evidence.intact if whole else evidence.present
+    return {item.id: item.name for _, item in evidence.submitted(tx, case.id) if not there(item)}
+
+
+def _evidence_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Nobody judges finally over evidence that cannot be opened; asking for it again is always possible."""
+    if given.verdict not in arbitration.FINAL or not (gone := damaged_items(tx, case, whole=True)):
+        return None
+    return f"凭证「{'」「'.join(gone.values())}」的文件丢失或已损坏,无法查看,不能作出最终结论,请恢复文件或请商家重新上传原文件(ARB-4)"
 
 
 def checklist_part(tx: Tx, case: Case) -> str:
@@ -442,7 +457,8 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("店铺", shop_part(tx, shop)),
         facts={"ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
                "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
-               "links_until": until.isoformat()},
+               **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {})},
+        links_until=until.isoformat(),
     )  # fmt: skip
 
 
@@ -479,13 +495,13 @@ _RESULTS = {
 REVIEW = Gate(
     name="appeal-review", title="仲裁申诉审核", roles=(Role.ARBITRATOR,), verdicts=AppealVerdict, dossier=_dossier,
     window=lambda case: rules(case).appeal.review_sla, clause="ARB-4", reason_required=frozenset(AppealVerdict),
-    consequences=_RESULTS, excluded=_made_the_ruling,
+    consequences=_RESULTS, excluded=_made_the_ruling, check=_evidence_is_here,
 )  # fmt: skip
 
 SECOND = Gate(
     name="appeal-second", title="仲裁申诉终审", roles=(Role.ARBITRATOR,), verdicts=FinalVerdict, dossier=_dossier,
     window=lambda case: rules(case).appeal.review_sla, clause="ARB-5", reason_required=frozenset(FinalVerdict),
-    consequences=_RESULTS, excluded=_not_for_the_second,
+    consequences=_RESULTS, excluded=_not_for_the_second, check=_evidence_is_here,
 )  # fmt: skip
 
 GATES = (REVIEW, SECOND)

@@ -44,7 +44,7 @@ from models.shops import Shop
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.policy import policy, policy_at
-from tasks import audit, cases, deposits, dossier, doudian, merchants, outbox
+from tasks import audit, cases, deposits, dossier, doudian, merchants, outbox, papers
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -374,7 +374,8 @@ def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop
         tx, CaseKind.WITHDRAWAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
         shop=shop, actor="platform", clause="WDR-3",
         request={"arbitration_id": event.arbitration_id, "reason": event.reason, "requested_by": event.requested_by,
-                 "note": event.note, "consent": consent},
+                 "note": event.note, "consent": consent,
+                 "documents": [document.model_dump(mode="json") for document in event.documents]},
         text=f"{event.requested_by.label}申请撤销仲裁 {event.arbitration_id}:{event.reason.label}",
     )  # fmt: skip
 
@@ -534,7 +535,9 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.assemble(
         f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
         ("撤销后的结果", "\n".join(effects)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        *papers.parts(tx, case, review, "WDR-3"),
         ("相关判责", "\n\n".join(ruling_part(ruling) for ruling in rulings) or "尚未判责。"),
+        blocking=papers.blocking(tx, case, "WDR-3"), links_until=papers.links_until(tx, case, review),
         facts={"withdrawn": found is not None and found.withdrawn_at is not None,
                "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings]},
     )  # fmt: skip
@@ -563,6 +566,8 @@ def ruling_rows(ruling: Ruling, word: Callable[[str, int], str]) -> dict[str, st
 def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     if given.verdict != WithdrawalVerdict.CONFIRM:
         return None
+    if unreadable := papers.refusal(tx, case, "WDR-3"):
+        return unreadable
     record = (case.request["consent"] or {}).get("record", "") or str(given.extra.get("consent_record", ""))
     return rules_of_appeal.consent_missing(Party(case.request["requested_by"]), record)
 
@@ -595,7 +600,8 @@ def propose_correction(tx: Tx, event: RulingCorrectionProposed, shop: Shop, mess
         tx, CaseKind.CORRECTION, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
         shop=shop, actor=f"platform/{event.proposed_by}", clause="ARB-10",
         request={**named(event), "court": event.court, "judgment_no": event.judgment_no,
-                 "judged_on": event.judged_on.isoformat(), "summary": event.summary, "proposed_by": event.proposed_by},
+                 "judged_on": event.judged_on.isoformat(), "summary": event.summary, "proposed_by": event.proposed_by,
+                 "documents": [document.model_dump(mode="json") for document in event.documents]},
         text=f"提议依法院判决更正判责:{event.judgment_no}",
     )  # fmt: skip
 
@@ -670,9 +676,14 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.assemble(
         f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
         ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(case.request["summary"])),
-        ("判责", ruling_part(ruling)), ("第一位主管意见", said),
-        facts={"voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen},
+        *papers.parts(tx, case, review, "ARB-10"), ("判责", ruling_part(ruling)), ("第一位主管意见", said),
+        facts={"voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen}, blocking=papers.blocking(tx, case, "ARB-10"),
+        links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
+
+
+def _judgment_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    return papers.refusal(tx, case, "ARB-10") if given.verdict == CorrectionVerdict.CONFIRM else None
 
 
 _CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"}
@@ -680,14 +691,14 @@ _CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可�
 CORRECTION = Gate(
     name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS,
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
     excluded=lambda tx, case: {case.request["proposed_by"]},
 )  # fmt: skip
 
 CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS,
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
     excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
 )  # fmt: skip
 

@@ -39,7 +39,20 @@ from policies.deadlines import reckon, reminder_times
 from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
 from policies.policy import SHANGHAI
-from tasks import approvals, audit, cases, deadlines, deposits, dossier, exit_invoices, facts, merchants, outbox, shops
+from tasks import (
+    approvals,
+    audit,
+    cases,
+    deadlines,
+    deposits,
+    dossier,
+    exit_invoices,
+    facts,
+    merchants,
+    outbox,
+    papers,
+    shops,
+)
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx, in_transaction, reading
@@ -133,8 +146,12 @@ def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
     documents = [document.model_dump(mode="json") for document in event.documents]
     cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": mask_accounts(event.text), "documents": documents})
     deadlines.stop(tx, case.id, wait.key)
-    audit.record(tx, case.id, "merchant.answered", actor=f"merchant/{event.account_id}", text="商家已补充材料",
-                 public=True, wait=wait.key, documents=len(documents))  # fmt: skip
+    absent = papers.absent(tx, case.shop_id or "", documents)
+    text = "商家已补充材料" + (f",其中未收到文件(请上传):{'、'.join(absent)}" if absent else "")
+    audit.record(
+        tx, case.id, "merchant.answered", actor=f"merchant/{event.account_id}", text=text, public=True, wait=wait.key,
+        documents=len(documents),
+    )  # fmt: skip
     outbox.wake(tx, case)
 
 
@@ -188,12 +205,13 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the shop at this moment (CLS-7, ambiguity 22)."""
     shop = shop_of(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
-    return policy_of_closure.closure_findings(
+    found = policy_of_closure.closure_findings(
         known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
         now=tx.now, policy=rules(case),
     )  # fmt: skip
+    return tuple(sorted((*papers.findings(tx, case, "CLS-5"), *found), key=lambda finding: not finding.blocking))
 
 
 @effect("检查关店条件")
@@ -408,9 +426,9 @@ def answers_part(tx: Tx, case: Case, kind: str = QUESTION) -> str:
     parts = []
     for wait in cases.waits(tx, case.id, kind):
         reply = (wait.answer or {}).get("text") or wait.state.label
-        names = "、".join(dossier.plain(d["name"]) for d in (wait.answer or {}).get("documents", []))
+        count = len((wait.answer or {}).get("documents", []))
         parts.append(f"**问:** {dossier.plain(wait.question)}\n\n**答:**\n{dossier.quoted(reply)}"
-                     + (f"\n\n附件:{names}" if names else ""))  # fmt: skip
+                     + (f"\n\n附件 {count} 份,见材料一节。" if count else ""))  # fmt: skip
     return "\n\n".join(parts)
 
 
@@ -431,8 +449,8 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"关店审核 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
         ("检查结果", dossier.findings_table(findings) + "\n\n" + warning), ("申请", asked), ("店铺", shop_part(tx, shop)),
-        ("补充往来", answers_part(tx, case)),
-        facts=now.terms, blocking=now.blocking,
+        ("补充往来", answers_part(tx, case)), ("材料", papers.part(tx, case, review)),
+        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 
 
@@ -448,6 +466,10 @@ def _override_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict in {ClosureVerdict.APPROVE, OverrideVerdict.CONFIRM} and (
+        unreadable := papers.refusal(tx, case, "CLS-5")
+    ):
+        return unreadable
     blocked = [finding for finding in findings_now(tx, case) if finding.blocking]
     if given.verdict == ClosureVerdict.APPROVE and blocked and len(given.reason.strip()) < 2:
         return f"存在 {len(blocked)} 项阻断事项,同意关店必须填写理由(CLS-7)"
@@ -468,7 +490,7 @@ REVIEW = Gate(
 OVERRIDE = Gate(
     name="closure-override", title="关店放行复核", roles=(Role.SUPERVISOR,), verdicts=OverrideVerdict,
     dossier=_override_dossier, window=lambda case: rules(case).closure.review_sla, clause="CLS-7",
-    reason_required=frozenset(OverrideVerdict),
+    reason_required=frozenset(OverrideVerdict), check=_approval_needs_a_reason,
     consequences={"CONFIRM": "放行阻断事项并开始清算", "REJECT": "结束申请,理由会告知商家"},
     fields={
         "write_off": {

@@ -63,7 +63,13 @@ def blocking_facts(findings: Iterable[Finding]) -> list[list[Any]]:
     return [[finding.code, finding.value] for finding in findings if finding.blocking]
 
 
-def assemble(title: str, *parts: tuple[str, str], facts: dict[str, Any], blocking: Iterable[Finding] = ()) -> Dossier:
+def assemble(
+    title: str,
+    *parts: tuple[str, str],
+    facts: dict[str, Any],
+    blocking: Iterable[Finding] = (),
+    links_until: str = "",
+) -> Dossier:
     """A dossier of titled parts. ``facts`` are the terms of the decision; both are kept with it (ambiguity 23)."""
     body = "\n\n".join(f"#### {heading}\n\n{text}" for heading, text in parts if text)
-    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts, blocking=tuple(blocking))
+    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts, blocking=tuple(blocking), links_until=links_until)

@@ -37,7 +37,7 @@ from models.shops import Shop
 from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
 from policies.policy import policy_at
-from tasks import audit
+from tasks import audit, naming
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.settings import SettingsError, settings
@@ -169,6 +169,7 @@ def _note(
         tx.flush()
         audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause=clause,
                      text=f"上传凭证 {item.id}", evidence=item.id, sha256=sha256, size=size, media=media)  # fmt: skip
+    naming.file_arrived(tx, shop_id, sha256)  # also a duplicate: what had got lost may be here again
     return Staged(
         id=item.id, sha256=sha256, media_type=item.media_type.value, size=item.size, name=item.name, duplicate=duplicate
     )
@@ -335,6 +336,24 @@ def opened_by(evidence_id: str, expires: int, signature: str) -> EvidenceItem | 
             return None
         tx.expunge(item)
         return item
+
+
+def present(item: EvidenceItem) -> bool:
+    """Whether a file of the right size stands where the item's bytes should: cheap, for every look."""
+    fs, root = _store()
+    try:
+        return int(fs.size(_place(root, item.sha256))) == item.size
+    except FileNotFoundError:
+        return False
+
+
+def intact(item: EvidenceItem) -> bool:
+    """Whether the bytes are those that were staged: the whole file is read."""
+    fs, root = _store()
+    try:
+        return _digest(fs, _place(root, item.sha256)) == item.sha256
+    except FileNotFoundError:
+        return False
 
 
 def content(item: EvidenceItem) -> Iterator[bytes]:

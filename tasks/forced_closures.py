@@ -10,7 +10,7 @@ from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
 from notifications import closure as words
-from tasks import audit, cases, deposits, dossier, merchants, outbox, shops
+from tasks import audit, cases, deposits, dossier, merchants, outbox, papers, shops
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -18,7 +18,7 @@ from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import shop_of
-from tasks.reviews import Dossier, Gate, decided, reviewers_of
+from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
 
 
 class ForcedVerdict(Labelled):
@@ -38,7 +38,8 @@ def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None
         tx, CaseKind.FORCED_CLOSURE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
         shop=shop, actor=f"platform/{event.proposed_by}", clause="CLS-10", text=f"平台提议强制关店:{event.violation}",
         request={"proposal_id": event.proposal_id, "violation": event.violation, "clause": event.clause,
-                 "description": event.description, "proposed_by": event.proposed_by},
+                 "description": event.description, "proposed_by": event.proposed_by,
+                 "documents": [document.model_dump(mode="json") for document in event.documents]},
     )  # fmt: skip
 
 
@@ -100,10 +101,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.assemble(
         f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
         ("店铺", shop_part(tx, shop)), ("提议", proposal), ("说明", dossier.quoted(case.request["description"])),
-        ("第一位审核人意见", said),
+        *papers.parts(tx, case, review, "CLS-10"), ("第一位审核人意见", said),
         ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6)。"),
-        facts={"deposit": deposit.fen, "shop": shop.state},
+        facts={"deposit": deposit.fen, "shop": shop.state}, blocking=papers.blocking(tx, case, "CLS-10"),
+        links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
+
+
+def _papers_are_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    return papers.refusal(tx, case, "CLS-10") if given.verdict == ForcedVerdict.CONFIRM else None
 
 
 _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店并罚没全部保证金,不可撤销", "DROP": "结束案件,店铺不受影响"}
@@ -111,14 +117,14 @@ _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店并罚没全部保证
 FIRST = Gate(
     name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES,
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
     excluded=lambda tx, case: {case.request["proposed_by"]},
 )  # fmt: skip
 
 SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES,
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
     excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
 )  # fmt: skip
 

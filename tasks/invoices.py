@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState, Finding
-from models.events import TaxpayerType
+from models.events import DocumentKind, TaxpayerType
 from models.invoicing import (
     Invoice,
     InvoiceAllocation,
@@ -41,10 +41,10 @@ from notifications import invoicing as words
 from notifications.message import Ground
 from policies.deadlines import in_time, lapses, reckon, reminder_times
 from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
-from policies.invoice_checks import Expected, check_invoice, clean
+from policies.invoice_checks import Check, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
-from tasks import audit, cases, dossier, evidence, exit_invoices, freezes, merchants
+from tasks import audit, cases, dossier, evidence, exit_invoices, freezes, merchants, papers
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx
@@ -412,7 +412,7 @@ def return_by_clerk(tx: Tx, case: Case) -> None:
     decision = decided(tx, case.id, REVIEW.name, 1)
     invoice = _invoice(tx, case)
     if invoice.state is InvoiceState.IN_REVIEW:
-        found = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.blocking]
+        found = [finding for finding in found_now(tx, case) if finding.blocking]
         by, reason = (f"staff/{decision.decided_by}", decision.reason) if decision else ("staff/", "")
         _send_back(tx, case, invoice, by, reason, found)
 
@@ -455,10 +455,24 @@ def _final(tx: Tx, case: Case, invoice: Invoice) -> list[Finding]:
 
 
 def _acceptable(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    final = _final(tx, case, _invoice(tx, case))
+    invoice = _invoice(tx, case)
+    final = _final(tx, case, invoice)
     if given.verdict == InvoiceVerdict.ACCEPT and final:
         return f"不能采纳:{final[0].sentence}请退回更正"
+    if given.verdict == InvoiceVerdict.ACCEPT and not _xml_is_here(invoice):
+        return papers.refusal(tx, case, "INV-2", set(DocumentKind))
     return None
+
+
+def _xml_is_here(invoice: Invoice) -> bool:
+    """Whether the invoice's own XML came within the event: then there is a paper, whatever else was named."""
+    return any("bytes" in file for file in invoice.evidence)
+
+
+def found_now(tx: Tx, case: Case) -> list[Finding]:
+    """What the check found when the invoice came, with the files as they are at this moment: one may come later."""
+    kept = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.code != Check.NOT_RECEIVED]
+    return [*kept, *papers.findings(tx, case, "INV-2")]
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -488,26 +502,25 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         for allocation, statement in _allocations(tx, invoice)
     ]
     until = evidence.links_until(tx, review.opened_at)
-    proofs = [_proof(file, until) for file in invoice.evidence]
-    found, final = cases.findings(tx, case.id, "invoice"), _final(tx, case, invoice)
+    proofs = [_proof(file, until) for file in invoice.evidence if "bytes" in file]
+    if sent_papers := papers.part(tx, case, review):
+        proofs.append(sent_papers)
+    found, final = found_now(tx, case), _final(tx, case, invoice)
     warning = f"\n\n**不能采纳:**{dossier.plain(final[0].sentence)}" if final else ""
     return dossier.assemble(
         f"发票审核 · {dossier.plain(shop.name)} · {case.id}",
         ("发票", fields), ("明细", "\n".join(lines)), ("对应账单", "\n".join(covers) or "(无)"),
         ("检查结果", dossier.findings_table(found) + warning), ("困难说明", dossier.quoted(sent["difficulty"])
          if invoice.kind is InvoiceKind.ORDINARY else ""), ("附件", "\n".join(proofs) or "(无)"),
-        facts={"final": [finding.code for finding in final], "state": invoice.state, "links_until": until.isoformat()},
+        facts={"final": [finding.code for finding in final], "state": invoice.state},
+        blocking=[finding for finding in found if finding.blocking], links_until=until.isoformat(),
     )  # fmt: skip
 
 
 def _proof(file: dict[str, Any], until: datetime) -> str:
-    """One file as a clerk reads of it: a link that opens it when we hold it, what was claimed otherwise."""
-    name = dossier.plain(str(file["name"]))
-    if "evidence_id" in file:
-        name = f"[{name}]({evidence.link(file['evidence_id'], until)})"
-        return f"- {name} sha256 {str(file['sha256'])[:16]}"
-    claimed = file.get("sha256") or file.get("url") or ""
-    return f"- {name} **文件未收到**({dossier.plain(str(claimed))})"
+    """The XML that came within the event, as a clerk reads of it: a link that opens it."""
+    name = f"[{dossier.plain(str(file['name']))}]({evidence.link(file['evidence_id'], until)})"
+    return f"- {name} sha256 {str(file['sha256'])[:16]}"
 
 
 REVIEW = Gate(

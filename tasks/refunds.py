@@ -37,6 +37,7 @@ from tasks import (
     facts,
     merchants,
     outbox,
+    papers,
     payouts,
     reviews,
     shops,
@@ -176,12 +177,9 @@ def plan_now(tx: Tx, case: Case) -> Plan:
 
 
 def _documents(tx: Tx, case: Case) -> set[RefundDocument]:
-    """The kinds of paper sent so far, with the application and with every answer."""
-    sent = list(case.request["documents"])
-    for wait in cases.waits(tx, case.id, QUESTION):
-        sent += (wait.answer or {}).get("documents", [])
-    names = {word: kind for kind in RefundDocument for word in (kind.value, kind.label)}
-    return {names[document["kind"]] for document in sent if document["kind"] in names}
+    """The kinds of paper whose file is here, sent with the application or with an answer (ambiguity 26)."""
+    kinds = papers.readable_kinds(tx, case)
+    return {kind for kind in RefundDocument if kinds & {kind.value, kind.label}}
 
 
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
@@ -189,7 +187,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     shop = shop_of(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
-    return policy_of_refund.refund_findings(
+    found = policy_of_refund.refund_findings(
         known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
         documents=_documents(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
@@ -197,6 +195,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
         written_off=closure.request.get("written_off", {}) if closure else {},
     )  # fmt: skip
+    return tuple(sorted((*papers.findings(tx, case, "REF-2"), *found), key=lambda finding: not finding.blocking))
 
 
 # ── the steps of the story ───────────────────────────────────────────────────
@@ -229,7 +228,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待财务审核", clause="REF-7")
     told_received = words.RefundReceived(
         shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=case.request["payee"],
-        received_at=case.received_at, due=due.due,
+        received_at=case.received_at, due=due.due, not_received=papers.absent(tx, shop.id, case.request["documents"]),
     )  # fmt: skip
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
     return None
@@ -513,8 +512,9 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
-        ("打款记录", history), ("补充往来", answers_part(tx, case)),
-        facts=now.terms, blocking=now.blocking,
+        ("申请材料", papers.part(tx, case, review) or "**商家没有提交任何材料。**"), ("打款记录", history),
+        ("补充往来", answers_part(tx, case)),
+        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 
 
@@ -548,6 +548,9 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     shop = shop_of(tx, case)
     if shop.state is ShopState.FORCED_CLOSED:
         return "店铺已被强制关闭,保证金不予退还,请驳回申请(REF-10)"
+    needed = rules(case).refund.required_documents[shop.entity_type]
+    if unreadable := papers.refusal(tx, case, "REF-2", {word for kind in needed for word in (kind.value, kind.label)}):
+        return unreadable
     balance, asked = shop_balance(tx, shop.id, AccountKind.DEPOSIT), outstanding(tx, case)
     if asked.fen > balance.fen:
         return f"申请金额 {asked} 超过保证金余额 {balance},不能同意退还(REF-8)"

@@ -53,6 +53,8 @@ class Dossier(Frozen):
     markdown: str
     facts: dict[str, Any] = Values(default_factory=dict)
     blocking: tuple[Finding, ...] = ()
+    links_until: str = ""
+    """Until when its links open what they name. It is shown anew when that moves, and is no term of the decision."""
 
     @property
     def seen(self) -> Seen:
@@ -66,7 +68,7 @@ class Dossier(Frozen):
     @property
     def facts_sha256(self) -> str:
         blocking = [[one.code, one.value, *one.extent, *one.items] for one in self.blocking]
-        facts = {"blocking": blocking, **self.facts}
+        facts = {"blocking": blocking, **self.facts} | ({"links_until": self.links_until} if self.links_until else {})
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ A process that comes later adds what its merchants may do to :data:`ACTIONS`, wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +26,6 @@ from models.cases import (
     CaseWait,
     DeadlineState,
     Finding,
-    WaitState,
 )
 from models.closures import ClosureReason
 from models.events import INBOUND, OUTBOUND, DocumentKind
@@ -54,6 +53,7 @@ from tasks import (
     evidence,
     facts,
     merchants,
+    papers,
     payouts,
     refunds,
     shops,
@@ -648,24 +648,14 @@ def received_shown(row: InboxMessage) -> ReceivedShown:
 # ── evidence ─────────────────────────────────────────────────────────────────
 
 
-def _documents(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
-    """What came with the request and with every answer of the merchant."""
-    yield from (_document(given, case.received_at, "随申请提交") for given in case.request.get("documents", []))
-    for wait in tx.exec(
-        select(CaseWait)
-        .where(CaseWait.case_id == case.id, CaseWait.state == WaitState.ANSWERED)
-        .order_by(col(CaseWait.id))
-    ):
-        for given in (wait.answer or {}).get("documents", []):
-            yield _document(given, wait.closed_at, f"答复「{wait.question}」时提交")
-
-
-def _document(given: Mapping[str, Any], at: datetime | None, where: str) -> EvidenceShown:
-    kind = given.get("kind", "")
-    return EvidenceShown(
-        name=given["name"], kind=DocumentKind(kind).label if kind in list(DocumentKind) else kind,
-        sha256=given.get("sha256") or "", url=given.get("url") or "", submitted_at=at, where=where,
-    )  # fmt: skip
+def _papers(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What came with the request, with every answer of the merchant and with an invoice, and whether we hold it."""
+    for paper in papers.of_case(tx, case):
+        where = paper.where if paper.readable else f"{paper.where},{paper.state.label}"
+        yield EvidenceShown(
+            name=paper.name, kind=paper.kind_label, sha256=paper.sha256, url=paper.url, submitted_at=paper.given_at,
+            where=where,
+        )  # fmt: skip
 
 
 def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
@@ -678,14 +668,17 @@ def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
 
 
 def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
-    """The files of the invoice that is reviewed, and whether we hold them."""
+    """The XML that came within an invoice's own event."""
     for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
         for given in invoice.evidence:
-            where = "随发票提交" if "evidence_id" in given else "随发票提交,文件未收到"
-            yield _document(given, invoice.received_at, where)
+            if "bytes" in given:
+                yield EvidenceShown(
+                    name=given["name"], kind="", sha256=given["sha256"], submitted_at=invoice.received_at,
+                    where="随发票提交",
+                )  # fmt: skip
 
 
-EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_documents, _submitted, _invoiced]
+EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_papers, _submitted, _invoiced]
 """Where a case's evidence is found; every source is asked about every case, in this order."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import itertools
 import json
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
 from policies.policy import policy_at
-from tasks import audit, deadlines, delivery, desk, inbox, ledger, reviews, staff, words
+from tasks import audit, deadlines, delivery, desk, evidence, inbox, ledger, reviews, staff, words
 from tasks.clock import VirtualClock
 from tasks.db import in_transaction, reading
 from tasks.inbox import Arrival, Receipt
@@ -48,10 +50,21 @@ PAYEE = {
     "method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
     "bank_name": "中国银行宁波市分行",
 }  # fmt: skip
-PAPERS = [
-    {"name": "营业执照.pdf", "kind": "BUSINESS_LICENCE", "sha256": "ab" * 32},
-    {"name": "开户许可.pdf", "kind": "ACCOUNT_PERMIT", "sha256": "cd" * 32},
-]
+FILES: dict[str, bytes] = {}
+"""Files of the merchants' papers by hash: what an example names is staged when it is sent."""
+
+
+def paper(name: str, kind: str = "OTHER", content: bytes = b"") -> dict[str, Any]:
+    """A document as an event names it. Its file is staged by whoever sends it in a story (:meth:`Office.stage`)."""
+    content = content or f"%PDF-1.7 {name}".encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    FILES[sha256] = content
+    return {"name": name, "kind": kind, "sha256": sha256}
+
+
+PAPERS = [paper("营业执照.pdf", "BUSINESS_LICENCE"), paper("开户许可.pdf", "ACCOUNT_PERMIT")]
+UNSENT = {"name": "鉴定报告.pdf", "kind": "OTHER", "sha256": "ef" * 32}
+"""A document whose file nobody ever stages."""
 
 
 class Carrier:
@@ -201,10 +214,25 @@ class Office:
             "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
         } | changes)  # fmt: skip
 
-    def request_refund(self, shop_id: str = "shop-1", fen: int = 400_000, **changes: Any) -> Case:
-        return self._open("refund.requested", {
+    def stage(self, shop_id: str, *documents: dict[str, Any]) -> list[str]:
+        """The files of these papers reach us, of those that :func:`paper` made; their ids."""
+        found = [
+            evidence.stage(shop_id, document["name"], io.BytesIO(FILES[document["sha256"]])).id
+            for document in documents if document.get("sha256") in FILES
+        ]  # fmt: skip
+        self.settle()
+        return found
+
+    def request_refund(
+        self, shop_id: str = "shop-1", fen: int = 400_000, *, staged: bool = True, **changes: Any
+    ) -> Case:
+        """An application with its papers, which are staged before unless the story is about that."""
+        data: dict[str, Any] = {
             "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": fen, "payee": PAYEE, "documents": PAPERS,
-        } | changes)  # fmt: skip
+        } | changes  # fmt: skip
+        if staged:
+            self.stage(shop_id, *data["documents"])
+        return self._open("refund.requested", data)
 
     def propose_forced_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         return self._open("forced_closure.proposed", {
@@ -221,7 +249,11 @@ class Office:
             tx.expunge(case)
             return case
 
-    def merchant_answers(self, case: Case, text: str = "已补齐", *documents: dict[str, Any]) -> None:
+    def merchant_answers(
+        self, case: Case, text: str = "已补齐", *documents: dict[str, Any], staged: bool = True
+    ) -> None:
+        if staged:
+            self.stage(case.shop_id or "", *documents)
         self.send("merchant.answered", self._from_owner(case) | {"text": text, "documents": list(documents)})
 
     def withdraw(self, case: Case) -> None:

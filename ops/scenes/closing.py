@@ -60,11 +60,14 @@ class RefundScene:
     def set_up(self) -> None:
         register(self.stage, self.shop_id, "青禾服饰", "INDIVIDUAL_BUSINESS", 200_000, "ALIPAY", "owner-0003")
         self._closure = close(self.stage, self.shop_id, "li-na")
-        papers = ("BUSINESS_LICENCE", "IDENTITY_CARD", "ACCOUNT_PROOF")
+        papers = {"BUSINESS_LICENCE": "营业执照", "IDENTITY_CARD": "身份证明", "ACCOUNT_PROOF": "收款账户证明"}
         self.stage.send("refund.requested", {
             "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "amount_fen": 200_000,
             "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-0003"},
-            "documents": [{"name": f"{kind}.pdf", "kind": kind, "sha256": "ab" * 32} for kind in papers],
+            "documents": [
+                self.stage.document(self.shop_id, f"{name}.pdf", f"%PDF-1.7 {name}".encode(), kind)
+                for kind, name in papers.items()
+            ],
         })  # fmt: skip
         self._case = self.stage.case_of(self.shop_id, "refund")
         self.stage.asks(self._case, "refund-review")
@@ -107,6 +110,7 @@ class ForcedScene:
         stage.send("forced_closure.proposed", {
             "shop_id": self.shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
             "description": "抽检三批次均为假冒商品。", "proposed_by": "risk-17",
+            "documents": [stage.document(self.shop_id, "鉴定报告.pdf", b"%PDF-1.7 report")],
         })  # fmt: skip
         case_id = stage.case_of(self.shop_id, "forced-closure")
         self._cases.append(case_id)

@@ -72,7 +72,7 @@ def a_refund(stage: Rehearsal) -> Question:
     stage.send("refund.requested", {
         "shop_id": shop, "account_id": f"acct-{shop}", "amount_fen": 200_000,
         "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-5678"},
-        "documents": [{"name": f"{kind}.pdf", "kind": kind, "sha256": "ab" * 32} for kind in papers],
+        "documents": [stage.document(shop, f"{kind}.pdf", f"%PDF-1.7 {kind}".encode(), kind) for kind in papers],
     })  # fmt: skip
     return Question(
         stage.case_of(shop, "refund"), "refund-review", "wang-fang", "财务", "同意退还", "",

@@ -21,7 +21,7 @@ from tasks.db import reading
 from tests.appeals.bench import Bench
 from tests.deaths import mortal, until_done
 from tests.invoicing import kit
-from tests.play import Office
+from tests.play import PAPERS, Office
 
 
 def both_stories(office: Office) -> dict[str, str]:
@@ -37,8 +37,9 @@ def both_stories(office: Office) -> dict[str, str]:
     decide(office, closing, "li-na", "APPROVE")
     decide(office, closing, "he-qiang", "CONFIRM")
     until_done(office, office.snapshot)
+    office.stage("shop-1", PAPERS[0])
     until_done(office, lambda: office.send("refund.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "amount_fen": 400_000, "documents": [],
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "amount_fen": 400_000, "documents": PAPERS,
         "payee": {"method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
                   "bank_name": "中国银行"},
     }))  # fmt: skip

@@ -24,7 +24,7 @@ from tasks.invoices import accept_by_clerk
 from tests.appeals.bench import Bench
 from tests.invoicing import kit
 from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
-from tests.play import SILENCE, Office
+from tests.play import FILES, SILENCE, Office, paper
 
 FROZEN, FREE = AccountKind.RECEIVABLE_FROZEN, AccountKind.RECEIVABLE
 
@@ -285,9 +285,26 @@ def test_a_document_that_nobody_staged_is_not_received_and_goes_to_a_person(offi
     for document in (unknown, theirs, somewhere):
         assert send_invoice(office, documents=[document]).state == "IN_REVIEW"
         case = kit.review_of(office)
-        assert office.question(case).dossier.count("文件未收到") == 2, "as a finding and in the list of files"
+        assert office.question(case).dossier.count("未收到文件") == 2, "as a finding and in the list of files"
+        assert not office.answer(office.question(case), "xu-jing", "ACCEPT", "已看原件").accepted, (
+            "there is nothing to look at"
+        )
         assert "文件未收到" in told(office, "invoice_in_review")[-1]["grounds"][0]["sentence"]
         office.decide(case, "xu-jing", "RETURN", "请先上传文件")
+
+
+def test_a_document_that_comes_after_its_invoice_is_received_and_shown_to_the_clerk(office: Office) -> None:
+    billed(office)
+    document = paper("发票原件.pdf")
+    assert send_invoice(office, documents=[document]).state == "IN_REVIEW"
+    case = kit.review_of(office)
+    before = office.question(case)
+    office.stage("shop-1", document)
+    after = office.question(case)
+    assert after.revision > before.revision and "⛔" not in after.dossier
+    assert opened(after.dossier, r"发票原件\\.pdf") == FILES[document["sha256"]]
+    office.decide(case, "xu-jing", "ACCEPT", "已核对原件")
+    assert kit.invoices()[-1].state == "ACCEPTED"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ def test_the_whole_picture_masks_the_account_and_knows_every_paper(office: Offic
     })  # fmt: skip
     picture = case_dossier(case.id)
     assert [item.name for item in picture.evidence] == ["营业执照.pdf", "开户许可.pdf", "开户证明.pdf"]
-    assert picture.evidence[-1].where == "答复「请补充开户证明」时提交"
+    assert picture.evidence[0].where == "随申请提交"
+    assert picture.evidence[-1].where == "答复「请补充开户证明」时提交,未收到文件"
     assert [wait.answer for wait in picture.waits] == ["已补充"]
     assert PAYEE["account_no"] not in picture.model_dump_json()
 
