@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -137,6 +137,9 @@ class Event(Frozen):
 
     type: ClassVar[str]
     EXAMPLE: ClassVar[dict[str, Any]]
+
+    sender: ClassVar[Literal["platform", "bank"]] = "platform"
+    """Whose secret signs it when it comes in."""
 
     @classmethod
     def title(cls) -> str:
@@ -659,6 +662,8 @@ _ANSWER_EXAMPLE = {
 
 class PayoutAnswer(Event):
     """What the bank says about one payout instruction; ``request_no`` is ours and never changes."""
+
+    sender: ClassVar[Literal["platform", "bank"]] = "bank"
 
     shop_id: Id
     request_no: Id

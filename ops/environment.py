@@ -12,9 +12,6 @@ from urllib.parse import urlsplit
 
 from tasks.settings import Settings
 
-RETENTION_DAYS = 14
-"""How long Prefect keeps runs that have ended; ours keeps every case. Two sweeps a minute are 2,880 runs a day."""
-
 SPARED: Mapping[str, str] = {
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",  # reads every waiting run again each five seconds
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",  # some 60 KB a case for Prefect's event feed
@@ -44,7 +41,7 @@ def environment(given: Settings) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins(given)),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # of runs only those that have ended
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RETENTION_DAYS * 24 * 3600),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(int(given.prefect_keep_hours * 3600)),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",

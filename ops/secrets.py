@@ -36,6 +36,7 @@ def ensure(home: Path, *, subscribers: bool, prefect: bool = False) -> Path:
         f'encryption_keys = ["{Fernet.generate_key().decode()}"]',
         f'audit_key = "{secrets.token_urlsafe(32)}"',
         f'platform_secrets = ["{_webhook_secret()}"]',
+        f'bank_secrets = ["{_webhook_secret()}"]',
         f'api_tokens = ["{secrets.token_urlsafe(32)}"]',
     ]
     if prefect:

@@ -18,7 +18,7 @@ PREFIX = "whsec_"
 LEAST, MOST = 24, 64
 """Bytes of a Standard Webhooks secret, as its specification says."""
 FERNET = 32
-LEAST_TEXT = {"audit_key": 8, "api_tokens": 16}
+LEAST_TEXT = {"audit_key": 8, "api_tokens": 16, "access_tokens": 16}
 """Characters of a secret that is used as it is written. What was signed under an audit key in use must stay checkable."""
 
 
@@ -78,6 +78,8 @@ def faults(given: Settings) -> Iterator[WrongForm]:
         *(("encryption_keys", key, fernet_key) for key in given.encryption_keys),
         *(("audit_key", key, _as_written) for key in [given.audit_key] if key.get_secret_value()),
         *(("platform_secrets", key, webhook_key) for key in given.platform_secrets),
+        *(("bank_secrets", key, webhook_key) for key in given.bank_secrets),
+        *((f"access_tokens.{name}", one.token, _as_written) for name, one in given.access_tokens.items()),
         *((f"subscriber_secrets.{name}", key, webhook_key) for name, key in given.subscriber_secrets.items()),
         *(("api_tokens", key, _as_written) for key in given.api_tokens),
         *((f"doudian_apps.{name}", key, _as_written) for name, key in given.doudian_apps.items()),

@@ -8,12 +8,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
 class SettingsError(ValueError):
     """The settings contradict each other; the sentence says which and what to do."""
+
+
+class AccessToken(BaseModel):
+    """A bearer token for one reader: what it may do, and for which shops."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr
+    may: frozenset[Literal["cases", "evidence"]]
+    """``cases``: read ``GET /cases/{id}``; ``evidence``: stage files with ``POST /evidence``."""
+    shops: tuple[str, ...] = ("*",)
+    """Shop ids; ``*`` in one stands for anything: ``dd-*`` for the shops of one platform."""
 
 
 class Settings(BaseSettings):
@@ -37,6 +49,8 @@ class Settings(BaseSettings):
     """The address of Prefect's API where it is not host and port; links to runs are made of it. See ``prefect_api``."""
     prefect_auth: SecretStr = SecretStr("")
     """``user:password`` for Prefect's own basic authentication; required when ``host`` is not loopback."""
+    prefect_keep_hours: float = Field(default=72, gt=0)
+    """How long Prefect keeps the runs that have ended, with names, forms and answers in them. Ours keeps every case."""
     work_pool: str = "dianwu"
     worker_type: Literal["dianwu", "process"] = "dianwu"
 
@@ -49,8 +63,13 @@ class Settings(BaseSettings):
     audit_anchor_hours: float = Field(default=24, gt=0)
     platform_secrets: list[SecretStr] = Field(default_factory=list)
     """Standard Webhooks secrets (``whsec_…``) under which the platform may sign; several while rotating."""
+    bank_secrets: list[SecretStr] = Field(default_factory=list)
+    """Standard Webhooks secrets of the bank. With them ``payout.*`` is taken from the bank alone, and nothing else from it;
+    production insists on them."""
     api_tokens: list[SecretStr] = Field(default_factory=list)
-    """Bearer tokens that may read ``GET /cases/{id}``."""
+    """Bearer tokens that may read every case and stage evidence for every shop."""
+    access_tokens: dict[str, AccessToken] = Field(default_factory=dict)
+    """Name → bearer token that may do less: see :class:`AccessToken`."""
     subscribers: dict[str, str] = Field(default_factory=dict)
     """Name → address of those who receive our events; the sandbox bank is one of them in a demonstration."""
     subscriber_secrets: dict[str, SecretStr] = Field(default_factory=dict)

@@ -41,7 +41,7 @@ from tasks.settings import Settings
 from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
-from webhooks.requests import RateLimit, Tokens, check_headers, read_body
+from webhooks.requests import Grant, RateLimit, Tokens, check_headers, read_body
 from webhooks.room import Room
 from webhooks.senders import Answer, Sender
 from webhooks.senders.doudian import DoudianSender
@@ -178,11 +178,11 @@ def _refusals(**texts: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: CaseReader) -> None:
-    tokens = Tokens(settings.api_tokens)
+    tokens = Tokens(settings)
 
     def known(request: Request) -> None:
         limit.check("cases", request)
-        tokens.check(request)
+        request.state.grant = tokens.check(request, "cases")
 
     @app.get(
         "/cases/{id}",
@@ -190,17 +190,24 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
         operation_id="get_case",
         dependencies=[Depends(known), Depends(HTTPBearer(auto_error=False))],
         responses=_refusals(
-            s401="no valid token", s404="no such case", s422="not the form of a case id",
+            s401="no valid token", s403="a token without this right", s404="no such case, or none of this token's shops",
+            s422="not the form of a case id",
             s429="too many requests", s503="the database cannot be reached",
         ),
     )  # fmt: skip
-    def get_case(case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]) -> CaseView:
+    def get_case(
+        request: Request, case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+    ) -> CaseView:
+        grant: Grant = request.state.grant
         from tasks.effects import UnknownCase  # with the case itself: the door opens without the engine
 
         try:
-            return case_view(case_id)
+            view = case_view(case_id)
         except UnknownCase:
-            raise Problem(404, "not-found", "There is no case with this id.") from None
+            view = None
+        if view is None or not grant.covers(view.shop_id):
+            raise Problem(404, "not-found", "There is no case with this id.")
+        return view
 
 
 def _add_health(app: FastAPI, settings: Settings) -> None:

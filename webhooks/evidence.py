@@ -29,7 +29,7 @@ from tasks.db import reading
 from tasks.evidence import EvidenceDamaged, EvidenceRefused, Staged
 from tasks.settings import Settings
 from webhooks.problems import MEDIA_TYPE, Problem
-from webhooks.requests import RateLimit, Tokens
+from webhooks.requests import Grant, RateLimit, Tokens
 from webhooks.senders.platform import PROBLEM_REFERENCE
 
 UPLOAD_SECONDS = 300.0
@@ -79,12 +79,12 @@ def _refusals(**texts: str) -> dict[int | str, dict[str, Any]]:
 
 def router(settings: Settings, limit: RateLimit) -> APIRouter:
     """The two routes. Staging needs a bearer token of the platform; a link carries its own right."""
-    tokens = Tokens(settings.api_tokens)
+    tokens = Tokens(settings)
     routes = APIRouter()
 
     def known(request: Request) -> None:
         limit.check("evidence", request)
-        tokens.check(request)
+        request.state.grant = tokens.check(request, "evidence")
 
     @routes.post(
         "/evidence", status_code=201, operation_id="stage_evidence", openapi_extra=_FORM,
@@ -92,17 +92,21 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
             Depends(known), Depends(HTTPBearer(auto_error=False))
         ],
         responses=_refusals(
-            s400="no readable form", s401="no valid token", s413="larger than its type may be",
+            s400="no readable form", s401="no valid token", s403="a token without this right",
+            s413="larger than its type may be",
             s415="not a form, or bytes of a type that is not taken", s422="wrong fields, or an address not allowed",
             s429="too many requests", s503="the database cannot be reached",
         ),
     )  # fmt: skip
     async def stage(request: Request) -> Staged:
+        grant: Grant = request.state.grant
         form = await _read_form(request)
         try:
             shop_id, file, url = form.get("shop_id"), form.get("file"), form.get("url")
             if not isinstance(shop_id, str) or not _SHOP.fullmatch(shop_id):
                 raise Problem(422, "wrong-fields", "The form needs shop_id, as shop.registered named it.")
+            if not grant.covers(shop_id):
+                raise Problem(403, "forbidden", "This token stages nothing for this shop.")
             if isinstance(url, str) and not url.isprintable():
                 raise Problem(422, "wrong-fields", "The address holds control characters.")
             if isinstance(file, UploadFile) == bool(url):

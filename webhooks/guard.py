@@ -7,14 +7,13 @@ signature and no token costs a connection here for some seconds, and nothing els
 from __future__ import annotations
 
 import asyncio
-import json
 from asyncio import TimerHandle
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from webhooks.problems import MEDIA_TYPE
+from webhooks.problems import MEDIA_TYPE, Problem
 
 HEAD_BYTES = 32_768
 """Of the request line and all headers together; of trailers and chunk framing between two pieces of a body likewise."""
@@ -150,8 +149,7 @@ class Guarded(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            problem = {"type": f"/problems/{code}", "title": status.phrase, "status": status.value, "detail": detail}
-            body = json.dumps(problem).encode()
+            body = bytes(Problem(status.value, code, detail).response("/").body)
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
                 f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

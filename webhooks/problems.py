@@ -18,6 +18,11 @@ _LONG_NUMBER = re.compile(r"\d{7,}")
 TITLES = {
     "unauthorized": "身份验证失败",
     "bad-signature": "签名校验失败",
+    "wrong-sender": "发送方不符",
+    "forbidden": "没有权限",
+    "head-too-large": "请求头过大",
+    "head-too-slow": "请求头超时",
+    "too-many-connections": "连接过多",
     "duplicate-header": "请求头重复",
     "bad-header": "请求头有误",
     "unsupported-media-type": "不支持的内容类型",

@@ -7,15 +7,17 @@ import hashlib
 import hmac
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
 
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from pydantic import SecretStr
 from starlette.requests import ClientDisconnect, Request
 
-from tasks.settings import SettingsError
+from tasks.settings import Settings, SettingsError
 from webhooks.problems import Problem
 
 BODY_SECONDS = 20.0
@@ -100,25 +102,46 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
+Right = Literal["cases", "evidence"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token that fits may do: with which shops."""
+
+    shops: tuple[str, ...] = ("*",)
+
+    def covers(self, shop_id: str | None) -> bool:
+        """Whether this shop is among them; what is about no shop is for tokens of all shops."""
+        return any(fnmatchcase(shop_id or "", pattern) for pattern in self.shops if shop_id or pattern == "*")
+
+
 class Tokens:
     """Bearer tokens, compared in constant time: every token is looked at, whichever fits."""
 
-    def __init__(self, tokens: Sequence[SecretStr]) -> None:
-        self._digests = [_digest(token.get_secret_value()) for token in tokens if token.get_secret_value()]
+    def __init__(self, settings: Settings) -> None:
+        full: frozenset[Right] = frozenset({"cases", "evidence"})
+        given = [(token, full, Grant()) for token in settings.api_tokens]
+        given += [(one.token, one.may, Grant(one.shops)) for one in settings.access_tokens.values()]
+        self._known = [
+            (_digest(token.get_secret_value()), may, grant) for token, may, grant in given if token.get_secret_value()
+        ]
 
-    def check(self, request: Request) -> None:
-        """Raises :class:`Problem` 401 unless the request carries one of the tokens."""
+    def check(self, request: Request, right: Right) -> Grant:
+        """Raises :class:`Problem` 401 unless the request carries one of the tokens, 403 unless that one has the right."""
         values = request.headers.getlist("authorization")
         scheme, _, token = (values[0] if len(values) == 1 else "").partition(" ")
         offered = _digest(token.strip())
-        known = False
-        for digest in self._digests:
-            known |= hmac.compare_digest(digest, offered)
-        if scheme.lower() != "bearer" or not known:
+        fitting = [known for known in self._known if hmac.compare_digest(known[0], offered)]
+        if scheme.lower() != "bearer" or not fitting:
             raise Problem(
                 401, "unauthorized", "Send Authorization: Bearer with a token of this installation.",
                 headers={"www-authenticate": 'Bearer realm="dianwu"'},
             )  # fmt: skip
+        for _, may, grant in fitting:
+            if right in may:
+                return grant
+        raise Problem(403, "forbidden", f"This token does not have the right: {right}.")
 
 
 def _digest(token: str) -> bytes:

@@ -44,7 +44,7 @@ class SandboxBank:
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         ours = signing.webhook_of(settings.subscriber_secrets["bank"], "subscriber_secrets.bank")
         self._verifier = signing.Verifier([ours], settings.webhook_tolerance_seconds, signing.MAX_OWN_ID)
-        self.post = SandboxPost(settings, now, "sandbox-bank")
+        self.post = SandboxPost(settings, now, "sandbox-bank", "bank_secrets")
         self._now = now
 
     def router(self, max_body_bytes: int) -> APIRouter:

@@ -46,7 +46,7 @@ class SandboxPlatform:
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         ours = signing.webhook_of(settings.subscriber_secrets["platform"], "subscriber_secrets.platform")
         self._verifier = signing.Verifier([ours], settings.webhook_tolerance_seconds, signing.MAX_OWN_ID)
-        self.post = SandboxPost(settings, now, "sandbox-platform")
+        self.post = SandboxPost(settings, now, "sandbox-platform", "platform_secrets")
         self._answers = settings.sandbox_facts
         self._file = settings.home / FILE
         self._now = now

@@ -1,4 +1,4 @@
-"""How a sandbox answers: signed as the platform, through the door, with patience, from files that outlive a restart."""
+"""How a sandbox answers: signed as the platform or the bank, through the door, with patience, from files that outlive a restart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+from pydantic import SecretStr
 
 from tasks.settings import Settings
 from webhooks import signing
@@ -24,10 +25,17 @@ PAUSES = [0.1, 0.3, 1, 3, 10, 30]
 
 
 class SandboxPost:
-    """What one sandbox has to say. ``name`` is that of its folder in the home folder."""
+    """What one sandbox has to say. ``name`` is that of its folder in the home folder; ``secrets`` are whose it speaks as."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float], name: str) -> None:
-        self._signer = signing.webhook_of(settings.platform_secrets[0], "platform_secrets")
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float],
+        name: str,
+        secrets: Literal["platform_secrets", "bank_secrets"],
+    ) -> None:
+        own: list[SecretStr] = getattr(settings, secrets) or settings.platform_secrets
+        self._signer = signing.webhook_of(own[0], secrets)
         self._door = f"{settings.door_url}/webhooks/platform"
         self._folder = settings.home / name
         self._now, self._name = now, name

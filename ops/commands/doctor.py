@@ -129,7 +129,8 @@ def secrets_of(given: Settings) -> Iterator[Check]:
     """Present and usable; the values are never shown."""
     needed = {
         "encryption_keys": given.encryption_keys, "audit_key": given.audit_key.get_secret_value(),
-        "platform_secrets": given.platform_secrets, "api_tokens": given.api_tokens,
+        "platform_secrets": given.platform_secrets, "api_tokens": given.api_tokens or given.access_tokens,
+        **({"bank_secrets": given.bank_secrets} if given.production else {}),
     }  # fmt: skip
     remedy = "演示环境由 dianwu up 自动生成;生产环境请在设置中填写(加密密钥用 dianwu keys new 生成)"
     missing = [name for name, value in needed.items() if not value]

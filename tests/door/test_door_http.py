@@ -14,6 +14,7 @@ import httpx
 import pytest
 from doorkit import BANK, CURRENT, SUBSCRIBER, message, stored
 from fastapi import FastAPI
+from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from models.events import INBOUND, OUTBOUND, FactsData, PayoutRequested, read_inbound
@@ -187,11 +188,13 @@ def test_the_sandbox_platform_answers_a_request_for_facts_once_through_the_door(
     arrived.get(timeout=20)
     [row] = stored()
     assert (row.type, row.message_id, row.conflicts) == ("shop.snapshot", "sandbox-facts:1", 0)
-    assert json.loads(vault.unseal(row.body_sealed))["data"]["as_of"] == "2026-11-22T02:00:00Z"
+    assert json.loads(vault.opened(row, "body_sealed"))["data"]["as_of"] == "2026-11-22T02:00:00Z"
 
 
 def test_in_production_there_is_no_sandbox(installation: Settings) -> None:
-    production = installation.model_copy(update={"profile": "production", "sandbox_bank": False})
+    production = installation.model_copy(
+        update={"profile": "production", "sandbox_bank": False, "bank_secrets": [SecretStr(BANK)]}
+    )
     paths = {getattr(route, "path", "") for route in create_app(production).routes}
     assert "/webhooks/platform" in paths
     assert not any(path.startswith("/sandbox") for path in paths)

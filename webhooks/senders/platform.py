@@ -35,18 +35,33 @@ class PlatformSender:
     def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
         if not settings.platform_secrets:
             raise SettingsError("no platform secret: set DIANWU_PLATFORM_SECRETS, or nobody can send events")
-        webhooks = [signing.webhook_of(secret, "platform_secrets") for secret in settings.platform_secrets]
-        self.verifier = signing.Verifier(webhooks, settings.webhook_tolerance_seconds)
+        if settings.production and not settings.bank_secrets:
+            raise SettingsError(
+                "no bank secret: set DIANWU_BANK_SECRETS, or the platform could answer in the bank's name"
+            )
+        if {key.get_secret_value() for key in settings.bank_secrets} & {
+            key.get_secret_value() for key in settings.platform_secrets
+        }:
+            raise SettingsError("bank_secrets and platform_secrets share a secret: give the bank one of its own")
+        self.verifiers = {
+            name: signing.Verifier(
+                [signing.webhook_of(key, f"{name}_secrets") for key in keys], settings.webhook_tolerance_seconds
+            )
+            for name, keys in (("platform", settings.platform_secrets), ("bank", settings.bank_secrets))
+            if keys
+        }
         self.now = now
 
     def verify(self, headers: Mapping[str, str], raw: bytes) -> list[Arrival]:
         """The one event in the body."""
         text = bodies.text_of(raw)
-        message_id = self.verifier.check(headers, text, self.now())
+        signer, message_id = self._signed_by(headers, text)
         event = read(bodies.parse_object(text))
+        if "bank" in self.verifiers and event.sender != signer:
+            raise Problem(403, "wrong-sender", f"{event.type} is taken under the secret of the {event.sender} only.")
         return [
             Arrival(
-                source=self.name,
+                source=signer,
                 message_id=message_id,
                 type=event.type,
                 body=raw,
@@ -54,6 +69,19 @@ class PlatformSender:
                 case_id=getattr(event, "case_id", None),
             )
         ]
+
+    def _signed_by(self, headers: Mapping[str, str], text: str) -> tuple[str, str]:
+        """Whose secret signed the body, and the message's id; every sender's is tried before it is refused."""
+        found: dict[str, str] = {}
+        refused: Problem | None = None
+        for name, verifier in self.verifiers.items():
+            try:
+                found[name] = verifier.check(headers, text, self.now())
+            except Problem as problem:
+                refused = refused or problem
+        for signer, message_id in found.items():
+            return signer, message_id
+        raise refused or AssertionError("no sender has a secret")
 
     def answer(self, stored: Sequence[tuple[Arrival, Receipt]]) -> Answer:
         for arrival, receipt in stored:
@@ -123,6 +151,7 @@ class PlatformSender:
 _REFUSALS = {
     "400": "not UTF-8, not JSON, or a header twice",
     "401": "signature missing, stale, from the future, or not fitting the body",
+    "403": "signed under the secret of another sender than the event's",
     "409": "the same webhook-id came before with another body",
     "413": "body over the limit",
     "415": "content type is not application/json, or the body is compressed",
