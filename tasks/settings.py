@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     """The address of Prefect's API where it is not host and port; links to runs are made of it. See ``prefect_api``."""
     prefect_auth: SecretStr = SecretStr("")
     """``user:password`` for Prefect's own basic authentication; required when ``host`` is not loopback."""
-    prefect_keep_hours: float = Field(default=72, gt=0)
+    prefect_keep_hours: float = Field(default=72, gt=1)
     """How long Prefect keeps the runs that have ended, with names, forms and answers in them. Ours keeps every case."""
     work_pool: str = "dianwu"
     worker_type: Literal["dianwu", "process"] = "dianwu"
