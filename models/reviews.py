@@ -122,6 +122,8 @@ class Review(SQLModel, table=True):
     reason: str = ""
     answer: dict[str, Any] = Field(default_factory=dict, sa_column=Column(json_type(), nullable=False))
     """The gate's own fields as answered (days granted, handling agreed …)."""
+    decision_seal: str | None = Field(default=None, sa_type=code(64))
+    """That the decision was made by the judge of answers, under a key that the database does not hold."""
 
 
 V = TypeVar("V", bound=Labelled)

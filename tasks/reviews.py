@@ -29,7 +29,7 @@ from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
-from tasks import audit, deadlines, outbox, people, staff, standing
+from tasks import audit, deadlines, decision_seals, outbox, people, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
@@ -225,7 +225,8 @@ def decided(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> Revie
         Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat,
         Review.state == ReviewState.DECIDED,
     )  # fmt: skip
-    return tx.exec(query).first()
+    found = tx.exec(query).first()
+    return decision_seals.insist(found) if found else None
 
 
 def last_decider(tx: Tx, case: Case, gate: str) -> set[str]:
@@ -261,6 +262,8 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
         tx.add(review)
         deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
         audit.record(tx, case.id, "review.withdrawn", text=f"{gate.title}已撤回", review=review.id)
+    if review.state is ReviewState.DECIDED and not decision_seals.holds(review):
+        decision_seals.reopen(tx, case, review)
     match review.state:
         case ReviewState.DECIDED:
             return Decision(
@@ -382,6 +385,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
     if won != 1:
         return _refused(tx, case, review, answer, "该任务刚刚已由他人处理")
     tx.refresh(review)
+    decision_seals.put(tx, review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
     audit.record(
         tx, case.id, "review.decided", actor=f"staff/{person.id}", clause=gate.clause,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
+from tasks.decision_seals import seal
 from tasks.vault import CannotUnseal, Place, bind, place_named, seal_json, unbind, unseal_json
 
 revision = "0007"
@@ -42,6 +43,9 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox") as batch:
         batch.add_column(sa.Column("wakes", sa.String(64), nullable=True))
         batch.add_column(sa.Column("twice", sa.Integer(), nullable=True))
+    with op.batch_alter_table("review") as batch:
+        batch.add_column(sa.Column("decision_seal", sa.String(64), nullable=True))
+    _seal_decisions()
     for (table, column), row in SEALED.items():
         _each(table, column, row, _bound)
     _others(bind)
@@ -55,6 +59,8 @@ def downgrade() -> None:
     with op.batch_alter_table("outbox") as batch:
         batch.drop_column("twice")
         batch.drop_column("wakes")
+    with op.batch_alter_table("review") as batch:
+        batch.drop_column("decision_seal")
 
 
 def _bound(sealed: str, where: Place) -> str:
@@ -107,3 +113,14 @@ def _others(change: Change) -> None:
         }
         this = sa.and_(inbox.c.source == source, inbox.c.message_id == message_id)
         op.get_bind().execute(sa.update(inbox).where(this).values(others=fresh))
+
+
+def _seal_decisions() -> None:
+    """Decisions made before they were sealed: as they stand now, they are what was decided."""
+    names = ("id", "decided_by", "verdict", "reason", "revision", "state", "decision_seal")
+    review = sa.table("review", *(sa.column(name) for name in names), sa.column("answer", sa.JSON()))
+    made = sa.select(
+        review.c.id, review.c.decided_by, review.c.verdict, review.c.reason, review.c.answer, review.c.revision
+    ).where(review.c.state == "DECIDED")
+    for row in op.get_bind().execute(made).all():
+        op.get_bind().execute(sa.update(review).where(review.c.id == row[0]).values(decision_seal=seal(*row)))
