@@ -993,7 +993,9 @@ class ExitInvoiceOpened(Outgoing):
 class MessageRefused(Outgoing):
     """消息被拒绝(DED-8)
 
-    A message that reached the door intact and cannot be acted on: the clause and the sentence say why.
+    A message that reached the door intact and cannot be acted on: the clause and the sentence say why, ``remedy`` what
+    can be done. A refused message is never looked at again, also not when it is sent again: corrected, it needs a new
+    ``webhook-id``.
     """
 
     type: ClassVar[str] = "message.refused"
@@ -1001,6 +1003,7 @@ class MessageRefused(Outgoing):
         "source": "platform", "message_id": "msg_9002", "message_type": "refund.requested",
         "shop_id": "shop-1002",
         "clause": "REF-10", "sentence": "店铺已被强制关店,保证金不予退还。",
+        "remedy": "更正后请使用新的消息编号(webhook-id)重新发送,同一编号不会再次处理。",
     }  # fmt: skip
 
     source: str
@@ -1009,3 +1012,4 @@ class MessageRefused(Outgoing):
     shop_id: Id | None = None
     clause: str
     sentence: str
+    remedy: str

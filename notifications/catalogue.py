@@ -75,6 +75,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.CalendarFileFaulty,
         operations.InboxConflict,
         operations.InboxFailed,
+        operations.InboxOdd,
         operations.IntegrityBroken,
         operations.CalendarProvisional,
     )

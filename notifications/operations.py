@@ -137,6 +137,21 @@ class IntegrityBroken(StaffMessage):
     found_at: Moment
 
 
+class InboxOdd(StaffMessage):
+    """A message was kept, or refused after a while, without anybody having decided so; somebody's time may be running."""
+
+    name: ClassVar[str] = "inbox_odd"
+    clause: ClassVar[str] = "NOT"
+
+    number: Count
+    source: Line
+    message_id: Line
+    message_type: Line
+    shop_id: Line = ""
+    received_at: Moment
+    why: Prose
+
+
 class CalendarProvisional(StaffMessage):
     """A due time was reckoned with a year whose holidays are not published yet."""
 

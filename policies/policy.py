@@ -236,6 +236,12 @@ class StaffPolicy(Frozen):
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
 
 
+class InboxPolicy(Frozen):
+    """How many hours a message that is early (its shop or blue invoice is not known yet) waits before it is refused."""
+
+    early_hours: int = Field(default=24, ge=0, le=24 * 7)
+
+
 class Policy(Frozen):
     """All of it. Unknown or missing entries are refused when the file is read, not when a case needs them."""
 
@@ -250,6 +256,7 @@ class Policy(Frozen):
     invoicing: InvoicingPolicy
     quiet_hours: QuietHours
     staff: StaffPolicy
+    inbox: InboxPolicy = InboxPolicy()
 
     @property
     def version(self) -> str:

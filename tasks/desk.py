@@ -6,6 +6,7 @@ A new process adds its module here and is then known to the forms, the sweep, th
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from models.arbitration_events import (
@@ -51,6 +52,7 @@ from models.messages import InboxMessage, InboxState
 from models.reviews import Review, Role
 from models.shops import Shop
 from notifications.operations import DeadlineStuck, InboxConflict, InboxFailed
+from policies.policy import policy_at
 from tasks import (
     appeals,
     arbitration,
@@ -64,6 +66,7 @@ from tasks import (
     forced_closures,
     freezes,
     invoices,
+    kept,
     outbox,
     payouts,
     refunds,
@@ -74,7 +77,6 @@ from tasks import (
 )
 from tasks.cases import emit
 from tasks.db import Tx
-from tasks.inbox import Kept
 from tasks.reviews import Answer, Gate, Outcome
 
 GATES: dict[str, Gate] = {
@@ -131,21 +133,27 @@ def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
     """Act on one stored message, in the given transaction."""
     model = INBOUND.get(message.type)
     if model is None:
-        raise Kept(f"no handler for {message.type}")
+        raise kept.unmapped(message)
     event = model.model_validate(body["data"])
     HANDLERS[model](tx, event, message)
+
+
+_THEIRS = "更正后请使用新的消息编号(webhook-id)重新发送,同一编号不会再次处理。"
+_OURS = "这是平台后台的故障,排除后会继续处理,无需重新发送。"
 
 
 def on_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> None:
     """Tell the platform that a message it sent was understood and refused, and why; our own faults also the supervisor."""
     event = MessageRefused(
         source=message.source, message_id=message.message_id, message_type=message.type, shop_id=message.shop_id,
-        clause=clause, sentence=sentence,
+        clause=clause, sentence=sentence, remedy=_OURS if message.state is InboxState.FAILED else _THEIRS,
     )  # fmt: skip
     known = message.shop_id if message.shop_id and tx.get(Shop, message.shop_id) else None
     emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=known)
     if message.state is InboxState.FAILED:
         _tell_failed(tx, message)
+    elif tx.now - message.received_at >= timedelta(hours=policy_at(message.received_at).inbox.early_hours):
+        kept.tell(tx, message, f"等待后仍未受理:{sentence}")
     about = tx.get(Case, message.case_id) if message.case_id else None
     if about is not None:  # a case that has ended accepts nothing, and says what came
         audit.record(tx, about.id, "message.refused", clause=clause, public=True, text=f"未受理:{sentence}",

@@ -17,13 +17,17 @@ from sqlmodel import col, select
 from models.base import Frozen, Labelled
 from models.cases import Case
 from models.messages import InboxMessage, InboxState
+from policies.policy import policy_at
 from tasks import audit
 from tasks.clock import clock
 from tasks.db import RETRIES, Tx, in_transaction, is_contention
+from tasks.sameness import same_event
 from tasks.vault import opened, place, place_in, seal
 
 logger = logging.getLogger("dianwu.inbox")
 
+ODD = "odd"
+"""``<source>.odd`` is the type of an entry in a sender's batch that is no event: kept as it came, beside the good ones."""
 AGAIN = timedelta(seconds=30)
 """When a message that waits for an earlier one is looked at again."""
 BACKOFF = [1, 5, 30, 120, 600, 3600]
@@ -43,6 +47,8 @@ class Arrival(Frozen):
 class Receipt(Labelled):
     NEW = "NEW", "已收下"
     SAME = "SAME", "重复消息"
+    REFUSED = "REFUSED", "重复消息,此前已拒绝"
+    """The same again, after it was refused: it is not looked at any more. Corrected, it needs an id of its own."""
     CONFLICT = "CONFLICT", "编号相同内容不同"
 
 
@@ -54,16 +60,27 @@ class Refused(Exception):
         self.clause = clause
 
 
+class Early(Refused):
+    """Refused only because what it names (its shop, its blue invoice) is not known yet: that may still be on its way.
+
+    It waits as long as policy says, and is refused when that is over.
+    """
+
+
 class Later(Exception):
     """A message that an earlier one, not acted on yet, has to go before. It waits, and that counts as no fault."""
 
 
 class Kept(Exception):
-    """A message acknowledged and kept, with nothing to do."""
+    """A message acknowledged and kept, with nothing to do. ``tell`` lets a person hear of it."""
+
+    def __init__(self, note: str, tell: Callable[[Tx, InboxMessage], None] | None = None) -> None:
+        super().__init__(note)
+        self.tell = tell
 
 
 def receive(arrival: Arrival, on_conflict: Callable[[Tx, InboxMessage], None], since: float | None = None) -> Receipt:
-    """Store a message before it is answered. The same id with other bytes is kept as a conflict and alerted."""
+    """Store a message before it is answered. The same id with another content is kept as a conflict and alerted."""
     return receive_all([arrival], on_conflict, since)[0]
 
 
@@ -91,8 +108,8 @@ def receive_all(
                 known[arrival.source, arrival.message_id] = row = _row(arrival, digest, moment, tx.now)
                 tx.add(row)
                 receipts.append(Receipt.NEW)
-            elif before.body_sha256 == digest:
-                receipts.append(Receipt.SAME)
+            elif before.body_sha256 == digest or same_event(arrival.body, opened(before, "body_sealed").encode()):
+                receipts.append(Receipt.REFUSED if before.state is InboxState.REFUSED else Receipt.SAME)
             else:
                 _keep_conflict(tx, before, arrival, digest)
                 on_conflict(tx, before)
@@ -177,18 +194,26 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
     except Refused as refusal:
         sentence, clause = str(refusal), refusal.clause
 
+        early = isinstance(refusal, Early)
+
         def refuse(tx: Tx) -> None:
-            if row := claim(tx):
+            row = claim(tx)
+            if row is not None and early and _may_wait(tx, row):
+                row.note = f"{sentence};等待中"
+                tx.add(row)
+            elif row is not None:
                 _close(tx, row, InboxState.REFUSED, sentence)
                 on_refused(tx, row, sentence, clause)
 
         in_transaction(refuse)
     except Kept as kept:
-        note = str(kept)
+        note, tell = str(kept), kept.tell
 
         def keep(tx: Tx) -> None:
             if row := claim(tx):
                 _close(tx, row, InboxState.KEPT, note)
+                if tell:
+                    tell(tx, row)
 
         in_transaction(keep)
     except Later as later:
@@ -218,6 +243,23 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
                     tx.add(row)
 
         in_transaction(postpone)
+
+
+def _may_wait(tx: Tx, row: InboxMessage) -> bool:
+    """Put off, with growing pauses, a message whose shop or invoice may still come; ``False`` when it has waited enough."""
+    over = row.received_at + timedelta(hours=policy_at(row.received_at).inbox.early_hours)
+    if tx.now >= over:
+        return False
+    row.next_at = min(tx.now + max(AGAIN, (tx.now - row.received_at) / 8), over)
+    return True
+
+
+def look_again(tx: Tx, shop_id: str) -> None:
+    """What waits for this shop is due now: it is known, or one of its invoices is."""
+    query = select(InboxMessage).where(InboxMessage.shop_id == shop_id, InboxMessage.state == InboxState.NEW)
+    for row in tx.exec(query.where(col(InboxMessage.next_at) > tx.now, InboxMessage.attempts == 0)):
+        row.next_at = tx.now
+        tx.add(row)
 
 
 def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:

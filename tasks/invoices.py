@@ -49,7 +49,7 @@ from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx
 from tasks.effects import effect
-from tasks.inbox import Refused
+from tasks.inbox import Early, Refused, look_again
 from tasks.merchants import shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided
 from tasks.settings import settings
@@ -97,6 +97,7 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     tx.flush()
     holds = not any(finding.final for finding in found)
     _allocate(tx, invoice, named, holds)
+    look_again(tx, shop.id)  # its red letter may have come first
     audit.record(tx, f"shop/{shop.id}", "invoice.submitted", actor=f"merchant/{event.account_id}", clause="INV-1",
                  public=True, text=f"商家提交发票 {event.number}(价税合计 {yuan(event.gross_fen)})", invoice=invoice_id)  # fmt: skip
     if clean(found):
@@ -292,6 +293,15 @@ def _let_go(tx: Tx, invoice: Invoice, by: str) -> None:
     freezes.settle_shop(tx, invoice.shop_id)
 
 
+def _unknown_blue(tx: Tx, event: InvoiceRedLetter) -> Refused:
+    """Why there is no invoice to reverse: it may still be on its way, unless we know it as returned or another's."""
+    sentence = f"没有找到该店铺的蓝字发票 {event.original_number}"
+    known = select(Invoice.id).where(
+        Invoice.number == event.original_number, Invoice.invoice_code == event.original_code
+    )
+    return (Early if tx.exec(known.limit(1)).first() is None else Refused)(sentence, "INV-7")
+
+
 def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) -> None:
     """A red letter: its statements are open again with their original due times (INV-7)."""
     if shop.owner_account_id != event.account_id:
@@ -309,7 +319,7 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
     query = query.order_by(col(Invoice.state))  # an accepted one before its double that waits for a clerk
     invoice = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if invoice is None:
-        raise Refused(f"没有找到该店铺的蓝字发票 {event.original_number}", "INV-7")
+        raise _unknown_blue(tx, event)
     if event.issued_on < invoice.issued_on:
         raise Refused(f"红字发票的开票日期 {event.issued_on} 早于蓝字发票的 {invoice.issued_on}", "INV-7")
     if event.amount_fen > invoice.gross_fen - invoice.reversed_fen:

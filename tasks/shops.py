@@ -20,7 +20,7 @@ from policies.policy import policy_at
 from tasks import audit, deposits
 from tasks.cases import emit
 from tasks.db import Tx
-from tasks.inbox import Refused
+from tasks.inbox import Early, Refused, look_again
 from tasks.ledger import shop_balance
 from tasks.vault import place, place_in, seal_json
 
@@ -33,7 +33,7 @@ def find_shop(tx: Tx, shop_id: str) -> Shop:
     query = select(Shop).where(Shop.id == shop_id)
     shop = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if shop is None:
-        raise Refused(f"店铺 {shop_id} 尚未登记,请先发送 shop.registered 事件")
+        raise Early(f"店铺 {shop_id} 尚未登记,请先发送 shop.registered 事件")
     return shop
 
 
@@ -56,6 +56,7 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
         )
     )  # fmt: skip
     tx.flush()
+    look_again(tx, event.shop_id)
     audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}")
 
 

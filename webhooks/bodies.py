@@ -12,6 +12,7 @@ MAX_DEPTH = 32
 MAX_DIGITS = 40
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
+_BLANK = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -60,6 +61,27 @@ def _float(digits: str) -> float:
     if value in (float("inf"), float("-inf")):
         _refuse("A number in the body is too large or too long.")
     return value
+
+
+def pieces(text: str) -> list[str] | None:
+    """The entries of a JSON list as they stand in the text, without judging them; ``None`` when it is no such list."""
+    if _depth(text) > MAX_DEPTH:
+        return None
+    decoder, found, at = json.JSONDecoder(), list[str](), _BLANK.match(text).end()  # type: ignore[union-attr]
+    if text[at : at + 1] != "[":
+        return None
+    while True:
+        start = _BLANK.match(text, at + 1).end()  # type: ignore[union-attr]
+        try:
+            _, end = decoder.raw_decode(text, start)
+        except ValueError:
+            return None
+        found.append(text[start:end])
+        at = _BLANK.match(text, end).end()  # type: ignore[union-attr]
+        if text[at : at + 1] == "]":
+            return found if not text[at + 1 :].strip() else None
+        if text[at : at + 1] != ",":
+            return None
 
 
 def parse_object(text: str) -> dict[str, Any]:

@@ -37,16 +37,19 @@ to 32 levels, bodies to 2 MiB (by default).
 
 | answer | meaning | what to do |
 |---|---|---|
-| 202 | stored; acted on in a moment. The same message again gets the same answer and does nothing twice | nothing |
+| 202 | stored; acted on in a moment. The same message again, whatever its order of fields and `timestamp`, does nothing twice | nothing |
+| 202, `"status": "refused"` | this message came before and was refused | correct it, send it under a new id |
 | 400, 415 | not readable: not UTF-8, not JSON, a name or a header given twice | correct it |
 | 401 | signature missing, not fitting, too old or from the future | sign again |
 | 408, 413 | the body came too slowly or is too large | correct it |
-| 409 | this `webhook-id` came before with another body; the first one stands | use an id of its own |
+| 409 | this `webhook-id` came before with another content; the first one stands, also when it was refused | use an id of its own |
 | 422 | unknown type or wrong fields; `errors` names each by JSON pointer, with a remedy | correct it |
 | 429, 503 | too many requests, or the database is away; nothing was stored | again after `Retry-After` |
 
 Refusals are RFC 9457 problem details (`application/problem+json`). A message that was stored and then cannot be acted
-on (an unknown shop, a case that has ended) comes back as a `message.refused` event with its clause.
+on (a case that has ended, an amount beyond the balance) comes back as a `message.refused` event with its clause. **A refused
+message is never looked at again: what is corrected needs a new `webhook-id`.** What is early only because its shop or its
+blue invoice is not known yet waits for 24 hours (policy) and is then refused in the same way.
 
 ## 怎样接收 · How to receive
 

@@ -178,6 +178,67 @@ def test_data_that_lacks_what_an_event_needs_is_kept(door: TestClient, bench: Be
     assert {row.state for row in inbox("doudian")} == {InboxState.KEPT}
 
 
+@pytest.mark.parametrize("tag", [str(tag) for tag in range(212, 219)])
+@pytest.mark.parametrize("data", ["hello", "{}", '{"shop_id": "shop-1"}', '{"shop_id": "\\ud83d"}', None, 7, "{"])
+def test_an_arbitration_that_cannot_be_mapped_is_kept_and_the_supervisor_hears_once(
+    door: TestClient, bench: Bench, tag: str, data: Any
+) -> None:
+    for _ in range(2):
+        assert push(door, body({"tag": tag, "msg_id": "m-1", "data": data}, item("100", "m-2"))).json() == SUCCESS
+        bench.office.settle()
+    assert [row.type for row in inbox("doudian")] == [f"doudian.{tag}", "doudian.100"]
+    assert bench.office.staff_told("inbox_odd") == ["supervisor"]
+
+
+ODD = [b"1", b'"text"', b"null", b"[]", b'{"tag":"212"}', b'{"msg_id":"m"}', b'{"tag":"a b","msg_id":"1"}',
+       b'{"tag":"212","msg_id":"m","msg_id":"n"}', b'{"tag":"212","msg_id":"m","data":"\\ud83d"}', b'{"tag":"212","n":NaN}',
+       b'{"tag":"212","msg_id":{"a":1}}', b'{"tag":"212","msg_id":"m","data":{"n":' + b"9" * 50 + b"}}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_odd_entry_is_kept_and_alarmed_and_keeps_no_other_out(
+    door: TestClient, bench: Bench, odd: bytes, place: int
+) -> None:
+    entries = [json.dumps(item("212", "m-1")).encode(), json.dumps(item("100", "m-2")).encode()]
+    entries.insert(place, odd)
+    for _ in range(2):
+        assert push(door, b"[" + b" ,".join(entries) + b"] ").json() == SUCCESS
+        bench.office.settle()
+    assert sorted(row.type for row in inbox("doudian")) == ["arbitration.applied", "doudian.100", "doudian.odd"]
+    assert bench.office.staff_told("inbox_odd") == ["supervisor"]
+    assert bench.office.chains() == []
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[1,]", b"[1 2]", b"[1", b"[,1]", b"{]", b"[" * 5_000, b'[{"tag":"100","msg_id":"1"}] x']
+)
+def test_what_is_no_list_at_all_is_still_refused(door: TestClient, raw: bytes) -> None:
+    assert push(door, raw).status_code in {400, 422} and inbox("doudian") == []
+
+
+def test_the_same_push_written_another_way_is_the_same_push(door: TestClient, bench: Bench) -> None:
+    first = {
+        "tag": "216",
+        "msg_id": "m-1",
+        "data": json.dumps({"shop_id": "shop-1", "arbitrate_id": "9001", "aftersale_id": 7}),
+    }
+    other = {"data": '{ "aftersale_id":7, "arbitrate_id":"9001","shop_id":"shop-1"}', "msg_id": "m-1", "tag": "216"}
+    push(door, body(first))
+    push(door, body(other))
+    assert [row.conflicts for row in inbox("doudian")] == [0]
+    push(door, body(other | {"data": '{"aftersale_id":8,"arbitrate_id":"9001","shop_id":"shop-1"}'}))
+    assert [row.conflicts for row in inbox("doudian")] == [1]
+
+
+def test_the_same_notification_stamped_anew_is_the_same(door: TestClient) -> None:
+    for raw in (TTS, TTS.replace(b"1644412885", b"1644412999")):
+        sign = hmac.new(b"app_secret_demo", b"demo_key" + raw, hashlib.sha256).hexdigest()
+        headers = {"content-type": "application/json", "authorization": sign}
+        assert door.post("/webhooks/tiktok-shop", content=raw, headers=headers).status_code == 200
+    assert [row.conflicts for row in inbox("tiktok-shop")] == [0]
+
+
 def test_a_pushed_ruling_can_be_appealed_against_until_seven_days_after_it_reached_us(
     door: TestClient, bench: Bench
 ) -> None:

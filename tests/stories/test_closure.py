@@ -104,8 +104,10 @@ def test_of_two_requests_that_arrive_together_one_is_taken_up_and_one_refused(of
     assert sorted(case.state for case in office.cases()) == ["REFUSED", "UNDER_REVIEW"]
 
 
-def test_a_request_for_a_shop_nobody_knows_is_refused_in_a_sentence(office: Office) -> None:
+def test_a_request_for_a_shop_nobody_knows_waits_and_is_then_refused_in_a_sentence(office: Office) -> None:
     office.send("closure.requested", {"shop_id": "nowhere", "account_id": "a", "reason": "POOR_BUSINESS"})
+    assert office.refusals() == []
+    office.pass_time(days=1)
     assert office.cases() == []
     assert [sentence for _, sentence in office.refusals()] == ["店铺 nowhere 尚未登记,请先发送 shop.registered 事件"]
 

@@ -1,8 +1,9 @@
 """Douyin-shop message push (抖店消息推送): a JSON list of events, signed with ``event-sign`` under the app's secret.
 
-Tags 212 to 218 (arbitration) become our own events; every other tag is acknowledged and kept as it came. The
-answer is ``{"code":0,"msg":"success"}`` once every row is stored. The push carries no deadline and no time of the
-ruling: what counts is when it reached the door.
+Tags 212 to 218 (arbitration) become our own events, or are told to the supervisor when they lack what those need; every
+other tag is acknowledged and kept as it came, and so is an entry that is no event, beside the good ones. The answer is
+``{"code":0,"msg":"success"}`` once every row is stored. The push carries no deadline and no time of the ruling: what
+counts is when it reached the door.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from models.arbitration_events import (
     RulingEffective,
 )
 from models.events import Event
-from tasks.inbox import Arrival, Receipt
+from tasks.inbox import ODD, Arrival, Receipt
 from tasks.settings import Settings
 from webhooks import bodies
 from webhooks.problems import MEDIA_TYPE, Problem
@@ -64,8 +65,7 @@ class DoudianSender:
             self._check(app_key, headers, raw)
         elif not is_probe(raw):
             raise Problem(401, "bad-signature", "Missing header: event-sign.")
-        items = _items(raw)
-        return [_arrival(app_key, item) for item in items if _tag(item) != PROBE]
+        return [_arrival(app_key, item) for item in _items(raw) if _tag(item) != PROBE]
 
     def _check(self, app_key: str, headers: Mapping[str, str], raw: bytes) -> None:
         secret = self._apps.get(app_key)
@@ -147,15 +147,39 @@ def is_probe(raw: bytes) -> bool:
     return len(items) == 1 and _tag(items[0]) == PROBE
 
 
-def _items(raw: bytes) -> list[dict[str, Any]]:
-    # Our strict reader wants an object at the top, so the list is read inside one.
-    items = bodies.parse_object(f'{{"items":{bodies.text_of(raw)}}}').get("items")
-    if not isinstance(items, list) or not 1 <= len(items) <= MOST_EVENTS:
+def _items(raw: bytes) -> list[Any]:
+    items = _entries(bodies.text_of(raw))
+    if not 1 <= len(items) <= MOST_EVENTS:
         raise Problem(422, "wrong-fields", f"The body must be a list of 1 to {MOST_EVENTS} events.")
-    for item in items:
-        if not isinstance(item, dict) or not _NAME.fullmatch(_tag(item)) or not _NAME.fullmatch(_msg_id(item)):
-            raise Problem(422, "wrong-fields", "Every event needs a tag and a msg_id of letters and digits.")
+    if not any(map(_is_event, items)):
+        raise Problem(422, "wrong-fields", "Every event needs a tag and a msg_id of letters and digits.")
     return items
+
+
+def _entries(text: str) -> list[Any]:
+    """The entries of the list. One that our strict reader refuses comes as the text it was, and spoils no other."""
+    try:
+        # The strict reader wants an object at the top, so the list is read inside one.
+        return _as_list(bodies.parse_object(f'{{"items":{text}}}').get("items"))
+    except Problem:
+        pieces = bodies.pieces(text)
+        if pieces is None:
+            raise
+    found: list[Any] = []
+    for piece in pieces:
+        try:
+            found.append(bodies.parse_object(f'{{"item":{piece}}}')["item"])
+        except Problem:
+            found.append(piece)
+    return found
+
+
+def _as_list(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else []
+
+
+def _is_event(item: Any) -> bool:
+    return isinstance(item, dict) and bool(_NAME.fullmatch(_tag(item)) and _NAME.fullmatch(_msg_id(item)))
 
 
 def _tag(item: Any) -> str:
@@ -178,11 +202,21 @@ def _data(item: dict[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _arrival(app_key: str, item: dict[str, Any]) -> Arrival:
+def _odd(app_key: str, item: Any) -> Arrival:
+    """An entry that is no event, kept under what it says: sent again it is the same."""
+    type_ = f"{DoudianSender.name}.{ODD}"
+    body = json.dumps({"type": type_, "data": {}, "original": item}, ensure_ascii=False, sort_keys=True).encode()
+    name = hashlib.sha256(body).hexdigest()[:32]
+    return Arrival(source=DoudianSender.name, message_id=f"{app_key}/odd/{name}", type=type_, body=body)
+
+
+def _arrival(app_key: str, item: Any) -> Arrival:
     """One event as a message of its own; its id is what they promise to repeat it under (app, tag, message id).
 
     What is stored follows from the event's content alone, so that the same event sent again is the same bytes.
     """
+    if not _is_event(item):
+        return _odd(app_key, item)
     tag, data = _tag(item), _data(item)
     event = mapped(tag, data)
     body = {

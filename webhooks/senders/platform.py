@@ -18,6 +18,10 @@ from webhooks import bodies, signing
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, ProblemBody, field_errors
 from webhooks.senders import Answer
 
+REFUSED = (
+    "This message came before and was refused (message.refused says why). It is not looked at again: send the corrected "
+    "content under a new webhook-id."
+)
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM_REFERENCE = {"$ref": "#/components/schemas/ProblemBody"}
 
@@ -88,11 +92,14 @@ class PlatformSender:
             if receipt is Receipt.CONFLICT:
                 problem = Problem(
                     409, "conflict",
-                    "A message with this webhook-id came before with another body. The first one stands; "
-                    "send the new content under an id of its own.",
+                    "A message with this webhook-id came before with another content. The first one stands, also when "
+                    "it was refused; send the new content under an id of its own.",
                 )  # fmt: skip
                 return self.refuse(problem, f"/webhooks/{self.name}")
-            return Answer(202, {"status": "accepted", "message_id": arrival.message_id, "type": arrival.type})
+            about = {"message_id": arrival.message_id, "type": arrival.type}
+            if receipt is Receipt.REFUSED:
+                return Answer(202, {"status": "refused", **about, "detail": REFUSED})
+            return Answer(202, {"status": "accepted", **about})
         raise ValueError("an answer about no message")
 
     def refuse(self, problem: Problem, instance: str) -> Answer:
@@ -123,7 +130,9 @@ class PlatformSender:
             },
             "responses": {
                 "202": {
-                    "description": "stored; the same answer for the same message sent again",
+                    "description": "stored; the same answer for the same message sent again (whatever the order of its "
+                    "fields and its `timestamp`). `refused`: it came before and was refused, and needs a new webhook-id "
+                    "once it is corrected",
                     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
                 },
                 **{status: _problem(text) for status, text in _REFUSALS.items()},
@@ -140,7 +149,8 @@ class PlatformSender:
                 "type": "object",
                 "required": ["status", "message_id", "type"],
                 "properties": {
-                    "status": {"const": "accepted"},
+                    "status": {"enum": ["accepted", "refused"]},
+                    "detail": {"type": "string", "description": "with `refused`: what to do"},
                     "message_id": {"type": "string"},
                     "type": {"type": "string"},
                 },
@@ -152,7 +162,7 @@ _REFUSALS = {
     "400": "not UTF-8, not JSON, or a header twice",
     "401": "signature missing, stale, from the future, or not fitting the body",
     "403": "signed under the secret of another sender than the event's",
-    "409": "the same webhook-id came before with another body",
+    "409": "the same webhook-id came before with another content; what is new needs an id of its own",
     "413": "body over the limit",
     "415": "content type is not application/json, or the body is compressed",
     "422": "unknown type or wrong fields; `errors` names each",

@@ -1,0 +1,40 @@
+"""Whether two bodies under one message id say the same: the order of fields and the moment of sending say nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+SENDING = "timestamp"
+"""On the envelope: a sender that tries again stamps it anew."""
+
+
+def same_event(one: bytes, other: bytes) -> bool:
+    """Whether both bodies (JSON in UTF-8; anything else byte by byte) are one event, written twice."""
+    return _content(one) == _content(other)
+
+
+def _content(body: bytes) -> str | bytes:
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return body
+    if isinstance(event, dict):
+        event.pop(SENDING, None)
+    return json.dumps(_unpacked(event), ensure_ascii=False, sort_keys=True)  # 1, 1.0 and true stay three things
+
+
+def _unpacked(value: Any) -> Any:
+    """JSON that is carried as text inside JSON, as Douyin does it, as what it holds."""
+    match value:
+        case dict():
+            return {name: _unpacked(item) for name, item in value.items()}
+        case list():
+            return [_unpacked(item) for item in value]
+        case str() if value[:1] in {"{", "["}:
+            try:
+                return [_unpacked(json.loads(value))]
+            except ValueError:
+                return value
+        case _:
+            return value

@@ -1,0 +1,57 @@
+"""A message that comes again: written another way it is the same, refused it says so, corrected it needs a new id."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from doorkit import Door, message, stored
+from sqlmodel import update
+
+from models.messages import InboxMessage, InboxState
+from tasks.db import in_transaction
+from tasks.sameness import same_event
+
+
+def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Door) -> None:
+    first = door.post(message())
+    body = message()
+    for again in (
+        dict(reversed(body.items())), body | {"timestamp": "2026-11-22T11:30:00+08:00"},
+        body | {"data": dict(reversed(body["data"].items()))}, json.dumps(body, indent=3, ensure_ascii=True).encode(),
+    ):  # fmt: skip
+        answer = door.post(again)
+        assert (answer.status_code, answer.json()) == (first.status_code, first.json())
+    assert [row.conflicts for row in stored()] == [0]
+    assert door.woken == [True]
+
+
+def test_what_says_something_else_is_a_conflict_and_told_to_take_an_id_of_its_own(door: Door) -> None:
+    door.post(message())
+    answer = door.post(message(reason="STOCK_CLEARED"))
+    assert answer.status_code == 409 and "an id of its own" in answer.json()["detail"]
+    assert [row.conflicts for row in stored()] == [1]
+
+
+def test_a_refused_message_sent_again_hears_that_only_a_new_id_helps(door: Door) -> None:
+    door.post(message())
+    in_transaction(lambda tx: tx.execute(update(InboxMessage).values(state=InboxState.REFUSED, note="已拒绝")))
+    answer = door.post(message())
+    assert answer.status_code == 202 and answer.json()["status"] == "refused"
+    assert "new webhook-id" in answer.json()["detail"]
+    corrected = door.post(message(reason="STOCK_CLEARED"))
+    assert corrected.status_code == 409 and "an id of its own" in corrected.json()["detail"]
+    assert door.post(message(reason="STOCK_CLEARED"), message_id="msg_2").json()["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}, True), ({"b": [1, 2]}, {"b": [2, 1]}, False), ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1}, {"a": True}, False), ({"a": "1"}, {"a": 1}, False), ({"timestamp": 1}, {"timestamp": 2}, True),
+        ({"data": {"timestamp": 1}}, {"data": {"timestamp": 2}}, False), ({"a": None}, {}, False),
+        ({"d": '{"a":1,"b":2}'}, {"d": '{"b":2, "a":1}'}, True), ({"d": '{"a":1}'}, {"d": {"a": 1}}, False), ({"d": "{x"}, {"d": "{y"}, False),
+    ],
+)  # fmt: skip
+def test_what_the_same_event_is(one: object, other: object, same: bool) -> None:
+    assert same_event(json.dumps(one).encode(), json.dumps(other).encode()) is same
