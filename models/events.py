@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from models import accounts
 from models.base import Frozen, Labelled
 from models.cases import CaseKind
 from models.closures import ClosureReason
@@ -121,8 +122,20 @@ Contact = Annotated[
 ]
 AccountNumber = Annotated[
     str,
+    BeforeValidator(accounts.bare, json_schema_input_type=str),
     StringConstraints(strict=True, pattern=r"^[0-9A-Za-z@._+-]{4,64}$"),
-    Field(description="never logged, encrypted at rest, masked wherever it is shown"),
+    Field(
+        description="blanks and full-width signs are taken away; never logged, encrypted at rest, masked wherever shown"
+    ),
+]
+PayerAccount = Annotated[
+    str,
+    BeforeValidator(accounts.bare, json_schema_input_type=str),
+    StringConstraints(strict=True, max_length=64),
+    AfterValidator(_line),
+    Field(
+        description="as the channel reports it; a masked one counts as not recorded. Never logged, encrypted at rest"
+    ),
 ]
 Count = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -253,19 +266,34 @@ class Document(Frozen):
 Documents = Annotated[tuple[Document, ...], Field(max_length=20)]
 
 
+_AT_A_BANK = frozenset({PayeeMethod.CORPORATE_ACCOUNT, PayeeMethod.BANK_CARD})
+
+
 class PayeeData(Frozen):
-    """Who should get the money (REF-5, REF-6). A corporate account or bank card has digits only."""
+    """Who should get the money (REF-5, REF-6).
+
+    A corporate account or bank card has digits, and perhaps the letters of a FTE, FTN, NRA or OSA account with them;
+    the blanks and hyphens with which it is printed are taken away.
+    """
 
     method: PayeeMethod
     name: Line
     account_no: AccountNumber
     bank_name: OptionalLine = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_a_bank_takes_it(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("method") in _AT_A_BANK:
+            return given | {"account_no": accounts.bank_number(given.get("account_no"))}
+        return given
+
     @model_validator(mode="after")
     def _number_fits_method(self) -> Self:
-        bank = self.method in {PayeeMethod.CORPORATE_ACCOUNT, PayeeMethod.BANK_CARD}
-        if bank and not re.fullmatch(r"[0-9]{6,32}", self.account_no):
-            raise ValueError("an account_no of 6 to 32 digits for this method")
+        if self.method in _AT_A_BANK and not accounts.is_bank_number(self.account_no):
+            raise ValueError(
+                f"an account_no of {accounts.LEAST} to {accounts.MOST} digits for this method (FTE, NRA, OSA … may be with it)"
+            )
         return self
 
     def payee(self) -> Payee:
@@ -421,7 +449,8 @@ class DepositPaid(Event):
     """保证金缴纳(DEP-8、DEP-9)
 
     Money that arrived, once per ``payment_id``. ``ARREARS`` pays what the shop owes beyond its deposit
-    (DED-9). What came through Alipay or WeChat goes back to ``payer_account``, in ``payer_name`` (REF-8).
+    (DED-9). What came through Alipay or WeChat goes back to ``payer_account``, in ``payer_name`` (REF-8);
+    what a channel masks (``138****1234``) counts as not recorded.
     """
 
     type: ClassVar[str] = "deposit.paid"
@@ -434,7 +463,7 @@ class DepositPaid(Event):
     payment_id: Id
     amount_fen: PositiveFen
     channel: PaymentChannel
-    payer_account: AccountNumber | None = Field(default=None, repr=False)
+    payer_account: PayerAccount | None = Field(default=None, repr=False)
     payer_name: OptionalLine = Field(default="", repr=False)
     purpose: PaymentPurpose = PaymentPurpose.DEPOSIT
     paid_at: Moment

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from models.accounts import bank_number
 from models.base import Frozen
 from models.cases import Finding
 from models.money import Fen, yuan
@@ -81,8 +82,8 @@ class Holder(Frozen):
 
 
 def account_key(number: str) -> str:
-    """An account number without the width and the grouping people type it with."""
-    return normalise_name(number).replace("-", "")
+    """An account number without the width, the grouping and the case people type it with, for comparing."""
+    return str(bank_number(number)).casefold()
 
 
 Account = tuple[PayeeMethod, str]

@@ -5,12 +5,12 @@ Clauses REF-1 … REF-11, DEP-9, CLS-10; ambiguities 3, 4, 5, 6, 22 and 29. To w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
+from models import accounts
 from models.base import Frozen
 from models.cases import CaseKind, Finding
 from models.deposits import BookFacts, RefundDocument
@@ -21,7 +21,7 @@ from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
 from policies.gates import Gate, WrittenOff, clearing_remaining, facts_stale, money_owed
-from policies.payees import PayeeJudgement, account_key
+from policies.payees import PayeeJudgement
 from policies.policy import Policy
 from policies.text import normalise_name
 from policies.workdays import DEFAULT, WorkCalendar
@@ -193,8 +193,8 @@ def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
     match payee.method:
         case PayeeMethod.CORPORATE_ACCOUNT | PayeeMethod.BANK_CARD:
             asked["开户银行"] = payee.bank_name
-            number = account_key(payee.account_no)
-            unreadable = bool(number) and re.fullmatch(r"[0-9]{8,32}", number) is None
+            number = accounts.bank_number(payee.account_no)
+            unreadable = bool(number) and not accounts.is_bank_number(number)
         case PayeeMethod.ALIPAY | PayeeMethod.WECHAT:
             pass
         case unknown:
@@ -212,7 +212,8 @@ def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
         found.append(
             Finding(
                 code="payee_account_unreadable", clause="REF-2", blocking=True, as_of=now,
-                sentence="收款账号应为 8 至 32 位数字,请商家核对后重新填写。",
+                sentence=f"收款账号应为 {accounts.LEAST} 至 {accounts.MOST} 位数字(FTE、FTN、NRA、OSA 等账户可带字母),"
+                "请商家核对后重新填写。",
             )
         )  # fmt: skip
     return found

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
+from models.accounts import shows_a_part
 from models.books import AccountKind, DepositPayment
 from models.cases import Case
 from models.deposits import DeductionReason
@@ -45,11 +46,12 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
                  text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
     if kind is AccountKind.ARREARS:
         return
+    payer, name = _whole(event.payer_account), _whole(event.payer_name)
     tx.add(
         DepositPayment(
             id=event.payment_id, shop_id=shop.id, channel=event.channel, amount_fen=amount.fen, paid_at=event.paid_at,
-            payer_sealed=seal(event.payer_account, place(DepositPayment, "payer_sealed", event.payment_id)) if event.payer_account else "",
-            payer_name_sealed=seal(event.payer_name, place(DepositPayment, "payer_name_sealed", event.payment_id)) if event.payer_name else None,
+            payer_sealed=seal(payer, place(DepositPayment, "payer_sealed", event.payment_id)) if payer else "",
+            payer_name_sealed=seal(name, place(DepositPayment, "payer_name_sealed", event.payment_id)) if name else None,
         )
     )  # fmt: skip
     told = words.DepositPaid(
@@ -58,6 +60,11 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demand_topup(tx, shop)
+
+
+def _whole(text: str | None) -> str:
+    """What a refund can go by; empty when the channel showed only a part of it."""
+    return text if text and not shows_a_part(text) else ""
 
 
 def deduct(

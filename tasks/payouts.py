@@ -127,7 +127,10 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
     tx.add(payout)
     tx.flush()
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
-    data = PayeeData(method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name)
+    # As it was taken, also under the rules of an earlier version: the permit is for this very account.
+    data = PayeeData.model_construct(
+        method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name
+    )
     sent = PayoutRequested(
         shop_id=shop_id, case_id=case.id, request_no=payout.request_no, amount_fen=order.fen, payee=data
     )

@@ -134,7 +134,7 @@ def test_fields_that_contradict_each_other_are_refused(door: Door, type_: str, c
     refused(door, message(type_, **changes), "/data")
 
 
-@pytest.mark.parametrize("account", ["12345", "1" * 33, "6222 0212 3456", "abc@example.com", "622202123456789X"])
+@pytest.mark.parametrize("account", ["12345", "1" * 33, "6222 021", "abc@example.com", "622202123456789X"])
 def test_a_bank_account_that_is_none_is_refused_without_being_repeated(door: Door, account: str) -> None:
     payee = {"method": "BANK_CARD", "name": "林晓", "account_no": account}
     answer = door.post(message("refund.requested", payee=payee))

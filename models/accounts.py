@@ -1,0 +1,34 @@
+"""Account numbers: how they are printed and typed, what can be one, and what only shows a part of one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+LEAST, MOST = 8, 32
+"""Characters of a bank account, wherever one is judged."""
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_HYPHENS = re.compile(r"[-\u2010-\u2015\u2212]")
+_BANK = re.compile(r"[A-Z]{0,4}[0-9]+|[0-9]+(?:NRA|OSA|OSB|FT[EFINU])")
+"""Digits, with the letters of a free-trade (FTE, FTN …), non-resident (NRA) or offshore (OSA) account before or after."""
+_HIDDEN = re.compile(r"[*\u2022\u25cf\u00d7#?\u2026]|[xX]{3}|\u5c3e\u53f7")
+
+
+def bare(text: Any) -> Any:
+    """A number without the width and the blanks it was printed or typed with; what is no text stays what it is."""
+    return re.sub(r"[\s\u200b\ufeff]", "", text.translate(_WIDE)) if isinstance(text, str) else text
+
+
+def bank_number(text: Any) -> Any:
+    """A bank account's number as a bank takes it: without hyphens too, its letters in capitals."""
+    return _HYPHENS.sub("", bare(text)).upper() if isinstance(text, str) else text
+
+
+def is_bank_number(text: str) -> bool:
+    """Whether a number as :func:`bank_number` gives it can be a bank account's."""
+    return LEAST <= len(text) <= MOST and _BANK.fullmatch(text) is not None
+
+
+def shows_a_part(text: str) -> bool:
+    """Whether an account or a name is masked: ``6222****1234``, ``尾号 1234``, ``林*``. Nothing can be paid to it."""
+    return _HIDDEN.search(bare(text)) is not None
