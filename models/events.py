@@ -116,9 +116,13 @@ WebAddress = Annotated[
 ]
 Contact = Annotated[
     str,
-    StringConstraints(strict=True, max_length=500, pattern=r"^[a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+$"),
+    StringConstraints(
+        strict=True,
+        max_length=500,
+        pattern=r"^([a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+|(mailto:)?[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+)$",
+    ),
     AfterValidator(_line),
-    Field(description="an Apprise address"),
+    Field(description="a mail address, or an Apprise address"),
 ]
 AccountNumber = Annotated[
     str,
@@ -352,8 +356,8 @@ _DOCUMENT_EXAMPLE = {"name": "营业执照.pdf", "kind": "BUSINESS_LICENCE", "sh
 class ShopRegistered(Event):
     """店铺登记(OPN-13)
 
-    A shop that the back office looks after from now on. ``contacts`` are Apprise addresses for the merchant's
-    messages, sealed at once. An enterprise names its licence (REF-5).
+    A shop that the back office looks after from now on. ``contacts`` are mail addresses (they go through our own
+    mail server) or Apprise addresses for the merchant's messages, sealed at once. An enterprise names its licence (REF-5).
     """
 
     type: ClassVar[str] = "shop.registered"
@@ -362,7 +366,7 @@ class ShopRegistered(Event):
         "owner_account_id": "acct-1001", "owner_name": "林晓",
         "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8",
         "taxpayer_type": "GENERAL", "categories": ["母婴", "服饰"],
-        "contacts": ["mailtos://merchant.example.com/?to=owner@example.com"], "auto_deduct": False,
+        "contacts": ["owner@example.com"], "auto_deduct": False,
     }  # fmt: skip
 
     shop_id: Id

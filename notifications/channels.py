@@ -16,15 +16,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
 from typing import Protocol, assert_never
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
+from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, OverflowMode
 from apprise.attachment.memory import AttachMemory
 from pydantic import Field
 
 from models.base import Frozen
 from models.reviews import Role
-from notifications.plugins import folder
+from notifications import mail
+from notifications.plugins import folder, robots
 from notifications.rendering import Rendered
 from notifications.text import as_markdown
 
@@ -35,8 +36,6 @@ STAFF = "staff"
 MERCHANT_SCHEMES = frozenset({"mailto", "mailtos"})
 """What a merchant's own contact may be by default. Contacts come from outside: with any scheme allowed they
 could make us call addresses inside our own network or write files."""
-
-_MAIL = re.compile(r"[^\s@:/?#&,<>]+@[^\s@:/?#&,<>]+\.[^\s@:/?#&,<>.]+")
 
 
 class Target(Frozen):
@@ -102,7 +101,7 @@ class AppriseNotifier:
 
     ``services`` maps a tag (a role's value, ``staff`` or ``merchant``) to Apprise addresses and is checked at
     once (``ChannelMisconfigured``). ``mail_relay`` is the ``mailtos://`` address of our own mail server; with
-    it a merchant's contact may be a bare mail address. Safe to share between threads.
+    it a merchant's contact may be a bare mail address, and ``mailto:`` without a log-in goes through it, too. Safe to share between threads.
     """
 
     def __init__(
@@ -113,6 +112,7 @@ class AppriseNotifier:
         merchant_schemes: frozenset[str] = MERCHANT_SCHEMES,
     ) -> None:
         folder.register()
+        robots.register()
         _keep_addresses_out_of_logs()
         self._services = {tag: tuple(addresses) for tag, addresses in services.items()}
         self._mail_relay = mail_relay
@@ -148,24 +148,25 @@ class AppriseNotifier:
 
     def mail_contact(self, address: str) -> str:
         """The Apprise address that sends to a bare mail address through our relay."""
-        relay = self._mail_relay or ""
-        return f"{relay}{'&' if '?' in relay else '?'}to={quote(address)}"
+        return mail.through(self._mail_relay or "", address)
 
     def _addresses(self, target: Target) -> tuple[list[str], str]:
         """Where to send, without doubles, and what to say when that is nowhere."""
         if target.audience == MERCHANT:
-            own = [address for contact in target.contacts if (address := self._merchant_address(contact))]
-            found = own or list(self._services.get(MERCHANT, ()))
-            refused = len(target.contacts) - len(own)
+            each = [self._merchant_addresses(contact) for contact in target.contacts]
+            found = [address for addresses in each for address in addresses] or list(self._services.get(MERCHANT, ()))
+            refused = sum(not addresses for addresses in each)
             why = f"商家的 {refused} 个联系方式都不是允许的渠道" if refused else "商家没有登记联系方式"
             return list(dict.fromkeys(found)), f"{why},也没有配置商家默认渠道"
         found = [*(self._services.get(target.audience) or self._services.get(STAFF, ())), *target.contacts]
         return list(dict.fromkeys(found)), f"角色「{_role_name(target.audience)}」没有配置通知渠道"
 
-    def _merchant_address(self, contact: str) -> str | None:
-        if "://" in contact:
-            return contact if scheme(contact) in self._merchant_schemes else None
-        return self.mail_contact(contact) if self._mail_relay and _MAIL.fullmatch(contact) else None
+    def _merchant_addresses(self, contact: str) -> list[str]:
+        """A contact as addresses to send to: mail without a log-in of its own through our relay, the rest as it is."""
+        meant = mail.recipients(contact)
+        if meant is not None and self._mail_relay:
+            return [self.mail_contact(address) for address in meant]
+        return [contact] if "://" in contact and scheme(contact) in self._merchant_schemes else []
 
 
 def scheme(address: str) -> str:
@@ -199,6 +200,8 @@ def _send_one(address: str, rendered: Rendered) -> str:
         if service is None:
             return "地址无法识别"
         service.optional = False  # ``?optional=yes`` would let a failure pass for a success
+        if service.notify_format is not NotifyFormat.HTML:
+            service.overflow_mode = OverflowMode.SPLIT  # what is too long comes in pieces, instead of being refused
         title, body = _form(rendered, service.notify_format, titled=service.title_maxlen > 0)
         carrier = Apprise()
         carrier.add(service)
@@ -234,6 +237,8 @@ def _why(heard: Iterable[str]) -> str:
     said = " ".join(heard)
     if status := re.search(r"\berror[=: ]+(\d{3})\b", said):
         return f"HTTP {status[1]}"
+    if code := re.search(r"\bcode=(-?\d{1,9}|none)\b", said):
+        return f"服务拒绝({'没有应答码' if code[1] == 'none' else f'错误码 {code[1]}'})"
     if re.search(r"connection error|connection", said, re.IGNORECASE):
         return "连接失败"
     return "服务没有接受"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from apprise import NotifyBase
 from apprise.manager_plugins import NotificationManager
+from pydantic import ValidationError
 
+from models.events import ShopRegistered
 from models.reviews import Role
 from notifications.channels import (
     MERCHANT,
@@ -57,11 +60,12 @@ class PostOffice:
         self._loop = asyncio.new_event_loop()
         listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
-        self._server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: SMTP(self, loop=self._loop), sock=listening)
-        )
+        self._server = self._loop.run_until_complete(self._loop.create_server(self.smtp, sock=listening))
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
+
+    def smtp(self) -> SMTP:
+        return SMTP(self, loop=self._loop)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -469,3 +473,95 @@ def test_the_scripted_channel_remembers_what_it_was_given() -> None:
     scripted.send(Target.staff(Role.FINANCE), message("新店"))
     assert scripted.subjects(MERCHANT) == [message().subject]
     assert len(scripted.subjects()) == 2
+
+
+# ── a merchant's mail, the documented way ────────────────────────────────────
+
+
+class GuardedPostOffice(PostOffice):
+    """A mail server that takes letters only from who has logged in, as ours would."""
+
+    def __init__(self) -> None:
+        self.logins: list[str] = []
+        super().__init__()
+
+    def smtp(self) -> SMTP:
+        return SMTP(self, loop=self._loop, authenticator=self._let_in, auth_required=True, auth_require_tls=False)
+
+    def _let_in(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
+        login = getattr(data, "login", b"").decode()
+        self.logins.append(login)
+        return AuthResult(success=(login, getattr(data, "password", b"")) == ("user", b"password"))
+
+
+@pytest.fixture
+def guarded() -> Iterator[GuardedPostOffice]:
+    office = GuardedPostOffice()
+    yield office
+    office.stop()
+
+
+def relay(office: PostOffice) -> str:
+    """The documented address of ``mail_relay``, with the test's own server in the place of the example's."""
+    documented = re.search(r'mail_relay = "([^"]+)"', Path("deploy/README.md").read_text(encoding="utf-8"))
+    assert documented is not None
+    return documented[1].replace("mailtos://", "mailto://").replace("mail.example.com", f"127.0.0.1:{office.port}")
+
+
+def test_the_documented_contact_is_reached_through_the_documented_relay(guarded: GuardedPostOffice) -> None:
+    contacts = ShopRegistered.model_validate(ShopRegistered.EXAMPLE).contacts
+    ours = AppriseNotifier({}, mail_relay=relay(guarded))
+    assert ours.send(Target.merchant(contacts), message()).delivered
+    [(recipients, letter)] = guarded.letters
+    assert recipients == ["owner@example.com"] and "noreply@example.com" in str(letter["From"])
+    assert guarded.logins == ["user"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "reached"),
+    [
+        ("owner@example.com", ["owner@example.com"]), ("mailto:owner@example.com", ["owner@example.com"]),
+        ("mailto://owner@example.com", ["owner@example.com"]), ("mailtos://owner@example.com/", ["owner@example.com"]),
+        ("mailtos://merchant.example.com/?to=owner@example.com", ["owner@example.com"]),
+        ("mailto://merchant.example.com?to=owner%2Bshop@example.com&from=boss@bank.example", ["owner+shop@example.com"]),
+        ("mailto://127.0.0.1:1/a@example.com/b@example.com", ["a@example.com", "b@example.com"]),
+        ("mailtos://127.0.0.1:1?to=a@example.com,b@example.com&cc=thief@example.com", ["a@example.com", "b@example.com"]),
+    ],
+)  # fmt: skip
+def test_a_contact_without_a_log_in_goes_through_our_relay_to_whom_it_names(
+    guarded: GuardedPostOffice, contact: str, reached: list[str]
+) -> None:
+    ours = AppriseNotifier({}, mail_relay=relay(guarded) + "&to=somebody-else@example.com")
+    assert ours.send(Target.merchant([contact]), message()).delivered
+    assert sorted(one for recipients, _ in guarded.letters for one in recipients) == sorted(reached)
+    assert {str(letter["From"]).split("<")[-1].rstrip(">") for _, letter in guarded.letters} == {"noreply@example.com"}
+
+
+def test_a_merchants_own_server_with_its_log_in_is_used_as_it_is(
+    guarded: GuardedPostOffice, post_office: PostOffice
+) -> None:
+    own = f"mailto://user:password@127.0.0.1:{guarded.port}?from=shop@example.com&to=owner@example.com"
+    ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
+    assert ours.send(Target.merchant([own]), message()).delivered
+    assert [recipients for recipients, _ in guarded.letters] == [["owner@example.com"]] and post_office.letters == []
+
+
+def test_a_contact_in_which_nobody_is_named_is_skipped_and_said(guarded: GuardedPostOffice) -> None:
+    ours = AppriseNotifier({}, mail_relay=relay(guarded))
+    for contact in ("mailto://merchant.example.com", "mailto://h.example?to=nobody", "mailto:"):
+        assert not ours.send(Target.merchant([contact]), message()).delivered
+    assert guarded.letters == []
+
+
+@pytest.mark.parametrize(
+    "contact", ["owner@example.com", "mailto:owner@example.com", "mailtos://h.example/?to=a@example.com"]
+)
+def test_the_door_takes_a_contact_as_people_write_it(contact: str) -> None:
+    assert ShopRegistered.model_validate(ShopRegistered.EXAMPLE | {"contacts": [contact]}).contacts == (contact,)
+
+
+@pytest.mark.parametrize("contact", ["owner", "owner@", "@example.com", "owner@host", "a b@example.com", "a@example.com,b@example.com",
+                                     "a@example.com?bcc=b@example.com", "javascript:x@example.com", ""])  # fmt: skip
+def test_the_door_refuses_what_is_no_address(contact: str) -> None:
+    with pytest.raises(ValidationError):
+        ShopRegistered.model_validate(ShopRegistered.EXAMPLE | {"contacts": [contact]})

@@ -1,0 +1,36 @@
+"""Mail addresses of merchants: which contacts are mail without a log-in of its own, and go through our relay."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+_MAIL = re.compile(r"[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+")
+MOST = 5
+"""Addresses that one contact may name."""
+
+
+def recipients(contact: str) -> tuple[str, ...] | None:
+    """Whom a contact means that brings no mail server to log in to: a bare address, ``mailto:`` and ``mailto(s)://``.
+
+    ``None`` for any other contact; empty where none of what is named can be an address. Options of the contact
+    (another sender, a server) are left behind: through our relay nobody chooses those.
+    """
+    if "://" not in contact:
+        named = [contact.removeprefix("mailto:")]
+    else:
+        parts = urlsplit(contact)
+        if parts.scheme not in {"mailto", "mailtos"} or parts.password:
+            return None
+        asked = [value for name, value in parse_qsl(parts.query) if name == "to"]
+        folders = [unquote(part) for part in parts.path.split("/") if part]
+        own = f"{unquote(parts.username)}@{parts.hostname}" if parts.username and parts.hostname else ""
+        named = [one for value in (asked or folders or [own]) for one in re.split(r"[,;\s]+", value) if one]
+    return tuple(dict.fromkeys(one for one in named[:MOST] if _MAIL.fullmatch(one)))
+
+
+def through(relay: str, address: str) -> str:
+    """The Apprise address that sends to a mail address through our relay, whomever the relay's own address names."""
+    head, _, query = relay.partition("?")
+    options = [part for part in query.split("&") if part and part.partition("=")[0].lower() not in {"to", "cc", "bcc"}]
+    return f"{head}?{'&'.join([*options, f'to={quote(address)}'])}"
