@@ -13,6 +13,7 @@ from prefect import flow, get_run_logger
 
 from tasks import (
     anchors,
+    bans,
     board,
     calendar_watch,
     deadlines,
@@ -34,6 +35,7 @@ Step = Callable[[], object]
 STEPS: Mapping[str, Step] = {
     "messages": lambda: inbox.route_due(desk.handle, desk.on_refused, limit=1000),
     "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck),
+    "bans": bans.sweep,
     "statements": freezes.sweep,
     "months": lambda: len(periods.catch_up()),
     "documents": documents.write_due,

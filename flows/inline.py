@@ -12,6 +12,7 @@ from flows import (
     arbitration_withdrawal,
     closure,
     forced_closure,
+    held_receivables,
     invoice_review,
     invoicing,
     refund,
@@ -32,6 +33,7 @@ STORIES: Mapping[CaseKind, Callable[[str], str]] = {
     CaseKind.CORRECTION: ruling_correction.correct_ruling.fn,
     CaseKind.INVOICING: invoicing.invoice_month.fn,
     CaseKind.INVOICE_REVIEW: invoice_review.review_invoice.fn,
+    CaseKind.HELD_RECEIVABLES: held_receivables.decide_held_receivables.fn,
 }
 
 

@@ -19,6 +19,8 @@ class AccountKind(Labelled):
     DEPOSIT = "deposit", "保证金(冻结)"
     RECEIVABLE = "receivable", "待结算货款"
     RECEIVABLE_FROZEN = "receivable-frozen", "冻结货款"
+    RECEIVABLE_BANNED = "receivable-banned", "封店冻结货款"
+    RECEIVABLE_FREED = "receivable-freed", "封店后解冻货款"
     CLEARING = "clearing", "清算在途"
     COMPENSATION = "compensation", "买家赔付"
     PENALTY = "penalty", "违规扣款"

@@ -22,6 +22,7 @@ class CaseKind(Labelled):
     CORRECTION = "ruling-correction", "判责更正"
     INVOICING = "monthly-invoicing", "月度开票"
     INVOICE_REVIEW = "invoice-review", "发票审核"
+    HELD_RECEIVABLES = "held-receivables", "封店货款处理"
 
 
 PREFIX = {
@@ -33,6 +34,7 @@ PREFIX = {
     CaseKind.CORRECTION: "COR",
     CaseKind.INVOICING: "INV",
     CaseKind.INVOICE_REVIEW: "IVR",
+    CaseKind.HELD_RECEIVABLES: "HLD",
 }
 
 
@@ -68,6 +70,8 @@ class CaseState(Labelled):
     MOOT = "MOOT", "仲裁已撤销,申诉终止"
     ARBITRATION_WITHDRAWN = "ARBITRATION_WITHDRAWN", "仲裁已撤销"
     CORRECTED = "CORRECTED", "判责已更正"
+    RELEASED = "RELEASED", "已解冻"
+    FORFEITED = "FORFEITED", "已罚没"
 
 
 class Case(SQLModel, table=True):

@@ -831,15 +831,17 @@ class ShopClosed(Outgoing):
 
 @outbound
 class ShopForcedClosed(Outgoing):
-    """店铺已强制关店(CLS-10、DED-6)
+    """店铺已强制关店(CLS-10、DED-6、DED-7)
 
-    Final: no reopening, and the deposit is forfeited.
+    Final: no reopening, the deposit is forfeited, and receivables are frozen from this moment: nothing of them is to be
+    paid out before ``receivables.decided`` says so. ``on_the_way_fen`` was with the bank already; what comes back of
+    it is forfeited too.
     """
 
     type: ClassVar[str] = "shop.forced_closed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "shop_id": "shop-1002", "case_id": "FCL-261122-7K3QM9", "closed_at": "2026-11-22T02:00:00Z",
-        "clause": "CLS-10", "forfeited_fen": 400000,
+        "clause": "CLS-10", "forfeited_fen": 400000, "frozen_fen": 500000, "on_the_way_fen": 0,
     }  # fmt: skip
 
     shop_id: Id
@@ -847,6 +849,54 @@ class ShopForcedClosed(Outgoing):
     closed_at: Moment
     clause: str
     forfeited_fen: Fen
+    frozen_fen: Fen = 0
+    on_the_way_fen: Fen = 0
+
+
+@outbound
+class ReceivablesHeld(Outgoing):
+    """封店货款冻结(CLS-10、DED-7)
+
+    Receivables of a shop closed by force are frozen: those it had, and each that arrives later. ``held_fen`` is all that
+    is held now.
+    """
+
+    type: ClassVar[str] = "receivables.held"
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "shop_id": "shop-1002", "case_id": "HLD-261122-7K3QM9", "amount_fen": 500000, "held_fen": 500000,
+        "at": "2026-11-22T02:00:00Z", "clause": "DED-7",
+    }  # fmt: skip
+
+    shop_id: Id
+    case_id: Id
+    amount_fen: Fen
+    held_fen: Fen
+    at: Moment
+    clause: str
+
+
+@outbound
+class ReceivablesDecided(Outgoing):
+    """封店货款处理结果(CLS-10、DED-7)
+
+    Two people have decided about what was held: released (``released_fen`` may be paid out, what the shop owed was taken
+    first) or forfeited.
+    """
+
+    type: ClassVar[str] = "receivables.decided"
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "shop_id": "shop-1002", "case_id": "HLD-261122-7K3QM9", "amount_fen": 500000, "released_fen": 400000,
+        "set_off_fen": 100000, "forfeited_fen": 0, "at": "2026-12-22T02:00:00Z", "clause": "DED-7",
+    }  # fmt: skip
+
+    shop_id: Id
+    case_id: Id
+    amount_fen: Fen
+    released_fen: Fen
+    set_off_fen: Fen
+    forfeited_fen: Fen
+    at: Moment
+    clause: str
 
 
 @outbound

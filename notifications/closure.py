@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from models.money import Fen
+from models.money import Fen, PositiveFen
 from notifications.message import Appealable, Grounds, Line, MerchantCaseMessage, Moment, Prose
 
 
@@ -120,3 +120,32 @@ class ForcedClosureDecided(MerchantCaseMessage, Appealable):
     decided_at: Moment
     violation: Prose
     forfeited_fen: Fen
+    frozen_fen: Fen = 0
+    """Receivables that are frozen with it (DED-7)."""
+
+
+class ReceivablesHeld(MerchantCaseMessage):
+    """Receivables that arrived after a ban are frozen, and who decides about them (DED-7, ambiguity 24)."""
+
+    name: ClassVar[str] = "receivables_held"
+    clause: ClassVar[str] = "DED-7"
+
+    amount_fen: PositiveFen
+    held_fen: PositiveFen
+    held_at: Moment
+
+
+class ReceivablesDecided(MerchantCaseMessage, Appealable):
+    """Two people have decided what becomes of receivables frozen by a ban: why, and how to object (DED-7, DED-8)."""
+
+    name: ClassVar[str] = "receivables_decided"
+    clause: ClassVar[str] = "DED-7"
+
+    decided_at: Moment
+    amount_fen: PositiveFen
+    released_fen: Fen
+    set_off_fen: Fen
+    withheld_fen: Fen
+    """Held on for statements that were not invoiced in time (INV-7)."""
+    forfeited_fen: Fen
+    reason: Prose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from models.money import PositiveFen
+from models.money import Fen, PositiveFen
 from notifications.message import Count, Line, Link, Moment, Prose, StaffMessage
 
 
@@ -50,6 +50,20 @@ class FactsMissing(StaffMessage):
     asked_at: Moment
     hours_waited: Count
     link: Link
+
+
+class BannedShopPaid(StaffMessage):
+    """The platform reports a payment to a shop closed by force whose receivables are frozen (ambiguity 24)."""
+
+    name: ClassVar[str] = "banned_shop_paid"
+    clause: ClassVar[str] = "DED-7"
+
+    shop: Line
+    payment_id: Line
+    amount_fen: PositiveFen
+    free_fen: Fen
+    """What of its receivables may be paid out: what two people have freed."""
+    at: Moment
 
 
 class CaseHalted(StaffMessage):

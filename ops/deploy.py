@@ -23,6 +23,7 @@ from flows import (
     deadlines,
     delivery,
     forced_closure,
+    held_receivables,
     invoice_review,
     invoicing,
     refund,
@@ -55,6 +56,9 @@ class Deployed:
 DEPLOYMENTS = (
     Deployed(closure.close_shop, "flows/closure.py:close_shop", ("关店",)),
     Deployed(forced_closure.close_by_force, "flows/forced_closure.py:close_by_force", ("强制关店",)),
+    Deployed(
+        held_receivables.decide_held_receivables, "flows/held_receivables.py:decide_held_receivables", ("封店货款处理",)
+    ),
     Deployed(refund.refund_deposit, "flows/refund.py:refund_deposit", ("退保证金",)),
     Deployed(appeal.hear_appeal, "flows/appeal.py:hear_appeal", ("仲裁申诉",)),
     Deployed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from types import MappingProxyType
 
 from models.base import Labelled
@@ -32,14 +33,15 @@ class Gate(Labelled):
     OPEN_ARBITRATIONS = "open_arbitrations", "未完结仲裁"
     OPEN_APPEALS = "open_appeals", "未完结申诉"
     OPEN_CASES = "open_cases", "店务未结案件"
+    FORCED_CLOSURE = "forced_closure", "强制关店待决"
     FREEZES = "freezes", "平台冻结"
     BOOK_FROZEN = "book_frozen", "账上冻结货款"
     UNPAID_BILLS = "unpaid_bills", "未付账单"
     EXIT_INVOICES = "exit_invoices", "退店发票"
 
 
-NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_STALE, Gate.FACTS_BEFORE_CLEARING})
-"""A reviewer can write off what is known to be open, not the duty to look."""
+NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_STALE, Gate.FACTS_BEFORE_CLEARING, Gate.FORCED_CLOSURE})
+"""A reviewer can write off what is known to be open, not the duty to look, nor a ban that others decide about."""
 
 
 WrittenOff = Mapping[str, Sequence[int]]
@@ -140,11 +142,17 @@ def business_open(
         value = yuan(books.receivable_frozen_fen)
         sentence = f"店务账簿上尚有冻结货款 {value}。"
         found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, sentence, now, books.receivable_frozen_fen))
-    if running := {kind: count for kind, count in open_cases.items() if count > 0}:
+    if bans := open_cases.get(CaseKind.FORCED_CLOSURE, 0):
+        sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金。"
+        found.append(_blocking(Gate.FORCED_CLOSURE, "CLS-10", bans, sentence, now, bans))
+    others: dict[CaseKind, int] = {
+        kind: count for kind, count in open_cases.items() if kind is not CaseKind.FORCED_CLOSURE
+    }
+    if running := {kind: count for kind, count in others.items() if count > 0}:
         value = "、".join(f"{kind.label} {running[kind]} 件" for kind in sorted(running))
         sentence = f"该店铺在店务系统中还有未结案件:{value}。"
         found.append(
-            _blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *(running.get(kind, 0) for kind in CaseKind))
+            _blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *(others.get(kind, 0) for kind in CaseKind))
         )
     return found
 
@@ -198,4 +206,5 @@ def _covered(finding: Finding, written_off: WrittenOff) -> bool:
     if finding.code in NEVER_WRITTEN_OFF or finding.code not in written_off:
         return False
     most = written_off[finding.code]
-    return len(most) == len(finding.extent) and all(now <= then for now, then in zip(finding.extent, most, strict=True))
+    pairs = zip_longest(finding.extent, most, fillvalue=0)  # a kind of case that came later was open for nobody then
+    return bool(most or not finding.extent) and all(now <= then for now, then in pairs)

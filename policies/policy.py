@@ -23,7 +23,7 @@ from models.events import TaxpayerType
 from models.invoicing import InvoiceContent
 from models.money import Fen
 from models.shops import EntityType
-from models.windows import Hours, Window
+from models.windows import Hours, NaturalDays, Window
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """The zone every deadline is reckoned in."""
@@ -65,9 +65,10 @@ class ClosurePolicy(Frozen):
 
 
 class ForcedClosurePolicy(Frozen):
-    """CLS-10: how soon and by how many different people a forced closure is decided."""
+    """CLS-10: how soon and by how many different people a forced closure is decided, and what it held back."""
 
     review_sla: PositiveWindow
+    receivables_sla: PositiveWindow = NaturalDays(n=30)
     people: int = Field(ge=2)
 
 

@@ -26,8 +26,10 @@ from policies.policy import Policy
 from policies.text import normalise_name
 from policies.workdays import DEFAULT, WorkCalendar
 
-NEVER_OVERRIDDEN = frozenset({Gate.ARREARS.value, Gate.BOOK_ARREARS.value, "bank_contradiction"})
-"""Codes of blocking findings over which nobody approves a refund, not two people either (ambiguities 29 and 38)."""
+NEVER_OVERRIDDEN = frozenset(
+    {Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.FORCED_CLOSURE.value, "bank_contradiction"}
+)
+"""Codes of blocking findings over which nobody approves a refund, not two people either (ambiguities 24, 29 and 38)."""
 
 
 class Net(Frozen):
@@ -167,7 +169,10 @@ def refund_findings(
         facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
     ):  # fmt: skip
-        found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
+        if finding.code == Gate.FORCED_CLOSURE.value:
+            found.append(finding)
+        else:
+            found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
     found += facts_stale(as_of, now, policy)
     found += judgement.findings
     return tuple(sorted(found, key=lambda finding: not finding.blocking))

@@ -312,7 +312,8 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
 
 @effect("事实变化,重新审核")
 def review_again(tx: Tx, case: Case, round: int) -> None:
-    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="CLS-7")
+    if case.concluded_at is None:  # a forced closure may have been faster
+        cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="CLS-7")
 
 
 @effect("关闭店铺能力")

@@ -65,6 +65,7 @@ from tasks import (
     facts,
     forced_closures,
     freezes,
+    held_receivables,
     invoices,
     kept,
     outbox,
@@ -81,7 +82,17 @@ from tasks.reviews import Answer, Gate, Outcome
 
 GATES: dict[str, Gate] = {
     gate.name: gate
-    for module in (closures, forced_closures, refunds, appeals, arbitration, compensation, releases, invoices)
+    for module in (
+        closures,
+        forced_closures,
+        held_receivables,
+        refunds,
+        appeals,
+        arbitration,
+        compensation,
+        releases,
+        invoices,
+    )
     for gate in module.GATES
 }
 

@@ -10,7 +10,7 @@ from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
 from notifications import closure as words
-from tasks import audit, cases, deposits, dossier, merchants, outbox, papers, shops
+from tasks import audit, bans, cases, deposits, dossier, merchants, outbox, papers, shops
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -27,9 +27,10 @@ class ForcedVerdict(Labelled):
 
 
 def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None:
-    """The platform proposes; a closed shop, or one with a proposal pending, is refused."""
+    """The platform proposes, also against a shop that has closed meanwhile but has money with us: closing first is no way
+    past a ban. One closed by force, one with nothing left, or with a proposal pending is refused."""
     shop = shops.find_shop(tx, event.shop_id)
-    if shop.state in {ShopState.CLOSED, ShopState.FORCED_CLOSED}:
+    if shop.state is ShopState.FORCED_CLOSED or (shop.state is ShopState.CLOSED and not _money_with_us(tx, shop.id)):
         raise Refused(f"店铺已处于「{shop.state.label}」状态,不能再强制关店", "CLS-10")
     pending = cases.open_cases(tx, shop.id, CaseKind.FORCED_CLOSURE)
     if pending:
@@ -41,6 +42,20 @@ def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None
                  "description": event.description, "proposed_by": event.proposed_by,
                  "documents": [document.model_dump(mode="json") for document in event.documents]},
     )  # fmt: skip
+    _look_again(tx, shop.id)
+
+
+def _money_with_us(tx: Tx, shop_id: str) -> bool:
+    """Whether anything of the shop's could still leave."""
+    kinds = (AccountKind.DEPOSIT, AccountKind.RECEIVABLE, AccountKind.RECEIVABLE_FROZEN)
+    return any(shop_balance(tx, shop_id, kind) for kind in kinds) or bool(bans.on_the_way(tx, shop_id))
+
+
+def _look_again(tx: Tx, shop_id: str) -> None:
+    """A proposal has come or gone: whoever decides about closing or refunding the shop is shown it."""
+    for kind in (CaseKind.CLOSURE, CaseKind.REFUND):
+        for case in cases.open_cases(tx, shop_id, kind):
+            outbox.wake(tx, case)
 
 
 @effect("受理强制关店提议")
@@ -57,37 +72,51 @@ def to_second(tx: Tx, case: Case) -> None:
 def drop(tx: Tx, case: Case, reason: str) -> None:
     cases.conclude(tx, case, CaseState.DROPPED, "经复核不予强制关店", clause="CLS-10")
     audit.record(tx, case.id, "forced_closure.dropped", text=f"不予强制关店:{reason}", clause="CLS-10")
+    _look_again(tx, case.shop_id or "")
 
 
 @effect("执行强制关店")
 def execute(tx: Tx, case: Case, reason: str) -> None:
-    """Close now, forfeit what is left of the deposit, end the shop's other closing cases (CLS-10, DED-6)."""
-    others = [lock_case(tx, other.id) for other in cases.open_cases(tx, case.shop_id or "", CaseKind.CLOSURE)]
+    """Close now, forfeit what is left of the deposit, freeze the receivables, end the shop's other cases about them
+    (CLS-10, DED-6, DED-7)."""
+    ids = sorted(
+        other.id for kind in (CaseKind.CLOSURE, CaseKind.REFUND)
+        for other in cases.open_cases(tx, case.shop_id or "", kind)
+    )  # fmt: skip
+    locked = [lock_case(tx, other) for other in ids]
+    others = [other for other in locked if other.kind is CaseKind.CLOSURE]
     shop = shops.find_shop(tx, case.shop_id or "")  # locked: what the bank returns at this moment is forfeited too
     for capability in Capability:
         shops.disable(tx, case, shop, capability, clause="CLS-10")
     forfeited = deposits.forfeit(tx, shop, case, f"{case.id}/forfeit")
-    shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, tx.now, None
+    shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, shop.closed_at or tx.now, None
     tx.add(shop)
+    frozen, under_way = bans.hold(tx, shop.id, tell=False), bans.on_the_way(tx, shop.id)
     for other in others:
         cases.conclude(tx, other, CaseState.SUPERSEDED, "店铺已被强制关店,本次关店申请终止", clause="CLS-10")
         outbox.wake(tx, other)  # its run ends instead of waiting in the list for ever
+    bans.end_refunds(tx, [other for other in locked if other.kind is CaseKind.REFUND])
     event = ShopForcedClosed(
-        shop_id=shop.id, case_id=case.id, closed_at=tx.now, clause="CLS-10", forfeited_fen=forfeited.fen
-    )
+        shop_id=shop.id, case_id=case.id, closed_at=tx.now, clause="CLS-10", forfeited_fen=forfeited.fen,
+        frozen_fen=frozen.fen, on_the_way_fen=under_way.fen,
+    )  # fmt: skip
     emit(tx, event, f"{case.id}/forced-closed", case)
     told = words.ForcedClosureDecided(
         shop_name=shop.name, case_id=case.id, decided_at=tx.now,
         violation=f"{case.request['violation']}:{case.request['description']}", forfeited_fen=forfeited.fen,
+        frozen_fen=frozen.fen,
         not_appealable="强制关店由两名审核人员共同核定,为最终处理,不适用仲裁申诉通道;如对事实有异议,请联系平台客服提交证明材料。",
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/decided", case=case)
-    cases.conclude(tx, case, CaseState.FORCED_CLOSED, f"强制关店,罚没保证金 {forfeited}", clause="CLS-10")
+    cases.conclude(
+        tx, case, CaseState.FORCED_CLOSED, f"强制关店,罚没保证金 {forfeited},冻结货款 {frozen}", clause="CLS-10"
+    )
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop = shop_of(tx, case)
     deposit = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    free, under_way = shop_balance(tx, shop.id, AccountKind.RECEIVABLE), bans.on_the_way(tx, shop.id)
     proposal = dossier.table(
         {
             "违规": dossier.plain(case.request["violation"]),
@@ -102,7 +131,8 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
         ("店铺", shop_part(tx, shop)), ("提议", proposal), ("说明", dossier.quoted(case.request["description"])),
         *papers.parts(tx, case, review, "CLS-10"), ("第一位审核人意见", said),
-        ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6)。"),
+        ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6);待结算货款 **{free}** 立即冻结,以后到账的也冻结,"
+         f"由两人另案决定解冻或罚没(DED-7)。" + (f"另有 **{under_way}** 正在打款途中,如被退回即罚没。" if under_way else "")),
         facts={"deposit": deposit.fen, "shop": shop.state}, blocking=papers.blocking(tx, case, "CLS-10"),
         links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
@@ -112,7 +142,7 @@ def _papers_are_here(tx: Tx, case: Case, review: Review, given: Answer) -> str |
     return papers.refusal(tx, case, "CLS-10") if given.verdict == ForcedVerdict.CONFIRM else None
 
 
-_CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店并罚没全部保证金,不可撤销", "DROP": "结束案件,店铺不受影响"}
+_CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销", "DROP": "结束案件,店铺不受影响"}
 
 FIRST = Gate(
     name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,

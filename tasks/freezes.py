@@ -27,7 +27,7 @@ from notifications.invoicing import StatementReminder
 from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import Holding, Settlement, settle, share, state_after
 from policies.policy import policy_at
-from tasks import audit, bulk, ledger
+from tasks import audit, bans, bulk, ledger
 from tasks.db import Tx, breathe, in_transaction
 from tasks.inbox import Refused
 from tasks.ledger import Posting, platform_account, shop_account, shop_balance
@@ -96,19 +96,23 @@ def receive(tx: Tx, event: ReceivableSettled, shop: Shop, message: InboxMessage)
                 amount=amount, reason="receivable.settled", clause="STL-1")  # fmt: skip
     audit.record(tx, f"shop/{shop.id}", "receivable.settled", actor="platform", clause="STL-1", public=True,
                  text=f"货款入账 {amount}", settlement=event.settlement_id)  # fmt: skip
-    settle_shop(tx, shop.id)
+    settle_shop(tx, shop.id)  # and, after a ban, all the rest is frozen (ambiguity 24)
 
 
 def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage) -> None:
-    """Receivables paid to the merchant: never what is frozen (STL-6)."""
+    """Receivables paid to the merchant: never what is frozen (STL-6), after a ban only what two people have freed."""
     key = f"payable/{event.payment_id}"
     if tx.get(ledger.Transfer, key) is not None:
         raise Refused(f"打款 {event.payment_id} 已入账,未重复入账", "STL-1")
-    amount, free = Money(fen=event.amount_fen), shop_balance(tx, shop.id, AccountKind.RECEIVABLE)
+    source = bans.payable(tx, shop.id)
+    amount, free = Money(fen=event.amount_fen), shop_balance(tx, shop.id, source)
+    if amount.fen > free.fen and bans.is_banned(tx, shop.id):
+        bans.alarm(tx, shop, message, event.payment_id, amount, free)
+        return
     if amount.fen > free.fen:
         frozen = shop_balance(tx, shop.id, AccountKind.RECEIVABLE_FROZEN)
         raise Refused(f"可打款货款为 {free}(另有冻结 {frozen}),打款 {amount} 未入账", "STL-6")
-    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.RECEIVABLE), credit=platform_account(AccountKind.CASH),
+    ledger.post(tx, key, debit=shop_account(shop.id, source), credit=platform_account(AccountKind.CASH),
                 amount=amount, reason="receivable.paid_out", clause="STL-6")  # fmt: skip
     audit.record(tx, f"shop/{shop.id}", "receivable.paid_out", actor="platform", clause="STL-6", public=True,
                  text=f"货款打款 {amount}", payment=event.payment_id)  # fmt: skip
@@ -118,6 +122,12 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
 
 
 def settle_shop(tx: Tx, shop_id: str) -> None:
+    """After anything that moved a shop's receivables: statements hold what they should, a ban all the rest."""
+    settle_statements(tx, shop_id)
+    bans.hold(tx, shop_id)
+
+
+def settle_statements(tx: Tx, shop_id: str) -> None:
     """Bring everything the shop's live statements hold to what it should be now, the oldest first."""
     tx.flush()
     query = _live().where(col(Statement.shop_id) == shop_id, col(Statement.state).in_(LIVE))
@@ -155,6 +165,9 @@ def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
     _remind(tx, remind)
     _keep(tx, remind)
     _settle(tx, [statement for statement in found if tx.now >= _lapses(statement)])
+    tx.expire_all()
+    for shop_id in bans.with_free_receivables(tx, {statement.shop_id for statement in found}):
+        bans.hold(tx, shop_id)
     return len(found)
 
 

@@ -18,7 +18,7 @@ from models.money import Money
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import ShopState
 from policies.payees import Account, account_of
-from tasks import audit, cases, deposits, ledger, outbox, shops
+from tasks import audit, bans, cases, deposits, ledger, outbox, shops
 from tasks.cases import emit
 from tasks.db import Tx
 from tasks.effects import lock_case
@@ -174,7 +174,7 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
             _post(tx, case, payout, "returned", cash, clearing, amount)
         _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", payout.source), amount)
         shop = shops.find_shop(tx, case.shop_id or "")
-        if shop.state is ShopState.FORCED_CLOSED:
+        if shop.state is ShopState.FORCED_CLOSED:  # nobody is asked to pay again (ambiguity 24)
             deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
     audit.record(tx, case.id, "payout.answered", actor="bank", clause="REF-3", public=True, state=now,
                  text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
@@ -184,6 +184,8 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"state": now})
     if case.concluded_at is not None and before is PayoutState.SETTLED:
         cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor="bank")
+    if now is not PayoutState.SETTLED and bans.is_banned(tx, case.shop_id or ""):
+        bans.end_refunds(tx, [case])
     outbox.wake(tx, case)
 
 

@@ -11,12 +11,12 @@ from typing import assert_never
 
 from sqlmodel import col, select
 
-from models.books import AccountKind, Transfer
+from models.books import Account, AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
 from models.payouts import Payout, PayoutState, Permit
 from models.shops import Shop, ShopState
-from tasks import ledger
+from tasks import bans, ledger
 from tasks.db import Tx
 
 SETTLING = timedelta(minutes=10)
@@ -34,6 +34,7 @@ def check(tx: Tx) -> Iterator[str]:
     yield from _orphans(tx, payouts)
     yield from _refunds(tx, payouts)
     yield from _forfeited(tx)
+    yield from _held(tx)
 
 
 def _expected(state: PayoutState) -> tuple[set[str], set[str]]:
@@ -118,3 +119,18 @@ def _forfeited(tx: Tx) -> Iterator[str]:
         held = ledger.shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen
         if held:
             yield f"店铺 {shop_id} 已被强制关闭,保证金余额却为 {yuan(held)}"
+
+
+def _held(tx: Tx) -> Iterator[str]:
+    """Nothing of a banned shop's receivables is free but what two people have freed (CLS-10, DED-7, ambiguity 24)."""
+    for shop_id in bans.with_free_receivables(tx):
+        free = ledger.shop_balance(tx, shop_id, AccountKind.RECEIVABLE)
+        yield f"店铺 {shop_id} 已被强制关闭,却有未冻结的货款 {free}"
+    freed = {
+        transfer.credit_account: transfer.case_id
+        for transfer in tx.exec(select(Transfer).where(Transfer.reason == "receivable.freed"))
+    }
+    query = select(Account.id).where(Account.kind == AccountKind.RECEIVABLE_FREED, Account.credit_fen > 0)
+    for account in tx.exec(query.order_by(col(Account.id))):
+        if freed.get(account) is None:
+            yield f"账户 {account} 有货款解冻,却没有案件决定"

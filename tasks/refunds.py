@@ -382,7 +382,8 @@ def _share_lines(paid: Sequence[Payout]) -> tuple[words.ShareLine, ...]:
 
 @effect("事实变化,重新审核")
 def review_again(tx: Tx, case: Case, round: int) -> None:
-    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="REF-7")
+    if case.concluded_at is None:  # a forced closure may have been faster
+        cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="REF-7")
 
 
 def answered(case_id: str, turn: int) -> bool:
@@ -565,6 +566,12 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     return None
 
 
+def _not_after_a_ban(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict != ReturnVerdict.ABANDON and shop_of(tx, case).state is ShopState.FORCED_CLOSED:
+        return "店铺已被强制关店,退回的款项已罚没,不能再次打款,请终止退款(REF-10)"
+    return None
+
+
 def _window(case: Case) -> Window:
     return rules(case).refund.review_sla
 
@@ -589,7 +596,7 @@ SECOND = Gate(
 
 RETURNED = Gate(
     name="refund-returned", title="退票处理", roles=(Role.FINANCE,), verdicts=ReturnVerdict, dossier=_dossier,
-    window=_window, clause="REF-3", reason_required=frozenset({ReturnVerdict.ABANDON}),
+    window=_window, clause="REF-3", reason_required=frozenset({ReturnVerdict.ABANDON}), check=_not_after_a_ban,
     consequences={
         "ASK_PAYEE": "请商家限期更正收款账户,收到后重新审核",
         "AGAIN": "收款账户不变,重新进入审核后再次打款",

@@ -88,7 +88,7 @@ def test_a_second_proposal_and_one_for_a_closed_shop_are_refused(office: Office)
         "proposed_by": "risk-18",
     }  # fmt: skip
     office.send("forced_closure.proposed", body)
-    office.closed_shop("shop-2")
+    office.closed_shop("shop-2", deposit_fen=0)  # nothing of it is left with us
     office.send("forced_closure.proposed", body | {"shop_id": "shop-2"})
     assert [clause for clause, _ in office.refusals()] == ["CLS-10", "CLS-10"]
 

@@ -1,0 +1,272 @@
+"""What a ban holds back: no receivable is free, no deposit comes back, two people decide what becomes of it (amb. 24)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.books import AccountKind
+from models.cases import Case, CaseKind
+from models.shops import ShopState
+from tasks import bans, proof
+from tasks.db import in_transaction, reading
+from tests.play import Office
+
+HELD, FREED, FREE = AccountKind.RECEIVABLE_BANNED, AccountKind.RECEIVABLE_FREED, AccountKind.RECEIVABLE
+
+
+def settles(office: Office, fen: int, number: str = "s1") -> None:
+    office.send("receivable.settled", {
+        "shop_id": "shop-1", "settlement_id": number, "amount_fen": fen, "settled_at": office.clock.at.isoformat(),
+    })  # fmt: skip
+
+
+def pays_out(office: Office, fen: int, number: str = "p1") -> None:
+    office.send("receivable.paid_out", {
+        "shop_id": "shop-1", "payment_id": number, "amount_fen": fen, "paid_at": office.clock.at.isoformat(),
+    })  # fmt: skip
+
+
+def ban(office: Office) -> Case:
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM", "售假属实")
+    office.decide(case, "he-qiang", "CONFIRM", "售假属实")
+    return case
+
+
+def banned(office: Office, fen: int = 500_000) -> None:
+    office.open_shop()
+    settles(office, fen)
+    ban(office)
+
+
+def held_case(office: Office) -> Case:
+    (case,) = [case for case in office.cases() if case.kind is CaseKind.HELD_RECEIVABLES and case.concluded_at is None]
+    return case
+
+
+def whole(office: Office) -> None:
+    with reading() as tx:
+        assert list(proof.check(tx)) == []
+    assert office.chains() == []
+
+
+def on_its_way(office: Office) -> int:
+    return office.platform_balance(AccountKind.CLEARING)
+
+
+# ── frozen at once, and what comes later ──
+
+
+def test_a_ban_freezes_the_receivables_at_once_and_says_so(office: Office) -> None:
+    banned(office)
+    assert (office.balance(FREE), office.balance(HELD)) == (0, 500_000)
+    assert office.events("shop.forced_closed")[0]["frozen_fen"] == 500_000
+    assert office.message("forced_closure_decided")["frozen_fen"] == 500_000
+    assert [event["held_fen"] for event in office.events("receivables.held")] == [500_000]
+    whole(office)
+
+
+def test_what_arrives_after_the_ban_is_frozen_too_and_the_merchant_is_told(office: Office) -> None:
+    banned(office, 500_000)
+    settles(office, 7_00, "s2")
+    settles(office, 7_00, "s2")  # said twice
+    assert (office.balance(FREE), office.balance(HELD)) == (0, 500_700)
+    assert office.message("receivables_held")["amount_fen"] == 700
+    assert len([case for case in office.cases() if case.kind is CaseKind.HELD_RECEIVABLES]) == 1
+    whole(office)
+
+
+def test_a_shop_banned_before_receivables_were_frozen_with_it_is_caught_up_with(office: Office) -> None:
+    office.open_shop()
+    settles(office, 500_000)
+
+    def close_as_before(tx: Any) -> None:
+        shop = bans.Shop
+        row = tx.get(shop, "shop-1")
+        row.state = ShopState.FORCED_CLOSED
+        tx.add(row)
+
+    in_transaction(close_as_before)
+    assert bans.sweep() == 1 and bans.sweep() == 0
+    office.settle()
+    assert (office.balance(FREE), office.balance(HELD)) == (0, 500_000)
+    assert held_case(office).state == "UNDER_REVIEW"
+
+
+def test_a_payment_to_a_banned_shop_is_not_booked_and_people_hear_of_it(office: Office) -> None:
+    banned(office)
+    pays_out(office, 500_000)
+    pays_out(office, 500_000)  # the same payment in another message
+    assert office.balance(HELD) == 500_000
+    assert office.refusals()[-1][0] == "DED-7"
+    assert sorted(office.staff_told("banned_shop_paid")) == ["finance", "supervisor"]
+    whole(office)
+
+
+# ── what becomes of it ──
+
+
+def test_two_people_forfeit_it_and_the_merchant_reads_why_and_how_to_object(office: Office) -> None:
+    banned(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "FORFEIT", "全部为假货销售款")
+    assert office.balance(HELD) == 500_000
+    office.decide(case, "gao-yuan", "CONFIRM", "同意罚没")
+    assert (office.balance(HELD), office.platform_balance(AccountKind.FORFEITURE)) == (0, 900_000)
+    told = office.message("receivables_decided")
+    assert (told["forfeited_fen"], told["reason"]) == (500_000, "全部为假货销售款") and told["appeal_how"]
+    assert (office.case(case.id).outcome, office.case(case.id).outcome_clause) == ("FORFEITED", "DED-7")
+    whole(office)
+
+
+def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid_out(office: Office) -> None:
+    office.open_shop()
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 500_000, "reason": "RULE_VIOLATION", "clause": "规则",
+        "appealable": True,
+    })  # fmt: skip
+    settles(office, 500_000)
+    ban(office)
+    case = held_case(office)
+    assert "先抵扣欠款 **¥1,000.00**" in office.question(case).dossier
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    assert (office.balance(HELD), office.balance(FREED), office.balance(AccountKind.ARREARS)) == (0, 400_000, 0)
+    assert office.events("receivables.decided")[0]["released_fen"] == 400_000
+    settles(office, 300, "s2")  # frozen again: it takes another decision
+    assert (office.balance(HELD), held_case(office).id != case.id) == (300, True)
+    pays_out(office, 400_001)
+    assert sorted(office.staff_told("banned_shop_paid")) == ["finance", "supervisor"]
+    pays_out(office, 400_000, "p2")
+    assert (office.balance(FREED), office.balance(HELD)) == (0, 300)
+    whole(office)
+
+
+def test_who_proposed_the_ban_and_one_person_alone_decide_nothing_about_the_money(office: Office) -> None:
+    office.hire("both", "finance", "supervisor")
+    office.hire("risk-17", "finance")
+    banned(office)
+    case = held_case(office)
+    assert not office.answer(office.question(case), "risk-17", "RELEASE", "我来").accepted
+    office.decide(case, "both", "RELEASE", "投诉已处理完")
+    assert "四眼" in office.answer(office.question(case), "both", "CONFIRM", "再次").sentence
+    assert office.balance(HELD) == 500_000
+
+
+def test_the_supervisor_may_want_another_opinion(office: Office) -> None:
+    banned(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "AGAIN", "仍有买家投诉")
+    assert (office.question(case).gate, office.question(case).round, office.balance(HELD)) == ("held-first", 2, 500_000)
+
+
+def test_money_that_arrives_between_the_two_decisions_is_seen_by_both(office: Office) -> None:
+    banned(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    settles(office, 900_000, "s2")
+    assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
+    assert "冻结金额" in office.question(case).dossier
+
+
+# ── a proposal that is still open ──
+
+
+def test_an_open_proposal_is_never_written_off_and_keeps_the_shop_from_closing(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    ban_case = office.propose_forced_closure()
+    office.decide(case, "li-na", "APPROVE", "先关")
+    office.decide(case, "he-qiang", "CONFIRM", "放行", write_off=True)
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING"
+    assert "forced_closure" not in office.case(case.id).request["written_off"]
+    office.decide(ban_case, "li-na", "CONFIRM", "售假属实")
+    office.decide(ban_case, "gao-yuan", "CONFIRM", "售假属实")
+    assert office.case(case.id).outcome == "SUPERSEDED" and office.platform_balance(AccountKind.FORFEITURE) == 400_000
+
+
+def test_a_proposal_that_comes_while_the_shop_is_cleared_stops_it_and_dropping_it_lets_it_go_on(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    proposal = office.propose_forced_closure()
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING"
+    office.decide(proposal, "li-na", "DROP", "证据不足")
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+def test_closing_first_is_no_way_past_a_ban(office: Office) -> None:
+    office.closed_shop()
+    refund = office.request_refund()
+    proposal = office.propose_forced_closure()
+    refused = office.answer(office.question(refund), "wang-fang", "APPROVE", "理由充分")
+    assert not refused.accepted
+    refused = office.answer(office.question(refund), "wang-fang", "APPROVE", "理由充分")
+    assert "强制关店提议待决" in refused.sentence and "CLS-10" in refused.sentence
+    closed_at = office.shop().closed_at
+    office.decide(proposal, "li-na", "CONFIRM", "售假属实")
+    office.decide(proposal, "he-qiang", "CONFIRM", "售假属实")
+    assert (office.shop().state, office.shop().closed_at) == (ShopState.FORCED_CLOSED, closed_at)
+    assert (office.case(refund.id).outcome, office.case(refund.id).outcome_clause) == ("REJECTED", "REF-10")
+    assert (on_its_way(office), office.platform_balance(AccountKind.FORFEITURE)) == (0, 400_000)
+    assert (
+        "REF-10" in office.message("refund_rejected")["reason"]
+        and "客服" in office.message("refund_rejected")["reason"]
+    )
+    whole(office)
+
+
+def test_a_proposal_between_the_approval_and_the_payout_stops_the_payout(office: Office) -> None:
+    office.closed_shop()
+    refund = office.request_refund()
+    office.platform_answers = False
+    office.pass_time(days=2)
+    office.answer(office.question(refund), "wang-fang", "APPROVE", "理由充分")  # waits for newer facts
+    proposal = office.propose_forced_closure()
+    office.snapshot()
+    assert on_its_way(office) == 0 and office.question(refund).round == 2
+    office.decide(proposal, "li-na", "DROP", "证据不足")
+    office.decide(refund, "wang-fang", "APPROVE", "理由充分")
+    assert on_its_way(office) == 400_000
+
+
+# ── money that was out already ──
+
+
+@pytest.mark.parametrize("answer", ["failed", "returned"])
+def test_what_the_bank_brings_back_after_the_ban_is_forfeited_and_nobody_is_asked_to_pay_again(
+    office: Office, answer: str
+) -> None:
+    office.closed_shop()
+    refund = office.request_refund()
+    office.decide(refund, "wang-fang", "APPROVE")
+    proposal = office.propose_forced_closure()
+    assert "¥4,000.00** 正在打款途中" in office.question(proposal).dossier
+    office.decide(proposal, "li-na", "CONFIRM", "售假属实")
+    office.decide(proposal, "he-qiang", "CONFIRM", "售假属实")
+    assert office.events("shop.forced_closed")[0]["on_the_way_fen"] == 400_000
+    assert office.case(refund.id).concluded_at is None  # the bank has it
+    for _ in range(2):
+        office.bank(f"{refund.id}-P1", answer)
+    assert (office.case(refund.id).outcome, office.case(refund.id).outcome_clause) == ("REJECTED", "REF-10")
+    assert "refund-returned" not in {row.gate for row in office.reviews(refund)}
+    assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.FORFEITURE)) == (0, 400_000)
+    whole(office)
+
+
+def test_a_refund_that_arrived_and_comes_back_after_the_ban_is_forfeited_too(office: Office) -> None:
+    office.closed_shop(deposit_fen=500_000)
+    refund = office.request_refund(fen=400_000)
+    office.decide(refund, "wang-fang", "APPROVE")
+    office.bank(f"{refund.id}-P1")
+    assert office.case(refund.id).outcome == "REFUNDED"
+    ban(office)
+    office.bank(f"{refund.id}-P1", "returned")
+    assert (office.case(refund.id).outcome, office.platform_balance(AccountKind.FORFEITURE)) == ("REJECTED", 500_000)
+    assert office.told(refund).count("refund_rejected") == 1
+    whole(office)
