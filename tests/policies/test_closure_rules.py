@@ -236,7 +236,7 @@ def test_an_appeal_that_was_written_off_does_not_cover_a_case_of_another_kind():
     found = findings(cases={CaseKind.APPEAL: 1})[Gate.OPEN_CASES]
     off = {found.code: found.extent}
     assert remaining(open_cases={CaseKind.APPEAL: 1}, written_off=off) == []
-    assert remaining(open_cases={CaseKind.FORCED_CLOSURE: 1}, written_off=off) == [Gate.OPEN_CASES]
+    assert remaining(open_cases={CaseKind.CORRECTION: 1}, written_off=off) == [Gate.OPEN_CASES]
 
 
 def test_clearing_waits_for_exit_invoices_and_our_own_open_cases():
