@@ -11,6 +11,7 @@ from sqlmodel import select
 from models.books import AccountKind, Transfer
 from models.cases import Case, DeadlineState
 from models.payouts import Order, Payee, PayeeMethod, Permit
+from models.shops import ShopState
 from tasks import desk, inbox, payouts, proof
 from tasks.db import in_transaction, reading
 from tasks.effects import lock_case
