@@ -141,10 +141,10 @@ def end_refunds(tx: Tx, refunds: Iterable[Case]) -> None:
 
 def alarm(tx: Tx, shop: Shop, message: InboxMessage, payment_id: str, amount: Money, free: Money) -> None:
     """The platform says it has paid a banned shop what was frozen: not booked, and people hear of it, not only the sender."""
-    sentence = f"店铺已被强制关店,货款已冻结,可打款 {free};打款 {amount} 未入账,请立即停止并追回,已通知财务和主管"
+    sentence = f"店铺已被强制关店,货款已冻结,可打款 {free};打款 {amount} 未入账,已通知财务和主管"
     event = MessageRefused(
         source=message.source, message_id=message.message_id, message_type=message.type, shop_id=shop.id, clause="DED-7",
-        sentence=sentence,
+        sentence=sentence, remedy="请立即停止打款并追回款项,由财务与贵方核实,无需重新发送。",
     )  # fmt: skip
     emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=shop.id)
     told = operations.BannedShopPaid(
