@@ -7,13 +7,14 @@ DEV    := $(VENV)/.installed-dev
 
 # Tests write many small databases; memory is the place for them where there is one.
 TESTENV := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
-# What touches a database runs on PostgreSQL too; the rest would only prove the same again.
-ON_POSTGRES := tests/stories tests/core tests/appeals tests/invoicing/test_month.py \
-  tests/invoicing/test_invoices_and_freezes.py tests/invoicing/test_files.py tests/invoicing/test_state_machine.py \
-  tests/ops/test_invoicing_commands.py
+# The rest of what touches a database, run on PostgreSQL before anything lands; what is marked `both` always is.
+ON_POSTGRES_TOO := tests/stories tests/appeals tests/invoicing
+HERE := not engine and not browser and not nightly
+PYTEST := $(TESTENV) $(BIN)/python -m pytest -n 2
+POSTGRES := $(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test browser lint bench soak constraints clean
+.PHONY: help setup demo up test postgres nightly browser lint bench soak constraints clean
 
 help:            ## print this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,11 +44,16 @@ demo: $(STAMP)   ## run the demonstration and stay up; AUTO=1 plays it to the en
 up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 	$(BIN)/dianwu up
 
-test: $(DEV)    ## run all the tests: SQLite, PostgreSQL, real Prefect, real Chromium
-	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not browser"
-	$(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist worksteal -m "not engine and not browser" $(ON_POSTGRES)
-	$(TESTENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m engine -p no:randomly
-	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
+test: $(DEV)   ## run the tests: SQLite, what differs on PostgreSQL, real Prefect, real Chromium
+	$(PYTEST) --dist worksteal -m "$(HERE)"
+	$(POSTGRES) -m "both and $(HERE)"
+	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "(engine or browser) and not nightly" -p no:randomly
+
+postgres: $(DEV) ## run on PostgreSQL the stories that `make test` plays on SQLite alone
+	$(POSTGRES) -m "not both and $(HERE)" $(ON_POSTGRES_TOO)
+
+nightly: $(DEV) ## run what takes too long for every change: every verb killed for real, every form in the old interface
+	$(PYTEST) --dist loadgroup -m nightly -p no:randomly
 
 browser: $(DEV) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly

@@ -50,9 +50,10 @@ def demo(auto: bool) -> int:
                 scene.set_up()
             console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:
-                stack.run_until_stopped(lambda: _guide(given, played))
+                stack.run_until_stopped(lambda: _guide(given, played, "按 Ctrl-C 停止全部进程。"))
                 console.print("正在停止 …")
                 return 0
+            _guide(given, played, "现在自动演完,演完后停止全部进程。")
             for scene in played:
                 at = time.monotonic()
                 console.rule(scene.title)
@@ -94,8 +95,8 @@ def _free(port: int) -> int:
                 return port
 
 
-def _guide(given: Settings, played: list[Scene]) -> None:
-    """Where to look, who the staff are, how to get their codes, what to try."""
+def _guide(given: Settings, played: list[Scene], then: str) -> None:
+    """Where to look, who the staff are, how to get their codes, what to try, and what happens then."""
     console.rule("店务演示已就绪")
     console.print(f"操作界面(Prefect):{given.prefect_ui}/runs?state=Suspended")
     console.print(f"接入地址:{given.door_url}    消息(邮件)写入:{given.home / 'notifications'}")
@@ -116,7 +117,7 @@ def _guide(given: Settings, played: list[Scene]) -> None:
     console.print(
         "接下来可以:打开链接 → Resume → 填写工号、动态口令与结论;或 dianwu review list;或 dianwu clock advance 7d"
     )
-    console.print("按 Ctrl-C 停止全部进程。")
+    console.print(then)
 
 
 def _timelines(scene: Scene) -> None:

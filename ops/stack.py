@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -209,14 +210,14 @@ def up() -> None:
     """`make up`: the stack for real use, until Ctrl-C."""
     from ops.commands import doctor
 
-    given = prepare()
+    given, say = prepare(), partial(print, flush=True)  # at once, into a pipe or a log file, too
     if not doctor.before_start(given):
         raise SettingsError("尚未启动任何服务:请先处理上面标 ✗ 的项目")
 
     def greet(stack: Stack) -> None:
         doctor.after_start()
-        print(f"店务已启动。操作界面 {given.prefect_ui}/v2/runs · 接入地址 {given.door_url} · 日志 {stack.logs}")
+        say(f"店务已启动。操作界面 {given.prefect_ui}/v2/runs · 接入地址 {given.door_url} · 日志 {stack.logs}")
 
-    with Stack(given, say=print) as stack:
+    with Stack(given, say=say) as stack:
         stack.run_until_stopped(lambda: greet(stack))
-        print("正在停止 …")
+        say("正在停止 …")

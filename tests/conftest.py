@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tests.furniture import POSTGRES, SCHEMA, Storeroom, in_schema, kept_engine
 
 if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules does without
     from notifications.scripted import ScriptedNotifier
+    from ops.rehearsal import Rehearsal
     from tests.play import Office
 
 hypothesis_settings.register_profile(
@@ -70,6 +72,13 @@ def storeroom(tmp_path_factory: pytest.TempPathFactory) -> Storeroom:
     return Storeroom(tmp_path_factory.mktemp("storeroom"))
 
 
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture
 def database(_home: None, storeroom: Storeroom, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty database with every table: SQLite in the test's folder, or the PostgreSQL one, emptied."""
@@ -102,3 +111,23 @@ def new_office(database: None, notifier: ScriptedNotifier, storeroom: Storeroom)
 def office(new_office: Callable[..., Office]) -> Office:
     """The back office at ten o'clock on a Thursday morning, with its staff and no shop yet."""
     return new_office()
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], AbstractContextManager[Rehearsal]]]:
+    """The one real stack of this process, for every test that does it no harm; see tests/stack/conftest.py."""
+    from tests.stack.conftest import standing_stack
+
+    with standing_stack(tmp_path_factory.mktemp("standing") / "home") as on_it:
+        yield on_it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of what needs real processes, let one xdist worker play all that shares a stack, and each other file as a whole;
+    mark what everything stands on as meeting both databases."""
+    for item in items:
+        if item.get_closest_marker("engine") or item.get_closest_marker("browser"):
+            shared = "standing" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("standing" if shared else item.path.stem))
+        elif item.path.parent.name == "core":
+            item.add_marker(pytest.mark.both)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
@@ -14,25 +17,53 @@ MORE = int(os.environ.get("DIANWU_TEST_EXAMPLES", "0"))
 ROUNDS = 6
 
 
+def rounds(count: int) -> pytest.MarkDecorator:
+    """Make each of so many rounds a test of its own (``number``), for several cores."""
+    return pytest.mark.parametrize("number", range(count))
+
+
 def play(
     machine: Callable[[], RuleBasedStateMachine], seen: Counter[str], enough: Mapping[str, int], *,
-    examples: int, steps: int,
+    examples: int, steps: int, number: int = 0, of: int = 1, shared: Path | None = None,
 ) -> None:  # fmt: skip
-    """Rounds of `examples` sequences until `seen`, which the machine counts, has `enough` of everything.
+    """A round of `examples` sequences; the last of them goes on with further rounds until `seen`, which the machine
+    counts, has `enough` of everything. Where there are several tests, each tells the others in `shared` what it saw.
 
     A machine that never gets somewhere proves nothing about it; what a seed leads to differs between machines, since
     Hypothesis also draws from the constants of whatever modules happen to be loaded.
     """
-    missing = dict(enough)
-    for number in range(1 if MORE else ROUNDS):
-        run_state_machine_as_test(
-            machine if MORE else seed(number)(machine),  # type: ignore[arg-type]
-            settings=settings(
-                max_examples=MORE or examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
-            ),
-        )  # fmt: skip
-        missing = {what: least for what, least in enough.items() if seen[what] < least}
-        if not missing:
-            return
-    assert missing == {}, dict(seen)
+    _round(machine, number, examples, steps)
+    others = _told(seen, shared, number)
+    if len(others) + 1 < of:
+        return  # another one is still to come, and will be the last
+    for further in range(of, ROUNDS):
+        if MORE or not _missing(seen, others, enough):
+            break
+        _round(machine, further, examples, steps)
+    assert _missing(seen, others, enough) == {}, dict(seen)
+
+
+def _round(machine: Callable[[], RuleBasedStateMachine], number: int, examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        machine if MORE else seed(number)(machine),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=MORE or examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+        ),
+    )  # fmt: skip
+
+
+def _told(seen: Counter[str], shared: Path | None, number: int) -> list[Counter[str]]:
+    """Tell the other rounds what was seen; what those have seen that are over."""
+    if shared is None:
+        return []
+    shared.mkdir(exist_ok=True)
+    mine = shared / f"{number}.json"
+    (shared / f"{number}.draft").write_text(json.dumps(seen), encoding="utf-8")
+    (shared / f"{number}.draft").rename(mine)
+    return [Counter(json.loads(file.read_text(encoding="utf-8"))) for file in shared.glob("*.json") if file != mine]
+
+
+def _missing(seen: Counter[str], others: list[Counter[str]], enough: Mapping[str, int]) -> dict[str, int]:
+    total = sum(others, Counter(seen))
+    return {what: least for what, least in enough.items() if total[what] < least}

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -40,6 +41,8 @@ from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done
 from tests.machines import play
 from tests.play import PEOPLE, Office
+
+pytestmark = pytest.mark.both
 
 EDGES = st.sampled_from([timedelta(seconds=-1), timedelta(0), timedelta(milliseconds=900), timedelta(seconds=1)])
 """Around the last second of a window: that second counts to its end, the next one does not."""

@@ -1,4 +1,4 @@
-"""One real stack and one real Chromium for all browser tests, and a place for the screenshots of the operators' guide.
+"""One real Chromium for all browser tests, on the stack that stands, and a place for the screenshots of the operators' guide.
 
 Chromium is the system's. Where it is missing and we may install it, it is installed; where we may not, the tests say
 so and are skipped, except under ``CI=true``, where nothing is skipped. Screenshots are only written when
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from ops.rehearsal import Rehearsal
 from tests.browser.faces import Face, V1Face, V2Face
-from tests.stack.conftest import running_stack
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 KEEP = os.environ.get("DIANWU_SCREENSHOTS") == "1"
@@ -51,8 +51,9 @@ def _chromium() -> str:
     pytest.skip(why)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For the module and no longer: while Playwright is there, an event loop runs, beside which others cannot start one."""
     path = _chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
@@ -60,10 +61,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    """The outside world of the stack. It depends on the browser, so that a missing one costs no start."""
-    with running_stack(tmp_path_factory.mktemp("browser") / "home") as (_, rehearsal):
+@pytest.fixture
+def stage(browser: Browser, standing: Callable[[], AbstractContextManager[Rehearsal]]) -> Iterator[Rehearsal]:
+    """The outside world of the standing stack. It depends on the browser, so that a missing one costs no start."""
+    with standing() as rehearsal:
         yield rehearsal
 
 
@@ -79,8 +80,12 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture(params=[V2Face, V1Face], ids=["v2", "v1"])
+FACES = {"v2": V2Face, "v1": V1Face}
+"""The two interfaces Prefect offers; the first is the default one."""
+
+
+@pytest.fixture(params=FACES)
 def face(request: pytest.FixtureRequest, page: Page, stage: Rehearsal) -> Face:
-    """Each of the two interfaces Prefect offers; the first is the default one."""
-    made: Face = request.param(page, stage.settings.prefect_ui, IMAGES if KEEP else None)
+    """Each of the two, or the one that a test names."""
+    made: Face = FACES[request.param](page, stage.settings.prefect_ui, IMAGES if KEEP else None)
     return made

@@ -21,6 +21,8 @@ from tasks.db import reading
 from tests.invoicing import kit
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 HEADER = "item_id,shop_id,category,amount_yuan,settled_at,description"
 LINE = "sub-f{n},shop-1,COUPON,{yuan},2026-11-10 10:00,国庆补贴"
 

@@ -25,6 +25,8 @@ from tests.invoicing import kit
 from tests.invoicing.kit import NOVEMBER, at, issue_month, item, open_month, record, statement, told
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 
 def shops(office: Office, count: int) -> list[str]:
     return [office.open_shop(f"shop-{n}", deposit_fen=0) for n in range(1, count + 1)]

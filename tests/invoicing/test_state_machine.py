@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlmodel import col, select
@@ -26,8 +28,10 @@ from policies.invoicing import share
 from policies.policy import policy
 from tasks import db, exit_invoices, reviews, statements
 from tests.invoicing import kit
-from tests.machines import play
+from tests.machines import play, rounds
 from tests.play import START, Office
+
+pytestmark = pytest.mark.both
 
 SHOPS = st.sampled_from(["shop-1", "shop-2"])
 FEN = st.integers(min_value=1, max_value=20_000)
@@ -249,12 +253,16 @@ ENOUGH = {
 """How often it must have come to this."""
 
 
-def test_whatever_comes_in_whatever_order_the_books_agree(new_office: Callable[..., Office]) -> None:
+SEVERAL = 4
+"""Rounds it takes as a rule until it has been everywhere."""
+
+
+@rounds(SEVERAL)
+def test_whatever_comes_in_whatever_order_the_books_agree(
+    new_office: Callable[..., Office], session_folder: Path, number: int
+) -> None:
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Months,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen,
-        ENOUGH,
-        examples=8,
-        steps=30,
-    )
+        seen, ENOUGH, examples=8, steps=30, number=number, of=SEVERAL, shared=session_folder / "months",
+    )  # fmt: skip

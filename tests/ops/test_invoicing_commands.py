@@ -14,6 +14,8 @@ from models.invoicing import PeriodState, StatementState
 from tests.invoicing import kit
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 Done = Callable[..., str]
 
 ITEMS = """明细编号,店铺编号,类别,金额（元）,结算时间

@@ -1,11 +1,11 @@
-"""The real stack, started once: Prefect server, worker, door and courier as processes of their own."""
+"""The real stack, one for all tests that do it no harm: Prefect server, worker, door and courier as processes of their own."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,19 +43,46 @@ def settings_of(home: Path, **more: str) -> Iterator[Settings]:
 
 
 @contextmanager
-def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
-    """A stack in its own folder on free ports, with everybody enrolled; with two warm processes, as others test too."""
-    own = {
+def looking_at(home: Path, **more: str) -> Iterator[Settings]:
+    """For this process: that installation, and the Prefect that belongs to it."""
+    with settings_of(home, **more) as given, temporary_settings(updates=prefect_settings(given)):
+        yield given
+
+
+def places() -> dict[str, str]:
+    """Free ports for a stack, and two warm processes for its worker, as others test too."""
+    return {
         "DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port()), "DIANWU_WORKER_PROCESSES": "2",
     }  # fmt: skip
-    with (
-        settings_of(home, **{**own, **more}) as given,
-        temporary_settings(updates=prefect_settings(given)),
-        Stack(given) as stack,
-    ):
+
+
+@contextmanager
+def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
+    """A stack in its own folder, with everybody enrolled. A file that starts one says why in its ``OWN_STACK``."""
+    with looking_at(home, **{**places(), **more}) as given, Stack(given) as stack:
         rehearsal = Rehearsal(given)
         rehearsal.enrol_everybody()
         yield stack, rehearsal
+
+
+@contextmanager
+def standing_stack(home: Path) -> Iterator[Callable[[], AbstractContextManager[Rehearsal]]]:
+    """A stack that outlives a test; what it yields makes this process look at it while a test lasts."""
+    own = places()
+    with looking_at(home, **own) as given:
+        stack, rehearsal = Stack(given), Rehearsal(given)
+        stack.start()
+        rehearsal.enrol_everybody()
+
+    @contextmanager
+    def on_it() -> Iterator[Rehearsal]:
+        with looking_at(home, **own):
+            yield rehearsal
+
+    try:
+        yield on_it
+    finally:
+        stack.stop()
 
 
 def _forget() -> None:
@@ -69,6 +96,13 @@ def _forget() -> None:
 def _home() -> Iterator[None]:
     """In place of the fixture that gives every test settings of its own: here the stack's settings count."""
     yield
+
+
+@pytest.fixture
+def stage(standing: Callable[[], AbstractContextManager[Rehearsal]]) -> Iterator[Rehearsal]:
+    """The outside world of the stack that all tests share which do it no harm; shops of a test have ids of their own."""
+    with standing() as rehearsal:
+        yield rehearsal
 
 
 @pytest.fixture

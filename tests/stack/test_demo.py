@@ -20,10 +20,15 @@ from tasks.vault import opened
 from tests.stack.conftest import free_port, settings_of
 
 pytestmark = pytest.mark.engine
+OWN_STACK = "it is the command that starts and stops one, as a newcomer types it"
 
 DIANWU = Path(sys.executable).with_name("dianwu")
 ACCOUNTS = ("3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9")
 """Whose money it is in the scenes: only the bank may read them, and it keeps nothing."""
+
+
+GUIDE = ("等待人工处理的案件", "li-na", "dianwu staff code")
+"""What tells a newcomer where to go on."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
     assert demo.code == 0, demo.said[-3000:]
-    for printed in ("时间(北京)", "账簿", "账簿核对:通过", "审计链校验:通过", "全部符合预期", "退票", "强制关店"):
+    for printed in (
+        "时间(北京)",
+        "账簿",
+        "账簿核对:通过",
+        "审计链校验:通过",
+        "全部符合预期",
+        "退票",
+        "强制关店",
+        *GUIDE,
+    ):
         assert printed in demo.said
 
 
@@ -88,23 +102,33 @@ def test_no_dispute_file_shows_an_account(demo: Demo, tmp_path: Path) -> None:
         assert not [account for account in ACCOUNTS if account in page]
 
 
-def test_it_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
-    env = environment(tmp_path / "home")
+def test_the_stack_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
+    printed = interrupted(["up"], environment(tmp_path / "home"), when="店务已启动")
+    assert "正在停止" in printed
+
+
+@pytest.mark.nightly
+def test_the_demonstration_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
+    printed = interrupted(["demo"], environment(tmp_path / "home"), when="Ctrl-C")
+    for wanted in (*GUIDE, "正在停止"):
+        assert wanted in printed
+
+
+def interrupted(command: list[str], env: dict[str, str], when: str) -> str:
+    """Start it, press Ctrl-C as soon as it says so, and insist that nothing of it is left; what it has said."""
     running = subprocess.Popen(
-        [DIANWU, "demo"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        [DIANWU, *command], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     assert running.stdout is not None
     said = []
     for line in running.stdout:
         said.append(line)
-        if "Ctrl-C" in line:
+        if when in line:
             break
     running.send_signal(signal.SIGINT)
     said.append(running.stdout.read())
-    printed = "".join(said)
-    assert running.wait(120) == 0, printed
-    for wanted in ("等待人工处理的案件", "li-na", "dianwu staff code", "正在停止"):
-        assert wanted in printed
+    assert running.wait(120) == 0, "".join(said)
     for port in (env["DIANWU_PREFECT_PORT"], env["DIANWU_DOOR_PORT"]):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0, f"somebody still listens on {port}"
+    return "".join(said)

@@ -22,6 +22,7 @@ from tasks.db import reading
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
+OWN_STACK = "its worker is killed at every chunk, and thousands of shops would be in the way of others"
 
 SHOPS = 3_000
 """Two chunks to draft and two to issue."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.rehearsal import Rehearsal
 from ops.scenes import closing
-from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
 
@@ -29,23 +29,22 @@ def test_both_readmes_print_the_same_script() -> None:
     assert english == chinese
 
 
-def test_a_newcomer_closes_the_shop_with_what_the_readmes_print(tmp_path: Path) -> None:
+def test_a_newcomer_closes_the_shop_with_what_the_readmes_print(stage: Rehearsal, tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / ".dianwu").mkdir()
-    home = tmp_path / ".dianwu" / "demo"
-    with running_stack(home) as (_, stage):
-        scene = closing.ClosureScene(stage)
-        scene.set_up()
-        case_id = stage.case_of("shop-1001", "closure")
-        stage.decide(case_id, "closure-review", "li-na", "同意关店", "订单正在完结")
-        stage.decide(case_id, "closure-override", "he-qiang", "确认放行", "同意")
-        stage.state(case_id, "CLEARING")
-        for readme in READMES:
-            adapted = script(readme).replace("http://127.0.0.1:8787", stage.settings.door_url)
-            assert adapted != script(readme)
-            (tmp_path / "send.py").write_text(adapted, encoding="utf-8")
-            done = subprocess.run(
-                [".venv/bin/python", "send.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-            )
-            assert done.stdout.startswith("202"), done.stdout + done.stderr
-            assert stage.state(case_id, "CLOSED").outcome == "CLOSED"
+    (tmp_path / ".dianwu" / "demo").symlink_to(stage.settings.home)
+    scene = closing.ClosureScene(stage)
+    scene.set_up()
+    case_id = stage.case_of("shop-1001", "closure")
+    stage.decide(case_id, "closure-review", "li-na", "同意关店", "订单正在完结")
+    stage.decide(case_id, "closure-override", "he-qiang", "确认放行", "同意")
+    stage.state(case_id, "CLEARING")
+    for readme in READMES:
+        adapted = script(readme).replace("http://127.0.0.1:8787", stage.settings.door_url)
+        assert adapted != script(readme)
+        (tmp_path / "send.py").write_text(adapted, encoding="utf-8")
+        done = subprocess.run(
+            [".venv/bin/python", "send.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.stdout.startswith("202"), done.stdout + done.stderr
+        assert stage.state(case_id, "CLOSED").outcome == "CLOSED"

@@ -13,6 +13,7 @@ from tasks.db import reading
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
+OWN_STACK = "it has another kind of worker"
 
 
 def test_a_closure_is_played_to_its_end_by_prefects_own_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -21,17 +20,10 @@ from models.reviews import Review
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
 from tasks import audit, engine
-from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
 GATE = "closure-review"
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    with running_stack(tmp_path_factory.mktemp("waiting") / "home") as (_, rehearsal):
-        yield rehearsal
 
 
 @pytest.fixture

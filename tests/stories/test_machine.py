@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlmodel import col, select
@@ -27,6 +28,8 @@ from tasks.outbox import NotYet
 from tests.deaths import Died, mortal
 from tests.machines import play
 from tests.play import PAPERS, PAYEE, PEOPLE, Office
+
+pytestmark = pytest.mark.both
 
 SHOPS = ("shop-1", "shop-2")
 ONCE = {
