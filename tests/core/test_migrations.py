@@ -5,35 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Connection, inspect, text
+from sqlalchemy import CheckConstraint, Connection, inspect
 from sqlmodel import SQLModel
 
 from ops import migrate
 from tasks import db
-from tasks.settings import settings
-from tests.furniture import POSTGRES
-
-SCHEMA = "test_migrations"
-
-
-@pytest.fixture
-def empty(_home: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A database without any table: a file of the test's own, or a schema of its own in the PostgreSQL one."""
-    if not POSTGRES:
-        yield
-        return
-    monkeypatch.setenv("DIANWU_DATABASE_URL", f"{POSTGRES}?options=-csearch_path%3D{SCHEMA}")
-    settings.cache_clear()
-    db.dispose()
-    with db.engine().begin() as connection:
-        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
-        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-    yield
-    with db.engine().begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_models_declare(empty: None) -> None:

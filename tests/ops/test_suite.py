@@ -30,6 +30,7 @@ TRIED_ON_BOTH = {
     "tasks/effects.py": "core/test_effects.py",
     "tasks/exit_invoices.py": "invoicing/test_state_machine.py",
     "tasks/freezes.py": "invoicing/test_state_machine.py",
+    "tasks/guard.py": "stories/test_wrong_codes.py",
     "tasks/inbox.py": "core/test_inbox_outbox.py",
     "tasks/invoices.py": "invoicing/test_state_machine.py",
     "tasks/ledger.py": "core/test_ledger.py",

@@ -13,6 +13,8 @@ from tasks.guard import Place
 from tasks.views import audit_lines
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 WRONG = "000000"
 
 

@@ -1,0 +1,223 @@
+"""An office that the previous version filled with every kind of case, waiting and ended, upgrades and goes on to its ends."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from sqlmodel import col, select
+
+from models.cases import Case, CaseKind, CaseState, CaseWait, WaitState
+from models.invoicing import Statement
+from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.payouts import Payout, PayoutState
+from models.reviews import Review, Staff
+from models.shops import Shop
+from notifications.scripted import ScriptedNotifier
+from ops import migrate
+from policies.policy import SHANGHAI
+from tasks import clock, delivery, evidence, examination, freezes, proof, reviews
+from tasks.db import reading
+from tasks.settings import settings
+from tests.appeals.bench import PNG
+from tests.invoicing import kit
+from tests.play import Office
+from tests.previous import office as previous
+from tests.previous.fill import AUDIT_KEY, FERNET_KEY
+
+KEPT_FOR_EVER = {
+    "case", "effect", "audit", "review", "statement", "transfer", "account", "ruling", "invoice", "payout", "shop", "staff",
+    "deposit_payment", "evidence_item", "evidence_submission", "appeal", "arbitration", "billable_item", "case_deadline",
+    "case_wait", "inbox", "outbox", "red_letter", "money_return", "statement_document", "exit_obligation", "permit",
+}  # fmt: skip
+"""Tables whose rows nobody may remove, however long an office goes on."""
+
+ENDS = {
+    CaseKind.CLOSURE: "CLOSED", CaseKind.REFUND: "REFUNDED", CaseKind.FORCED_CLOSURE: "FORCED_CLOSED",
+    CaseKind.APPEAL: "UPHELD", CaseKind.WITHDRAWAL: "ARBITRATION_WITHDRAWN", CaseKind.CORRECTION: "CORRECTED",
+    CaseKind.INVOICING: "ISSUED", CaseKind.INVOICE_REVIEW: "ACCEPTED",
+}  # fmt: skip
+"""How what waits ends when everybody who is asked says yes."""
+ENDS_OTHERWISE = {("shop-withdrawal-asks", CaseKind.APPEAL): "MOOT"}
+
+
+@pytest.fixture
+def left(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """The office at the moment it was left, its database as the previous version had it."""
+    monkeypatch.setenv("DIANWU_ENCRYPTION_KEYS", json.dumps([FERNET_KEY]))
+    monkeypatch.setenv("DIANWU_AUDIT_KEY", AUDIT_KEY)
+    settings.cache_clear()
+    previous.lay_out()
+    virtual = clock.VirtualClock(datetime.fromisoformat(previous.kept()["at"]))
+    clock.use_clock(virtual)
+    delivery.use_notifier(ScriptedNotifier())
+    already = SimpleNamespace(secrets=previous.kept()["secrets"], numbers=0, open=lambda office: False)
+    office = Office(virtual, furnished=already)
+    office._numbers = itertools.count(100_000)
+    yield office
+
+
+def test_an_office_of_the_previous_version_loses_no_row_and_its_books_and_chains_are_whole(left: Office) -> None:
+    before = previous.keys()
+    assert {name: len(rows) for name, rows in previous.kept()["tables"].items()} == {
+        name: len(found) for name, found in before.items()
+    }
+    migrate.upgrade()
+    assert not migrate.pending()
+    after = previous.keys()
+    for name in set(before) - {"alembic_version"}:
+        assert before[name] == after[name], name
+    assert wrong(left) == []
+
+
+def test_every_case_of_the_previous_version_goes_on_and_ends_under_the_present_rules(left: Office) -> None:
+    migrate.upgrade()
+    before = previous.keys()
+    waiting = {case.id for case in left.cases() if case.concluded_at is None}
+    ended = {case.id: (case.state, case.outcome) for case in left.cases() if case.concluded_at is not None}
+    with reading() as tx:
+        left.reported = {shop_id: {} for shop_id in tx.exec(select(Shop.id))}
+    Everybody(left).play_on()
+
+    after = previous.keys()
+    for name in KEPT_FOR_EVER:
+        assert before[name] <= after[name], name
+    for case_id, then in ended.items():
+        case = left.case(case_id)
+        assert (case.state, case.outcome) == then, "what has ended stays as it ended"
+    ends = [case for case in left.cases() if case.id in waiting]
+    assert {case.kind for case in ends} == set(CaseKind)
+    for case in ends:
+        wanted = ENDS_OTHERWISE.get((case.shop_id, case.kind), ENDS[case.kind])
+        assert case.outcome == wanted, (case.id, case.shop_id, case.outcome_text)
+    assert wrong(left) == []
+    with reading() as tx:
+        assert (
+            list(
+                tx.exec(
+                    select(OutboxMessage.key).where(col(OutboxMessage.state).in_([OutboxState.NEW, OutboxState.DEAD]))
+                )
+            )
+            == []
+        )
+        assert (
+            list(
+                tx.exec(
+                    select(InboxMessage.type).where(col(InboxMessage.state).in_([InboxState.NEW, InboxState.FAILED]))
+                )
+            )
+            == []
+        )
+
+
+def wrong(office: Office) -> list[str]:
+    with reading() as tx:
+        found = [*proof.check(tx), *freezes.check(tx)]
+    return found + office.chains()
+
+
+class Everybody:
+    """Staff, merchants and the bank, who all do what they are asked, until nothing is left to ask."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    def play_on(self) -> None:
+        for _ in range(60):
+            kit.sweep(self.office)
+            examination.examine()
+            while self.staff_answer() or self.merchants_answer() or self.bank_answers():
+                pass
+            self.merchants_clear()
+            if not self.open():
+                return
+            self.office.clock.advance(timedelta(hours=20))
+        raise AssertionError([(case.id, case.shop_id, case.state, self.office.trail(case.id)) for case in self.open()])
+
+    def open(self) -> list[Case]:
+        return [case for case in self.office.cases() if case.concluded_at is None]
+
+    def staff_answer(self) -> bool:
+        """Answer every open question with its first verdict; whether any was."""
+        with reading() as tx:
+            asked = list(tx.exec(select(Review).where(col(Review.state).in_(reviews.OPEN))))
+            tx.expunge_all()
+        asked.sort(
+            key=lambda review: review.gate != "withdrawal"
+        )  # before the appeal it would end has an end of its own
+        return any([self.answer(review) for review in asked])
+
+    def answer(self, review: Review) -> bool:
+        said = []
+        for staff_id in self.may_answer(review):
+            extra = (
+                {"contact": "电话联系店主", "handling": "TO_DEPOSIT"} if review.gate == "compensation-service" else {}
+            )
+            outcome = self.office.answer(review, staff_id, review.verdicts[0], "已核对,理由充分", **extra)
+            if outcome.accepted:
+                return True
+            said.append((staff_id, outcome.sentence))
+            with reading() as tx:
+                now = tx.get(Review, review.id)
+                tx.expunge_all()
+            if now is None or now.state not in reviews.OPEN or now.revision != review.revision:
+                return True
+        raise AssertionError((review.gate, review.case_id, said))
+
+    def may_answer(self, review: Review) -> list[str]:
+        with reading() as tx:
+            return [
+                person.id for person in tx.exec(select(Staff).order_by(col(Staff.id)))
+                if person.active and set(person.roles) & set(review.roles) and person.id in self.office.secrets
+            ]  # fmt: skip
+
+    def merchants_answer(self) -> bool:
+        with reading() as tx:
+            open_ = list(tx.exec(select(CaseWait).where(CaseWait.state == WaitState.OPEN)))
+            waits = [(wait.kind, wait.case_id) for wait in open_]
+        told = False
+        for kind, case_id in waits:
+            case = self.office.case(case_id)
+            match kind:
+                case "merchant-answer":
+                    self.office.merchant_answers(case)
+                case "payee":
+                    self.office.correct_payee(case)
+                case "re-evidence":
+                    self.office.send("appeal.evidence_submitted", self.more_evidence(case))
+                case _:
+                    continue
+            told = True
+        return told
+
+    def more_evidence(self, case: Case) -> dict[str, object]:
+        item = evidence.stage(str(case.shop_id), "签收底单.png", io.BytesIO(PNG + case.id.encode()))
+        return {
+            "shop_id": case.shop_id, "account_id": f"acct-{case.shop_id}", "case_id": case.id, "statement": "补充揽收证明。",
+            "evidence": [{"id": item.id, "kind": "CHAT"}],
+        }  # fmt: skip
+
+    def merchants_clear(self) -> None:
+        """Who closes sends the invoices that are missing, and the platform reports that nothing else is open."""
+        for shop_id in {str(case.shop_id) for case in self.open() if case.state is CaseState.CLEARING}:
+            with reading() as tx:
+                owed = [
+                    row.open_fen for row in tx.exec(select(Statement).where(Statement.shop_id == shop_id)) if row.number
+                ]
+            for fen in filter(None, owed):
+                day = self.office.clock.at.astimezone(SHANGHAI).date().isoformat()
+                kit.send_invoice(self.office, fen, shop_id, issued_on=day)
+            self.office.snapshot(shop_id)
+
+    def bank_answers(self) -> bool:
+        with reading() as tx:
+            rows = tx.exec(select(Payout).where(Payout.state == PayoutState.REQUESTED))
+            asked = [(row.request_no, row.amount_fen, row.case_id) for row in rows]
+        for request_no, fen, case_id in asked:
+            self.office.bank(request_no, fen=fen, shop_id=str(self.office.case(case_id).shop_id))
+        return bool(asked)
