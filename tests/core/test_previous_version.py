@@ -26,7 +26,7 @@ from tasks.db import reading
 from tasks.settings import settings
 from tests.appeals.bench import PNG
 from tests.invoicing import kit
-from tests.play import Office
+from tests.play import PAPERS, Office
 from tests.previous import office as previous
 from tests.previous.fill import AUDIT_KEY, FERNET_KEY
 
@@ -153,21 +153,23 @@ class Everybody:
         return any([self.answer(review) for review in asked])
 
     def answer(self, review: Review) -> bool:
+        """Say yes; where the rules of today do not let anybody, the next best."""
         said = []
-        for staff_id in self.may_answer(review):
+        for verdict, staff_id in itertools.product(review.verdicts, self.may_answer(review)):
             extra = (
                 {"contact": "电话联系店主", "handling": "TO_DEPOSIT"} if review.gate == "compensation-service" else {}
             )
-            outcome = self.office.answer(review, staff_id, review.verdicts[0], "已核对,理由充分", **extra)
-            if outcome.accepted:
+            outcome = self.office.answer(review, staff_id, verdict, "已核对,理由充分", **extra)
+            if outcome.accepted or self.is_answered(review):
                 return True
-            said.append((staff_id, outcome.sentence))
-            with reading() as tx:
-                now = tx.get(Review, review.id)
-                tx.expunge_all()
-            if now is None or now.state not in reviews.OPEN or now.revision != review.revision:
-                return True
+            said.append((verdict, staff_id, outcome.sentence))
         raise AssertionError((review.gate, review.case_id, said))
+
+    def is_answered(self, review: Review) -> bool:
+        """Whether another question stands there now: the facts have changed since it was asked."""
+        with reading() as tx:
+            now = tx.get_one(Review, review.id)
+            return now.state not in reviews.OPEN or now.revision != review.revision
 
     def may_answer(self, review: Review) -> list[str]:
         with reading() as tx:
@@ -185,7 +187,7 @@ class Everybody:
             case = self.office.case(case_id)
             match kind:
                 case "merchant-answer":
-                    self.office.merchant_answers(case)
+                    self.office.merchant_answers(case, "已补齐", *PAPERS)
                 case "payee":
                     self.office.correct_payee(case)
                 case "re-evidence":
