@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from flows import (
     appeal,
     arbitration_withdrawal,
+    bank_inquiry,
     closure,
     forced_closure,
     held_receivables,
@@ -34,6 +35,7 @@ STORIES: Mapping[CaseKind, Callable[[str], str]] = {
     CaseKind.INVOICING: invoicing.invoice_month.fn,
     CaseKind.INVOICE_REVIEW: invoice_review.review_invoice.fn,
     CaseKind.HELD_RECEIVABLES: held_receivables.decide_held_receivables.fn,
+    CaseKind.BANK_INQUIRY: bank_inquiry.clear_contradiction.fn,
 }
 
 

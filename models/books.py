@@ -26,6 +26,7 @@ class AccountKind(Labelled):
     PENALTY = "penalty", "违规扣款"
     FORFEITURE = "forfeiture", "罚没收入"
     SET_OFF = "set-off", "开票抵扣"
+    ADVANCE = "advance", "平台垫付"
 
 
 ASSETS = frozenset({AccountKind.CASH, AccountKind.ARREARS})

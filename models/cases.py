@@ -23,6 +23,7 @@ class CaseKind(Labelled):
     INVOICING = "monthly-invoicing", "月度开票"
     INVOICE_REVIEW = "invoice-review", "发票审核"
     HELD_RECEIVABLES = "held-receivables", "封店货款处理"
+    BANK_INQUIRY = "bank-inquiry", "银行回执核对"
 
 
 PREFIX = {
@@ -35,6 +36,7 @@ PREFIX = {
     CaseKind.INVOICING: "INV",
     CaseKind.INVOICE_REVIEW: "IVR",
     CaseKind.HELD_RECEIVABLES: "HLD",
+    CaseKind.BANK_INQUIRY: "BNK",
 }
 
 
@@ -72,6 +74,7 @@ class CaseState(Labelled):
     CORRECTED = "CORRECTED", "判责已更正"
     RELEASED = "RELEASED", "已解冻"
     FORFEITED = "FORFEITED", "已罚没"
+    RESOLVED = "RESOLVED", "已核清"
 
 
 class Case(SQLModel, table=True):

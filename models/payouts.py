@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code
@@ -111,3 +111,44 @@ class Permit(SQLModel, table=True):
     """Staff ids, joined by a comma: one or two people."""
     granted_at: datetime = Field(sa_type=UTCDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+class Contradiction(Labelled):
+    """How an answer of the bank contradicts what we know (ambiguity 38)."""
+
+    STATE = "STATE", "先后回执不一致"
+    AMOUNT = "AMOUNT", "回执金额与指令不符"
+    UNKNOWN = "UNKNOWN", "没有该请求号的指令"
+
+
+class BankContradiction(SQLModel, table=True):
+    """An answer of the bank that contradicts the instruction or its first answer. The first answer stands in the books.
+
+    While it is open nothing more is paid out for its shop; a case of its own (``inquiry_id``) asks people for the
+    bank's proof, and their verdict ends it.
+    """
+
+    __tablename__ = "bank_contradiction"
+    __table_args__ = (
+        UniqueConstraint("inquiry_id", name="uq_bank_contradiction_inquiry"),
+        Index("ix_bank_contradiction_open", "closed_at", "shop_id"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=code())
+    inquiry_id: str = Field(foreign_key="case.id", sa_type=code())
+    request_no: str = Field(index=True, sa_type=code())
+    case_id: str | None = Field(default=None, foreign_key="case.id", sa_type=code())
+    """The case whose money it is about; none when the number names none of ours."""
+    shop_id: str | None = Field(default=None, foreign_key="shop.id", sa_type=code())
+    kind: Contradiction = Field(sa_type=Word(Contradiction))
+    stood: PayoutState | None = Field(default=None, sa_type=Word(PayoutState))
+    """What the books said when it came."""
+    said: PayoutState = Field(sa_type=Word(PayoutState))
+    amount_fen: int = Field(sa_type=BigInteger)
+    bank_at: datetime = Field(sa_type=UTCDateTime)
+    bank_reason: str = ""
+    received_at: datetime = Field(sa_type=UTCDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    verdict: str | None = Field(default=None, sa_type=code(32))
+    closed_by: str | None = Field(default=None, sa_type=code(80))
+    """Staff ids, joined by a comma: two people."""

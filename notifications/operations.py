@@ -22,6 +22,22 @@ class RefundEarlyReminder(StaffMessage):
     link: Link
 
 
+class BankContradicts(StaffMessage):
+    """The bank says about a payment what cannot be; nothing more is paid until its proof is in hand (ambiguity 38)."""
+
+    name: ClassVar[str] = "bank_contradicts"
+    clause: ClassVar[str] = "REF-3"
+
+    case_id: Line
+    request_no: Line
+    kind: Line
+    sentence: Line
+    about: Line = ""
+    """The case whose money it is about."""
+    received_at: Moment
+    link: Link
+
+
 class RefundOverdue(StaffMessage):
     """The hard limit of REF-3 has passed and the money has not arrived."""
 

@@ -115,6 +115,17 @@ class RefundSettled(MerchantCaseMessage):
     settled_at: Moment
 
 
+class RefundCorrected(MerchantCaseMessage):
+    """The bank's proof shows that money is elsewhere than the books said; what that changes for the merchant."""
+
+    name: ClassVar[str] = "refund_corrected"
+    clause: ClassVar[str] = "REF-3"
+
+    request_no: Line
+    corrected_at: Moment
+    changes: tuple[Line, ...] = Field(min_length=1)
+
+
 class RefundLate(MerchantCaseMessage):
     """We are late (REF-3), and say so once."""
 

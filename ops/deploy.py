@@ -19,6 +19,7 @@ import flows
 from flows import (
     appeal,
     arbitration_withdrawal,
+    bank_inquiry,
     closure,
     deadlines,
     delivery,
@@ -66,6 +67,7 @@ DEPLOYMENTS = (
         "flows/arbitration_withdrawal.py:withdraw_arbitration",
         ("撤销仲裁",),
     ),
+    Deployed(bank_inquiry.clear_contradiction, "flows/bank_inquiry.py:clear_contradiction", ("银行回执核对",)),
     Deployed(ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",)),
     Deployed(invoicing.invoice_month, "flows/invoicing.py:invoice_month", ("月度开票",), queue="month-end"),
     Deployed(invoicing.open_month, "flows/invoicing.py:open_month", ("月度开票",), MONTHLY, alone=True),

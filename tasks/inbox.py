@@ -53,11 +53,16 @@ class Receipt(Labelled):
 
 
 class Refused(Exception):
-    """A message understood and refused: ``str`` is the Chinese sentence, ``clause`` where it comes from."""
+    """A message understood and refused: ``str`` is the Chinese sentence, ``clause`` where it comes from.
 
-    def __init__(self, sentence: str, clause: str = "") -> None:
+    A sentence that asks for a person says in ``heard`` how a person hears it, in the transaction that refuses.
+    """
+
+    def __init__(
+        self, sentence: str, clause: str = "", *, heard: Callable[[Tx, InboxMessage], None] | None = None
+    ) -> None:
         super().__init__(sentence)
-        self.clause = clause
+        self.clause, self.heard = clause, heard
 
 
 class Early(Refused):
@@ -192,7 +197,7 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
     try:
         in_transaction(work)
     except Refused as refusal:
-        sentence, clause = str(refusal), refusal.clause
+        sentence, clause, heard = str(refusal), refusal.clause, refusal.heard
 
         early = isinstance(refusal, Early)
 
@@ -204,6 +209,8 @@ def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
             elif row is not None:
                 _close(tx, row, InboxState.REFUSED, sentence)
                 on_refused(tx, row, sentence, clause)
+                if heard is not None:
+                    heard(tx, row)
 
         in_transaction(refuse)
     except Kept as kept:

@@ -10,7 +10,7 @@ from typing import assert_never
 from sqlmodel import col, func, select
 
 from models.base import new_id
-from models.books import AccountKind
+from models.books import AccountKind, Transfer
 from models.cases import Case, CaseState, WaitState
 from models.events import PayeeData, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
 from models.messages import InboxMessage
@@ -18,7 +18,7 @@ from models.money import Money
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import ShopState
 from policies.payees import Account, account_of
-from tasks import audit, bans, cases, deposits, ledger, outbox, shops
+from tasks import audit, bans, cases, contradictions, deposits, ledger, outbox, shops
 from tasks.cases import emit
 from tasks.db import Tx
 from tasks.effects import lock_case
@@ -90,6 +90,8 @@ def instruct(
 
     Raises :class:`PermitRefused` unless the unused permits are for exactly these amounts and payees.
     """
+    if contradictions.open_for(tx, case.shop_id):
+        raise PermitRefused(f"{case.id}: the bank contradicts itself about this shop's money")
     permits = unused(tx, case.id)
     if not orders or len(permits) != len(orders):
         raise PermitRefused(f"{case.id}: {len(permits)} unused permits for {len(orders)} payments")
@@ -135,11 +137,11 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
         shop_id=shop_id, case_id=case.id, request_no=payout.request_no, amount_fen=order.fen, payee=data
     )
     emit(tx, sent, payout.request_no, case)
-    _tell_platform(tx, case, payout)
+    tell_how_it_stands(tx, case, payout)
     return payout
 
 
-def _tell_platform(tx: Tx, case: Case, payout: Payout) -> None:
+def tell_how_it_stands(tx: Tx, case: Case, payout: Payout) -> None:
     event = PayoutUpdated(
         shop_id=case.shop_id or "", case_id=case.id, request_no=payout.request_no, amount_fen=payout.amount_fen,
         payee=payout.payee_masked, state=payout.state, reason=payout.bank_reason, at=tx.now,
@@ -148,22 +150,71 @@ def _tell_platform(tx: Tx, case: Case, payout: Payout) -> None:
 
 
 def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
-    """The bank answers. The same answer again changes nothing; one that contradicts the last is refused.
+    """The bank answers. The same answer again changes nothing; one that contradicts what we know stands nowhere but in
+    a row of its own, and is told to people (ambiguity 38).
 
     A return can follow a settlement (退票): the money is back, so the case is taken up again where it stands.
     """
+    said = _said(event)
     found = tx.get(Payout, event.request_no)
     if found is None:
-        raise Refused(f"没有请求号为 {event.request_no} 的打款指令")
+        raise _contradicted(f"没有请求号为 {event.request_no} 的打款指令,未入账,已请人工核对银行流水", event, said)
     case = lock_case(tx, found.case_id)
-    payout = tx.get(Payout, event.request_no, populate_existing=True)
-    if payout is None or payout.amount_fen != event.amount_fen:
-        raise Refused(f"打款 {event.request_no} 的金额与指令不符,未入账")
-    now = _state_after(payout.state, event)
-    if now is payout.state:
+    payout = tx.get(Payout, event.request_no, populate_existing=True) or found
+    if payout.amount_fen != event.amount_fen:
+        raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
+    if said is payout.state or (payout.state, said) in SAME:
         return
+    if (payout.state, said) not in FOLLOWS:
+        raise _contradicted(
+            f"打款 {event.request_no} 已是「{payout.state.label}」,不能改为「{said.label}」,已请人工核对银行流水",
+            event,
+            said,
+        )
+    take(tx, case, payout, said, _masked(event.reason, payout))
+
+
+FOLLOWS = {
+    (PayoutState.REQUESTED, PayoutState.SETTLED), (PayoutState.REQUESTED, PayoutState.FAILED),
+    (PayoutState.REQUESTED, PayoutState.RETURNED), (PayoutState.SETTLED, PayoutState.RETURNED),
+}  # fmt: skip
+"""What the bank may say after what it said before."""
+
+SAME = {
+    (PayoutState.RETURNED, PayoutState.SETTLED), (PayoutState.RETURNED, PayoutState.FAILED),
+    (PayoutState.FAILED, PayoutState.RETURNED),
+}  # fmt: skip
+"""Answers that tell nothing new of the money: a settlement delivered after the return it came before, and two words for
+money that is back."""
+
+
+def _said(event: BankAnswer) -> PayoutState:
+    match event:
+        case PayoutSettled():
+            return PayoutState.SETTLED
+        case PayoutFailed():
+            return PayoutState.FAILED
+        case PayoutReturned():
+            return PayoutState.RETURNED
+        case unknown:
+            assert_never(unknown)
+
+
+def _contradicted(sentence: str, event: BankAnswer, said: PayoutState) -> Refused:
+    """The refusal of an answer that contradicts what we know; finance and supervisor hear it as it is refused."""
+
+    def heard(tx: Tx, message: InboxMessage) -> None:
+        payout = tx.get(Payout, event.request_no)
+        reason = _masked(event.reason, payout) if payout else mask_accounts(event.reason)
+        contradictions.record(tx, message, event, said, reason)
+
+    return Refused(sentence, "REF-3", heard=heard)
+
+
+def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, actor: str = "bank") -> None:
+    """The instruction ends so: the money is out, or back in the account it was taken from."""
     before, payout.state = payout.state, now
-    payout.answered_at, payout.bank_reason = tx.now, _masked(event.reason, payout)
+    payout.answered_at, payout.bank_reason = tx.now, reason
     tx.add(payout)
     amount = Money(fen=payout.amount_fen)
     clearing, cash = platform_account(AccountKind.CLEARING), platform_account(AccountKind.CASH)
@@ -176,14 +227,14 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
         shop = shops.find_shop(tx, case.shop_id or "")
         if shop.state is ShopState.FORCED_CLOSED:  # nobody is asked to pay again (ambiguity 24)
             deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
-    audit.record(tx, case.id, "payout.answered", actor="bank", clause="REF-3", public=True, state=now,
+    audit.record(tx, case.id, "payout.answered", actor=actor, clause="REF-3", public=True, state=now,
                  text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
-    _tell_platform(tx, case, payout)
+    tell_how_it_stands(tx, case, payout)
     wait = cases.find_wait(tx, case.id, f"{BANK}/{payout.attempt}")
     if wait is not None:
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"state": now})
-    if case.concluded_at is not None and before is PayoutState.SETTLED:
-        cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor="bank")
+    if case.outcome is CaseState.REFUNDED and before is PayoutState.SETTLED:
+        cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor=actor)
     if now is not PayoutState.SETTLED and bans.is_banned(tx, case.shop_id or ""):
         bans.end_refunds(tx, [case])
     outbox.wake(tx, case)
@@ -199,31 +250,11 @@ def _masked(reason: str, payout: Payout) -> str:
     return mask_accounts(reason.replace(payee.account_no, payee.tail))
 
 
-def _state_after(state: PayoutState, event: BankAnswer) -> PayoutState:
-    match event:
-        case PayoutSettled():
-            told = PayoutState.SETTLED
-        case PayoutFailed():
-            told = PayoutState.FAILED
-        case PayoutReturned():
-            told = PayoutState.RETURNED
-        case unknown:
-            assert_never(unknown)
-    possible = {
-        PayoutState.REQUESTED: {PayoutState.SETTLED, PayoutState.FAILED, PayoutState.RETURNED},
-        PayoutState.SETTLED: {PayoutState.SETTLED, PayoutState.RETURNED},
-        PayoutState.FAILED: {PayoutState.FAILED},
-        PayoutState.RETURNED: {PayoutState.RETURNED},
-    }
-    if told not in possible[state]:
-        if told is PayoutState.SETTLED and state is PayoutState.RETURNED:
-            return state  # a settlement delivered after the return it came before: the return stands
-        raise Refused(f"打款 {event.request_no} 已是「{state.label}」,不能改为「{told.label}」,请人工核对银行流水")
-    return told
-
-
 def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str, amount: Money) -> None:
-    ledger.post(tx, f"{case.id}/{what}/{payout.attempt}", debit=debit, credit=credit, amount=amount,
+    key = f"{case.id}/{what}/{payout.attempt}"
+    if tx.get(Transfer, key):  # posted before a correction undid it: this is another event
+        key = f"{key}/{tx.now.isoformat()}"
+    ledger.post(tx, key, debit=debit, credit=credit, amount=amount,
                 reason=f"payout.{what}", clause="REF-3", case_id=case.id)  # fmt: skip
 
 

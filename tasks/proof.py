@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from models.books import Account, AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
-from models.payouts import Payout, PayoutState, Permit
+from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.shops import Shop, ShopState
 from tasks import bans, ledger
 from tasks.db import Tx
@@ -53,7 +53,7 @@ def _expected(state: PayoutState) -> tuple[set[str], set[str]]:
 
 
 def _postings_of(tx: Tx, payout: Payout) -> Iterator[str]:
-    must, must_not = _expected(payout.state)
+    must, must_not = (set[str](), set[str]()) if _corrected(tx, payout.case_id) else _expected(payout.state)
     found = {
         what: transfer
         for what in ("payout", "settled", "returned", "reversed")
@@ -63,11 +63,19 @@ def _postings_of(tx: Tx, payout: Payout) -> Iterator[str]:
         yield f"打款 {payout.request_no}({payout.state.label})缺少分录 {what}"
     for what in sorted(must_not & found.keys()):
         yield f"打款 {payout.request_no}({payout.state.label})不应有分录 {what}"
-    if payout.state is PayoutState.RETURNED and ("settled" in found) != ("returned" in found):
+    if must and payout.state is PayoutState.RETURNED and ("settled" in found) != ("returned" in found):
         yield f"打款 {payout.request_no} 退票:到账与退回的分录不成对"
     for transfer in found.values():
         if transfer.amount_fen != payout.amount_fen:
             yield f"分录 {transfer.key} 为 {yuan(transfer.amount_fen)},打款指令为 {yuan(payout.amount_fen)}"
+
+
+def _corrected(tx: Tx, case_id: str) -> bool:
+    """Whether people brought the case's money to where the bank's proof said it is: its postings tell that story."""
+    query = select(BankContradiction.id).where(
+        BankContradiction.case_id == case_id, col(BankContradiction.verdict).in_(["ANSWER", "FULL"])
+    )
+    return tx.exec(query.limit(1)).first() is not None
 
 
 def _permit_of(tx: Tx, payout: Payout) -> Iterator[str]:
@@ -109,7 +117,7 @@ def _refunds(tx: Tx, payouts: list[Payout]) -> Iterator[str]:
             yield f"案件 {case.id} 的打款 {yuan(arrived)} 已全部到账,案件却没有办结"
         if case.outcome is CaseState.REFUNDED and arrived < due:
             yield f"案件 {case.id} 以「已退还」办结,应退 {yuan(due)},到账的打款只有 {yuan(arrived)}"
-        if arrived > due:
+        if arrived > due and not _corrected(tx, case_id):
             yield f"案件 {case.id} 应退 {yuan(due)},到账的打款却有 {yuan(arrived)}"
 
 

@@ -31,6 +31,7 @@ from tasks import (
     approvals,
     audit,
     cases,
+    contradictions,
     deadlines,
     deposits,
     dossier,
@@ -195,7 +196,8 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
         written_off=closure.request.get("written_off", {}) if closure else {},
     )  # fmt: skip
-    return tuple(sorted((*papers.findings(tx, case, "REF-2"), *found), key=lambda finding: not finding.blocking))
+    others = (*contradictions.findings(tx, shop.id), *papers.findings(tx, case, "REF-2"))
+    return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))
 
 
 # ── the steps of the story ───────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from models.books import Account, Transfer
 from models.money import yuan
 from models.shops import Shop
 from ops.commands.terminal import JSON_OPTION, cell, print_json, refuse, say, table
-from tasks import proof
+from tasks import contradictions, proof
 from tasks.db import reading
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,14 +19,19 @@ app = typer.Typer(no_args_is_help=True)
 def check(as_json: bool = JSON_OPTION) -> None:
     """核对全部账簿:分录、余额、打款与案件是否一致。"""
     with reading() as tx:
-        problems = list(proof.check(tx))
+        problems, contradicted = list(proof.check(tx)), contradictions.lines(tx)
         accounts = tx.exec(select(func.count()).select_from(Account)).one()
         transfers = tx.exec(select(func.count()).select_from(Transfer)).one()
     if as_json:
-        print_json({"accounts": accounts, "transfers": transfers, "problems": problems})
-        raise typer.Exit(1 if problems else 0)
+        print_json({"accounts": accounts, "transfers": transfers, "problems": problems,
+                    "contradictions": contradicted})  # fmt: skip
+        raise typer.Exit(1 if problems or contradicted else 0)
     for problem in problems:
         say(f"✗ {problem}", "red")
+    for line in contradicted:
+        say(f"✗ 银行回执有矛盾,尚未核清:{line}", "red")
+    if contradicted and not problems:
+        refuse(f"账簿一致,但有 {len(contradicted)} 笔银行回执矛盾尚未核清")
     if problems:
         refuse(f"账簿有 {len(problems)} 处不一致")
     say(f"✓ 账簿一致:{accounts} 个账户,{transfers} 笔分录", "green")

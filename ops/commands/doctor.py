@@ -33,7 +33,7 @@ from ops.commands.terminal import (
 )
 from ops.secrets import open_to_others, private_files
 from policies.policy import SHANGHAI
-from tasks import deadlines, secret_forms
+from tasks import contradictions, deadlines, secret_forms
 from tasks.calendar import standing
 from tasks.db import Tx, reading
 from tasks.settings import Settings, settings
@@ -202,6 +202,7 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     yield from _keys_fit(tx)
     yield from _people(tx)
     yield from _halted(tx)
+    yield from _contradictions(tx)
     yield from _undelivered(tx)
     yield from _calendar(tx)
     yield from _clock(tx, given)
@@ -228,6 +229,12 @@ def _people(tx: Tx) -> Iterator[Check]:
 
 def _count(tx: Tx, table_: Any, *where: Any) -> int:
     return tx.exec(select(func.count()).select_from(table_).where(*where)).one()
+
+
+def _contradictions(tx: Tx) -> Iterator[Check]:
+    """What the bank said that cannot be, and nobody has ended yet (ambiguity 38)."""
+    for line in contradictions.lines(tx):
+        yield bad("银行回执", f"有矛盾,尚未核清:{line}", "向银行取得证明后,在该案件中核对并由主管复核")
 
 
 def _halted(tx: Tx) -> Iterator[Check]:
