@@ -145,8 +145,9 @@ class Site:
         from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 
         with reading() as tx:
+            due = (OutboxMessage.state == OutboxState.NEW, OutboxMessage.next_at <= tx.now)  # a bundle waits
             left = tx.exec(select(func.count()).where(InboxMessage.state == InboxState.NEW)).one()
-            return left + tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.NEW)).one() == 0
+            return left + tx.exec(select(func.count()).where(*due)).one() == 0
 
     def person(self) -> tuple[str, str]:
         """Somebody new who may review closures, and their code: a code counts once, so each decides once."""

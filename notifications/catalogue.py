@@ -63,6 +63,7 @@ MESSAGES: Mapping[str, type[Message]] = {
         invoicing.ExitInvoicesSettled,
         deadline.MerchantDeadlineReminder,
         review.ReviewWaiting,
+        review.StaffBundle,
         review.ReviewReminder,
         review.ReviewOverdue,
         review.ReviewStranded,

@@ -80,6 +80,10 @@ class StaffMessage(Message):
     """To our own people."""
 
     audience: ClassVar[Audience] = "staff"
+    bundled: ClassVar[str] = ""
+    """Under which heading it may stand in a list of its kind; empty: it asks for a hand now, and leaves by itself."""
+    first_at_once: ClassVar[bool] = False
+    """Whether the first of a quarter of an hour leaves by itself, and only those that follow wait for their list."""
 
 
 class Appealable(MerchantMessage):

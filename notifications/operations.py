@@ -12,6 +12,7 @@ class RefundEarlyReminder(StaffMessage):
     """Usually a refund has been paid by now (REF-4); the hard limit is still ahead (ambiguity 5)."""
 
     name: ClassVar[str] = "refund_early_reminder"
+    bundled: ClassVar[str] = "退款进度提醒"
     clause: ClassVar[str] = "REF-4"
 
     case_id: Line
@@ -186,6 +187,7 @@ class CalendarProvisional(StaffMessage):
     """A due time was reckoned with a year whose holidays are not published yet."""
 
     name: ClassVar[str] = "calendar_provisional"
+    bundled: ClassVar[str] = "工作日历"
     clause: ClassVar[str] = "REF-3"
 
     year: Count
@@ -208,6 +210,7 @@ class CalendarCorrected(StaffMessage):
     """A published year was corrected, and would move deadlines that were settled."""
 
     name: ClassVar[str] = "calendar_corrected"
+    bundled: ClassVar[str] = "工作日历"
     clause: ClassVar[str] = "NOT"
 
     count: Count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from models.base import Frozen
 from notifications.message import Count, Line, Link, Moment, StaffMessage
 
 
@@ -27,6 +28,8 @@ class ReviewWaiting(_AboutReview):
 
     name: ClassVar[str] = "review_waiting"
     clause: ClassVar[str] = "NOT"
+    bundled: ClassVar[str] = "待处理的审核"
+    first_at_once: ClassVar[bool] = True
 
     opened_at: Moment
     due: Moment | None = None
@@ -37,6 +40,7 @@ class ReviewReminder(_AboutReview):
 
     name: ClassVar[str] = "review_reminder"
     clause: ClassVar[str] = "NOT"
+    bundled: ClassVar[str] = "即将到期的审核"
 
     due: Moment
     hours_left: Count
@@ -48,6 +52,7 @@ class ReviewOverdue(_AboutReview):
 
     name: ClassVar[str] = "review_overdue"
     clause: ClassVar[str] = "NOT"
+    bundled: ClassVar[str] = "已超时的审核"
 
     due: Moment
     hours_late: Count
@@ -87,3 +92,24 @@ class StaffLocked(StaffMessage):
     place: Line = ""
     """Where they were typed: ``表单``, ``终端``; empty in messages of versions before it was told."""
     locked_until: Moment
+
+
+class BundleEntry(Frozen):
+    """One message of a bundle: its subject, and where its case is."""
+
+    heading: Line
+    sentence: Line
+    link: Link | None = None
+
+
+class StaffBundle(StaffMessage):
+    """What a role was to be told in a quarter of an hour, as one list."""
+
+    name: ClassVar[str] = "staff_bundle"
+    clause: ClassVar[str] = "NOT"
+
+    count: Count
+    entries: tuple[BundleEntry, ...]
+    """In the order of their headings."""
+    more: Count = 0
+    """How many are left away."""

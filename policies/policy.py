@@ -235,6 +235,8 @@ class StaffPolicy(Frozen):
     lock_minutes: int = Field(ge=1)
     second_code_minutes: int = Field(default=5, ge=1, le=60)
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
+    bundle_minutes: int = Field(default=15, ge=0, le=24 * 60)
+    """How long letters to a role wait for each other; 0 sends each by itself."""
 
 
 class InboxPolicy(Frozen):

@@ -22,10 +22,12 @@ from models.reviews import Role
 from models.shops import Shop
 from notifications.catalogue import restore
 from notifications.channels import AppriseNotifier, DeliveryFailed, Notifier, Target
+from notifications.message import Message
 from notifications.operations import DeliveryDead
 from notifications.plugins.folder import folder_url
 from notifications.rendering import render
-from tasks import clock, desk, doudian, engine, inbox, merchants, outbox, reviews, words
+from notifications.review import StaffBundle
+from tasks import bundles, clock, desk, doudian, engine, inbox, merchants, outbox, reviews, words
 from tasks.db import Tx, reading
 from tasks.outbox import Deliverer, Item, Skip, Undeliverable
 from tasks.secret_forms import webhook_key
@@ -94,8 +96,13 @@ def send_event(item: Item) -> str:
 
 
 def send_to_staff(item: Item) -> str:
-    """Tell everybody who holds a role."""
-    return _notify(item, Target.staff(item.audience, already=item.reached))
+    """Tell everybody who holds a role, by itself or as a list."""
+    target = Target.staff(item.audience, already=item.reached)
+    if item.topic != StaffBundle.name:
+        return _notify(item, target)
+    with reading() as tx:
+        message = bundles.message_of(tx, item)
+    return _say(message, target)
 
 
 def send_to_merchant(item: Item) -> str:
@@ -107,7 +114,10 @@ def send_to_merchant(item: Item) -> str:
 
 
 def _notify(item: Item, target: Target) -> str:
-    message = restore(item.topic, words.made(item))
+    return _say(restore(item.topic, words.made(item)), target)
+
+
+def _say(message: Message, target: Target) -> str:
     try:
         delivery = notifier().send(target, render(message, merchants.context()))
     except DeliveryFailed as failed:

@@ -107,10 +107,12 @@ def put(
     audience: str = "",
     not_before: datetime | None = None,
     wakes: bool = False,
+    bundled: str = "",
 ) -> bool:
     """Write one message; ``False`` if its key is there already (then nothing is written).
 
-    ``wakes`` has the case's run woken when the message has left.
+    ``wakes`` has the case's run woken when the message has left. ``bundled`` says with what it leaves: by itself it
+    does not.
     """
     insert = postgres_insert if tx.postgres else sqlite_insert
     row: dict[str, Any] = {
@@ -119,6 +121,8 @@ def put(
         "created_at": tx.now, "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
         "wakes": case.id if case and wakes else None,
     }  # fmt: skip
+    if bundled:
+        row |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": bundled}
     written = (
         insert(OutboxMessage)
         .values(row)

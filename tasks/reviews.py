@@ -21,7 +21,6 @@ from sqlmodel import col, select
 
 from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Finding, Side
-from models.messages import Channel
 from models.reviews import Decision, Review, ReviewState, Role, Staff
 from models.text import typed
 from models.windows import Window
@@ -29,7 +28,7 @@ from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
-from tasks import audit, deadlines, decision_seals, outbox, people, staff, standing
+from tasks import audit, bundles, deadlines, decision_seals, outbox, people, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
@@ -213,10 +212,8 @@ def link_to(case: Case) -> str:
 
 
 def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:
-    """Tell everybody who holds a role, once per key."""
-    outbox.put(
-        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case, audience=role
-    )
+    """Tell everybody who holds a role, once per key; what can wait comes with others of its quarter of an hour."""
+    bundles.tell(tx, role, message, key, case)
 
 
 def decided(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> Review | None:

@@ -187,7 +187,8 @@ def together(*acts: Callable[[], Any]) -> None:
 def wrong(tx: Tx) -> list[str]:
     """Everything that must hold after any number of deaths."""
     problems = [*ledger.check(tx), *audit.verify(tx)]
-    for row in tx.exec(select(OutboxMessage).where(OutboxMessage.channel != Channel.RUN)):
+    due = (OutboxMessage.channel != Channel.RUN, OutboxMessage.next_at <= tx.now)  # a bundle waits for its quarter
+    for row in tx.exec(select(OutboxMessage).where(*due)):
         if row.state is not OutboxState.SENT and row.state is not OutboxState.SKIPPED:
             problems.append(f"{row.key} was not delivered: {row.state} {row.note}")
     return problems
@@ -198,8 +199,8 @@ def settled(stage: Rehearsal) -> list[str]:
 
     def nothing_left() -> bool:
         with reading() as tx:
-            query = select(OutboxMessage.key).where(OutboxMessage.state == OutboxState.NEW)
-            return tx.exec(query).first() is None
+            due = (OutboxMessage.state == OutboxState.NEW, OutboxMessage.next_at <= tx.now)
+            return tx.exec(select(OutboxMessage.key).where(*due)).first() is None
 
     stage.wait(nothing_left, "everything is delivered", patience=180)
     with reading() as tx:

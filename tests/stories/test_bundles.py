@@ -1,0 +1,158 @@
+"""Not a letter for each case: what can wait a quarter of an hour reaches a role as one list, what cannot leaves at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from models.messages import Channel, OutboxState
+from models.reviews import Role
+from notifications.operations import InboxConflict
+from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
+from notifications.scripted import ScriptedNotifier
+from tasks import bundles, delivery
+from tasks.db import in_transaction
+from tests.play import START, Office
+
+REVIEWER, BOSS = Role.CLOSURE_REVIEWER, Role.SUPERVISOR
+
+
+@pytest.fixture
+def post(office: Office) -> ScriptedNotifier:
+    notifier = ScriptedNotifier()
+    delivery.use_notifier(notifier)
+    return notifier
+
+
+def letters(post: ScriptedNotifier) -> list[tuple[str, str]]:
+    """To whom and under which subject, in order, since the last look."""
+    found = [(str(target.audience), said.subject) for target, said in post.sent if target.audience != "merchant"]
+    post.sent.clear()
+    return found
+
+
+def overdue(number: int) -> ReviewOverdue:
+    return ReviewOverdue(
+        case_id=f"CLS-{number}", case_kind="关店", subject=f"晨光文具 {number}", gate="关店审核", role="关店审核员",
+        link=f"https://desk.example/{number}", due=START - timedelta(hours=number), hours_late=number,
+    )  # fmt: skip
+
+
+def waiting(number: int, hours: float = 72) -> ReviewWaiting:
+    return ReviewWaiting(
+        case_id=f"CLS-{number}", case_kind="关店", subject=f"晨光文具 {number}", gate="关店审核", role="关店审核员",
+        link=f"https://desk.example/{number}", opened_at=START, due=START + timedelta(hours=hours),
+    )  # fmt: skip
+
+
+def tell(role: Role, message: ReviewOverdue | ReviewWaiting | ReviewReminder | InboxConflict, key: str) -> None:
+    in_transaction(lambda tx: bundles.tell(tx, role, message, key))
+
+
+def test_nineteen_escalations_are_one_list_with_every_case_and_its_link(office: Office, post: ScriptedNotifier) -> None:
+    for number in range(1, 20):
+        for _ in range(2):
+            tell(BOSS, overdue(number), f"k{number}")
+    office.settle()
+    assert letters(post) == [], "they wait for the end of the quarter"
+    office.clock.at = START + timedelta(minutes=15)
+    office.settle()
+    [sent] = [said for target, said in post.sent if target.audience == BOSS]
+    assert "19 项" in sent.subject
+    for number in range(1, 20):
+        assert f"晨光文具 {number}" in sent.text and f"https://desk.example/{number}\n" in sent.text
+        assert f'href="https://desk.example/{number}"' in sent.html
+    assert sent.text.count("已超时的审核") == 1
+    post.sent.clear()
+    office.pass_time(days=1)
+    assert letters(post) == [], "each is told once"
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(-1, 0), (0, 1), (1, 1)])
+def test_a_bundle_leaves_when_its_quarter_of_an_hour_is_over(
+    office: Office, post: ScriptedNotifier, seconds: int, count: int
+) -> None:
+    office.clock.at = START + timedelta(minutes=7)
+    tell(BOSS, overdue(1), "a")
+    tell(BOSS, overdue(2), "b")
+    office.clock.at = START + timedelta(minutes=15, seconds=seconds)
+    office.settle()
+    assert len(letters(post)) == count
+
+
+def test_the_first_question_is_told_at_once_and_those_that_follow_come_together(
+    office: Office, post: ScriptedNotifier
+) -> None:
+    for number in range(1, 6):
+        tell(REVIEWER, waiting(number), f"k{number}")
+        office.settle()
+    [(_, first)] = letters(post)
+    assert "晨光文具 1" in first
+    office.pass_time(minutes=15)
+    [(role, listed)] = letters(post)
+    assert role == REVIEWER and "4 项" in listed
+    tell(REVIEWER, waiting(9), "k9")
+    office.settle()
+    assert len(letters(post)) == 1, "a new quarter"
+
+
+def test_each_role_has_its_own_list_and_a_list_of_one_is_the_letter_itself(
+    office: Office, post: ScriptedNotifier
+) -> None:
+    tell(BOSS, overdue(1), "a")
+    tell(Role.FINANCE, overdue(2), "b")
+    tell(Role.FINANCE, overdue(3), "c")
+    office.pass_time(minutes=15)
+    found = dict(letters(post))
+    assert "晨光文具 1" in found[BOSS] and "2 项" in found[Role.FINANCE]
+
+
+@pytest.mark.parametrize(("minutes", "at_once"), [(59, True), (60, True), (61, False)])
+def test_what_is_due_within_the_hour_does_not_wait_for_a_list(
+    office: Office, post: ScriptedNotifier, minutes: int, at_once: bool
+) -> None:
+    tell(REVIEWER, waiting(1), "first")
+    office.settle()
+    letters(post)
+    tell(REVIEWER, waiting(2, hours=minutes / 60), "urgent")
+    office.settle()
+    assert bool(letters(post)) is at_once
+
+
+def test_what_asks_for_a_hand_now_leaves_at_once_however_many_there_are(office: Office, post: ScriptedNotifier) -> None:
+    for number in range(3):
+        conflict = InboxConflict(
+            source="platform",
+            message_id=f"m{number}",
+            message_type="x",
+            first_received_at=START,
+            seen_at=START,
+            conflicts=1,
+        )
+        tell(BOSS, conflict, f"c{number}")
+    office.settle()
+    assert len(letters(post)) == 3
+
+
+def test_a_list_that_does_not_arrive_is_tried_again_whole(office: Office, post: ScriptedNotifier) -> None:
+    tell(BOSS, overdue(1), "a")
+    tell(BOSS, overdue(2), "b")
+    post.fail_next()
+    office.pass_time(minutes=15)
+    office.pass_time(minutes=1)
+    assert any("2 项" in subject for _, subject in letters(post))
+
+
+def test_what_comes_while_a_list_is_leaving_stands_in_the_next_one(office: Office, post: ScriptedNotifier) -> None:
+    tell(BOSS, overdue(1), "a")
+    office.clock.at = START + timedelta(minutes=15)
+    office.settle()
+    assert len(letters(post)) == 1
+    office.clock.at = START + timedelta(minutes=14)  # a transaction that began before the end
+    tell(BOSS, overdue(2), "b")
+    office.clock.at = START + timedelta(minutes=30)
+    office.settle()
+    assert len(letters(post)) == 1
+    rows = office.outbox(Channel.STAFF, "review_overdue")
+    assert [row.state for row in rows] == [OutboxState.SKIPPED] * 2 and all("并入汇总" in row.note for row in rows)
