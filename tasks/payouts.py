@@ -235,9 +235,16 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"state": now})
     if case.outcome is CaseState.REFUNDED and before is PayoutState.SETTLED:
         cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor=actor)
-    if now is not PayoutState.SETTLED and bans.is_banned(tx, case.shop_id or ""):
+    if _unpaid(tx, case) and bans.is_banned(tx, case.shop_id or ""):
         bans.end_refunds(tx, [case])
     outbox.wake(tx, case)
+
+
+def _unpaid(tx: Tx, case: Case) -> bool:
+    """Whether something of the case's last turn did not reach its payee."""
+    rows = of_case(tx, case.id)
+    last = max(row.turn for row in rows)
+    return any(row.turn == last and row.state in {PayoutState.FAILED, PayoutState.RETURNED} for row in rows)
 
 
 def payee_of(payout: Payout) -> Payee:

@@ -1,7 +1,8 @@
 """Anything that can happen to closures and refunds, in any order, with workers dying between and inside the steps.
 
 Held throughout: books and chains whole, no more money out than came in, one closure and one refund of a shop at a
-time, no payout without its used permit, nothing left to a shop closed by force, every message once.
+time, no payout without its used permit, nothing left to a shop closed by force, every message once; no money leaves
+while somebody whose approval it rests on has not seen a standing blocking finding, nor before arrears are set off.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlmodel import col, select
 
 from flows.inline import InlineEngine
-from models.books import DepositPayment
+from models.books import DepositPayment, Transfer
 from models.cases import CaseKind, CaseState
 from models.messages import Channel
-from models.payouts import Payout, PayoutState, Permit
+from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.reviews import Review
-from tasks import audit, proof, reviews, staff
+from tasks import audit, cases, proof, refunds, reviews, shops, staff
 from tasks.db import in_transaction, reading
 from tasks.outbox import NotYet
 from tests.deaths import Died, mortal
@@ -32,6 +33,9 @@ from tests.play import PAPERS, PAYEE, PEOPLE, Office
 pytestmark = pytest.mark.both
 
 SHOPS = ("shop-1", "shop-2")
+ALIPAY = {"method": "ALIPAY", "name": "林晓", "account_no": "13800001234", "bank_name": ""}
+WECHAT = {"method": "WECHAT", "name": "林晓", "account_no": "wx-linxiao-77", "bank_name": ""}
+FINED = {"penalties": [{"id": "p-1", "kind": "虚假发货", "settled": False}]}
 ONCE = {
     "closure_received", "closure_refused", "closure_rejected", "closure_withdrawn", "closure_approved_clearing",
     "shop_closed", "forced_closure_decided", "refund_received", "refund_refused", "refund_rejected",
@@ -74,9 +78,11 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.office = new_office(self.engine)
             self.stale: list[Review] = []
             self.dismissed: str = ""
+            self.paid: set[str] = set()
             self.office.open_shop("shop-1")
             self.office.closed_shop("shop-2", deposit_fen=1_500_000)
-            self.office.request_refund("shop-2", 400_000)
+            self.office.pay_deposit("shop-2", 100_000, "ALIPAY", payer_account=ALIPAY["account_no"], payer_name="林晓")
+            self.office.request_refund("shop-2", 1_600_000)
 
         # ── what can happen ──
 
@@ -86,18 +92,21 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(
             shop=st.sampled_from(SHOPS[::-1]), fen=st.sampled_from([400_000, 1, 700_000, 2_000_000]),
-            papers=st.booleans(), name=st.sampled_from([PAYEE["name"], PAYEE["name"], "别的公司"]),
+            papers=st.booleans(), payee=st.sampled_from([PAYEE, PAYEE, PAYEE | {"name": "别的公司"}, ALIPAY, WECHAT]),
+            others=st.sampled_from([[], [PAYEE], [ALIPAY, WECHAT]]),
         )  # fmt: skip
-        def the_merchant_asks_the_deposit_back(self, shop: str, fen: int, papers: bool, name: str) -> None:
+        def the_merchant_asks_the_deposit_back(
+            self, shop: str, fen: int, papers: bool, payee: dict[str, str], others: list[dict[str, str]]
+        ) -> None:
             documents = PAPERS if papers else []
-            self.office.request_refund(shop, fen, documents=documents, payee=PAYEE | {"name": name})
+            self.office.request_refund(shop, fen, documents=documents, payee=payee, other_payees=others)
 
         @rule(which=st.integers(0, 9), what=st.sampled_from(["withdraw", "answer", "answer", "payee", "payee"]))
         def the_merchant_says_more(self, which: int, what: str) -> None:
-            cases = [case for case in self.office.cases() if case.kind in {CaseKind.CLOSURE, CaseKind.REFUND}]
-            if not cases:
+            theirs = [case for case in self.office.cases() if case.kind in {CaseKind.CLOSURE, CaseKind.REFUND}]
+            if not theirs:
                 return
-            case = cases[which % len(cases)]
+            case = theirs[which % len(theirs)]
             if what == "withdraw":
                 self.office.withdraw(case)
             elif what == "answer":
@@ -106,10 +115,17 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 self.office.correct_payee(case, account_no="3301040160000125678")
 
         @rule(shop=st.sampled_from(SHOPS), facts=st.sampled_from([
-            {}, {}, {"open_orders": 2}, {"open_orders": 3}, {"arrears_fen": 500}, {"uninvoiced_fen": 1},
+            {}, {}, {"open_orders": 2}, {"open_orders": 3}, {"arrears_fen": 500}, {"uninvoiced_fen": 1}, FINED,
         ]))  # fmt: skip
         def the_platform_reports(self, shop: str, facts: dict[str, Any]) -> None:
             self.office.snapshot(shop, **facts)
+
+        @precondition(lambda self: self._second_questions())
+        @rule(facts=st.sampled_from([{"open_orders": 9}, FINED, {"open_orders": 2, "open_aftersales": 1}]))
+        def facts_worsen_between_two_approvals(self, facts: dict[str, Any]) -> None:
+            case = self.office.case(self._second_questions()[0].case_id)
+            self.office.snapshot(case.shop_id or "", **facts)
+            seen["worsened between approvals"] += 1
 
         @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([100, 450_000]))
         def the_deposit_is_drawn_on(self, shop: str, fen: int) -> None:
@@ -118,9 +134,14 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 "reason": "LATE_SHIPMENT", "clause": "发货规则", "appealable": True,
             })  # fmt: skip
 
-        @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([100, 900_000]))
-        def the_merchant_pays(self, shop: str, fen: int) -> None:
-            self.office.pay_deposit(shop, fen)
+        @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([1, 100, 900_000]),
+              payer=st.sampled_from([None, ALIPAY, WECHAT]))  # fmt: skip
+        def the_merchant_pays(self, shop: str, fen: int, payer: dict[str, str] | None) -> None:
+            if payer is None:
+                self.office.pay_deposit(shop, fen)
+            else:
+                self.office.pay_deposit(shop, fen, payer["method"], payer_account=payer["account_no"],
+                                        payer_name=payer["name"])  # fmt: skip
 
         @rule(shop=st.sampled_from(SHOPS))
         def the_platform_proposes_to_close_by_force(self, shop: str) -> None:
@@ -143,7 +164,8 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         def _answer(self, review: Review, person: str, verdict: str, how: str, write_off: bool) -> None:
             code = "000000" if how == "wrong" else None
-            outcome = self.office.answer(review, person, verdict, "理由充分", code=code, write_off=write_off)
+            extra = {"write_off": write_off, "proof": "回单 20261204-0017"}
+            outcome = self.office.answer(review, person, verdict, "理由充分", code=code, **extra)
             assert not (outcome.accepted and (how == "wrong" or person == self.dismissed or person in review.excluded))
             seen["decided" if outcome.accepted else f"refused: {how}"] += 1
             self.stale.append(review)
@@ -171,6 +193,19 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 shop = self.office.case(row.case_id).shop_id or ""
                 self.office.bank(row.request_no, what, row.amount_fen, shop, reason="户名不符")
 
+        @rule(what=st.sampled_from(["settled", "failed", "returned"]), which=st.integers(0, 5),
+              more=st.sampled_from([0, 0, 0, -1, 1]), known=st.integers(0, 4))  # fmt: skip
+        def the_bank_says_something_else(self, what: str, which: int, more: int, known: int) -> None:
+            payouts = self._rows(select(Payout).order_by(col(Payout.request_no)))
+            row = payouts[which % len(payouts)] if payouts else None
+            if row is None or not known:
+                self.office.bank("REF-NOBODY-P1", what)
+            elif row.amount_fen + more > 0:
+                self.office.bank(
+                    row.request_no, what, row.amount_fen + more, self.office.case(row.case_id).shop_id or ""
+                )
+            seen["contradictions"] = max(seen["contradictions"], len(self._rows(select(BankContradiction))))
+
         @rule(person=st.sampled_from(["li-na", "wang-fang", "he-qiang", ""]))
         def somebody_is_dismissed_and_another_taken_back(self, person: str) -> None:
             for staff_id, active in ((self.dismissed, True), (person, False)):
@@ -193,7 +228,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         def one_of_a_kind_is_under_way_in_a_shop(self) -> None:
             taken_up = Counter(
                 (case.shop_id, case.kind) for case in self.office.cases()
-                if case.concluded_at is None and case.state is not CaseState.SUBMITTED
+                if case.concluded_at is None and case.state is not CaseState.SUBMITTED and case.shop_id
             )  # fmt: skip
             assert [key for key, count in taken_up.items() if count > 1] == []
 
@@ -203,8 +238,44 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             payouts = self._rows(select(Payout))
             out = sum(row.amount_fen for row in payouts if row.state in {PayoutState.REQUESTED, PayoutState.SETTLED})
             used = {permit.id for permit in self._rows(select(Permit)) if permit.used_at is not None}
-            assert out <= came_in and {row.permit_id for row in payouts} <= used
+            twice = sum(row.amount_fen for row in self._corrected())  # what the bank paid twice is owed, and told
+            assert out - twice <= came_in and {row.permit_id for row in payouts} <= used
             assert self.office.books() == []
+
+        @invariant()
+        def no_money_leaves_over_a_blocking_finding_that_somebody_who_approved_has_not_seen(self) -> None:
+            for payout in self._new_payouts():
+                with reading() as tx:
+                    case = cases.get(tx, payout.case_id)
+                    standing = [finding for finding in refunds.findings_now(tx, case) if finding.blocking]
+                    people = tx.get_one(Permit, payout.permit_id).granted_by.split(",")
+                    query = select(Review).where(
+                        Review.case_id == case.id, col(Review.gate).in_(["refund-review", "refund-second"])
+                    )
+                    decided = [row for row in tx.exec(query.order_by(col(Review.decided_at))) if row.decided_by]
+                    last = {row.decided_by: row for row in decided}
+                    for person in people:
+                        saw = {one["code"]: one for one in (last[person].seen or {})["blocking"]}
+                        for finding in standing:
+                            assert finding.code in saw, (finding, person)
+                            most = saw[finding.code]["extent"]
+                            assert all(now <= then for now, then in zip(finding.extent, most, strict=True))
+                    assert not standing or len(people) == 2
+                    assert shops.book_facts(tx, case.shop_id or "").arrears_fen == 0  # set off before anything is paid
+
+        @invariant()
+        def what_was_paid_out_to_a_shop_is_at_most_what_came_in_less_what_it_owes(self) -> None:
+            for shop in SHOPS:
+                mine = {f"shop/{shop}/{kind}" for kind in ("deposit", "arrears")}
+                moved = Counter[str]()
+                for row in self._rows(select(Transfer)):
+                    if {row.debit_account, row.credit_account} & mine:
+                        moved[row.reason] += row.amount_fen
+                drawn = sum(fen for reason, fen in moved.items() if reason in {"LATE_SHIPMENT", "FORCED_CLOSURE"})
+                out = moved["payout.requested"] - moved["payout.reversed"]
+                with reading() as tx:
+                    owed = shops.book_facts(tx, shop).arrears_fen
+                assert out <= moved["deposit.paid"] + owed - drawn + sum(row.amount_fen for row in self._given(shop))
 
         @invariant()
         def nobody_is_told_the_same_twice(self) -> None:
@@ -238,6 +309,25 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 tx.expunge_all()
                 return found
 
+        def _corrected(self) -> list[Transfer]:
+            return [row for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
+                    if row.debit_account.startswith("shop/")]  # fmt: skip
+
+        def _given(self, shop: str) -> list[Transfer]:
+            """What the bank's proof showed to be with us still, though the books had it paid."""
+            return [row for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
+                    if row.credit_account == f"shop/{shop}/deposit"]  # fmt: skip
+
+        def _new_payouts(self) -> list[Payout]:
+            """Instructions given since this was asked last."""
+            new = [row for row in self._rows(select(Payout)) if row.request_no not in self.paid]
+            self.paid |= {row.request_no for row in new}
+            seen["several accounts"] += len(new) > 1
+            return new
+
+        def _second_questions(self) -> list[Review]:
+            return [review for review in self._questions() if review.gate == "refund-second"]
+
         def _questions(self) -> list[Review]:
             return self._rows(select(Review).where(col(Review.state).in_(reviews.OPEN)).order_by(col(Review.opened_at)))
 
@@ -245,6 +335,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
 
 ENOUGH = {
+    "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry": 1,
     "decided": 1, "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
     CaseKind.FORCED_CLOSURE: 1,
 }  # fmt: skip
