@@ -79,9 +79,9 @@ class Crowd(Rehearsal):
             with self._lock:
                 for _ in range(CROWD):
                     person = f"{staff_id}-{next(self._turn) % CROWD}"
-                    for candidate in (step, step + 1, step - 1):
-                        if (person, candidate) not in self._spent:
-                            self._spent.add((person, candidate))
+                    for candidate in (step, step + 1):
+                        if candidate > self._spent.get(person, 0):
+                            self._spent[person] = candidate
                             return person, pyotp.TOTP(self.secrets[person], interval=staff.STEP).at(
                                 candidate * staff.STEP
                             )

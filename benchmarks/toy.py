@@ -26,6 +26,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from benchmarks.processes import cpu_seconds
+from ops.worker.authority import Authority, Known, here
 
 FLOW = """
 from prefect import flow, suspend_flow_run
@@ -35,7 +36,7 @@ class Decision(RunInput):
     approved: bool
 
 @flow
-def case(n: int):
+def case(n: str):
     suspend_flow_run(wait_for_input=Decision, key="review", timeout=None)
 """
 UNDO = {
@@ -43,6 +44,13 @@ UNDO = {
     "known": "from ops.worker.engine import SegmentClient as C; del C.read_flow_run, C.update_flow_run",
 }
 """Put into the measured flow's file, which a warm process imports before its first segment."""
+
+CODE = "DIANWU_TOY_CODE"
+
+
+def authority() -> Authority:
+    """What the measured worker executes."""
+    return Authority(here(Path(os.environ[CODE])), {"toy": Known("case.py:case", {"n": "[0-9]+"})})
 
 
 @contextmanager
@@ -95,14 +103,14 @@ def measure(
         client.create_work_pool(WorkPoolCreate(name=name, type=kind))
         deployment = client.create_deployment(
             flow_id=client.create_flow_from_name("case"),
-            name=name,
+            name="toy",
             entrypoint="case.py:case",
             path=str(folder),
             work_pool_name=name,
         )
 
         def submit(n: int) -> UUID:
-            return client.create_flow_run_from_deployment(deployment, parameters={"n": n}).id
+            return client.create_flow_run_from_deployment(deployment, parameters={"n": str(n)}).id
 
         def resume(run: UUID) -> None:
             wait(lambda: client.resume_flow_run(run, run_input={"approved": True}).status.value == "ACCEPT")
@@ -169,6 +177,8 @@ def main() -> None:
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DIANWU_WORKER_PROCESSES": "2",
+            "DIANWU_WORKER_AUTHORITY": "benchmarks.toy:authority",
+            CODE: str(folder / "code"),
         }
         if chosen.database:
             env["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = chosen.database

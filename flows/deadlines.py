@@ -24,7 +24,9 @@ from tasks import (
     inbox,
     periods,
     recovery,
+    shown_forms,
     staff,
+    sweeps,
 )
 from tasks.db import in_transaction
 
@@ -41,10 +43,13 @@ STEPS: Mapping[str, Step] = {
     "documents": documents.write_due,
     "calendar": calendar_watch.watch,
     "runs": recovery.recover,
+    "strays": lambda: recovery.end_strays(desk.GATES),
+    "forms": shown_forms.clear_leftovers,
     "people": lambda: in_transaction(desk.look_after),
     "codes": lambda: in_transaction(staff.forget_spent_codes),
     "examination": examination.examine,
     "anchors": anchors.write_due,
+    "noted": lambda: in_transaction(sweeps.note),
     "board": board.publish,
 }
 """In this order: what came in first, so that nothing lapses over it; the board last, so that it shows the rest."""

@@ -74,8 +74,9 @@ def _reason_hint(review: Review, gate: Gate) -> str:
     return f"选择「{'」「'.join(needed)}」时必填,商家可能看到" if needed else "可不填"
 
 
-def form_description(review: Review, gate: Gate) -> str:
-    """The dialog's text: why the last answer was not taken, until when and by whom, the dossier, what follows.
+def form_description(review: Review, gate: Gate, follows: str = "") -> str:
+    """The dialog's text: why the last answer was not taken, until when and by whom, the dossier, what each verdict does,
+    and what ``follows`` before the answer counts.
 
     Consequences stand here and not beside the choices, because only here both dialogs render Markdown.
     """
@@ -84,14 +85,15 @@ def form_description(review: Review, gate: Gate) -> str:
     head += [f"第 {review.round} 轮审核"] if review.round > 1 else []
     head += [f"第 {review.seat} 位审核人(须与前一位不同)"] if review.seat > 1 else []
     notice = f"**⚠️ {review.notice}**\n\n" if review.notice else ""
-    follows = [
+    verdicts = [
         f"- **{gate.verdict(code).label}**:{text}"
         for code, text in gate.consequences.items()
         if code in review.verdicts
     ]
-    told = not follows or CONSEQUENCES in review.dossier  # a dossier that knows the amounts tells them itself
-    after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *follows, ""])
-    return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}"
+    told = not verdicts or CONSEQUENCES in review.dossier  # a dossier that knows the amounts tells them itself
+    after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *verdicts, ""])
+    before_it_counts = f"\n\n**{follows}**\n" if follows else ""
+    return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}{before_it_counts}"
 
 
 def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at: datetime | None = None) -> Answer:
@@ -110,4 +112,5 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at
         reason=str(raw.get("reason") or "")[:1000],
         extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
         given_at=given_at,
+        through="form",
     )

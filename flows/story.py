@@ -14,7 +14,9 @@ from prefect.context import FlowRunContext
 from pydantic import Field
 
 from models.cases import Case, CaseKind
-from tasks.db import in_transaction
+from tasks import strays
+from tasks.db import in_transaction, reading
+from tasks.desk import GATES
 from tasks.effects import lock_case
 
 
@@ -37,6 +39,8 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
     def decorate(tell: Story) -> Flow[[str], str]:
         def run(case_id: CaseId) -> str:
             if ended := _begin(case_id):
+                if elsewhere := _own_run(case_id):
+                    strays.collect(elsewhere, case_id, GATES)
                 return ended
             return tell(case_id)
 
@@ -45,6 +49,15 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
         return Flow(run, name=kind.value, description=description, persist_result=False)
 
     return decorate
+
+
+def _own_run(case_id: str) -> str | None:
+    """This run, if the case is carried by another one: what was answered here must not be lost in silence."""
+    context = FlowRunContext.get()
+    run_id = str(context.flow_run.id) if context and context.flow_run else None
+    with reading() as tx:
+        case = tx.get(Case, case_id)
+    return run_id if run_id and (case is None or case.run_id != run_id) else None
 
 
 def _begin(case_id: str) -> str | None:

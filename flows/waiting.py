@@ -1,14 +1,13 @@
 """Waiting: the only place where a run is suspended. What is awaited stands in our database and is read again.
 
 A form's schema is stored before the run shows Suspended, so an answer given the moment the form appears is taken.
-An answer is read raw and judged by ``tasks.reviews``: a wrong code asks again, it never fails the run.
+An answer is read raw (``flows.answers``) and judged by ``tasks.reviews``: a wrong code asks again, it never fails the run.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,15 +15,18 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext, SyncClientContext
-from prefect.exceptions import ObjectNotFound, Pause, PrefectHTTPStatusError
+from prefect.exceptions import Pause
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 
+from flows.answers import Given, given_to
 from flows.forms import form_description, form_schema, read_answer
 from flows.story import Resting
 from models.cases import Case, WaitState
+from models.confirmations import ShownForm
 from models.reviews import Decision, Review
-from tasks import cases, reviews
+from tasks import cases, confirmations, reviews, shown_forms
+from tasks.confirmations import Held
 from tasks.db import Tx, in_transaction, reading
 from tasks.desk import GATES
 from tasks.effects import effect, lock_case
@@ -45,14 +47,46 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
     """Ask a person and wait for the answer. ``verdict`` is ``None`` when the request was taken back meanwhile."""
     review_id = _open_review(case_id, gate.name, round, seat)
     while True:
-        seen = in_transaction(lambda tx: reviews.look(tx, review_id, gate))
-        if isinstance(seen, Decision):
-            return seen
-        answer = _answer_given(seen)
-        if answer is None:
-            _show_form(seen, gate)
-        given = read_answer(seen, gate, answer, _resumed_at())
-        in_transaction(lambda tx, given=given: reviews.take_answer(tx, review_id, gate, given))  # type: ignore[misc]
+        seen, form = in_transaction(lambda tx: _look(tx, review_id, gate))
+        if form is not None and _take_what_came(review_id, gate, form, over=isinstance(seen, Decision)):
+            continue
+        match seen:
+            case Decision():
+                return seen
+            case Held():
+                _suspend(case_id)
+            case Review():
+                _show_form(seen, gate)
+
+
+def _look(tx: Tx, review_id: str, gate: Gate) -> tuple[Decision | Review | Held, ShownForm | None]:
+    """Where the question stands, and the form this run has shown of it that nobody has read yet."""
+    run = _run()
+    form = shown_forms.unanswered(tx, review_id, str(run[1])) if run else None
+    return confirmations.look(tx, review_id, gate), form
+
+
+def _take_what_came(review_id: str, gate: Gate, form: ShownForm, *, over: bool) -> bool:
+    """Judge the answer to a form of this run, if there is one, and take it out of Prefect; whether there was one."""
+    run = _run()
+    given = given_to(run[0], form) if run else None
+    if run is None or given is None:
+        if over:
+            in_transaction(lambda tx: shown_forms.judged(tx, form.key))
+        return False
+    in_transaction(lambda tx: _judge(tx, review_id, gate, form, given))
+    shown_forms.clear(run[0], form)
+    return True
+
+
+def _judge(tx: Tx, review_id: str, gate: Gate, form: ShownForm, given: Given) -> None:
+    review = reviews.get(tx, review_id)
+    answer = read_answer(review, gate, given.raw, given.given_at)
+    if given.doubt:
+        confirmations.refuse_doubtful(tx, review, gate, answer, given.doubt, form.key)
+    else:
+        confirmations.take_form_answer(tx, review_id, gate, answer)
+    shown_forms.judged(tx, form.key)
 
 
 def wait_for(case_id: str, key: str) -> WaitState:
@@ -84,44 +118,26 @@ def _run() -> tuple[SyncPrefectClient, UUID] | None:
         return shared.client, context.flow_run.id
 
 
-def _answer_given(review: Review) -> dict[str, Any] | None:
-    """The answer to the form shown last, if this run has one that was not judged yet."""
-    run = _run()
-    if run is None or review.pause_key is None:
-        return None
-    client, run_id = run
-    try:
-        raw = client.read_flow_run_input(run_id, keyset_from_base_key(review.pause_key)["response"])
-    except (ObjectNotFound, PrefectHTTPStatusError) as error:
-        if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != 404:
-            raise
-        return None
-    answer = json.loads(raw)
-    return answer if isinstance(answer, dict) else None
-
-
-def _resumed_at() -> datetime | None:
-    """When the form was sent: a resumed run is due from that moment. ``None`` if Prefect does not say."""
-    context, run = FlowRunContext.get(), _run()
-    if context is None or context.flow_run is None or run is None:
-        return None
-    if context.flow_run.next_scheduled_start_time is not None:  # as the run was claimed: known without asking
-        return context.flow_run.next_scheduled_start_time
-    client, run_id = run
-    states = client.read_flow_run_states(run_id)
-    return max((state.timestamp for state in states if state.is_scheduled() and state.timestamp), default=None)
-
-
 def _show_form(review: Review, gate: Gate) -> None:
     """Suspend the run behind a form; does not return."""
-    key = in_transaction(lambda tx: _rest(tx, review.case_id, review.id))
     run = _run()
-    if run is None or key is None:
+
+    def rest(tx: Tx) -> tuple[str, str, str]:
+        _rest(tx, review.case_id)
+        key = reviews.arm(tx, review.id)
+        told = json.dumps(form_description(review, gate, confirmations.follows(tx, gate.name)))
+        asked = json.dumps(form_schema(review, gate))
+        if run is not None:
+            shown_forms.note(tx, review, str(run[1]), key, told, asked)
+        return key, told, asked
+
+    key, description, schema = in_transaction(rest)
+    if run is None:
         raise Resting
     client, run_id = run
     keyset = keyset_from_base_key(key)
-    client.create_flow_run_input(run_id, keyset["description"], json.dumps(form_description(review, gate)))
-    client.create_flow_run_input(run_id, keyset["schema"], json.dumps(form_schema(review, gate)))
+    client.create_flow_run_input(run_id, keyset["description"], description)
+    client.create_flow_run_input(run_id, keyset["schema"], schema)
     with reading() as tx:
         asked = reviews.tags(tx, review)
     _tag(client, run_id, cases.read_case(review.case_id), asked)
@@ -132,7 +148,7 @@ def _show_form(review: Review, gate: Gate) -> None:
 
 def _suspend(case_id: str) -> None:
     """Suspend the run without a form; does not return."""
-    in_transaction(lambda tx: _rest(tx, case_id, None))
+    in_transaction(lambda tx: _rest(tx, case_id))
     run = _run()
     if run is None:
         raise Resting
@@ -141,12 +157,11 @@ def _suspend(case_id: str) -> None:
     _propose(client, run_id, Suspended(timeout_seconds=None, pause_key=f"wait-{uuid4().hex}"))
 
 
-def _rest(tx: Tx, case_id: str, review_id: str | None) -> str | None:
-    """Note that the case got as far as waiting; the fresh pause key of the review, if it waits for one."""
+def _rest(tx: Tx, case_id: str) -> None:
+    """Note that the case got as far as waiting."""
     case = lock_case(tx, case_id)
     case.run_seen_at, case.restarts = tx.now, 0
     tx.add(case)
-    return reviews.arm(tx, review_id) if review_id else None
 
 
 def _tag(client: SyncPrefectClient, run_id: UUID, case: Case, asked: Sequence[str] = ()) -> None:

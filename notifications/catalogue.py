@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from notifications import appeal, closure, deadline, deposit, invoicing, operations, refund, review
+from notifications import appeal, closure, deadline, deposit, engine, invoicing, operations, refund, review
 from notifications.message import Message
 
 MESSAGES: Mapping[str, type[Message]] = {
@@ -84,6 +84,11 @@ MESSAGES: Mapping[str, type[Message]] = {
         operations.InboxOdd,
         operations.IntegrityBroken,
         operations.CalendarProvisional,
+        engine.EngineAlarm,
+        engine.DecisionRecorded,
+        engine.DecisionDropped,
+        engine.DecisionDisputed,
+        engine.ConfirmationLate,
     )
 }
 

@@ -31,6 +31,8 @@ from notifications.text import as_markdown
 
 MERCHANT = "merchant"
 """The audience tag of merchants; its services in the settings serve merchants without contacts."""
+PERSON = "person"
+"""The audience tag of one member of staff, told over a channel of their own; a role's services never serve for it."""
 STAFF = "staff"
 """The tag whose services are used for roles that have none of their own."""
 MERCHANT_SCHEMES = frozenset({"mailto", "mailtos"})
@@ -53,6 +55,11 @@ class Target(Frozen):
     def staff(cls, role: str, contacts: Iterable[str] = (), already: Iterable[str] = ()) -> Target:
         """Everyone of a role, and the personal addresses in ``contacts`` besides."""
         return cls(audience=str(role), contacts=tuple(contacts), already=frozenset(already))
+
+    @classmethod
+    def person(cls, contacts: Iterable[str], already: Iterable[str] = ()) -> Target:
+        """One member of staff, by the addresses that are theirs alone."""
+        return cls(audience=PERSON, contacts=tuple(contacts), already=frozenset(already))
 
     @classmethod
     def merchant(cls, contacts: Iterable[str], already: Iterable[str] = ()) -> Target:
@@ -158,6 +165,9 @@ class AppriseNotifier:
             refused = sum(not addresses for addresses in each)
             why = f"商家的 {refused} 个联系方式都不是允许的渠道" if refused else "商家没有登记联系方式"
             return list(dict.fromkeys(found)), f"{why},也没有配置商家默认渠道"
+        if target.audience == PERSON:
+            own = [address if "://" in address else self.mail_contact(address) for address in target.contacts]
+            return list(dict.fromkeys(own or self._services.get(PERSON, ()))), "本人没有登记联系方式"
         found = [*(self._services.get(target.audience) or self._services.get(STAFF, ())), *target.contacts]
         return list(dict.fromkeys(found)), f"角色「{_role_name(target.audience)}」没有配置通知渠道"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.exceptions import ObjectNotFound
@@ -30,7 +31,10 @@ from flows import (
     refund,
     ruling_correction,
 )
-from ops.worker import worker as _registers_the_type  # noqa: F401
+from ops.worker.authority import Authority, Known, Refusal, here
+from ops.worker.worker import DianwuWorker
+from tasks import alarms
+from tasks.db import in_transaction
 from tasks.settings import settings
 
 ROOT = Path(flows.__file__).resolve().parent.parent
@@ -52,29 +56,66 @@ class Deployed:
     """Never two runs at once: the next one is skipped while one is under way."""
     queue: str | None = None
     """A work queue of its own, one run at a time, so that long work never takes the place of people's cases."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What a run of it may be given: name → the pattern of the whole value. Anything else is not run."""
 
+
+CASE = {"case_id": r"[A-Z]{3}-[0-9]{6}-[0-9A-Z]{6}"}
+MONTH = {"period": r"([0-9]{4}-[0-9]{2})?"}
 
 DEPLOYMENTS = (
-    Deployed(closure.close_shop, "flows/closure.py:close_shop", ("关店",)),
-    Deployed(forced_closure.close_by_force, "flows/forced_closure.py:close_by_force", ("强制关店",)),
+    Deployed(closure.close_shop, "flows/closure.py:close_shop", ("关店",), parameters=CASE),
+    Deployed(forced_closure.close_by_force, "flows/forced_closure.py:close_by_force", ("强制关店",), parameters=CASE),
     Deployed(
-        held_receivables.decide_held_receivables, "flows/held_receivables.py:decide_held_receivables", ("封店货款处理",)
+        held_receivables.decide_held_receivables,
+        "flows/held_receivables.py:decide_held_receivables",
+        ("封店货款处理",),
+        parameters=CASE,
     ),
-    Deployed(refund.refund_deposit, "flows/refund.py:refund_deposit", ("退保证金",)),
-    Deployed(appeal.hear_appeal, "flows/appeal.py:hear_appeal", ("仲裁申诉",)),
+    Deployed(refund.refund_deposit, "flows/refund.py:refund_deposit", ("退保证金",), parameters=CASE),
+    Deployed(appeal.hear_appeal, "flows/appeal.py:hear_appeal", ("仲裁申诉",), parameters=CASE),
     Deployed(
         arbitration_withdrawal.withdraw_arbitration,
         "flows/arbitration_withdrawal.py:withdraw_arbitration",
         ("撤销仲裁",),
+        parameters=CASE,
     ),
-    Deployed(bank_inquiry.clear_contradiction, "flows/bank_inquiry.py:clear_contradiction", ("银行回执核对",)),
-    Deployed(ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",)),
-    Deployed(invoicing.invoice_month, "flows/invoicing.py:invoice_month", ("月度开票",), queue="month-end"),
-    Deployed(invoicing.open_month, "flows/invoicing.py:open_month", ("月度开票",), MONTHLY, alone=True),
-    Deployed(invoice_review.review_invoice, "flows/invoice_review.py:review_invoice", ("发票审核",)),
+    Deployed(
+        bank_inquiry.clear_contradiction,
+        "flows/bank_inquiry.py:clear_contradiction",
+        ("银行回执核对",),
+        parameters=CASE,
+    ),
+    Deployed(
+        ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",), parameters=CASE
+    ),
+    Deployed(
+        invoicing.invoice_month, "flows/invoicing.py:invoice_month", ("月度开票",), queue="month-end", parameters=CASE
+    ),
+    Deployed(
+        invoicing.open_month, "flows/invoicing.py:open_month", ("月度开票",), MONTHLY, alone=True, parameters=MONTH
+    ),
+    Deployed(invoice_review.review_invoice, "flows/invoice_review.py:review_invoice", ("发票审核",), parameters=CASE),
     Deployed(deadlines.keep_deadlines, "flows/deadlines.py:keep_deadlines", ("巡检",), EVERY_MINUTE, alone=True),
     Deployed(delivery.deliver_everything, "flows/delivery.py:deliver_everything", ("投递",), EVERY_MINUTE, alone=True),
 )
+
+
+def authority() -> Authority:
+    """What our worker executes: these deployments and nothing else, whatever Prefect's API says of them or of others."""
+    flows_ = {
+        deployed.flow.name: Known(
+            deployed.entrypoint, deployed.parameters, frozenset(deployed.flow.parameters.required)
+        )
+        for deployed in DEPLOYMENTS
+    }  # fmt: skip
+    return Authority(here(ROOT), flows_, _not_executed)
+
+
+def _not_executed(refusal: Refusal) -> None:
+    in_transaction(
+        lambda tx: alarms.run_refused(tx, refusal.run_id, refusal.run_name, refusal.deployment, refusal.reason)
+    )
 
 
 def deploy() -> list[str]:
@@ -104,7 +145,9 @@ def _work_pool(name: str, type_: str) -> None:
     template = worker.get_default_base_job_template() if worker else {}
     with get_client(sync_client=True) as client:
         try:
-            client.read_work_pool(name)
+            pool = client.read_work_pool(name)
+            if pool.type == DianwuWorker.type and pool.base_job_template != template:
+                client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
         except ObjectNotFound:
             client.create_work_pool(WorkPoolCreate(name=name, type=type_, base_job_template=template))
         for queue in {deployed.queue for deployed in DEPLOYMENTS if deployed.queue}:

@@ -17,6 +17,7 @@ def main() -> None:
     given = prepare()
     apply(given)
     from ops.examiner import Examiner
+    from ops.watch import Watch
     from tasks.board import Clerk  # Prefect is imported here, with the environment in place
     from tasks.delivery import Courier, carry_on, send_events, send_post
     from tasks.engine import PrefectEngine
@@ -24,7 +25,7 @@ def main() -> None:
     from webhooks.guard import guarded
 
     app = create_app(given)
-    clerk, examiner = Clerk().start(), Examiner().start()
+    clerk, examiner, watch = Clerk().start(), Examiner().start(), Watch().start()
     carrier = PrefectEngine()
     leaving = [Courier("events", send_events).start(), Courier("post", send_post).start()]
 
@@ -53,6 +54,7 @@ def main() -> None:
             courier.stop()
         clerk.stop()
         examiner.stop()
+        watch.stop()
 
 
 if __name__ == "__main__":

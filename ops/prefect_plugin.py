@@ -1,23 +1,35 @@
-"""What Prefect's server needs on SQLite so that nobody's click on Resume is answered with an error.
+"""What our stack adds to Prefect's server: no click on Resume is answered with an error, and its answers are signed.
 
-Prefect opens its writing transactions as readers, and SQLite refuses at once to let a reader write when somebody else
+On SQLite, Prefect opens its writing transactions as readers, and SQLite refuses at once to let a reader write when somebody else
 wrote meanwhile: the server answers 503, clients try again two seconds later, and a browser shows the error. Begun as
-writers, transactions wait for their turn, which takes milliseconds. ``tests/ops/test_prefect_plugin.py`` shows it.
+writers, transactions wait for their turn, which takes milliseconds.
+
+An answer that came with a resume and one that somebody wrote over HTTP look alike in Prefect's database. Only a resume
+writes a state and an answer in one transaction; what it writes is signed with a key that Prefect's API does not give
+away, and ``flows.answers`` takes nothing else. ``tests/ops/test_prefect_plugin.py`` shows both.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from prefect.plugins import register_hook
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
+
+from tasks.witness import signature
 
 
 @register_hook
 def setup_environment(*, ctx: object) -> None:
     """Called by Prefect as it starts, where its plugins are enabled: in the server that ``dianwu`` starts."""
     event.listen(Engine, "before_cursor_execute", begin_as_writer, retval=True)
+    event.listen(Engine, "before_cursor_execute", sign_answers, retval=True)
+    for end in ("commit", "rollback"):
+        event.listen(Engine, end, forget_states)
 
 
 def begin_as_writer(
@@ -25,3 +37,30 @@ def begin_as_writer(
 ) -> tuple[str, Any]:
     """Take the write lock with the transaction that will need it. Prefect's reads are in no transaction."""
     return ("BEGIN IMMEDIATE" if statement == "BEGIN DEFERRED" else statement), parameters
+
+
+STATE_WRITTEN = "dianwu_state_written"
+COLUMNS = re.compile(r"INSERT INTO flow_run_input \(([^)]*)\)", re.IGNORECASE)
+
+
+def sign_answers(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+) -> tuple[str, Any]:
+    """Sign an answer that is written in the transaction of the state that a resume leaves."""
+    if statement.startswith("INSERT INTO flow_run_state "):
+        connection.info[STATE_WRITTEN] = True
+        return statement, parameters
+    found = COLUMNS.match(statement)
+    if found is None or many or not connection.info.get(STATE_WRITTEN):
+        return statement, parameters
+    names = [name.strip().strip('"') for name in found[1].split(",")]
+    named = isinstance(parameters, Mapping)  # SQLite's driver takes names, PostgreSQL's takes the order of the columns
+    values = dict(parameters) if named else dict(zip(names, parameters, strict=True))
+    run_id = str(UUID(str(values["flow_run_id"])))
+    values["sender"] = signature(run_id, values["key"], values["value"])
+    return statement, values if named else tuple(values[name] for name in names)
+
+
+def forget_states(connection: Connection) -> None:
+    """The transaction is over: what is written next is another request's."""
+    connection.info.pop(STATE_WRITTEN, None)

@@ -60,7 +60,7 @@ class Rehearsal:
     def __init__(self, given: Settings) -> None:
         self.settings = given
         self.secrets: dict[str, str] = {}
-        self._spent: set[tuple[str, int]] = set()
+        self._spent: dict[str, int] = {}
         self._numbers = itertools.count(1)
         self._run = f"{int(time.time())}"
         self._http = httpx.Client(timeout=30, trust_env=False)
@@ -73,13 +73,16 @@ class Rehearsal:
             self.secrets[staff_id] = enrolled.secret
 
     def code(self, staff_id: str) -> str:
-        """A code of this person that was not used yet; waits for the next one when all in reach are spent."""
+        """A code of this person later than any used; waits for the next one when all in reach are spent.
+
+        The code before the one that is shown is still taken, but not when its time is nearly over.
+        """
         totp = pyotp.TOTP(self.secrets[staff_id], interval=staff.STEP)
         while True:
-            step = int(time.time()) // staff.STEP
-            for candidate in (step, step + 1, step - 1):
-                if (staff_id, candidate) not in self._spent:
-                    self._spent.add((staff_id, candidate))
+            step, gone = divmod(int(time.time()), staff.STEP)
+            for candidate in range(step - 1 if gone < staff.STEP // 2 else step, step + 2):
+                if candidate > self._spent.get(staff_id, 0):
+                    self._spent[staff_id] = candidate
                     return totp.at(candidate * staff.STEP)
             time.sleep(1)
 

@@ -237,6 +237,21 @@ class StaffPolicy(Frozen):
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
     bundle_minutes: int = Field(default=15, ge=0, le=24 * 60)
     """How long letters to a role wait for each other; 0 sends each by itself."""
+    code_kept_minutes: int = Field(default=5, ge=1, le=60)
+    """At most so long, whatever an older file says of answers: a code that lies in Prefect must not live for an hour."""
+
+    @property
+    def kept_minutes(self) -> int:
+        """How old an answer may be that is still judged by the moment it was given."""
+        return min(self.answer_kept_minutes, self.code_kept_minutes)
+
+
+class DecisionPolicy(Frozen):
+    """How much rests on the decisions of a gate, and how long whoever decided may object before a weighty one counts."""
+
+    routine: tuple[str, ...] = ("closure-review", "withdrawal", "compensation-service", "invoice-review")
+    """Gates whose decisions move no money, ban nobody and are nobody's second look. Every other one is weighty."""
+    objection: PositiveWindow = Hours(n=4)
 
 
 class InboxPolicy(Frozen):
@@ -260,6 +275,7 @@ class Policy(Frozen):
     quiet_hours: QuietHours
     staff: StaffPolicy
     inbox: InboxPolicy = InboxPolicy()
+    decisions: DecisionPolicy = DecisionPolicy()
 
     @property
     def version(self) -> str:

@@ -75,7 +75,7 @@ def board(tx: Tx) -> Board:
 def _text(tx: Tx, role: Role) -> str:
     total, late = queue.counted(tx, role)
     rows = queue.waiting(tx, role, limit=SHOWN)
-    in_hand = [row for row in rows if row.claimed_by or row.notice.startswith(reviews.NOT_TAKEN)]
+    in_hand = [row for row in rows if row.claimed_by or row.held_by or row.notice.startswith(reviews.NOT_TAKEN)]
     others = [row for row in rows if row not in in_hand]
     midnight = tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     done = queue.decided(tx, role, since=midnight, limit=DECIDED)
@@ -103,7 +103,7 @@ def _line(row: Waiting, now: datetime) -> str:
     mark = "⚠️ " if row.escalations else ""
     due = f"{row.due_at.astimezone(SHANGHAI):%m-%d %H:%M} 前" if row.due_at else "无时限"
     late = "(已超时)" if row.due_at and now > row.due_at else ""
-    claim = f",{plain(row.claimed_name or row.claimed_by)} 已认领" if row.claimed_by else ""
+    claim = f",{plain(queue.taken_by(row))}{'' if row.held_by else ' 已认领'}" if queue.taken_by(row) else ""
     notice = f"\n  - {plain(row.notice, 120)}" if row.notice else ""
     # no escapes in a link's words
     return f"- {mark}[{row.title} · {row.case_id}]({row.link}) · {plain(row.subject, 40)}:{due}{late}{claim}{notice}"

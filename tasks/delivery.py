@@ -27,7 +27,8 @@ from notifications.operations import DeliveryDead
 from notifications.plugins.folder import folder_url
 from notifications.rendering import render
 from notifications.review import StaffBundle
-from tasks import bundles, clock, desk, doudian, engine, inbox, merchants, outbox, reviews, words
+from tasks import bundles, clock, desk, doudian, engine, inbox, merchants, outbox, reviews, staff, words
+from tasks.confirmations import PERSON
 from tasks.db import Tx, reading
 from tasks.outbox import Deliverer, Item, Skip, Undeliverable
 from tasks.secret_forms import webhook_key
@@ -66,7 +67,7 @@ def configured() -> Notifier:
     services = {role: [url.get_secret_value() for url in urls] for role, urls in given.staff_channels.items()}
     if not given.production:
         folder = folder_url(given.home / "notifications")
-        services = {"staff": [folder], "merchant": [folder], **services}
+        services = {"staff": [folder], "merchant": [folder], "person": [folder], **services}
     return AppriseNotifier(services, mail_relay=given.mail_relay.get_secret_value() or None)
 
 
@@ -96,7 +97,11 @@ def send_event(item: Item) -> str:
 
 
 def send_to_staff(item: Item) -> str:
-    """Tell everybody who holds a role, by itself or as a list."""
+    """Tell everybody who holds a role, by itself or as a list, or one person over a channel of their own."""
+    if item.audience.startswith(PERSON):
+        with reading() as tx:
+            contacts = staff.contacts(tx, item.audience.removeprefix(PERSON))
+        return _notify(item, Target.person(contacts, already=item.reached))
     target = Target.staff(item.audience, already=item.reached)
     if item.topic != StaffBundle.name:
         return _notify(item, target)

@@ -61,6 +61,7 @@ from tasks import (
     billables,
     closures,
     compensation,
+    confirmations,
     deadlines,
     deposits,
     facts,
@@ -99,7 +100,8 @@ GATES: dict[str, Gate] = {
 }
 
 DEADLINES: dict[str, deadlines.Kind] = {
-    reviews.DEADLINE: reviews.deadline_kind(GATES), **closures.DEADLINES, **refunds.DEADLINES,
+    reviews.DEADLINE: reviews.deadline_kind(GATES), confirmations.DEADLINE: confirmations.deadline_kind(GATES),
+    **closures.DEADLINES, **refunds.DEADLINES,
     **appeals.DEADLINES, **facts.DEADLINES,
 }  # fmt: skip
 
@@ -239,8 +241,18 @@ def decide(tx: Tx, answer: Answer) -> Outcome:
     review = tx.get(Review, answer.review_id)
     if review is None:
         return Outcome(accepted=False, sentence=f"没有编号为 {answer.review_id} 的审核任务")
-    outcome = reviews.decide(tx, answer, GATES[review.gate])
+    outcome = confirmations.take_terminal_answer(tx, GATES[review.gate], answer)
     case = tx.get(Case, review.case_id)
     if case is not None and outcome.accepted:
         outbox.wake(tx, case)
     return outcome
+
+
+def confirm(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
+    """Whoever gave a held answer confirms it."""
+    return confirmations.confirm(tx, review_id, staff_id, code, GATES)
+
+
+def dispute(tx: Tx, review_id: str, staff_id: str, code: str, words: str) -> Outcome:
+    """Somebody objects to what was recorded in their name."""
+    return confirmations.dispute(tx, review_id, staff_id, code, words, GATES)

@@ -8,7 +8,7 @@ creating a run and writing it down creates nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
@@ -44,7 +44,9 @@ class Engine(Protocol):
 AT_ONCE = 200
 """Runs that Prefect lists in one answer; more are refused."""
 AT_REST = (StateType.PAUSED, StateType.SCHEDULED)
-WAITING = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(AT_REST)))
+SUSPENDED = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
+SOON = timedelta(minutes=2)
+"""What is due is due now: a run put off for longer was put off by somebody else."""
 Found = tuple[StateType, str, datetime]
 """A run's state in Prefect, the state's message, and since when."""
 GONE = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
@@ -84,6 +86,8 @@ class PrefectEngine:
             match state:
                 case StateType.PAUSED if run is not None:
                     client().set_flow_run_state(run.id, Scheduled(), force=True)
+                case StateType.SCHEDULED if run is not None and put_off(run):
+                    client().set_flow_run_state(run.id, Scheduled(), force=True)
                 case StateType.SCHEDULED:
                     return
                 case StateType.PENDING | StateType.RUNNING | StateType.CANCELLING:
@@ -112,6 +116,12 @@ class PrefectEngine:
                     raise Skip("no run waits")
         except GONE as error:
             raise EngineDown(f"Prefect: {type(error).__name__}") from error
+
+
+def put_off(run: FlowRun) -> bool:
+    """Whether a scheduled run is not to start for a while. We never do that; whoever reaches the API can."""
+    due = run.next_scheduled_start_time
+    return due is not None and due > datetime.now(UTC) + SOON
 
 
 def _read_run(run_id: str | None) -> FlowRun | None:
@@ -167,15 +177,15 @@ def restless(run_ids: Iterable[str]) -> dict[str, Found | None]:
     found: dict[str, Found | None] = {}
     for part in (ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE)):
         these = FlowRunFilterId(any_=part)
-        if client().count_flow_runs(flow_run_filter=FlowRunFilter(id=these, state=WAITING)) == len(part):
+        if client().count_flow_runs(flow_run_filter=FlowRunFilter(id=these, state=SUSPENDED)) == len(part):
             continue
         known = client().read_flow_runs(flow_run_filter=FlowRunFilter(id=these), limit=AT_ONCE)
-        states = {run.id: run.state for run in known if run.state is not None}
+        states = {run.id: (run.state, put_off(run)) for run in known if run.state is not None}
         for run_id in part:
-            state = states.get(run_id)
+            state, late = states.get(run_id, (None, False))
             if state is None:
                 found[str(run_id)] = None
-            elif state.type not in AT_REST:
+            elif state.type not in AT_REST or (state.is_scheduled() and late):
                 found[str(run_id)] = (state.type, state.message or "", state.timestamp or datetime.now(UTC))
     return found
 

@@ -15,7 +15,7 @@ from models.audit import AuditEntry
 from models.base import Frozen
 from models.cases import Case, CaseDeadline, CaseKind
 from models.reviews import Review, ReviewState, Role, Staff
-from tasks import desk, reviews
+from tasks import confirmations, desk, reviews
 from tasks.db import Tx
 
 
@@ -42,6 +42,8 @@ class Waiting(Frozen):
     revision: int
     verdicts: tuple[str, ...]
     link: str
+    held_by: str = ""
+    """Who has answered it, when the answer waits for them to confirm it."""
 
 
 _OWN = and_(
@@ -93,7 +95,12 @@ def waiting(
         query = query.where(col(Review.due_at) < tx.now)
     if unclaimed:
         query = query.where(col(Review.claimed_by).is_(None))
-    return [_row(review, about, escalations, name or "") for review, about, escalations, name in tx.exec(query)]
+    found = list(tx.exec(query))
+    held = confirmations.authors(tx, [review.id for review, *_ in found])
+    return [
+        _row(review, about, escalations, name or "", held.get(review.id, ""))
+        for review, about, escalations, name in found
+    ]
 
 
 def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
@@ -111,13 +118,19 @@ def version(tx: Tx) -> int:
     return tx.exec(select(func.max(AuditEntry.id))).one() or 0
 
 
-def _row(review: Review, about: Case, escalations: int, name: str) -> Waiting:
+def _row(review: Review, about: Case, escalations: int, name: str, held_by: str) -> Waiting:
     return Waiting(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
         title=desk.GATES[review.gate].title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
         escalations=escalations, notice=review.notice, revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
+        held_by=held_by,
     )  # fmt: skip
+
+
+def taken_by(row: Waiting) -> str:
+    """Whose it is: answered and waiting for its author's word, or claimed."""
+    return f"{row.held_by} 已答复,待本人确认" if row.held_by else row.claimed_name or row.claimed_by
 
 
 def roles_of(row: Waiting) -> str:

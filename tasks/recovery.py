@@ -22,12 +22,12 @@ from models.audit import Installation
 from models.cases import Case
 from models.reviews import Role
 from notifications.operations import CaseHalted
-from tasks import audit, outbox, reviews
+from tasks import alarms, audit, outbox, reviews, strays
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
 from tasks.effects import lock_case
 from tasks.engine import Found, client, restless
-from tasks.reviews import link_to
+from tasks.reviews import Gate, link_to
 
 logger = logging.getLogger("dianwu.recovery")
 
@@ -42,12 +42,12 @@ ANCHOR = "dianwu_installation"
 
 
 def recover() -> dict[str, int]:
-    """Compare and restart; returns how many cases were compared and how many restarted or halted."""
-    if _prefect_is_new():
-        lost = _all_open()
-        logger.warning("Prefect's database is new: %s open cases get new runs", len(lost))
-        return mend({case_id: "Prefect 数据库已更换" for case_id in lost}, {})
-    cursor, batch = _next_batch()
+    """Compare and restart; returns how many cases were compared and how many restarted or halted.
+
+    When our mark is missing in Prefect, its database is another one, or somebody took the mark away: then every open case
+    is compared at once. What Prefect still knows goes on in its run, so that nobody can have two forms of one case.
+    """
+    cursor, batch = ("", _all_open()) if _mark_is_missing() else _next_batch()
     runs = restless(case.run_id for case in batch if case.run_id)
     in_transaction(lambda tx: _keep(tx, "recovery_cursor", cursor))
     return {"compared": len(batch)} | compare([case for case in batch if case.run_id in runs], runs)
@@ -104,6 +104,8 @@ def _trouble(case: Case, found: Found | None, now: datetime) -> str | None:
             if clock().real() - since > BUSY_AT_MOST and silent:
                 return "运行长时间无响应,执行进程已丢失"
             return None
+        case StateType.SCHEDULED:  # only what was put off is found so
+            return "运行被人推迟"
         case _:
             return None
 
@@ -125,6 +127,7 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
         reviews.notify_staff(tx, Role.SUPERVISOR, message, f"halted/{case.id}/{case.run_attempt}", case)
         return "halted"
     case.restarts += 1
+    strays.replaced(tx, case)
     case.run_id = None  # the next wake-up starts attempt + 1
     tx.add(case)
     audit.record(tx, case.id, "case.run_lost", text=f"{trouble},将重新启动运行")
@@ -135,6 +138,7 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
 def retry(tx: Tx, case_id: str, staff_id: str) -> None:
     """An operator has mended what halted a case: let it go on."""
     case = lock_case(tx, case_id)
+    strays.replaced(tx, case)
     case.halted, case.restarts, case.run_id = None, 0, None
     tx.add(case)
     audit.record(tx, case.id, "case.retried", actor=f"staff/{staff_id}", text="人工重试")
@@ -150,10 +154,12 @@ def _free(run_id: str) -> None:
     client().set_flow_run_state(uuid.UUID(run_id), Crashed(message="process lost"), force=True)
 
 
-def _all_open() -> list[str]:
+def _all_open() -> list[Case]:
     with reading() as tx:
-        query = select(Case.id).where(col(Case.concluded_at).is_(None), col(Case.run_id).is_not(None))
-        return list(tx.exec(query.order_by(col(Case.opened_at))))
+        query = select(Case).where(col(Case.concluded_at).is_(None), col(Case.halted).is_(None))
+        found = list(tx.exec(query.order_by(col(Case.id))))
+        tx.expunge_all()
+    return found
 
 
 def _next_batch() -> tuple[str, list[Case]]:
@@ -172,8 +178,8 @@ def _keep(tx: Tx, key: str, value: str) -> None:
     tx.add(row)
 
 
-def _prefect_is_new() -> bool:
-    """Whether this Prefect database has never seen us, while we have seen another one before."""
+def _mark_is_missing() -> bool:
+    """Whether this Prefect database does not bear our mark, while we have left one before; it is left again."""
     with reading() as tx:
         row = tx.get(Installation, "prefect")
         known = row.value if row else None
@@ -189,5 +195,27 @@ def _prefect_is_new() -> bool:
     except (PrefectHTTPStatusError, httpx.HTTPError):
         logger.warning("could not leave our mark in Prefect; trying again with the next sweep")
         return False
-    in_transaction(lambda tx: _keep(tx, "prefect", identity))
+    in_transaction(lambda tx: _marked(tx, identity, again=known is not None))
     return known is not None
+
+
+def _marked(tx: Tx, identity: str, *, again: bool) -> None:
+    _keep(tx, "prefect", identity)
+    if again:
+        alarms.raise_alarm(
+            tx, "engine.mark_missing", "Prefect 里本系统的标记变量不见了或被改动", kind="mark",
+            matter=f"Prefect 变量 {ANCHOR}",
+            done="标记已重新写入,全部在办案件已与 Prefect 的运行逐一核对,只有运行确已丢失的才重新启动。"
+                 "若近期没有更换 Prefect 数据库,说明有人删改了变量。",
+        )  # fmt: skip
+
+
+def end_strays(gates: dict[str, Gate]) -> dict[str, int]:
+    """End the runs that were replaced, and those among Prefect's suspended ones that carry no case, a page a sweep."""
+    ended = strays.end_replaced(gates)
+    with reading() as tx:
+        kept = tx.get(Installation, "strangers_cursor")
+    strangers, offset = strays.end_strangers(int(kept.value) if kept else 0, gates)
+    if offset or kept:
+        in_transaction(lambda tx: _keep(tx, "strangers_cursor", str(offset)))
+    return {"replaced": ended, "strangers": strangers}

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field as Values
 from pydantic import model_validator
@@ -21,6 +21,7 @@ from sqlmodel import col, select
 
 from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Finding, Side
+from models.confirmations import Confirmation, ConfirmationState
 from models.reviews import Decision, Review, ReviewState, Role, Staff
 from models.text import typed
 from models.windows import Window
@@ -83,6 +84,8 @@ class Answer(Frozen):
     extra: dict[str, Any] = Values(default_factory=dict)
     given_at: datetime | None = None
     """When the person pressed the button, real time; ``None`` means now. Their code is judged by it."""
+    through: Literal["form", "terminal"] = "terminal"
+    """Where it was given: in Prefect, where others may have had their hands on it, or where only we listen."""
 
     @model_validator(mode="before")
     @classmethod
@@ -251,9 +254,9 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
     A case whose request was taken back withdraws its question. Facts that changed since they were shown are shown
     anew under the next revision.
     """
-    review = _get(tx, review_id)
+    review = get(tx, review_id)
     case = lock_case(tx, review.case_id)
-    review = _get(tx, review_id)
+    review = get(tx, review_id)
     if review.state in OPEN and (case.withdrawn_at is not None or case.concluded_at is not None):
         review.state = ReviewState.WITHDRAWN
         tx.add(review)
@@ -308,17 +311,21 @@ def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
 
 def arm(tx: Tx, review_id: str) -> str:
     """A fresh pause key for the form about to be shown, recorded before it is."""
-    review = _get(tx, review_id)
+    review = get(tx, review_id)
     review.attempt += 1
     review.pause_key = f"{review.gate}-{review.round}-{review.seat}-{review.id.lower()}-{review.attempt}"
     tx.add(review)
     return review.pause_key
 
 
-def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
+Finish = Callable[[Tx, Case, Review, Gate, Answer], Outcome]
+"""What becomes of an answer that was found good: recorded as the decision, or held until it is confirmed."""
+
+
+def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Finish) -> Outcome:
     """Judge an answer that came through the form, and remember why if it was refused."""
-    outcome = decide(tx, answer, gate)
-    review = _get(tx, review_id)
+    outcome = decide(tx, answer, gate, finish)
+    review = get(tx, review_id)
     review.pause_key = None
     if not outcome.accepted and review.state in OPEN:
         review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
@@ -334,19 +341,19 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
 # ── the judge ────────────────────────────────────────────────────────────────
 
 
-def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
+def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish) -> Outcome:
     """Take one person's answer, or say in a sentence why not.
 
-    Order: the question is still open (an answer that comes too late is noted, its code neither checked nor spent) and
-    is the one that was shown; the person is who they say (the code is spent
-    here, whatever follows); they may answer; the answer is complete; the facts are still those that were shown.
+    A good answer is handed to ``finish``. Order: the question is still open (an answer that comes too late is noted, its
+    code neither checked nor spent) and is the one that was shown; the person is who they say (the code is spent here,
+    whatever follows); they may answer; the answer is complete; the facts are still those that were shown.
     Everything happens in the caller's transaction, also the counting of wrong codes, so commit on a refusal too.
     """
     found = tx.get(Review, answer.review_id)
     if found is None:
         return Outcome(accepted=False, sentence=f"没有编号为 {answer.review_id} 的审核任务")
     case = lock_case(tx, found.case_id)
-    review = _get(tx, answer.review_id)
+    review = get(tx, answer.review_id)
     if review.state is ReviewState.DECIDED:
         who = tx.get(Staff, review.decided_by)
         first = who.name if who else review.decided_by
@@ -357,38 +364,54 @@ def decide(tx: Tx, answer: Answer, gate: Gate) -> Outcome:
         return _refused(
             tx, case, review, answer, "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字", proved=False
         )
-    place = Place.TERMINAL if answer.given_at is None else Place.FORM  # only a form carries the time of its sending
-    if unproved := _unproved(tx, answer.staff_id, answer.code, answer.given_at, place):
-        return _refused(tx, case, review, answer, unproved, proved=False)
+    place = Place.FORM if answer.through == "form" else Place.TERMINAL
+    if why := unproved(tx, answer.staff_id, answer.code, answer.given_at, place):
+        return _refused(tx, case, review, answer, why, proved=False)
+    if sentence := unfit(tx, case, review, gate, answer):
+        return _refused(tx, case, review, answer, sentence)
+    outcome = finish(tx, case, review, gate, answer)
+    return outcome if outcome.accepted else _refused(tx, case, review, answer, outcome.sentence)
+
+
+def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
+    """Why a proved person's answer cannot be taken as things stand; facts that have changed are shown anew."""
     person = staff.find(tx, answer.staff_id)
     if sentence := _not_the_form_shown(review, answer) or _may_not_answer(tx, review, person):
-        return _refused(tx, case, review, answer, sentence)
+        return sentence
     if _overtaken(tx, case, review, gate):
-        return _refused(tx, case, review, answer, "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核")
+        return "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核"
     if sentence := _incomplete(gate, review, answer) or gate.check(tx, case, review, answer):
-        return _refused(tx, case, review, answer, sentence)
-    if refresh(tx, case, review, gate):
-        return _refused(tx, case, review, answer, review.notice)
-    reason = mask_accounts(answer.reason.strip())  # it is read by the merchant, in messages and for years
+        return sentence
+    return review.notice if refresh(tx, case, review, gate) else None
+
+
+def kept_reason(answer: Answer) -> str:
+    """The reason as it is kept: it is read by the merchant, in messages and for years."""
+    return mask_accounts(answer.reason.strip())
+
+
+def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how: Any) -> Outcome:
+    """Write an answer down as the decision, if nobody else has been quicker. ``how`` it came to count goes into the audit."""
+    reason = kept_reason(answer)
     won = tx.execute(
         update(Review)
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
-            state=ReviewState.DECIDED, decided_by=person.id, decided_at=tx.now, verdict=answer.verdict,
+            state=ReviewState.DECIDED, decided_by=answer.staff_id, decided_at=tx.now, verdict=answer.verdict,
             reason=reason, answer=answer.extra, notice="", unaccepted=None,
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip
     if won != 1:
-        return _refused(tx, case, review, answer, "该任务刚刚已由他人处理")
+        return Outcome(accepted=False, sentence="该任务刚刚已由他人处理")
     tx.refresh(review)
     decision_seals.put(tx, review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
     audit.record(
-        tx, case.id, "review.decided", actor=f"staff/{person.id}", clause=gate.clause,
+        tx, case.id, "review.decided", actor=f"staff/{answer.staff_id}", clause=gate.clause,
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra, through=answer.through, **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
 
@@ -431,7 +454,7 @@ def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
     return None
 
 
-def _unproved(
+def unproved(
     tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL
 ) -> str | None:
     """Why the code does not prove that they are who they say."""
@@ -439,7 +462,7 @@ def _unproved(
     return None if proof.ok else proof.sentence
 
 
-def _get(tx: Tx, review_id: str) -> Review:
+def get(tx: Tx, review_id: str) -> Review:
     review = tx.get(Review, review_id, populate_existing=True)
     if review is None:
         raise LookupError(f"no review {review_id}")
@@ -449,10 +472,10 @@ def _get(tx: Tx, review_id: str) -> Review:
 # ── claim, release, reassign ─────────────────────────────────────────────────
 
 
-def _locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
+def locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
     """The review as it is under its case's lock, so that nobody decides it meanwhile."""
-    case = lock_case(tx, _get(tx, review_id).case_id)
-    return case, _get(tx, review_id)
+    case = lock_case(tx, get(tx, review_id).case_id)
+    return case, get(tx, review_id)
 
 
 def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
@@ -461,8 +484,8 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
     It keeps everybody else from deciding, so it takes a one-time code like a decision: without one, anybody could set
     a colleague's name before whatever they would have delayed.
     """
-    (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
-    if sentence := _unproved(tx, staff_id, code):
+    (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
+    if sentence := unproved(tx, staff_id, code):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
@@ -485,10 +508,10 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
 
 def release(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
     """Give a claimed task back to everybody; only its holder may, or a supervisor, by a one-time code."""
-    (case, review), person = _locked(tx, review_id), staff.find(tx, staff_id)
+    (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
     if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
         return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
-    if sentence := _unproved(tx, staff_id, code):
+    if sentence := unproved(tx, staff_id, code):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is not ReviewState.CLAIMED:
         return Outcome(accepted=False, sentence="该任务当前未被认领")
@@ -506,10 +529,10 @@ def let_go(tx: Tx, case: Case, review: Review, actor: str, text: str) -> None:
 
 def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
     """A supervisor, who proves it with a one-time code, hands a task to somebody who may answer it."""
-    (case, review), person, boss = _locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
+    (case, review), person, boss = locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
     if Role.SUPERVISOR not in boss.roles:
         return Outcome(accepted=False, sentence="只有主管可以改派任务")
-    if sentence := _unproved(tx, by_staff_id, code):
+    if sentence := unproved(tx, by_staff_id, code):
         return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")
@@ -536,6 +559,11 @@ def tags(tx: Tx, review: Review) -> list[str]:
     """What the run list shows of an open question, to look at and to filter by: whose, how urgent, taken by whom."""
     own = deadlines.find(tx, review.case_id, f"{DEADLINE}/{review.id}")
     late = ["⚠️ 逾期升级"] if own and own.escalations else []
+    held = select(Confirmation.staff_id).where(
+        Confirmation.review_id == review.id, Confirmation.state == ConfirmationState.OPEN
+    )
+    if author := tx.exec(held).first():
+        return [f"待确认:{staff.find(tx, author).name}", *late]
     taken = [f"认领:{staff.find(tx, review.claimed_by).name}"] if review.claimed_by else []
     vain = [f"⚠️ {NOT_TAKEN}"] if review.notice.startswith(NOT_TAKEN) else []
     nobody = ["⚠️ 无人可处理"] if review.stranded_at else []
@@ -549,7 +577,7 @@ def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
     """What the sweep does about reviews: remind their roles, then tell the supervisor every day it is late."""
 
     def remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-        review = _get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+        review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
         gate = gates[review.gate]
         left = hours_between(tx.now, deadline.due_at)
         for role in gate.roles:
@@ -559,7 +587,7 @@ def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
             notify_staff(tx, role, message, f"{review.id}/remind/{role}/{left}", case)
 
     def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-        review = _get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+        review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
         message = ReviewOverdue(
             **about(case, review, gates[review.gate]), due=deadline.due_at, claimed_by=review.claimed_by or "",
             hours_late=hours_between(deadline.due_at, tx.now),

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     work_pool: str = "dianwu"
     worker_type: Literal["dianwu", "process"] = "dianwu"
 
+    confirmation: Literal["", "immediate", "window", "confirm"] = ""
+    """When a weighty answer given through Prefect counts: at once, when whoever gave it has had time to object, or when
+    they have confirmed it at the terminal. Empty: at once in a demonstration, after the time to object in production."""
+
     encryption_keys: list[SecretStr] = Field(default_factory=list)
     """Fernet keys, newest first; older ones still open what they sealed."""
     audit_key: SecretStr = SecretStr("")
@@ -138,11 +142,21 @@ class Settings(BaseSettings):
                 raise SettingsError("profile production: set prefect_auth, or any user of this machine may read cases")
         if self.production and self.sandbox_bank:
             raise SettingsError("profile production with sandbox_bank: set sandbox_bank = false and a real subscriber")
+        if self.production and self.confirmation == "immediate":
+            raise SettingsError(
+                "profile production with confirmation = immediate: whoever reaches Prefect's API could turn a decision about"
+                " money round and nobody would have a say; set window or confirm"
+            )
         return self
 
     @property
     def production(self) -> bool:
         return self.profile == "production"
+
+    @property
+    def holding(self) -> str:
+        """What a weighty answer given through Prefect waits for."""
+        return self.confirmation or ("window" if self.production else "immediate")
 
     @property
     def loopback(self) -> bool:

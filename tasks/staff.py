@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pyotp
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, func, select
 
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
@@ -18,7 +18,8 @@ from tasks import guard, standing
 from tasks.clock import clock
 from tasks.db import Tx
 from tasks.guard import Place
-from tasks.vault import opened, place_in, seal
+from tasks.settings import settings
+from tasks.vault import opened, opened_json, place_in, seal, seal_json
 
 ISSUER = "店务 Dianwu"
 STEP = 30
@@ -97,6 +98,27 @@ def _changed(tx: Tx) -> None:
     desk.look_after(tx)
 
 
+def set_contact(tx: Tx, staff_id: str, contacts: list[str]) -> None:
+    """Where this person alone is told what was recorded in their name: Apprise addresses, or bare mail addresses."""
+    person = find(tx, staff_id)
+    person.contact_sealed = seal_json(contacts, place_in(person, "contact_sealed")) if contacts else ""
+    tx.add(person)
+    text = f"登记 {len(contacts)} 个本人联系方式" if contacts else "清除本人联系方式"
+    standing.note(tx, person, "staff.contact", text, contacts=len(contacts))
+
+
+def usable_contact(address: str) -> bool:
+    """Whether something could be sent there: an address with its own scheme, or a mail address and a relay to send by."""
+    own = "://" in address
+    return own or ("@" in address and bool(settings().mail_relay.get_secret_value()))
+
+
+def contacts(tx: Tx, staff_id: str) -> list[str]:
+    """The addresses that are this person's alone."""
+    found: list[str] = opened_json(find(tx, staff_id), "contact_sealed") or []
+    return found
+
+
 def find(tx: Tx, staff_id: str) -> Staff:
     person = tx.get(Staff, staff_id)
     if person is None:
@@ -122,13 +144,16 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
     answer is wrong.
 
     Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
-    The code is the one of the moment ``given_at`` (now, if not said): that we were slow to read an answer is not the
-    person's fault. Older than policy allows, or in the future, it is not believed.
+    The code is the one of the moment ``given_at`` (now, if not said), which a server has stamped: that we were slow to
+    read an answer is not the person's fault, for some minutes. In the future it is not believed. A code that was passed
+    over, because a later one of the same person has been used, is spent with it.
     """
     moment = clock().real()
     rules = policy_at(tx.now).staff
-    if given_at is None or not timedelta() <= moment - given_at <= timedelta(minutes=rules.answer_kept_minutes):
+    if given_at is None or given_at > moment:
         given_at = moment
+    if moment - given_at > timedelta(minutes=rules.kept_minutes):
+        return Proof(ok=False, sentence="答复送达过晚,当时的动态口令已作废,请用验证器当前显示的口令重新提交")
     query = select(Staff).where(Staff.id == staff_id)
     person = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if person is not None and (sentence := standing.refusal(tx, person)):
@@ -146,8 +171,9 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
         if now_locked:
             sentence += f";错误次数过多,该工号在{place.label}已暂时锁定"
         return Proof(ok=False, sentence=_locked_sentence(locked, moment) if locked else sentence, locked_now=now_locked)
+    last = last_spent(tx, staff_id)
     for step in matched:
-        if tx.get(SpentCode, (staff_id, step)) is None:
+        if step > last:
             try:
                 with tx.begin_nested():
                     tx.add(SpentCode(staff_id=staff_id, step=step, at=tx.now))
@@ -176,6 +202,25 @@ def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:
     if not guard.unlock(tx, find(tx, staff_id), f"staff/{by_staff_id}"):
         return Proof(ok=False, sentence=f"{staff_id} 当前未被锁定")
     return Proof(ok=True, sentence=f"{staff_id} 已解锁")
+
+
+def last_spent(tx: Tx, staff_id: str) -> int:
+    """The latest step of which a code of this person was used: it and every older one opens nothing any more."""
+    return tx.exec(select(func.max(SpentCode.step)).where(SpentCode.staff_id == staff_id)).one() or 0
+
+
+def spend(tx: Tx, staff_id: str, code: str, given_at: datetime) -> bool:
+    """Make a code that lay about useless to everybody, without counting a wrong one; whether it was the person's."""
+    person = tx.get(Staff, staff_id)
+    if person is None or standing.doubt(tx, person) is not None or not person.totp_sealed:
+        return False
+    totp, given = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP), normalise_code(code)
+    steps = {int(at.timestamp()) // STEP + n for at in (given_at, clock().real()) for n in (-1, 0, 1)}
+    right = [step for step in steps if pyotp.utils.strings_equal(totp.at(step * STEP), given)]
+    if right and max(right) > last_spent(tx, staff_id):
+        tx.add(SpentCode(staff_id=staff_id, step=max(right), at=tx.now))
+        tx.flush()
+    return bool(right)
 
 
 def forget_spent_codes(tx: Tx) -> None:

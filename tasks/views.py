@@ -49,6 +49,7 @@ from tasks import (
     audit,
     cases,
     closures,
+    confirmations,
     deadlines,
     evidence,
     facts,
@@ -107,6 +108,8 @@ def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
 
 def _question(tx: Tx, review: Review) -> str:
     holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
+    if held := confirmations.open_of(tx, review.id):
+        holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
     return f"{GATES[review.gate].title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
 
 
@@ -229,6 +232,8 @@ class ReviewShown(Frozen):
     decided_at: datetime | None
     verdict: str
     reason: str
+    held: str
+    """What was answered and waits to be confirmed by whom, until when; empty when nothing does."""
     answer: tuple[tuple[str, str], ...]
     revision: int
     shown: str
@@ -515,11 +520,19 @@ def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
         roles="、".join(Role(role).label for role in row.roles), opened_at=row.opened_at, due_at=row.due_at,
         claimed_by=staff_name(tx, row.claimed_by), decided=row.state is ReviewState.DECIDED,
         decided_by=staff_name(tx, row.decided_by), decided_at=row.decided_at,
-        verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason,
+        verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason, held=_held(tx, row),
         answer=tuple((fields.get(name, name), _plain_value(name, value)) for name, value in row.answer.items()),
         revision=row.revision, shown=row.dossier, shown_sha256=row.dossier_sha256,
         shown_intact=digest == row.dossier_sha256 == bound_sha256, facts_sha256=row.facts_sha256,
     )  # fmt: skip
+
+
+def _held(tx: Tx, row: Review) -> str:
+    held = confirmations.open_of(tx, row.id)
+    if held is None:
+        return ""
+    verdict = GATES[row.gate].verdict(held.verdict).label
+    return f"{staff_name(tx, held.staff_id)}答复「{verdict}」,尚未生效,{held.holding.label}(至 {when(held.due_at)})"
 
 
 def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
@@ -614,7 +627,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
             if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
                 words = render(restore(row.topic, opened_json(row, "payload_sealed")), merchants.context())
                 subject, text = words.subject, words.text
-            to = Role(row.audience).label if row.channel is Channel.STAFF else "商家"
+            to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
         case Channel.EVENT:
             model = OUTBOUND.get(row.topic)
             subject = f"{model.title()} {row.topic}" if model else row.topic
@@ -625,6 +638,12 @@ def message_shown(row: OutboxMessage) -> MessageShown:
         text=text, state=row.state.label, attempts=row.attempts, created_at=row.created_at, closed_at=row.closed_at,
         note=row.note,
     )  # fmt: skip
+
+
+def _staff_audience(audience: str) -> str:
+    if audience.startswith(confirmations.PERSON):
+        return f"本人({audience.removeprefix(confirmations.PERSON)})"
+    return Role(audience).label
 
 
 def _received(tx: Tx, case: Case) -> tuple[ReceivedShown, ...]:

@@ -20,9 +20,23 @@ from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
 from policies.policy import policy_at
-from tasks import audit, deadlines, delivery, desk, evidence, inbox, ledger, reviews, staff, words
+from tasks import (
+    audit,
+    confirmations,
+    deadlines,
+    delivery,
+    desk,
+    evidence,
+    inbox,
+    ledger,
+    outbox,
+    reviews,
+    staff,
+    words,
+)
 from tasks.clock import VirtualClock
-from tasks.db import in_transaction, reading
+from tasks.db import Tx, in_transaction, reading
+from tasks.effects import lock_case
 from tasks.inbox import Arrival, Receipt
 from tasks.outbox import Item, NotYet, Skip
 from tasks.vault import opened_json
@@ -313,6 +327,44 @@ class Office:
         """Answer the case's open question and insist that it was taken."""
         outcome = self.answer(self.question(case), staff_id, verdict, reason, **extra)
         assert outcome.accepted, outcome.sentence
+
+    def fill_in(
+        self,
+        review: Review,
+        staff_id: str,
+        verdict: str,
+        reason: str = "理由充分",
+        code: str | None = None,
+        **extra: Any,
+    ) -> reviews.Outcome:
+        """Answer a question through Prefect's form, and let everything that follows happen."""
+        given = reviews.Answer(
+            review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
+            code=self.code(staff_id) if code is None else code, through="form",
+        )  # fmt: skip
+
+        def judged(tx: Tx) -> reviews.Outcome:
+            """What the resumed run does first; that it was resumed is not forgotten when its worker dies."""
+            outbox.wake(tx, lock_case(tx, review.case_id))
+            return confirmations.take_form_answer(tx, review.id, desk.GATES[review.gate], given)
+
+        outcome = in_transaction(judged)
+        self.settle()
+        return outcome
+
+    def confirm(self, review: Review, staff_id: str, code: str | None = None) -> reviews.Outcome:
+        """Confirm at the terminal what was answered through the form."""
+        proof = self.code(staff_id) if code is None else code
+        outcome = in_transaction(lambda tx: desk.confirm(tx, review.id, staff_id, proof))
+        self.settle()
+        return outcome
+
+    def object_to(self, review: Review, staff_id: str, words: str = "我选的是驳回") -> reviews.Outcome:
+        """Object at the terminal to what was recorded."""
+        proof = self.code(staff_id)
+        outcome = in_transaction(lambda tx: desk.dispute(tx, review.id, staff_id, proof, words))
+        self.settle()
+        return outcome
 
     # ── the bank ──
 

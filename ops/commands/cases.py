@@ -164,7 +164,7 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
         "审核与决定", ["任务", "事项", "状态", "谁", "何时", "结论", "理由", "所见内容哈希"],
         [
             [one.id, f"{one.title}(第 {one.round} 轮)", one.state, one.decided_by or one.claimed_by or one.roles,
-             when(one.decided_at), "、".join([one.verdict, *(f"{name}:{value}" for name, value in one.answer)]),
+             when(one.decided_at), "、".join([one.verdict or one.held, *(f"{name}:{value}" for name, value in one.answer)]),
              one.reason, one.shown_sha256[:12] + ("" if one.shown_intact else " ✗ 与决定时不符")]
             for one in case.reviews
         ],

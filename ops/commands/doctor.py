@@ -114,6 +114,7 @@ def examine() -> Iterator[Check]:
         return
     yield good("设置", f"{'生产' if given.production else '演示'}环境,数据目录 {given.home}")
     yield from secrets_of(given)
+    yield from _worker_of(given)
     yield from files_of(given)
     yield from outside(given)
     yield from database(given)
@@ -201,6 +202,7 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     """What the rows say: keys that fit, people, halted cases, messages that did not leave, time."""
     yield from _keys_fit(tx)
     yield from _people(tx)
+    yield from _reached(tx, given)
     yield from _halted(tx)
     yield from _contradictions(tx)
     yield from _undelivered(tx)
@@ -225,6 +227,26 @@ def _people(tx: Tx) -> Iterator[Check]:
         yield warn("员工", f"没有在岗的{'、'.join(vacant)}", "dianwu staff enrol 工号 --name 姓名 --role 岗位")
     else:
         yield good("员工", f"{len(active)} 人在岗,每个岗位都有人")
+
+
+def _reached(tx: Tx, given: Settings) -> Iterator[Check]:
+    """In production, who decides weighty things must hear what is recorded in their name, and our own worker must run them."""
+    if not given.production:
+        return
+    mute = [one.id for one in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if not one.contact_sealed]
+    if mute:
+        sentence = f"{len(mute)} 名在岗员工没有本人联系方式:{'、'.join(mute[:5])};其重要决定不会因异议期届满而生效"
+        yield warn("本人通知", sentence, "由本人执行 dianwu staff contact 工号 地址")
+    else:
+        yield good("本人通知", "在岗员工都登记了本人联系方式")
+
+
+def _worker_of(given: Settings) -> Iterator[Check]:
+    if given.worker_type != "dianwu":
+        sentence = "Prefect 自带的执行器会执行接口里写的任何步骤:能使用 Prefect 接口的人就能读到本机的全部密钥"
+        yield (bad if given.production else warn)(
+            "执行器", sentence, "worker_type 改为 dianwu(docs/engine-authority.md)"
+        )
 
 
 def _count(tx: Tx, table_: Any, *where: Any) -> int:

@@ -30,6 +30,7 @@ from tasks.db import Tx, in_transaction, reading
 app = typer.Typer(no_args_is_help=True)
 
 ID = typer.Argument(..., metavar="ID", help="审核任务编号,或只有一个待处理任务的案件编号")
+REVIEW = typer.Argument(..., metavar="ID", help="审核任务编号,例如 RV-261122-7K3QM9")
 CODE = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
 AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
 
@@ -57,7 +58,7 @@ def list_reviews(
             {
                 "id": row.review_id, "case_id": row.case_id, "subject": row.subject, "gate": row.gate,
                 "title": row.title, "roles": row.roles, "state": row.state, "opened_at": row.opened_at,
-                "due_at": row.due_at, "claimed_by": row.claimed_by or None, "escalations": row.escalations,
+                "due_at": row.due_at, "claimed_by": row.claimed_by or None, "held_by": row.held_by or None, "escalations": row.escalations,
                 "revision": row.revision, "verdicts": row.verdicts, "link": row.link,
             }
             for row in rows
@@ -69,7 +70,7 @@ def list_reviews(
             [
                 when(row.due_at), countdown(now, row.due_at), duration(now - row.opened_at), queue.roles_of(row),
                 row.title, row.review_id,
-                cell(row.subject, limit=40), row.case_id, row.claimed_name or row.claimed_by,
+                cell(row.subject, limit=40), row.case_id, queue.taken_by(row),
                 cell(queue.escalated(row), "bold red"), cell(row.link, "blue"),
             ]
             for row in rows
@@ -224,7 +225,37 @@ def decide(
         tx.expunge_all()
     given["code"] = code or _prompt_code()
     _check(given, schema)
-    _done(in_transaction(lambda tx: desk.decide(tx, read_answer(review, gate, given))))
+    answer = read_answer(review, gate, given).model_copy(update={"through": "terminal"})
+    _done(in_transaction(lambda tx: desk.decide(tx, answer)))
+
+
+@app.command("confirm")
+def confirm(review_id: str = REVIEW, staff_id: str = AS, code: str = CODE) -> None:
+    """确认以自己名义记录的重要决定,使其立即生效。"""
+    from tasks import desk
+
+    proof = code or _prompt_code()
+    _done(in_transaction(lambda tx: desk.confirm(tx, _exact(tx, review_id), person(tx, staff_id).id, proof)))
+
+
+@app.command("object")
+def object_(
+    review_id: str = REVIEW,
+    staff_id: str = AS,
+    code: str = CODE,
+    reason: str = typer.Option("", "--reason", help="说明,例如:我选的是驳回"),
+) -> None:
+    """对以自己名义记录的决定提出异议:尚未生效的作废并重新提问,已生效的停止案件;主管会收到通知。"""
+    from tasks import desk
+
+    proof = code or _prompt_code()
+    _done(in_transaction(lambda tx: desk.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason)))
+
+
+def _exact(tx: Tx, review_id: str) -> str:
+    if tx.get(Review, review_id) is None:
+        refuse(f"没有编号为 {review_id} 的审核任务")
+    return review_id
 
 
 def _label(given: str, labels: dict[str, str]) -> str:

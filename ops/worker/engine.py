@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, ServerDefaultResultStorage, State
 from prefect.context import ContextModel, SyncClientContext
 from prefect.flow_engine import FlowRunEngine
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
@@ -27,7 +27,6 @@ class SegmentClient(SyncPrefectClient):
     """The run of this segment, as the worker read it and the engine changed it since."""
 
     _fresh = False
-    _result_storage: Any = None
     _description: dict[str, Any] | None = None
 
     def begin(self, flow_run: FlowRun) -> None:
@@ -69,11 +68,9 @@ class SegmentClient(SyncPrefectClient):
             super().update_flow_run(UUID(str(flow_run_id)), **changes)
         return super().set_flow_run_state(flow_run_id, state, force=force)
 
-    def read_server_default_result_storage(self) -> Any:
-        """Asked once in the life of a process: a stock worker's process lives for one segment."""
-        if self._result_storage is None:
-            self._result_storage = super().read_server_default_result_storage()
-        return self._result_storage
+    def read_server_default_result_storage(self) -> ServerDefaultResultStorage:
+        """Not asked: a block that somebody put into the API is nowhere our results may go or come from."""
+        return ServerDefaultResultStorage()
 
     def set_flow_run_name(self, flow_run_id: UUID, name: str) -> Any:
         """A run named by its first segment keeps its name without another call."""

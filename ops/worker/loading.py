@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from prefect.client.schemas.objects import FlowRun
-from prefect.flows import Flow, load_flow_from_entrypoint, load_flow_from_flow_run
+from prefect.flows import Flow, load_flow_from_entrypoint
 
 DATA = (".toml", ".j2", ".json")
 """Endings of the files that code reads once and keeps: policies, holidays, templates."""
@@ -75,11 +73,6 @@ class FlowShelf:
         """What was written while it was being read may have been read before or after: it counts as changed."""
         stamp = _stamp(path)
         self._stamps.setdefault(path, 0 if began <= stamp <= time.time_ns() else stamp)
-
-
-def load_elsewhere(flow_run: FlowRun) -> Flow[Any, Any]:
-    """A flow that is not simply files under a path (pull steps, storage blocks): Prefect's own way, once."""
-    return asyncio.run(load_flow_from_flow_run(flow_run, use_placeholder_flow=False))
 
 
 def _stamp(path: str) -> int:

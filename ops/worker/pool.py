@@ -30,12 +30,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a process needs to run one segment; no entrypoint means Prefect's own loading."""
+    """What a process needs to run one segment."""
 
     flow_run: str
-    root: str | None
-    entrypoint: str | None
-    env: dict[str, str]
+    root: str
+    entrypoint: str
 
 
 class Phase(Enum):

@@ -3,7 +3,7 @@
 Run as `python -m ops.worker.segment <socket fd> <parent pid>`. One JSON object a line, both ways:
 
     worker → process   {"do": "start", "root", "entrypoints"}      what to import
-                       {"do": "run", "token", "flow_run", "root", "entrypoint", "env"}
+                       {"do": "run", "token", "flow_run", "root", "entrypoint"}
                        {"do": "cancel" | "suspend", "token"}       about the segment running now
                        {"do": "stop"}                              leave when idle
     process → worker   {"is": "ready"}
@@ -41,7 +41,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.utilities.callables import get_call_parameters, parameters_to_args_kwargs
 
 from ops.worker.engine import SegmentClient, SegmentClientContext, SegmentEngine, new_client
-from ops.worker.loading import FlowShelf, load_elsewhere
+from ops.worker.loading import FlowShelf
 
 PR_SET_PDEATHSIG = 1
 logger = get_logger("worker.segment")
@@ -117,7 +117,6 @@ class SegmentProcess:
         with self._lock:
             self._token, self._flow_run_id, self._cancelled = order["token"], flow_run.id, False
         before, began = _surroundings(), time.time_ns()
-        os.environ.update(order["env"])
         os.environ["PREFECT__FLOW_RUN_ID"] = str(flow_run.id)
         try:
             fault = contextvars.copy_context().run(self._execute, order, flow_run)
@@ -125,7 +124,7 @@ class SegmentProcess:
             with self._lock:
                 self._token = self._flow_run_id = self._engine = None
         self._shelf.note_imports(began)
-        clean = _restore(before) and order["entrypoint"] is not None
+        clean = _restore(before)
         said = {"is": "fault" if fault else "done", "token": order["token"], "message": fault}
         self._say({**said, "rss_mb": _rss_mb(), "leaving": not clean})
         return clean
@@ -133,8 +132,7 @@ class SegmentProcess:
     def _execute(self, order: dict[str, Any], flow_run: FlowRun) -> str | None:
         """Run the flow. None when the engine brought the run to where it belongs, else what went wrong."""
         try:
-            entrypoint = order["entrypoint"]
-            flow = self._shelf.load(entrypoint) if entrypoint else load_elsewhere(flow_run)
+            flow = self._shelf.load(order["entrypoint"])
         except Exception as error:  # noqa: BLE001 - any fault of the module is that run's
             flow_run_logger(flow_run).exception("The flow could not be loaded")
             return f"The flow could not be loaded: {type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 def _default_processes() -> int:
@@ -38,12 +39,15 @@ class WorkerSettings:
     state_dir: Path = field(default_factory=_default_state_dir)
     """Where the journal of runs in hand is kept; must outlive the worker, shared by workers of one machine."""
 
+    authority: str = "ops.deploy:authority"
+    """Which runs may be executed: ``module:function`` that makes an :class:`ops.worker.authority.Authority`."""
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> WorkerSettings:
         """Read `DIANWU_WORKER_*`; raises ValueError naming the variable when a value makes no sense."""
         env = os.environ if env is None else env
-        kinds = {"processes": int, "recycle_after": int, "max_rss_mb": int, "state_dir": Path}
-        values = {}
+        kinds = {"processes": int, "recycle_after": int, "max_rss_mb": int, "state_dir": Path, "authority": str}
+        values: dict[str, Any] = {}
         for name in cls.__dataclass_fields__:
             variable = f"DIANWU_WORKER_{name.upper()}"
             if not (text := env.get(variable)):
@@ -52,7 +56,7 @@ class WorkerSettings:
                 value = kinds.get(name, float)(text)
             except ValueError as error:
                 raise ValueError(f"{variable}={text!r}: {error}") from error
-            if not isinstance(value, Path) and value <= 0:
+            if isinstance(value, (int, float)) and value <= 0:
                 raise ValueError(f"{variable}={text!r} must be above zero")
             values[name] = value
         return cls(**values)

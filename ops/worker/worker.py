@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import signal
 import socket
 import time
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,17 +27,16 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
 from prefect.exceptions import Abort, ObjectNotFound
-from prefect.states import Cancelled, Pending
+from prefect.states import Cancelled, Failed, Pending
 from prefect.utilities.engine import propose_state
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from ops.worker import verdict
+from ops.worker.authority import Refusal, Refused, load
 from ops.worker.journal import Claim, Journal
 from ops.worker.pool import Assignment, Phase, Result, WarmPool, WarmProcess
 from ops.worker.settings import WorkerSettings
@@ -90,7 +87,10 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         if self._limit is not None and self._limit < settings.processes:
             settings = WorkerSettings(**{**vars(settings), "processes": self._limit})
         self.settings = settings
+        self.authority = load(settings.authority)
         self.pool = WarmPool(settings, self._wake, self._logger)
+        for root, entrypoint in self.authority.entrypoints():
+            self.pool.know(root, entrypoint)
         self._journal: Journal | None = None
         self._segments: dict[int, Segment] = {}
         self._wanted = asyncio.Event()
@@ -98,6 +98,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         self._hurried = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsettled: list[tuple[Segment, Result]] = []
+        self._refusing: set[UUID] = set()
         self._due_unknown = True
         self._connected = False
         self._limited_queues: set[UUID] = set()
@@ -109,12 +110,8 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
-        """Only the environment can be set: a warm process has no command or labels of its own."""
-        template = super().get_default_base_job_template()
-        variables = template["variables"]["properties"]
-        template["variables"]["properties"] = {"env": variables["env"]}
-        template["job_configuration"] = {"env": "{{ env }}"}
-        return template
+        """Nothing can be set: what runs, and in which environment, is this machine's business (`authority.py`)."""
+        return {"job_configuration": {"env": {}}, "variables": {"type": "object", "properties": {}}}
 
     @property
     def journal(self) -> Journal:
@@ -152,7 +149,6 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         async def learn() -> None:
             await self._synchronise_first()
             await self._take_up_what_was_left()
-            await self._learn_deployments()
 
         learning, stop = asyncio.create_task(learn()), asyncio.create_task(self._stopping.wait())
         await asyncio.wait([learning, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -379,9 +375,15 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
             state: State[Any] = Cancelled(message="The deployment of this run no longer exists.")
             await self.client.set_flow_run_state(flow_run.id, state, force=True)
             return True
-        root, entrypoint = _code_of(deployment)
-        if entrypoint is not None:
-            self.pool.know(root, entrypoint)
+        try:
+            root, entrypoint = self.authority.code_of(self.work_pool.base_job_template, deployment, flow_run)
+        except Refused as refused:
+            self._backlog.remove(flow_run)
+            if flow_run.id not in self._refusing:
+                self._refusing.add(flow_run.id)
+                self._background(self._refuse(flow_run, deployment, str(refused)))
+            return True
+        self.pool.know(root, entrypoint)
         process = self.pool.reserve(root)
         if process is None:
             return False
@@ -393,17 +395,25 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         entry = self.journal.open(flow_run.id, flow_run.state_id)
         segment = Segment(flow_run, entry, process, time.time())
         self._segments[entry] = segment
-        env = self._environment(deployment, flow_run)
-        self._background(self._run_segment(segment, root, entrypoint, env))
+        self._background(self._run_segment(segment, root, entrypoint))
         return True
 
-    async def _run_segment(
-        self, segment: Segment, root: str | None, entrypoint: str | None, env: dict[str, str]
-    ) -> None:
+    async def _refuse(self, flow_run: FlowRun, deployment: DeploymentResponse | None, reason: str) -> None:
+        """Fail a run that must not be executed, once somebody has been told; until that is possible it stays where it is."""
+        try:
+            self._logger.warning("Run %s (%s) is not executed: %s", flow_run.id, flow_run.name, reason)
+            told = Refusal(str(flow_run.id), flow_run.name, deployment.name if deployment else "", reason)
+            await asyncio.to_thread(self.authority.report, told)
+            state: State[Any] = Failed(name="Refused", message=f"Not executed: {reason}.")
+            await self.client.set_flow_run_state(flow_run.id, state, force=True)
+        finally:
+            self._refusing.discard(flow_run.id)
+
+    async def _run_segment(self, segment: Segment, root: str, entrypoint: str) -> None:
         result = None
         try:
             if await self._claim_on_server(segment):
-                assignment = Assignment(segment.flow_run.model_dump_json(), root, entrypoint, env)
+                assignment = Assignment(segment.flow_run.model_dump_json(), root, entrypoint)
                 result = await segment.process.run(assignment)
                 await self._settle(segment, result)
             self.journal.close(segment.entry)
@@ -530,14 +540,6 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     # -- deployments ---------------------------------------------------------------------------------------
 
-    async def _learn_deployments(self) -> None:
-        """Deployments of this pool, so that processes start with their flows imported."""
-        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name]))
-        for deployment in await self.client.read_deployments(work_pool_filter=pool, limit=200):
-            root, entrypoint = _code_of(deployment)
-            if entrypoint is not None:
-                self.pool.know(root, entrypoint)
-
     async def _deployment(self, deployment_id: UUID | None) -> DeploymentResponse | None:
         if deployment_id is None:
             return None
@@ -550,16 +552,6 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
                 return None
             self._deployments[deployment_id] = (time.monotonic(), deployment)
         return deployment
-
-    def _environment(self, deployment: DeploymentResponse | None, flow_run: FlowRun) -> dict[str, str]:
-        """The `env` job variable of pool, deployment and run, later ones first."""
-        template = self.work_pool.base_job_template.get("variables", {}).get("properties", {})
-        layers = [
-            template.get("env", {}).get("default"),
-            (deployment.job_variables or {}).get("env") if deployment else None,
-            (flow_run.job_variables or {}).get("env"),
-        ]
-        return {name: value for layer in layers for name, value in (layer or {}).items() if value is not None}
 
     def _claim(self, segment: Segment) -> Claim:
         return self.journal.claim(segment.entry)
@@ -585,20 +577,3 @@ def _due_at(flow_run: FlowRun) -> datetime:
 def _since(segment: Segment, occurred: datetime) -> bool:
     state = segment.flow_run.state
     return state is None or occurred >= state.timestamp
-
-
-def _code_of(deployment: DeploymentResponse | None) -> tuple[str | None, str | None]:
-    """Code root and entrypoint if the flow is simply files on this machine, else (None, None).
-
-    That is `path` without pull steps, or the one pull step that only names a directory.
-    """
-    if deployment is None or not deployment.entrypoint or deployment.storage_document_id:
-        return None, None
-    root = deployment.path
-    for step in deployment.pull_steps or []:
-        if list(step) != ["prefect.deployments.steps.set_working_directory"]:
-            return None, None
-        root = step["prefect.deployments.steps.set_working_directory"].get("directory")
-    if not root or not Path(root).is_dir():
-        return None, None
-    return os.path.realpath(root), deployment.entrypoint

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from models.cases import Case
 from models.messages import Channel, OutboxState
 from tasks import recovery
 from tasks.db import in_transaction
 from tasks.effects import UnknownCase
+from tasks.engine import put_off
 from tests.play import Office
 
 NOW = timedelta(0)
@@ -38,9 +40,19 @@ def test_a_run_that_ended_or_vanished_carries_nothing(office: Office, case: Case
     assert verdict(office, case, state, NOW, NOW)
 
 
-@pytest.mark.parametrize("state", [StateType.PAUSED, StateType.SCHEDULED])
-def test_a_run_that_waits_is_well_however_long_it_waits(office: Office, case: Case, state: StateType) -> None:
-    assert verdict(office, case, state, timedelta(days=30), timedelta(days=30)) is None
+def test_a_run_that_waits_is_well_however_long_it_waits(office: Office, case: Case) -> None:
+    assert verdict(office, case, StateType.PAUSED, timedelta(days=30), timedelta(days=30)) is None
+
+
+def test_a_run_that_somebody_put_off_carries_nothing(office: Office, case: Case) -> None:
+    assert verdict(office, case, StateType.SCHEDULED, NOW, NOW) == "运行被人推迟"
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(-5, False), (1, False), (3, True), (60 * 24 * 365, True)])
+def test_what_is_due_now_was_not_put_off(minutes: int, late: bool) -> None:
+    due = datetime.now(UTC) + timedelta(minutes=minutes)
+    assert put_off(FlowRun(flow_id=uuid4(), next_scheduled_start_time=due)) is late
+    assert put_off(FlowRun(flow_id=uuid4())) is False
 
 
 @pytest.mark.parametrize("state", [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from flows.story import Resting
 from models.audit import AuditEntry
 from models.books import Transfer
 from models.cases import Case, CaseKind, Effect
+from models.confirmations import Confirmation
 from models.messages import Channel
 from models.reviews import Review, ReviewState
 from tasks import proof, reviews
 from tasks.db import reading
+from tasks.settings import settings
 from tests.appeals.bench import Bench
 from tests.deaths import mortal, until_done
 from tests.invoicing import kit
@@ -64,6 +67,38 @@ def of_kind(kind: CaseKind) -> Case:
 def decide(office: Office, case: Case, staff_id: str, verdict: str) -> None:
     """Decide; a worker dying over what follows takes nothing from the decision."""
     until_done(office, lambda: office.decide(case, staff_id, verdict, "已核对,同意继续"))
+
+
+@contextmanager
+def weighty_answers_are_held() -> Iterator[None]:
+    """As in production: what is answered through Prefect waits for its author's word, or their silence."""
+    os.environ["DIANWU_CONFIRMATION"] = "window"
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        del os.environ["DIANWU_CONFIRMATION"]
+        settings.cache_clear()
+
+
+def a_forced_closure_through_prefect(office: Office) -> dict[str, str]:
+    """Two people close a shop by force in Prefect's dialog: the first confirms it, the second's time to object runs out."""
+    with weighty_answers_are_held():
+        office.open_shop()
+        until_done(office, office.propose_forced_closure)
+        case = of_kind(CaseKind.FORCED_CLOSURE)
+        first = office.question(case)
+        until_done(office, lambda: office.fill_in(first, "li-na", "CONFIRM"))
+        until_done(office, lambda: office.confirm(first, "li-na"))
+        second = office.question(case)
+        until_done(office, lambda: office.fill_in(second, "he-qiang", "CONFIRM"))
+        until_done(office, lambda: office.pass_time(hours=5))
+    return {case.id: "FCL", held_of(first): "CF1", held_of(second): "CF2"}
+
+
+def held_of(review: Review) -> str:
+    with reading() as tx:
+        return tx.exec(select(Confirmation.id).where(Confirmation.review_id == review.id)).one()
 
 
 def an_appeal(office: Office) -> tuple[Bench, Case]:
@@ -157,6 +192,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     a_withdrawal: [("appeal", "MOOT"), ("arbitration-withdrawal", "ARBITRATION_WITHDRAWN")],
     a_correction: [("appeal", "DISMISSED"), ("ruling-correction", "CORRECTED")],
     a_forced_closure: [("forced-closure", "FORCED_CLOSED")],
+    a_forced_closure_through_prefect: [("forced-closure", "FORCED_CLOSED")],
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""

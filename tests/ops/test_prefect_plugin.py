@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from prefect.server.database.configurations import AioSqliteConfiguration
@@ -14,6 +16,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from ops import prefect_plugin
+from tasks.witness import signature
 
 
 @pytest.fixture
@@ -21,6 +24,9 @@ def plugin() -> Iterator[None]:
     prefect_plugin.setup_environment(ctx=None)
     yield
     event.remove(Engine, "before_cursor_execute", prefect_plugin.begin_as_writer)
+    event.remove(Engine, "before_cursor_execute", prefect_plugin.sign_answers)
+    for end in ("commit", "rollback"):
+        event.remove(Engine, end, prefect_plugin.forget_states)
 
 
 async def two_at_once(file: Path) -> int:
@@ -57,6 +63,46 @@ def test_as_prefect_comes_one_of_two_writers_is_turned_away(tmp_path: Path) -> N
 
 def test_with_the_plugin_both_have_their_turn(tmp_path: Path, plugin: None) -> None:
     assert asyncio.run(two_at_once(tmp_path / "prefect.db")) == 2
+
+
+RUN = uuid4()
+ANSWER = text(
+    "INSERT INTO flow_run_input (flow_run_id, key, value, sender) VALUES (:flow_run_id, :key, :value, :sender)"
+)
+
+
+async def written(file: Path, *transactions: tuple[str, ...]) -> list[str | None]:
+    """Who signed each answer, when these are written in so many transactions: a state, an answer, or something that fails."""
+    configuration = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{file}")
+    engine = await configuration.engine()
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE flow_run_state (n INTEGER)"))
+        await connection.execute(text("CREATE TABLE flow_run_input (flow_run_id, key, value, sender)"))
+    for number, acts in enumerate(transactions):
+        with suppress(OperationalError):
+            async with await configuration.session(engine) as session, configuration.begin_transaction(session):
+                for act in acts:
+                    given = {"flow_run_id": str(RUN), "key": f"k{number}-response", "value": "{}", "sender": "somebody"}
+                    statement = {
+                        "state": text("INSERT INTO flow_run_state (n) VALUES (1)"), "answer": ANSWER,
+                        "fault": text("SELECT * FROM nothing"),
+                    }[act]  # fmt: skip
+                    await session.execute(statement, given if act == "answer" else {})
+    async with engine.connect() as connection:
+        senders = (await connection.execute(text("SELECT sender FROM flow_run_input ORDER BY key"))).scalars().all()
+    await engine.dispose()
+    return list(senders)
+
+
+def test_only_an_answer_written_with_a_resumes_state_is_signed(tmp_path: Path, plugin: None) -> None:
+    signed = signature(str(RUN), "k0-response", "{}")
+    found = asyncio.run(written(tmp_path / "prefect.db", ("state", "answer"), ("answer",)))
+    assert found == [signed, "somebody"] and signed
+
+
+def test_a_state_of_a_transaction_that_came_to_nothing_signs_no_later_answer(tmp_path: Path, plugin: None) -> None:
+    found = asyncio.run(written(tmp_path / "prefect.db", ("state", "fault"), ("answer",), ("state",), ("answer",)))
+    assert found == ["somebody", "somebody"]
 
 
 def test_prefect_finds_the_plugin_under_the_name_that_the_stack_allows() -> None:

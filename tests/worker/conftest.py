@@ -27,6 +27,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from ops.worker import start_worker
+from tests.worker import anything
 
 PATIENCE = 90.0
 """Seconds after which a test gives up waiting; never what a test asserts."""
@@ -251,6 +252,9 @@ class Bench:
                 **self.server.env,
                 "DIANWU_WORKER_PROCESSES": str(processes),
                 "DIANWU_WORKER_STATE_DIR": str(self.home / "state"),
+                "DIANWU_WORKER_AUTHORITY": "tests.worker.anything:authority",
+                anything.ROOTS: str(self.home),
+                anything.TOLD: str(self.home / "refused.txt"),
                 **env,
             },
             supervised=supervised,

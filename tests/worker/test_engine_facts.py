@@ -6,16 +6,18 @@ The comment of each test says what to look at in ops/worker when it fails.
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from uuid import uuid4
 
 import pytest
-from prefect import _flow_run_suspension, flow, flow_engine
+from prefect import _flow_run_suspension, flow, flow_engine, results
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.context import SyncClientContext
 from prefect.exceptions import Abort, Pause
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, Settings, get_current_settings, temporary_settings
+from prefect.states import Scheduled
 from prefect.workers.base import BaseWorker
 from prefect.workers.server import _run_healthcheck_server
 
@@ -47,7 +49,13 @@ def test_of_however_many_runs_only_those_that_do_not_wait_are_read(standing):
     others = [str(uuid4()) for _ in range(2 * case_engine.AT_ONCE)]
     assert case_engine.restless([str(run.id)]) == {}
     assert case_engine.restless([*others, str(run.id)]) == dict.fromkeys(others)
-    standing.client.resume_flow_run(run.id)
+    later = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=1))
+    standing.client.set_flow_run_state(run.id, later, force=True)
+    assert case_engine.restless([str(run.id)])[str(run.id)][0] == "SCHEDULED"
+    standing.client.set_flow_run_state(run.id, Scheduled(), force=True)
+    standing.until(lambda: standing.state(run).name == "Suspended" or standing.state(run).is_final())
+    if not standing.state(run).is_final():
+        standing.client.resume_flow_run(run.id)
     standing.reaches(run, "Completed")
     assert case_engine.restless([str(run.id)])[str(run.id)][0] == "COMPLETED"
     case_engine.client.cache_clear()
@@ -70,6 +78,13 @@ def test_who_wants_the_event_feed_sets_prefects_own_variable(monkeypatch):
     assert environment.environment(tasks_settings())[name] == "false"
     monkeypatch.setenv(name, "true")
     assert environment.environment(tasks_settings())[name] == "true"
+
+
+def test_no_block_of_the_api_is_where_results_go_or_come_from():
+    """ops/worker/engine.py: Prefect asks the server for its default storage; a segment is told there is none, unasked."""
+    assert "read_server_default_result_storage" in source(results)
+    client = engine.SegmentClient("http://127.0.0.1:1/api")
+    assert client.read_server_default_result_storage().default_result_storage_block_id is None
 
 
 def test_pause_and_abort_are_told_apart_from_faults_of_a_flow():

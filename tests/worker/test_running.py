@@ -79,36 +79,27 @@ def test_a_retrying_flow_and_its_tasks_run_as_with_a_stock_worker(standing):
         @flow(retries=1)
         def retrying(n: int):
             note("attempt")
-            if double(n) == 4 and not Path(os.environ["MARK"]).exists():
-                Path(os.environ["MARK"]).touch()
+            if double(n) == 4 and not Path("MARK").exists():
+                Path("MARK").touch()
                 raise ValueError("once")
-            note(os.environ["COLOUR"])
-    """,
+    """.replace("MARK", str(standing.folder / "mark")),
     )
-    env = {"MARK": str(standing.folder / "mark"), "COLOUR": "blue"}
-    deployment = standing.deploy("flows/retrying.py:retrying", job_variables={"env": env})
+    deployment = standing.deploy("flows/retrying.py:retrying")
     standing.reaches(standing.submit(deployment, n=2), "Completed")
-    assert standing.lines() == ["attempt", "attempt", "blue"]
+    assert standing.lines() == ["attempt", "attempt"]
 
 
-def test_asynchronous_flows_and_deployments_with_pull_steps_run_too(standing):
+def test_an_asynchronous_flow_runs_too(standing):
     standing.write(
         "flows/others.py",
         """
         @flow
         async def asynchronous():
             note("asynchronous")
-
-        @flow
-        def pulled():
-            note("pulled")
     """,
     )
-    named = [{"prefect.deployments.steps.set_working_directory": {"directory": str(standing.code)}}]
-    fetched = [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}, *named]
-    standing.reaches(standing.submit(standing.deploy("flows/others.py:asynchronous", pull_steps=named)), "Completed")
-    standing.reaches(standing.submit(standing.deploy("flows/others.py:pulled", pull_steps=fetched)), "Completed")
-    assert standing.lines() == ["asynchronous", "pulled"]
+    standing.reaches(standing.submit(standing.deploy("flows/others.py:asynchronous")), "Completed")
+    assert standing.lines() == ["asynchronous"]
 
 
 def test_what_a_flow_does_to_its_surroundings_ends_with_its_segment(standing):

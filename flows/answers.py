@@ -1,0 +1,111 @@
+"""Answers: what came back to a form in Prefect, and whether it is what a person sent to the form that we wrote.
+
+Whoever reaches Prefect's API can rewrite an answer, a form's text and its choices. So before an answer is judged, what is
+stored is compared with what we stored, and the run's history with what a resume leaves: one suspension of ours, then a
+resume, and the answer written with it, signed by the server that took it. What does not fit is not judged; it is refused, recorded, and told.
+
+Times are those the server stamped on what it wrote itself, never one that a caller may choose.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRunInput, State
+from prefect.input.run_input import keyset_from_base_key
+
+from models.base import Frozen
+from models.confirmations import ShownForm
+from tasks.settings import settings
+from tasks.shown_forms import digest
+from tasks.witness import signature
+
+REWRITTEN = "答复在提交之后被改写"
+RESUMED = "Resuming"
+"""The name of the state that Prefect's resume leaves."""
+WITH_IT = timedelta(seconds=1)
+"""The server stamps a resume's state and its answer one after the other; so far apart they were not written together."""
+
+
+class Given(Frozen):
+    """An answer as it came back; ``doubt`` says in Chinese why it cannot be what a person sent."""
+
+    raw: dict[str, Any]
+    given_at: datetime | None
+    doubt: str = ""
+
+
+def given_to(client: SyncPrefectClient, form: ShownForm) -> Given | None:
+    """The answer to a form, if there is one."""
+    run_id, keys = UUID(form.run_id), keyset_from_base_key(form.key)
+    found = {row.key: row for row in client.filter_flow_run_input(run_id, f"{form.key}-", 10, set())}
+    response = found.get(keys["response"])
+    if response is None:
+        return None
+    states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
+    resume = _resume(states, form.key)
+    return Given(
+        raw=_values(response.value), given_at=resume.timestamp if resume else None,
+        doubt=_form_differs(found, keys, form) or _not_by_resume(states, form.key, keys, response, resume)
+        or ("" if not form.schema_sha256 or witnessed(response) else REWRITTEN),
+    )  # fmt: skip
+
+
+def witnessed(response: FlowRunInput) -> bool:
+    """Whether the server that took the resume has signed what it wrote (``ops.prefect_plugin``).
+
+    The one that our stack starts does; of another one only the times can be compared.
+    """
+    if settings().prefect_api_url:
+        return True
+    return response.sender == signature(str(response.flow_run_id), response.key, response.value)
+
+
+def _values(text: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _form_differs(found: dict[str, FlowRunInput], keys: Any, form: ShownForm) -> str:
+    for part, ours in (("description", form.description_sha256), ("schema", form.schema_sha256)):
+        row = found.get(keys[part])
+        if ours and (row is None or digest(row.value) != ours):
+            return "表单的文字或选项与系统所写的不一致"
+    return ""
+
+
+def _suspensions(states: list[State[Any]], key: str) -> list[int]:
+    """Where in the history the run was suspended, from our own suspension behind this form on."""
+    first = next((n for n, state in enumerate(states) if state.state_details.pause_key == key), None)
+    return [] if first is None else [n for n, state in enumerate(states) if n >= first and state.is_paused()]
+
+
+def _resume(states: list[State[Any]], key: str) -> State[Any] | None:
+    """The state that followed our suspension, if it is one that makes a run due."""
+    places = _suspensions(states, key)
+    after = states[places[0] + 1 : places[0] + 2] if places else []
+    return next((state for state in after if state.is_scheduled()), None)
+
+
+def _not_by_resume(
+    states: list[State[Any]], key: str, keys: Any, response: FlowRunInput, resume: State[Any] | None
+) -> str:
+    places = _suspensions(states, key)
+    if len(places) != 1:
+        return "表单显示之后,运行又被人挂起过"
+    suspended = states[places[0]]
+    if suspended.state_details.run_input_keyset != dict(keys):
+        return "运行所指的表单不是系统所写的"
+    if resume is None or resume.name != RESUMED:
+        return "答复不是经由提交表单而来"
+    written = response.created
+    if written is None or not resume.timestamp - WITH_IT <= written <= resume.timestamp + WITH_IT:
+        return REWRITTEN
+    return ""

@@ -1,0 +1,152 @@
+"""The watch: compares Prefect with what was deployed from here, puts back what somebody changed, and has people told.
+
+It runs beside the door and not in Prefect, because whoever reaches Prefect's API can pause, limit or delete everything that
+runs there. What each change can do to us stands in docs/engine-authority.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+from models.audit import Installation
+from ops import deploy
+from ops.deploy import DEPLOYMENTS, ROOT, Deployed
+from ops.worker.authority import in_deployment, in_pool
+from ops.worker.worker import DianwuWorker
+from tasks import alarms, engine
+from tasks.clock import clock
+from tasks.db import in_transaction, reading
+from tasks.settings import settings
+from tasks.sweeps import SWEPT
+
+logger = logging.getLogger("dianwu.watch")
+
+EVERY_SECONDS = 60.0
+SILENCE = timedelta(minutes=5)
+"""The sweep runs every minute. So long without one, and somebody or something holds up everything that runs in Prefect."""
+UNREACHED = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
+
+
+def look() -> list[str]:
+    """Compare once; returns what was found and put back. Nothing is raised while Prefect is out of reach."""
+    found = [*_pool(), *(line for deployed in DEPLOYMENTS for line in _deployment(deployed))]
+    if found:
+        deploy.deploy()
+        for line in found:
+            _tell("engine.put_back", line, kind=f"put-back/{line}",
+                  done="已按本系统的部署恢复。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令。")  # fmt: skip
+    if silent := silence(_swept_at(), clock().real()):
+        _tell("engine.silent", silent, kind="silent", done=(
+            "到期处理、提醒与投递可能已停顿。请检查:工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
+        ))  # fmt: skip
+    return found
+
+
+def silence(swept_at: datetime | None, now: datetime) -> str:
+    """What to say when no sweep has run for too long; nothing when one has, or none ever did."""
+    if swept_at is None or now - swept_at <= SILENCE:
+        return ""
+    return f"时限巡检已有 {int((now - swept_at) / timedelta(minutes=1))} 分钟没有运行"
+
+
+def _swept_at() -> datetime | None:
+    with reading() as tx:
+        kept = tx.get(Installation, SWEPT)
+    return datetime.fromisoformat(kept.value) if kept else None
+
+
+def _tell(action: str, what: str, *, kind: str, done: str) -> None:
+    in_transaction(lambda tx: alarms.raise_alarm(tx, action, what, kind=kind, matter="Prefect", done=done))
+
+
+# ── what is compared ─────────────────────────────────────────────────────────
+
+
+def _pool() -> Iterable[str]:
+    name = settings().work_pool
+    try:
+        pool = engine.client().read_work_pool(name)
+    except ObjectNotFound:
+        yield f"工作池 {name} 不见了"
+        return
+    if pool.type != settings().worker_type:
+        yield f"工作池 {name} 的类型被换成了 {pool.type[:40]}"
+    elif pool.type == DianwuWorker.type and any(in_pool(pool.base_job_template)):
+        yield f"工作池 {name} 的运行模板被改动"
+
+
+def _deployment(deployed: Deployed) -> Iterable[str]:
+    name = deployed.flow.name
+    try:
+        found = engine.client().read_deployment_by_name(f"{name}/{name}")
+    except ObjectNotFound:
+        yield f"部署 {name} 不见了"
+        return
+    changed = list(differences(deployed, found))
+    if changed:
+        _strip(found.id, deployed)
+    yield from changed
+
+
+def differences(deployed: Deployed, found: DeploymentResponse) -> Iterable[str]:
+    """What a deployment says that was not deployed from here."""
+    name = deployed.flow.name
+    if found.entrypoint != deployed.entrypoint or os.path.realpath(found.path or "/") != os.path.realpath(ROOT):
+        yield f"部署 {name} 的代码位置被改动"
+    if any(in_deployment(found)):
+        yield f"部署 {name} 被加上了执行步骤、环境变量或存储"
+    if found.work_pool_name != settings().work_pool or (deployed.queue and found.work_queue_name != deployed.queue):
+        yield f"部署 {name} 被移到了别的工作池或队列"
+    if (found.parameters or {}) != {}:
+        yield f"部署 {name} 被加上了默认参数"
+    ours = [] if deployed.schedule is None else [getattr(deployed.schedule, "cron", None)]
+    theirs = [getattr(entry.schedule, "cron", None) for entry in found.schedules if entry.active]
+    if theirs != ours:
+        yield f"部署 {name} 的定时被改动"
+    limit = found.global_concurrency_limit.limit if found.global_concurrency_limit else None
+    if limit != (1 if deployed.alone else None):
+        yield f"部署 {name} 的并发限制被改动"
+
+
+def _strip(deployment_id: UUID, deployed: Deployed) -> None:
+    """Put back what deploying anew leaves where it is."""
+    bare: dict[str, Any] = {
+        "path": str(ROOT), "entrypoint": deployed.entrypoint, "pull_steps": [], "job_variables": {}, "parameters": {}, "storage_document_id": None,
+        "infrastructure_document_id": None, "concurrency_limit": None,
+    }  # fmt: skip
+    engine.client().request("PATCH", "/deployments/{id}", path_params={"id": deployment_id}, json=bare)
+
+
+class Watch:
+    """A thread that compares every minute, beside the courier."""
+
+    def __init__(self, step: Callable[[], object] = look, seconds: float = EVERY_SECONDS) -> None:
+        self._step, self._seconds, self._stop = step, seconds, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def stop(self, timeout: float = 10) -> None:
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self._step()
+            except UNREACHED as away:
+                logger.warning("Prefect could not be compared: %s", type(away).__name__)
+            except Exception:  # whatever it was, a watch that has gone home sees nothing
+                logger.exception("comparing failed; trying again")

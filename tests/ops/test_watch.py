@@ -1,0 +1,67 @@
+"""The watch: what somebody changed in Prefect is seen, and silence is heard."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.responses import DeploymentResponse
+
+from ops.deploy import DEPLOYMENTS, ROOT
+from ops.watch import SILENCE, Watch, differences, silence
+from tasks import sweeps
+from tasks.db import in_transaction
+from tests.play import Office
+
+AT = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
+CLOSURE = next(deployed for deployed in DEPLOYMENTS if deployed.flow.name == "closure")
+
+
+def found(**changes: Any) -> DeploymentResponse:
+    plain = {
+        "name": "closure", "flow_id": uuid4(), "entrypoint": CLOSURE.entrypoint, "path": str(ROOT), "pull_steps": [],
+        "work_pool_name": "dianwu",
+    }  # fmt: skip
+    return DeploymentResponse.model_validate(plain | changes)
+
+
+def test_a_deployment_as_we_made_it_differs_in_nothing(office: Office) -> None:
+    assert list(differences(CLOSURE, found())) == []
+
+
+@pytest.mark.parametrize("change", [
+    {"entrypoint": "flows/closure.py:withdraw"}, {"path": "/tmp"}, {"path": None}, {"job_variables": {"env": {"A": "b"}}},
+    {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}]},
+    {"storage_document_id": str(uuid4())}, {"work_pool_name": "another"}, {"parameters": {"case_id": "x"}},
+    {"schedules": [{"schedule": {"cron": "* * * * *"}, "active": True}]},
+])  # fmt: skip
+def test_each_change_is_seen(office: Office, change: dict[str, Any]) -> None:
+    assert len(list(differences(CLOSURE, found(**change)))) == 1
+
+
+@pytest.mark.parametrize(("ago", "heard"), [(SILENCE, False), (SILENCE + timedelta(minutes=1), True)])
+def test_silence_is_heard_when_no_sweep_has_run_for_too_long(ago: timedelta, heard: bool) -> None:
+    assert bool(silence(AT - ago, AT)) is heard
+    assert silence(None, AT) == ""
+
+
+def test_a_sweep_leaves_when_it_ran(office: Office) -> None:
+    from ops import watch
+
+    in_transaction(sweeps.note)
+    assert watch._swept_at() == office.clock.real()
+
+
+def test_a_watch_that_meets_a_fault_stays(office: Office) -> None:
+    seen = threading.Semaphore(0)
+
+    def step() -> None:
+        seen.release()
+        raise RuntimeError("once more")
+
+    watch = Watch(step, seconds=0.001).start()
+    assert all(seen.acquire(timeout=10) for _ in range(3))
+    watch.stop()

@@ -1,0 +1,385 @@
+"""Against a real Prefect: what was done to us through its API, and what comes of it now."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input.run_input import keyset_from_base_key
+from prefect.states import Scheduled, Suspended
+from sqlmodel import col, select
+
+from models.audit import AuditEntry
+from models.confirmations import Confirmation, ConfirmationState, ReplacedRun, ShownForm
+from models.messages import OutboxMessage
+from models.reviews import Review, ReviewState
+from ops import watch
+from ops.rehearsal import Rehearsal
+from ops.scenes.stage import close, register
+from tasks import desk, recovery, shown_forms
+from tasks.db import in_transaction, reading
+from tests.stack.conftest import running_stack
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """One stack for every attack, with weighty answers held as in production."""
+    home = tmp_path_factory.mktemp("authority") / "home"
+    with running_stack(home, DIANWU_CONFIRMATION="window") as (_, rehearsal):
+        yield rehearsal
+
+
+@pytest.fixture
+def api(stage: Rehearsal) -> Iterator[SyncPrefectClient]:
+    """What somebody has who knows the one password of Prefect."""
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+def asked(stage: Rehearsal, shop_id: str) -> str:
+    """A closure that waits for its reviewer behind a form; its case."""
+    register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
+    stage.snapshot(shop_id)
+    stage.send("closure.requested", {
+        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
+    })  # fmt: skip
+    case_id = stage.case_of(shop_id, "closure")
+    stage.asks(case_id, "closure-review")
+    return case_id
+
+
+def asked_for_money(stage: Rehearsal, shop_id: str) -> str:
+    """A refund that waits for finance behind a form; its case."""
+    register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
+    close(stage, shop_id, "li-na")
+    paper = [stage.document(shop_id, f"{kind}.pdf", f"%PDF-1.4 {kind}".encode()) | {"kind": kind}
+             for kind in ("BUSINESS_LICENCE", "ACCOUNT_PERMIT")]  # fmt: skip
+    stage.send("refund.requested", {
+        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": 400_000, "documents": paper,
+        "payee": {"method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
+                  "bank_name": "中国银行宁波市分行"},
+    })  # fmt: skip
+    case_id = stage.case_of(shop_id, "refund")
+    stage.asks(case_id, "refund-review")
+    return case_id
+
+
+def the_form(stage: Rehearsal, case_id: str) -> tuple[UUID, str]:
+    found = stage._form(case_id)
+    assert found is not None
+    return found
+
+
+def trail(case_id: str) -> list[str]:
+    with reading() as tx:
+        query = select(AuditEntry.action).where(AuditEntry.stream == case_id).order_by(col(AuditEntry.seq))
+        return list(tx.exec(query))
+
+
+def told(topic: str, case_id: str) -> list[str]:
+    with reading() as tx:
+        query = select(OutboxMessage.audience).where(OutboxMessage.topic == topic, OutboxMessage.case_id == case_id)
+        return list(tx.exec(query))
+
+
+def review_of(case_id: str, gate: str) -> Review:
+    with reading() as tx:
+        found = tx.exec(select(Review).where(Review.case_id == case_id, Review.gate == gate)).one()
+        tx.expunge(found)
+        return found
+
+
+def responses(api: SyncPrefectClient, run_id: str) -> list[str]:
+    return [row.key for row in api.filter_flow_run_input(UUID(run_id), "", 50, set()) if row.key.endswith("-response")]
+
+
+def ended(api: SyncPrefectClient, run_id: UUID) -> bool:
+    state = api.read_flow_run(run_id).state
+    return state is not None and state.is_final()
+
+
+def test_an_honest_answer_counts_and_its_code_does_not_stay_in_prefect(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    case_id = asked(stage, "shop-honest")
+    run_id, _ = the_form(stage, case_id)
+    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
+    assert "answer.doubtful" not in trail(case_id)
+    assert stage.wait(lambda: responses(api, str(run_id)) == [], "the answer is out of Prefect")
+    with reading() as tx:
+        forms = list(tx.exec(select(ShownForm).where(ShownForm.case_id == case_id)))
+    assert forms and all(form.judged_at and form.cleared_at for form in forms)
+    assert told("decision_recorded", case_id) == ["@li-na"]
+
+
+def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(stage: Rehearsal, api: SyncPrefectClient) -> None:
+    """As it was done: it watches the run's inputs, takes the answer out and puts another in, with the live code."""
+    case_id = asked_for_money(stage, "shop-poller")
+    run_id, key = the_form(stage, case_id)
+    response = keyset_from_base_key(key)["response"]
+    stop = threading.Event()
+
+    def poll() -> None:
+        with get_client(sync_client=True) as client:
+            while not stop.is_set():
+                try:
+                    values = json.loads(client.read_flow_run_input(run_id, response))
+                    client.delete_flow_run_input(run_id, response)
+                    client.create_flow_run_input(run_id, response, json.dumps(values | {"verdict": "同意退还"}))
+                    return
+                except (ObjectNotFound, PrefectHTTPStatusError):
+                    continue
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    try:
+        stage.resume(case_id, {
+            "staff_id": "wang-fang", "code": stage.code("wang-fang"), "verdict": "驳回申请", "reason": "材料不符",
+        })  # fmt: skip
+        stage.wait(lambda: set(trail(case_id)) & {"answer.doubtful", "review.held", "review.decided"}, "it is judged")
+    finally:
+        stop.set()
+        poller.join()
+    review = review_of(case_id, "refund-review")
+    assert not (review.state is ReviewState.DECIDED and review.verdict == "APPROVE")
+    assert "payout.permitted" not in trail(case_id)
+    if "review.held" in trail(
+        case_id
+    ):  # it was quick enough to look like the resume: the author hears of it and objects
+        assert "@wang-fang" in told("decision_recorded", case_id)
+        proof = stage.code("wang-fang")
+        assert in_transaction(lambda tx: desk.dispute(tx, review.id, "wang-fang", proof, "我选的是驳回")).accepted
+        with reading() as tx:
+            held = tx.exec(select(Confirmation).where(Confirmation.case_id == case_id)).one()
+        assert held.state is ConfirmationState.DISPUTED
+        assert told("decision_disputed", case_id) == ["supervisor"]
+    else:
+        assert "@wang-fang" in told("decision_dropped", case_id)
+    stage.asks(case_id, "refund-review")
+
+
+def test_an_answer_rewritten_later_than_its_resume_is_refused_and_everybody_hears_so(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    """The worker is held up (a paused pool), and there is time to rewrite."""
+    case_id = asked(stage, "shop-late")
+    run_id, key = the_form(stage, case_id)
+    pool = stage.settings.work_pool
+    response = keyset_from_base_key(key)["response"]
+    api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
+    try:
+        stage.resume(case_id, {
+            "staff_id": "li-na", "code": stage.code("li-na"), "verdict": "驳回申请", "reason": "材料不符",
+        })  # fmt: skip
+        values = json.loads(api.read_flow_run_input(run_id, response))
+        time.sleep(1.5)  # what is shown is that the server's own stamps tell; both are its wall clock
+        api.delete_flow_run_input(run_id, response)
+        api.create_flow_run_input(run_id, response, json.dumps(values | {"verdict": "同意关店"}))
+    finally:
+        api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": False})
+    stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
+    assert "@li-na" in told("decision_dropped", case_id) and told("engine_alarm", case_id) == ["supervisor"]
+    assert "未采纳" in stage.asks(case_id, "closure-review").notice
+    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+
+
+@pytest.mark.parametrize("part", ["description", "schema"])
+def test_an_answer_to_a_form_whose_text_or_choices_were_replaced_is_refused(
+    stage: Rehearsal, api: SyncPrefectClient, part: str
+) -> None:
+    case_id = asked(stage, f"shop-{part}")
+    run_id, key = the_form(stage, case_id)
+    keys = keyset_from_base_key(key)
+    stored = json.loads(api.read_flow_run_input(run_id, keys[part]))  # type: ignore[literal-required]
+    forged = "一切正常,请同意" if part == "description" else {**stored, "title": "请同意"}
+    api.delete_flow_run_input(run_id, keys[part])  # type: ignore[literal-required]
+    api.create_flow_run_input(run_id, keys[part], json.dumps(forged))  # type: ignore[literal-required]
+    stage.resume(case_id, {"staff_id": "li-na", "code": stage.code("li-na"), "verdict": "同意关店", "reason": "同意"})
+    stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
+    assert review_of(case_id, "closure-review").state in {ReviewState.PENDING, ReviewState.CLAIMED}
+    assert told("engine_alarm", case_id) == ["supervisor"]
+
+
+def test_an_old_code_does_not_count_though_the_caller_says_it_is_of_then(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    """As it was done: the answer is written by hand and the run scheduled for 56 minutes ago, when the code was shown."""
+    case_id = asked(stage, "shop-old-code")
+    run_id, key = the_form(stage, case_id)
+    then = datetime.now(UTC) - timedelta(minutes=56)
+    old = stage_code_at(stage, "li-na", then)
+    review = review_of(case_id, "closure-review")
+    api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps({
+        "task": f"{review.id}#{review.revision}", "staff_id": "li-na", "code": old, "verdict": "同意关店", "reason": "同意",
+    }))  # fmt: skip
+    api.set_flow_run_state(run_id, Scheduled(scheduled_time=then, name="Resuming"), force=True)
+    stage.wait(lambda: review_of(case_id, "closure-review").attempt > review.attempt, "it asks again")
+    assert review_of(case_id, "closure-review").state in {ReviewState.PENDING, ReviewState.CLAIMED}
+    assert "review.decided" not in trail(case_id)
+
+
+def stage_code_at(stage: Rehearsal, staff_id: str, at: datetime) -> str:
+    import pyotp
+
+    from tasks import staff
+
+    return pyotp.TOTP(stage.secrets[staff_id], interval=staff.STEP).at(int(at.timestamp()))
+
+
+def test_a_run_suspended_again_by_hand_and_resumed_with_another_answer_is_refused(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    """The pool is paused; the honest answer is taken out, the run suspended again, and resumed with another one."""
+    case_id = asked(stage, "shop-again")
+    run_id, key = the_form(stage, case_id)
+    keys, pool = keyset_from_base_key(key), stage.settings.work_pool
+    api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
+    try:
+        stage.resume(case_id, {
+            "staff_id": "li-na", "code": stage.code("li-na"), "verdict": "驳回申请", "reason": "材料不符",
+        })  # fmt: skip
+        values = json.loads(api.read_flow_run_input(run_id, keys["response"]))
+        api.delete_flow_run_input(run_id, keys["response"])
+        again = Suspended(timeout_seconds=None, pause_key=key)
+        again.state_details.run_input_keyset = dict(keys)  # type: ignore[arg-type]
+        api.set_flow_run_state(run_id, again, force=True)
+        api.resume_flow_run(run_id, run_input=values | {"verdict": "同意关店"})
+    finally:
+        api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": False})
+    stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
+    assert "review.decided" not in trail(case_id)
+
+
+def test_a_variable_taken_away_makes_no_second_form_of_any_case(stage: Rehearsal, api: SyncPrefectClient) -> None:
+    case_id = asked(stage, "shop-variable")
+    before = stage.read(lambda tx: tx.get(recovery.Case, case_id).run_id)
+    stage.wait(lambda: _quietly(recovery.recover) is not None, "our mark is there")
+    api.delete_variable_by_name(recovery.ANCHOR)
+    recovery.recover()
+    assert api.read_variable_by_name(recovery.ANCHOR) is not None
+    assert stage.read(lambda tx: tx.get(recovery.Case, case_id).run_id) == before
+    with reading() as tx:
+        actions = list(tx.exec(select(AuditEntry.action).where(AuditEntry.stream == "system")))
+    assert "engine.mark_missing" in actions
+    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+
+
+def _quietly(work: object) -> object:
+    try:
+        return work()  # type: ignore[operator]
+    except ExceptionGroup:
+        return None
+
+
+def test_a_replaced_run_is_ended_and_what_was_answered_in_it_is_told_and_its_code_spent(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    case_id = asked(stage, "shop-replaced")
+    run_id, key = the_form(stage, case_id)
+    in_transaction(lambda tx: recovery._restart(tx, case_id, "运行记录在 Prefect 中不存在"))
+    review, code = review_of(case_id, "closure-review"), stage.code("li-na")
+    stray = {"task": f"{review.id}#1", "staff_id": "li-na", "code": code, "verdict": "同意关店", "reason": ""}
+    if api.read_flow_run(run_id).state_type is StateType.PAUSED:
+        api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps(stray))
+    recovery.end_strays(desk.GATES)
+    stage.wait(lambda: api.read_flow_run(run_id).state_type is StateType.CANCELLED, "the old run is ended")
+    assert responses(api, str(run_id)) == []
+    with reading() as tx:
+        assert tx.get(ReplacedRun, str(run_id)).ended_at is not None  # type: ignore[union-attr]
+    stage.wait(lambda: "answer.stray" in trail(case_id), "the stray answer is told")
+    assert "@li-na" in told("decision_dropped", case_id)
+    stage.asks(case_id, "closure-review")
+    assert shown_forms.clear_leftovers() >= 0
+    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+
+
+def test_a_suspended_run_made_by_hand_with_a_form_of_its_own_is_ended(stage: Rehearsal, api: SyncPrefectClient) -> None:
+    case_id = asked(stage, "shop-stranger")
+    deployment = api.read_deployment_by_name("closure/closure")
+    forged = Suspended(timeout_seconds=None, pause_key="forged")
+    forged.state_details.run_input_keyset = dict(keyset_from_base_key("forged"))  # type: ignore[arg-type]
+    run = api.create_flow_run_from_deployment(deployment.id, parameters={"case_id": case_id}, state=Scheduled())
+    stage.wait(lambda: ended(api, run.id), "it is carried by another run")
+    api.set_flow_run_state(run.id, forged, force=True)
+    recovery.end_strays(desk.GATES)
+    assert api.read_flow_run(run.id).state_type is StateType.CANCELLED
+    assert "run.stranger" in trail(case_id)
+    assert stage._form(case_id) is not None  # the case's own run is untouched
+
+
+def test_a_form_taken_away_from_a_waiting_run_is_shown_again(stage: Rehearsal, api: SyncPrefectClient) -> None:
+    case_id = asked(stage, "shop-hidden")
+    run_id, _ = the_form(stage, case_id)
+    api.set_flow_run_state(run_id, Suspended(timeout_seconds=None, pause_key="nothing"), force=True)
+    assert stage._form(case_id) is None
+    recovery.end_strays(desk.GATES)
+    stage.asks(case_id, "closure-review")
+    assert "form.hidden" in trail(case_id)
+    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+
+
+def test_steps_in_a_deployment_of_ours_are_not_run_and_the_supervisor_hears_of_it(
+    stage: Rehearsal, api: SyncPrefectClient, tmp_path: Path
+) -> None:
+    secrets, stolen = stage.settings.home / "secrets.toml", tmp_path / "stolen"
+    assert secrets.exists()
+    script = {"prefect.deployments.steps.run_shell_script": {"script": f"cp {secrets} {stolen}"}}
+    flow_id = api.read_deployment_by_name("deadlines/deadlines").flow_id
+    evil = api.create_deployment(
+        flow_id=flow_id, name="evil", entrypoint="flows/deadlines.py:keep_deadlines", path=str(Path.cwd()),
+        work_pool_name=stage.settings.work_pool, pull_steps=[script],
+    )  # fmt: skip
+    run = api.create_flow_run_from_deployment(evil)
+    stage.wait(lambda: ended(api, run.id), "it is refused")
+    state = api.read_flow_run(run.id).state
+    assert state is not None and state.name == "Refused"
+    assert not stolen.exists()
+    with reading() as tx:
+        lines = tx.exec(select(AuditEntry).where(AuditEntry.stream == "system", AuditEntry.action == "run.refused"))
+        assert str(run.id) in {line.detail["run"] for line in lines}
+        alarms = tx.exec(select(OutboxMessage.audience).where(OutboxMessage.topic == "engine_alarm"))
+        assert "supervisor" in set(alarms)
+
+
+CHANGES = {
+    "steps": {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}]},
+    "an environment": {"job_variables": {"env": {"A": "b"}}},
+    "another entrypoint": {"entrypoint": "flows/closure.py:withdraw"},
+    "another folder": {"path": "/tmp"},
+    "a parameter": {"parameters": {"case_id": "CLS-000000-AAAAAA"}},
+    "a limit": {"concurrency_limit": 1},
+}
+
+
+def test_a_deployment_of_ours_that_was_changed_or_deleted_is_put_back_and_told(
+    stage: Rehearsal, api: SyncPrefectClient
+) -> None:
+    assert watch.look() == []
+    for what, change in CHANGES.items():
+        ours = api.read_deployment_by_name("appeal/appeal")
+        api.request("PATCH", f"/deployments/{ours.id}", json=change)
+        assert len(watch.look()) == 1, what
+        assert watch.look() == [], what
+    sweep = api.read_deployment_by_name("deadlines/deadlines")
+    for schedule in sweep.schedules:
+        api.delete_deployment_schedule(sweep.id, schedule.id)
+    assert watch.look() == ["部署 deadlines 的定时被改动"]
+    api.delete_deployment(ours.id)
+    assert watch.look() == ["部署 appeal 不见了"]
+    pool = stage.settings.work_pool
+    template = {"job_configuration": {"env": {"A": "b"}}, "variables": {"type": "object", "properties": {}}}
+    api.request("PATCH", f"/work_pools/{pool}", json={"base_job_template": template})
+    assert watch.look() == [f"工作池 {pool} 的运行模板被改动"]
+    assert watch.look() == []

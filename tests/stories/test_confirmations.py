@@ -1,0 +1,300 @@
+"""Nobody but the person decides: what was recorded in their name is told them, and weighty things wait for their word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from flows.forms import form_description
+from models.cases import Case
+from models.confirmations import Confirmation, Weight
+from models.messages import Channel
+from models.reviews import Review, ReviewState
+from notifications.scripted import ScriptedNotifier
+from policies.policy import policy, policy_at, versions
+from tasks import confirmations, delivery, queue, reviews, staff, views
+from tasks.db import in_transaction, reading, transaction
+from tasks.desk import GATES
+from tasks.settings import Settings, settings
+from tasks.vault import opened_json
+from tests.play import START, Office
+
+OBJECTION = timedelta(hours=policy_at(START).decisions.objection.n)
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setenv("DIANWU_CONFIRMATION", how)
+    settings.cache_clear()
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in production: a weighty answer counts when its author could have objected."""
+    hold(monkeypatch, "window")
+
+
+@pytest.fixture
+def confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stricter: it counts when its author has confirmed it."""
+    hold(monkeypatch, "confirm")
+
+
+@pytest.fixture
+def refund(office: Office) -> Case:
+    """A refund that waits for finance."""
+    office.closed_shop()
+    return office.request_refund()
+
+
+def told(office: Office, topic: str) -> list[tuple[str, dict[str, str]]]:
+    """To whom the messages of that name went, and what stands in them."""
+    return [(row.audience, opened_json(row, "payload_sealed")) for row in office.outbox(Channel.STAFF, topic)]
+
+
+def answered(office: Office, refund: Case, verdict: str = "APPROVE") -> Review:
+    """Finance has answered through Prefect's form."""
+    review = office.question(refund)
+    outcome = office.fill_in(review, "wang-fang", verdict)
+    assert outcome.accepted, outcome.sentence
+    return review
+
+
+def decided(office: Office, review: Review) -> bool:
+    return {one.id: one.state for one in office.reviews(review.case_id)}[review.id] is ReviewState.DECIDED
+
+
+# ── what weighs ──
+
+
+def test_every_routine_gate_is_one_and_what_no_policy_names_weighs() -> None:
+    for version in versions():
+        rules = policy(version).decisions
+        assert set(rules.routine) <= set(GATES)
+        assert confirmations.weight("a-gate-of-tomorrow", rules) is Weight.WEIGHTY
+        for gate in GATES:
+            if gate.startswith(("refund-", "forced-", "closure-override")) or gate.endswith(("-second", "-finance")):
+                assert confirmations.weight(gate, rules) is Weight.WEIGHTY, gate
+
+
+def test_a_demonstration_is_quick_and_production_never_silently_so() -> None:
+    whole = {"sandbox_bank": False, "prefect_auth": "a:b"}
+    assert Settings(profile="demo").holding == "immediate"
+    assert Settings(profile="production", **whole).holding == "window"
+    assert Settings(profile="production", confirmation="confirm", **whole).holding == "confirm"
+    with pytest.raises(ValueError, match="confirmation = immediate"):
+        Settings(profile="production", confirmation="immediate", **whole)
+
+
+# ── being told ──
+
+
+def test_whoever_decides_is_told_at_once_over_a_channel_of_their_own_what_was_recorded(
+    office: Office, refund: Case
+) -> None:
+    office.fill_in(office.question(refund), "wang-fang", "REJECT", "材料不符")
+    about_refund = [(to, said) for to, said in told(office, "decision_recorded") if said["case_id"] == refund.id]
+    ((audience, said),) = about_refund
+    assert audience == "@wang-fang"
+    assert (said["verdict"], said["reason"]) == ("驳回申请", "材料不符")
+    assert "dianwu review object" not in said["follows"]  # the message itself says how
+
+
+def test_a_decision_at_the_terminal_is_told_too_and_needs_no_confirmation(
+    office: Office, refund: Case, confirmed: None
+) -> None:
+    review = office.question(refund)
+    office.decide(refund, "wang-fang", "APPROVE")
+    assert decided(office, review)
+    assert [to for to, said in told(office, "decision_recorded") if said["review_id"] == review.id] == ["@wang-fang"]
+
+
+def test_the_notice_goes_to_the_persons_own_address_and_to_no_role(office: Office, refund: Case) -> None:
+    in_transaction(lambda tx: staff.set_contact(tx, "wang-fang", ["mailto://wang@example.com"]))
+    office.fill_in(office.question(refund), "wang-fang", "REJECT", "材料不符")
+    sent = [target for target, _ in delivery.notifier().sent if target.audience == "person"]  # type: ignore[attr-defined]
+    assert [target.contacts for target in sent][-1] == ("mailto://wang@example.com",)
+    with reading() as tx:
+        assert "wang@example.com" not in staff.find(tx, "wang-fang").contact_sealed
+
+
+# ── holding ──
+
+
+def test_nothing_moves_before_the_author_has_confirmed(office: Office, refund: Case, confirmed: None) -> None:
+    review = answered(office, refund)
+    assert not decided(office, review)
+    assert office.events("payout.requested") == [] and "review.held" in office.trail(refund.id)
+    office.pass_time(days=3)
+    assert not decided(office, review)
+    assert office.confirm(review, "wang-fang").accepted
+    assert decided(office, review)
+    assert office.case(refund.id).state == "PAYING"
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(-1, False), (0, True), (1, True)])
+def test_a_held_answer_counts_when_its_author_was_told_and_the_time_to_object_is_over(
+    office: Office, refund: Case, window: None, seconds: int, counts: bool
+) -> None:
+    review = answered(office, refund)
+    held = office.clock.at
+    office.clock.advance(OBJECTION + timedelta(seconds=seconds) - (office.clock.at - held))
+    office.sweep()
+    assert decided(office, review) is counts
+
+
+def test_without_a_channel_of_their_own_silence_is_no_consent_and_the_supervisor_hears_it_daily(
+    office: Office, refund: Case, window: None
+) -> None:
+    delivery.use_notifier(ScriptedNotifier(without=["person"]))
+    review = answered(office, refund)
+    office.pass_time(hours=5)
+    office.pass_time(hours=24)
+    assert not decided(office, review)
+    assert office.staff_told("confirmation_late") == ["supervisor"] * 2
+    assert office.confirm(review, "wang-fang").accepted and decided(office, review)
+
+
+def test_a_routine_answer_counts_at_once(office: Office, confirmed: None) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    review = office.question(case)
+    assert office.fill_in(review, "li-na", "REJECT", "材料不符").accepted
+    assert office.case(case.id).outcome == "REJECTED"
+
+
+def test_the_form_says_what_will_follow(office: Office, refund: Case, window: None) -> None:
+    review = office.question(refund)
+    with reading() as tx:
+        said = form_description(review, GATES[review.gate], confirmations.follows(tx, review.gate))
+        routine = confirmations.follows(tx, "closure-review")
+    assert "4 小时内您未提出异议即生效" in said and "dianwu review confirm" in said
+    assert routine == ""
+
+
+def test_that_an_answer_waits_is_seen_in_queue_case_and_tags(office: Office, refund: Case, confirmed: None) -> None:
+    review = answered(office, refund)
+    with reading() as tx:
+        (row,) = queue.waiting(tx, case_id=refund.id)
+        assert queue.taken_by(row) == "王芳 已答复,待本人确认"
+        assert "待确认:王芳" in reviews.tags(tx, reviews.get(tx, review.id))
+    dossier = views.case_dossier(refund.id)
+    assert "王芳(wang-fang)已答复,待本人确认" in dossier.waits_for
+    assert "同意退还" in next(one.held for one in dossier.reviews if one.id == review.id)
+    assert any(due.key.startswith("confirmation/") and due.running for due in dossier.deadlines)
+
+
+def test_nobody_else_answers_meanwhile_and_a_second_answer_of_the_author_takes_the_place_of_the_first(
+    office: Office, refund: Case, confirmed: None
+) -> None:
+    review = answered(office, refund)
+    other = office.fill_in(review, "chen-jie", "APPROVE")
+    assert not other.accepted and "待其本人确认" in other.sentence
+    assert not office.answer(review, "chen-jie", "APPROVE").accepted
+    assert office.answer(review, "wang-fang", "REJECT", "材料不符").accepted  # at the terminal: counts at once
+    assert office.case(refund.id).outcome == "REJECTED"
+    assert not office.confirm(review, "wang-fang").accepted
+
+
+def test_confirming_twice_counts_once_and_nobody_confirms_for_another(
+    office: Office, refund: Case, confirmed: None
+) -> None:
+    review = answered(office, refund)
+    assert "本人" in office.confirm(review, "chen-jie").sentence
+    assert not office.confirm(review, "wang-fang", code="000000").accepted
+    assert office.confirm(review, "wang-fang").accepted
+    assert not office.confirm(review, "wang-fang").accepted
+    assert office.trail(refund.id).count("review.decided") == 1
+
+
+def test_facts_that_change_while_an_answer_is_held_end_it_and_its_author_hears_so(
+    office: Office, refund: Case, confirmed: None
+) -> None:
+    review = answered(office, refund)
+    office.snapshot(penalties=[{"id": "pen-1", "kind": "虚假发货", "settled": False}])
+    assert office.question(refund).revision > review.revision
+    assert [to for to, _ in told(office, "decision_dropped")] == ["@wang-fang"]
+    assert not office.confirm(review, "wang-fang").accepted
+    assert not decided(office, review)
+
+
+def test_a_request_taken_back_ends_what_is_held(office: Office, refund: Case, window: None) -> None:
+    review = answered(office, refund)
+    office.withdraw(refund)
+    assert office.case(refund.id).outcome == "WITHDRAWN"
+    office.pass_time(hours=5)
+    assert not decided(office, review)
+    assert not office.confirm(review, "wang-fang").accepted
+
+
+def test_an_author_dismissed_meanwhile_decides_nothing_any_more(office: Office, refund: Case, window: None) -> None:
+    review = answered(office, refund)
+    in_transaction(lambda tx: staff.set_active(tx, "wang-fang", False))
+    office.pass_time(hours=5)
+    assert not decided(office, review)
+    assert office.question(refund).id == review.id
+    office.decide(refund, "chen-jie", "REJECT", "材料不符")
+
+
+def test_a_held_answer_that_sql_has_turned_round_counts_for_nothing(office: Office, refund: Case, window: None) -> None:
+    review = answered(office, refund, "REJECT")
+    with transaction() as tx:
+        tx.execute(update(Confirmation).values(verdict="APPROVE"))
+    office.pass_time(hours=5)
+    assert not decided(office, review)
+    assert office.events("payout.requested") == [] and "review.held_forged" in office.trail(refund.id)
+    assert office.staff_told("engine_alarm") == ["supervisor"]
+    assert office.question(refund).id == review.id
+
+
+# ── objecting ──
+
+
+def test_an_answer_turned_round_on_its_way_is_undone_by_one_act_of_its_author(
+    office: Office, refund: Case, window: None
+) -> None:
+    """She chose 驳回; what came to the judge was 同意."""
+    review = answered(office, refund, "APPROVE")
+    assert office.object_to(review, "wang-fang").accepted
+    office.pass_time(days=1)
+    assert not decided(office, review)
+    assert office.events("payout.requested") == [] and "review.disputed" in office.trail(refund.id)
+    assert office.staff_told("decision_disputed") == ["supervisor"]
+    again = office.question(refund)
+    assert again.id == review.id and "并非本人所作" in again.notice
+    office.decide(refund, "wang-fang", "REJECT", "材料不符")
+    assert office.case(refund.id).outcome == "REJECTED"
+
+
+def test_a_supervisor_may_object_for_somebody_who_cannot_and_a_colleague_may_not(
+    office: Office, refund: Case, confirmed: None
+) -> None:
+    review = answered(office, refund)
+    assert not office.object_to(review, "chen-jie").accepted
+    assert office.object_to(review, "he-qiang", "联系不上本人").accepted
+    assert office.question(refund).id == review.id
+
+
+def test_an_objection_to_what_counts_already_stops_the_case_until_a_supervisor_has_looked(
+    office: Office, refund: Case
+) -> None:
+    review = answered(office, refund)  # a demonstration: it counted at once
+    assert office.case(refund.id).state == "PAYING"
+    assert office.object_to(review, "wang-fang").accepted
+    stopped = office.case(refund.id)
+    assert stopped.halted and "异议" in stopped.halted
+    assert office.staff_told("decision_disputed") == ["supervisor"]
+
+
+def test_an_objection_to_a_case_that_is_over_is_recorded_and_told(office: Office) -> None:
+    office.closed_shop()
+    case = office.latest()
+    (review,) = office.reviews(case)
+    assert office.object_to(review, "li-na").accepted
+    assert office.staff_told("decision_disputed") == ["supervisor"]
+    assert "review.disputed" in office.trail(case.id)
+
+
+def test_nobody_objects_to_what_was_never_said(office: Office, refund: Case) -> None:
+    assert not office.object_to(office.question(refund), "wang-fang").accepted
