@@ -11,9 +11,10 @@ from flows.forms import form_description, form_schema, read_answer, task_token
 from models.cases import Case
 from models.reviews import Review
 from policies.policy import policy_at
+from tasks.confirmations import take_form_answer
 from tasks.db import in_transaction
 from tasks.desk import GATES
-from tasks.reviews import Answer, take_answer
+from tasks.reviews import Answer
 from tests.play import PAYEE, Office
 
 HOSTILE = [
@@ -99,7 +100,7 @@ def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
     review = office.question(case)
     given = {"code": "000000", "verdict": "REJECT", "reason": "账户 6222021234567890128 与执照不符"} | changes
     answer = Answer(review_id=review.id, revision=review.revision, staff_id="li-na", **given)
-    outcome = in_transaction(lambda tx: take_answer(tx, review.id, GATES[review.gate], answer))
+    outcome = in_transaction(lambda tx: take_form_answer(tx, review.id, GATES[review.gate], answer))
     assert not outcome.accepted
     return office.question(case)
 

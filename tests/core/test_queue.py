@@ -12,7 +12,7 @@ import pytest
 from models.cases import CaseKind
 from models.reviews import Role
 from tasks import board as boards
-from tasks import desk, queue, reviews
+from tasks import confirmations, desk, queue, reviews
 from tasks.board import Board, Clerk
 from tasks.db import in_transaction, reading
 from tasks.queue import Waiting
@@ -171,7 +171,7 @@ def test_what_is_claimed_or_was_answered_in_vain_stands_on_top_with_the_reason(o
     answer = Answer(
         review_id=refused.id, revision=1, staff_id="li-na", code="000000", verdict="REJECT", reason="缺少 **材料**"
     )
-    in_transaction(lambda tx: reviews.take_answer(tx, refused.id, desk.GATES[refused.gate], answer))
+    in_transaction(lambda tx: confirmations.take_form_answer(tx, refused.id, desk.GATES[refused.gate], answer))
     assert [row.case_id for row in listed()] == [cases[2], cases[1], cases[0]] == links(page())
     on_top = page().partition("#### 待处理")[0]
     assert links(on_top) == [cases[2], cases[1]] and "上次答复未采纳" in on_top and "动态口令不正确" in on_top

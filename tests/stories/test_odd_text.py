@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.forms import read_answer, task_token
 from models.reviews import Review
-from tasks import reviews
+from tasks import confirmations
 from tasks.db import in_transaction, reading
 from tasks.desk import GATES
 from tests.play import Office
@@ -19,7 +19,9 @@ def test_a_reason_with_characters_no_database_takes_decides_the_question_without
         "task": task_token(review), "staff_id": "li-na\x00", "code": office.code("li-na"), "verdict": "同意关店",
         "reason": "同意\x00,\ud83e请注意\udcd6🩷\u202e",
     }  # fmt: skip
-    outcome = in_transaction(lambda tx: reviews.decide(tx, read_answer(review, gate, form), gate))
+    outcome = in_transaction(
+        lambda tx: confirmations.take_form_answer(tx, review.id, gate, read_answer(review, gate, form))
+    )
     assert outcome.accepted, outcome.sentence
     with reading() as tx:
         kept = tx.get_one(Review, review.id)
@@ -41,5 +43,5 @@ def test_a_reason_made_of_nothing_else_is_no_reason(office: Office) -> None:
         "reason": "\x00\x01",
     }
     given = read_answer(review, gate, form | {"verdict": gate.verdict(next(iter(gate.reason_required))).label})
-    outcome = in_transaction(lambda tx: reviews.decide(tx, given, gate))
+    outcome = in_transaction(lambda tx: confirmations.take_form_answer(tx, review.id, gate, given))
     assert not outcome.accepted and "理由" in outcome.sentence
