@@ -45,3 +45,7 @@ class BookFacts(Frozen):
     receivable_fen: Fen = 0
     arrears_fen: Fen = 0
     receivable_frozen_fen: Fen = 0
+    bills_fen: Fen = 0
+    """Fees that no accepted invoice covers, as far as they stand in the way of what is asked about (ambiguity 30)."""
+    kept_fen: Fen = 0
+    """What INV-7 would freeze of them: kept back from a refund."""

@@ -338,4 +338,6 @@ class ExitObligation(SQLModel, table=True):
     due_at: datetime = Field(sa_type=UTCDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     waived_by: str = Field(default="", sa_type=code(32))
+    waived_fen: int | None = Field(default=None, sa_type=BigInteger)
+    """What was open when it was waived; what comes on top is not covered. ``None`` where nobody noted it: all is."""
     reason: str = ""

@@ -37,6 +37,7 @@ class Gate(Labelled):
     FREEZES = "freezes", "平台冻结"
     BOOK_FROZEN = "book_frozen", "账上冻结货款"
     UNPAID_BILLS = "unpaid_bills", "未付账单"
+    BOOK_BILLS = "book_bills", "未开票账单"
     EXIT_INVOICES = "exit_invoices", "退店发票"
 
 
@@ -142,6 +143,10 @@ def business_open(
         value = yuan(books.receivable_frozen_fen)
         sentence = f"店务账簿上尚有冻结货款 {value}。"
         found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, sentence, now, books.receivable_frozen_fen))
+    if books.bills_fen > 0:
+        value = yuan(books.bills_fen)
+        sentence = f"店务账单尚有 {value} 未开票(含尚未出账和被红冲重新打开的)。"
+        found.append(_blocking(Gate.BOOK_BILLS, "CLS-9", value, sentence, now, books.bills_fen))
     if bans := open_cases.get(CaseKind.FORCED_CLOSURE, 0):
         sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金。"
         found.append(_blocking(Gate.FORCED_CLOSURE, "CLS-10", bans, sentence, now, bans))

@@ -37,6 +37,7 @@ class Net(Frozen):
 
     set_off: Money
     paid: Money
+    kept: Money = Money()
 
     def text(self) -> str:
         """``先抵扣欠款 ¥1,000.00,退还 ¥3,000.00``, or only what is paid."""
@@ -46,7 +47,10 @@ class Net(Frozen):
 def net_refund(asked: Money, books: BookFacts) -> Net:
     """What of ``asked`` can be paid once the arrears of our own books have been taken from the deposit (REF-8, REF-9)."""
     set_off = min(books.arrears_fen, books.deposit_fen)
-    return Net(set_off=Money(fen=set_off), paid=Money(fen=min(asked.fen, books.deposit_fen - set_off)))
+    room = max(books.deposit_fen - set_off - books.kept_fen, 0)  # what INV-7 would freeze stays (ambiguity 30)
+    return Net(
+        set_off=Money(fen=set_off), paid=Money(fen=min(asked.fen, room)), kept=Money(fen=books.kept_fen),
+    )  # fmt: skip
 
 
 def not_to_be_overridden(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -140,6 +144,7 @@ def refund_findings(
     now: datetime,
     policy: Policy,
     written_off: WrittenOff = MappingProxyType({}),
+    own_penalties: Sequence[Penalty] = (),
 ) -> tuple[Finding, ...]:
     """Everything finance must see before a deposit goes back, blocking findings first.
 
@@ -162,9 +167,11 @@ def refund_findings(
         )  # fmt: skip
     for payee in payees:
         found += [one for one in _payee_information(payee, now) if one.code not in {other.code for other in found}]
-    found += _penalties(facts.penalties if facts else (), as_of, policy)
+    reported = facts.penalties if facts else ()
+    known = {penalty.id for penalty in reported}
+    found += _penalties((*reported, *(one for one in own_penalties if one.id not in known)), as_of, policy)
     found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
-    own_gates = {Gate.UNSETTLED_PAYOUTS.value}
+    own_gates = {Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_BILLS.value}
     for finding in clearing_remaining(
         facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
@@ -240,6 +247,7 @@ def _penalties(penalties: Sequence[Penalty], as_of: datetime | None, policy: Pol
         found.append(
             Finding(
                 code="penalties", clause="REF-2", blocking=True, value=value, as_of=as_of,
+                extent=(value, unsettled), items=tuple(sorted(penalty.id for penalty in standing)),
                 sentence=f"店铺有 {value} 项处罚记录不符合退还条件,其中 {unsettled} 项未处理完毕。",
             )
         )  # fmt: skip

@@ -19,6 +19,7 @@ from models.cases import (
     WaitState,
 )
 from models.closures import ClosureReason
+from models.deposits import BookFacts
 from models.events import (
     ClosureRequested,
     ClosureWithdrawn,
@@ -42,6 +43,7 @@ from policies.policy import SHANGHAI
 from tasks import (
     approvals,
     audit,
+    bills,
     cases,
     deadlines,
     deposits,
@@ -201,12 +203,18 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     return None
 
 
+def _books(tx: Tx, case: Case) -> BookFacts:
+    """What our books say, with the bills of earlier years: those of the year of the start are the exit duty (ambiguity 30)."""
+    fen, _ = bills.of_years_before(tx, case)
+    return shops.book_facts(tx, case.shop_id or "").model_copy(update={"bills_fen": fen})
+
+
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the shop at this moment (CLS-7, ambiguity 22)."""
     shop = shop_of(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
     found = policy_of_closure.closure_findings(
-        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
+        known, snapshot.as_of if snapshot else None, _books(tx, case),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
         now=tx.now, policy=rules(case),
@@ -328,7 +336,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     known, snapshot = shops.facts_of(tx, shop.id)
     wait = cases.find_wait(tx, case.id, CLEARING)
     return policy_of_closure.clearing_remaining(
-        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id),
+        known, snapshot.as_of if snapshot else None, _books(tx, case),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.CLOSURE),
         exit_invoices_pending=exit_invoices.pending(tx, case, known.uninvoiced_fen if known else 0), now=tx.now,

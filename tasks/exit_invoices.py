@@ -8,8 +8,8 @@ supervisor waives it; until then it is a gate of closing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from sqlalchemy import and_
 from sqlmodel import col, func, select
 
 from models.cases import Case, DeadlineState
@@ -33,7 +33,7 @@ from notifications import invoicing as words
 from policies.deadlines import lapses, reminder_times
 from policies.invoicing import due
 from policies.policy import SHANGHAI, policy_at
-from tasks import audit, deadlines, merchants, outbox, staff
+from tasks import audit, cases, deadlines, merchants, outbox, shops, staff
 from tasks.cases import emit, rules
 from tasks.db import Tx
 from tasks.effects import lock_case
@@ -52,7 +52,7 @@ def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObli
         return before
     year = case.received_at.astimezone(SHANGHAI).year
     _draw_up(tx, case, shop, year)
-    uninvoiced, named = outstanding(tx, shop.id, year)
+    uninvoiced, named = duty(tx, case, year)
     obligation = ExitObligation(
         case_id=case.id, shop_id=shop.id, year=year, opened_fen=uninvoiced, opened_at=tx.now, due_at=until.due,
         state=ExitState.OPEN if uninvoiced else ExitState.FULFILLED, closed_at=None if uninvoiced else tx.now,
@@ -79,18 +79,25 @@ def _tell(
 
 
 def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
-    """An exit statement over the items of months that are still open; ``False`` when they come to nothing.
+    """An exit statement over the duty's items in months that are still open; ``False`` when they come to nothing.
+
+    The duty is about what was incurred, by each fee's own date, from 1 January to the moment of the start (INV-9,
+    ambiguity 31): an item of late December that is billed in January is December's, one after the start is billed with its month.
 
     What comes while the closure runs is drawn up as a supplement. The months stay open until the transaction ends:
     no run can begin to bill the same items meanwhile.
     """
-    months = select(Period.id).where(
-        Period.state == PeriodState.OPEN, col(Period.id) >= f"{year}-01", col(Period.id) <= f"{year}-12"
-    )
+    months = select(Period.id).where(Period.state == PeriodState.OPEN, col(Period.id) >= f"{year}-01")
     still_open = list(tx.exec(months.order_by(col(Period.id)).with_for_update(read=True) if tx.postgres else months))
+    since, until = _window(case, year)
     items = list(
-        tx.exec(select(BillableItem).where(BillableItem.shop_id == shop.id, col(BillableItem.period).in_(still_open)))
-    )
+        tx.exec(
+            select(BillableItem).where(
+                BillableItem.shop_id == shop.id, col(BillableItem.period).in_(still_open),
+                col(BillableItem.settled_at) >= since, col(BillableItem.settled_at) <= until,
+            )
+        )
+    )  # fmt: skip
     total = sum(item.amount_fen for item in items)
     if total <= 0:
         return False
@@ -134,23 +141,44 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
     return True
 
 
-def outstanding(tx: Tx, shop_id: str, year: int) -> tuple[int, list[str]]:
-    """What of the year no accepted invoice covers, in fen, and the statements it is on."""
-    query = select(Statement).where(
-        Statement.shop_id == shop_id, Statement.year == year, col(Statement.state).in_(OPEN)
+def _window(case: Case, year: int) -> tuple[datetime, datetime]:
+    """Between which moments, both inclusive, a fee of the duty was incurred."""
+    return datetime(year, 1, 1, tzinfo=SHANGHAI).astimezone(UTC), case.received_at
+
+
+def duty(tx: Tx, case: Case, year: int) -> tuple[int, list[str]]:
+    """What of the closure's duty no accepted invoice covers, in fen, and the statements it is on."""
+    since, until = _window(case, year)
+    return outstanding(tx, case.shop_id or "", since, until)
+
+
+def outstanding(
+    tx: Tx, shop_id: str, since: datetime | None = None, until: datetime | None = None
+) -> tuple[int, list[str]]:
+    """What of the fees incurred then (``None``: ever) no accepted invoice covers, in fen, and the statements it is on.
+
+    Of a statement that also bills other fees it is at most what those of this time come to.
+    """
+    within = [
+        *([col(BillableItem.settled_at) >= since] if since else []),
+        *([col(BillableItem.settled_at) <= until] if until else []),
+    ]
+    own = (
+        select(BillableItem.period, func.sum(BillableItem.amount_fen))
+        .where(BillableItem.shop_id == shop_id, *within)
+        .group_by(col(BillableItem.period))
     )
-    found = [s for s in tx.exec(query.order_by(col(Statement.due_at), col(Statement.id))) if s.open_fen > 0]
-    unbilled = tx.exec(
-        select(func.coalesce(func.sum(BillableItem.amount_fen), 0))
-        .outerjoin(
-            Statement,
-            and_(col(Statement.period) == BillableItem.period, col(Statement.shop_id) == BillableItem.shop_id),
-        )
-        .where(BillableItem.shop_id == shop_id, col(Statement.id).is_(None))
-        .where(col(BillableItem.period) >= f"{year}-01", col(BillableItem.period) <= f"{year}-12")
-    ).one()
-    total = sum(s.open_fen for s in found) + max(int(unbilled), 0)
-    return total, [s.number or f"{s.period} 账单(尚未出账,出账后开票)" for s in found]
+    incurred = {str(period): int(fen) for period, fen in tx.exec(own)}
+    statements = list(tx.exec(select(Statement).where(Statement.shop_id == shop_id)))
+    billed = {statement.period for statement in statements}
+    found = [
+        (statement, fen)
+        for statement in sorted(statements, key=lambda one: (one.due_at is None, one.due_at or one.id, one.id))
+        if statement.state in OPEN and (fen := min(statement.open_fen, incurred.get(statement.period, 0))) > 0
+    ]
+    unbilled = sum(fen for period, fen in incurred.items() if period not in billed)
+    named = [one.number or f"{one.period} 账单(尚未出账,出账后开票)" for one, _ in found]
+    return sum(fen for _, fen in found) + max(unbilled, 0), named
 
 
 def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
@@ -158,14 +186,15 @@ def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
     obligation = tx.get(ExitObligation, case.id)
     if obligation is None:
         return bool(platform_fen)
-    if obligation.state is ExitState.WAIVED:
-        return False
-    uninvoiced, _ = outstanding(tx, obligation.shop_id, obligation.year)
+    if obligation.state is ExitState.WAIVED:  # as far as the supervisor saw it, and no further (ambiguity 23)
+        return obligation.waived_fen is not None and duty(tx, case, obligation.year)[0] > obligation.waived_fen
+    uninvoiced, _ = duty(tx, case, obligation.year)
     return bool(uninvoiced or platform_fen)
 
 
 def look_again(tx: Tx, shop_id: str) -> None:
     """After an invoice was accepted or reversed, or items came: end obligations that are met, open those that are not."""
+    cases.wake_waiting(tx, shop_id, shops.FACTS)  # clearing also waits for the bills of earlier years
     query = select(ExitObligation).where(
         ExitObligation.shop_id == shop_id, col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED])
     )
@@ -175,7 +204,7 @@ def look_again(tx: Tx, shop_id: str) -> None:
             continue
         shop = tx.get_one(Shop, shop_id)
         more = _draw_up(tx, case, shop, obligation.year)
-        uninvoiced, named = outstanding(tx, shop_id, obligation.year)
+        uninvoiced, named = duty(tx, case, obligation.year)
         if uninvoiced and (more or obligation.state is ExitState.FULFILLED):
             obligation.state, obligation.closed_at = ExitState.OPEN, None
             tx.add(obligation)
@@ -228,8 +257,10 @@ def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcom
         return Outcome(accepted=False, sentence=f"案件 {case_id[:64]} 没有退店开票义务")
     case = lock_case(tx, case_id)
     obligation = tx.get_one(ExitObligation, case_id, populate_existing=True)
-    if obligation.state is ExitState.WAIVED or case.concluded_at is not None:
+    settled = obligation.state is ExitState.WAIVED and not pending(tx, case, 0)
+    if settled or case.concluded_at is not None:
         return Outcome(accepted=False, sentence=f"案件 {case_id} 的退店开票义务已结束")
+    obligation.waived_fen, _ = duty(tx, case, obligation.year)
     obligation.waived_by, obligation.reason = staff_id, reason.strip()[:1000]
     _end(tx, case, obligation, ExitState.WAIVED, f"退店发票已由主管豁免:{reason.strip()}", f"staff/{staff_id}")
     outbox.wake(tx, case)

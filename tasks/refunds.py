@@ -10,7 +10,7 @@ from typing import Any
 from models.base import Frozen, Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Finding, Side, WaitState
-from models.deposits import RefundDocument
+from models.deposits import BookFacts, RefundDocument
 from models.events import RefundPayeeCorrected, RefundRequested, RefundWithdrawn
 from models.messages import InboxMessage
 from models.money import Money
@@ -30,6 +30,7 @@ from policies.refund import Net
 from tasks import (
     approvals,
     audit,
+    bills,
     cases,
     contradictions,
     deadlines,
@@ -40,6 +41,7 @@ from tasks import (
     outbox,
     papers,
     payouts,
+    penalties,
     reviews,
     shops,
 )
@@ -164,9 +166,16 @@ def outstanding(tx: Tx, case: Case) -> Money:
     return Money(fen=max(0, target - payouts.total(payouts.of_case(tx, case.id), *payouts.OUT)))
 
 
+def _books(tx: Tx, shop_id: str) -> BookFacts:
+    """What our books say, with the bills that stand in the way of a refund and what of them is kept back (ambiguity 30)."""
+    open_fen, _ = bills.open_now(tx, shop_id)
+    told = {"bills_fen": open_fen, "kept_fen": bills.kept_back(tx, shop_id)}
+    return shops.book_facts(tx, shop_id).model_copy(update=told)
+
+
 def plan_now(tx: Tx, case: Case) -> Plan:
     shop = shop_of(tx, case)
-    books = shops.book_facts(tx, shop.id)
+    books = _books(tx, shop.id)
     net = policy_of_refund.net_refund(outstanding(tx, case), books)
     holder = Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
     paid_in, otherwise = deposits.paid_in(tx, shop.id)
@@ -189,12 +198,12 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     known, snapshot = shops.facts_of(tx, shop.id)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     found = policy_of_refund.refund_findings(
-        known, snapshot.as_of if snapshot else None, shops.book_facts(tx, shop.id), entity=shop.entity_type,
+        known, snapshot.as_of if snapshot else None, _books(tx, shop.id), entity=shop.entity_type,
         documents=_documents(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind is not CaseKind.REFUND),
         exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
-        written_off=closure.request.get("written_off", {}) if closure else {},
+        written_off=closure.request.get("written_off", {}) if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
     )  # fmt: skip
     others = (*contradictions.findings(tx, shop.id), *papers.findings(tx, case, "REF-2"))
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))
@@ -528,6 +537,9 @@ _TERMS = {
 
 def _preview(plan: Plan, asked: Money, balance: Money) -> str:
     """What approving does to the money: set off, paid, to whom, and what stays."""
+    if plan.net.kept:
+        kept = f"另留存 **{plan.net.kept}**,对应未开票账单应冻结的部分(INV-7),开票后可再申请退还。"
+        return f"{_preview(plan.model_copy(update={'net': plan.net.model_copy(update={'kept': Money()})}), asked, balance)}{kept}"
     after = f"退后保证金余额 **{_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen))}**。"
     if asked.fen > balance.fen or not plan.shares:
         return f"待退还 **{asked}**,保证金余额 {balance},**余额不足**,不能同意退还。"

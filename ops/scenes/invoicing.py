@@ -155,7 +155,7 @@ class InvoicingScene:
 
     def _to_invoice(self, tx: Any, shop_id: str) -> list[tuple[str, int]]:
         """Numbers and open amounts of what the shop has to invoice of this year before it may leave."""
-        _, numbers = outstanding(tx, shop_id, tx.now.astimezone(SHANGHAI).year)
+        _, numbers = outstanding(tx, shop_id)
         rows = tx.exec(select(Statement).where(Statement.shop_id == shop_id, col(Statement.number).in_(numbers)))
         return [(row.number, row.open_fen) for row in rows]
 

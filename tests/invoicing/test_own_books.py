@@ -1,0 +1,215 @@
+"""Our own books stand in the way of closing and of the refund: fees by their own date, bills, penalties (amb. 28, 30, 31)."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.books import AccountKind
+from models.cases import Case
+from models.shops import ShopState
+from tasks import exit_invoices, penalties
+from tasks.db import in_transaction, reading
+from tests.invoicing import kit
+from tests.invoicing.kit import send_invoice, told
+from tests.play import Office
+
+DECEMBER, JANUARY = "2026-12", "2027-01"
+
+
+def fee(office: Office, settled_at: str, fen: int = 1_000) -> None:
+    kit.record(office, kit.item(fen=fen, settled_at=settled_at))
+
+
+def closing(office: Office, *moment: int) -> Case:
+    """A shop whose closing starts at that Beijing moment and has been approved."""
+    kit.at(office, *moment)
+    office.snapshot()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    if office.case(case.id).state == "SECOND_REVIEW":
+        office.decide(case, "he-qiang", "CONFIRM")  # nothing is written off
+    return case
+
+
+# ── which fees an exit invoice covers (INV-9, ambiguity 31) ──
+
+
+@pytest.mark.parametrize(("second", "of_the_duty"), [(0, True), (1, True), (2, False)])
+def test_a_fee_incurred_by_the_moment_of_the_start_is_of_the_duty_and_one_a_second_later_is_not(
+    office: Office, second: int, of_the_duty: bool
+) -> None:
+    office.open_shop()
+    case = closing(office, 2026, 11, 25, 10, 0, 0)  # the request comes a second later, after the facts
+    fee(office, f"2026-11-25T10:00:0{second}+08:00")
+    assert bool(told(office, "exit_invoices_opened")) is of_the_duty
+    office.snapshot()
+    assert (office.case(case.id).outcome is None) is of_the_duty
+    if of_the_duty:
+        send_invoice(office, 1_000, issued_on="2026-11-25")
+        assert office.case(case.id).outcome == "CLOSED"
+    kit.books_agree(office)
+
+
+@pytest.mark.parametrize(("settled_at", "of_the_duty"), [
+    ("2026-12-31T23:59:59+08:00", False), ("2027-01-01T00:00:00+08:00", True),
+])  # fmt: skip
+def test_a_fee_of_the_last_second_of_december_is_of_decembers_year_whenever_it_is_billed(
+    office: Office, settled_at: str, of_the_duty: bool
+) -> None:
+    office.open_shop()
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, DECEMBER)  # December is closed: what comes late is billed in January
+    fee(office, settled_at)
+    case = closing(office, 2027, 1, 10, 10)
+    office.snapshot()
+    assert bool(told(office, "exit_invoices_opened")) is of_the_duty
+    assert office.case(case.id).state == "CLEARING"  # as an exit invoice, or as a bill of the year before
+    kit.books_agree(office)
+
+
+def test_a_fee_after_the_start_is_billed_with_its_own_month(office: Office) -> None:
+    office.open_shop()
+    closing(office, 2026, 11, 20, 10)
+    kit.at(office, 2026, 11, 22, 11)
+    fee(office, "2026-11-22T10:00:00+08:00", 5_000)
+    office.snapshot()
+    assert office.shop().state is ShopState.CLOSED
+    kit.at(office, 2026, 12, 1, 2)
+    kit.issue_month(office)
+    assert kit.statement().total_fen == 5_000
+    kit.books_agree(office)
+
+
+def test_a_waiver_covers_what_the_supervisor_saw_and_nothing_more(office: Office) -> None:
+    office.open_shop()
+    fee(office, "2026-11-10T10:00:00+08:00")
+    case = closing(office, 2026, 11, 20, 10)
+    office.snapshot(open_orders=1)
+
+    def waives() -> str:
+        code = office.code("he-qiang")
+        return in_transaction(lambda tx: exit_invoices.waive(tx, case.id, "he-qiang", code, "无法开票")).sentence
+
+    assert "已豁免" in waives()
+    fee(office, "2026-11-11T10:00:00+08:00", 2_000)
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING"
+    assert "已豁免" in waives()
+    office.snapshot()
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+# ── bills (CLS-9, REF-8, ambiguity 30) ──
+
+
+def test_decembers_statement_of_yesterday_stands_in_the_way_of_closing_on_the_second_of_january(office: Office) -> None:
+    office.open_shop()
+    kit.at(office, 2026, 12, 10, 11)
+    fee(office, "2026-12-10T10:00:00+08:00", 9_000)
+    kit.at(office, 2027, 1, 1, 2)
+    kit.issue_month(office, DECEMBER)
+    kit.at(office, 2027, 1, 2, 10)
+    office.snapshot()
+    case = office.request_closure()
+    assert "账单尚有" in office.question(case).dossier and told(office, "exit_invoices_opened") == []
+    office.decide(case, "li-na", "APPROVE", "等开票")
+    office.decide(case, "he-qiang", "CONFIRM", "等开票")
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING"
+    send_invoice(office, 9_000, issued_on="2027-01-02")
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+def refund_dossier(office: Office) -> str:
+    case = office.request_refund()
+    return office.question(case).dossier.replace("\\", "")
+
+
+def test_a_statement_reopened_by_a_red_letter_after_closed_blocks_the_refund_and_its_share_is_kept_back(
+    office: Office,
+) -> None:
+    office.open_shop()
+    fee(office, "2026-11-10T10:00:00+08:00", 100_000)
+    case = closing(office, 2026, 11, 20, 10)
+    office.snapshot()
+    number = send_invoice(office, 100_000, issued_on="2026-11-20").number
+    assert office.case(case.id).outcome == "CLOSED"
+    office.send("invoice.red_letter", {
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": f"26{7:018d}", "original_number": number,
+        "amount_fen": 100_000, "issued_on": "2026-11-21", "reason": "开票有误",
+    })  # fmt: skip
+    refund = office.request_refund()
+    shown = office.question(refund).dossier.replace("\\", "")
+    assert "店务账单尚有 ¥1,000.00 未开票" in shown and "另留存 **¥300.00**" in shown
+    office.decide(refund, "wang-fang", "APPROVE", "先退其余")
+    office.decide(refund, "chen-jie", "CONFIRM", "先退其余")
+    assert office.platform_balance(AccountKind.CLEARING) == 370_000
+    assert office.balance(AccountKind.DEPOSIT) == 30_000
+    office.bank(f"{refund.id}-P1", fen=370_000)
+    assert office.case(refund.id).outcome == "REFUNDED"
+    assert office.books() == []
+
+
+def test_a_fee_recorded_after_closed_blocks_the_refund(office: Office) -> None:
+    office.closed_shop()
+    fee(office, "2026-11-10T10:00:00+08:00", 2_000)
+    assert "店务账单尚有 ¥20.00 未开票" in refund_dossier(office)
+
+
+def test_an_invoiced_shop_shows_no_bill_at_all(office: Office) -> None:
+    office.closed_shop()
+    assert "店务账单" not in refund_dossier(office)
+
+
+# ── penalties (REF-2, ambiguities 4 and 28) ──
+
+
+def deducted(office: Office, reason: str, fen: int = 10_000) -> None:
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": f"d-{reason}", "amount_fen": fen, "reason": reason, "clause": "规则",
+        "appealable": True, **({"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {}),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["RULE_VIOLATION", "LATE_SHIPMENT", "AFTERSALE_DISPUTE", "PRODUCT_VIOLATION"])
+def test_a_deduction_for_a_violation_is_a_penalty_record_beside_the_platforms_facts(
+    office: Office, reason: str
+) -> None:
+    office.closed_shop()
+    deducted(office, reason)
+    case = office.request_refund(fen=390_000)
+    assert "1 项处罚记录" in office.question(case).dossier
+    assert not office.answer(office.question(case), "wang-fang", "APPROVE", "").accepted
+    office.snapshot(penalties=[{"id": f"d-{reason}", "kind": "违规", "settled": True}])
+    assert "1 项处罚记录" in office.question(case).dossier  # the same one, reported by the platform
+    office.snapshot(penalties=[{"id": "p-9", "kind": "虚假发货", "settled": True}])
+    assert "2 项处罚记录" in office.question(case).dossier
+
+
+def test_what_could_not_be_deducted_leaves_the_penalty_unsettled(office: Office) -> None:
+    office.closed_shop()
+    deducted(office, "RULE_VIOLATION", 500_000)
+    with reading() as tx:
+        (penalty,) = penalties.of_shop(tx, "shop-1")
+    assert (penalty.id, penalty.settled) == ("d-RULE_VIOLATION", False)
+
+
+def test_an_advance_compensation_is_no_penalty(office: Office) -> None:
+    office.closed_shop()
+    deducted(office, "ADVANCE_COMPENSATION")
+    with reading() as tx:
+        assert penalties.of_shop(tx, "shop-1") == ()
+
+
+def test_a_valid_ruling_against_the_shop_is_a_penalty_record(office: Office) -> None:
+    office.closed_shop()
+    office.send("ruling.effective", {
+        "ruling_id": "r-1", "arbitration_id": "a-1", "shop_id": "shop-1", "conclusion": "MERCHANT_LIABLE", "decided": "商家承担责任",
+        "effective_at": office.clock.at.isoformat(),
+    })  # fmt: skip
+    with reading() as tx:
+        assert [(one.id, one.settled) for one in penalties.of_shop(tx, "shop-1")] == [("r-1", False)]
+    office.pass_time(days=8)
+    with reading() as tx:
+        assert [(one.id, one.settled) for one in penalties.of_shop(tx, "shop-1")] == [("r-1", True)]
+    assert "1 项处罚记录" in refund_dossier(office)
