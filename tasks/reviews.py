@@ -286,6 +286,9 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     """Show the facts as they are now; ``True`` if those that matter have changed, which makes a new revision."""
     dossier = gate.dossier(tx, case, review)
     if dossier.facts_sha256 == review.facts_sha256:
+        if review.seen is None:  # shown by a version that did not keep it: the same facts, so this is what was seen
+            review.seen = dossier.seen.model_dump(mode="json")
+            tx.add(review)
         return False
     review.revision += 1
     review.notice = "事实已发生变化,请核对下方最新内容后重新决定。"

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from models.cases import Case
-from models.reviews import ReviewState
+from models.reviews import Review, ReviewState
+from tasks.db import in_transaction
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
 
@@ -134,12 +136,15 @@ def test_what_is_new_since_the_form_was_shown_stands_in_its_next_version(office:
     assert "已消除" in office.question(case).dossier
 
 
+def test_a_question_that_an_older_version_asked_is_answered_once(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    in_transaction(lambda tx: tx.execute(update(Review).values(seen=None)))
+    office.decide(case, "wang-fang", "APPROVE")
+    assert paid(office) == [400_000]
+
+
 def test_a_decision_of_an_older_version_that_kept_nothing_of_what_it_saw_is_asked_for_again(office: Office) -> None:
-    from sqlalchemy import update
-
-    from models.reviews import Review
-    from tasks.db import in_transaction
-
     case = first_has_approved(office)
     in_transaction(lambda tx: tx.execute(update(Review).values(seen=None)))
     office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
