@@ -68,12 +68,14 @@ def judged(tx: Tx, key: str) -> None:
 
 
 def clear(client: SyncPrefectClient, form: ShownForm) -> None:
-    """Take the answer out of Prefect, if one is there."""
-    try:
-        client.delete_flow_run_input(UUID(form.run_id), keyset_from_base_key(form.key)["response"])
-    except (ObjectNotFound, PrefectHTTPStatusError) as error:
-        if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
-            raise
+    """Take the answer out of Prefect, if one is there, and the dossier and the choices it answered: ours keeps them."""
+    keys = keyset_from_base_key(form.key)
+    for key in (keys["response"], keys["description"], keys["schema"]):
+        try:
+            client.delete_flow_run_input(UUID(form.run_id), key)
+        except (ObjectNotFound, PrefectHTTPStatusError) as error:
+            if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
 
     def cleared(tx: Tx) -> None:
         row = tx.get(ShownForm, form.key)
