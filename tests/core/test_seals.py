@@ -19,7 +19,6 @@ from tasks.db import in_transaction, reading
 from tasks.settings import settings
 from tasks.vault import CannotUnseal, opened, opened_json
 from tests.core.sql import read, write
-from tests.core.test_migrations import empty as empty  # noqa: PLC0414 - a database without any table
 from tests.play import Office
 
 

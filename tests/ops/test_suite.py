@@ -26,6 +26,7 @@ TRIED_ON_BOTH = {
     "tasks/audit.py": "core/test_audit_chain.py",
     "tasks/billables.py": "invoicing/test_month.py",
     "tasks/bulk.py": "invoicing/test_files.py",
+    "tasks/bundles.py": "stories/test_bundles.py",
     "tasks/db.py": "core/test_effects.py",
     "tasks/effects.py": "core/test_effects.py",
     "tasks/exit_invoices.py": "invoicing/test_state_machine.py",

@@ -30,6 +30,7 @@ from tasks.db import in_transaction, reading
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
+OWN_STACK = "answers wait in a window there, and its Prefect is tampered with"
 
 
 @pytest.fixture(scope="module")

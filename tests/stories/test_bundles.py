@@ -15,6 +15,8 @@ from tasks import bundles, delivery
 from tasks.db import in_transaction
 from tests.play import START, Office
 
+pytestmark = pytest.mark.both
+
 REVIEWER, BOSS = Role.CLOSURE_REVIEWER, Role.SUPERVISOR
 
 
