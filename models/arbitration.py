@@ -124,6 +124,8 @@ class Handling(Labelled):
     TO_RECEIVABLE = "TO_RECEIVABLE", "转入待结算货款"
     TO_ARREARS = "TO_ARREARS", "先冲抵欠款,余额退回保证金"
     NO_MONEY = "NO_MONEY", "商家确认不需退款"
+    BUYER_KEEPS = "BUYER_KEEPS", "赔付款归买家,不退还商家"
+    """Of a withdrawn arbitration only (ambiguity 35): what was paid stays paid, decided by people and said."""
 
 
 class Arbitration(SQLModel, table=True):
@@ -155,6 +157,7 @@ class Ruling(SQLModel, table=True):
         Index("ix_ruling_shop", "shop_id"),
         Index("ix_ruling_arbitration", "arbitration_id"),
         Index("ix_ruling_posting", "posting"),
+        Index("ix_ruling_number", "number"),
         CheckConstraint("(voided_at IS NULL) = (void_cause IS NULL)", name="ck_ruling_void"),
         CheckConstraint(
             "deduction_fen >= 0 AND from_deposit_fen >= 0 AND arrears_fen >= 0"
@@ -165,6 +168,8 @@ class Ruling(SQLModel, table=True):
 
     id: str = Field(primary_key=True, sa_type=code(80))
     """The sender's number; ``deduction/<number>`` for a deduction, so that the two never meet."""
+    number: str | None = Field(default=None, sa_type=code(80))
+    """The ruling's own number, where its deduction came first and gave the row its id (ambiguity 32)."""
     kind: RulingKind = Field(sa_type=Word(RulingKind))
     shop_id: str = Field(foreign_key="shop.id", sa_type=code())
     arbitration_id: str | None = Field(default=None, foreign_key="arbitration.id", sa_type=code())
@@ -193,6 +198,11 @@ class Ruling(SQLModel, table=True):
     voided_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     void_cause: VoidCause | None = Field(default=None, sa_type=Word(VoidCause))
     void_case: str | None = Field(default=None, foreign_key="case.id", sa_type=code())
+
+    @property
+    def called(self) -> str:
+        """How people outside know it: by the ruling's number, if there is one."""
+        return self.number or self.id
 
 
 class Appeal(SQLModel, table=True):

@@ -478,8 +478,9 @@ class DepositDeducted(Event):
     """保证金扣除(DED-1 至 DED-5、DED-8、DED-9)
 
     Once per ``deduction_id``. What exceeds the deposit becomes arrears. Says how to appeal against it, or why
-    nobody can. An advance compensation that names its ``ruling_id`` is that ruling's money, whichever of the two
-    comes first: there is one thing to appeal against, once. ``effective_at`` starts the window; without it the
+    nobody can; against an advance compensation everybody can. One that names its ``ruling_id``, or else its
+    ``arbitration_id``, or else its ``aftersale_id`` is that ruling's money, whichever of the two comes first: there is
+    one thing to appeal against, once. Not posted when the arbitration was withdrawn. ``effective_at`` starts the window; without it the
     moment the event reached us does.
     """
 
@@ -507,6 +508,8 @@ class DepositDeducted(Event):
     def _appeal_or_why_not(self) -> Self:
         if self.reason is DeductionReason.FORCED_CLOSURE:
             raise ValueError("a reason other than FORCED_CLOSURE: forfeiture is decided here (DED-6)")
+        if not self.appealable and self.reason is DeductionReason.ADVANCE_COMPENSATION:
+            raise ValueError("appealable when a buyer was paid in advance: that can always be appealed (ARB-1, DED-5)")
         if not self.appealable and not self.not_appealable_reason:
             raise ValueError("a not_appealable_reason when appealable is false (DED-8)")
         if self.appealable and self.not_appealable_reason:

@@ -133,6 +133,9 @@ class CompensationReturned(MerchantCaseMessage):
     to_deposit_fen: Fen = 0
     to_receivable_fen: Fen = 0
     to_arrears_fen: Fen = 0
+    agreed: bool = True
+    """Whether it is what merchant service agreed with the merchant, or what was decided about it (ambiguity 35)."""
+    reason: Prose = ""
 
 
 class ArbitrationWithdrawn(MerchantCaseMessage):
@@ -144,6 +147,8 @@ class ArbitrationWithdrawn(MerchantCaseMessage):
     arbitration_id: Line
     reason: Line
     struck: bool
+    money: bool = False
+    """Whether money was taken, of which people now decide what becomes (ambiguity 35)."""
 
 
 class ArbitrationStays(MerchantCaseMessage):

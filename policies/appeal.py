@@ -19,6 +19,7 @@ from models.arbitration import (
     Party,
     Ruling,
     VoidCause,
+    WithdrawalReason,
 )
 from models.base import Frozen
 from models.cases import Finding
@@ -116,6 +117,15 @@ def refuse_deduction(ruling: Ruling, shop_id: str) -> Refusal | None:
     return None
 
 
+def refuse_deduction_of_withdrawn(withdrawn: str | None) -> Refusal | None:
+    """Why money is no longer taken for a buyer: the arbitration about that case was withdrawn (WDR-2, ambiguity 32)."""
+    if withdrawn is None:
+        return None
+    return Refusal(
+        code="withdrawn-before", clause="WDR-2", sentence=f"同一售后的仲裁 {withdrawn} 已撤销,不再因此扣除保证金。"
+    )
+
+
 def checklist(reason: Reason, submitted: Mapping[str, EvidenceKind], policy: Policy) -> tuple[CheckItem, ...]:
     """What is expected for the reason and what of it is there; then kinds nobody expected, all satisfied.
 
@@ -206,6 +216,8 @@ def split_return(deduction: Money, arrears_part: Money, arrears_now: Money, hand
         forgiven = min(deduction.fen, arrears_now.fen)
     rest = Money(fen=deduction.fen - forgiven)
     match handling:
+        case Handling.BUYER_KEEPS:
+            return Split()
         case Handling.NO_MONEY:
             return Split(to_arrears=Money(fen=min(arrears_part.fen, arrears_now.fen)))
         case Handling.TO_DEPOSIT | Handling.TO_ARREARS:
@@ -214,6 +226,23 @@ def split_return(deduction: Money, arrears_part: Money, arrears_now: Money, hand
             return Split(to_receivable=rest, to_arrears=Money(fen=forgiven))
         case unknown:
             assert_never(unknown)
+
+
+def proposed_handling(reason: WithdrawalReason, policy: Policy) -> Handling:
+    """What the policy proposes for money already taken when an arbitration is withdrawn; never more (ambiguity 35)."""
+    given = policy.appeal
+    otherwise = Handling.TO_DEPOSIT if given.withdrawal_returns_deduction else Handling.BUYER_KEEPS
+    return given.withdrawal_handling.get(reason, otherwise)
+
+
+def one_matter(ruling: Ruling, *, arbitration_id: str | None, aftersale_id: str | None) -> bool:
+    """Whether a recorded ruling or deduction and another report belong together where no ruling is named (ambiguity 32).
+
+    The same arbitration decides; only where one of the two names none does the same after-sale.
+    """
+    if ruling.arbitration_id and arbitration_id:
+        return ruling.arbitration_id == arbitration_id
+    return bool(aftersale_id) and ruling.aftersale_id == aftersale_id
 
 
 def refuse_withdrawal(*, known: bool, withdrawn: bool, ruling_void: bool, final_appeal: str | None) -> Refusal | None:

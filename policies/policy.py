@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from models.arbitration import AppealReason, EvidenceKind, MediaType
+from models.arbitration import AppealReason, EvidenceKind, Handling, MediaType, WithdrawalReason
 from models.base import Frozen
 from models.deposits import RefundDocument
 from models.events import TaxpayerType
@@ -153,6 +153,8 @@ class AppealPolicy(Frozen):
     withdrawal_sla: PositiveWindow
     withdrawal_strikes_ruling: bool
     withdrawal_returns_deduction: bool
+    withdrawal_handling: dict[WithdrawalReason, Handling] = Field(default_factory=dict)
+    """What is proposed for a deduction whose arbitration is withdrawn, for each reason; people decide (ambiguity 35)."""
     correction_sla: PositiveWindow
     evidence: EvidencePolicy
     checklist: dict[AppealReason, tuple[EvidenceKind, ...]]

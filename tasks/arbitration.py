@@ -13,6 +13,7 @@ from models.arbitration import (
     Arbitration,
     Conclusion,
     MerchantCounter,
+    MoneyReturn,
     Party,
     Ruling,
     RulingKind,
@@ -96,6 +97,7 @@ def _seen(
     found.seen_at = message.received_at
     tx.add(found)
     tx.flush()
+    _adopt(tx, found)
     return found
 
 
@@ -145,7 +147,7 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
 
     A deduction that named the ruling before it came is its money already: the row becomes the ruling's.
     """
-    before = lock_ruling(tx, event.ruling_id)
+    before = lock_ruling(tx, event.ruling_id) or _deduction_of(tx, event, shop)
     if before is not None and (before.kind is RulingKind.RULING or before.shop_id != shop.id):
         raise Refused(f"判责 {event.ruling_id} 已登记,未重复登记", "ARB-1")
     if before is not None and before.void_cause is not None:
@@ -166,6 +168,7 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
             raise Refused(f"判责 {event.ruling_id} 的扣款已入账,未重复扣款", "DED-5")
         from_deposit, arrears = posted
     ruling = before or _new(tx, message, shop, event.ruling_id)
+    ruling.number = event.ruling_id if ruling.id != event.ruling_id else None
     if before is None:
         _take(ruling, key, from_deposit, arrears)
     else:
@@ -176,10 +179,16 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     ruling.ruled_by, ruling.order_id = event.ruled_by or "", arbitration.order_id
     ruling.arbitration_id, ruling.aftersale_id = arbitration.id, arbitration.aftersale_id
     _keep(tx, ruling, "recorded")
+    appeal = appeal_of(tx, ruling.id)
+    how = (
+        f"与该判责对应的扣款是同一事项,已由申诉 {appeal.case_id} 处理,不再另行申诉。"
+        if appeal
+        else rules_of_appeal.APPEAL_HOW
+    )
     told = words.RulingEffective(
-        shop_name=shop.name, ruling_id=ruling.id, order_id=ruling.order_id, conclusion=ruling.conclusion.label,
+        shop_name=shop.name, ruling_id=ruling.called, order_id=ruling.order_id, conclusion=ruling.conclusion.label,
         decided=ruling.decided, effective_at=ruling.effective_at, deduction_fen=ruling.deduction_fen,
-        from_deposit_fen=ruling.from_deposit_fen, arrears_fen=ruling.arrears_fen, appeal_how=rules_of_appeal.APPEAL_HOW,
+        from_deposit_fen=ruling.from_deposit_fen, arrears_fen=ruling.arrears_fen, appeal_how=how,
         appeal_until=ruling.appeal_until,
     )  # fmt: skip
     merchants.tell(tx, told, f"ruling/{ruling.id}", shop_id=shop.id)
@@ -189,10 +198,15 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
 def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:
     """A deduction; one that paid a buyer in advance can be appealed against like a ruling (ARB-1 ②, DED-5).
 
-    One that names its ruling is that ruling's money: one matter is one thing to appeal against, once (ARB-3).
+    One that names its ruling, or else its arbitration, or else its after-sale is that ruling's money: one matter is one
+    thing to appeal against, once (ARB-3, ambiguity 32). Of a withdrawn arbitration nothing more is taken (WDR-2).
     """
     at = event.effective_at or message.received_at
-    known = lock_ruling(tx, event.ruling_id) if event.ruling_id else None
+    if event.reason is DeductionReason.ADVANCE_COMPENSATION:
+        withdrawn = _withdrawn_before(tx, shop.id, event.arbitration_id or "", event.order_id, event.aftersale_id)
+        if refusal := rules_of_appeal.refuse_deduction_of_withdrawn(withdrawn):
+            raise Refused(refusal.sentence, refusal.clause)
+    known = lock_ruling(tx, event.ruling_id) if event.ruling_id else _ruling_of_matter(tx, event, shop)
     if known is not None and (refusal := rules_of_appeal.refuse_deduction(known, shop.id)):
         raise Refused(refusal.sentence, refusal.clause)
     if known is None and not (event.appealable and event.reason is DeductionReason.ADVANCE_COMPENSATION):
@@ -207,15 +221,66 @@ def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) ->
     else:
         ruling.effective_at, ruling.order_id = at, event.order_id or ""
         ruling.aftersale_id, ruling.decided = event.aftersale_id or "", f"先行赔付买家,依据:{event.clause}"
+    if arbitration is None and ruling.arbitration_id is None:
+        arbitration = _arbitration_about(tx, shop, ruling.aftersale_id)
     if arbitration is not None and ruling.arbitration_id is None:
         ruling.arbitration_id = arbitration.id
         ruling.order_id, ruling.aftersale_id = arbitration.order_id, arbitration.aftersale_id
     until = rules_of_appeal.window_of(ruling, policy(ruling.policy_version)).due
     appeal = appeal_of(tx, ruling.id)
-    why_not = f"本次扣款属于判责 {ruling.id},该判责已由申诉 {appeal.case_id} 处理。" if appeal else ""
+    why_not = f"本次扣款属于判责 {ruling.called},该判责已由申诉 {appeal.case_id} 处理。" if appeal else ""
     parts = deposits.deduct(tx, event, shop, message, appeal_until=until, not_appealable=why_not)
     _take(ruling, key, *parts)
     _keep(tx, ruling, "deducted" if known is not None else "recorded")
+
+
+def _ruling_of_matter(tx: Tx, event: DepositDeducted, shop: Shop) -> Ruling | None:
+    """What a deduction without a ruling's number belongs to; what has not taken its money yet comes first."""
+    if event.reason is not DeductionReason.ADVANCE_COMPENSATION:
+        return None
+    found = _matter(tx, shop.id, event.arbitration_id, event.aftersale_id)
+    found.sort(key=lambda ruling: (ruling.deduction_fen > 0, ruling.void_cause is not None))
+    return lock_ruling(tx, found[0].id) if found else None
+
+
+def _deduction_of(tx: Tx, event: RulingEffective, shop: Shop) -> Ruling | None:
+    """The deduction that came before its ruling and named only the arbitration, or the after-sale."""
+    found = [
+        ruling for ruling in _matter(tx, shop.id, event.arbitration_id, event.aftersale_id)
+        if ruling.kind is RulingKind.DEDUCTION and ruling.id == ruling.posting  # it names no ruling, this one or another
+    ]  # fmt: skip
+    return lock_ruling(tx, found[0].id) if found else None
+
+
+def _matter(tx: Tx, shop_id: str, arbitration_id: str | None, aftersale_id: str | None) -> list[Ruling]:
+    """Everything recorded for the shop that is one matter with a report that names these (ambiguity 32)."""
+    near = (col(Ruling.arbitration_id) == (arbitration_id or "-")) | (col(Ruling.aftersale_id) == (aftersale_id or "-"))
+    query = select(Ruling).where(Ruling.shop_id == shop_id, near).order_by(col(Ruling.recorded_at), col(Ruling.id))
+    return [
+        ruling for ruling in tx.exec(query)
+        if rules_of_appeal.one_matter(ruling, arbitration_id=arbitration_id, aftersale_id=aftersale_id)
+    ]  # fmt: skip
+
+
+def _arbitration_about(tx: Tx, shop: Shop, aftersale_id: str) -> Arbitration | None:
+    """The shop's arbitration about an after-sale, where a deduction names nothing else."""
+    if not aftersale_id:
+        return None
+    query = select(Arbitration).where(Arbitration.shop_id == shop.id, Arbitration.aftersale_id == aftersale_id)
+    return tx.exec(query.order_by(col(Arbitration.seen_at).desc()).limit(1)).first()
+
+
+def _adopt(tx: Tx, found: Arbitration) -> None:
+    """A deduction that named only the after-sale belongs to its arbitration from now on, whichever was told first."""
+    if not found.aftersale_id:
+        return
+    orphans = select(Ruling).where(
+        Ruling.shop_id == found.shop_id, Ruling.aftersale_id == found.aftersale_id, col(Ruling.arbitration_id).is_(None)
+    )
+    for ruling in tx.exec(orphans):
+        ruling.arbitration_id = found.id
+        tx.add(ruling)
+    tx.flush()
 
 
 def _new(tx: Tx, message: InboxMessage, shop: Shop, id: str) -> Ruling:
@@ -242,12 +307,12 @@ def _keep(tx: Tx, ruling: Ruling, what: str) -> None:
     tx.flush()
     recount(tx, ruling.shop_id)
     event = RulingRecorded(
-        shop_id=ruling.shop_id, ruling_id=ruling.id, kind=ruling.kind, effective_at=window.start,
+        shop_id=ruling.shop_id, ruling_id=ruling.called, kind=ruling.kind, effective_at=window.start,
         appeal_until=window.due, deduction_fen=ruling.deduction_fen,
     )  # fmt: skip
     emit(tx, event, f"ruling/{ruling.id}/{what}/{ruling.kind.value}", shop_id=ruling.shop_id)
     audit.record(tx, f"shop/{ruling.shop_id}", f"ruling.{what}", actor="platform", clause="ARB-2", public=True,
-                 text=f"{ruling.kind.label} {ruling.id} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip
+                 text=f"{ruling.kind.label} {ruling.called} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip
 
 
 # ── rulings ──────────────────────────────────────────────────────────────────
@@ -263,7 +328,8 @@ def lock_ruling(tx: Tx, ruling_id: str) -> Ruling | None:
 
 
 def _named(object_id: str) -> SelectOfScalar[Ruling]:
-    return select(Ruling).where((col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id))
+    named = (col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id) | (col(Ruling.number) == object_id)
+    return select(Ruling).where(named)
 
 
 def find_ruling(tx: Tx, object_id: str) -> Ruling | None:
@@ -306,12 +372,12 @@ def strike(tx: Tx, case: Case, ruling_id: str, cause: VoidCause) -> bool:
     tx.flush()
     row, clause = recount(tx, ruling.shop_id), rules_of_appeal.clause_of(cause)
     event = RulingVoided(
-        shop_id=ruling.shop_id, ruling_id=ruling.id, case_id=case.id, cause=cause, clause=clause, rulings=row.rulings,
+        shop_id=ruling.shop_id, ruling_id=ruling.called, case_id=case.id, cause=cause, clause=clause, rulings=row.rulings,
         points=row.points, deducted_fen=row.deducted_fen, at=tx.now,
     )  # fmt: skip
     emit(tx, event, f"ruling/{ruling.id}/voided", case)
     audit.record(tx, case.id, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
-                 text=f"{ruling.kind.label} {ruling.id} 已剔除:{cause.label}", rulings=row.rulings, points=row.points)  # fmt: skip
+                 text=f"{ruling.kind.label} {ruling.called} 已剔除:{cause.label}", rulings=row.rulings, points=row.points)  # fmt: skip
     return True
 
 
@@ -462,6 +528,7 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
     reason, given = WithdrawalReason(case.request["reason"]), rules(case).appeal
+    _adopt(tx, found)
     struck: list[Ruling] = []
     for ruling in rulings_of(tx, found.id):
         appeal = appeal_of(tx, ruling.id)
@@ -476,16 +543,23 @@ def withdraw(tx: Tx, case: Case) -> Withdrawn:
     emit(tx, event, f"{case.id}/withdrawn", case)
     told = words.ArbitrationWithdrawn(
         shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=found.id, reason=reason.label,
-        struck=bool(struck),
+        struck=bool(struck), money=bool(_money_taken(tx, found.id)),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
-    money = [ruling.id for ruling in struck if ruling.deduction_fen] if given.withdrawal_returns_deduction else []
-    if money:
+    if money := _money_taken(tx, found.id):  # whatever the policy proposes, people decide and the merchant is told
         case.request = {**case.request, "objects": money}
-        cases.move(tx, case, CaseState.COMPENSATING, "仲裁已撤销,商服处理赔付款", clause="ARB-8")
+        cases.move(tx, case, CaseState.COMPENSATING, "仲裁已撤销,商服与财务处理已扣赔付款", clause="WDR-1")
         return Withdrawn.MONEY
     _conclude_withdrawal(tx, case)
     return Withdrawn.DONE
+
+
+def _money_taken(tx: Tx, arbitration_id: str) -> list[str]:
+    """The arbitration's rulings whose deduction nobody has decided about yet (ambiguity 35)."""
+    return [
+        ruling.id for ruling in rulings_of(tx, arbitration_id)
+        if ruling.deduction_fen and tx.get(MoneyReturn, ruling.id) is None
+    ]  # fmt: skip
 
 
 def _end_as_moot(
@@ -530,7 +604,8 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         "- 同一售后**不能再次申请仲裁**(WDR-2)。",
         "- 进行中的申诉将终止(WDR-1)。",
         f"- 判责{'将被剔除' if given.withdrawal_strikes_ruling else '继续有效'},"
-        f"已扣赔付款{'由商服与财务处理退回' if given.withdrawal_returns_deduction else '不自动退回'}。",
+        "已扣赔付款由商服与财务决定去向,并告知商家结果和原因;规则建议:"
+        f"{rules_of_appeal.proposed_handling(WithdrawalReason(case.request['reason']), rules(case)).label}。",
     ]
     return dossier.assemble(
         f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
@@ -551,7 +626,7 @@ def ruling_part(ruling: Ruling) -> str:
 def ruling_rows(ruling: Ruling, word: Callable[[str, int], str]) -> dict[str, str]:
     """What is recorded of a ruling; ``word`` makes words from outside fit for where they are shown."""
     return {
-        "编号": f"{word(ruling.id, 300)}({ruling.kind.label})",
+        "编号": f"{word(ruling.called, 300)}({ruling.kind.label})",
         "订单 / 售后": f"{word(ruling.order_id, 300) or '—'} / {word(ruling.aftersale_id, 300) or '—'}",
         "结论": ruling.conclusion.label,
         "判定内容": word(ruling.decided, 1000),

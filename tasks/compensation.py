@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from sqlmodel import select
 
-from models.arbitration import Handling, MoneyReturn, Ruling
+from models.arbitration import Handling, MoneyReturn, Ruling, WithdrawalReason
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case
+from models.cases import Case, CaseKind
 from models.money import Money
 from models.reviews import Review, Role
 from models.shops import ShopState
@@ -72,10 +72,16 @@ def moves_money(split: Split) -> bool:
     return bool(split.to_deposit or split.to_receivable or split.to_arrears)
 
 
+def _reason(case: Case) -> WithdrawalReason | None:
+    """Why the arbitration was withdrawn, where that is what the case is about."""
+    return WithdrawalReason(case.request["reason"]) if case.kind is CaseKind.WITHDRAWAL else None
+
+
 @effect("判断是否需要财务确认")
 def needs_finance(tx: Tx, case: Case, round: int) -> bool:
     """Whether what was agreed can move money, so that another person has to confirm it."""
-    return agreed(tx, case, round)[0] is not Handling.NO_MONEY or owed(tx, case).arrears_fen > 0
+    unmoved = agreed(tx, case, round)[0] is Handling.NO_MONEY and owed(tx, case).arrears_fen == 0
+    return not unmoved or case.kind is CaseKind.WITHDRAWAL  # what is left with the buyer is decided by two, too (WDR-1)
 
 
 def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
@@ -118,13 +124,19 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
     audit.record(tx, case.id, "compensation.returned", clause="ARB-8", public=True, handling=handling, people=people,
                  text=f"赔付款处理完毕:{split.text()}")  # fmt: skip
     told = words.CompensationReturned(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, deduction_fen=ruling.deduction_fen,
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.called, deduction_fen=ruling.deduction_fen,
         handling=handling.label, to_deposit_fen=split.to_deposit.fen, to_receivable_fen=split.to_receivable.fen,
-        to_arrears_fen=split.to_arrears.fen,
+        to_arrears_fen=split.to_arrears.fen, agreed=handling is not Handling.BUYER_KEEPS, reason=_why(case, service),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/returned/{ruling.id}", case=case)
     tx.flush()
     return tx.get(MoneyReturn, owed(tx, case).id) is not None
+
+
+def _why(case: Case, service: Review) -> str:
+    """What the merchant reads of why this becomes of the money: the ground of the withdrawal and what was written."""
+    ground = _reason(case)
+    return "。".join(filter(None, (f"仲裁撤销原因:{ground.label}" if ground else "", service.reason)))
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -132,8 +144,11 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     service = decided(tx, case.id, SERVICE.name, review.round) if review.gate == FINANCE.name else None
     chosen = handling_of(service) if service else None
     options = [chosen] if chosen else [
-        handling for handling in Handling if not _not_for_this_shop(shop.state, handling)
+        handling for handling in Handling
+        if not _not_for_this_shop(shop.state, handling) and not _not_for_this_case(case, handling)
     ]  # fmt: skip
+    ground = _reason(case)
+    proposed = rules_of_appeal.proposed_handling(ground, rules(case)) if ground else None
     preview = "\n".join(f"- **{handling.label}**:{split_now(tx, ruling, handling).text()}" for handling in options)
     said = ""
     if service:
@@ -146,7 +161,9 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
     return dossier.assemble(
         f"赔付款处理 · {dossier.plain(shop.name)} · {case.id}",
-        ("将如何入账", preview), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
+        ("将如何入账", preview),
+        ("规则建议", f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。"
+         if ground and proposed else ""), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
         facts={"ruling": ruling.id, "handling": chosen, "split": [split_now(tx, ruling, handling).model_dump() for handling in options],
                "shop": shop.state},
@@ -155,6 +172,11 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 def _not_for_this_shop(state: ShopState, handling: Handling) -> bool:
     return state is ShopState.FORCED_CLOSED and handling in {Handling.TO_DEPOSIT, Handling.TO_ARREARS}
+
+
+def _not_for_this_case(case: Case, handling: Handling) -> bool:
+    """After an appeal or a judgment the money is the merchant's: only a withdrawal can leave it with the buyer."""
+    return handling is Handling.BUYER_KEEPS and case.kind is not CaseKind.WITHDRAWAL
 
 
 def _others(tx: Tx, case: Case) -> set[str]:
@@ -169,6 +191,10 @@ def _says_what_was_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> 
     handling = _handling(given.extra.get("handling"))
     if handling is None:
         return "请选择与商家约定的处理方式(ARB-8)"
+    if _not_for_this_case(case, handling):
+        return "判责已被推翻,赔付款应退还商家,不能选择归买家所有(ARB-8)"
+    if handling is Handling.BUYER_KEEPS and len(given.reason.strip()) < 2:
+        return "赔付款不退还商家的,必须填写理由,理由会告知商家(WDR-1)"
     if len(str(given.extra.get("contact", "")).strip()) < 2:
         return "请填写联系商家的方式与时间(ARB-8)"
     if _not_for_this_shop(shop_of(tx, case).state, handling):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -9,8 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    with op.batch_alter_table("ruling") as table:
+        table.add_column(sa.Column("number", sa.String(80), nullable=True))
+        table.create_index("ix_ruling_number", ["number"])
 
 
 def downgrade() -> None:
-    pass
+    with op.batch_alter_table("ruling") as table:
+        table.drop_index("ix_ruling_number")
+        table.drop_column("number")

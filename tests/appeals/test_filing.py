@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from models.events import DepositDeducted
 from models.messages import Channel
 from ops.commands.inbox import app as command_line
 from tests.appeals.bench import Bench
@@ -143,10 +144,16 @@ def test_a_deduction_that_paid_a_buyer_can_be_appealed_against_like_a_ruling(ben
     assert bench.money() == {"deposit": 370_000, "arrears": 0, "receivable": 30_000, "compensation": 0}
 
 
-def test_a_deduction_declared_final_cannot_be_appealed_against(bench: Bench) -> None:
+def test_money_paid_to_a_buyer_can_always_be_appealed_against_ambiguity_34() -> None:
+    final = DepositDeducted.EXAMPLE | {"appealable": False, "not_appealable_reason": "依据终审判决执行。"}
+    with pytest.raises(ValueError, match="can always be appealed"):
+        DepositDeducted.model_validate(final)
+
+
+def test_a_penalty_declared_final_cannot_be_appealed_against(bench: Bench) -> None:
     bench.office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 30_000, "reason": "ADVANCE_COMPENSATION",
-        "clause": "先行赔付规则第五条", "appealable": False, "not_appealable_reason": "依据终审判决执行。",
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 30_000, "reason": "RULE_VIOLATION",
+        "clause": "违规处罚规则", "appealable": False, "not_appealable_reason": "依据终审判决执行。",
     })  # fmt: skip
     case = bench.file(deduction_id="ded-1")
     assert bench.office.case(case.id).outcome_clause == "ARB-1"

@@ -373,6 +373,8 @@ class Appeals(RuleBasedStateMachine):
             assert sum(taken) == row.deduction_fen, "deducted once, and all of it"
             if row.id not in returns:
                 assert not back
+            elif returns[row.id].handling is Handling.BUYER_KEEPS:
+                assert not any(back), "what the buyer keeps is returned to nobody"
             elif returns[row.id].handling is Handling.NO_MONEY:
                 assert sum(back) <= row.arrears_fen, "only what was never taken is forgiven"
             else:

@@ -107,6 +107,120 @@ def test_withdrawing_the_arbitration_covers_its_deduction(bench: Bench) -> None:
         assert found.aftersale_id == "as-1"
 
 
+BY = [
+    {"arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1"},
+    {"arbitration_id": "arb-rul-1"},
+    {"aftersale_id": "as-rul-1"},
+]
+
+
+@pytest.mark.parametrize("named", BY, ids=["both", "the arbitration", "the after-sale"])
+@pytest.mark.parametrize("first", ["ruling", "deduction"])
+def test_a_deduction_that_names_no_ruling_belongs_to_that_of_its_arbitration_or_after_sale(
+    bench: Bench, first: str, named: dict[str, str]
+) -> None:
+    if first == "ruling":
+        bench.rule(deduction_fen=0)
+        deduct(bench, ruling_id=None, **named)
+    else:
+        deduct(bench, ruling_id=None, **named)
+        bench.rule()
+    assert bench.refusals() == []
+    assert bench.counters() == (1, 2, 20_000), "one matter is counted once"
+    case = bench.file()
+    assert bench.office.case(case.id).state == "UNDER_REVIEW", "by the ruling's own number, whichever came first"
+    assert bench.office.case(bench.file(deduction_id="ded-1").id).outcome_clause == "ARB-3"
+    bench.office.decide(case, "zhou-yan", "UPHOLD")
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
+    assert bench.counters() == (0, 0, 0)
+    assert bench.office.books() == [] == bench.office.chains()
+
+
+@pytest.mark.parametrize("named", BY, ids=["both", "the arbitration", "the after-sale"])
+def test_its_seven_days_run_from_the_later_of_the_two_in_either_order(bench: Bench, named: dict[str, str]) -> None:
+    later = bench.now + timedelta(days=2)
+    deduct(bench, ruling_id=None, effective_at=bench.now.isoformat(), **named)
+    bench.office.clock.advance(timedelta(days=2))
+    bench.rule(effective_at=later)
+    assert bench.ruling("deduction/ded-1").appeal_until == later + timedelta(days=7)
+    bench.office.clock.at = later + timedelta(days=7, seconds=1)
+    assert bench.office.case(bench.file().id).outcome_clause == "ARB-2"
+
+
+def test_an_appeal_already_filed_against_the_deduction_is_the_rulings_too(bench: Bench) -> None:
+    deduct(bench, ruling_id=None, aftersale_id="as-rul-1")
+    appeal = bench.file(deduction_id="ded-1")
+    bench.rule()
+    assert appeal.id in bench.office.message("ruling_effective")["appeal_how"]
+    assert bench.office.case(bench.file().id).outcome_clause == "ARB-3"
+    assert bench.look_again(appeal, "zhou-yan", "DISMISS").accepted
+    assert bench.counters() == (1, 2, 20_000)
+
+
+def test_a_ruling_that_comes_when_its_deductions_appeal_was_upheld_is_not_recorded(bench: Bench) -> None:
+    deduct(bench, ruling_id=None, arbitration_id="arb-rul-1")
+    bench.office.decide(bench.file(deduction_id="ded-1"), "zhou-yan", "UPHOLD")
+    bench.rule()
+    assert bench.refusals() == ["ARB-7"], "one matter has one result"
+    assert bench.counters() == (0, 0, 0)
+
+
+def test_a_second_deduction_of_the_same_matter_is_not_taken(bench: Bench) -> None:
+    deduct(bench, ruling_id=None, aftersale_id="as-1")
+    deduct(bench, ruling_id=None, aftersale_id="as-1", deduction_id="ded-2")
+    assert bench.refusals() == ["DED-5"]
+    assert bench.money()["compensation"] == 20_000
+
+
+@pytest.mark.parametrize(
+    "other", [{"aftersale_id": "as-other"}, {"arbitration_id": "arb-other"}, {"order_id": "order-88"}]
+)
+def test_a_deduction_of_another_matter_stays_a_matter_of_its_own(bench: Bench, other: dict[str, str]) -> None:
+    bench.rule(deduction_fen=0)
+    deduct(bench, ruling_id=None, **other)
+    assert bench.counters()[0] == 2
+    assert bench.office.case(bench.file().id).state == bench.office.case(bench.file(deduction_id="ded-1").id).state
+
+
+@pytest.mark.parametrize("named", [*BY, {"order_id": "order-88"}])
+def test_of_a_withdrawn_arbitration_no_deduction_is_posted_whatever_of_it_is_named(
+    bench: Bench, named: dict[str, str]
+) -> None:
+    about = {"shop_id": "shop-1", "arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1", "order_id": "order-88"}
+    bench.office.send("arbitration.applied", about)
+    bench.office.send("arbitration.withdrawal_requested", {
+        "shop_id": "shop-1", "arbitration_id": "arb-rul-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
+    })  # fmt: skip
+    bench.office.decide(bench.latest(), "wu-tao", "CONFIRM", "已电话核实")
+    deduct(bench, ruling_id=None, **named)
+    assert bench.refusals() == ["WDR-2"]
+    assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
+
+
+@pytest.mark.parametrize("order", ["deduction first", "arbitration first"])
+def test_a_deduction_that_names_only_the_after_sale_is_decided_about_when_its_arbitration_is_withdrawn(
+    bench: Bench, order: str
+) -> None:
+    applied = {"shop_id": "shop-1", "arbitration_id": "arb-1", "aftersale_id": "as-1"}
+    if order == "deduction first":
+        deduct(bench, ruling_id=None, aftersale_id="as-1")
+        bench.office.send("arbitration.applied", applied)
+    else:
+        bench.office.send("arbitration.applied", applied)
+        deduct(bench, ruling_id=None, aftersale_id="as-1")
+    bench.office.send("arbitration.withdrawal_requested", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
+    })  # fmt: skip
+    case = bench.latest()
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
+    assert bench.office.case(case.id).state == "COMPENSATING"
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
+
+
 def test_a_penalty_that_the_appeal_centre_does_not_take_names_customer_service_instead(bench: Bench) -> None:
     deduct(bench, reason="LATE_SHIPMENT", ruling_id=None)
     told = bench.office.message("deposit_deducted")

@@ -26,12 +26,57 @@ def test_a_withdrawal_ends_a_running_appeal_as_moot_and_strikes_the_ruling(bench
     appeal = bench.file()
     case = ask(bench)
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert bench.office.case(case.id).state == "COMPENSATING", "people decide about the money"
+    buyer_keeps(bench, case)
     assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
     assert bench.outcome(appeal) == "MOOT"
     assert bench.office.told(appeal) == ["appeal_received", "appeal_moot"]
     assert bench.counters() == (0, 0, 0)
-    assert bench.money()["compensation"] == 20_000, "the buyer has been paid; the policy leaves it so"
+    assert bench.money()["compensation"] == 20_000, "the buyer has been paid; service and finance left it so"
     assert bench.office.chains() == [] == bench.office.books()
+
+
+def buyer_keeps(bench: Bench, case: Case) -> None:
+    """Merchant service and finance leave with the buyer what was paid."""
+    kept = {"contact": "电话联系店主", "handling": "BUYER_KEEPS"}
+    bench.office.decide(case, "wu-tao", "AGREED", "买家已收到赔付,双方同意作为和解款", **kept)
+    bench.office.decide(case, "wang-fang", "CONFIRM", "同意")
+
+
+def test_that_the_buyer_keeps_the_money_takes_two_people_and_a_reason_the_merchant_reads(bench: Bench) -> None:
+    bench.rule()
+    case = ask(bench)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert bench.office.message("arbitration_withdrawn")["money"] is True
+    kept = {"contact": "电话联系店主", "handling": "BUYER_KEEPS"}
+    refused = bench.office.answer(bench.office.question(case), "wu-tao", "AGREED", "", **kept)
+    assert not refused.accepted and "理由" in refused.sentence
+    buyer_keeps(bench, case)
+    told = bench.office.message("compensation_returned")
+    assert told["handling"] == "赔付款归买家,不退还商家" and told["agreed"] is False
+    assert "双方同意作为和解款" in told["reason"] and "已协商" in told["reason"]
+    assert bench.money() == {"deposit": 380_000, "arrears": 0, "receivable": 0, "compensation": 20_000}
+
+
+@pytest.mark.parametrize("reason", ["SETTLED_WITH_MERCHANT", "BUYER_GIVES_UP"])
+def test_for_each_reason_people_decide_about_the_money_and_the_policy_only_proposes(bench: Bench, reason: str) -> None:
+    bench.rule()
+    case = ask(bench, reason=reason)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    assert "规则建议" in bench.office.question(case).dossier
+    bench.office.decide(case, "wu-tao", "AGREED", "买家放弃,退回商家", contact="电话联系店主", handling="TO_DEPOSIT")
+    assert bench.money()["deposit"] == 380_000, "nothing moves before finance has looked"
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money()["deposit"] == 400_000
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+
+
+def test_after_an_upheld_appeal_the_money_cannot_be_left_with_the_buyer(bench: Bench) -> None:
+    bench.rule()
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "UPHOLD")
+    kept = {"contact": "电话联系店主", "handling": "BUYER_KEEPS"}
+    assert not bench.office.answer(bench.office.question(case), "wu-tao", "AGREED", "归买家", **kept).accepted
 
 
 def test_the_run_of_an_appeal_that_became_moot_is_woken_and_ends(bench: Bench) -> None:
@@ -68,7 +113,7 @@ def test_a_merchant_alone_cannot_withdraw_without_the_buyers_consent(bench: Benc
     refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "商家要求撤销")
     assert "买家同意" in refused.sentence
     bench.office.decide(case, "wu-tao", "CONFIRM", "已核实", consent_record="通话录音 0031")
-    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    assert bench.office.case(case.id).state == "COMPENSATING"
 
 
 def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
@@ -76,7 +121,7 @@ def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
     consent = {"record": "买家确认短信", "obtained_at": bench.now.isoformat()}
     case = ask(bench, requested_by="MERCHANT", consent=consent)
     bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
-    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    assert bench.office.case(case.id).state == "COMPENSATING"
 
 
 def test_only_merchant_service_decides_and_may_say_no(bench: Bench) -> None:
@@ -150,6 +195,7 @@ def test_where_the_policy_leaves_the_ruling_it_counts_on_and_the_appeal_is_moot(
     bench.rule()
     appeal, case = bench.file(), ask(bench)
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    buyer_keeps(bench, case)
     assert (bench.outcome(case), bench.outcome(appeal)) == ("ARBITRATION_WITHDRAWN", "MOOT")
     assert bench.counters() == (1, 2, 20_000)
     assert bench.office.message("appeal_moot")["struck"] is False

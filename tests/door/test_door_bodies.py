@@ -124,7 +124,11 @@ CROSS = {
     "an enterprise needs a licence": ("shop.registered", {"licence_name": ...}),
     "an update changes something": ("shop.updated", {"categories": ...}),
     "an answer says something": ("merchant.answered", {"text": ..., "documents": ...}),
-    "what cannot be appealed says why": ("deposit.deducted", {"appealable": False}),
+    "what cannot be appealed says why": ("deposit.deducted", {"reason": "LATE_SHIPMENT", "appealable": False}),
+    "money paid to a buyer can always be appealed against": (
+        "deposit.deducted",
+        {"appealable": False, "not_appealable_reason": "依据终审判决执行。"},
+    ),
     "forfeiture is decided here": ("deposit.deducted", {"reason": "FORCED_CLOSURE"}),
 }
 
