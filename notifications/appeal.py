@@ -37,6 +37,8 @@ class AppealReceived(MerchantCaseMessage):
     received_at: Moment
     accepted: tuple[Line, ...] = Field(min_length=1)
     left_out: tuple[Line, ...] = ()
+    most: int = 20
+    """Items that are taken at a time; what is beyond is named in ``left_out``."""
     still_expected: tuple[Line, ...] = ()
     review_due: Moment
 
@@ -73,6 +75,8 @@ class AppealEvidenceReceived(MerchantCaseMessage):
 
     received_at: Moment
     accepted: tuple[Line, ...] = Field(min_length=1)
+    left_out: tuple[Line, ...] = ()
+    most: int = 20
 
 
 class AppealClosedTimeout(MerchantCaseMessage):

@@ -145,7 +145,12 @@ def checklist(reason: Reason, submitted: Mapping[str, EvidenceKind], policy: Pol
 
 
 def evidence_findings(
-    reason: Reason, items: Iterable[CheckItem], left_out: Sequence[str], now: datetime
+    reason: Reason,
+    items: Iterable[CheckItem],
+    left_out: Sequence[str],
+    now: datetime,
+    over: Sequence[str] = (),
+    most: int = 0,
 ) -> list[Finding]:
     """What the reviewer and the dispute file should know about the evidence: what is missing, what was left out."""
     found = [
@@ -161,6 +166,13 @@ def evidence_findings(
             sentence=f"凭证 {evidence_id} 不是本店上传的凭证,未予采用。",
         )
         for evidence_id in left_out
+    ]  # fmt: skip
+    found += [
+        Finding(
+            code="evidence-too-many", clause="ARB-4", blocking=False, as_of=now, value=evidence_id,
+            sentence=f"凭证 {evidence_id} 超出每次最多 {most} 项,未予采用,已告知商家。",
+        )
+        for evidence_id in over
     ]  # fmt: skip
     return found
 

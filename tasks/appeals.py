@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from models.arbitration import (
     Appeal,
@@ -48,6 +48,8 @@ from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided
 
 EVIDENCE = "re-evidence"
+EARLIER_SHOWN = 10
+"""Earlier appeals that a dossier lists; how many more there are is said."""
 """The merchant's second window: the key of its wait, its deadline, and the kind of both."""
 NOTICE = "rejection-notice"
 """Our own time to get the rejection notice out; the merchant's window starts when it is."""
@@ -106,7 +108,8 @@ def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessag
     due = window_of(tx, case)
     if due is not None and not in_time(message.received_at, due.due):
         raise Refused("重新举证的期限已过,申诉将关闭", "ARB-6")
-    taken, left_out = evidence.own(tx, case, event.evidence)
+    taken, foreign, over = evidence.own(tx, case, event.evidence)
+    left_out = [*foreign, *over]
     if not taken:
         raise Refused("没有新的、本店上传的凭证;期限内可以重新提交", "ARB-4")
     evidence.submit(tx, case, 2, taken, message.received_at)
@@ -116,7 +119,12 @@ def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessag
     for form in notice_forms(case.id):
         outbox.drop(tx, form, "商家已重新举证,无需再通知")
     told = words.AppealEvidenceReceived(
-        shop_name=shop_of(tx, case).name, case_id=case.id, received_at=message.received_at, accepted=_names(taken)
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        received_at=message.received_at,
+        accepted=_names(taken),
+        left_out=tuple(left_out),
+        most=rules(case).appeal.evidence.max_items,
     )
     merchants.tell(tx, told, f"{case.id}/evidence-received", case=case)
     doudian.pass_on(tx, case, the_ruling(tx, case), 2, [item for item, _ in taken], event.statement)
@@ -208,7 +216,8 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     ruling = lock_ruling(tx, request["object"])
     before = appeal_of(tx, ruling.id) if ruling else None
     refs = [EvidenceRef.model_validate(ref) for ref in request["evidence"]]
-    taken, left_out = evidence.own(tx, case, refs)
+    taken, foreign, over = evidence.own(tx, case, refs)
+    most = rules(case).appeal.evidence.max_items
     refusal = rules_of_appeal.refuse_filing(
         requester=request["account_id"], owner=shop.owner_account_id, ruling=ruling, shop_id=shop.id,
         received_at=case.received_at, earlier_appeal=before.case_id if before else None,
@@ -221,12 +230,12 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     evidence.submit(tx, case, 1, taken, case.received_at)
     items = checklist_of(tx, case)
     cases.keep_findings(
-        tx, case, "appeal/1", rules_of_appeal.evidence_findings(reason_of(case), items, left_out, tx.now)
+        tx, case, "appeal/1", rules_of_appeal.evidence_findings(reason_of(case), items, foreign, tx.now, over, most)
     )
     cases.move(tx, case, CaseState.UNDER_REVIEW, "申诉已受理,等待仲裁员审核", clause="ARB-4")
     told = words.AppealReceived(
         shop_name=shop.name, case_id=case.id, ruling_id=request["named"], reason=reason_of(case).label,
-        received_at=case.received_at, accepted=_names(taken), left_out=tuple(left_out), still_expected=_expected(tx, case),
+        received_at=case.received_at, accepted=_names(taken), left_out=(*foreign, *over), most=most, still_expected=_expected(tx, case),
         review_due=reckon(tx.now, rules(case).appeal.review_sla, "ARB-4", work_calendar()).due,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/received", case=case)
@@ -304,7 +313,14 @@ def resume(tx: Tx, case: Case) -> None:
     if case.concluded_at is not None:
         return
     items = checklist_of(tx, case)
-    cases.keep_findings(tx, case, "appeal/2", rules_of_appeal.evidence_findings(reason_of(case), items, [], tx.now))
+    wait = cases.find_wait(tx, case.id, EVIDENCE)
+    left_out = ((wait.answer or {}) if wait else {}).get("left_out", [])
+    own = {shop_item.id for shop_item in evidence.of_shop(tx, case.shop_id or "", left_out)}
+    found = rules_of_appeal.evidence_findings(
+        reason_of(case), items, [one for one in left_out if one not in own], tx.now,
+        [one for one in left_out if one in own], rules(case).appeal.evidence.max_items,
+    )  # fmt: skip
+    cases.keep_findings(tx, case, "appeal/2", found)
     cases.move(tx, case, CaseState.SECOND_REVIEW, "已收到补充凭证,等待第二次审核", clause="ARB-5")
 
 
@@ -420,8 +436,11 @@ def history_part(tx: Tx, case: Case) -> str:
     earlier = select(Case).where(Case.shop_id == case.shop_id, Case.kind == CaseKind.APPEAL, Case.id != case.id)
     lines = [
         f"- {other.id}:{other.outcome.label if other.outcome else '审理中'}({dossier.when(other.received_at)})"
-        for other in tx.exec(earlier.order_by(col(Case.received_at).desc()).limit(10))
+        for other in tx.exec(earlier.order_by(col(Case.received_at).desc()).limit(EARLIER_SHOWN))
     ]
+    every = tx.exec(select(func.count()).select_from(earlier.subquery())).one()
+    if every > EARLIER_SHOWN:
+        lines.append(f"- 另有更早的申诉 {every - EARLIER_SHOWN} 件,见店铺案件列表。")
     return (
         arbitration.counters_text(tx, case.shop_id) + "\n\n" + ("\n".join(lines) if lines else "此前没有提交过申诉。")
     )

@@ -85,7 +85,8 @@ def pass_on(tx: Tx, case: Case, ruling: Ruling, round: int, items: list[Evidence
     if not settings().doudian_api or not ruling.source.startswith(SOURCE) or not ruling.aftersale_id.isdecimal():
         return
     most = policy_at(case.received_at).appeal.evidence.forwarded_images
-    images = [item.id for item in items if item.media_type.is_image][:most]
+    every = [item.id for item in items if item.media_type.is_image]
+    images = every[:most]
     if not images:
         return
     load = PassedOn(
@@ -97,9 +98,13 @@ def pass_on(tx: Tx, case: Case, ruling: Ruling, round: int, items: list[Evidence
         audience=AUDIENCE,
     )  # fmt: skip
     if written:
-        audit.record(
-            tx, case.id, "doudian.evidence", clause="ARB-5", text=f"转交抖音凭证 {len(images)} 项", evidence=images
+        left = [*every[most:], *(item.id for item in items if not item.media_type.is_image)]
+        cut = len(comment) - COMMENT_LIMIT
+        text = f"转交抖音凭证 {len(images)} 项" + (
+            f",另有 {len(left)} 项未转交(只收图片,最多 {most} 项)" if left else ""
         )
+        text += f",陈述过长,末尾 {cut} 字未转交" if cut > 0 else ""
+        audit.record(tx, case.id, "doudian.evidence", clause="ARB-5", text=text, evidence=images, left_out=left)
 
 
 def deliver(item: Item, on_conflict: Callable[[Tx, InboxMessage], None]) -> str:

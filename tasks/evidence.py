@@ -155,6 +155,12 @@ def staged(tx: Tx, shop_id: str, sha256: str) -> EvidenceItem | None:
     return tx.exec(query).first()
 
 
+def of_shop(tx: Tx, shop_id: str, ids: Iterable[str]) -> list[EvidenceItem]:
+    """Of these items, the shop's own."""
+    query = select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, col(EvidenceItem.id).in_(list(ids)))
+    return list(tx.exec(query))
+
+
 def _note(
     tx: Tx, shop_id: str, sha256: str, size: int, media: MediaType, name: str, origin: str, clause: str = "ARB-4"
 ) -> Staged:
@@ -378,22 +384,28 @@ def content(item: EvidenceItem) -> Iterator[bytes]:
 # ── in an appeal ─────────────────────────────────────────────────────────────
 
 
-def own(tx: Tx, case: Case, refs: Iterable[EvidenceRef]) -> tuple[list[tuple[EvidenceItem, EvidenceKind]], list[str]]:
-    """Of the items named, those that are the shop's own and new to the case; and the ids that are not its own.
-
-    At most as many as the policy allows; an item named twice counts once.
+def own(
+    tx: Tx, case: Case, refs: Iterable[EvidenceRef]
+) -> tuple[list[tuple[EvidenceItem, EvidenceKind]], list[str], list[str]]:
+    """Of the items named, those that are the shop's own and new to the case; the ids that are not its own; and the ids
+    beyond as many as the policy allows at a time, which are named and not lost silently. An item named twice counts once.
     """
     known = {row.evidence_id for row, _ in submitted(tx, case.id)}
     most = policy_at(case.received_at).appeal.evidence.max_items
     taken: dict[str, tuple[EvidenceItem, EvidenceKind]] = {}
     foreign: list[str] = []
+    over: list[str] = []
     for ref in refs:
         item = tx.get(EvidenceItem, ref.id)
         if item is None or item.shop_id != case.shop_id:
             foreign.append(ref.id)
-        elif ref.id not in known and len(taken) < most:
-            taken.setdefault(ref.id, (item, ref.kind))
-    return list(taken.values()), sorted(set(foreign))
+        elif ref.id in known or ref.id in taken:
+            continue
+        elif len(taken) < most:
+            taken[ref.id] = (item, ref.kind)
+        else:
+            over.append(ref.id)
+    return list(taken.values()), sorted(set(foreign)), list(dict.fromkeys(over))
 
 
 def submit(tx: Tx, case: Case, round: int, items: Iterable[tuple[EvidenceItem, EvidenceKind]], at: datetime) -> None:

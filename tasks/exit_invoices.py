@@ -41,6 +41,8 @@ from tasks.reviews import Outcome
 
 DEADLINE = "exit-invoice"
 """The key of the closure's deadline (``tasks.closures``)."""
+MOST_NAMED = 20
+"""Statements that a message names; the last line says how many more there are."""
 UNDECIDED = (StatementState.DRAFT, StatementState.HELD)
 OPEN = (StatementState.ISSUED, StatementState.OVERDUE, *UNDECIDED)
 
@@ -71,8 +73,11 @@ def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObli
 def _tell(
     tx: Tx, case: Case, shop: Shop, obligation: ExitObligation, uninvoiced: int, named: list[str], key: str
 ) -> None:
+    listed = (
+        named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"另有 {len(named) - MOST_NAMED + 1} 份账单"]
+    )
     told = words.ExitInvoicesOpened(
-        shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(named[:20]),
+        shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(listed),
         due=obligation.due_at,
     )  # fmt: skip
     merchants.tell(tx, told, key, case=case)

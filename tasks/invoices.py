@@ -63,6 +63,8 @@ class InvoiceVerdict(Labelled):
 OPEN = (StatementState.ISSUED, StatementState.OVERDUE)
 """Statements that take invoices. One closed by automatic deduction does not."""
 XML_NAME = "invoice.xml"
+LINES_SHOWN = 30
+"""Lines of an invoice that a dossier lists; how many more there are is said."""
 MOST_GROUNDS = 20
 """Reasons a message lists; the last one says how many are left."""
 
@@ -501,10 +503,12 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         }
     )
     lines = []
-    for line in sent["lines"][:30]:
+    for line in sent["lines"][:LINES_SHOWN]:
         content = "服务" if line["content"] == "SERVICE" else "货物"
         lines.append(f"- {dossier.plain(line['name'])}({content},数量 {line['quantity'] or '—'}):"
                      f"金额 {yuan(line['net_fen'])},税率 {line['rate']}%,税额 {yuan(line['tax_fen'])}")  # fmt: skip
+    if len(sent["lines"]) > LINES_SHOWN:
+        lines.append(f"- 另有 {len(sent['lines']) - LINES_SHOWN} 行未列出,请打开发票文件查看")
     covers = [
         f"- {statement.number}:待开票 {yuan(statement.open_fen)},本发票对应 **{yuan(allocation.amount_fen)}**"
         + ("" if allocation.in_time else "(逾期后收到)")

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from models.events import DepositDeducted
 from models.messages import Channel
 from ops.commands.inbox import app as command_line
+from tasks.cases import findings
+from tasks.db import reading
 from tests.appeals.bench import Bench
 from tests.play import Office
 
@@ -107,6 +109,38 @@ def test_evidence_of_another_shop_is_left_out_and_with_nothing_else_the_filing_i
     told = bench.office.message("appeal_received")
     assert told["left_out"] == [foreign]
     assert len(told["accepted"]) == 1
+
+
+@pytest.mark.parametrize("count", [19, 20, 21, 23])
+def test_evidence_beyond_the_twentieth_piece_is_named_to_the_merchant_and_the_arbitrator(
+    bench: Bench, count: int
+) -> None:
+    bench.rule()
+    items = [bench.stage() for _ in range(count)]
+    case = bench.file(items=items)
+    told = bench.office.message("appeal_received")
+    assert len(told["accepted"]) == min(count, 20)
+    assert told["left_out"] == items[20:]
+    with reading() as tx:
+        left = [finding.value for finding in findings(tx, case.id) if finding.code == "evidence-too-many"]
+    assert left == items[20:]
+
+
+def test_further_evidence_beyond_the_twentieth_piece_is_named_too(bench: Bench) -> None:
+    bench.rule()
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    items = [bench.stage() for _ in range(21)]
+    bench.send_more(case, items)
+    assert bench.office.message("appeal_evidence_received")["left_out"] == items[20:]
+
+
+def test_a_dossier_says_how_many_earlier_appeals_it_does_not_list(bench: Bench) -> None:
+    for number in range(12):
+        bench.office.clock.advance(timedelta(seconds=1))
+        bench.rule(f"rul-{number}", deduction_fen=0)
+        last = bench.file(f"rul-{number}")
+    assert "另有更早的申诉 1 件" in bench.office.question(last).dossier
 
 
 @pytest.mark.parametrize(
