@@ -17,7 +17,7 @@ from models.shops import ShopState
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
-from tasks import audit, dossier, freezes, ledger, merchants
+from tasks import approvals, audit, dossier, freezes, ledger, merchants
 from tasks.arbitration import find_ruling, ruling_part
 from tasks.cases import rules
 from tasks.closures import shop_part
@@ -95,13 +95,16 @@ def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
 
 @effect("处理赔付款")
 def settle(tx: Tx, case: Case, round: int) -> bool:
-    """Carry out what was agreed, once per ruling, and tell the merchant; ``False`` while another ruling's is left."""
+    """Carry out what was agreed, once per ruling, and tell the merchant; ``False`` while another ruling's is left, or when
+    the books or the shop are no longer as finance saw them."""
     ruling = owed(tx, case)
     if tx.get(MoneyReturn, ruling.id) is not None:
         return True
     handling, service = agreed(tx, case, round)
     finance = decided(tx, case.id, FINANCE.name, round)
     split = split_now(tx, ruling, handling)
+    if finance is not None and not approvals.stand([finance], _dossier(tx, case, finance).seen):
+        return False  # what finance confirmed is no longer what would be posted: merchant service is asked again (ambiguity 23)
     if moves_money(split) and finance is None:
         raise PermissionError(f"{case.id}: money would move without finance")
     compensation = platform_account(AccountKind.COMPENSATION)
@@ -202,6 +205,14 @@ def _says_what_was_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> 
     return None
 
 
+def _fits_the_shop(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict == FinanceVerdict.CONFIRM and _not_for_this_shop(
+        shop_of(tx, case).state, agreed(tx, case, review.round)[0]
+    ):
+        return "店铺已被强制关店,款项不能退回保证金,请退回商服重新与商家约定(REF-10)"
+    return None
+
+
 SERVICE = Gate(
     name="compensation-service", title="商服联系商家", roles=(Role.MERCHANT_SERVICE,), verdicts=ServiceVerdict,
     dossier=_dossier, window=lambda case: rules(case).appeal.service_sla, clause="ARB-8",
@@ -224,7 +235,7 @@ FINANCE = Gate(
     window=lambda case: rules(case).appeal.finance_sla, clause="ARB-8",
     reason_required=frozenset({FinanceVerdict.SEND_BACK}),
     consequences={"CONFIRM": "按上方预览入账,仅一次", "SEND_BACK": "退回商服重新与商家约定"},
-    excluded=_others,
+    excluded=_others, check=_fits_the_shop,
 )  # fmt: skip
 
 GATES = (SERVICE, FINANCE)

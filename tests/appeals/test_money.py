@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.arbitration import Handling
+from models.books import AccountKind
 from models.cases import Case
 from models.money import Money
 from policies.appeal import split_return
 from tests.appeals.bench import Bench
+from tests.deaths import Died, mortal
 from tests.play import Office
 
 AGREED = {"contact": "11 月 20 日电话联系林晓", "handling": "TO_DEPOSIT"}
@@ -192,3 +195,36 @@ def test_further_arrears_are_settled_where_that_is_agreed(office: Office, handli
     assert bench.look_again(case, "wu-tao", "AGREED", contact="电话联系店主", handling=handling).accepted
     bench.office.decide(case, "wang-fang", "CONFIRM")
     assert bench.money() == {"deposit": 15_000, "arrears": 0, "receivable": 0, "compensation": 0}
+
+
+def test_money_agreed_for_the_deposit_of_a_shop_banned_meanwhile_goes_back_to_merchant_service(bench: Bench) -> None:
+    office, case = bench.office, upheld(bench)
+    office.decide(case, "wu-tao", "AGREED", **AGREED)
+    forced = office.propose_forced_closure()
+    office.decide(forced, "li-na", "CONFIRM")
+    office.decide(forced, "he-qiang", "CONFIRM")
+    refused = office.answer(office.question(case), "wang-fang", "CONFIRM", "确认")
+    assert not refused.accepted and "REF-10" in refused.sentence
+    office.answer(office.question(case), "wang-fang", "SEND_BACK", "店铺已被强制关店")  # first what changed is shown
+    office.decide(case, "wang-fang", "SEND_BACK", "店铺已被强制关店")
+    if office.question(case).gate == "compensation-service":
+        office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_RECEIVABLE")
+    office.decide(case, "wang-fang", "CONFIRM")
+    assert (
+        bench.money()["receivable"] == 0 and office.balance(AccountKind.RECEIVABLE_BANNED) > 0
+    )  # frozen like all the rest
+    assert office.books() == []
+
+
+def test_what_finance_confirmed_is_posted_only_as_finance_saw_it(bench: Bench) -> None:
+    office, case = bench.office, upheld(bench)
+    office.decide(case, "wu-tao", "AGREED", **AGREED)
+    with mortal(lambda when, key: when == "before" and "compensation.settle" in key), pytest.raises(Died):
+        office.decide(case, "wang-fang", "CONFIRM")
+    forced = office.propose_forced_closure()
+    office.decide(forced, "li-na", "CONFIRM")
+    office.decide(forced, "he-qiang", "CONFIRM")
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.question(case).gate == "compensation-service" and office.balance(AccountKind.DEPOSIT) == 0
+    assert office.books() == []

@@ -116,7 +116,8 @@ def test_decembers_statement_of_yesterday_stands_in_the_way_of_closing_on_the_se
     office.decide(case, "he-qiang", "CONFIRM", "等开票")
     office.snapshot()
     assert office.case(case.id).state == "CLEARING"
-    send_invoice(office, 9_000, issued_on="2027-01-02")
+    sent = send_invoice(office, 9_000, issued_on="2027-01-02", number=f"27{1:018d}")
+    assert sent.state == "ACCEPTED", kit.told(office, "invoice_returned")
     assert office.case(case.id).outcome == "CLOSED"
 
 
