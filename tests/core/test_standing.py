@@ -29,8 +29,8 @@ def closure(office: Office) -> Case:
 
 
 def claim(office: Office, case: Case, staff_id: str) -> reviews.Outcome:
-    review_id = office.question(case).id
-    return in_transaction(lambda tx: reviews.claim(tx, review_id, staff_id))
+    review_id, code = office.question(case).id, office.code(staff_id)
+    return in_transaction(lambda tx: reviews.claim(tx, review_id, staff_id, code))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -59,8 +59,8 @@ def test_a_person_who_was_dismissed_does_not_come_back_by_sql(office: Office) ->
 def test_somebody_written_into_the_table_by_sql_is_nobody(office: Office) -> None:
     case = closure(office)
     write(
-        "INSERT INTO staff (id, name, roles, totp_sealed, active, contact_sealed, failed_codes, enrolled_at)"
-        " SELECT 'mallory', '马某', roles, totp_sealed, active, '', 0, enrolled_at FROM staff WHERE id = 'zhao-min'"
+        "INSERT INTO staff (id, name, roles, totp_sealed, active, contact_sealed, enrolled_at)"
+        " SELECT 'mallory', '马某', roles, totp_sealed, active, '', enrolled_at FROM staff WHERE id = 'zhao-min'"
     )
     office.secrets["mallory"] = office.secrets["zhao-min"]
     outcome = office.answer(office.question(case), "mallory", "APPROVE", "核对过")
