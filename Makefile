@@ -14,7 +14,7 @@ PYTEST := $(TESTENV) $(BIN)/python -m pytest -n 2
 POSTGRES := $(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test postgres nightly browser lint bench soak constraints clean
+.PHONY: help setup demo up test postgres scale nightly browser lint bench soak constraints clean
 
 help:            ## print this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,10 +47,13 @@ up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 test: $(DEV)   ## run the tests: SQLite, what differs on PostgreSQL, real Prefect, real Chromium
 	$(PYTEST) --dist worksteal -m "$(HERE)"
 	$(POSTGRES) -m "both and $(HERE)"
-	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "(engine or browser) and not nightly" -p no:randomly
+	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "(engine or browser) and not nightly and not scale" -p no:randomly
 
 postgres: $(DEV) ## run on PostgreSQL the stories that `make test` plays on SQLite alone
 	$(POSTGRES) -m "not both and $(HERE)" $(ON_POSTGRES_TOO)
+
+scale: $(DEV)  ## run two of everything, as deploy/ says, and kill one of each
+	$(TESTENV) $(BIN)/python -m pytest -m scale -p no:randomly
 
 nightly: $(DEV) ## run what takes too long for every change: every verb killed for real, every form in the old interface
 	$(PYTEST) --dist loadgroup -m nightly -p no:randomly

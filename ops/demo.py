@@ -20,6 +20,7 @@ from rich.table import Table
 from sqlmodel import col, select
 
 from models.money import yuan
+from ops.commands.terminal import say, table
 from ops.environment import prefect_settings
 from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
 from ops.scenes import Scene, scenes
@@ -27,6 +28,7 @@ from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
 from tasks import audit, freezes, ledger, proof
+from tasks.board import key_of
 from tasks.db import Tx, reading
 from tasks.settings import Settings, settings
 
@@ -98,25 +100,23 @@ def _free(port: int) -> int:
 def _guide(given: Settings, played: list[Scene], then: str) -> None:
     """Where to look, who the staff are, how to get their codes, what to try, and what happens then."""
     console.rule("店务演示已就绪")
-    console.print(f"操作界面(Prefect):{given.prefect_ui}/runs?state=Suspended")
-    console.print(f"接入地址:{given.door_url}    消息(邮件)写入:{given.home / 'notifications'}")
-    waiting = Table(title="等待人工处理的案件", title_justify="left")
-    for column in ("案件", "等待", "可由谁处理", "链接"):
-        waiting.add_column(column)
-    for scene in played:
-        for row in scene.waiting():
-            waiting.add_row(*row)
-    console.print(waiting)
-    people = Table(title="示例员工", title_justify="left")
-    for column in ("工号", "姓名", "岗位"):
-        people.add_column(column)
-    for staff_id, (name, roles) in PEOPLE.items():
-        people.add_row(staff_id, name, "、".join(role.label for role in roles))
-    console.print(people)
-    console.print(f"取得动态口令:DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
-    console.print(
-        "接下来可以:打开链接 → Resume → 填写工号、动态口令与结论;或 dianwu review list;或 dianwu clock advance 7d"
+    say(f"操作界面(Prefect):{given.prefect_ui}/v2/runs    接入地址:{given.door_url}")
+    say(f"消息(邮件)写入:{given.home / 'notifications'}")
+    say()
+    table(
+        "等待处理的案件", ["案件", "等待", "可由谁处理", "链接"], [row for scene in played for row in scene.waiting()]
     )
+    say()
+    page = f"{given.prefect_ui}/v2/artifacts/key/"
+    table(
+        "示例员工与其待办页", ["工号", "姓名", "岗位", "待办页"],
+        [(staff_id, name, "、".join(role.label for role in roles), page + key_of(roles[0]))
+         for staff_id, (name, roles) in PEOPLE.items()],
+    )  # fmt: skip
+    say()
+    say(f"取得动态口令:DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
+    say("接下来可以:打开案件的链接 → 右上角 ⋮ 菜单 → Resume → 填写工号、动态口令与结论;")
+    say("或 dianwu review list;或 dianwu clock advance 7d(先执行 export DIANWU_HOME,同上)")
     console.print(then)
 
 

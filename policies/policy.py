@@ -235,6 +235,8 @@ class StaffPolicy(Frozen):
 
     max_wrong_codes: int = Field(ge=1)
     lock_minutes: int = Field(ge=1)
+    session_minutes: int = Field(default=0, ge=0, le=15)
+    """How long one code opens a session for routine questions at the terminal; 0: not at all."""
     second_code_minutes: int = Field(default=5, ge=1, le=60)
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
     bundle_minutes: int = Field(default=15, ge=0, le=24 * 60)

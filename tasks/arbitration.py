@@ -594,7 +594,7 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "仲裁编号": dossier.plain(case.request["arbitration_id"]),
             "申请方": Party(case.request["requested_by"]).label,
             "原因": WithdrawalReason(case.request["reason"]).label,
-            "说明": dossier.plain(case.request["note"]) or "(无)",
+            "说明": dossier.lines(case.request["note"]) or "(无)",
             "买家同意记录": dossier.plain(consent["record"]) if consent else "**未附,须核实后填写**",
             "收到时间": dossier.when(case.received_at),
         }

@@ -446,7 +446,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     asked = dossier.table(
         {
             "原因": ClosureReason(case.request["reason"]).label,
-            "说明": dossier.plain(case.request["reason_text"]) or "(无)",
+            "说明": dossier.lines(case.request["reason_text"]) or "(无)",
             "申请人": dossier.plain(case.request["account_id"]),
             "收到时间": dossier.when(case.received_at),
         }

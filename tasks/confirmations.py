@@ -87,9 +87,9 @@ def take_form_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outc
     return outcome
 
 
-def take_terminal_answer(tx: Tx, gate: Gate, answer: Answer) -> Outcome:
+def take_terminal_answer(tx: Tx, gate: Gate, answer: Answer, *, proved: bool = False) -> Outcome:
     """Judge an answer given where only we listen: it counts at once, also in place of one that the same person has open."""
-    return reviews.decide(tx, answer, gate, _record)
+    return reviews.decide(tx, answer, gate, _record, proved=proved)
 
 
 def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> Outcome:

@@ -32,8 +32,17 @@ def named(name: str, shop_id: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Somebody else's words of several lines, as a quotation."""
-    return "\n".join(f"> {plain(line, 2000)}" for line in prose(text).split("\n")) if text.strip() else "> (无)"
+    """Somebody else's words with their line breaks, a bar before each line.
+
+    No quotation of Markdown: Prefect prints those in italics, which Chinese does not have, and joins their lines.
+    """
+    lines = prose(text).split("\n") if text.strip() else ["(无)"]
+    return "  \n".join(f"│ {plain(line, 2000)}" for line in lines)
+
+
+def lines(text: str) -> str:
+    """Somebody else's words as the value in a list of names and values, with their line breaks."""
+    return "  \n  ".join(plain(line, 2000) for line in prose(text).split("\n"))
 
 
 def when(moment: datetime | None) -> str:

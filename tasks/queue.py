@@ -39,6 +39,8 @@ class Waiting(Frozen):
     """How often the supervisor was told that it is late."""
     notice: str
     """Why the last answer was not taken, or that the facts have changed since."""
+    blocked: bool
+    """Whether what was shown holds a blocking finding."""
     revision: int
     verdicts: tuple[str, ...]
     link: str
@@ -67,6 +69,7 @@ def waiting(
     claimed_by: str | None = None,
     *,
     kind: CaseKind | None = None,
+    gate: str | None = None,
     late: bool = False,
     unclaimed: bool = False,
     limit: int | None = None,
@@ -89,6 +92,8 @@ def waiting(
         query = query.where(Review.case_id == case_id)
     if claimed_by:
         query = query.where(Review.claimed_by == claimed_by)
+    if gate:
+        query = query.where(Review.gate == gate)
     if kind:
         query = query.where(Case.kind == kind)
     if late:
@@ -123,7 +128,8 @@ def _row(review: Review, about: Case, escalations: int, name: str, held_by: str)
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
         title=desk.GATES[review.gate].title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
-        escalations=escalations, notice=review.notice, revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
+        escalations=escalations, notice=review.notice,
+        blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
         held_by=held_by,
     )  # fmt: skip
 

@@ -17,7 +17,8 @@ from pydantic import Field as Values
 from pydantic import model_validator
 from sqlalchemy import update
 from sqlalchemy.orm import defer
-from sqlmodel import col, select
+from sqlmodel import case as sql_case
+from sqlmodel import col, func, select
 
 from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Finding, Side
@@ -29,6 +30,7 @@ from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
+from policies.policy import SHANGHAI
 from tasks import audit, bundles, deadlines, decision_seals, outbox, people, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
@@ -194,11 +196,37 @@ def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
 def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     """Put the current dossier into the review."""
     dossier = gate.dossier(tx, case, review)
-    review.dossier = dossier.markdown
-    review.dossier_sha256, review.facts_sha256 = dossier.markdown_sha256, dossier.facts_sha256
+    shown = dossier.model_copy(update={"markdown": dossier.markdown + others_part(tx, case)})
+    review.dossier = shown.markdown
+    review.dossier_sha256, review.facts_sha256 = shown.markdown_sha256, shown.facts_sha256
     review.seen = dossier.seen.model_dump(mode="json")
     tx.add(review)
     tx.flush()
+
+
+OTHERS = 20
+"""Other cases of the shop named in a dossier; the rest is counted, and listed by ``dianwu cases list --shop``."""
+
+
+def others_part(tx: Tx, case: Case) -> str:
+    """The shop's other cases, those that are open first, then the newest, each with its link."""
+    if case.shop_id is None:
+        return ""
+    query = select(Case).where(Case.shop_id == case.shop_id, Case.id != case.id)
+    open_first = sql_case((col(Case.concluded_at).is_(None), 0), else_=1)
+    found = list(tx.exec(query.order_by(open_first, col(Case.received_at).desc(), col(Case.id)).limit(OTHERS)))
+    if not found:
+        return ""
+    lines = [f"- [{other.kind.label} · {other.id}]({link_to(other)}):{_standing(other)}" for other in found]
+    total = tx.exec(select(func.count()).select_from(Case).where(Case.shop_id == case.shop_id)).one() - 1
+    if total > len(found):
+        lines.append(f"- 另有 {total - len(found)} 个较早的未列出:`dianwu cases list --shop {case.shop_id}`")
+    return "\n".join(["", f"#### 该店铺的其他案件({total})", "", *lines, ""])
+
+
+def _standing(other: Case) -> str:
+    day = f"{other.received_at.astimezone(SHANGHAI):%Y-%m-%d} 收到"
+    return f"{day},{(other.outcome or other.state).label}" + ("" if other.concluded_at else "(未办结)")
 
 
 def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
@@ -344,8 +372,10 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
 # ── the judge ────────────────────────────────────────────────────────────────
 
 
-def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish) -> Outcome:
+def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool = False) -> Outcome:
     """Take one person's answer, or say in a sentence why not.
+
+    ``proved``: the caller has had the person proved for this very question (``tasks.bundles``).
 
     A good answer is handed to ``finish``. Order: the question is still open (an answer that comes too late is noted, its
     code neither checked nor spent) and is the one that was shown; the person is who they say (the code is spent here,
@@ -363,17 +393,20 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish) -> Outcome:
         return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交", proved=False)
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
-    if not answer.code.strip():
-        return _refused(
-            tx, case, review, answer, "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字", proved=False
-        )
-    place = Place.FORM if answer.through == "form" else Place.TERMINAL
-    if why := unproved(tx, answer.staff_id, answer.code, answer.given_at, place):
+    if not proved and (why := _unproved_by(tx, answer)):
         return _refused(tx, case, review, answer, why, proved=False)
     if sentence := unfit(tx, case, review, gate, answer):
         return _refused(tx, case, review, answer, sentence)
     outcome = finish(tx, case, review, gate, answer)
     return outcome if outcome.accepted else _refused(tx, case, review, answer, outcome.sentence)
+
+
+def _unproved_by(tx: Tx, answer: Answer) -> str | None:
+    """Why the answer's code does not prove its author. An empty one is no wrong one."""
+    if not answer.code.strip():
+        return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
+    place = Place.FORM if answer.through == "form" else Place.TERMINAL
+    return unproved(tx, answer.staff_id, answer.code, answer.given_at, place)
 
 
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:

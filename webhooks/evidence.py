@@ -21,6 +21,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from models.arbitration import MediaType
 from models.outcomes import Refusal
 from policies.evidence import most_bytes_of_all
 from policies.policy import policy_at
@@ -44,6 +45,8 @@ HEADERS = {
     "cache-control": "private, no-store",
 }
 """The first comes beside the door's own policy; a browser obeys the strictest of both."""
+BESIDE_THE_FORM = (MediaType.JPEG, MediaType.PNG, MediaType.WEBP, MediaType.GIF, MediaType.PDF)
+"""Looked at in a tab beside the form, in a sandbox; the rest is downloaded. Their bytes were judged when they came."""
 _STATUS = {
     "unknown-shop": (422, "wrong-fields", "shop_id names no registered shop."),
     "empty": (422, "wrong-fields", "The file is empty."),
@@ -126,7 +129,7 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
         "/evidence/{id}", operation_id="open_evidence", summary="Open one item by its signed link",
         response_class=StreamingResponse,
         responses={
-            200: {"description": "the file, as a download", "content": {"application/octet-stream": {}}},
+            200: {"description": "the file: pictures and PDFs to look at, the rest as a download", "content": {"application/octet-stream": {}}},
             **_refusals(
                 s404="no such link: forged, over, or for another item", s422="wrong parameters",
                 s429="too many requests", s503="the stored file is damaged, or the database cannot be reached",
@@ -147,8 +150,9 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
             stream = evidence.content(item)
         except EvidenceDamaged:
             raise Problem(503, "not-ready", "The stored file is damaged; operators have to look at it.") from None
+        shown = "inline" if item.media_type in BESIDE_THE_FORM else "attachment"
         headers = HEADERS | {
-            "content-disposition": f'attachment; filename="{item.id}.{item.media_type.extension}"; '
+            "content-disposition": f'{shown}; filename="{item.id}.{item.media_type.extension}"; '
             f"filename*=UTF-8''{quote(item.name, safe='')}",
             "content-length": str(item.size),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import typer
@@ -17,6 +18,7 @@ from ops.commands.terminal import (
     console,
     countdown,
     misuse,
+    parse_span,
     person,
     print_json,
     refuse,
@@ -199,7 +201,7 @@ def _done(outcome: Any) -> None:
 @app.command("decide")
 def decide(
     *,
-    review_id: str = ID,
+    review_ids: list[str] = typer.Argument(..., metavar="ID…", help="审核任务编号或案件编号;日常任务可一次给出多个"),
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
     reason: str = typer.Option("", "--reason", help="理由"),
@@ -207,12 +209,19 @@ def decide(
     values: list[str] = typer.Option([], "--set", metavar="名称=值", help="该任务自有的填写项,可重复"),
     revision: int = typer.Option(0, "--revision", min=0, help="已看过第几版材料;不给则先显示材料"),
 ) -> None:
-    """对审核任务作出决定,与表单走同一道关。"""
+    """对审核任务作出决定,与表单走同一道关;多个日常任务可一个口令处理,逐个检查、逐个决定。"""
+    if len(review_ids) > 1:
+        if values or revision:
+            misuse("一次处理多个任务时不能使用 --set 与 --revision")
+        with reading() as tx:
+            found = [_find(tx, review_id).id for review_id in review_ids]
+        _together(found, staff_id, verdict, reason, code)
+        return
     from flows.forms import form_schema, read_answer
     from tasks import desk
 
     with reading() as tx:
-        review = _find(tx, review_id)
+        review = _find(tx, review_ids[0])
         gate = desk.GATES[review.gate]
         if not revision:
             _print(tx, review)
@@ -223,10 +232,119 @@ def decide(
         }  # fmt: skip
         schema = form_schema(review, gate)
         tx.expunge_all()
+    if not code and not values and session_word():
+        _together([review.id], staff_id, verdict, reason, "", session_word())
+        return
     given["code"] = code or _prompt_code()
     _check(given, schema)
-    answer = read_answer(review, gate, given).model_copy(update={"through": "terminal"})
-    _done(in_transaction(lambda tx: desk.decide(tx, answer)))
+    _done(in_transaction(lambda tx: desk.decide(tx, read_answer(review, gate, given))))
+
+
+@app.command("decide-all")
+def decide_all(
+    *,
+    gate: str = typer.Option(..., "--gate", metavar="任务", help="任务名称,例如 关店审核"),
+    staff_id: str = AS,
+    verdict: str = typer.Option(..., "--verdict", help="结论代码或中文"),
+    reason: str = typer.Option("", "--reason", help="理由"),
+    late: bool = typer.Option(False, "--late", help="只处理已超时的"),
+    mine: bool = typer.Option(False, "--mine", help="只处理本人已认领的"),
+    limit: int = typer.Option(20, min=1, max=50, help="最多处理多少个,最急的在前"),
+    code: str = CODE,
+) -> None:
+    """按条件列出同一种日常任务(无阻断事项),逐个显示后以一个口令一并决定。"""
+    from tasks import desk, queue
+
+    names = {one.title: one.name for one in desk.GATES.values()} | {name: name for name in desk.GATES}
+    if gate not in names:
+        misuse(f"没有任务「{gate}」,可选:{'、'.join(sorted({one.title for one in desk.GATES.values()}))}")
+    with reading() as tx:
+        person(tx, staff_id)
+        rows = queue.waiting(tx, claimed_by=staff_id if mine else None, gate=names[gate], late=late)
+        clean = [row for row in rows if not row.blocked and row.claimed_by in ("", staff_id)]
+    if not clean:
+        refuse(f"没有符合条件且无阻断事项的「{gate}」任务")
+    if left := len(rows) - len(clean[:limit]):
+        say(f"另有 {left} 个不在本次之内(有阻断事项、已由他人认领或超出 --limit),请逐个处理", "yellow")
+    _together([row.review_id for row in clean[:limit]], staff_id, verdict, reason, code)
+
+
+def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, code: str, session: str = "") -> None:
+    """Show each question, prove the person once, decide each by itself, and say what became of each."""
+    from tasks import desk, together
+
+    with reading() as tx:
+        asked = together.shown(tx, review_ids)
+        gate = desk.GATES[_find(tx, review_ids[0]).gate]
+        word = _verdict(verdict, {one.value: one.label for one in gate.verdicts})
+        if sentence := together.why_not(tx, asked, word, desk.GATES):
+            refuse(sentence)
+        for review_id in review_ids:
+            _print(tx, _find(tx, review_id))
+        table("将以一个凭据决定", ["任务", "案件", "材料摘要(SHA-256)"],
+              [[one.review_id, _find(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked])  # fmt: skip
+    proof = {"session": session} if session else {"code": code or _prompt_code()}
+    try:
+        results = together.decide(asked, staff_id, word, reason, desk.GATES, **proof)
+    except together.NotTogether as error:
+        refuse(str(error))
+    table("结果", ["任务", "案件", "结果"],
+          [[one.review_id, one.case_id, f"✓ {one.sentence}" if one.accepted else f"✗ {one.sentence}"] for one in results])  # fmt: skip
+    if not all(one.accepted for one in results):
+        raise typer.Exit(1)
+
+
+@app.command("mine")
+def mine(
+    staff_id: str = AS,
+    since: str = typer.Option("1d", "--since", metavar="时长", help="多久以来,例如 1d、36h、90d"),
+    limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个,新的在前"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """列出本人作出的决定:何时、什么结论、什么理由。"""
+    from tasks import queue
+
+    span = parse_span(since)
+    with reading() as tx:
+        person(tx, staff_id)
+        rows = queue.decided(tx, by=staff_id, since=tx.now - span, limit=limit)
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    table(
+        "我的决定", ["时间", "任务", "案件", "店铺", "结论", "理由"],
+        [[when(row.decided_at), row.title, row.case_id, cell(row.subject, limit=30), row.verdict, row.reason]
+         for row in rows],
+        empty=f"{since} 以来没有决定",
+    )  # fmt: skip
+
+
+SESSION = "DIANWU_SESSION"
+"""Where a terminal keeps the word of its session: in its own environment, and nowhere on disk."""
+
+
+def session_word() -> str:
+    return os.environ.get(SESSION, "")
+
+
+@app.command("session")
+def session(
+    staff_id: str = AS, code: str = CODE, end: bool = typer.Option(False, "--end", help="结束本人的全部会话")
+) -> None:
+    """凭一个口令打开数分钟的终端会话(须规则允许,仅限日常任务);输出的一行由 eval 写入本终端。"""
+    from tasks import sessions
+
+    if end:
+        ended = in_transaction(lambda tx: sessions.close(tx, person(tx, staff_id).id))
+        say(f"✓ 已结束 {ended} 个会话", "green")
+        return
+    with reading() as tx:
+        person(tx, staff_id)
+    given = code or _prompt_code()
+    word, sentence = in_transaction(lambda tx: sessions.open_session(tx, staff_id, given))
+    if sentence:
+        refuse(sentence)
+    typer.echo(f"export {SESSION}={word}")
 
 
 @app.command("confirm")
@@ -259,10 +377,15 @@ def _exact(tx: Tx, review_id: str) -> str:
 
 
 def _label(given: str, labels: dict[str, str]) -> str:
-    """The verdict as the form says it, from its code (any case) or its Chinese word."""
+    """The verdict as the form says it."""
+    return labels[_verdict(given, labels)]
+
+
+def _verdict(given: str, labels: dict[str, str]) -> str:
+    """The verdict's code, from the code (any case) or its Chinese word."""
     for code, label in labels.items():
         if given.strip() == label or given.strip().upper() == code:
-            return label
+            return code
     misuse(f"没有结论「{given}」,可选:" + "、".join(f"{code}({label})" for code, label in labels.items()))
 
 

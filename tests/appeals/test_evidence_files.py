@@ -154,7 +154,7 @@ def test_an_unknown_shop_stages_nothing(bench: Bench) -> None:
 # ── at the door ──
 
 
-def test_a_file_is_uploaded_with_a_token_and_opened_by_its_link_as_a_download(bench: Bench, door: TestClient) -> None:
+def test_a_picture_is_uploaded_with_a_token_and_opened_by_its_link_in_a_tab(bench: Bench, door: TestClient) -> None:
     upload = {"data": {"shop_id": "shop-1"}, "files": {"file": ('揽收".png', PNG, "text/html")}}
     assert door.post("/evidence", **upload).status_code == 401  # type: ignore[arg-type]
     answer = door.post("/evidence", headers=TOKEN, **upload)  # type: ignore[arg-type]
@@ -165,7 +165,9 @@ def test_a_file_is_uploaded_with_a_token_and_opened_by_its_link_as_a_download(be
     opened = door.get(path)
     assert opened.content == PNG
     assert opened.headers["content-type"] == "image/png"
-    assert opened.headers["content-disposition"].startswith("attachment;")
+    assert opened.headers["content-disposition"].startswith("inline;")
+    assert all("sandbox" in policy or "default-src 'none'" in policy
+               for policy in opened.headers.get_list("content-security-policy"))  # fmt: skip
     assert "sandbox" in opened.headers["content-security-policy"]
     assert "nosniff" in opened.headers["x-content-type-options"]
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from playwright.sync_api import Locator, Page, expect
 
+from models.reviews import Role
+from tasks.board import key_of
+
 PATIENCE_MS = 60_000
 
 
@@ -31,9 +34,7 @@ class Face(Protocol):
 
     def header(self) -> Locator: ...
 
-    def open_board(self) -> Locator: ...
-
-    def open_board_table(self) -> None: ...
+    def open_board(self, role: Role) -> Locator: ...
 
     def shoot(self, name: str) -> None: ...
 
@@ -71,14 +72,11 @@ class _Common:
     def header(self) -> Locator:
         raise NotImplementedError
 
-    def open_board(self) -> Locator:
-        """The queue by its key: how much there is and the most urgent, with links."""
-        self._go("/artifacts/key/review-inbox")
-        return self.page.locator("body")
-
-    def open_board_table(self) -> None:
-        """From there to the whole table."""
+    def open_board(self, role: Role) -> Locator:
+        """The role's page by its key, and from there the newest one whole."""
+        self._go(f"/artifacts/key/{key_of(role)}")
         self.page.locator("a[href*='/artifacts/artifact/']").first.click()
+        return self.page.locator("body")
 
     def _press(self, button: Locator) -> None:
         """Press the button that sends the form. As a person would, press again when the server says it is too busy

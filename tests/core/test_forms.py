@@ -95,6 +95,17 @@ def test_an_account_number_is_never_shown_in_full(office: Office) -> None:
     assert "尾号 1234" in review.dossier
 
 
+def test_a_merchants_line_breaks_stay_and_nothing_is_set_in_italics(office: Office) -> None:
+    office.open_shop("shop-7")
+    case = office.request_closure("shop-7", reason="OTHER", reason_text="第一行\n第二行\n\n* 第三行")
+    dossier = office.question(case).dossier
+    assert "说明：第一行  \n  第二行  \n    \n  \\* 第三行" in dossier
+    office.decide(case, "li-na", "ASK", "请补充\n两项材料")
+    office.merchant_answers(case, "第一项\n第二项")
+    assert "│ 第一项  \n│ 第二项" in office.question(case).dossier
+    assert not any(line.startswith(">") for line in dossier.splitlines())
+
+
 def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
     """The question after an answer that was not taken."""
     review = office.question(case)

@@ -327,16 +327,6 @@ def chat() -> Iterator[list[str]]:
     NotificationManager().remove(ChatWithoutTitles.protocol)
 
 
-def test_a_long_message_comes_in_pieces_where_a_chat_takes_only_so_many_characters(
-    chat: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ChatWithoutTitles, "body_maxlen", 500)
-    long = Rendered(subject="清单", text="\n".join(f"第 {n} 项" for n in range(300)), html="")
-    assert notifier({"staff": ["chatwithouttitles://x"]}).send(Target.staff(Role.FINANCE), long).delivered
-    assert len(chat) > 1 and all(len(piece) <= 500 for piece in chat)
-    assert all(f"第 {n} 项" in "".join(chat) for n in (0, 150, 299))
-
-
 @pytest.mark.parametrize(
     ("form", "shown", "never"),
     [

@@ -159,3 +159,33 @@ def test_a_case_without_an_open_question_asks_for_the_tasks_own_number(
 ) -> None:
     office.decide(closure, "li-na", "REJECT")
     assert "0 个待处理" in refused("review", "show", closure.id)
+
+
+def test_several_routine_questions_are_shown_and_decided_by_one_code_with_a_result_each(
+    office: Office, done: Done, told: Any
+) -> None:
+    cases = []
+    for number in range(3):
+        office.open_shop(f"shop-{number}")
+        cases.append(office.request_closure(f"shop-{number}"))
+    shown = done(
+        "review", "decide", cases[0].id, cases[1].id, "--as", "li-na", "--verdict", "同意关店", "--reason", "材料齐全",
+        "--code", office.code("li-na"),
+    )  # fmt: skip
+    office.settle()
+    assert shown.count("✓") >= 2 and all(case.id in shown for case in cases[:2])
+    assert [office.case(case.id).state for case in cases] == ["CLEARING", "CLEARING", "UNDER_REVIEW"]
+    done(
+        "review", "decide-all", "--gate", "关店审核", "--as", "li-na", "--verdict", "REJECT", "--reason", "材料不全",
+        "--code", office.code("li-na"),
+    )  # fmt: skip
+    office.settle()
+    assert office.case(cases[2].id).outcome == "REJECTED"
+    mine = told("review", "mine", "--as", "li-na")
+    assert mine[0]["case_id"] == cases[2].id and len(mine) == 3
+    assert {row["verdict"] for row in mine} == {"同意关店", "驳回申请"} and mine[0]["reason"] == "材料不全"
+    assert told("review", "mine", "--as", "zhao-min") == []
+
+
+def test_a_session_is_not_to_be_had_where_policy_gives_it_no_minutes(office: Office, refused: Done) -> None:
+    assert "不允许终端会话" in refused("review", "session", "--as", "li-na", "--code", office.code("li-na"))

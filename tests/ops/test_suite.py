@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS = re.compile(r"\brunning_stack\(|\brestless\(|\bStack\(|\bDIANWU\b|\bstanding_stack\(")
+STARTS = re.compile(r"\brunning_stack\(|\brestless\(|\bStack\(|\bDIANWU\b|\bstanding_stack\(|\brunning_pair\(")
 DIFFERS = re.compile(r"on_conflict_|with_for_update|skip_locked|\.postgres\b|\bdialect\b|\bbulk\.")
 """What SQLite and PostgreSQL are told, or do, differently."""
 

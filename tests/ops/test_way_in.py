@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
 import subprocess
 import sys
@@ -13,12 +15,14 @@ from typing import Any
 import pytest
 
 from ops import migrate, secrets, stack
+from ops.commands import doctor
 from ops.commands.terminal import WIDTH
 from tasks import settings as settings_module
 from tasks.settings import SettingsError
 from tests.play import Office
 
 Done = Callable[..., str]
+ROOT = Path(__file__).parents[2]
 
 LOOKING = [
     ("cases", "list"), ("cases", "show", "CLS-1"), ("review", "list"), ("books", "check"), ("audit", "verify"),
@@ -114,7 +118,7 @@ def test_all_keys_of_a_production_are_made_at_once_shown_to_nobody_and_never_ove
     for name in ("ENCRYPTION_KEYS", "AUDIT_KEY", "PLATFORM_SECRETS", "API_TOKENS"):
         monkeypatch.delenv(f"DIANWU_{name}")
     shown = done("keys", "init")
-    file = Path(str(_home_folder())) / "secrets.toml"
+    file = Path(os.environ["DIANWU_HOME"]) / "secrets.toml"
     made = tomllib.loads(file.read_text())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert not any(str(value) in shown for value in [made["audit_key"], made["prefect_auth"], *made["encryption_keys"]])
@@ -123,12 +127,6 @@ def test_all_keys_of_a_production_are_made_at_once_shown_to_nobody_and_never_ove
     assert given.production and set(given.subscriber_secrets) == {"bank", "platform"}
     refused("keys", "init")
     assert tomllib.loads(file.read_text()) == made
-
-
-def _home_folder() -> str:
-    import os
-
-    return os.environ["DIANWU_HOME"]
 
 
 def test_a_new_database_is_its_owners_alone(_home: None) -> None:
@@ -166,3 +164,22 @@ def test_nothing_is_started_while_a_setting_will_not_do(
     settings_module.settings.cache_clear()
     shown = refused("up")
     assert "✗" in shown and "事件订阅方" in shown and "尚未启动" in shown
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_the_whole_settings_file_that_the_readmes_print_starts_a_production_with_the_keys_that_are_made(
+    _home: None, done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readme: str
+) -> None:
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", (ROOT / readme).read_text(encoding="utf-8"), re.M | re.S)
+    file = tmp_path / "dianwu.toml"
+    file.write_text(block.replace('home = "/var/lib/dianwu"', f'home = "{home()}"'), encoding="utf-8")
+    file.chmod(0o600)
+    for name in [name for name in os.environ if name.startswith("DIANWU_") and not name.startswith("DIANWU_TEST")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DIANWU_CONFIG", str(file))
+    settings_module.settings.cache_clear()
+    done("keys", "init")
+    settings_module.settings.cache_clear()
+    given = secrets.prepare()
+    assert given.production and given.database.startswith("postgresql")
+    assert doctor.before_start(given)
