@@ -39,6 +39,7 @@ from policies.approvals import Seen
 from policies.deadlines import reckon, reminder_times
 from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
+from policies.masking import mask_accounts
 from policies.policy import SHANGHAI
 from tasks import (
     approvals,
@@ -64,7 +65,6 @@ from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.shops import FACTS
-from tasks.vault import mask_accounts
 
 EXIT_INVOICE = "exit-invoice"
 QUESTION = "merchant-answer"

@@ -23,6 +23,7 @@ from models.reviews import Decision, Review, Role, Staff
 from notifications.engine import ConfirmationLate, DecisionDisputed, DecisionDropped, DecisionRecorded
 from notifications.message import StaffMessage
 from policies.deadlines import reckon
+from policies.masking import mask_accounts
 from policies.policy import SHANGHAI, DecisionPolicy, policy_at
 from tasks import alarms, audit, deadlines, outbox, reviews, staff
 from tasks.calendar import work_calendar
@@ -31,7 +32,7 @@ from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.reviews import OPEN, Answer, Gate, Outcome
 from tasks.settings import settings
-from tasks.vault import keyed_hash, mask_accounts
+from tasks.vault import keyed_hash
 
 DEADLINE = "confirmation"
 """The kind of deadline that a held answer has: ours."""
@@ -103,7 +104,7 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
     due = reckon(tx.now, policy_at(tx.now).decisions.objection, gate.clause, work_calendar())
     held = Confirmation(
         id=new_id("CF", tx.now), review_id=review.id, case_id=case.id, revision=review.revision, staff_id=person.id,
-        verdict=answer.verdict, reason=reviews.kept_reason(answer), answer=answer.extra, holding=how, held_at=tx.now,
+        verdict=answer.verdict, reason=reviews.kept_reason(case, answer), answer=reviews.masked_values(case, answer), holding=how, held_at=tx.now,
         due_at=due.due, seal="",
     )  # fmt: skip
     held.seal = _seal(held)

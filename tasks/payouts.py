@@ -17,6 +17,7 @@ from models.messages import InboxMessage
 from models.money import Money
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import ShopState
+from policies.masking import mask_accounts
 from policies.payees import Account, account_of
 from tasks import audit, bans, cases, contradictions, deposits, ledger, outbox, shops
 from tasks.cases import emit
@@ -24,7 +25,7 @@ from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.inbox import Refused
 from tasks.ledger import platform_account, shop_account
-from tasks.vault import keyed_hash, mask_accounts, opened_json, place, seal_json
+from tasks.vault import keyed_hash, opened_json, place, seal_json
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""

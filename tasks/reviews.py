@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
+from policies.masking import mask_accounts
 from policies.policy import SHANGHAI
 from tasks import audit, bundles, deadlines, decision_seals, outbox, people, staff, standing
 from tasks.calendar import work_calendar
@@ -38,7 +40,7 @@ from tasks.db import Tx
 from tasks.effects import lock_case
 from tasks.guard import Place
 from tasks.settings import settings
-from tasks.vault import mask_accounts
+from tasks.vault import opened_json
 
 DEADLINE = "review"
 """The kind of deadline a review has: ours, so it is escalated and never lapses."""
@@ -357,13 +359,12 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
     """Judge an answer that came through the form, and remember why if it was refused."""
     outcome = decide(tx, answer, gate, finish)
     review = get(tx, review_id)
+    case = tx.get_one(Case, review.case_id)
     review.pause_key = None
     if not outcome.accepted and review.state in OPEN:
         review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
         review.unaccepted = {
-            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": mask_accounts(answer.reason),
-            "answer": {name: mask_accounts(value) if isinstance(value, str) else value
-                       for name, value in answer.extra.items()},
+            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": _masked(case, answer.reason), "answer": masked_values(case, answer),
         }  # fmt: skip
     tx.add(review)
     return outcome
@@ -421,20 +422,20 @@ def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str
     return review.notice if refresh(tx, case, review, gate) else None
 
 
-def kept_reason(answer: Answer) -> str:
+def kept_reason(case: Case, answer: Answer) -> str:
     """The reason as it is kept: it is read by the merchant, in messages and for years."""
-    return mask_accounts(answer.reason.strip())
+    return _masked(case, answer.reason.strip())
 
 
 def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how: Any) -> Outcome:
     """Write an answer down as the decision, if nobody else has been quicker. ``how`` it came to count goes into the audit."""
-    reason = kept_reason(answer)
+    reason, values = kept_reason(case, answer), masked_values(case, answer)
     won = tx.execute(
         update(Review)
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
             state=ReviewState.DECIDED, decided_by=answer.staff_id, decided_at=tx.now, verdict=answer.verdict,
-            reason=reason, answer=answer.extra, notice="", unaccepted=None,
+            reason=reason, answer=values, notice="", unaccepted=None,
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip
@@ -447,9 +448,20 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         tx, case.id, "review.decided", actor=f"staff/{answer.staff_id}", clause=gate.clause,
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra, through=answer.through, **how,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through, **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
+
+
+def _masked(case: Case, text: str) -> str:
+    """Text that will be read by others for years: without accounts, and with the numbers this case is about."""
+    payees = opened_json(case, "request_sealed").get("payees", ()) if case.request_sealed else ()
+    numbers = re.findall(r"\d{8,}", json.dumps(case.request))
+    return mask_accounts(text, ours=numbers, secret=[payee["account_no"] for payee in payees])
+
+
+def masked_values(case: Case, answer: Answer) -> dict[str, Any]:
+    return {name: _masked(case, value) if isinstance(value, str) else value for name, value in answer.extra.items()}
 
 
 def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str, proved: bool = True) -> Outcome:
