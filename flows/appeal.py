@@ -18,44 +18,41 @@ from typing import assert_never
 from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
-from models.cases import CaseKind, CaseState, WaitState
+from models.cases import CaseKind, WaitState
 from models.reviews import Decision
 from tasks import appeals
 from tasks.appeals import AppealVerdict, FinalVerdict
 
 
 @story(CaseKind.APPEAL, "仲裁申诉:7 天内申诉一次,仲裁员审核,举证不足可在 3 天内补充一次(ARB-1 至 ARB-10)。")
-def hear_appeal(case_id: str) -> str:
+def hear_appeal(case_id: str) -> None:
     """Take one appeal from filing to a final result the merchant has been told about."""
     if appeals.admit(case_id):  # ARB-1, ARB-2, ARB-3, ARB-4, WDR-2
-        return CaseState.REFUSED
+        return
 
     decision = ask(case_id, appeals.REVIEW)  # never the arbitrator who made the ruling
     if decision.verdict == AppealVerdict.INSUFFICIENT:  # ARB-5
         if not appeals.ask_for_evidence(case_id):
-            return CaseState.MOOT
+            return
         wait_until(case_id, lambda: appeals.window_may_open(case_id))  # sending the notice starts the three days
         appeals.open_window(case_id)
         if wait_for(case_id, appeals.EVIDENCE) is WaitState.LAPSED:
-            appeals.close_unanswered(case_id)  # ARB-6
-            return CaseState.CLOSED_TIMEOUT
+            return appeals.close_unanswered(case_id)  # ARB-6
         appeals.resume(case_id)
         decision = ask(case_id, appeals.SECOND)  # ambiguity 10: only uphold or dismiss
 
-    return finish(case_id, decision)
+    finish(case_id, decision)
 
 
-def finish(case_id: str, decision: Decision) -> str:
+def finish(case_id: str, decision: Decision) -> None:
     """Carry out the final verdict."""
     match decision.read(FinalVerdict):
         case None:
-            return CaseState.MOOT  # WDR-1: the arbitration was withdrawn, or a court has decided
+            return  # WDR-1: the arbitration was withdrawn, or a court has decided
         case FinalVerdict.DISMISS:
             appeals.dismiss(case_id)  # ARB-3, ARB-10
-            return CaseState.DISMISSED
         case FinalVerdict.UPHOLD:
             if appeals.uphold(case_id) and handle_compensation(case_id):  # ARB-7, ARB-8
                 appeals.conclude_upheld(case_id)
-            return CaseState.UPHELD
         case unknown:
             assert_never(unknown)

@@ -16,30 +16,28 @@ from typing import assert_never
 from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from tasks import arbitration
 from tasks.arbitration import WithdrawalVerdict, Withdrawn
 
 
 @story(CaseKind.WITHDRAWAL, "撤销仲裁:商服核实双方意愿后撤销,同一售后不可再次仲裁(WDR-1 至 WDR-4)。")
-def withdraw_arbitration(case_id: str) -> str:
+def withdraw_arbitration(case_id: str) -> None:
     """Take one request to withdraw an arbitration to a decision of merchant service."""
     if arbitration.admit_withdrawal(case_id):  # WDR-1, WDR-2, ARB-3
-        return CaseState.REFUSED
+        return
 
     decision = ask(case_id, arbitration.WITHDRAWAL)  # WDR-3, WDR-4: with the buyer's consent
     if decision.verdict != WithdrawalVerdict.CONFIRM:
-        arbitration.reject_withdrawal(case_id)
-        return CaseState.REJECTED
+        return arbitration.reject_withdrawal(case_id)
 
     match arbitration.withdraw(case_id):
         case Withdrawn.TOO_LATE:  # the appeal's result became final meanwhile
-            return CaseState.REFUSED
+            return
         case Withdrawn.DONE:
-            return CaseState.ARBITRATION_WITHDRAWN
+            return
         case Withdrawn.MONEY:
             if handle_compensation(case_id):  # ARB-8
                 arbitration.conclude_withdrawal(case_id)
-            return CaseState.ARBITRATION_WITHDRAWN
         case unknown:
             assert_never(unknown)

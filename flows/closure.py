@@ -19,17 +19,17 @@ from typing import assert_never
 from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
-from models.cases import CaseKind, CaseState, WaitState
+from models.cases import CaseKind, WaitState
 from models.shops import Capability
 from tasks import cases, closures
 from tasks.closures import Approved, ClosureVerdict, OverrideVerdict
 
 
 @story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
-def close_shop(case_id: str) -> str:
+def close_shop(case_id: str) -> None:
     """Take one closing request from the merchant's wish to an outcome they have been told about."""
     if closures.admit(case_id):  # CLS-3, CLS-4
-        return CaseState.REFUSED
+        return
 
     for round in count(1):
         closures.check(case_id, round)  # CLS-7, ambiguity 22
@@ -38,15 +38,13 @@ def close_shop(case_id: str) -> str:
             case None:
                 return withdraw(case_id)
             case ClosureVerdict.REJECT:
-                closures.reject(case_id, decision.reason)
-                return CaseState.REJECTED
+                return closures.reject(case_id, decision.reason)
             case ClosureVerdict.ASK:
                 answered = wait_for(case_id, closures.ask_merchant(case_id, round, decision.reason))
                 if answered is WaitState.CANCELLED:
                     return withdraw(case_id)
                 if answered is WaitState.LAPSED:
-                    closures.lapse(case_id, round)
-                    return CaseState.LAPSED
+                    return closures.lapse(case_id, round)
                 closures.resume_review(case_id, round)
                 continue
             case ClosureVerdict.APPROVE:
@@ -63,8 +61,7 @@ def close_shop(case_id: str) -> str:
                 case None:
                     return withdraw(case_id)
                 case OverrideVerdict.REJECT:
-                    closures.reject(case_id, override.reason)
-                    return CaseState.REJECTED
+                    return closures.reject(case_id, override.reason)
                 case OverrideVerdict.CONFIRM:
                     written_off = bool(override.answer.get("write_off"))
                 case unknown_override:
@@ -85,10 +82,8 @@ def close_shop(case_id: str) -> str:
     wait_until(case_id, lambda: closures.over(case_id))  # CLS-9, looked at again as facts arrive
     if cases.is_withdrawn(case_id):
         return withdraw(case_id)
-    return CaseState.CLOSED  # CLS-6
 
 
-def withdraw(case_id: str) -> str:
+def withdraw(case_id: str) -> None:
     """The merchant has taken the request back: everything shut off is given back."""
     closures.withdraw(case_id)
-    return CaseState.WITHDRAWN

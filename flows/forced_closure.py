@@ -12,25 +12,22 @@ from __future__ import annotations
 
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from tasks import forced_closures
 from tasks.forced_closures import ForcedVerdict
 
 
 @story(CaseKind.FORCED_CLOSURE, "强制关店:平台因违规提议,两名不同人员先后审核,罚没保证金(CLS-10、DED-6)。")
-def close_by_force(case_id: str) -> str:
+def close_by_force(case_id: str) -> None:
     """Take one proposal to close a shop by force to a decision of two people."""
     forced_closures.admit(case_id)
     first = ask(case_id, forced_closures.FIRST)
     if first.verdict != ForcedVerdict.CONFIRM:
-        forced_closures.drop(case_id, first.reason)
-        return CaseState.DROPPED
+        return forced_closures.drop(case_id, first.reason)
 
     forced_closures.to_second(case_id)
     second = ask(case_id, forced_closures.SECOND)  # another person, CLS-10
     if second.verdict != ForcedVerdict.CONFIRM:
-        forced_closures.drop(case_id, second.reason)
-        return CaseState.DROPPED
+        return forced_closures.drop(case_id, second.reason)
 
     forced_closures.execute(case_id, second.reason)  # DED-6, REO-5
-    return CaseState.FORCED_CLOSED

@@ -14,25 +14,22 @@ from typing import assert_never
 
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from tasks import invoices
 from tasks.invoices import InvoiceVerdict
 
 
 @story(CaseKind.INVOICE_REVIEW, "发票审核:规则检查有疑问的发票由开票专员采纳或退回(INV-2 至 INV-6)。")
-def review_invoice(case_id: str) -> str:
+def review_invoice(case_id: str) -> None:
     """Take one doubtful invoice to an answer the merchant has been told."""
     invoices.to_clerk(case_id)
     decision = ask(case_id, invoices.REVIEW)
     match decision.read(InvoiceVerdict):
         case None:
-            return CaseState.WITHDRAWN  # undone by a red letter meanwhile
+            return  # undone by a red letter meanwhile
         case InvoiceVerdict.ACCEPT:
-            if invoices.accept_by_clerk(case_id):
-                return CaseState.ACCEPTED
-            return CaseState.RETURNED  # overtaken meanwhile, which the case says
+            invoices.accept_by_clerk(case_id)  # or sent back, where something overtook the answer
         case InvoiceVerdict.RETURN:
             invoices.return_by_clerk(case_id)
-            return CaseState.RETURNED
         case unknown:
             assert_never(unknown)

@@ -21,7 +21,7 @@ from prefect.context import FlowRunContext
 
 from flows.story import shown_as, story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from models.money import yuan
 from tasks import cases, periods, releases, statements
 from tasks.db import in_transaction, reading
@@ -29,7 +29,7 @@ from tasks.releases import ReleaseVerdict, SecondRelease
 
 
 @story(CaseKind.INVOICING, "月度开票:按月起草账单,财务放行,编号出具并通知商家(INV-1 至 INV-7)。")
-def invoice_month(case_id: str) -> str:
+def invoice_month(case_id: str) -> None:
     """Take one month from its last day to statements that every shop has been told about."""
     for round in count(1):
         statements.begin(case_id, round)
@@ -55,7 +55,6 @@ def invoice_month(case_id: str) -> str:
     show("出具账单", case_id, statements.issue(case_id))
     summarise(case_id)  # before the month ends: whoever dies here comes back
     statements.finish(case_id)
-    return CaseState.ISSUED
 
 
 def show(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:

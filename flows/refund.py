@@ -22,16 +22,16 @@ from typing import assert_never
 from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
-from models.cases import CaseKind, CaseState, WaitState
+from models.cases import CaseKind, WaitState
 from tasks import refunds
 from tasks.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
 
 
 @story(CaseKind.REFUND, "退保证金:商家申请,财务审核(必要时第二人复核),银行打款,确认到账(REF-1 至 REF-11)。")
-def refund_deposit(case_id: str) -> str:
+def refund_deposit(case_id: str) -> None:
     """Take one application from the merchant to money that has arrived, or to a reason they have been told."""
     if refunds.admit(case_id):  # REF-1, REF-6, REF-10
-        return CaseState.REFUSED
+        return
 
     turn = 1
     for round in count(1):
@@ -41,16 +41,14 @@ def refund_deposit(case_id: str) -> str:
             case None:
                 return withdraw(case_id)
             case RefundVerdict.REJECT:
-                refunds.reject(case_id, decision.reason)
-                return CaseState.REJECTED
+                return refunds.reject(case_id, decision.reason)
             case RefundVerdict.ASK:
                 question = refunds.ask_merchant(case_id, round, decision.reason)
                 answered = wait_for(case_id, question)
                 if answered is WaitState.CANCELLED:
                     return withdraw(case_id)
                 if answered is WaitState.LAPSED:
-                    refunds.lapse(case_id, question)
-                    return CaseState.LAPSED
+                    return refunds.lapse(case_id, question)
                 refunds.resume_review(case_id, round)
                 continue
             case RefundVerdict.APPROVE:
@@ -66,8 +64,7 @@ def refund_deposit(case_id: str) -> str:
             if second.verdict is None:
                 return withdraw(case_id)
             if second.verdict == SecondVerdict.REJECT:
-                refunds.reject(case_id, second.reason)
-                return CaseState.REJECTED
+                return refunds.reject(case_id, second.reason)
 
         if not on_fresh_facts(refunds.grant, case_id, round, turn) or not on_fresh_facts(
             refunds.pay, case_id, round, turn
@@ -76,8 +73,7 @@ def refund_deposit(case_id: str) -> str:
             continue
         wait_until(case_id, partial(refunds.answered, case_id, turn))
         if refunds.arrived(case_id, turn):  # REF-3
-            refunds.settle(case_id, turn)
-            return CaseState.REFUNDED
+            return refunds.settle(case_id, turn)
 
         refunds.back_to_finance(case_id, turn)
         returned = ask(case_id, refunds.RETURNED, round=round)
@@ -85,16 +81,14 @@ def refund_deposit(case_id: str) -> str:
             case None:
                 return withdraw(case_id)
             case ReturnVerdict.ABANDON:
-                refunds.abandon(case_id, returned.reason)
-                return CaseState.ABANDONED
+                return refunds.abandon(case_id, returned.reason)
             case ReturnVerdict.ASK_PAYEE:
                 question = refunds.ask_payee(case_id, turn)
                 answered = wait_for(case_id, question)
                 if answered is WaitState.CANCELLED:
                     return withdraw(case_id)
                 if answered is WaitState.LAPSED:
-                    refunds.lapse(case_id, question)
-                    return CaseState.LAPSED
+                    return refunds.lapse(case_id, question)
                 refunds.resume_review(case_id, round)
             case ReturnVerdict.AGAIN:
                 pass
@@ -104,7 +98,6 @@ def refund_deposit(case_id: str) -> str:
     raise AssertionError("unreachable")
 
 
-def withdraw(case_id: str) -> str:
+def withdraw(case_id: str) -> None:
     """The merchant has taken the application back; the deposit stays where it is."""
     refunds.withdraw(case_id)
-    return CaseState.WITHDRAWN

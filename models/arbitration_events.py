@@ -18,7 +18,18 @@ from models.arbitration import (
     WithdrawalReason,
 )
 from models.base import Frozen
-from models.events import Documents, Event, Id, Line, Moment, OptionalLine, Outgoing, Prose, inbound, outbound
+from models.events import (
+    Documents,
+    Event,
+    Id,
+    Line,
+    Moment,
+    OptionalLine,
+    Outgoing,
+    Prose,
+    inbound,
+    outbound,
+)
 from models.money import Fen
 
 Points = Annotated[int, Field(strict=True, ge=0, le=1000)]

@@ -25,7 +25,7 @@ from models.deposits import DeductionReason, RefundDocument
 from models.money import Fen, PositiveFen
 from models.payouts import Payee, PayeeMethod, PayoutState
 from models.shops import Capability, EntityType, Penalty, ShopFacts
-from models.text import odd
+from models.text import has_text, odd, visible
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -62,6 +62,17 @@ def _line(value: str) -> str:
     return _readable(value)
 
 
+def _shown(value: str) -> str:
+    if not visible(value):
+        raise ValueError("text that shows something")
+    return value
+
+
+def _or_nothing(value: str) -> str:
+    """Blanks and characters that show nothing are no text, and read as none."""
+    return value if visible(value) else ""
+
+
 def _prose(value: str) -> str:
     return _readable(value.replace("\r\n", "\n"), allowed="\n")
 
@@ -86,12 +97,14 @@ Line = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_line),
+    AfterValidator(_shown),
     Field(description="one line of text, no control characters"),
 ]
 ShortLine = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64),
     AfterValidator(_line),
+    AfterValidator(_shown),
     Field(description="one short line of text, no control characters"),
 ]
 OptionalLine = Annotated[
@@ -104,6 +117,7 @@ Prose = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, max_length=4000),
     AfterValidator(_prose),
+    AfterValidator(_or_nothing),
     Field(description="text, new lines allowed, no other control characters"),
 ]
 Sha256 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
@@ -557,7 +571,7 @@ class ClosureRequested(Event):
 
     @model_validator(mode="after")
     def _other_has_words(self) -> Self:
-        if self.reason is ClosureReason.OTHER and not self.reason_text:
+        if self.reason is ClosureReason.OTHER and not has_text(self.reason_text):
             raise ValueError("a reason_text when the reason is OTHER (CLS-2)")
         return self
 

@@ -25,6 +25,7 @@ from models.base import Frozen
 from models.cases import Finding
 from models.money import Money, yuan
 from models.outcomes import Refusal
+from models.text import has_text
 from models.windows import Reckoned
 from policies.deadlines import in_time, reckon
 from policies.policy import SHANGHAI, Policy
@@ -276,7 +277,7 @@ def refuse_withdrawal(*, known: bool, withdrawn: bool, ruling_void: bool, final_
 
 def consent_missing(requested_by: Party, consent_record: str) -> str | None:
     """A sentence when the buyer's consent is needed and not on record (WDR-4, ambiguity 12)."""
-    if requested_by is Party.MERCHANT and not consent_record.strip():
+    if requested_by is Party.MERCHANT and not has_text(consent_record):
         return "商家单方申请撤销仲裁,必须先取得并填写买家同意的记录(WDR-4)"
     return None
 

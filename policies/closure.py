@@ -15,6 +15,7 @@ from models.deposits import BookFacts
 from models.money import yuan
 from models.outcomes import Refusal
 from models.shops import ShopFacts, ShopState
+from models.text import has_text
 from models.windows import Reckoned
 from policies.deadlines import reckon
 from policies.gates import (
@@ -82,7 +83,7 @@ def refuse_request(
     if reason is None:
         choices = "、".join(choice.label for choice in ClosureReason)
         return Refusal(code="reason-missing", clause="CLS-4", sentence=f"请填写关店原因,可选:{choices}。")
-    if reason is ClosureReason.OTHER and not reason_text.strip():
+    if reason is ClosureReason.OTHER and not has_text(reason_text):
         return Refusal(
             code="reason-text-missing", clause="CLS-4",
             sentence=f"关店原因选择“{reason.label}”时,请用文字说明具体原因。",

@@ -69,7 +69,8 @@ class ForcedClosurePolicy(Frozen):
 
     review_sla: PositiveWindow
     receivables_sla: PositiveWindow = NaturalDays(n=30)
-    people: int = Field(ge=2)
+    people: Literal[2]
+    """Two steps ask two people; the act counts them again."""
 
 
 class RefundPolicy(Frozen):
@@ -145,6 +146,7 @@ class AppealPolicy(Frozen):
     window: PositiveWindow
     reevidence: PositiveWindow
     max_reevidence: Literal[1]
+    """One round (ambiguity 10): the gates know no second, and the first one counts those asked."""
     review_sla: PositiveWindow
     service_sla: PositiveWindow
     finance_sla: PositiveWindow

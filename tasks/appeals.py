@@ -426,6 +426,14 @@ def _evidence_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str 
     return f"凭证「{'」「'.join(gone.values())}」的文件丢失或已损坏,无法查看,不能作出最终结论,请恢复文件或请商家重新上传原文件(ARB-4)"
 
 
+def _may_be_said(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Evidence is asked for again so often and no more (ambiguity 10); a final verdict needs evidence that opens."""
+    most = rules(case).appeal.max_reevidence
+    if given.verdict == AppealVerdict.INSUFFICIENT and len(cases.waits(tx, case.id, EVIDENCE)) >= most:
+        return f"重新举证只有 {most} 次,请作出最终结论(ARB-5)"
+    return _evidence_is_here(tx, case, review, given)
+
+
 def checklist_part(tx: Tx, case: Case) -> str:
     lines = [f"- {'✅' if item.satisfied else '⬜'} {item.kind.label}" for item in checklist_of(tx, case)]
     return f"申诉理由「{reason_of(case).label}」通常需要:\n\n" + "\n".join(lines)
@@ -514,7 +522,7 @@ _RESULTS = {
 REVIEW = Gate(
     name="appeal-review", title="仲裁申诉审核", roles=(Role.ARBITRATOR,), verdicts=AppealVerdict, dossier=_dossier,
     window=lambda case: rules(case).appeal.review_sla, clause="ARB-4", reason_required=frozenset(AppealVerdict),
-    consequences=_RESULTS, excluded=_made_the_ruling, check=_evidence_is_here,
+    consequences=_RESULTS, excluded=_made_the_ruling, check=_may_be_said,
 )  # fmt: skip
 
 SECOND = Gate(

@@ -32,11 +32,12 @@ from models.messages import InboxMessage
 from models.outcomes import Refusal
 from models.reviews import Review, Role
 from models.shops import Capability, Shop, ShopState
+from models.text import has_text
 from notifications import closure as words
 from notifications.message import Ground
 from policies import closure as policy_of_closure
 from policies.approvals import Seen
-from policies.deadlines import reckon, reminder_times
+from policies.deadlines import in_time, reckon, reminder_times
 from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
 from policies.masking import mask_accounts
@@ -135,15 +136,33 @@ def own_open_case(tx: Tx, case_id: str, account_id: str, kind: CaseKind | None, 
     return case
 
 
+ANSWERED_UNDER = {
+    CaseKind.CLOSURE: "CLS-5", CaseKind.FORCED_CLOSURE: "CLS-10", CaseKind.REFUND: "REF-2", CaseKind.APPEAL: "ARB-5",
+    CaseKind.WITHDRAWAL: "WDR-3", CaseKind.CORRECTION: "ARB-10", CaseKind.INVOICING: "INV-1",
+    CaseKind.INVOICE_REVIEW: "INV-2",
+}  # fmt: skip
+"""The clause under which each kind of case asks its merchant, where no question of its own says so."""
+
+
+def clause_of_answers(tx: Tx, case_id: str) -> str:
+    """The clause of what was asked last, else of the kind of case; of nothing we know, the one of asking at all."""
+    case = tx.get(Case, case_id)
+    if case is None:
+        return "CLS-5"
+    asked = [found.clause for wait in cases.waits(tx, case.id, QUESTION)
+             if (found := deadlines.find(tx, case.id, wait.key)) is not None]  # fmt: skip
+    return asked[-1] if asked else ANSWERED_UNDER.get(case.kind, case.kind.value)
+
+
 def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
     """The merchant answers what a case asked; in time is what reached the door by the due time."""
-    case = own_open_case(tx, event.case_id, event.account_id, None, "CLS-5")
+    case = own_open_case(tx, event.case_id, event.account_id, None, clause_of_answers(tx, event.case_id))
     waits = cases.open_waits(tx, case.id, QUESTION)
     if not waits:
-        raise Refused(f"案件 {case.id} 当前没有需要商家补充的事项", "CLS-5")
+        raise Refused(f"案件 {case.id} 当前没有需要商家补充的事项", clause_of_answers(tx, case.id))
     wait = waits[0]
     deadline = deadlines.find(tx, case.id, wait.key)
-    if deadline is not None and message.received_at.replace(microsecond=0) > deadline.due_at:
+    if deadline is not None and not in_time(message.received_at, deadline.due_at):
         raise Refused("补充期限已过,案件将按期限规则处理", deadline.clause)
     documents = [document.model_dump(mode="json") for document in event.documents]
     cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": mask_accounts(event.text), "documents": documents})
@@ -480,7 +499,7 @@ def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) 
     ):
         return unreadable
     blocked = [finding for finding in findings_now(tx, case) if finding.blocking]
-    if given.verdict == ClosureVerdict.APPROVE and blocked and len(given.reason.strip()) < 2:
+    if given.verdict == ClosureVerdict.APPROVE and blocked and not has_text(given.reason, 2):
         return f"存在 {len(blocked)} 项阻断事项,同意关店必须填写理由(CLS-7)"
     return None
 

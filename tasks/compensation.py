@@ -14,6 +14,7 @@ from models.cases import Case, CaseKind
 from models.money import Money
 from models.reviews import Review, Role
 from models.shops import ShopState
+from models.text import has_text
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
@@ -196,9 +197,9 @@ def _says_what_was_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> 
         return "请选择与商家约定的处理方式(ARB-8)"
     if _not_for_this_case(case, handling):
         return "判责已被推翻,赔付款应退还商家,不能选择归买家所有(ARB-8)"
-    if handling is Handling.BUYER_KEEPS and len(given.reason.strip()) < 2:
+    if handling is Handling.BUYER_KEEPS and not has_text(given.reason, 2):
         return "赔付款不退还商家的,必须填写理由,理由会告知商家(WDR-1)"
-    if len(str(given.extra.get("contact", "")).strip()) < 2:
+    if not has_text(str(given.extra.get("contact", "")), 2):
         return "请填写联系商家的方式与时间(ARB-8)"
     if _not_for_this_shop(shop_of(tx, case).state, handling):
         return "店铺已被强制关店,款项不能退回保证金,请选择其他处理方式(REF-10)"

@@ -51,6 +51,7 @@ from models.invoicing_events import (
 from models.messages import InboxMessage, InboxState
 from models.reviews import Review, Role
 from models.shops import Shop
+from models.text import has_text
 from notifications.operations import DeadlineStuck, InboxConflict, InboxFailed
 from policies.policy import policy_at
 from tasks import (
@@ -195,7 +196,7 @@ def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outco
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有主管可以放弃处理失败的消息")
-    if len(reason.strip()) < 2:
+    if not has_text(reason, 2):
         return Outcome(accepted=False, sentence="放弃处理必须填写理由")
     row = tx.get(InboxMessage, number)
     if row is None or row.state is not InboxState.FAILED:

@@ -28,6 +28,7 @@ from models.invoicing_events import StatementIssued
 from models.money import yuan
 from models.reviews import Role
 from models.shops import Shop
+from models.text import has_text
 from models.windows import Reckoned
 from notifications import invoicing as words
 from policies.deadlines import lapses, reminder_times
@@ -256,7 +257,7 @@ def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcom
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有主管可以豁免退店发票")
-    if len(reason.strip()) < 2:
+    if not has_text(reason, 2):
         return Outcome(accepted=False, sentence="豁免退店发票必须填写理由")
     if tx.get(ExitObligation, case_id) is None:
         return Outcome(accepted=False, sentence=f"案件 {case_id[:64]} 没有退店开票义务")

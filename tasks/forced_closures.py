@@ -75,10 +75,16 @@ def drop(tx: Tx, case: Case, reason: str) -> None:
     _look_again(tx, case.shop_id or "")
 
 
+class TooFewPeople(RuntimeError):
+    """A forced closure that fewer different people have decided than the policy asks for (CLS-10): a bug, never carried out."""
+
+
 @effect("执行强制关店")
 def execute(tx: Tx, case: Case, reason: str) -> None:
     """Close now, forfeit what is left of the deposit, freeze the receivables, end the shop's other cases about them
     (CLS-10, DED-6, DED-7)."""
+    if len(people := reviewers_of(tx, case)) < rules(case).forced_closure.people:
+        raise TooFewPeople(f"{case.id}: decided by {len(people)}")
     ids = sorted(
         other.id for kind in (CaseKind.CLOSURE, CaseKind.REFUND)
         for other in cases.open_cases(tx, case.shop_id or "", kind)

@@ -18,6 +18,7 @@ from models.outcomes import Refusal
 from models.payouts import Payee, Payout, PayoutState
 from models.reviews import Review, Role
 from models.shops import ShopState
+from models.text import has_text
 from models.windows import Window
 from notifications import operations
 from notifications import refund as words
@@ -575,7 +576,7 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     if not plan_now(tx, case).shares:
         return "没有可以退还的款项(REF-8)"
     blocked = [finding for finding in findings if finding.blocking]
-    if blocked and len(given.reason.strip()) < 2:
+    if blocked and not has_text(given.reason, 2):
         return f"存在 {len(blocked)} 项未满足的条件,放行必须填写理由(REF-2、REF-9)"
     return None
 

@@ -25,7 +25,7 @@ from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Finding, Side
 from models.confirmations import Confirmation, ConfirmationState
 from models.reviews import Decision, Review, ReviewState, Role, Staff
-from models.text import typed
+from models.text import has_text, typed
 from models.windows import Window
 from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
@@ -497,7 +497,7 @@ def _stands_in(holder: Staff, person: Staff, tx: Tx) -> bool:
 def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
     if answer.verdict not in review.verdicts:
         return "请选择一个结论"
-    if answer.verdict in gate.reason_required and len(answer.reason.strip()) < 2:
+    if answer.verdict in gate.reason_required and not has_text(answer.reason, 2):
         return f"选择「{gate.verdict(answer.verdict).label}」时必须填写理由"
     return None
 

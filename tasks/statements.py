@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseState
 from models.invoicing import BillableCategory, Period, PeriodState, Statement, StatementAnomaly, StatementState
 from models.reviews import Role
+from models.text import has_text
 from notifications.invoicing import StatementIssued
 from policies.deadlines import lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import due, needs_second_person, previous_period
@@ -310,7 +311,7 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.FINANCE not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有财务可以放行暂缓的账单")
-    if len(reason.strip()) < 2:
+    if not has_text(reason, 2):
         return Outcome(accepted=False, sentence="放行暂缓的账单必须填写理由")
     period = tx.get(Period, period_id)
     if period is None or period.state not in {PeriodState.ISSUING, PeriodState.ISSUED} or period.case_id is None:

@@ -1,0 +1,41 @@
+"""What a run reports is how its case ended, whatever overtook the story on its way."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows import story
+from flows.inline import STORIES
+from models.cases import CaseKind, CaseState
+from tests.play import Office
+
+
+def reported(office: Office, case_id: str) -> str:
+    """What the last segment of the case's story said."""
+    return [said for played, said in office.engine.played if played == case_id][-1]
+
+
+def test_a_run_reports_the_ending_its_case_has(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "REJECT")
+    assert reported(office, case.id) == office.case(case.id).outcome == CaseState.REJECTED
+
+
+def test_a_withdrawn_request_is_reported_as_withdrawn(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.withdraw(case)
+    assert reported(office, case.id) == office.case(case.id).outcome == CaseState.WITHDRAWN
+
+
+def test_a_story_that_ends_before_its_case_is_a_bug(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    silent = story.story(CaseKind.CLOSURE, "")(lambda case_id: None)
+    with pytest.raises(RuntimeError, match="its case has not"):
+        silent.fn(case.id)
+
+
+def test_every_kind_of_case_has_a_story() -> None:
+    assert set(STORIES) == set(CaseKind)
