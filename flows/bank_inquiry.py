@@ -15,13 +15,13 @@ from itertools import count
 
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from tasks import bank_inquiries
 from tasks.bank_inquiries import ConfirmVerdict
 
 
 @story(CaseKind.BANK_INQUIRY, "银行回执核对:回执互相矛盾时,财务凭银行证明核对,主管复核,核清前停止打款(REF-3)。")
-def clear_contradiction(case_id: str) -> str:
+def clear_contradiction(case_id: str) -> None:
     """Take one contradiction of the bank to what two people found with its proof."""
     bank_inquiries.admit(case_id)
     for round in count(1):
@@ -29,6 +29,6 @@ def clear_contradiction(case_id: str) -> str:
         bank_inquiries.to_second(case_id, round)
         second = ask(case_id, bank_inquiries.CONFIRM, round=round)
         if second.verdict == ConfirmVerdict.CONFIRM and bank_inquiries.carry_out(case_id, round):
-            return CaseState.RESOLVED
+            return
         bank_inquiries.again(case_id, round)
     raise AssertionError("unreachable")

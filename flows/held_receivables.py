@@ -21,14 +21,14 @@ from tasks.held_receivables import HeldSecondVerdict
 
 
 @story(CaseKind.HELD_RECEIVABLES, "封店货款处理:强制关店冻结的货款,由两名不同人员决定解冻或罚没(DED-7)。")
-def decide_held_receivables(case_id: str) -> str:
+def decide_held_receivables(case_id: str) -> None:
     """Take what a ban has frozen to a decision of two people, of which the merchant is told."""
     held_receivables.admit(case_id)
     for round in count(1):
         ask(case_id, held_receivables.FIRST, round=round)
         held_receivables.to_second(case_id, round)
         second = ask(case_id, held_receivables.SECOND, round=round)  # another person
-        if second.verdict == HeldSecondVerdict.CONFIRM and (done := held_receivables.carry_out(case_id, round)):
-            return done
+        if second.verdict == HeldSecondVerdict.CONFIRM and held_receivables.carry_out(case_id, round):
+            return
         held_receivables.back_to_first(case_id, round)
     raise AssertionError("unreachable")

@@ -29,7 +29,10 @@ class NotRecruiting(Exception):
 
 
 def required_deposit(entity: EntityType, categories: Collection[str], policy: Policy) -> Money:
-    """What a shop must have paid: the highest of its level-1 categories, never their sum (DEP-1 … DEP-5).
+    """What a shop must have paid: the highest of its level-1 categories, never their sum (DEP-1, DEP-5).
+
+    By the schedule of its entity type: individual business DEP-2, enterprise DEP-3, person DEP-4. It alone governs: the
+    "typical" 2,000 to 5,000 of DEP-6 (ambiguity 8) and the 600 a year of DEP-7, a certification fee (ambiguity 2), do not.
 
     A category outside the schedule costs the entity type's default, as does a shop without any category;
     where only the listed ones are recruited, an unlisted one raises NotRecruiting.

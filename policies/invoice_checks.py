@@ -150,6 +150,12 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         yield _never(Check.KIND, "INV-4", "应开具增值税专用发票;确有困难时须说明原因方可使用普通发票。")
     elif expected.taxpayer is TaxpayerType.GENERAL:
         yield _found(Check.KIND, "INV-4", "一般纳税人使用普通发票:请确认其所述困难(规则未限定主体,疑义 13)。")
+    elif expected.taxpayer is TaxpayerType.SMALL_SCALE:
+        yield _found(
+            Check.KIND,
+            "INV-3",
+            "小规模纳税人宜优先向主管税务机关申请代开增值税专用发票;使用普通发票:请确认其所述困难。",
+        )
     else:
         yield _found(Check.KIND, "INV-4", "使用普通发票:请确认其所述困难。")
 

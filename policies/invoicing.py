@@ -89,7 +89,7 @@ def due(issued_at: datetime, policy: InvoicingPolicy) -> Reckoned:
 
 
 def share(uninvoiced_fen: int, policy: InvoicingPolicy) -> int:
-    """What is held of an uninvoiced amount, half up to the fen: 30 % of 90.00 is 27.00 (INV-7, ambiguity 14)."""
+    """What is held of an uninvoiced amount, half up to the fen: 30 % of 90.00 is 27.00 (INV-7, ambiguity 14; INV-8's 30.00 is not)."""
     return (uninvoiced_fen * policy.freeze_basis_points + 5_000) // 10_000
 
 

@@ -139,7 +139,7 @@ def own_open_case(tx: Tx, case_id: str, account_id: str, kind: CaseKind | None, 
 ANSWERED_UNDER = {
     CaseKind.CLOSURE: "CLS-5", CaseKind.FORCED_CLOSURE: "CLS-10", CaseKind.REFUND: "REF-2", CaseKind.APPEAL: "ARB-5",
     CaseKind.WITHDRAWAL: "WDR-3", CaseKind.CORRECTION: "ARB-10", CaseKind.INVOICING: "INV-1",
-    CaseKind.INVOICE_REVIEW: "INV-2",
+    CaseKind.INVOICE_REVIEW: "INV-2", CaseKind.HELD_RECEIVABLES: "DED-7", CaseKind.BANK_INQUIRY: "REF-3",
 }  # fmt: skip
 """The clause under which each kind of case asks its merchant, where no question of its own says so."""
 
@@ -151,7 +151,7 @@ def clause_of_answers(tx: Tx, case_id: str) -> str:
         return "CLS-5"
     asked = [found.clause for wait in cases.waits(tx, case.id, QUESTION)
              if (found := deadlines.find(tx, case.id, wait.key)) is not None]  # fmt: skip
-    return asked[-1] if asked else ANSWERED_UNDER.get(case.kind, case.kind.value)
+    return asked[-1] if asked else ANSWERED_UNDER[case.kind]
 
 
 def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:

@@ -146,6 +146,7 @@ def test_a_signed_body_that_is_no_list_of_events_is_refused_in_their_words(door:
 
 
 def test_every_tag_of_arbitration_is_mapped_and_every_other_is_kept(door: TestClient, bench: Bench) -> None:
+    """ARB-9"""
     tags = ["100", "206", "9999", "212", "213", "214", "217", "218", "216", "215"]
     push(door, body(*(item(tag, f"m-{tag}") for tag in tags)))
     assert {row.message_id.split("/")[1]: row.type for row in inbox("doudian")} == {

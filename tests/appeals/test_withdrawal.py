@@ -108,6 +108,7 @@ def test_another_after_sale_of_the_same_shop_may_still_be_arbitrated(bench: Benc
 
 
 def test_a_merchant_alone_cannot_withdraw_without_the_buyers_consent(bench: Bench) -> None:
+    """WDR-4"""
     bench.rule()
     case = ask(bench, requested_by="MERCHANT")
     refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "商家要求撤销")
@@ -117,6 +118,7 @@ def test_a_merchant_alone_cannot_withdraw_without_the_buyers_consent(bench: Benc
 
 
 def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
+    """WDR-4"""
     bench.rule()
     consent = {"record": "买家确认短信", "obtained_at": bench.now.isoformat()}
     case = ask(bench, requested_by="MERCHANT", consent=consent)
@@ -125,6 +127,7 @@ def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
 
 
 def test_only_merchant_service_decides_and_may_say_no(bench: Bench) -> None:
+    """WDR-3"""
     bench.rule()
     appeal, case = bench.file(), ask(bench)
     assert not bench.office.answer(bench.office.question(case), "zhou-yan", "CONFIRM", "同意").accepted

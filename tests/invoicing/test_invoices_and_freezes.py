@@ -32,6 +32,7 @@ FROZEN, FREE = AccountKind.RECEIVABLE_FROZEN, AccountKind.RECEIVABLE
 
 
 def test_a_clean_invoice_is_accepted_at_once_and_nobody_is_asked(office: Office) -> None:
+    """INV-1, INV-2"""
     billed(office)
     sent = send_invoice(office)
     assert (sent.state, sent.decided_by, statement().state) == ("ACCEPTED", "rules", "INVOICED")
@@ -500,6 +501,7 @@ def test_a_statement_keeps_the_share_of_the_policy_under_which_it_was_issued(
 
 
 def test_it_is_frozen_once_however_often_the_sweep_runs_and_it_is_no_violation(office: Office) -> None:
+    """INV-11"""
     one = billed(office)
     settle_receivable(office, 10_000)
     after_due(office, one)
@@ -513,6 +515,7 @@ def test_it_is_frozen_once_however_often_the_sweep_runs_and_it_is_no_violation(o
 
 
 def test_acceptance_releases_what_it_covers_to_the_fen(office: Office) -> None:
+    """INV-12"""
     one = billed(office, 9_999)
     settle_receivable(office, 10_000)
     after_due(office, one)
@@ -609,6 +612,7 @@ def test_the_fall_of_the_due_time_is_told_once_and_not_again_after_a_red_letter(
 
 
 def test_automatic_deduction_sets_the_share_off_and_closes_the_statement_as_such(office: Office) -> None:
+    """INV-10"""
     one = billed(office, auto_deduct=True)
     settle_receivable(office, 10_000)
     after_due(office, one)
@@ -751,6 +755,7 @@ def leaving(office: Office, **facts: int) -> str:
 def test_a_closure_opens_the_obligation_over_the_whole_year_with_an_exit_statement_for_what_was_not_billed(
     office: Office,
 ) -> None:
+    """CLS-8, INV-9"""
     case_id = leaving(office)
     (message,) = told(office, "exit_invoices_opened")
     assert (message["amount_fen"], message["statements"]) == (10_000, ["ZD202611-000001", f"EXIT-{case_id}"])

@@ -124,6 +124,7 @@ def test_the_door_takes_a_thousand_long_items_however_the_sender_writes_chinese(
 
 
 def test_every_operating_shop_has_a_draft_and_those_without_amounts_need_no_invoice(office: Office) -> None:
+    """INV-1, INV-5"""
     shops(office, 3)
     record(office, item("shop-1"), item("shop-1", category="FREIGHT", fen=500), item("shop-2", fen=-300))
     at(office, 2026, 12, 1, 2)

@@ -50,6 +50,7 @@ FEN = st.integers(min_value=0, max_value=10**12)
 
 
 def test_thirty_per_cent_rules_so_ninety_yuan_freeze_twenty_seven_whatever_the_example_of_inv_8_says() -> None:
+    """INV-7, INV-8"""
     assert share(9_000, POLICY) == 2_700 != 3_000
 
 
@@ -218,6 +219,21 @@ def test_each_rule_is_found_by_name_and_a_person_looks(changes: dict[str, Any], 
     assert check.value in [finding.code for finding in findings]
     assert not clean(findings)
     assert all(finding.clause and finding.sentence for finding in findings)
+
+
+@pytest.mark.parametrize("mode", ["SELF", "TAX_BUREAU_AGENT"])
+def test_a_small_scale_taxpayer_sends_a_special_invoice_whoever_issued_it(mode: str) -> None:
+    """INV-3"""
+    net, tax = split_gross(9_000, "3")
+    sent = {"issue_mode": mode, "net_fen": net, "tax_fen": tax} | line(net_fen=net, tax_fen=tax, rate="3")
+    assert found(sent, taxpayer=TaxpayerType.SMALL_SCALE) == []
+
+
+def test_a_small_scale_taxpayer_is_pointed_to_the_tax_office_before_an_ordinary_invoice() -> None:
+    """INV-3, INV-4"""
+    sent = InvoiceSubmitted.model_validate(CLEAN | {"kind": "ORDINARY", "difficulty": "税务机关系统升级"})
+    (kind, *_) = check_invoice(sent, EXPECTED.model_copy(update={"taxpayer": TaxpayerType.SMALL_SCALE}), POLICY)
+    assert (kind.code, kind.clause, kind.final) == ("kind", "INV-3", False) and "代开" in kind.sentence
 
 
 def test_brackets_and_width_in_the_buyers_name_make_no_difference() -> None:

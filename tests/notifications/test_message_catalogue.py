@@ -125,6 +125,7 @@ def test_every_text_field_cleans_what_it_is_given(kind: type[Message]) -> None:
 
 @every_message
 def test_a_merchant_always_learns_how_to_reach_customer_service(kind: type[Message]) -> None:
+    """CLS-11"""
     rendered = render(restore(kind.name, example_of(kind)), CONTEXT)
     told = CONTEXT.service_contact in rendered.text and CONTEXT.service_contact in Page(rendered.html).text
     assert told == (kind.audience == "merchant")

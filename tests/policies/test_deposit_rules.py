@@ -31,6 +31,7 @@ AMOUNTS = st.integers(0, 10**9).map(lambda fen: Money(fen=fen))
     ],
 )
 def test_every_figure_of_the_schedule(entity, category, yuan):
+    """DEP-1, DEP-2, DEP-3, DEP-4"""
     assert required_deposit(entity, [category], POLICY) == Money.yuan(yuan)
 
 
@@ -38,16 +39,19 @@ def test_every_figure_of_the_schedule(entity, category, yuan):
     ("entity", "least", "most"), [(TRADER, 2000, 20000), (COMPANY, 4000, 20000), (PERSON, 500, 500)]
 )
 def test_the_table_governs_and_not_the_typical_2000_to_5000_ambiguity_8(entity, least, most):
+    """DEP-6"""
     schedule = POLICY.deposit.of(entity)
     assert (schedule.least_fen, schedule.most_fen) == (least * 100, most * 100)
 
 
 def test_six_hundred_a_year_is_no_deposit_ambiguity_2():
+    """DEP-7"""
     figures = {fen for entity in EntityType for fen in POLICY.deposit.of(entity).categories.values()}
     assert 600_00 not in figures
 
 
 def test_several_categories_pay_the_highest_and_never_the_sum():
+    """DEP-5"""
     assert required_deposit(COMPANY, ["服饰", "母婴", "服饰"], POLICY) == Money.yuan("10000")
     assert required_deposit(PERSON, ["鞋靴", "厨具"], POLICY) == Money.yuan("500")
 
@@ -71,6 +75,7 @@ def test_a_person_cannot_sell_jewellery_and_is_told_what_is_open_instead():
 
 
 def test_a_balance_below_the_requirement_is_topped_up_and_a_full_one_is_not():
+    """DEP-11"""
     assert topup_due(Money.yuan("4000"), Money.yuan("3999.99")) == Money(fen=1)
     assert topup_due(Money.yuan("4000"), Money.yuan("4000")) == Money()
     assert topup_due(Money.yuan("4000"), Money.yuan("9000")) == Money()

@@ -46,6 +46,7 @@ def brief(shares: tuple[Share, ...]) -> list[tuple[PayeeMethod, int, list[str]]]
 
 @pytest.mark.parametrize("entity", EntityType)
 def test_a_deposit_paid_by_bank_goes_to_the_usual_payee_of_each_entity(entity: EntityType) -> None:
+    """REF-5"""
     assert brief(shared(USUAL[entity], entity=entity)) == [(USUAL[entity].method, 400_000, [])]
 
 
@@ -79,6 +80,7 @@ def test_one_fen_through_a_channel_makes_nobody_the_payee_of_the_rest() -> None:
 
 
 def test_half_wechat_and_half_alipay_go_back_each_to_its_own() -> None:
+    """REF-8, DEP-8"""
     came_in = (came(WECHAT, 200_000, OWNER), came(ALIPAY, 200_000, OWNER))
     assert brief(shared(ALIPAY, paid_in=came_in)) == [
         (PayeeMethod.ALIPAY, 200_000, []), (PayeeMethod.WECHAT, 200_000, [])

@@ -24,6 +24,7 @@ def set_off(office: Office, fen: int, set_off_id: str = "set-1") -> None:
 
 
 def test_a_payment_becomes_frozen_deposit_and_the_merchant_is_told_the_balance(office: Office) -> None:
+    """DEP-8, DEP-9"""
     office.open_shop()
     assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.CASH)) == (400_000, 400_000)
     assert office.message("deposit_paid")["balance_fen"] == 400_000
@@ -44,6 +45,7 @@ def test_the_same_payment_under_another_message_id_is_booked_once(office: Office
     ("ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
 ])  # fmt: skip
 def test_a_part_is_deducted_and_goes_where_its_reason_says(office: Office, reason: str, account: AccountKind) -> None:
+    """DED-1, DED-2, DED-3, DED-4, DED-5"""
     office.open_shop()
     deduct(office, 150_000, reason)
     assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(account)) == (250_000, 150_000)
@@ -75,6 +77,7 @@ def test_a_deduction_from_an_empty_deposit_is_all_arrears_and_still_booked_once(
 
 
 def test_every_deduction_says_how_to_appeal_or_why_nobody_can(office: Office) -> None:
+    """DED-8"""
     office.open_shop()
     deduct(office, 100, deduction_id="a")
     deduct(office, 100, deduction_id="b", appealable=False, not_appealable_reason="商家已书面确认")
@@ -121,6 +124,7 @@ def test_arrears_are_paid_up_to_what_is_owed(office: Office) -> None:
 
 
 def test_a_shortfall_is_demanded_once_and_again_only_when_it_changes(office: Office) -> None:
+    """DEP-11"""
     office.open_shop()
     assert office.events("deposit.topup_demanded") == []
     deduct(office, 100_000, deduction_id="a")

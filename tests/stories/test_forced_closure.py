@@ -10,6 +10,7 @@ from tests.play import Office
 
 
 def test_two_people_confirm_and_the_deposit_is_forfeited(office: Office) -> None:
+    """CLS-10, DED-6"""
     office.open_shop()
     case = office.propose_forced_closure()
     office.decide(case, "li-na", "CONFIRM")

@@ -98,6 +98,7 @@ def test_a_deposit_that_was_returned_cannot_be_returned_again(office: Office) ->
 
 
 def test_a_rejection_leaves_the_money_and_a_new_application_is_possible(office: Office) -> None:
+    """REF-11"""
     office.closed_shop()
     case = office.request_refund()
     office.decide(case, "wang-fang", "REJECT", "户名与执照不符")
