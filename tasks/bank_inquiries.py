@@ -14,6 +14,7 @@ from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role
 from models.shops import Shop, ShopState
+from models.text import has_text
 from models.windows import Window
 from notifications import refund as words
 from policies.approvals import Seen
@@ -224,7 +225,7 @@ def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     verdict = ProofVerdict(given.verdict)
     if verdict not in possible(row):
         return f"「{verdict.label}」不适用于「{row.kind.label}」,请选择:{'、'.join(one.label for one in possible(row))}"
-    if len(str(given.extra.get("proof", "")).strip()) < 2:
+    if not has_text(str(given.extra.get("proof", "")), 2):
         return "请填写银行证明的编号(回单号、流水号或查询函号)"
     return None
 
