@@ -135,6 +135,7 @@ class Everybody:
                 pass
             self.merchants_clear()
             if not self.open():
+                self.office.pass_time(hours=1)  # what goes to staff in lists leaves by the quarter of an hour
                 return
             self.office.clock.advance(timedelta(hours=20))
         raise AssertionError([(case.id, case.shop_id, case.state, self.office.trail(case.id)) for case in self.open()])
