@@ -1,6 +1,8 @@
 """Invoice review (发票审核): an invoice that is not clean by rule is looked at by a clerk.
 
     submitted ─▶ findings ─▶ clerk ─┬─▶ accepted, with the reason ─▶ statements covered, receivables released
+                               ▲    │       │
+                               └────│── what the clerk saw has changed
                                     └─▶ returned, saying what to correct
 
 Rules and numbers:       policies/invoice_checks.py      INV-2 … INV-6, ambiguity 13
@@ -10,6 +12,7 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
+from itertools import count
 from typing import assert_never
 
 from flows.story import story
@@ -23,13 +26,16 @@ from tasks.invoices import InvoiceVerdict
 def review_invoice(case_id: str) -> None:
     """Take one doubtful invoice to an answer the merchant has been told."""
     invoices.to_clerk(case_id)
-    decision = ask(case_id, invoices.REVIEW)
-    match decision.read(InvoiceVerdict):
-        case None:
-            return  # undone by a red letter meanwhile
-        case InvoiceVerdict.ACCEPT:
-            invoices.accept_by_clerk(case_id)  # or sent back, where something overtook the answer
-        case InvoiceVerdict.RETURN:
-            invoices.return_by_clerk(case_id)
-        case unknown:
-            assert_never(unknown)
+    for round in count(1):
+        decision = ask(case_id, invoices.REVIEW, round=round)
+        match decision.read(InvoiceVerdict):
+            case None:
+                return  # undone by a red letter meanwhile
+            case InvoiceVerdict.ACCEPT:
+                if invoices.accept_by_clerk(case_id, round):  # or sent back, where something overtook the answer
+                    return
+                invoices.review_again(case_id, round)  # ambiguity 23: the clerk has not seen what stands now
+            case InvoiceVerdict.RETURN:
+                return invoices.return_by_clerk(case_id, round)
+            case unknown:
+                assert_never(unknown)

@@ -1,7 +1,9 @@
 """Correcting a ruling by a court's judgment (判责更正): two supervisors decide; the only way past a final result.
 
     proposed ─▶ supervisor ─▶ another supervisor ─▶ ruling struck ─▶ (money: merchant service, finance)
-       └─▶ refused   └──────────────┴─▶ ruling stays
+       │          │  ▲              │  │
+       │          │  └── what they saw has changed
+       └─▶ refused└─────────────────┴─▶ ruling stays
 
 Rules and numbers:       policies/appeal.py           ARB-10, ambiguity 11
 What the merchant reads: notifications/appeal.py
@@ -10,10 +12,12 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
+from itertools import count
+
 from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from tasks import arbitration
 from tasks.arbitration import CorrectionVerdict
 
@@ -24,14 +28,23 @@ def correct_ruling(case_id: str) -> None:
     if arbitration.admit_correction(case_id):
         return
 
-    first = ask(case_id, arbitration.CORRECTION)
-    if first.verdict != CorrectionVerdict.CONFIRM:
-        return arbitration.reject_correction(case_id)
+    for round in count(1):
+        first = ask(case_id, arbitration.CORRECTION, round=round)
+        if first.verdict != CorrectionVerdict.CONFIRM:
+            return arbitration.reject_correction(case_id)
 
-    arbitration.correction_to_second(case_id)
-    second = ask(case_id, arbitration.CORRECTION_SECOND)  # another person
-    if second.verdict != CorrectionVerdict.CONFIRM:
-        return arbitration.reject_correction(case_id)
+        if round == 1:
+            arbitration.correction_to_second(case_id)
+        else:
+            arbitration.correction_to_second_again(case_id, round)
+        second = ask(case_id, arbitration.CORRECTION_SECOND, round=round)  # another person
+        if not second.overtaken:
+            if second.verdict != CorrectionVerdict.CONFIRM:
+                return arbitration.reject_correction(case_id)
+            if struck := arbitration.correct_as_seen(case_id, round):  # ARB-7
+                break
+        if not arbitration.correction_again(case_id, round):  # ambiguity 23: not everybody has seen what stands now
+            return
 
-    if arbitration.correct(case_id) and handle_compensation(case_id):  # ARB-7, ARB-8
+    if struck is CaseState.COMPENSATING and handle_compensation(case_id):  # ARB-8
         arbitration.conclude_correction(case_id)

@@ -44,15 +44,16 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from notifications import appeal as words
 from policies import appeal as rules_of_appeal
+from policies.approvals import Seen
 from policies.policy import policy, policy_at
-from tasks import audit, cases, deposits, dossier, doudian, merchants, outbox, papers
+from tasks import approvals, audit, cases, deposits, dossier, doudian, merchants, outbox, papers
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
 from tasks.effects import effect, lock_case
 from tasks.inbox import Kept, Refused
 from tasks.merchants import ground, shop_of
-from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 
 FINAL = frozenset({"UPHOLD", "DISMISS"})
 """Verdicts after which an appeal's result stands, whether or not everything that follows from it has happened."""
@@ -698,17 +699,46 @@ def correction_to_second(tx: Tx, case: Case) -> None:
 
 @effect("不予更正判责")
 def reject_correction(tx: Tx, case: Case) -> None:
-    reason = _said(tx, case, CORRECTION_SECOND) or _said(tx, case, CORRECTION)
-    cases.conclude(tx, case, CaseState.REJECTED, f"不予更正:{reason}", clause="ARB-10")
+    query = select(Review.reason).where(Review.case_id == case.id, Review.verdict == CorrectionVerdict.REJECT.value)
+    cases.conclude(tx, case, CaseState.REJECTED, f"不予更正:{tx.exec(query).first() or ''}", clause="ARB-10")
+
+
+@effect("重新审核判责更正")
+def correction_again(tx: Tx, case: Case, round: int) -> bool:
+    """Both are asked again about what stands now; ``False`` when the ruling was struck meanwhile and nothing is left."""
+    if the_ruling(tx, case).voided_at is not None:
+        _conclude_needless(tx, case)
+        return False
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,主管重新审核", clause="ARB-10")
+    return True
+
+
+@effect("再次提交第二位主管")
+def correction_to_second_again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二位主管复核", clause="ARB-10")
+
+
+def _conclude_needless(tx: Tx, case: Case) -> None:
+    cases.conclude(tx, case, CaseState.SUPERSEDED, "判责此前已剔除,无需更正", clause="ARB-7")
 
 
 @effect("更正判责")
-def correct(tx: Tx, case: Case) -> bool:
-    """Strike the ruling; ``True`` when there is deducted money to talk about. A dismissed appeal stays dismissed."""
+def correct_as_seen(tx: Tx, case: Case, round: int) -> CaseState | None:
+    """Strike the ruling as both supervisors saw it; ``COMPENSATING`` when there is deducted money to talk about.
+
+    ``None`` when it is no longer what they saw (ambiguity 23). A dismissed appeal stays dismissed.
+    """
     ruling = the_ruling(tx, case)
-    if not strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT):
-        cases.conclude(tx, case, CaseState.SUPERSEDED, "判责此前已剔除,无需更正", clause="ARB-7")
-        return False
+    if ruling.void_case == case.id:  # a version before this one has struck it
+        return case.state
+    lock_ruling(tx, ruling.id)
+    if ruling.voided_at is not None:
+        _conclude_needless(tx, case)
+        return CaseState.SUPERSEDED
+    given = [review for gate in (CORRECTION, CORRECTION_SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    if len(given) < 2 or not approvals.stand(given, _correction_dossier(tx, case, given[-1]).seen):
+        return None
+    strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)
     told = words.RulingCorrected(
         shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, court=case.request["court"],
         judgment_no=case.request["judgment_no"], deduction_fen=ruling.deduction_fen,
@@ -721,9 +751,9 @@ def correct(tx: Tx, case: Case) -> bool:
         _end_as_moot(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
-        return False
+        return CaseState.CORRECTED
     cases.move(tx, case, CaseState.COMPENSATING, "判责已更正,商服处理赔付款", clause="ARB-8")
-    return True
+    return CaseState.COMPENSATING
 
 
 def _conclude_correction(tx: Tx, case: Case) -> None:
@@ -733,6 +763,11 @@ def _conclude_correction(tx: Tx, case: Case) -> None:
 @effect("判责更正办结")
 def conclude_correction(tx: Tx, case: Case) -> None:
     _conclude_correction(tx, case)
+
+
+_CORRECTION_TERMS = {
+    "voided": "判责状态", "deduction": "扣款", "points": "记分", "conclusion": "结论", "appeal": "该判责的申诉",
+}  # fmt: skip
 
 
 def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -745,14 +780,25 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "提议人": dossier.plain(case.request["proposed_by"]),
         }
     )
-    first = decided(tx, case.id, CORRECTION.name, 1) if review.gate == CORRECTION_SECOND.name else None
+    first = decided(tx, case.id, CORRECTION.name, review.round) if review.gate == CORRECTION_SECOND.name else None
     said = f"{first.decided_by}:同意更正。\n{dossier.quoted(first.reason)}" if first else ""
     outcome = f"两位主管均同意后剔除判责;已扣赔付款 {yuan(ruling.deduction_fen)} 由商服与财务处理。"
+    appeal = appeal_of(tx, ruling.id)
+    heard = tx.get(Case, appeal.case_id) if appeal else None
+    result = (heard.outcome.label if heard.outcome else "审理中,更正后终止") if heard else ""
+    now = Seen.of(
+        {
+            "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen, "points": ruling.points,
+            "conclusion": ruling.conclusion, "appeal": [heard.id, heard.outcome] if heard else None,
+        },
+        papers.blocking(tx, case, "ARB-10"),
+    )  # fmt: skip
     return dossier.assemble(
         f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _CORRECTION_TERMS)),
         ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(case.request["summary"])),
-        *papers.parts(tx, case, review, "ARB-10"), ("判责", ruling_part(ruling)), ("第一位主管意见", said),
-        facts={"voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen}, blocking=papers.blocking(tx, case, "ARB-10"),
+        *papers.parts(tx, case, review, "ARB-10"), ("判责", ruling_part(ruling)), ("该判责的申诉", f"{heard.id}:{result}" if heard else ""),
+        ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
         links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 
@@ -774,7 +820,8 @@ CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
-    excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
+    excluded=lambda tx, case: {case.request["proposed_by"]} | last_decider(tx, case, CORRECTION.name),
+    rests_on=CORRECTION.name,
 )  # fmt: skip
 
 GATES = (WITHDRAWAL, CORRECTION, CORRECTION_SECOND)

@@ -77,8 +77,12 @@ def assemble(
     *parts: tuple[str, str],
     facts: dict[str, Any],
     blocking: Iterable[Finding] = (),
+    shown: dict[str, Any] | None = None,
     links_until: str = "",
 ) -> Dossier:
     """A dossier of titled parts. ``facts`` are the terms of the decision; both are kept with it (ambiguity 23)."""
     body = "\n\n".join(f"#### {heading}\n\n{text}" for heading, text in parts if text)
-    return Dossier(markdown=f"### {title}\n\n{body}\n", facts=facts, blocking=tuple(blocking), links_until=links_until)
+    return Dossier(
+        markdown=f"### {title}\n\n{body}\n", facts=facts, blocking=tuple(blocking), shown=shown or {},
+        links_until=links_until,
+    )  # fmt: skip

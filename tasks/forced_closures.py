@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from sqlmodel import col, select
+
+from models.arbitration import Appeal, Ruling
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case, CaseKind, CaseState
+from models.cases import Case, CaseKind, CaseState, Finding
 from models.events import ForcedClosureProposed, ShopForcedClosed
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
 from notifications import closure as words
-from tasks import audit, bans, cases, deposits, dossier, merchants, outbox, papers, shops
+from policies.approvals import Seen
+from tasks import approvals, audit, bans, cases, deposits, dossier, merchants, outbox, papers, shops
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
@@ -18,7 +22,7 @@ from tasks.effects import effect, lock_case
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import shop_of
-from tasks.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 
 
 class ForcedVerdict(Labelled):
@@ -79,11 +83,22 @@ class TooFewPeople(RuntimeError):
     """A forced closure that fewer different people have decided than the policy asks for (CLS-10): a bug, never carried out."""
 
 
+@effect("重新审核强制关店")
+def again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,重新审核", clause="CLS-10")
+
+
+@effect("再次提交第二人复核")
+def to_second_again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二人复核", clause="CLS-10")
+
+
 @effect("执行强制关店")
-def execute(tx: Tx, case: Case, reason: str) -> None:
+def execute(tx: Tx, case: Case, round: int) -> bool:
     """Close now, forfeit what is left of the deposit, freeze the receivables, end the shop's other cases about them
-    (CLS-10, DED-6, DED-7)."""
-    if len(people := reviewers_of(tx, case)) < rules(case).forced_closure.people:
+    (CLS-10, DED-6, DED-7). ``False`` when something blocking stands that one of the two has not seen (ambiguity 23)."""
+    given = [review for gate in (FIRST, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    if len(people := {review.decided_by for review in given}) < rules(case).forced_closure.people:
         raise TooFewPeople(f"{case.id}: decided by {len(people)}")
     ids = sorted(
         other.id for kind in (CaseKind.CLOSURE, CaseKind.REFUND)
@@ -92,6 +107,8 @@ def execute(tx: Tx, case: Case, reason: str) -> None:
     locked = [lock_case(tx, other) for other in ids]
     others = [other for other in locked if other.kind is CaseKind.CLOSURE]
     shop = shops.find_shop(tx, case.shop_id or "")  # locked: what the bank returns at this moment is forfeited too
+    if not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
+        return False
     for capability in Capability:
         shops.disable(tx, case, shop, capability, clause="CLS-10")
     forfeited = deposits.forfeit(tx, shop, case, f"{case.id}/forfeit")
@@ -117,6 +134,30 @@ def execute(tx: Tx, case: Case, reason: str) -> None:
     cases.conclude(
         tx, case, CaseState.FORCED_CLOSED, f"强制关店,罚没保证金 {forfeited},冻结货款 {frozen}", clause="CLS-10"
     )
+    return True
+
+
+def _contested(tx: Tx, case: Case) -> list[Finding]:
+    """What has become of the shop's rulings meanwhile that speaks against closing it: each has at most one appeal."""
+    shop_id = case.shop_id or ""
+    running = tx.exec(
+        select(Case.id).join(Appeal, col(Appeal.case_id) == Case.id)
+        .where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None)).order_by(col(Case.id))
+    ).all()  # fmt: skip
+    struck = tx.exec(
+        select(Ruling)
+        .where(Ruling.shop_id == shop_id, col(Ruling.voided_at) >= case.received_at)
+        .order_by(col(Ruling.id))
+    ).all()
+    found = []
+    if running:
+        sentence = f"该店铺有 {len(running)} 件申诉正在审理:{'、'.join(running)}。请确认是否与本次违规有关。"
+        found.append(Finding(code="appeals", clause="ARB-1", blocking=True, sentence=sentence, items=tuple(running)))
+    if struck:
+        named = tuple(ruling.called for ruling in struck)
+        sentence = f"提议之后,该店铺有 {len(named)} 项判责已被剔除:{'、'.join(named)}。请确认是否与本次违规有关。"
+        found.append(Finding(code="struck", clause="ARB-7", blocking=True, sentence=sentence, items=named))
+    return found
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -133,13 +174,17 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
     first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
     said = f"{first.decided_by}:同意强制关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
+    contested = _contested(tx, case)
+    now = Seen.of({"shop": shop.state}, [*contested, *papers.blocking(tx, case, "CLS-10")])
     return dossier.assemble(
         f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
-        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("说明", dossier.quoted(case.request["description"])),
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
+        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", dossier.findings_table(contested) if contested else ""),
+        ("说明", dossier.quoted(case.request["description"])),
         *papers.parts(tx, case, review, "CLS-10"), ("第一位审核人意见", said),
         ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6);待结算货款 **{free}** 立即冻结,以后到账的也冻结,"
          f"由两人另案决定解冻或罚没(DED-7)。" + (f"另有 **{under_way}** 正在打款途中,如被退回即罚没。" if under_way else "")),
-        facts={"deposit": deposit.fen, "shop": shop.state}, blocking=papers.blocking(tx, case, "CLS-10"),
+        facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen},
         links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 
@@ -161,7 +206,7 @@ SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
     reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
-    excluded=lambda tx, case: {case.request["proposed_by"], *reviewers_of(tx, case)},
+    excluded=lambda tx, case: {case.request["proposed_by"]} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 
 GATES = (FIRST, SECOND)

@@ -39,12 +39,13 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from notifications import invoicing as words
 from notifications.message import Ground
+from policies.approvals import Seen
 from policies.deadlines import in_time, lapses, reckon, reminder_times
 from policies.einvoice import EInvoice, UnreadableXml, read_einvoice
 from policies.invoice_checks import Check, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
-from tasks import audit, cases, dossier, evidence, exit_invoices, freezes, merchants, papers
+from tasks import approvals, audit, cases, dossier, evidence, exit_invoices, freezes, merchants, papers
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx
@@ -189,7 +190,7 @@ def _expected(
         today=message.received_at.astimezone(SHANGHAI).date(), buyer_name=given.platform_name,
         buyer_tax_no=given.platform_tax_no, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc,
         taxpayer=TaxpayerType(shop.taxpayer_type) if shop.taxpayer_type else None,
-        used_before=used(tx, event.number, event.invoice_code), seen_elsewhere=_seen(tx, event, shop),
+        used_before=used(tx, event.number, event.invoice_code), seen_elsewhere=_seen(tx, event.number, event.invoice_code, shop.id),
         covers={str(statement.number): fen for statement, fen in named},
         open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
         left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
@@ -207,12 +208,12 @@ def used(tx: Tx, number: str, invoice_code: str) -> bool:
     return tx.exec(query.limit(1)).first() is not None
 
 
-def _seen(tx: Tx, event: InvoiceSubmitted, shop: Shop) -> str:
+def _seen(tx: Tx, number: str, invoice_code: str, shop_id: str) -> str:
     """Where else the number is known from: another shop that sent it, whatever became of that, or a red letter."""
-    if tx.get(RedLetter, (event.number, event.invoice_code)) is not None:
+    if tx.get(RedLetter, (number, invoice_code)) is not None:
         return "该号码是一张红字发票的号码。"
     query = select(Invoice.state).where(
-        Invoice.number == event.number, Invoice.invoice_code == event.invoice_code, Invoice.shop_id != shop.id
+        Invoice.number == number, Invoice.invoice_code == invoice_code, Invoice.shop_id != shop_id
     )
     state = tx.exec(query.limit(1)).first()
     return f"另一家店铺提交过相同号码的发票({InvoiceState(state).label})。" if state else ""
@@ -399,19 +400,26 @@ def _invoice(tx: Tx, case: Case) -> Invoice:
     return tx.get_one(Invoice, case.request["invoice_id"], populate_existing=True, with_for_update=tx.postgres or None)
 
 
+@effect("重新审核发票")
+def review_again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "情况发生变化,等待开票专员重新审核", clause="INV-2")
+
+
 @effect("采纳发票")
-def accept_by_clerk(tx: Tx, case: Case) -> bool:
-    """Accepted by a person, with their reason; ``False`` when something overtook the answer.
+def accept_by_clerk(tx: Tx, case: Case, round: int) -> bool:
+    """Accepted by a person, with their reason, as they saw it; ``False`` when they have not seen what stands (ambiguity 23).
 
     Between the answer and this another invoice may have covered the statement, or a red letter undone this one.
     """
-    decision = decided(tx, case.id, REVIEW.name, 1)
+    decision = decided(tx, case.id, REVIEW.name, round)
     invoice = _invoice(tx, case)
     by = f"staff/{decision.decided_by if decision else ''}"
     if invoice.state is not InvoiceState.IN_REVIEW:
-        return False
+        return True
     if final := _final(tx, case, invoice):
         _send_back(tx, case, invoice, by, f"采纳前情况已变化:{final[0].sentence}", final)
+        return True
+    if decision is None or not approvals.stand([decision], _dossier(tx, case, decision).seen):
         return False
     accept(tx, invoice, by=by)
     cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")
@@ -419,9 +427,9 @@ def accept_by_clerk(tx: Tx, case: Case) -> bool:
 
 
 @effect("退回发票")
-def return_by_clerk(tx: Tx, case: Case) -> None:
+def return_by_clerk(tx: Tx, case: Case, round: int) -> None:
     """Returned by a person: the merchant reads what to correct."""
-    decision = decided(tx, case.id, REVIEW.name, 1)
+    decision = decided(tx, case.id, REVIEW.name, round)
     invoice = _invoice(tx, case)
     if invoice.state is InvoiceState.IN_REVIEW:
         found = [finding for finding in found_now(tx, case) if finding.blocking]
@@ -482,8 +490,16 @@ def _xml_is_here(invoice: Invoice) -> bool:
 
 
 def found_now(tx: Tx, case: Case) -> list[Finding]:
-    """What the check found when the invoice came, with the files as they are at this moment: one may come later."""
-    kept = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.code != Check.NOT_RECEIVED]
+    """What the check found when the invoice came, with the files as they are at this moment and where else the number
+    is known from by now: either may come later."""
+    live = {Check.NOT_RECEIVED, Check.NUMBER_SEEN}
+    kept = [finding for finding in cases.findings(tx, case.id, "invoice") if finding.code not in live]
+    invoice = _invoice(tx, case)
+    seen = _seen(tx, invoice.number, invoice.invoice_code, invoice.shop_id)
+    if seen and not used(tx, invoice.number, invoice.invoice_code):
+        kept.insert(
+            0, Finding(code=Check.NUMBER_SEEN, clause="INV-1", blocking=True, sentence=seen, value=invoice.number)
+        )
     return [*kept, *papers.findings(tx, case, "INV-2")]
 
 
@@ -520,14 +536,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     if sent_papers := papers.part(tx, case, review):
         proofs.append(sent_papers)
     found, final = found_now(tx, case), _final(tx, case, invoice)
+    now = Seen.of({"final": [finding.code for finding in final], "state": invoice.state}, found)
     warning = f"\n\n**不能采纳:**{dossier.plain(final[0].sentence)}" if final else ""
     return dossier.assemble(
         f"发票审核 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"final": "能否采纳", "state": "发票状态"})),
         ("发票", fields), ("明细", "\n".join(lines)), ("对应账单", "\n".join(covers) or "(无)"),
         ("检查结果", dossier.findings_table(found) + warning), ("困难说明", dossier.quoted(sent["difficulty"])
          if invoice.kind is InvoiceKind.ORDINARY else ""), ("附件", "\n".join(proofs) or "(无)"),
-        facts={"final": [finding.code for finding in final], "state": invoice.state},
-        blocking=[finding for finding in found if finding.blocking], links_until=until.isoformat(),
+        facts=now.terms, blocking=now.blocking, links_until=until.isoformat(),
     )  # fmt: skip
 
 

@@ -57,6 +57,8 @@ class Dossier(Frozen):
     markdown: str
     facts: dict[str, Any] = Values(default_factory=dict)
     blocking: tuple[Finding, ...] = ()
+    shown: dict[str, Any] = Values(default_factory=dict)
+    """Facts that are shown anew when they move, and are no term: whoever decided before need not decide again."""
     links_until: str = ""
     """Until when its links open what they name. It is shown anew when that moves, and is no term of the decision."""
 
@@ -72,7 +74,9 @@ class Dossier(Frozen):
     @property
     def facts_sha256(self) -> str:
         blocking = [[one.code, one.value, *one.extent, *one.items] for one in self.blocking]
-        facts = {"blocking": blocking, **self.facts} | ({"links_until": self.links_until} if self.links_until else {})
+        facts = {"blocking": blocking, **self.facts, **self.shown} | (
+            {"links_until": self.links_until} if self.links_until else {}
+        )
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
