@@ -32,10 +32,11 @@ def review_invoice(case_id: str) -> None:
             case None:
                 return  # undone by a red letter meanwhile
             case InvoiceVerdict.ACCEPT:
-                if invoices.accept_by_clerk(case_id, round):  # or sent back, where something overtook the answer
+                ended = invoices.accept_by_clerk(case_id) if round == 1 else invoices.accept_again(case_id, round)
+                if ended is not None:  # or sent back, where something overtook the answer
                     return
                 invoices.review_again(case_id, round)  # ambiguity 23: the clerk has not seen what stands now
             case InvoiceVerdict.RETURN:
-                return invoices.return_by_clerk(case_id, round)
+                return invoices.return_by_clerk(case_id)
             case unknown:
                 assert_never(unknown)

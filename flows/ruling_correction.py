@@ -17,7 +17,7 @@ from itertools import count
 from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
-from models.cases import CaseKind, CaseState
+from models.cases import CaseKind
 from tasks import arbitration
 from tasks.arbitration import CorrectionVerdict
 
@@ -41,10 +41,11 @@ def correct_ruling(case_id: str) -> None:
         if not second.overtaken:
             if second.verdict != CorrectionVerdict.CONFIRM:
                 return arbitration.reject_correction(case_id)
-            if struck := arbitration.correct_as_seen(case_id, round):  # ARB-7
+            money = arbitration.correct(case_id) if round == 1 else arbitration.correct_again(case_id, round)  # ARB-7
+            if money is not None:
                 break
         if not arbitration.correction_again(case_id, round):  # ambiguity 23: not everybody has seen what stands now
             return
 
-    if struck is CaseState.COMPENSATING and handle_compensation(case_id):  # ARB-8
+    if money and handle_compensation(case_id):  # ARB-8
         arbitration.conclude_correction(case_id)

@@ -723,18 +723,26 @@ def _conclude_needless(tx: Tx, case: Case) -> None:
 
 
 @effect("更正判责")
-def correct_as_seen(tx: Tx, case: Case, round: int) -> CaseState | None:
-    """Strike the ruling as both supervisors saw it; ``COMPENSATING`` when there is deducted money to talk about.
+def correct(tx: Tx, case: Case) -> bool | None:
+    """Strike the ruling as both supervisors saw it in the first round; ``True`` when there is deducted money to talk about.
 
     ``None`` when it is no longer what they saw (ambiguity 23). A dismissed appeal stays dismissed.
     """
+    return _correct(tx, case, 1)
+
+
+@effect("重新审核后更正判责")
+def correct_again(tx: Tx, case: Case, round: int) -> bool | None:
+    """The same in a later round."""
+    return _correct(tx, case, round)
+
+
+def _correct(tx: Tx, case: Case, round: int) -> bool | None:
     ruling = the_ruling(tx, case)
-    if ruling.void_case == case.id:  # a version before this one has struck it
-        return case.state
     lock_ruling(tx, ruling.id)
     if ruling.voided_at is not None:
         _conclude_needless(tx, case)
-        return CaseState.SUPERSEDED
+        return False
     given = [review for gate in (CORRECTION, CORRECTION_SECOND) if (review := decided(tx, case.id, gate.name, round))]
     if len(given) < 2 or not approvals.stand(given, _correction_dossier(tx, case, given[-1]).seen):
         return None
@@ -751,9 +759,9 @@ def correct_as_seen(tx: Tx, case: Case, round: int) -> CaseState | None:
         _end_as_moot(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
-        return CaseState.CORRECTED
+        return False
     cases.move(tx, case, CaseState.COMPENSATING, "判责已更正,商服处理赔付款", clause="ARB-8")
-    return CaseState.COMPENSATING
+    return True
 
 
 def _conclude_correction(tx: Tx, case: Case) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState, Finding
@@ -406,30 +406,42 @@ def review_again(tx: Tx, case: Case, round: int) -> None:
 
 
 @effect("采纳发票")
-def accept_by_clerk(tx: Tx, case: Case, round: int) -> bool:
-    """Accepted by a person, with their reason, as they saw it; ``False`` when they have not seen what stands (ambiguity 23).
+def accept_by_clerk(tx: Tx, case: Case) -> bool | None:
+    """Accepted by a person, with their reason; ``False`` when something overtook the answer and ended the review.
 
     Between the answer and this another invoice may have covered the statement, or a red letter undone this one.
+    ``None`` when the clerk has not seen what stands now (ambiguity 23).
     """
+    return _accept_by_clerk(tx, case, 1)
+
+
+@effect("重新审核后采纳发票")
+def accept_again(tx: Tx, case: Case, round: int) -> bool | None:
+    """The same in a later round."""
+    return _accept_by_clerk(tx, case, round)
+
+
+def _accept_by_clerk(tx: Tx, case: Case, round: int) -> bool | None:
     decision = decided(tx, case.id, REVIEW.name, round)
     invoice = _invoice(tx, case)
     by = f"staff/{decision.decided_by if decision else ''}"
     if invoice.state is not InvoiceState.IN_REVIEW:
-        return True
+        return False
     if final := _final(tx, case, invoice):
         _send_back(tx, case, invoice, by, f"采纳前情况已变化:{final[0].sentence}", final)
-        return True
-    if decision is None or not approvals.stand([decision], _dossier(tx, case, decision).seen):
         return False
+    if decision is None or not approvals.stand([decision], _dossier(tx, case, decision).seen):
+        return None
     accept(tx, invoice, by=by)
     cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")
     return True
 
 
 @effect("退回发票")
-def return_by_clerk(tx: Tx, case: Case, round: int) -> None:
-    """Returned by a person: the merchant reads what to correct."""
-    decision = decided(tx, case.id, REVIEW.name, round)
+def return_by_clerk(tx: Tx, case: Case) -> None:
+    """Returned by a person, in whatever round: the merchant reads what to correct."""
+    rounds = tx.exec(select(func.max(Review.round)).where(Review.case_id == case.id, Review.gate == REVIEW.name)).one()
+    decision = decided(tx, case.id, REVIEW.name, rounds or 1)
     invoice = _invoice(tx, case)
     if invoice.state is InvoiceState.IN_REVIEW:
         found = [finding for finding in found_now(tx, case) if finding.blocking]
