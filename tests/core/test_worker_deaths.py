@@ -141,6 +141,7 @@ def a_withdrawal(office: Office) -> dict[str, str]:
     }))  # fmt: skip
     withdrawal = of_kind(CaseKind.WITHDRAWAL)
     decide(office, withdrawal, "wu-tao", "CONFIRM")
+    the_money_comes_back(office, withdrawal)
     return {appeal.id: "ARB", withdrawal.id: "WDR"}
 
 
@@ -222,9 +223,13 @@ def remains(names: dict[str, str]) -> dict[str, Any]:
 
 
 def sent(office: Office, names: dict[str, str]) -> list[str]:
-    """Keys of everything that left, without ids."""
+    """Keys of everything that left, without ids; how letters to staff are gathered into lists hangs on the hour."""
     numbers = names | {review.id: f"{review.gate}/{review.round}" for case in names for review in office.reviews(case)}
-    return sorted(renamed(row.key, numbers) for row in office.outbox() if row.channel is not Channel.RUN)
+    return sorted(
+        renamed(row.key, numbers)
+        for row in office.outbox()
+        if row.channel is not Channel.RUN and not row.key.startswith("bundle/")
+    )
 
 
 def told(office: Office, tale: Tell = both_stories) -> tuple[dict[str, Any], list[str]]:
