@@ -104,12 +104,14 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
     say(f"消息(邮件)写入:{given.home / 'notifications'}")
     say()
     table(
-        "等待处理的案件", ["案件", "等待", "可由谁处理", "链接"], [row for scene in played for row in scene.waiting()]
+        "等待人工处理的案件",
+        ["案件", "等待", "可由谁处理", "链接"],
+        [row for scene in played for row in scene.waiting()],
     )
     say()
     page = f"{given.prefect_ui}/v2/artifacts/key/"
     table(
-        "示例员工与其待办页", ["工号", "姓名", "岗位", "待办页"],
+        "示例员工", ["工号", "姓名", "岗位", "待办页"],
         [(staff_id, name, "、".join(role.label for role in roles), page + key_of(roles[0]))
          for staff_id, (name, roles) in PEOPLE.items()],
     )  # fmt: skip
