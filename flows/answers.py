@@ -9,7 +9,6 @@ Times are those the server stamped on what it wrote itself, never one that a cal
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +21,7 @@ from models.base import Frozen
 from models.confirmations import ShownForm
 from tasks.settings import settings
 from tasks.shown_forms import digest
+from tasks.strays import values_of
 from tasks.witness import signature
 
 REWRITTEN = "答复在提交之后被改写"
@@ -49,7 +49,7 @@ def given_to(client: SyncPrefectClient, form: ShownForm) -> Given | None:
     states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
     resume = _resume(states, form.key)
     return Given(
-        raw=_values(response.value), given_at=resume.timestamp if resume else None,
+        raw=values_of(response.value), given_at=resume.timestamp if resume else None,
         doubt=_form_differs(found, keys, form) or _not_by_resume(states, form.key, keys, response, resume)
         or ("" if not form.schema_sha256 or witnessed(response) else REWRITTEN),
     )  # fmt: skip
@@ -63,14 +63,6 @@ def witnessed(response: FlowRunInput) -> bool:
     if settings().prefect_api_url:
         return True
     return response.sender == signature(str(response.flow_run_id), response.key, response.value)
-
-
-def _values(text: str) -> dict[str, Any]:
-    try:
-        raw = json.loads(text)
-    except ValueError:
-        return {}
-    return raw if isinstance(raw, dict) else {}
 
 
 def _form_differs(found: dict[str, FlowRunInput], keys: Any, form: ShownForm) -> str:

@@ -67,11 +67,6 @@ def findings_table(findings: Iterable[Finding]) -> str:
     return "\n".join(rows) if rows else "检查未发现问题。"
 
 
-def blocking_facts(findings: Iterable[Finding]) -> list[list[Any]]:
-    """What may not change between the look and the decision: the blocking findings with their values."""
-    return [[finding.code, finding.value] for finding in findings if finding.blocking]
-
-
 def assemble(
     title: str,
     *parts: tuple[str, str],

@@ -89,14 +89,15 @@ def collect(run_id: str, case_id: str | None, gates: dict[str, Gate]) -> int:
     for row in rows:
         if not row.key.endswith(RESPONSE):
             continue
-        values = _values(row.value)
+        values = values_of(row.value)
         in_transaction(lambda tx, v=values, k=row.key: _tell(tx, run_id, case_id, k, v, gates))  # type: ignore[misc]
         engine.client().delete_flow_run_input(UUID(run_id), row.key)
         found += 1
     return found
 
 
-def _values(text: str) -> dict[str, Any]:
+def values_of(text: str) -> dict[str, Any]:
+    """What a form delivered, by field; nothing where it is no object of JSON."""
     try:
         raw = json.loads(text)
     except ValueError:
