@@ -22,7 +22,7 @@ from flows import (
 from flows.story import Resting
 from models.cases import Case, CaseKind
 from tasks.db import in_transaction, reading
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.outbox import Skip
 
 STORIES: Mapping[CaseKind, Callable[[str], str]] = {

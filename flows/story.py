@@ -17,7 +17,7 @@ from models.cases import Case, CaseKind
 from tasks import strays
 from tasks.db import in_transaction, reading
 from tasks.desk import GATES
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 
 
 def shown_as(title: str, description: str) -> Any:

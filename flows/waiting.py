@@ -29,9 +29,12 @@ from tasks import cases, confirmations, reviews, shown_forms
 from tasks.confirmations import Held
 from tasks.db import Tx, in_transaction, reading
 from tasks.desk import GATES
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.engine import run_tags
+from tasks.locks import lock_case
 from tasks.reviews import Gate
+
+effect = effects_of("waiting")
 
 
 class NotSuspended(RuntimeError):

@@ -42,10 +42,12 @@ from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.closures import own_open_case, shop_part
 from tasks.db import Tx, reading
-from tasks.effects import effect
+from tasks.effects import effects_of
 from tasks.inbox import Later, Refused, behind
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided
+
+effect = effects_of("appeals")
 
 EVIDENCE = "re-evidence"
 EARLIER_SHOWN = 10

@@ -13,7 +13,7 @@ from notifications.review import ReviewAppointed
 from tasks import audit, outbox, people, reviews, staff, standing
 from tasks.db import Tx
 from tasks.desk import GATES
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.reviews import Outcome
 
 

@@ -50,10 +50,13 @@ from tasks import approvals, audit, cases, deposits, dossier, doudian, merchants
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.inbox import Kept, Refused
+from tasks.locks import lock_case
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
+
+effect = effects_of("arbitration")
 
 FINAL = frozenset({"UPHOLD", "DISMISS"})
 """Verdicts after which an appeal's result stands, whether or not everything that follows from it has happened."""

@@ -21,9 +21,12 @@ from policies.approvals import Seen
 from tasks import approvals, audit, cases, contradictions, deposits, dossier, ledger, merchants, outbox, payouts, shops
 from tasks.cases import rules
 from tasks.db import Tx
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.ledger import platform_account, shop_account, shop_balance
+from tasks.locks import lock_case
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
+
+effect = effects_of("bank_inquiries")
 
 BACK = (PayoutState.FAILED, PayoutState.RETURNED)
 

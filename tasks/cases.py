@@ -29,7 +29,7 @@ from models.shops import Shop
 from policies.policy import Policy, policy, policy_at
 from tasks import audit, outbox
 from tasks.db import Tx, reading
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.vault import place, seal_json
 
 

@@ -60,12 +60,15 @@ from tasks import (
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx, in_transaction, reading
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
+from tasks.locks import lock_case
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.shops import FACTS
+
+effect = effects_of("closures")
 
 EXIT_INVOICE = "exit-invoice"
 QUESTION = "merchant-answer"

@@ -23,10 +23,12 @@ from tasks.arbitration import find_ruling, ruling_part
 from tasks.cases import rules
 from tasks.closures import shop_part
 from tasks.db import Tx
-from tasks.effects import effect
+from tasks.effects import effects_of
 from tasks.ledger import platform_account, shop_account, shop_balance
 from tasks.merchants import shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided
+
+effect = effects_of("compensation")
 
 
 class ServiceVerdict(Labelled):

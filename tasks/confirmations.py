@@ -29,7 +29,7 @@ from tasks import alarms, audit, deadlines, outbox, reviews, staff
 from tasks.calendar import work_calendar
 from tasks.clock import clock
 from tasks.db import Tx
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.reviews import OPEN, Answer, Gate, Outcome
 from tasks.settings import settings
 from tasks.vault import keyed_hash

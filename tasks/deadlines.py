@@ -22,8 +22,8 @@ from policies.policy import policy
 from tasks import audit, outbox
 from tasks.calendar import work_calendar
 from tasks.db import Tx, in_transaction, is_contention
-from tasks.effects import lock_case
 from tasks.inbox import unrouted_before
+from tasks.locks import lock_case
 
 logger = logging.getLogger("dianwu.deadlines")
 

@@ -23,7 +23,7 @@ from prefect.states import Scheduled
 from models.cases import Case, CaseKind
 from tasks import audit, outbox, reviews
 from tasks.db import in_transaction, reading
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.outbox import Item, NotYet, Skip, Undeliverable
 
 

@@ -37,7 +37,7 @@ from policies.policy import SHANGHAI, policy_at
 from tasks import audit, cases, deadlines, merchants, outbox, shops, staff
 from tasks.cases import emit, rules
 from tasks.db import Tx
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.reviews import Outcome
 
 DEADLINE = "exit-invoice"

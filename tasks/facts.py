@@ -26,8 +26,8 @@ from tasks import audit, cases, deadlines, effects, outbox, reviews, shops
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx, in_transaction
-from tasks.effects import lock_case
 from tasks.inbox import Refused
+from tasks.locks import lock_case
 
 FRESH = "fresh-facts"
 """The kind of wait that ends when the platform has sent facts new enough for what the case is about to do."""

@@ -18,11 +18,14 @@ from tasks import approvals, audit, bans, cases, deposits, dossier, merchants, o
 from tasks.cases import emit, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
+from tasks.locks import lock_case
 from tasks.merchants import shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
+
+effect = effects_of("forced_closures")
 
 
 class ForcedVerdict(Labelled):

@@ -15,10 +15,12 @@ from tasks import approvals, audit, bans, dossier, freezes, ledger, merchants
 from tasks.cases import conclude, emit, move, rules
 from tasks.closures import shop_part
 from tasks.db import Tx
-from tasks.effects import effect
+from tasks.effects import effects_of
 from tasks.ledger import platform_account, shop_account, shop_balance
 from tasks.merchants import shop_of
 from tasks.reviews import Dossier, Gate, decided, last_decider
+
+effect = effects_of("held_receivables")
 
 
 class HeldVerdict(Labelled):

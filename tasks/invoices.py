@@ -49,11 +49,13 @@ from tasks import approvals, audit, cases, dossier, evidence, exit_invoices, fre
 from tasks.calendar import work_calendar
 from tasks.cases import emit, rules
 from tasks.db import Tx
-from tasks.effects import effect
+from tasks.effects import effects_of
 from tasks.inbox import Early, Refused, look_again
 from tasks.merchants import shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided
 from tasks.settings import settings
+
+effect = effects_of("invoices")
 
 
 class InvoiceVerdict(Labelled):

@@ -22,9 +22,9 @@ from policies.payees import Account, account_of
 from tasks import audit, bans, cases, contradictions, deposits, ledger, outbox, shops
 from tasks.cases import emit
 from tasks.db import Tx
-from tasks.effects import lock_case
 from tasks.inbox import Refused
 from tasks.ledger import platform_account, shop_account
+from tasks.locks import lock_case
 from tasks.vault import keyed_hash, opened_json, place, seal_json
 
 BANK = "bank"

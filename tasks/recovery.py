@@ -25,8 +25,8 @@ from notifications.operations import CaseHalted
 from tasks import alarms, audit, outbox, reviews, strays
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
-from tasks.effects import lock_case
 from tasks.engine import Found, client, restless
+from tasks.locks import lock_case
 from tasks.reviews import Gate, link_to
 
 logger = logging.getLogger("dianwu.recovery")

@@ -50,12 +50,14 @@ from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.closures import QUESTION, answers_part, own_open_case, shop_part, take_back
 from tasks.db import Tx, reading
-from tasks.effects import effect
+from tasks.effects import effects_of
 from tasks.inbox import Refused
 from tasks.ledger import shop_balance
 from tasks.merchants import ground, shop_of
 from tasks.reviews import Answer, Dossier, Gate, decided, last_decider
 from tasks.vault import opened_json, place_in, seal_json
+
+effect = effects_of("refunds")
 
 DUE = "refund-due"
 PAYEE = "payee"

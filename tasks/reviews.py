@@ -37,8 +37,8 @@ from tasks import audit, bundles, deadlines, decision_seals, outbox, people, sta
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
-from tasks.effects import lock_case
 from tasks.guard import Place
+from tasks.locks import lock_case
 from tasks.settings import settings
 from tasks.vault import opened_json
 

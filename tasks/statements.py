@@ -25,10 +25,13 @@ from policies.policy import policy_at
 from tasks import audit, bulk, cases, periods, staff
 from tasks.cases import rules
 from tasks.db import Tx, breathe, in_transaction, reading
-from tasks.effects import effect, lock_case
+from tasks.effects import effects_of
 from tasks.inbox import Refused
+from tasks.locks import lock_case
 from tasks.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from tasks.reviews import Outcome, decided
+
+effect = effects_of("statements")
 
 CHUNK = 2_000
 """Shops in one transaction."""

@@ -28,7 +28,7 @@ from models.reviews import Review, Staff
 from tasks import alarms, confirmations, engine, outbox, staff
 from tasks.clock import clock
 from tasks.db import Tx, in_transaction, reading
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.reviews import OPEN, Gate
 
 logger = logging.getLogger("dianwu.strays")

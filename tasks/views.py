@@ -62,7 +62,7 @@ from tasks import (
 from tasks.db import Tx, reading
 from tasks.desk import GATES
 from tasks.dossier import when
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.reviews import OPEN
 from tasks.vault import opened_json
 

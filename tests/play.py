@@ -36,8 +36,8 @@ from tasks import (
 )
 from tasks.clock import VirtualClock
 from tasks.db import Tx, in_transaction, reading
-from tasks.effects import lock_case
 from tasks.inbox import Arrival, Receipt
+from tasks.locks import lock_case
 from tasks.outbox import Item, NotYet, Skip
 from tasks.vault import opened_json
 

@@ -90,7 +90,7 @@ def create_app(
     """The door as an ASGI application.
 
     ``on_conflict`` is called in the transaction that notes a message id used twice. ``case_view`` reads a
-    case and raises ``tasks.effects.UnknownCase``. ``now`` is the machine's clock in Unix seconds, for the
+    case and raises ``tasks.locks.UnknownCase``. ``now`` is the machine's clock in Unix seconds, for the
     age of signatures.
     Raises :class:`tasks.settings.SettingsError` when a secret or the rate limit cannot be used.
     """
@@ -199,7 +199,7 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
         request: Request, case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     ) -> CaseView:
         grant: Grant = request.state.grant
-        from tasks.effects import UnknownCase  # with the case itself: the door opens without the engine
+        from tasks.locks import UnknownCase  # with the case itself: the door opens without the engine
 
         try:
             view = case_view(case_id)

@@ -92,7 +92,7 @@ def _state(case: Case) -> object:
 
 
 def _dossier(case_id: str) -> CaseDossier:
-    from tasks.effects import UnknownCase
+    from tasks.locks import UnknownCase
     from tasks.views import case_dossier
 
     try:

@@ -11,7 +11,7 @@ from models.cases import CaseState, Effect
 from models.shops import Capability
 from tasks import closures, refunds
 from tasks.db import reading
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tests.play import Office
 
 

@@ -12,8 +12,8 @@ from models.cases import Case
 from models.messages import Channel, OutboxState
 from tasks import recovery
 from tasks.db import in_transaction
-from tasks.effects import UnknownCase
 from tasks.engine import put_off
+from tasks.locks import UnknownCase
 from tests.play import Office
 
 NOW = timedelta(0)

@@ -16,7 +16,7 @@ from schemathesis.openapi.checks import UndefinedStatusCode
 
 from models.events import INBOUND
 from models.views import CaseView
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.settings import Settings
 from webhooks.app import create_app
 from webhooks.senders.platform import envelope_name, example

@@ -10,7 +10,7 @@ from doorkit import TOKENS, Door, door_of, message
 
 from models.views import CaseView, TimelineLine
 from tasks import db
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.settings import Settings
 
 AT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

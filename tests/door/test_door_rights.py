@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from models.views import CaseView
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.settings import AccessToken, Settings, SettingsError
 from webhooks.app import create_app
 

@@ -19,7 +19,7 @@ from models.audit import AuditEntry
 from models.cases import Case
 from models.reviews import Review
 from tasks.db import in_transaction
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tests.play import PAPERS, PAYEE, Office
 
 Done = Callable[..., str]

@@ -28,7 +28,7 @@ TRIED_ON_BOTH = {
     "tasks/bulk.py": "invoicing/test_files.py",
     "tasks/bundles.py": "stories/test_bundles.py",
     "tasks/db.py": "core/test_effects.py",
-    "tasks/effects.py": "core/test_effects.py",
+    "tasks/locks.py": "core/test_effects.py",
     "tasks/exit_invoices.py": "invoicing/test_state_machine.py",
     "tasks/freezes.py": "invoicing/test_state_machine.py",
     "tasks/guard.py": "stories/test_wrong_codes.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.views import CaseView
-from tasks.effects import UnknownCase
+from tasks.locks import UnknownCase
 from tasks.views import case_dossier, merchant_view
 from tests.play import PAYEE, SILENCE, Office
 

@@ -14,7 +14,7 @@ from models.payouts import Order, Payee, PayeeMethod, Permit
 from models.shops import ShopState
 from tasks import desk, inbox, payouts, proof
 from tasks.db import in_transaction, reading
-from tasks.effects import lock_case
+from tasks.locks import lock_case
 from tasks.payouts import PermitRefused
 from tests.deaths import Died, mortal
 from tests.play import PAPERS, PAYEE, SILENCE, Office
