@@ -20,7 +20,6 @@ from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 
 from flows.answers import Given, given_to
-from flows.forms import form_description, form_schema, read_answer
 from flows.story import Resting
 from models.cases import Case, WaitState
 from models.confirmations import ShownForm
@@ -31,6 +30,7 @@ from tasks.db import Tx, in_transaction, reading
 from tasks.desk import GATES
 from tasks.effects import effects_of
 from tasks.engine import run_tags
+from tasks.forms import form_description, form_schema, read_answer
 from tasks.locks import lock_case
 from tasks.reviews import Gate
 

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from models.arbitration import AppealReason, EvidenceKind, Handling, MediaType, WithdrawalReason
 from models.base import Frozen
@@ -240,6 +240,10 @@ class StaffPolicy(Frozen):
     session_minutes: int = Field(default=0, ge=0, le=15)
     """How long one code opens a session for routine questions at the terminal; 0: not at all."""
     second_code_minutes: int = Field(default=5, ge=1, le=60)
+    desk_idle_minutes: int = Field(default=30, ge=1, le=60)
+    """How long a session at the desk holds while nothing is done in it."""
+    desk_hours: int = Field(default=10, ge=1, le=12)
+    """How long it holds at most."""
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
     bundle_minutes: int = Field(default=15, ge=0, le=24 * 60)
     """How long letters to a role wait for each other; 0 sends each by itself."""
@@ -252,12 +256,25 @@ class StaffPolicy(Frozen):
         return min(self.answer_kept_minutes, self.code_kept_minutes)
 
 
+ROUTINE = ("closure-review", "withdrawal", "compensation-service", "invoice-review")
+"""The floor: no other gate's decisions may be called routine or be taken on a session alone."""
+
+
 class DecisionPolicy(Frozen):
     """How much rests on the decisions of a gate, and how long whoever decided may object before a weighty one counts."""
 
-    routine: tuple[str, ...] = ("closure-review", "withdrawal", "compensation-service", "invoice-review")
+    routine: tuple[str, ...] = ROUTINE
     """Gates whose decisions move no money, ban nobody and are nobody's second look. Every other one is weighty."""
+    by_session: tuple[str, ...] = ROUTINE
+    """Gates that a session at the desk is proof enough for while nothing blocks; every other one takes a code each time."""
     objection: PositiveWindow = Hours(n=4)
+
+    @field_validator("by_session")
+    @classmethod
+    def _not_under_the_floor(cls, gates: tuple[str, ...]) -> tuple[str, ...]:
+        if low := sorted(set(gates) - set(ROUTINE)):
+            raise ValueError(f"money, bans and second persons are never decided on a session alone: {', '.join(low)}")
+        return gates
 
 
 class InboxPolicy(Frozen):

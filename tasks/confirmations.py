@@ -29,6 +29,7 @@ from tasks import alarms, audit, deadlines, outbox, reviews, staff
 from tasks.calendar import work_calendar
 from tasks.clock import clock
 from tasks.db import Tx
+from tasks.guard import Place
 from tasks.locks import lock_case
 from tasks.reviews import OPEN, Answer, Gate, Outcome
 from tasks.settings import settings
@@ -216,7 +217,9 @@ def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
 # ── having a say ─────────────────────────────────────────────────────────────
 
 
-def confirm(tx: Tx, review_id: str, staff_id: str, code: str, gates: Mapping[str, Gate]) -> Outcome:
+def confirm(
+    tx: Tx, review_id: str, staff_id: str, code: str, gates: Mapping[str, Gate], place: Place = Place.TERMINAL
+) -> Outcome:
     """Whoever gave a held answer says, where only we listen, that it is theirs: it counts from now."""
     case, review, gate = _about(tx, review_id, gates)
     held = open_of(tx, review_id)
@@ -224,14 +227,22 @@ def confirm(tx: Tx, review_id: str, staff_id: str, code: str, gates: Mapping[str
         return Outcome(accepted=False, sentence="该任务没有待确认的答复")
     if held.staff_id != staff_id:
         return Outcome(accepted=False, sentence="只有作出该答复的本人可以确认")
-    if sentence := reviews.unproved(tx, staff_id, code):
+    if sentence := reviews.unproved(tx, staff_id, code, place=place):
         return Outcome(accepted=False, sentence=sentence)
     if sentence := _settle(tx, case, review, gate, held, ConfirmationState.CONFIRMED):
         return Outcome(accepted=False, sentence=sentence)
     return Outcome(accepted=True, sentence="已确认,决定生效")
 
 
-def dispute(tx: Tx, review_id: str, staff_id: str, code: str, words: str, gates: Mapping[str, Gate]) -> Outcome:
+def dispute(
+    tx: Tx,
+    review_id: str,
+    staff_id: str,
+    code: str,
+    words: str,
+    gates: Mapping[str, Gate],
+    place: Place = Place.TERMINAL,
+) -> Outcome:
     """Somebody says that what was recorded in their name is not theirs, or a supervisor says so for them.
 
     What is held ends, and the question is asked again. What counts already is stopped where it is: the case goes no
@@ -246,7 +257,7 @@ def dispute(tx: Tx, review_id: str, staff_id: str, code: str, words: str, gates:
     by = tx.get(Staff, staff_id)
     if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
         return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
-    if sentence := reviews.unproved(tx, staff_id, code):
+    if sentence := reviews.unproved(tx, staff_id, code, place=place):
         return Outcome(accepted=False, sentence=sentence)
     said = mask_accounts(words.strip())[:1000]
     if held is not None:
@@ -285,7 +296,7 @@ def _settle(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, 
     """Let a held answer count, as if it were given now; the sentence if it cannot any more, and then it is over."""
     answer = Answer(
         review_id=review.id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
-        reason=held.reason, extra=held.answer, through="form",
+        reason=held.reason, extra=held.answer, through=Place.FORM,
     )  # fmt: skip
     sentence = _forged(tx, case, held) or reviews.unfit(tx, case, review, gate, answer)
     if sentence is None:

@@ -81,6 +81,7 @@ from tasks import (
 )
 from tasks.cases import emit
 from tasks.db import Tx
+from tasks.guard import Place
 from tasks.reviews import Answer, Gate, Outcome
 
 GATES: dict[str, Gate] = {
@@ -249,11 +250,11 @@ def decide(tx: Tx, answer: Answer) -> Outcome:
     return outcome
 
 
-def confirm(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
+def confirm(tx: Tx, review_id: str, staff_id: str, code: str, place: Place = Place.TERMINAL) -> Outcome:
     """Whoever gave a held answer confirms it."""
-    return confirmations.confirm(tx, review_id, staff_id, code, GATES)
+    return confirmations.confirm(tx, review_id, staff_id, code, GATES, place)
 
 
-def dispute(tx: Tx, review_id: str, staff_id: str, code: str, words: str) -> Outcome:
+def dispute(tx: Tx, review_id: str, staff_id: str, code: str, words: str, place: Place = Place.TERMINAL) -> Outcome:
     """Somebody objects to what was recorded in their name."""
-    return confirmations.dispute(tx, review_id, staff_id, code, words, GATES)
+    return confirmations.dispute(tx, review_id, staff_id, code, words, GATES, place)

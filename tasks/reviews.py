@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field as Values
 from pydantic import model_validator
@@ -32,8 +32,8 @@ from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from policies.approvals import Seen, holds
 from policies.deadlines import reckon, reminder_times
 from policies.masking import mask_accounts
-from policies.policy import SHANGHAI
-from tasks import audit, bundles, deadlines, decision_seals, outbox, people, staff, standing
+from policies.policy import SHANGHAI, policy_at
+from tasks import audit, bundles, deadlines, decision_seals, desk_sessions, outbox, people, staff, standing
 from tasks.calendar import work_calendar
 from tasks.cases import rules
 from tasks.db import Tx
@@ -92,8 +92,15 @@ class Answer(Frozen):
     extra: dict[str, Any] = Values(default_factory=dict)
     given_at: datetime | None = None
     """When the person pressed the button, real time; ``None`` means now. Their code is judged by it."""
-    through: Literal["form", "terminal"] = "terminal"
+    through: Place = Place.TERMINAL
     """Where it was given: in Prefect, where others may have had their hands on it, or where only we listen."""
+    session: str = ""
+    """The word of a session at the desk, which proves its person where policy lets it."""
+
+    @property
+    def proof(self) -> str:
+        """What its author is proved by; nothing, when the caller has had that done."""
+        return "code" if self.code.strip() else "session" if self.session else ""
 
     @model_validator(mode="before")
     @classmethod
@@ -398,7 +405,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
         return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交", proved=False)
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
-    if not proved and (why := _unproved_by(tx, answer)):
+    if not proved and (why := _unproved_by(tx, review, gate, answer)):
         return _refused(tx, case, review, answer, why, proved=False)
     if sentence := unfit(tx, case, review, gate, answer):
         return _refused(tx, case, review, answer, sentence)
@@ -406,12 +413,18 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
     return outcome if outcome.accepted else _refused(tx, case, review, answer, outcome.sentence)
 
 
-def _unproved_by(tx: Tx, answer: Answer) -> str | None:
-    """Why the answer's code does not prove its author. An empty one is no wrong one."""
-    if not answer.code.strip():
-        return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
-    place = Place.FORM if answer.through == "form" else Place.TERMINAL
-    return unproved(tx, answer.staff_id, answer.code, answer.given_at, place)
+def _unproved_by(tx: Tx, review: Review, gate: Gate, answer: Answer) -> str | None:
+    """Why neither the answer's code nor its session proves its author. An empty code is no wrong one."""
+    if answer.code.strip():
+        return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
+    if answer.session and session_is_enough(tx, review, gate):
+        return desk_sessions.unproved(tx, answer.session, answer.staff_id)
+    return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
+
+
+def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
+    """Whether this question may be answered on a session alone: by policy, and while nothing blocks."""
+    return gate.name in policy_at(tx.now).decisions.by_session and not (review.seen or {}).get("blocking")
 
 
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
@@ -452,7 +465,8 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         tx, case.id, "review.decided", actor=f"staff/{answer.staff_id}", clause=gate.clause,
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through, **how,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through.value,
+        proof=answer.proof, **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
 
@@ -530,14 +544,14 @@ def locked(tx: Tx, review_id: str) -> tuple[Case, Review]:
     return case, get(tx, review_id)
 
 
-def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
+def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:
     """Say "this one is mine", so that two people do not read the same dossier.
 
-    It keeps everybody else from deciding, so it takes a one-time code like a decision: without one, anybody could set
-    a colleague's name before whatever they would have delayed.
+    It keeps everybody else from deciding, so it takes a one-time code or a session at the desk: without, anybody could
+    set a colleague's name before whatever they would have delayed.
     """
     (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
-    if sentence := unproved(tx, staff_id, code):
+    if sentence := _nobody(tx, staff_id, code, session):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
@@ -558,17 +572,22 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
     return Outcome(accepted=True, sentence="已认领")
 
 
-def release(tx: Tx, review_id: str, staff_id: str, code: str) -> Outcome:
-    """Give a claimed task back to everybody; only its holder may, or a supervisor, by a one-time code."""
+def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:
+    """Give a claimed task back to everybody; only its holder may, or a supervisor, by a one-time code or a session."""
     (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
     if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
         return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
-    if sentence := unproved(tx, staff_id, code):
+    if sentence := _nobody(tx, staff_id, code, session):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is not ReviewState.CLAIMED:
         return Outcome(accepted=False, sentence="该任务当前未被认领")
     let_go(tx, case, review, f"staff/{staff_id}", f"{person.name} 释放")
     return Outcome(accepted=True, sentence="已释放")
+
+
+def _nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
+    """Why neither a code nor a session at the desk proves them."""
+    return desk_sessions.unproved(tx, session, staff_id) if session else unproved(tx, staff_id, code)
 
 
 def let_go(tx: Tx, case: Case, review: Review, actor: str, text: str) -> None:

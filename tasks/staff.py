@@ -26,6 +26,10 @@ STEP = 30
 """Seconds a code lasts; one step before and after is accepted for clocks that differ."""
 
 
+UNKNOWN = "工号不存在或已停用,请核对工号"
+WRONG_CODE = "动态口令不正确,请输入验证器当前显示的 6 位数字"
+
+
 class StaffError(ValueError):
     """What is wrong with an enrolment, in a sentence."""
 
@@ -159,7 +163,7 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
     if person is not None and (sentence := standing.refusal(tx, person)):
         return Proof(ok=False, sentence=sentence)
     if person is None or not person.active:
-        return Proof(ok=False, sentence="工号不存在或已停用,请核对工号")
+        return Proof(ok=False, sentence=UNKNOWN)
     locked = guard.locked_until(tx, person, place, moment)
     totp = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP)
     given = normalise_code(code)
@@ -167,7 +171,7 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
     matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
     if not matched:
         now_locked = guard.wrong(tx, person, place, moment)
-        sentence = "动态口令不正确,请输入验证器当前显示的 6 位数字"
+        sentence = WRONG_CODE
         if now_locked:
             sentence += f";错误次数过多,该工号在{place.label}已暂时锁定"
         return Proof(ok=False, sentence=_locked_sentence(locked, moment) if locked else sentence, locked_now=now_locked)

@@ -36,6 +36,7 @@ from tasks import (
 )
 from tasks.clock import VirtualClock
 from tasks.db import Tx, in_transaction, reading
+from tasks.guard import Place
 from tasks.inbox import Arrival, Receipt
 from tasks.locks import lock_case
 from tasks.outbox import Item, NotYet, Skip
@@ -340,7 +341,7 @@ class Office:
         """Answer a question through Prefect's form, and let everything that follows happen."""
         given = reviews.Answer(
             review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
-            code=self.code(staff_id) if code is None else code, through="form",
+            code=self.code(staff_id) if code is None else code, through=Place.FORM,
         )  # fmt: skip
 
         def judged(tx: Tx) -> reviews.Outcome:

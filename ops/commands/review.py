@@ -217,8 +217,8 @@ def decide(
             found = [_find(tx, review_id).id for review_id in review_ids]
         _together(found, staff_id, verdict, reason, code)
         return
-    from flows.forms import form_schema, read_answer
     from tasks import desk
+    from tasks.forms import form_schema, read_answer
 
     with reading() as tx:
         review = _find(tx, review_ids[0])

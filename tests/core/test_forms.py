@@ -7,13 +7,13 @@ import re
 import pytest
 from jsonschema import Draft202012Validator
 
-from flows.forms import form_description, form_schema, read_answer, task_token
 from models.cases import Case
 from models.reviews import Review
 from policies.policy import policy_at
 from tasks.confirmations import take_form_answer
 from tasks.db import in_transaction
 from tasks.desk import GATES
+from tasks.forms import form_description, form_schema, read_answer, task_token
 from tasks.reviews import Answer
 from tests.play import PAYEE, Office
 

@@ -12,7 +12,6 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select as sql_select
 from sqlmodel import SQLModel, select
 
-from flows.forms import form_description, form_schema
 from models.messages import Channel
 from models.payouts import Payee, PayeeMethod
 from models.reviews import Review
@@ -22,6 +21,7 @@ from policies.masking import mask_accounts
 from tasks import delivery
 from tasks.db import reading
 from tasks.desk import GATES
+from tasks.forms import form_description, form_schema
 from tasks.settings import settings
 from tasks.vault import bind, place_named, seal, unseal
 from tests.play import PAYEE, Office

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from flows.forms import form_description
 from models.cases import Case
 from models.confirmations import Confirmation, Weight
 from models.messages import Channel
@@ -17,6 +16,7 @@ from policies.policy import policy, policy_at, versions
 from tasks import confirmations, delivery, queue, reviews, staff, views
 from tasks.db import in_transaction, reading, transaction
 from tasks.desk import GATES
+from tasks.forms import form_description
 from tasks.settings import Settings, settings
 from tasks.vault import opened_json
 from tests.play import START, Office

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flows.forms import read_answer, task_token
 from models.reviews import Review
 from tasks import confirmations
 from tasks.db import in_transaction, reading
 from tasks.desk import GATES
+from tasks.forms import read_answer, task_token
 from tests.play import Office
 
 

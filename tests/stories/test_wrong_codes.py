@@ -29,7 +29,7 @@ def in_the_form(office: Office, case: Case, staff_id: str, code: str) -> reviews
     asked = office.question(case)
     given = reviews.Answer(
         review_id=asked.id, revision=asked.revision,
-        staff_id=staff_id, code=code, verdict="APPROVE", given_at=office.clock.at, through="form",
+        staff_id=staff_id, code=code, verdict="APPROVE", given_at=office.clock.at, through=Place.FORM,
     )  # fmt: skip
     gate = desk.GATES[asked.gate]
     outcome = in_transaction(lambda tx: confirmations.take_form_answer(tx, asked.id, gate, given))

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.reviews import Review, Role
 from policies.policy import SHANGHAI
+from tasks.guard import Place
 from tasks.reviews import Answer, Gate
 
 CONSEQUENCES = "各结论的后果"
@@ -112,5 +113,5 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at
         reason=str(raw.get("reason") or "")[:1000],
         extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
         given_at=given_at,
-        through="form",
+        through=Place.FORM,
     )

@@ -1,0 +1,58 @@
+"""The desk: who sits at it, what they have begun to write, and which forms of it were answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from models.base import UTCDateTime, code
+
+
+class DeskSession(SQLModel, table=True):
+    """Somebody at the desk, from one browser. What proves it is a word that only the browser keeps; here stands its hash.
+
+    All its times are real time: a demonstration's moved clock neither shortens nor lengthens it.
+    """
+
+    __tablename__ = "desk_session"
+
+    id: str = Field(primary_key=True, sa_type=code())
+    staff_id: str = Field(foreign_key="staff.id", index=True, sa_type=code(32))
+    word_sha256: str = Field(sa_type=code(64), unique=True)
+    standing_sha256: str = Field(sa_type=code(64))
+    """Of the person's roles and key as they were: a change of either ends it."""
+    agent: str = Field(default="", sa_type=code(80))
+    """The browser's family and system, for its person to know it by."""
+    opened_at: datetime = Field(sa_type=UTCDateTime)
+    seen_at: datetime = Field(sa_type=UTCDateTime)
+    until: datetime = Field(sa_type=UTCDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+class DeskDraft(SQLModel, table=True):
+    """What somebody has typed about a question and not sent. It may name people and accounts, so it is sealed."""
+
+    __tablename__ = "desk_draft"
+
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    review_id: str = Field(primary_key=True, foreign_key="review.id", sa_type=code())
+    version: int = 1
+    """Grows with every save; what was typed on an older one does not replace a newer one."""
+    body_sealed: str
+    saved_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class DeskAnswer(SQLModel, table=True):
+    """A form of the desk that was sent, and what became of it: sent twice, it is answered twice the same."""
+
+    __tablename__ = "desk_answer"
+    __table_args__ = (Index("ix_desk_answer_at", "at"),)
+
+    key: str = Field(primary_key=True, sa_type=code(64))
+    session_id: str = Field(foreign_key="desk_session.id", sa_type=code())
+    review_id: str = Field(foreign_key="review.id", sa_type=code())
+    accepted: bool
+    sentence: str
+    at: datetime = Field(sa_type=UTCDateTime)
