@@ -77,6 +77,16 @@ def _prose(value: str) -> str:
     return _readable(value.replace("\r\n", "\n"), allowed="\n")
 
 
+def _few(value: str) -> str:
+    if len(re.findall(r"@|%40", value)) > MOST_ADDRESSES + 1:  # one may be the account that sends
+        raise ValueError(f"a contact with at most {MOST_ADDRESSES} mail addresses")
+    return value
+
+
+MOST_ADDRESSES = 5
+"""Mail addresses that one contact may name."""
+
+
 def _distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(value)) != len(value):
         raise ValueError("each entry only once")
@@ -136,6 +146,7 @@ Contact = Annotated[
         pattern=r"^([a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+|(mailto:)?[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+)$",
     ),
     AfterValidator(_line),
+    AfterValidator(_few),
     Field(description="a mail address, or an Apprise address"),
 ]
 AccountNumber = Annotated[

@@ -66,6 +66,36 @@ def has_text(text: str, least: int = 1) -> bool:
     )
 
 
+MOST_REASON = 1_000
+"""Characters of what a person writes to say why."""
+
+
+def too_long(text: str, what: str, most: int = MOST_REASON) -> str | None:
+    """The sentence for whoever wrote more than is kept; ``None`` when all of it is."""
+    over = len(text.strip()) - most
+    return f"{what}共 {most + over:,} 字,最多 {most:,} 字,请缩短 {over:,} 字后重新提交" if over > 0 else None
+
+
+def unfit_reason(text: str, missing: str) -> str | None:
+    """Why this is no reason: ``missing`` where it says nothing, the count where it says too much."""
+    return too_long(text, "理由") if has_text(text, 2) else missing
+
+
+ROOM = 60
+"""Characters of the shortest text in which the count of what is left off is not most of it."""
+
+
+def shortened(text: str, most: int) -> str:
+    """``text`` in at most ``most`` characters; what is left off is counted, ``…(另有 120 字)``, where there is room to."""
+    if len(text) <= most:
+        return text
+    if most < ROOM:
+        return f"{text[: most - 1].rstrip()}…"
+    mark = f"…(另有 {len(text):,} 字)"  # its count is the longest there can be
+    kept = text[: most - len(mark)].rstrip()
+    return f"{kept}…(另有 {len(text) - len(kept):,} 字)"
+
+
 def _shows(character: str) -> bool:
     category = unicodedata.category(character)
     return (category[0] in "LNPS" or category == "Cn") and character not in _SHOWS_NOTHING

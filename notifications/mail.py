@@ -6,8 +6,6 @@ import re
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _MAIL = re.compile(r"[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+")
-MOST = 5
-"""Addresses that one contact may name."""
 
 
 def recipients(contact: str) -> tuple[str, ...] | None:
@@ -26,7 +24,7 @@ def recipients(contact: str) -> tuple[str, ...] | None:
         folders = [unquote(part) for part in parts.path.split("/") if part]
         own = f"{unquote(parts.username)}@{parts.hostname}" if parts.username and parts.hostname else ""
         named = [one for value in (asked or folders or [own]) for one in re.split(r"[,;\s]+", value) if one]
-    return tuple(dict.fromkeys(one for one in named[:MOST] if _MAIL.fullmatch(one)))
+    return tuple(dict.fromkeys(one for one in named if _MAIL.fullmatch(one)))
 
 
 def through(relay: str, address: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from models.text import odd
+from models.text import odd, shortened
 
-LINE_LIMIT = 300
-PROSE_LIMIT = 2000
-"""Characters. What is longer is cut with an ellipsis: a notification is never refused for its length."""
+LINE_LIMIT = 1_000
+PROSE_LIMIT = 4_000
+"""Characters, as many as the door takes. What is longer is cut and says by how much: a notification is never refused
+for its length."""
 
 
 def one_line(text: str, limit: int = LINE_LIMIT) -> str:
     """``text`` on one line, without control or invisible characters: nothing can begin a header or a line."""
-    return _cut(" ".join(_visible(text).split()), limit)
+    return shortened(" ".join(_visible(text).split()), limit)
 
 
 def prose(text: str, limit: int = PROSE_LIMIT) -> str:
@@ -23,7 +24,7 @@ def prose(text: str, limit: int = PROSE_LIMIT) -> str:
     for line in (" ".join(raw.split()) for raw in _visible(text).split("\n")):
         if line or (lines and lines[-1]):
             lines.append(line)
-    return _cut("\n".join(lines).strip(), limit)
+    return shortened("\n".join(lines).strip(), limit)
 
 
 def as_markdown(text: str) -> str:
@@ -65,7 +66,3 @@ def _visible(text: str) -> str:
 
 def _is_visible(character: str) -> bool:
     return odd(character) is None and unicodedata.category(character) != "Cf"  # no invisible format character either
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -168,7 +168,7 @@ class Rehearsal:
         """Post a signed event to the door; raises when it is not taken."""
         answer = self.post(type_, data, message_id)
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise NotAsExpected(f"{type_}: HTTP {answer.status_code} {answer.text[:500]}")
+            raise NotAsExpected(f"{type_}: HTTP {answer.status_code} {answer.text}")
         return answer
 
     def post(self, type_: str, data: dict[str, Any], message_id: str = "") -> httpx.Response:
@@ -203,7 +203,7 @@ class Rehearsal:
         self.wait(lambda: self.read(lambda tx: tx.get(Shop, shop_id)), f"{shop_id} is registered")
         answer: httpx.Response = self.wait(lambda: _reach(give), url)[0]
         if answer.status_code != httpx.codes.CREATED:
-            raise NotAsExpected(f"evidence: HTTP {answer.status_code} {answer.text[:300]}")
+            raise NotAsExpected(f"evidence: HTTP {answer.status_code} {answer.text}")
         found: str = answer.json()["id"]
         return found
 

@@ -19,6 +19,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from models.audit import Installation
+from models.text import shortened
 from ops import deploy
 from ops.deploy import DEPLOYMENTS, ROOT, Deployed
 from ops.worker.authority import in_deployment, in_pool
@@ -80,7 +81,7 @@ def _pool() -> Iterable[str]:
         yield f"工作池 {name} 不见了"
         return
     if pool.type != settings().worker_type:
-        yield f"工作池 {name} 的类型被换成了 {pool.type[:40]}"
+        yield f"工作池 {name} 的类型被换成了 {shortened(pool.type, 64)}"
     elif pool.type == DianwuWorker.type and any(in_pool(pool.base_job_template)):
         yield f"工作池 {name} 的运行模板被改动"
 

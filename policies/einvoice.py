@@ -147,7 +147,7 @@ def _name(element: Element) -> str:
 
 
 def _text(element: Element) -> str:
-    return " ".join(unicodedata.normalize("NFKC", element.text or "").split())[:300]
+    return " ".join(unicodedata.normalize("NFKC", element.text or "").split())
 
 
 def _different(values: Iterable[T]) -> tuple[T, ...]:

@@ -21,7 +21,7 @@ from models.events import TaxpayerType
 from models.invoicing import InvoiceContent, InvoiceKind
 from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
 from models.money import yuan
-from models.text import has_text
+from models.text import has_text, shortened
 from policies.einvoice import EInvoice, EInvoiceLine
 from policies.policy import InvoicingPolicy, VatRates
 from policies.text import normalise_name, same_name
@@ -323,7 +323,7 @@ def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -
     """The file's lines against those sent, in whatever order; only what both say is compared."""
     for position, said in enumerate(xml.lines, start=1):
         if said.name is not None and goods_with_quantity(said.name, said.quantity, policy):
-            yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{said.name}」为货物类,数量必须写成 0。",
+            yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{shortened(said.name, 200)}」为货物类,数量必须写成 0。",
                          f"{said.quantity:f}")  # fmt: skip
     if not xml.lines:
         return

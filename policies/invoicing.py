@@ -11,6 +11,7 @@ from typing import assert_never
 from models.base import Frozen
 from models.invoicing import AnomalyKind, StatementState
 from models.money import yuan
+from models.text import shortened
 from models.windows import Reckoned
 from policies.deadlines import reckon
 from policies.policy import SHANGHAI, InvoicingPolicy
@@ -30,7 +31,7 @@ def period_of(moment: datetime) -> str:
 def read_period(text: str) -> str:
     """The period in ``text``; raises :class:`NotAPeriod`."""
     if not _PERIOD.fullmatch(text):
-        raise NotAPeriod(f"账期 {text[:20]!r} 无效,请写成 2026-10 这样的年月")
+        raise NotAPeriod(f"账期 {shortened(text, 64)!r} 无效,请写成 2026-10 这样的年月")
     return text
 
 
@@ -74,7 +75,7 @@ def quarter(text: str) -> tuple[str, str, str]:
     """The three months of ``2026Q3``; raises :class:`NotAPeriod`."""
     found = re.fullmatch(r"(20\d\d)Q([1-4])", text.upper())
     if not found:
-        raise NotAPeriod(f"季度 {text[:20]!r} 无效,请写成 2026Q3")
+        raise NotAPeriod(f"季度 {shortened(text, 64)!r} 无效,请写成 2026Q3")
     first = (int(found[2]) - 1) * 3 + 1
     one, two, three = (f"{found[1]}-{month:02d}" for month in range(first, first + 3))
     return one, two, three

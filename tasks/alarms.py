@@ -13,6 +13,7 @@ from typing import Any
 from models.audit import AuditEntry
 from models.cases import Case
 from models.reviews import Role
+from models.text import shortened
 from notifications.engine import EngineAlarm
 from tasks import audit, reviews
 from tasks.db import Tx
@@ -48,4 +49,4 @@ def raise_alarm(
 
 def _plain(text: str) -> str:
     """What came from the API, fit to be kept: one line, no control characters, not without end."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", text).strip()[:MOST_TEXT]
+    return shortened(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", text).strip(), MOST_TEXT)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.invoicing_events import MOST_ITEMS, Rejected
-from models.text import without_odd
+from models.text import shortened, without_odd
 from tasks.billable_cells import WrongCell, fields_of
 from tasks.billables import Recorded, note, record
 from tasks.db import Tx, in_transaction
@@ -157,7 +157,7 @@ def _header(names: Sequence[str]) -> list[str]:
         raise UnreadableFile(f"表头有 {len(names)} 列,最多 {MOST_COLUMNS} 列")
     for name in (unicodedata.normalize("NFKC", name).strip() for name in names):
         if name not in COLUMNS and not _INDEX.fullmatch(name.casefold()):
-            raise UnreadableFile(f"不认识的列 {name[:40]!r},可用的列:{'、'.join(COLUMNS)}")
+            raise UnreadableFile(f"不认识的列 {shortened(name, 64)!r},可用的列:{'、'.join(COLUMNS)}")
         fields.append(COLUMNS.get(name, ""))
     if repeated := sorted({field for field in fields if field and fields.count(field) > 1}):
         raise UnreadableFile(f"表头重复:{'、'.join(repeated)}")
@@ -304,6 +304,6 @@ def _read(position: int, cells: Mapping[str, Any], *, by_hand: bool) -> Row:
     try:
         fields, assumed = fields_of(cells, by_hand=by_hand)
     except WrongCell as wrong:
-        item_id = without_odd(str(cells.get("item_id") or ""), "")[:64]
+        item_id = shortened(without_odd(str(cells.get("item_id") or ""), ""), 64)
         return Rejected(position=position, item_id=item_id, field=wrong.field, reason=str(wrong))
     return position, fields, assumed

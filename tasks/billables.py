@@ -20,7 +20,7 @@ from models.invoicing_events import BillableData, BillablesReceived, BillablesRe
 from models.messages import InboxMessage
 from models.money import yuan
 from models.shops import Shop
-from models.text import without_odd
+from models.text import shortened, without_odd
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
 from tasks import audit, exit_invoices
@@ -164,7 +164,7 @@ def _trouble(
 
 def _rejections(position: int, raw: Mapping[str, Any], error: ValidationError) -> list[Rejected]:
     """One line for each field that is wrong, in Chinese, without repeating what was sent."""
-    item_id = without_odd(str(raw.get("item_id", "")), "")[:64]
+    item_id = shortened(without_odd(str(raw.get("item_id", "")), ""), 64)
     lines = {}
     for problem in error.errors(include_input=False, include_url=False):
         message = str(problem["msg"])
@@ -174,7 +174,7 @@ def _rejections(position: int, raw: Mapping[str, Any], error: ValidationError) -
         if problem["type"] == "missing":
             lines[field] = "缺少该字段"
         elif problem["type"] == "extra_forbidden":
-            lines[without_odd(field, "")[:64]] = "没有这个字段"
+            lines[shortened(without_odd(field, ""), 64)] = "没有这个字段"
         elif not problem["loc"] and "CARRIED" in message:
             lines["category"] = _REMEDIES["category"]
         elif not problem["loc"]:

@@ -78,7 +78,7 @@ def _text(tx: Tx, role: Role) -> str:
     in_hand = [row for row in rows if row.claimed_by or row.held_by or row.notice.startswith(reviews.NOT_TAKEN)]
     others = [row for row in rows if row not in in_hand]
     midnight = tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
-    done = queue.decided(tx, role, since=midnight, limit=DECIDED)
+    done = queue.decided(tx, role, since=midnight, limit=DECIDED + 1)
     head = (
         f"待处理 **{total}** 项" + (f",其中 ⚠️ **逾期升级 {late} 项**" if late else "")
         if total
@@ -90,7 +90,8 @@ def _text(tx: Tx, role: Role) -> str:
         _part("已认领、上次答复未采纳", [_line(row, tx.now) for row in in_hand]),
         _part("待处理", [_line(row, tx.now) for row in others]),
         more if total > len(rows) else "",
-        _part("今日已决定", [_done(one) for one in done]),
+        _part("今日已决定", [_done(one) for one in done[:DECIDED]]),
+        "今日更早的决定未列出:`dianwu review mine` 可查本人的全部。" if len(done) > DECIDED else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -9,6 +9,9 @@ from notifications.operations import CalendarCorrected, CalendarFileFaulty
 from tasks import calendar, deadlines, reviews
 from tasks.db import Tx, in_transaction
 
+NAMED = 10
+"""Cases that the message names; of more it says how many they are."""
+
 
 def watch() -> int:
     """Tell the supervisor what is wrong with the file or would be moved by it, once a day each; how much that was."""
@@ -23,7 +26,12 @@ def _tell(tx: Tx) -> int:
     moved = deadlines.corrected(tx)
     if moved:
         cases = sorted({found.case_id for found in moved})
-        corrected = CalendarCorrected(count=len(moved), cases="、".join(cases[:10]), seen_at=tx.now)
+        named = "、".join(cases[:NAMED]) + (f" 等 {len(cases)} 件" if len(cases) > NAMED else "")
+        corrected = CalendarCorrected(
+            count=len(moved),
+            cases=named,
+            seen_at=tx.now,
+        )
         reviews.notify_staff(
             tx, Role.SUPERVISOR, corrected, _key(tx, *(f"{m.case_id}/{m.key}/{m.after}" for m in moved))
         )

@@ -20,6 +20,7 @@ from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.confirmations import Confirmation, ConfirmationState, Holding, Weight
 from models.messages import Channel, OutboxMessage, OutboxState
 from models.reviews import Decision, Review, Role, Staff
+from models.text import shortened, too_long
 from notifications.engine import ConfirmationLate, DecisionDisputed, DecisionDropped, DecisionRecorded
 from notifications.message import StaffMessage
 from policies.deadlines import reckon
@@ -153,7 +154,7 @@ def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: s
         tx, "answer.doubtful", f"{gate.title}:一份答复未予采用,{doubt}", kind=f"doubtful/{key}",
         matter=f"审核任务 {review.id},署名 {person.name if person else '不明人员'}",
         done="该答复未被评判,其动态口令已作废,问题已重新提出。说明有人能使用 Prefect 接口改动表单或答复,请核实并更换其口令。",
-        case=case, review=review.id, staff=person.id if person else "", verdict=answer.verdict[:60], doubt=doubt,
+        case=case, review=review.id, staff=person.id if person else "", verdict=shortened(answer.verdict, 60), doubt=doubt,
         code_spent="yes" if theirs else "no",
     )  # fmt: skip
     review.pause_key = None
@@ -257,9 +258,9 @@ def dispute(
     by = tx.get(Staff, staff_id)
     if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
         return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
-    if sentence := reviews.unproved(tx, staff_id, code, place=place):
+    if sentence := reviews.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
         return Outcome(accepted=False, sentence=sentence)
-    said = mask_accounts(words.strip())[:1000]
+    said = mask_accounts(words.strip())
     if held is not None:
         done = "该答复尚未生效,已作废,问题已重新提出。请核实是否有人改动了表单。"
         _close(tx, case, held, ConfirmationState.DISPUTED, by.id, said)

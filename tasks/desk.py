@@ -51,7 +51,7 @@ from models.invoicing_events import (
 from models.messages import InboxMessage, InboxState
 from models.reviews import Review, Role
 from models.shops import Shop
-from models.text import has_text
+from models.text import unfit_reason
 from notifications.operations import DeadlineStuck, InboxConflict, InboxFailed
 from policies.policy import policy_at
 from tasks import (
@@ -197,17 +197,17 @@ def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outco
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有主管可以放弃处理失败的消息")
-    if not has_text(reason, 2):
-        return Outcome(accepted=False, sentence="放弃处理必须填写理由")
+    if sentence := unfit_reason(reason, "放弃处理必须填写理由"):
+        return Outcome(accepted=False, sentence=sentence)
     row = tx.get(InboxMessage, number)
     if row is None or row.state is not InboxState.FAILED:
         return Outcome(accepted=False, sentence=f"没有编号为 {number} 的处理失败的消息")
-    row.state, row.note, row.handled_at = InboxState.KEPT, f"{staff_id} 放弃处理:{reason.strip()[:1000]}", tx.now
+    row.state, row.note, row.handled_at = InboxState.KEPT, f"{staff_id} 放弃处理:{reason.strip()}", tx.now
     tx.add(row)
     known = tx.get(Shop, row.shop_id) is not None if row.shop_id else False
     subject = row.case_id or (f"shop/{row.shop_id}" if known else "system")
     audit.record(
-        tx, subject, "inbox.dismissed", actor=f"staff/{staff_id}", text=f"放弃处理消息 {row.type}:{reason.strip()[:1000]}",
+        tx, subject, "inbox.dismissed", actor=f"staff/{staff_id}", text=f"放弃处理消息 {row.type}:{reason.strip()}",
         source=row.source, message_id=row.message_id,
     )  # fmt: skip
     return Outcome(accepted=True, sentence=f"消息 {number} 不再处理,也不再暂停相关期限")

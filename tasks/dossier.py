@@ -16,7 +16,11 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")
 _ADDRESS = re.compile(r":(?=//)|\bwww(?=\.)|@", re.IGNORECASE)
 
 
-def plain(text: str, limit: int = 300) -> str:
+WHOLE = 25_000
+"""Characters: more than the door or a form takes, so whoever decides reads all of it."""
+
+
+def plain(text: str, limit: int = WHOLE) -> str:
     """Somebody else's text on one line, with every character that Markdown or HTML could read as its own escaped.
 
     What looks like an address gets an invisible word joiner, because one of Prefect's interfaces makes links of
@@ -36,13 +40,13 @@ def quoted(text: str) -> str:
 
     No quotation of Markdown: Prefect prints those in italics, which Chinese does not have, and joins their lines.
     """
-    lines = prose(text).split("\n") if text.strip() else ["(无)"]
-    return "  \n".join(f"│ {plain(line, 2000)}" for line in lines)
+    lines = prose(text, WHOLE).split("\n") if text.strip() else ["(无)"]
+    return "  \n".join(f"│ {plain(line)}" for line in lines)
 
 
 def lines(text: str) -> str:
     """Somebody else's words as the value in a list of names and values, with their line breaks."""
-    return "  \n  ".join(plain(line, 2000) for line in prose(text).split("\n"))
+    return "  \n  ".join(plain(line) for line in prose(text, WHOLE).split("\n"))
 
 
 def when(moment: datetime | None) -> str:

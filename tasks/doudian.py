@@ -29,7 +29,7 @@ from models.cases import Case
 from models.events import Moment
 from models.messages import Channel, InboxMessage, OutboxMessage, OutboxState
 from models.reviews import Role
-from models.text import without_odd
+from models.text import shortened, without_odd
 from notifications.appeal import EvidenceNotPassedOn
 from policies.policy import policy_at
 from tasks import audit, clock, evidence, inbox, outbox, reviews
@@ -47,7 +47,7 @@ OK = 10000
 MOST_IMAGES = 4
 COMMENT_LIMIT = 500
 ACCOUNT_LIMIT = 4000
-"""How much of their words is kept."""
+"""How much of their words is kept: as much as an event may hold. What is left off is counted in it."""
 TIMEOUT = 12
 _EXPIRED_TOKEN = ("isv.access-token-expired", "isv.access-token-no-existed")
 
@@ -89,9 +89,10 @@ def pass_on(tx: Tx, case: Case, ruling: Ruling, round: int, items: list[Evidence
     images = every[:most]
     if not images:
         return
+    said = shortened(comment, COMMENT_LIMIT)
     load = PassedOn(
         app_key=ruling.source.removeprefix(SOURCE), shop_id=ruling.shop_id, aftersale_id=int(ruling.aftersale_id),
-        comment=comment[:COMMENT_LIMIT], evidence_ids=tuple(images),
+        comment=said, evidence_ids=tuple(images),
     )  # fmt: skip
     written = outbox.put(
         tx, f"doudian:{case.id}/evidence/{round}", Channel.EVENT, TOPIC, load.model_dump(mode="json"), case=case,
@@ -99,11 +100,10 @@ def pass_on(tx: Tx, case: Case, ruling: Ruling, round: int, items: list[Evidence
     )  # fmt: skip
     if written:
         left = [*every[most:], *(item.id for item in items if not item.media_type.is_image)]
-        cut = len(comment) - COMMENT_LIMIT
         text = f"转交抖音凭证 {len(images)} 项" + (
             f",另有 {len(left)} 项未转交(只收图片,最多 {most} 项)" if left else ""
         )
-        text += f",陈述过长,末尾 {cut} 字未转交" if cut > 0 else ""
+        text += f",陈述过长,只转交前 {COMMENT_LIMIT} 字" if said != comment else ""
         audit.record(tx, case.id, "doudian.evidence", clause="ARB-5", text=text, evidence=images, left_out=left)
 
 
@@ -228,7 +228,7 @@ def detailed(event: RulingEffective, detail: dict[str, Any]) -> RulingEffective:
         update={
             "conclusion": _BLAME.get(blame, event.conclusion) if isinstance(blame, int) else event.conclusion,
             "decided": _text(found.get("arbitrate_opinion")) or event.decided,
-            "buyer_account": ":".join(filter(None, told))[:ACCOUNT_LIMIT],
+            "buyer_account": shortened(":".join(filter(None, told)), ACCOUNT_LIMIT),
             "merchant_account": _text(_part(found, "arbitrate_evidence").get("describe")),
         }
     )
@@ -242,7 +242,7 @@ def _part(whole: dict[str, Any], name: str) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    return without_odd(value).strip()[:ACCOUNT_LIMIT]
+    return shortened(without_odd(value).strip(), ACCOUNT_LIMIT)
 
 
 # ── the call itself ──────────────────────────────────────────────────────────

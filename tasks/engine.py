@@ -21,6 +21,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
 
 from models.cases import Case, CaseKind
+from models.text import shortened
 from tasks import audit, outbox, reviews
 from tasks.db import in_transaction, reading
 from tasks.locks import lock_case
@@ -135,7 +136,7 @@ def _read_run(run_id: str | None) -> FlowRun | None:
 
 def run_name(case: Case) -> str:
     """``关店 · 晨光文具 · CLS-261122-7K3QM9``."""
-    return " · ".join(filter(None, (case.kind.label, case.subject[:40], case.id)))
+    return " · ".join(filter(None, (case.kind.label, shortened(case.subject, 40), case.id)))
 
 
 def run_tags(case: Case, asked: Sequence[str] = ()) -> list[str]:
@@ -143,7 +144,7 @@ def run_tags(case: Case, asked: Sequence[str] = ()) -> list[str]:
 
     In this order, because the run's page shows three tags and hides the rest.
     """
-    shop = [f"店铺:{case.subject[:40]}", case.shop_id] if case.shop_id else []
+    shop = [f"店铺:{shortened(case.subject, 40)}", case.shop_id] if case.shop_id else []
     return [*asked, case.kind.label, case.id, *shop]
 
 

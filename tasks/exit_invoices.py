@@ -28,7 +28,7 @@ from models.invoicing_events import StatementIssued
 from models.money import yuan
 from models.reviews import Role
 from models.shops import Shop
-from models.text import has_text
+from models.text import shortened, unfit_reason
 from models.windows import Reckoned
 from notifications import invoicing as words
 from policies.deadlines import lapses, reminder_times
@@ -257,17 +257,17 @@ def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcom
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有主管可以豁免退店发票")
-    if not has_text(reason, 2):
-        return Outcome(accepted=False, sentence="豁免退店发票必须填写理由")
+    if sentence := unfit_reason(reason, "豁免退店发票必须填写理由"):
+        return Outcome(accepted=False, sentence=sentence)
     if tx.get(ExitObligation, case_id) is None:
-        return Outcome(accepted=False, sentence=f"案件 {case_id[:64]} 没有退店开票义务")
+        return Outcome(accepted=False, sentence=f"案件 {shortened(case_id, 64)} 没有退店开票义务")
     case = lock_case(tx, case_id)
     obligation = tx.get_one(ExitObligation, case_id, populate_existing=True)
     settled = obligation.state is ExitState.WAIVED and not pending(tx, case, 0)
     if settled or case.concluded_at is not None:
         return Outcome(accepted=False, sentence=f"案件 {case_id} 的退店开票义务已结束")
     obligation.waived_fen, _ = duty(tx, case, obligation.year)
-    obligation.waived_by, obligation.reason = staff_id, reason.strip()[:1000]
+    obligation.waived_by, obligation.reason = staff_id, reason.strip()
     _end(tx, case, obligation, ExitState.WAIVED, f"退店发票已由主管豁免:{reason.strip()}", f"staff/{staff_id}")
     outbox.wake(tx, case)
     return Outcome(accepted=True, sentence=f"{case_id} 的退店发票已豁免")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from models.reviews import Review, Role
+from models.text import MOST_REASON
 from policies.policy import SHANGHAI
 from tasks.guard import Place
 from tasks.reviews import Answer, Gate
@@ -31,7 +32,7 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
         },
         "verdict": {"title": "结论", "type": "string", "enum": choices},
         "reason": {
-            "title": "理由", "type": "string", "maxLength": 1000, "description": _reason_hint(review, gate),
+            "title": "理由", "type": "string", "maxLength": MOST_REASON, "description": _reason_hint(review, gate),
             **({"minLength": 2} if reason_needed(review, gate) else {"default": ""}),
         },
         **gate.fields,
@@ -110,7 +111,7 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at
         staff_id=str(raw.get("staff_id", "")).strip(),
         code=str(raw.get("code", "")),
         verdict=by_label.get(label, label),
-        reason=str(raw.get("reason") or "")[:1000],
+        reason=str(raw.get("reason") or ""),
         extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
         given_at=given_at,
         through=Place.FORM,

@@ -21,6 +21,7 @@ from sqlmodel import col, select
 from models.audit import Installation
 from models.cases import Case
 from models.reviews import Role
+from models.text import shortened
 from notifications.operations import CaseHalted
 from tasks import alarms, audit, outbox, reviews, strays
 from tasks.clock import clock
@@ -96,7 +97,7 @@ def _trouble(case: Case, found: Found | None, now: datetime) -> str | None:
         case StateType.CANCELLED:
             return "运行被手动取消"
         case StateType.FAILED | StateType.CRASHED:
-            return f"运行失败:{message[:200]}"
+            return f"运行失败:{shortened(message, 200)}"
         case StateType.COMPLETED:
             return "运行已结束但案件未办结"
         case StateType.PENDING | StateType.RUNNING | StateType.CANCELLING:

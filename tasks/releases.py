@@ -12,6 +12,7 @@ from models.events import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
+from models.text import shortened, unfit_reason
 from policies.invoicing import sentence
 from tasks import dossier, periods, statements
 from tasks.cases import rules
@@ -153,11 +154,12 @@ def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str |
     """Each shop held out has a draft and a reason."""
     period = case.request["period"]
     for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
-        if len(reason) < 2:
-            return f"暂缓店铺 {shop_id[:64]} 须写明理由,格式:店铺编号:理由"
+        shop = shortened(shop_id, 64)
+        if sentence := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
+            return sentence if shop in sentence else f"暂缓店铺 {shop}:{sentence}"
         found = tx.exec(select(Statement.state).where(Statement.period == period, Statement.shop_id == shop_id)).first()
         if found is not StatementState.DRAFT:
-            return f"店铺 {shop_id[:64]} 本期没有可暂缓的账单"
+            return f"店铺 {shop} 本期没有可暂缓的账单"
     return None
 
 

@@ -25,7 +25,7 @@ from models.base import Frozen, Labelled, new_id
 from models.cases import Case, CaseDeadline, Finding, Side
 from models.confirmations import Confirmation, ConfirmationState
 from models.reviews import Decision, Review, ReviewState, Role, Staff
-from models.text import has_text, typed
+from models.text import has_text, shortened, too_long, typed
 from models.windows import Window
 from notifications.message import StaffMessage, hours_between
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
@@ -46,6 +46,9 @@ DEADLINE = "review"
 """The kind of deadline a review has: ours, so it is escalated and never lapses."""
 
 OPEN = (ReviewState.PENDING, ReviewState.CLAIMED)
+
+MOST_KEPT = 25_000
+"""Characters of a text that was not taken, kept to be brought back into the form."""
 
 NOT_TAKEN = "上次答复未采纳"
 """How a question's notice begins when somebody has answered it in vain."""
@@ -375,7 +378,8 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
     if not outcome.accepted and review.state in OPEN:
         review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
         review.unaccepted = {
-            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": _masked(case, answer.reason), "answer": masked_values(case, answer),
+            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
+            "answer": masked_values(case, answer),
         }  # fmt: skip
     tx.add(review)
     return outcome
@@ -407,7 +411,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
     if not proved and (why := _unproved_by(tx, review, gate, answer)):
         return _refused(tx, case, review, answer, why, proved=False)
-    if sentence := unfit(tx, case, review, gate, answer):
+    if sentence := _too_long(gate, answer) or unfit(tx, case, review, gate, answer):
         return _refused(tx, case, review, answer, sentence)
     outcome = finish(tx, case, review, gate, answer)
     return outcome if outcome.accepted else _refused(tx, case, review, answer, outcome.sentence)
@@ -517,6 +521,19 @@ def _incomplete(gate: Gate, review: Review, answer: Answer) -> str | None:
         return "请选择一个结论"
     if answer.verdict in gate.reason_required and not has_text(answer.reason, 2):
         return f"选择「{gate.verdict(answer.verdict).label}」时必须填写理由"
+    return None
+
+
+def _too_long(gate: Gate, answer: Answer) -> str | None:
+    """The sentence when more was written than is kept. What is held is not measured again: masking changes lengths."""
+    if sentence := too_long(answer.reason, "理由"):
+        return sentence
+    for name, schema in gate.fields.items():
+        given = answer.extra.get(name)
+        if isinstance(given, str) and (
+            sentence := too_long(given, schema["title"], schema.get("maxLength", MOST_KEPT))
+        ):
+            return sentence
     return None
 
 

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseState
 from models.invoicing import BillableCategory, Period, PeriodState, Statement, StatementAnomaly, StatementState
 from models.reviews import Role
-from models.text import has_text
+from models.text import shortened, unfit_reason
 from notifications.invoicing import StatementIssued
 from policies.deadlines import lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import due, needs_second_person, previous_period
@@ -286,7 +286,7 @@ def read_holds(text: str) -> dict[str, str]:
     for line in text.splitlines():
         shop_id, _, reason = line.partition("\uff1a") if "\uff1a" in line else _at_last_colon(line)
         if shop_id.strip():
-            held[shop_id.strip()] = reason.strip()[:500]
+            held[shop_id.strip()] = reason.strip()
     return held
 
 
@@ -314,16 +314,16 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
         return Outcome(accepted=False, sentence=proof.sentence)
     if Role.FINANCE not in staff.find(tx, staff_id).roles:
         return Outcome(accepted=False, sentence="只有财务可以放行暂缓的账单")
-    if not has_text(reason, 2):
-        return Outcome(accepted=False, sentence="放行暂缓的账单必须填写理由")
+    if sentence := unfit_reason(reason, "放行暂缓的账单必须填写理由"):
+        return Outcome(accepted=False, sentence=sentence)
     period = tx.get(Period, period_id)
     if period is None or period.state not in {PeriodState.ISSUING, PeriodState.ISSUED} or period.case_id is None:
-        return Outcome(accepted=False, sentence=f"账期 {period_id[:20]} 尚未放行")
+        return Outcome(accepted=False, sentence=f"账期 {shortened(period_id, 64)} 尚未放行")
     case = lock_case(tx, period.case_id)
     period = period_row(tx, period_id)
     statement = tx.exec(select(Statement).where(Statement.period == period_id, Statement.shop_id == shop_id)).first()
     if statement is None or statement.state is not StatementState.HELD:
-        return Outcome(accepted=False, sentence=f"店铺 {shop_id[:64]} 本期没有暂缓的账单")
+        return Outcome(accepted=False, sentence=f"店铺 {shortened(shop_id, 64)} 本期没有暂缓的账单")
     statement.state = StatementState.DRAFT
     tx.add(statement)
     tx.flush()

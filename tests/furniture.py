@@ -6,7 +6,9 @@ that the settings name at the moment it is taken. A furnished office is made onc
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.exc import DisconnectionError
 from sqlmodel import SQLModel
 
+import models
 from tasks import db
 from tasks.settings import settings
 
@@ -143,4 +146,6 @@ def make_tables() -> None:
         with db.engine().begin() as connection:
             connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
             connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    for module in pkgutil.iter_modules(models.__path__):  # also those that no test of this process has met
+        importlib.import_module(f"models.{module.name}")
     SQLModel.metadata.create_all(db.engine())

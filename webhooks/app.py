@@ -233,7 +233,7 @@ def _add_health(app: FastAPI, settings: Settings) -> None:
             if not migrated:
                 missing = _missing(tx)
                 if missing:
-                    raise Problem(503, "not-ready", f"The database is not migrated: {', '.join(missing[:5])} missing.")
+                    raise Problem(503, "not-ready", f"The database is not migrated: {', '.join(missing)} missing.")
                 migrated.append(True)
         return {"status": "ready"}
 

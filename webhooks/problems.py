@@ -11,6 +11,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from models.text import shortened
+
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 _LONG_NUMBER = re.compile(r"\d{7,}")
@@ -92,7 +94,7 @@ class Problem(Exception):
 
 def pointer(location: Iterable[int | str]) -> str:
     """A JSON pointer (RFC 6901). Names can be outside input: they are shortened, long numbers hidden."""
-    parts = (_hidden(str(part))[:64].replace("~", "~0").replace("/", "~1") for part in location)
+    parts = (shortened(_hidden(str(part)), 50).replace("~", "~0").replace("/", "~1") for part in location)
     return "".join(f"/{part}" for part in parts)
 
 
@@ -111,7 +113,7 @@ def describe(value: Any, *, show_text: bool = False) -> str:
             text = repr(value)
             return text if len(text) <= 16 and not _LONG_NUMBER.search(text) else f"a number of {len(text)} characters"
         case str():
-            return f'"{_hidden(value[:40])}"' if show_text else f"text of {len(value)} characters"
+            return f'"{shortened(_hidden(value), 50)}"' if show_text else f"text of {len(value)} characters"
         case list() | tuple():
             return f"a list of {len(value)}"
         case dict():
@@ -121,8 +123,19 @@ def describe(value: Any, *, show_text: bool = False) -> str:
 
 
 def field_errors(error: ValidationError, under: tuple[int | str, ...] = ()) -> list[FieldError]:
-    """Pydantic's findings as field errors, at most :data:`MAX_ERRORS`. ``under`` is where the value sits."""
-    return [_field_error(item, under) for item in error.errors(include_url=False)[:MAX_ERRORS]]
+    """Pydantic's findings as field errors; beyond :data:`MAX_ERRORS` their number. ``under`` is where the value sits."""
+    found = error.errors(include_url=False)
+    errors = [_field_error(item, under) for item in found[:MAX_ERRORS]]
+    if left := len(found) - len(errors):
+        errors.append(
+            FieldError(
+                field=pointer(under) or "/",
+                expected="a body that can be read",
+                got=f"{left} more errors, not listed",
+                remedy="mend those listed and send again",
+            )
+        )
+    return errors
 
 
 def _field_error(item: ErrorDetails, under: tuple[int | str, ...]) -> FieldError:

@@ -18,6 +18,7 @@ from ops.commands.terminal import (
     cell,
     console,
     countdown,
+    first,
     person,
     print_json,
     refuse,
@@ -50,7 +51,7 @@ def list_cases(
     """列出案件,新的在前。"""
     from tasks.views import next_deadline, waits_for
 
-    query = select(Case).order_by(col(Case.opened_at).desc(), col(Case.id)).limit(limit)
+    query = select(Case).order_by(col(Case.opened_at).desc(), col(Case.id)).limit(limit + 1)
     if kind:
         query = query.where(Case.kind == kind)
     if state:
@@ -62,7 +63,7 @@ def list_cases(
     with reading() as tx:
         rows = [
             (case, waits_for(tx, case, inside=True), due.due_at if (due := next_deadline(tx, case)) else None)
-            for case in tx.exec(query)
+            for case in first(list(tx.exec(query)), limit)
         ]
         if as_json:
             print_json([

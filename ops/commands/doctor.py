@@ -235,7 +235,7 @@ def _reached(tx: Tx, given: Settings) -> Iterator[Check]:
         return
     mute = [one.id for one in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if not one.contact_sealed]
     if mute:
-        sentence = f"{len(mute)} 名在岗员工没有本人联系方式:{'、'.join(mute[:5])};其重要决定不会因异议期届满而生效"
+        sentence = f"{len(mute)} 名在岗员工没有本人联系方式:{'、'.join(mute[:5])}{' 等' if len(mute) > 5 else ''};其重要决定不会因异议期届满而生效"
         yield warn("本人通知", sentence, "由本人执行 dianwu staff contact 工号 地址")
     else:
         yield good("本人通知", "在岗员工都登记了本人联系方式")
@@ -387,7 +387,7 @@ def _pool(client: httpx.Client, given: Settings) -> Iterator[Check]:
     workers = client.post(f"/work_pools/{given.work_pool}/workers/filter", json={}).raise_for_status().json()
     online = [worker["name"] for worker in workers if worker.get("status") == "ONLINE"]
     if online:
-        yield good("执行进程", f"{len(online)} 个在线:{'、'.join(online[:5])}")
+        yield good("执行进程", f"{len(online)} 个在线:{'、'.join(online[:5])}{' 等' if len(online) > 5 else ''}")
     else:
         yield bad("执行进程", "没有在线的执行进程,案件不会前进", "dianwu up,或另行启动执行进程")
 

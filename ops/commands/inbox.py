@@ -6,7 +6,7 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import InboxMessage, InboxState
-from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when, word_of
+from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
 from tasks import audit
 from tasks.db import Tx, in_transaction, reading
 
@@ -22,9 +22,9 @@ def list_inbox(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """列出收到的消息及处理结果(不显示正文)。"""
-    query = select(InboxMessage).order_by(col(InboxMessage.id).desc()).limit(limit)
+    query = select(InboxMessage).order_by(col(InboxMessage.id).desc()).limit(limit + 1)
     with reading() as tx:
-        rows = list(tx.exec(query.where(InboxMessage.state == state) if state else query))
+        rows = first(list(tx.exec(query.where(InboxMessage.state == state) if state else query)), limit)
     if as_json:
         print_json([row.model_dump(mode="json", exclude={"body_sealed", "others"}) for row in rows])
         return

@@ -97,7 +97,7 @@ def tax(
 def months() -> None:
     """列出各账期的进度。"""
     with reading() as tx:
-        rows = list(tx.exec(select(Period).order_by(col(Period.id).desc()).limit(36)))
+        rows = list(tx.exec(select(Period).order_by(col(Period.id).desc())))
     table(
         "账期", ["账期", "状态", "案件", "起草", "份数", "合计", "放行", "出账"],
         [[row.id, row.state.label, row.case_id or "", row.drafts, row.last_number, yuan(row.totals.get("total_fen", 0)),

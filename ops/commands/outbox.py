@@ -6,7 +6,7 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import Channel, OutboxMessage, OutboxState
-from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when, word_of
+from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
 from tasks import outbox
 from tasks.db import Tx, in_transaction, reading
 
@@ -26,7 +26,7 @@ def list_outbox(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """列出待投递、已投递和投递失败的消息(不显示正文)。"""
-    query = select(OutboxMessage).order_by(col(OutboxMessage.id).desc()).limit(limit)
+    query = select(OutboxMessage).order_by(col(OutboxMessage.id).desc()).limit(limit + 1)
     if state:
         query = query.where(OutboxMessage.state == state)
     if channel:
@@ -34,7 +34,7 @@ def list_outbox(
     if case:
         query = query.where(OutboxMessage.case_id == case)
     with reading() as tx:
-        rows = list(tx.exec(query))
+        rows = first(list(tx.exec(query)), limit)
     if as_json:
         print_json([row.model_dump(mode="json", exclude={"payload_sealed", "reached", "leased_until"}) for row in rows])
         return

@@ -17,6 +17,7 @@ from ops.commands.terminal import (
     cell,
     console,
     countdown,
+    first,
     misuse,
     parse_span,
     person,
@@ -307,7 +308,7 @@ def mine(
     span = parse_span(since)
     with reading() as tx:
         person(tx, staff_id)
-        rows = queue.decided(tx, by=staff_id, since=tx.now - span, limit=limit)
+        rows = first(queue.decided(tx, by=staff_id, since=tx.now - span, limit=limit + 1), limit)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return

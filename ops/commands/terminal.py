@@ -49,6 +49,14 @@ def say(text: str = "", style: str = "") -> None:
     console().print(Text(text, style=style), soft_wrap=True)
 
 
+def first(rows: Sequence[R], limit: int) -> Sequence[R]:
+    """The first ``limit`` of rows that were asked for with one more; says beside the list when there are more."""
+    if len(rows) > limit:
+        said = Text(f"只列出了前 {limit:,} 个,还有更多:加大 --limit 可列出", style="yellow")
+        Console(stderr=True, highlight=False).print(said, soft_wrap=True)
+    return rows[:limit]
+
+
 def refuse(sentence: str) -> NoReturn:
     """Say why not, and end with 1."""
     Console(stderr=True, highlight=False).print(Text(f"✗ {sentence}", style="red"), soft_wrap=True)
@@ -71,7 +79,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def cell(value: object, style: str = "", limit: int = 300) -> Text:
+def cell(value: object, style: str = "", limit: int = 1_000) -> Text:
     """Anything in a table: on one line, without control characters, never read as markup."""
     return Text(one_line(str(value if value is not None else ""), limit), style=style)
 

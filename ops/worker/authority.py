@@ -19,6 +19,8 @@ from typing import Any
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 
+from models.text import shortened
+
 
 class Refused(Exception):
     """This run must not be executed; ``str`` says why."""
@@ -123,7 +125,7 @@ def _judge_parameters(known: Known, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         pattern = known.parameters.get(name)
         if pattern is None:
-            raise Refused(f"the run has a parameter that the flow does not take: {name[:60]!r}")
+            raise Refused(f"the run has a parameter that the flow does not take: {shortened(name, 60)!r}")
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise Refused(f"the run's parameter {name!r} is not of its known shape")
     if missing := known.needed - given.keys():

@@ -21,7 +21,8 @@ from fastapi.testclient import TestClient
 
 from models.arbitration import Conclusion
 from models.messages import Channel, InboxState, OutboxState
-from tasks import doudian
+from tasks import audit, doudian
+from tasks.db import reading
 from tasks.doudian import Client, DoudianError, TooManyImages
 from tasks.settings import settings
 from tests.appeals.bench import PNG, Bench
@@ -169,10 +170,15 @@ def test_an_appeal_against_a_douyin_ruling_hands_on_at_most_four_images_that_the
 ) -> None:
     _ruled(bench)
     items = [bench.stage(b"%PDF-1.7", name="a.pdf"), *(bench.stage() for _ in range(6))]
-    bench.file("doudian:9001", items)
+    bench.file("doudian:9001", items, statement="已按时发货。" * 200)
     assert [method for method, _ in theirs.calls] == ["afterSale.submitEvidence"]
     params = theirs.calls[0][1]
     assert (params["aftersale_id"], len(params["evidence"])) == (7001, 4)
+    assert len(params["comment"]) <= 500 and "…(另有 " in params["comment"]
+    case = bench.latest()
+    with reading() as tx:
+        (said,) = [line.text for line in audit.timeline(tx, case.id) if line.action == "doudian.evidence"]
+    assert said == "转交抖音凭证 4 项,另有 3 项未转交(只收图片,最多 4 项),陈述过长,只转交前 500 字"
     door = TestClient(create_app(settings()))
     opened = door.get(params["evidence"][0].removeprefix(settings().door_url))
     assert opened.content.startswith(PNG)

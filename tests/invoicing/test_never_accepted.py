@@ -13,7 +13,7 @@ from notifications.rendering import render
 from policies.invoice_checks import check_invoice
 from tasks import merchants
 from tests.invoicing import kit
-from tests.invoicing.kit import billed, send_invoice, statement, told
+from tests.invoicing.kit import billed, review_of, send_invoice, statement, told
 from tests.invoicing.test_rules import CLEAN, EXPECTED, POLICY
 from tests.play import Office
 
@@ -189,3 +189,13 @@ def test_more_reasons_than_a_message_lists_are_counted(office: Office) -> None:
     send_invoice(office, lines=lines, difficulty="只有货物")
     grounds = told(office, "invoice_in_review")[0]["grounds"]
     assert len(grounds) == 20 and "另有" in grounds[-1]["sentence"]
+
+
+def test_a_clerk_is_told_how_many_lines_of_an_invoice_are_not_listed(office: Office) -> None:
+    """INV-2"""
+    billed(office)
+    lines = [{"name": f"*现代服务*推广{n}", "content": "SERVICE", "net_fen": 1, "tax_fen": 0, "rate": "6"}
+             for n in range(33)]  # fmt: skip
+    send_invoice(office, lines=lines)
+    shown = office.question(review_of(office)).dossier
+    assert "推广29" in shown and "推广30" not in shown and "另有 3 行未列出,请打开发票文件查看" in shown

@@ -214,3 +214,14 @@ def test_a_valid_ruling_against_the_shop_is_a_penalty_record(office: Office) -> 
     with reading() as tx:
         assert [(one.id, one.settled) for one in penalties.of_shop(tx, "shop-1")] == [("r-1", True)]
     assert "1 项处罚记录" in refund_dossier(office)
+
+
+def test_a_merchant_is_told_how_many_statements_of_the_duty_are_not_named(office: Office) -> None:
+    """CLS-8: as many late batches as there are, each with an exit statement of its own."""
+    office.open_shop()
+    closing(office, 2026, 11, 25, 10)
+    for minute in range(22):
+        fee(office, f"2026-11-25T09:{minute:02}:00+08:00")
+    (*_, before, last) = told(office, "exit_invoices_opened")
+    assert (len(before["statements"]), len(last["statements"])) == (20, 20)
+    assert last["statements"][-1] == "另有 3 份账单" and last["amount_fen"] == 22_000
