@@ -26,6 +26,7 @@ COMMANDS = {
     "report": ("ops.commands.invoicing:report", "报表:季度涉税信息"),
     "up": ("ops.commands.stack:up", "启动整套服务,直到 Ctrl-C"),
     "demo": ("ops.commands.stack:demo", "启动演示环境:示例店铺、商家和员工"),
+    "desk": ("ops.commands.stack:desk", "单独启动工作台"),
     "migrate": ("ops.commands.stack:migrate", "把数据库升级到当前版本"),
     "deploy": ("ops.commands.stack:deploy", "在 Prefect 中创建工作池并部署全部流程"),
     "doctor": ("ops.commands.doctor:doctor", "体检:逐项检查并给出处理办法"),

@@ -1,4 +1,4 @@
-"""The stack on one machine: Prefect server, worker and door, started in order, kept up, stopped together."""
+"""The stack on one machine: Prefect server, worker, door and desk, started in order, kept up, stopped together."""
 
 from __future__ import annotations
 
@@ -64,6 +64,9 @@ class Stack:
                 {"PREFECT_PLUGINS_ENABLED": "true", "PREFECT_PLUGINS_ALLOW": "dianwu"},
             ),
             "door": Part("door", [python, "-m", "ops.door"], lambda: _answers(f"{given.door_url}/readyz", given)),
+            "desk": Part(
+                "desk", [python, "-m", "ops.desk"], lambda: _answers(f"http://{host}:{given.desk_port}/healthz", given)
+            ),
             "worker": Part("worker", self._worker_command(), lambda: True),
         }  # fmt: skip
 
@@ -85,7 +88,7 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Migrate, start the server, deploy the flows, start worker and door; returns when all are ready."""
+        """Migrate, start the server, deploy the flows, start worker, door and desk; returns when all are ready."""
         self.logs.mkdir(parents=True, exist_ok=True)
         migrate.upgrade()
         self._start("prefect")
@@ -94,6 +97,7 @@ class Stack:
             raise StackError(f"the flows could not be deployed: see {self.logs / 'deploy.log'}")
         self._launch(self.parts["worker"])
         self._start("door")
+        self._start("desk")
         self._watcher = threading.Thread(target=self._watch, name="stack", daemon=True)
         self._watcher.start()
 
@@ -171,11 +175,11 @@ class Stack:
             process.wait()
 
     def stop(self) -> None:
-        """Stop the door first, then the worker, which finishes what it runs, then the server."""
+        """Stop desk and door first, then the worker, which finishes what it runs, then the server."""
         self._stopping.set()
         if self._watcher is not None:
             self._starts_nothing.wait()
-        for name in ("door", "worker", "prefect"):
+        for name in ("desk", "door", "worker", "prefect"):
             process = self.parts[name].process
             if process is None or process.poll() is not None:
                 continue
@@ -216,7 +220,9 @@ def up() -> None:
 
     def greet(stack: Stack) -> None:
         doctor.after_start()
-        say(f"店务已启动。操作界面 {given.prefect_ui}/v2/runs · 接入地址 {given.door_url} · 日志 {stack.logs}")
+        say(
+            f"店务已启动。工作台 {given.desk} · Prefect 界面 {given.prefect_ui}/v2/runs · 接入地址 {given.door_url} · 日志 {stack.logs}"
+        )
 
     with Stack(given, say=say) as stack:
         stack.run_until_stopped(lambda: greet(stack))

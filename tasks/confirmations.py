@@ -208,6 +208,17 @@ def open_of(tx: Tx, review_id: str) -> Confirmation | None:
     return tx.exec(query).first()
 
 
+def waiting_for(tx: Tx, staff_id: str) -> list[tuple[Confirmation, str]]:
+    """This person's answers that wait for their word, each with its gate, the one that has waited longest first."""
+    query = (
+        select(Confirmation, Review.gate)
+        .join(Review, col(Review.id) == Confirmation.review_id)
+        .where(Confirmation.staff_id == staff_id, Confirmation.state == ConfirmationState.OPEN)
+        .order_by(col(Confirmation.held_at))
+    )
+    return list(tx.exec(query))
+
+
 def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
     """Review → the name of whoever answered it, for those of these whose answer waits to be confirmed."""
     query = select(Confirmation.review_id, Staff.name).join(Staff, col(Staff.id) == Confirmation.staff_id)

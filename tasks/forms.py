@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,19 @@ def form_description(review: Review, gate: Gate, follows: str = "") -> str:
     after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *verdicts, ""])
     before_it_counts = f"\n\n**{follows}**\n" if follows else ""
     return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}{before_it_counts}"
+
+
+def read_fields(gate: Gate, given: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """A gate's own fields from a page's form, where a ticked box is there and everything else is text; what is empty or was
+    not offered is left out, and a text is cut where the field's limit is."""
+    found: dict[str, Any] = {}
+    for name, schema in gate.fields.items():
+        value = given.get(f"{prefix}{name}", "").replace("\r\n", "\n")
+        if schema.get("type") == "boolean":
+            found |= {name: True} if value else {}
+        elif value and value in schema.get("enum", (value,)):
+            found[name] = value[: schema.get("maxLength", 1000)]
+    return found
 
 
 def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at: datetime | None = None) -> Answer:

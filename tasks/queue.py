@@ -1,20 +1,22 @@
 """The queue: every question that waits for a person, the most urgent first, and what was decided.
 
-One query serves the command line and the boards in Prefect (``tasks/board.py``).
+One query serves the command line, the boards in Prefect (``tasks/board.py``) and the desk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, String, cast, literal
+from sqlalchemy import ColumnElement, String, cast, false, literal, or_
 from sqlalchemy.orm import defer
 from sqlmodel import and_, case, col, func, select
 
 from models.audit import AuditEntry
 from models.base import Frozen
-from models.cases import Case, CaseDeadline, CaseKind
+from models.cases import Case, CaseDeadline, CaseKind, CaseWait, WaitState
 from models.reviews import Review, ReviewState, Role, Staff
+from policies.policy import SHANGHAI
 from tasks import confirmations, desk, reviews
 from tasks.db import Tx
 
@@ -44,6 +46,8 @@ class Waiting(Frozen):
     revision: int
     verdicts: tuple[str, ...]
     link: str
+    seat: int = 1
+    """Which of the people asked of the same question: the second looks at what the first has decided."""
     held_by: str = ""
     """Who has answered it, when the answer waits for them to confirm it."""
 
@@ -64,7 +68,7 @@ _IN_HAND: ColumnElement[int] = case(
 
 def waiting(
     tx: Tx,
-    role: str | None = None,
+    role: str | Sequence[str] | None = None,
     case_id: str | None = None,
     claimed_by: str | None = None,
     *,
@@ -72,10 +76,13 @@ def waiting(
     gate: str | None = None,
     late: bool = False,
     unclaimed: bool = False,
+    shop: str | None = None,
+    noticed: bool = False,
     limit: int | None = None,
+    skip: int = 0,
 ) -> list[Waiting]:
     """Open questions: those whose last answer was not taken and those claimed first, then those escalated, then by due
-    time, then by age; at most so many."""
+    time, then by age; at most so many. ``noticed``: only those that came back or whose facts have changed."""
     query = (
         select(Review, Case, _TIMES, Staff.name)
         .join(Case, col(Case.id) == Review.case_id)
@@ -85,9 +92,14 @@ def waiting(
         .order_by(_IN_HAND, case((_TIMES > 0, 0), else_=1), col(Review.due_at), col(Review.opened_at), col(Review.id))
         .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
         .limit(limit)
+        .offset(skip)
     )
-    if role:
+    if role is not None and role != "":
         query = query.where(_for_role(role))
+    if shop:
+        query = query.where(Case.shop_id == shop)
+    if noticed:
+        query = query.where(Review.notice != "")
     if case_id:
         query = query.where(Review.case_id == case_id)
     if claimed_by:
@@ -130,7 +142,7 @@ def _row(review: Review, about: Case, escalations: int, name: str, held_by: str)
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
         escalations=escalations, notice=review.notice,
         blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
-        held_by=held_by,
+        seat=review.seat, held_by=held_by,
     )  # fmt: skip
 
 
@@ -194,5 +206,55 @@ def decided(
     ]  # fmt: skip
 
 
-def _for_role(role: str) -> ColumnElement[bool]:
-    return cast(col(Review.roles), String).contains(f'"{role}"', autoescape=True)
+def _for_role(role: str | Sequence[str]) -> ColumnElement[bool]:
+    wanted = [role] if isinstance(role, str) else role
+    return or_(false(), *(cast(col(Review.roles), String).contains(f'"{one}"', autoescape=True) for one in wanted))
+
+
+# ── what one person sees of it ───────────────────────────────────────────────
+
+
+def today(tx: Tx) -> datetime:
+    """When today began in Beijing."""
+    return tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
+    """How many questions of these roles are open, claimed by this person, came back, are late; and what they decided today."""
+
+    def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    query = (
+        select(
+            func.count(), times(col(Review.claimed_by) == staff_id), times(col(Review.notice) != ""),
+            times(col(Review.due_at) < tx.now),
+        )
+        .select_from(Review)
+        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles))
+    )  # fmt: skip
+    total, mine, back, late = tx.exec(query).one()
+    done = select(func.count()).select_from(Review).where(
+        Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
+    )  # fmt: skip
+    return {"open": total, "mine": int(mine), "back": int(back), "late": int(late), "done": tx.exec(done).one()}
+
+
+def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
+    """Where work is that an empty list does not show, so that "nothing to do" is true."""
+    taken = (
+        select(Staff.name, func.count())
+        .select_from(Review)
+        .join(Staff, col(Staff.id) == Review.claimed_by)
+        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles), Review.claimed_by != staff_id)
+        .group_by(Staff.name)
+        .order_by(Staff.name)
+    )
+    waits = select(func.count()).select_from(CaseWait).where(CaseWait.state == WaitState.OPEN)
+    outside = tx.exec(waits).one()
+    first = tx.exec(select(func.min(Review.due_at)).where(col(Review.state).in_(reviews.OPEN), _for_role(roles))).one()
+    return (
+        *(f"{name} 认领 {count} 件" for name, count in tx.exec(taken)),
+        *([f"等待商家、银行或平台 {outside} 件"] if outside else []),
+        *([f"最早到期 {first.astimezone(SHANGHAI):%m-%d %H:%M}"] if first else []),
+    )

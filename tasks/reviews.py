@@ -418,12 +418,10 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
 
 
 def _unproved_by(tx: Tx, review: Review, gate: Gate, answer: Answer) -> str | None:
-    """Why neither the answer's code nor its session proves its author. An empty code is no wrong one."""
-    if answer.code.strip():
-        return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
-    if answer.session and session_is_enough(tx, review, gate):
+    """Why neither the answer's code nor its session proves its author."""
+    if answer.session and not answer.code.strip() and session_is_enough(tx, review, gate):
         return desk_sessions.unproved(tx, answer.session, answer.staff_id)
-    return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
+    return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
 
 
 def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
@@ -434,7 +432,7 @@ def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
     """Why a proved person's answer cannot be taken as things stand; facts that have changed are shown anew."""
     person = staff.find(tx, answer.staff_id)
-    if sentence := _not_the_form_shown(review, answer) or _may_not_answer(tx, review, person):
+    if sentence := _not_the_form_shown(review, answer) or may_not_answer(tx, review, person):
         return sentence
     if _overtaken(tx, case, review, gate):
         return "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核"
@@ -500,7 +498,8 @@ def _not_the_form_shown(review: Review, answer: Answer) -> str | None:
     return None
 
 
-def _may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
+def may_not_answer(tx: Tx, review: Review, person: Staff) -> str | None:
+    """Why this person may not answer this question now; ``None`` when they may."""
     if sentence := people.unfit(tx, review, person):
         return sentence
     holder = tx.get(Staff, review.claimed_by) if review.claimed_by else None
@@ -540,7 +539,9 @@ def _too_long(gate: Gate, answer: Answer) -> str | None:
 def unproved(
     tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL
 ) -> str | None:
-    """Why the code does not prove that they are who they say."""
+    """Why the code does not prove that they are who they say. An empty one is no wrong one."""
+    if not code.strip():
+        return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
     proof = staff.prove(tx, staff_id, code, given_at, place)
     return None if proof.ok else proof.sentence
 
@@ -572,7 +573,7 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = 
         return Outcome(accepted=False, sentence=sentence)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
-    if sentence := _may_not_answer(tx, review, person):
+    if sentence := may_not_answer(tx, review, person):
         return Outcome(accepted=False, sentence=sentence)
     won = tx.execute(
         update(Review)

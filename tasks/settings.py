@@ -42,6 +42,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     door_port: int = 8787
+    desk_port: int = 8788
+    desk_url: str = ""
+    """The desk as people reach it (``https://desk.example.com``), and the only address it answers to. Empty:
+    ``http://localhost`` with its port on a machine by itself, which the cookies of the door and Prefect do not reach."""
     public_url: str = ""
     """Where the world reaches the door (``https://door.example.com``): links to evidence lead there. Empty: host and port."""
     prefect_port: int = 4200
@@ -180,6 +184,11 @@ class Settings(BaseSettings):
     @property
     def door_url(self) -> str:
         return f"http://{self.host}:{self.door_port}"
+
+    @property
+    def desk(self) -> str:
+        """The desk's address for people."""
+        return self.desk_url.rstrip("/") or f"http://{'localhost' if self.loopback else self.host}:{self.desk_port}"
 
     @property
     def public(self) -> str:

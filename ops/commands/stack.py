@@ -1,4 +1,4 @@
-"""``dianwu up``, ``demo``, ``migrate`` and ``deploy``: bringing an installation up."""
+"""``dianwu up``, ``demo``, ``desk``, ``migrate`` and ``deploy``: bringing an installation up."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,�
     from ops.demo import demo as run
 
     raise typer.Exit(run(auto))
+
+
+def desk() -> None:
+    """单独启动工作台(审核人员在浏览器中作决定的页面),直到 Ctrl-C。"""
+    from ops.desk import main
+
+    main()
 
 
 def migrate() -> None:

@@ -31,7 +31,7 @@ def small(folder: Path) -> dict[str, Part]:
     def part(name: str) -> Part:
         return Part(name, [sys.executable, "-S", "-c", LINGERS, name, str(folder)], (folder / name).exists)
 
-    return {name: part(name) for name in ("prefect", "door", "worker")}
+    return {name: part(name) for name in ("prefect", "door", "desk", "worker")}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_part_that_was_started_again_is_still_stopped_in_its_turn(stack: Stack
             stack.kill(name)
         for name in stack.parts:
             until(lambda name=name: starts(tmp_path, name) == 2)  # type: ignore[misc]
-    assert (tmp_path / "stopped").read_text().split() == ["door", "worker", "prefect"]
+    assert (tmp_path / "stopped").read_text().split() == ["desk", "door", "worker", "prefect"]
 
 
 def test_a_part_that_keeps_falling_waits_half_a_minute_and_holds_up_no_other(stack: Stack, tmp_path: Path) -> None:

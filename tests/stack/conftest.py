@@ -52,8 +52,9 @@ def looking_at(home: Path, **more: str) -> Iterator[Settings]:
 def places() -> dict[str, str]:
     """Free ports for a stack, and two warm processes for its worker, as others test too."""
     return {
-        "DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port()), "DIANWU_WORKER_PROCESSES": "2",
-    }  # fmt: skip
+        **{f"DIANWU_{part}_PORT": str(free_port()) for part in ("PREFECT", "DOOR", "DESK")},
+        "DIANWU_WORKER_PROCESSES": "2",
+    }
 
 
 @contextmanager

@@ -25,7 +25,7 @@ COMPOSE = yaml.safe_load((Path(__file__).resolve().parents[2] / "deploy" / "comp
 PASSWORDS = {
     "DIANWU_OWNER_PASSWORD": "owner", "DIANWU_APP_PASSWORD": "app", "PREFECT_DB_PASSWORD": "prefect",
     "PREFECT_AUTH": "dianwu:of-the-test", "DOOR_HOST": "door.example.com", "PREFECT_HOST": "prefect.example.com",
-    "PREFECT_PUBLIC_API": "https://prefect.example.com/api",
+    "DESK_HOST": "desk.example.com", "PREFECT_PUBLIC_API": "https://prefect.example.com/api",
 }  # fmt: skip
 """What `.env` holds beside compose.yaml. Nobody listens under the public names: no process may depend on them."""
 

@@ -42,7 +42,11 @@ class Demo:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DIANWU_")}
-    ports = {"DIANWU_PREFECT_PORT": str(free_port()), "DIANWU_DOOR_PORT": str(free_port())}
+    ports = {
+        "DIANWU_PREFECT_PORT": str(free_port()),
+        "DIANWU_DOOR_PORT": str(free_port()),
+        "DIANWU_DESK_PORT": str(free_port()),
+    }
     return kept | ports | {"DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), "COLUMNS": "200"} | more
 
 
@@ -128,7 +132,7 @@ def interrupted(command: list[str], env: dict[str, str], when: str) -> str:
     running.send_signal(signal.SIGINT)
     said.append(running.stdout.read())
     assert running.wait(120) == 0, "".join(said)
-    for port in (env["DIANWU_PREFECT_PORT"], env["DIANWU_DOOR_PORT"]):
+    for port in (env["DIANWU_PREFECT_PORT"], env["DIANWU_DOOR_PORT"], env["DIANWU_DESK_PORT"]):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0, f"somebody still listens on {port}"
     return "".join(said)

@@ -1,0 +1,145 @@
+"""The desk as an application: who is let in, what is looked at by GET and done by POST.
+
+``create_app`` builds everything; nothing happens at import. A GET changes nothing; every POST goes to a verb that form and
+terminal use too.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, FastAPI, Request
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import URL
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from desk import looking, question, queue
+from desk.guard import Guard
+from desk.html import assets, page
+from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
+from tasks import desk_forms, desk_sessions
+from tasks.db import in_transaction
+from tasks.settings import Settings, SettingsError
+
+logger = logging.getLogger("dianwu.desk")
+
+LOG_INS = "30/minute"
+"""From one address; wrong codes are counted for each person besides."""
+
+Form = Annotated[dict[str, str], Depends(posted)]
+Person = Annotated[Visitor, Depends(visitor)]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The desk as an ASGI application. Raises :class:`SettingsError` when its address cannot be used."""
+    if not settings.loopback and not settings.desk_url:
+        raise SettingsError(
+            f"host {settings.host} is not loopback: set desk_url, the one address people use for the desk"
+        )
+    if not settings.desk.startswith(("http://", "https://")) or URL(settings.desk).path not in {"", "/"}:
+        raise SettingsError(f"desk_url {settings.desk!r}: an address without a path, like https://desk.example.com")
+    app = FastAPI(title="Dianwu desk", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.settings = settings
+    app.add_middleware(Guard, url=settings.desk)
+    _add_files(app)
+    _add_logging_in(app)
+    for module in (queue, question, looking):
+        app.include_router(module.router)
+    _answer_faults(app)
+    return app
+
+
+def _add_files(app: FastAPI) -> None:
+    by_address = {asset.address: asset for asset in assets().values()}
+
+    @app.get("/static/{name}")
+    async def static(request: Request) -> Response:
+        asset = by_address.get(request.url.path)
+        if asset is None:
+            raise HTTPException(404)
+        keep = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(asset.content, media_type=asset.media_type, headers=keep)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+
+def _add_logging_in(app: FastAPI) -> None:
+    limiter, rate = SlidingWindowCounterRateLimiter(MemoryStorage()), parse(LOG_INS)
+
+    @app.get("/")
+    async def root() -> Response:
+        return RedirectResponse("/q", 303)
+
+    @app.get("/login")
+    def show(to: str = "/q") -> Response:
+        return _login_page(to, {})
+
+    @app.post("/login")
+    def log_in(request: Request, form: Form) -> Response:
+        to, kept = safe_path(form.get("to")), _kept(form)
+        staff_id = form.get("staff_id", "").strip()
+        client = request.client.host if request.client else ""
+        if not limiter.hit(rate, client):
+            return _login_page(to, kept, "尝试过于频繁,请一分钟后再试", staff_id, 429)
+        agent = family(request.headers.get("user-agent", ""))
+        word, sentence = in_transaction(lambda tx: desk_sessions.log_in(tx, staff_id, form.get("code", ""), agent))
+        if sentence:
+            return _login_page(to, kept, sentence, staff_id, 422)
+        if kept and to.startswith("/r/"):
+            question.keep(staff_id, to.removeprefix("/r/").partition("?")[0], kept)
+        return set_cookie(RedirectResponse(to, 303), request.app.state.settings, word)
+
+    @app.post("/logout")
+    def log_out(request: Request, who: Person, form: Form) -> Response:
+        if desk_forms.fits(form.get("token", ""), who.session_id, "leave"):
+            in_transaction(lambda tx: desk_sessions.end(tx, who.session_id, who.id))
+        return set_cookie(RedirectResponse("/login", 303), request.app.state.settings, "")
+
+    @app.exception_handler(LogInFirst)
+    async def first(request: Request, error: LogInFirst) -> Response:
+        if request.url.path == "/pulse" or request.headers.get("accept", "") == "application/json":
+            return Response(status_code=401)
+        if request.method == "GET":
+            return RedirectResponse("/login?" + urlencode({"to": error.to}), 303)
+        return _login_page(error.to, _kept(error.kept), desk_sessions.ENDED, status=401)
+
+
+NOT_KEPT = {"code", "token", "to", "staff_id", "kept"}
+
+
+def _kept(form: dict[str, str] | object) -> dict[str, str]:
+    """What was typed into another form before the session ended, by the names it had there."""
+    found = dict(form) if isinstance(form, dict) else {}
+    return {name: value for name, value in found.items() if name not in NOT_KEPT and value}
+
+
+def _login_page(to: str, kept: dict[str, str], sentence: str = "", staff_id: str = "", status: int = 200) -> Response:
+    return page("login", status, to=safe_path(to), kept=kept, sentence=sentence, staff_id=staff_id, who=None)
+
+
+def family(agent: str) -> str:
+    """``Chrome · Windows``: what a person knows their own browser by."""
+    browsers = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    systems = {"Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "Mac OS": "macOS", "Linux": "Linux"}
+    browser = next((name for mark, name in browsers.items() if mark in agent), "浏览器")
+    return " · ".join(filter(None, (browser, next((name for mark, name in systems.items() if mark in agent), ""))))
+
+
+def _answer_faults(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        said = {404: "没有找到这个页面或编号。请核对后重试。", 405: "此地址不接受这样的请求。"}
+        return page("fault", error.status_code, sentence=error.detail if error.status_code == 409 else said.get(
+            error.status_code, "请求无法处理。"), who=None)  # fmt: skip
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, _error: Exception) -> Response:
+        logger.error("a page broke: %s", getattr(request.scope.get("route"), "path", "(none)"))
+        return page("fault", 500, sentence="系统暂时不可用。请返回上一页:您填写的内容仍在该页面中。", who=None)

@@ -1,0 +1,77 @@
+"""A dossier as a page shows it: the stored Markdown, read by a reader of Markdown that knows no HTML and few links."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from tasks.settings import Settings
+
+_CASE = re.compile(r"\b[A-Z]{2,4}-\d{6}-[0-9A-Z]{6}\b")
+_BAR = "│ "
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable("table")
+    .disable(["image", "autolink", "html_inline", "html_block"])
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a dossier; ``blocking`` when something in it stands in the way."""
+
+    title: str
+    body: Markup
+    blocking: bool
+
+
+def sections(markdown: str, given: Settings) -> list[Section]:
+    """The parts under each heading; the dossier's own title is the page's business."""
+    found: list[tuple[str, list[Token]]] = [("", [])]
+    tokens = iter(_MARKDOWN.parse(markdown))
+    for token in tokens:
+        if token.type == "heading_open":
+            title = next(tokens)
+            next(tokens)
+            found.append((_text(title) if token.tag == "h4" else "", []))
+        else:
+            body = found[-1][1]
+            body.append(_cleaned(token, given))
+            if token.meta.get("quoted") and body[-2].type == "paragraph_open":
+                body[-2].attrSet("class", "quote")
+    return [
+        Section(title, Markup(_MARKDOWN.renderer.render(body, _MARKDOWN.options, {})), any("⛔" in one.content for one in body))  # noqa: S704
+        for title, body in found
+        if body
+    ]  # fmt: skip
+
+
+def _text(token: Token) -> str:
+    return "".join(child.content for child in token.children or [])
+
+
+def _cleaned(token: Token, given: Settings) -> Token:
+    """Links lead to our own pages and files only; a bar before somebody's words is the page's to draw."""
+    children = token.children or []
+    for at, child in enumerate(children):
+        if child.type == "link_open":
+            words = next((one.content for one in children[at:] if one.type == "text"), "")
+            child.attrs = _link(str(child.attrGet("href") or ""), words, given)
+        elif child.type == "text" and child.content.startswith(_BAR):
+            child.content = child.content.removeprefix(_BAR)
+            token.meta["quoted"] = True
+    return token
+
+
+def _link(href: str, words: str, given: Settings) -> dict[str, str | int | float]:
+    if case := _CASE.search(words):
+        return {"href": f"/c/{case[0]}"}
+    ours = {urlsplit(address).netloc for address in (given.public, given.prefect_ui)}
+    if urlsplit(href).scheme in {"http", "https"} and urlsplit(href).netloc in ours:
+        return {"href": href, "target": "_blank", "rel": "noopener"}
+    return {}

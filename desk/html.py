@@ -1,0 +1,84 @@
+"""Pages: templates that escape everything, and the few words of form that all of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from models.money import yuan
+from notifications.text import one_line, prose
+from policies.policy import SHANGHAI
+
+HERE = Path(__file__).parent
+WEEK = "一二三四五六日"
+TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that pages load. Its address holds its hash, so that it may be kept for good."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+    @property
+    def address(self) -> str:
+        stem, _, ending = self.name.rpartition(".")
+        return f"/static/{stem}.{hashlib.sha256(self.content).hexdigest()[:16]}.{ending}"
+
+
+@lru_cache(maxsize=1)
+def assets() -> Mapping[str, Asset]:
+    """Every file that pages load, by name."""
+    found = (HERE / "static").iterdir()
+    return {file.name: Asset(file.name, file.read_bytes(), TYPES[file.suffix]) for file in found}
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    env.filters |= {"moment": moment, "day": day, "span": span, "line": one_line, "prose": prose, "yuan": yuan}
+    env.globals["asset"] = lambda name: assets()[name].address
+    return env
+
+
+def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page by its template's name."""
+    return HTMLResponse(environment().get_template(f"{name}.html.j2").render(**values), status)
+
+
+def moment(at: datetime | None, now: datetime | None = None) -> str:
+    """``12-01（周二）18:00`` in Beijing; with the year when it is not this one."""
+    if at is None:
+        return "—"
+    here = at.astimezone(SHANGHAI)
+    year = f"{here:%Y}-" if now is not None and here.year != now.astimezone(SHANGHAI).year else ""
+    return f"{year}{here:%m-%d}（周{WEEK[here.weekday()]}）{here:%H:%M}"
+
+
+def day(at: datetime) -> str:
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d}"
+
+
+def span(now: datetime, due: datetime | None) -> str:
+    """``剩 2 天 3 小时``, ``超时 1 天``: how far off a due time is, in its two largest units."""
+    if due is None:
+        return "无时限"
+    seconds = int((due - now).total_seconds())
+    days, rest = divmod(abs(seconds), 86_400)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    units = [f"{days} 天" if days else "", f"{hours} 小时" if hours else "", f"{minutes} 分钟" if not days else ""]
+    shown = " ".join(list(filter(None, units))[:2]) or "1 分钟"
+    return f"超时 {shown}" if seconds < 0 else f"剩 {shown}"

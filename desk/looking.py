@@ -1,0 +1,93 @@
+"""我的、案件、店铺、查找: pages that only show, and the two acts a person has about their own sessions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from desk.dossier import sections
+from desk.html import page
+from desk.queue import Filter, counts
+from desk.visitor import Visitor, posted, set_cookie, visitor
+from models.shops import Capability
+from tasks import confirmations, desk, desk_forms, desk_sessions, lookup, queue
+from tasks.db import in_transaction, reading
+from tasks.locks import UnknownCase
+from tasks.views import case_dossier
+
+router = APIRouter()
+Form = Annotated[dict[str, str], Depends(posted)]
+Person = Annotated[Visitor, Depends(visitor)]
+
+SPANS = {"1": "今日", "7": "近 7 天", "90": "近 90 天", "3660": "全部"}
+
+
+@router.get("/me")
+def mine(request: Request, who: Person, days: str = "1") -> Response:
+    days = days if days in SPANS else "1"
+    with reading() as tx:
+        since = queue.today(tx) if days == "1" else tx.now - timedelta(days=int(days))
+        own = desk_sessions.of(tx, who.id)
+        return page(
+            "mine", who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
+            done=queue.decided(tx, by=who.id, since=since, limit=500), sessions=own,
+            held=[(one, desk.GATES[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
+            token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
+        )  # fmt: skip
+
+
+@router.post("/me/sessions/{session_id}/end")
+def end(request: Request, who: Person, form: Form, session_id: str) -> Response:
+    """End a session of one's own, this one or another."""
+    if desk_forms.fits(form.get("token", ""), who.session_id, "sessions"):
+        in_transaction(lambda tx: desk_sessions.end(tx, session_id, who.id))
+    if session_id == who.session_id:
+        return set_cookie(RedirectResponse("/login", 303), request.app.state.settings, "")
+    return RedirectResponse("/me", 303)
+
+
+@router.get("/c/{case_id}")
+def case(request: Request, who: Person, case_id: str) -> Response:
+    """The whole of one case: the very picture that ``dianwu cases show`` prints."""
+    try:
+        found = case_dossier(case_id)
+    except UnknownCase:
+        raise HTTPException(404) from None
+    given = request.app.state.settings
+    with reading() as tx:
+        return page(
+            "case", who=who, here="c", counts=counts(tx, who), now=tx.now, case=found,
+            shown={one.id: sections(one.shown, given) for one in found.reviews},
+            token=desk_forms.token(who.session_id, "leave"),
+        )  # fmt: skip
+
+
+@router.get("/s/{shop_id:path}")
+def shop(request: Request, who: Person, shop_id: str) -> Response:
+    with reading() as tx:
+        found = lookup.shop(tx, shop_id)
+        if found is None:
+            raise HTTPException(404)
+        return page(
+            "shop", who=who, here="s", counts=counts(tx, who), now=tx.now, shop=found,
+            able=[one.label for one in Capability if one.value in found.shop.capabilities],
+            token=desk_forms.token(who.session_id, "leave"),
+        )  # fmt: skip
+
+
+@router.get("/find")
+def find(request: Request, who: Person, q: str = "") -> Response:
+    """An exact number leads to its page; words to the shops and cases that bear them."""
+    with reading() as tx:
+        if place := lookup.place_of(tx, q):
+            kind, number = place
+            return RedirectResponse(f"/{kind}/{quote(number, safe='')}", 303)
+        return page(
+            "find", who=who, here="find", counts=counts(tx, who), now=tx.now, words=q[:100], found=lookup.matching(tx, q),
+            token=desk_forms.token(who.session_id, "leave"), chosen=Filter(),
+        )  # fmt: skip

@@ -1,0 +1,200 @@
+"""一个事项: one question on one page, and everything a person does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from desk.dossier import sections
+from desk.html import moment, page
+from desk.queue import Filter, counts, next_for
+from desk.visitor import Visitor, posted, visitor
+from models.cases import Case
+from models.reviews import Review, ReviewState, Role, Staff
+from tasks import confirmations, desk, desk_forms, forms, queue, reviews
+from tasks.db import Tx, in_transaction, reading
+from tasks.guard import Place
+from tasks.reviews import OPEN, Answer, Outcome
+from tasks.views import audit_lines, staff_name
+
+router = APIRouter()
+Form = Annotated[dict[str, str], Depends(posted)]
+Person = Annotated[Visitor, Depends(visitor)]
+
+FIELD = "field."
+"""What the names of a gate's own fields begin with in the form."""
+
+
+def typed(form: Mapping[str, str]) -> dict[str, str]:
+    """What a person typed into a question's form, without what proves them."""
+    return {
+        name: value.replace("\r\n", "\n")[:20_000]
+        for name, value in form.items()
+        if name in {"verdict", "reason"} or name.startswith(FIELD)
+    }
+
+
+def keep(staff_id: str, review_id: str, fields: Mapping[str, str]) -> None:
+    """Keep as a draft what was typed before a session ended, unless something newer is there."""
+
+    def kept(tx: Tx) -> None:
+        before = desk_forms.draft(tx, staff_id, review_id)
+        desk_forms.save_draft(tx, staff_id, review_id, before.version if before else 0, typed(fields))
+
+    in_transaction(kept)
+
+
+def _page(
+    tx: Tx, who: Visitor, review_id: str, chosen: Filter, request: Request, *, given: Mapping[str, str] | None = None,
+    refused: str = "", status: int = 200, done: str = "",
+) -> Response:  # fmt: skip
+    review = _find(tx, review_id)
+    case, gate = tx.get_one(Case, review.case_id), desk.GATES[review.gate]
+    draft = desk_forms.draft(tx, who.id, review.id) if review.state in OPEN else None
+    held = confirmations.open_of(tx, review.id)
+    about = desk_forms.about(review)
+    return page(
+        "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=queue.version(tx), now=tx.now,
+        review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
+        open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
+        given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
+        token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
+        act_token=desk_forms.token(who.session_id, f"act {review.id}"),
+        by_session=reviews.session_is_enough(tx, review, gate), reason_needed=forms.reason_needed(review, gate),
+        needs_reason={code for code in review.verdicts if code in gate.reason_required},
+        roles="、".join(Role(role).label for role in review.roles),
+        holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
+        held=held, held_name=staff_name(tx, held.staff_id) if held else "",
+        decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in review.dossier,
+        timeline=list(reversed(audit_lines(tx, case.id)))[:40], field=FIELD, done=_done(tx, who, done),
+        decided=review.state is ReviewState.DECIDED,
+    )  # fmt: skip
+
+
+def _find(tx: Tx, review_id: str) -> Review:
+    review = tx.get(Review, review_id)
+    if review is None:
+        raise HTTPException(404)
+    return review
+
+
+def _why_not(tx: Tx, who: Visitor, review: Review) -> str:
+    return reviews.may_not_answer(tx, review, tx.get_one(Staff, who.id)) or ""
+
+
+def _done(tx: Tx, who: Visitor, review_id: str) -> dict[str, str] | None:
+    """What this person has just decided, as it is recorded."""
+    review = tx.get(Review, review_id) if review_id else None
+    if review is None:
+        return None
+    gate, case = desk.GATES[review.gate], tx.get_one(Case, review.case_id)
+    if review.decided_by == who.id and review.verdict:
+        return {
+            "id": review.id,
+            "text": f"{gate.title}:{gate.verdict(review.verdict).label}",
+            "subject": case.subject or case.id,
+        }
+    return None
+
+
+@router.get("/r/{review_id}")
+def show(request: Request, who: Person, review_id: str, done: str = "") -> Response:
+    chosen = Filter.read(request.query_params.get("from", ""))
+    with reading() as tx:
+        return _page(tx, who, review_id, chosen, request, done=done)
+
+
+@router.get("/r/{review_id}/next")
+def following(request: Request, who: Person, review_id: str) -> Response:
+    """The question after this one in the same filter, without deciding."""
+    given = request.query_params.get("from", "")
+    with reading() as tx:
+        found = next_for(tx, who, Filter.read(given), review_id)
+    return RedirectResponse(f"/r/{found}?" + urlencode({"from": given[:500]}) if found else "/q", 303)
+
+
+@router.post("/r/{review_id}/decide")
+def decide(request: Request, who: Person, form: Form, review_id: str) -> Response:
+    """Take an answer, once; what is refused comes back with everything that was typed."""
+    chosen = Filter.read(form.get("from", ""))
+    outcome = in_transaction(lambda tx: _decide(tx, who, form, review_id))
+    with reading() as tx:
+        if not outcome.accepted:
+            return _page(tx, who, review_id, chosen, request, given=typed(form), refused=outcome.sentence, status=422)
+        following = next_for(tx, who, chosen, review_id)
+    if following is None:
+        return RedirectResponse(f"/q?{chosen.address(skip=0)}", 303)
+    return RedirectResponse(f"/r/{following}?" + urlencode({"from": chosen.address(), "done": review_id}), 303)
+
+
+def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Outcome:
+    review = _find(tx, review_id)
+    revision, shown = form.get("revision", ""), form.get("shown", "")
+    given = form.get("token", "")
+    if not revision.isdigit() or not desk_forms.fits(given, who.session_id, f"decide {review_id}#{revision} {shown}"):
+        return Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
+    gate = desk.GATES[review.gate]
+    answer = Answer(
+        review_id=review_id, revision=int(revision), staff_id=who.id, code=form.get("code", ""), session=who.word,
+        verdict=form.get("verdict", ""), reason=form.get("reason", "")[:1000], extra=forms.read_fields(gate, form, FIELD),
+        through=Place.DESK,
+    )  # fmt: skip
+    if review.state in OPEN and review.revision == answer.revision and review.dossier_sha256 != shown:
+        return Outcome(accepted=False, sentence="材料与所展示的不一致,未作决定")
+    return desk_forms.decide(tx, given, who.session_id, answer).outcome
+
+
+@router.post("/r/{review_id}/draft")
+def draft(request: Request, who: Person, form: Form, review_id: str) -> Response:
+    """Keep what is typed. The page's script asks for JSON; without script its button comes back to the page."""
+    quiet = request.headers.get("accept", "") == "application/json"
+    if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
+        return Response(status_code=403)
+    after = form.get("draft", "0")
+    saved = in_transaction(
+        lambda tx: desk_forms.save_draft(tx, who.id, review_id, int(after) if after.isdigit() else 0, typed(form))
+    )
+    if quiet:
+        if saved is None:
+            return JSONResponse({"sentence": "另一窗口已保存较新的草稿,或该任务已不再待处理"}, 409)
+        return JSONResponse({"version": saved.version, "sentence": f"草稿已保存 {moment(saved.saved_at)[-5:]}"})
+    return RedirectResponse(f"/r/{review_id}?" + urlencode({"from": form.get("from", "")[:500]}), 303)
+
+
+@router.post("/r/{review_id}/{act}")
+def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> Response:
+    """Claim, release, confirm or object: each by the verb that the terminal uses."""
+    if act not in ACTS:
+        raise HTTPException(404)
+    with reading() as tx:
+        _find(tx, review_id)
+    chosen = Filter.read(form.get("from", ""))
+    if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
+        outcome = Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
+    else:
+        outcome = in_transaction(lambda tx: ACTS[act](tx, who, review_id, form))
+    if outcome.accepted:
+        return RedirectResponse(f"/r/{review_id}?" + urlencode({"from": chosen.address()}), 303)
+    with reading() as tx:
+        return _page(tx, who, review_id, chosen, request, given=typed(form), refused=outcome.sentence, status=422)
+
+
+def _confirm(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
+    return desk.confirm(tx, review_id, who.id, form.get("code", ""), Place.DESK)
+
+
+def _object(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
+    return desk.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
+
+
+ACTS: dict[str, Any] = {
+    "claim": lambda tx, who, review_id, form: reviews.claim(tx, review_id, who.id, session=who.word),
+    "release": lambda tx, who, review_id, form: reviews.release(tx, review_id, who.id, session=who.word),
+    "confirm": _confirm,
+    "object": _object,
+}

@@ -1,0 +1,115 @@
+"""待办: what waits, soonest due first, in tabs whose filter is the address; and the pulse that says whether it has changed."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse, Response
+
+from desk.html import page
+from desk.visitor import Visitor, visitor
+from models.base import Frozen
+from models.reviews import Review, Role
+from tasks import desk, desk_forms, queue
+from tasks.db import Tx, reading
+
+router = APIRouter()
+Person = Annotated[Visitor, Depends(visitor)]
+
+ROWS = 50
+VIEWS = {"open": "待处理", "mine": "我认领的", "back": "退回与有新情况", "late": "已超时", "done": "今日已办"}
+
+
+class Filter(Frozen):
+    """What a list shows. It stands in the address, and goes along to a question and on to the next."""
+
+    view: str = "open"
+    role: str = ""
+    gate: str = ""
+    shop: str = ""
+    skip: int = 0
+
+    @classmethod
+    def read(cls, query: str) -> Filter:
+        """From a query string; what nobody offers is left out."""
+        given = dict(parse_qsl(query[:500]))
+        skip = given.get("skip", "")
+        return cls(
+            view=given["view"] if given.get("view") in VIEWS else "open",
+            role=given["role"] if given.get("role") in set(Role) else "",
+            gate=given["gate"] if given.get("gate") in desk.GATES else "",
+            shop=given.get("shop", "")[:64],
+            skip=min(int(skip), 1_000_000) if skip.isascii() and skip.isdigit() else 0,
+        )
+
+    def address(self, **changes: Any) -> str:
+        """The query string of this filter, changed so."""
+        return urlencode(
+            {name: value for name, value in {**self.model_dump(), **changes}.items() if value and value != "open"}
+        )
+
+
+def rows(tx: Tx, who: Visitor, chosen: Filter, limit: int = ROWS) -> list[queue.Waiting]:
+    """The open questions a filter shows this person, the most urgent first."""
+    roles = (chosen.role,) if chosen.role else who.roles
+    return queue.waiting(
+        tx, roles, claimed_by=who.id if chosen.view == "mine" else None, gate=chosen.gate or None,
+        shop=chosen.shop or None, late=chosen.view == "late", noticed=chosen.view == "back", limit=limit, skip=chosen.skip,
+    )  # fmt: skip
+
+
+def next_for(tx: Tx, who: Visitor, chosen: Filter, besides: str) -> str | None:
+    """The question after this one in the same filter that this person may answer; after the last one, the first."""
+    found = rows(tx, who, chosen.model_copy(update={"skip": 0}))
+    at = next((n + 1 for n, row in enumerate(found) if row.review_id == besides), 0)
+    for row in [*found[at:], *found[:at]]:
+        review = tx.get(Review, row.review_id)
+        free = row.review_id != besides and not row.held_by and row.claimed_by in {"", who.id}
+        if free and review is not None and who.id not in review.excluded:
+            return row.review_id
+    return None
+
+
+def counts(tx: Tx, who: Visitor) -> dict[str, int]:
+    """How many there are behind each tab."""
+    return queue.tabs(tx, who.roles, who.id)
+
+
+@router.get("/q")
+def show(request: Request, who: Person) -> Response:
+    chosen = Filter.read(request.url.query)
+    with reading() as tx:
+        done = queue.decided(tx, by=who.id, since=queue.today(tx), limit=200) if chosen.view == "done" else []
+        found = [] if chosen.view == "done" else rows(tx, who, chosen, ROWS + 1)
+        elsewhere = queue.elsewhere(tx, who.roles, who.id) if not found and not done else ()
+        return page(
+            "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
+            counts=counts(tx, who), version=queue.version(tx), elsewhere=elsewhere, rows_each=ROWS,
+            gates={name: gate.title for name, gate in desk.GATES.items() if {*gate.roles} & {*who.roles}},
+            roles=[Role(role) for role in who.roles], token=desk_forms.token(who.session_id, "leave"), here="q",
+        )  # fmt: skip
+
+
+_seen: list[tuple[float, int]] = []
+"""When the version was read last, and what it was: one question a second to the database, however many look."""
+
+
+def _version() -> int:
+    if not _seen or time.monotonic() - _seen[0][0] > 1:
+        with reading() as tx:
+            _seen[:] = [(time.monotonic(), queue.version(tx))]
+    return _seen[0][1]
+
+
+@router.get("/pulse")
+def pulse(request: Request, who: Person, v: str = "", r: str = "") -> Response:
+    """Nothing new, or what has changed: the tabs' counts and the revision of the question that is looked at."""
+    if v == str(_version()):
+        return Response(status_code=304)
+    with reading() as tx:
+        review = tx.get(Review, r) if r else None
+        about = {"revision": review.revision, "state": review.state.value} if review is not None else {}
+        return JSONResponse({"version": queue.version(tx), "counts": counts(tx, who), **about})

@@ -1,0 +1,167 @@
+// The desk's script: keys, drafts, the pulse, and a button that is pressed once. Every page works without it.
+
+const page = document.body.dataset;
+const answer = document.querySelector("form.answer");
+const said = document.querySelector(".status");
+
+function say(text) {
+  said.textContent = text;
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => { said.textContent = ""; }, 4000);
+}
+
+// ── a refusal is read first ──
+document.querySelector("#refused")?.focus();
+
+// ── one press, one decision: the server answers a second one with the first one's result ──
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    const button = event.submitter;
+    if (button?.classList.contains("primary")) button.textContent = "提交中…";
+  });
+}
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+// ── the reason is required with the verdict that asks for one ──
+function requireReason() {
+  const chosen = answer?.querySelector("input[name=verdict]:checked");
+  const reason = answer?.querySelector("#reason");
+  if (reason) reason.required = chosen?.dataset.reason === "yes";
+}
+answer?.addEventListener("change", requireReason);
+requireReason();
+
+// ── drafts: saved a second after typing stops; restoring saves nothing, for only typing does ──
+let draftTimer;
+answer?.addEventListener("input", (event) => {
+  if (event.target.name === "code") return;
+  clearTimeout(draftTimer);
+  draftTimer = setTimeout(saveDraft, 1000);
+});
+
+async function saveDraft() {
+  if (answer.dataset.sent) return;
+  const fields = new URLSearchParams(new FormData(answer));
+  for (const name of ["code", "token", "shown"]) fields.delete(name);
+  const line = answer.querySelector(".saved");
+  try {
+    const response = await fetch(`/r/${page.review}/draft`, {
+      method: "POST", body: fields, headers: { accept: "application/json" },
+    });
+    if (response.status === 401) {
+      line.textContent = "登录已过期:内容仍在此页面,提交时会请您重新登录";
+      return;
+    }
+    const result = await response.json();
+    if (response.ok) answer.elements.draft.value = result.version;
+    line.textContent = result.sentence;
+  } catch {
+    line.textContent = "草稿未能保存,请勿关闭页面";
+  }
+}
+
+// ── the pulse ──
+const news = document.querySelector(".news");
+let version = page.version;
+let silentSince = Date.now();
+
+async function beat() {
+  if (document.hidden && Date.now() - silentSince > 300_000) return;
+  if (!document.hidden) silentSince = Date.now();
+  try {
+    const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}`);
+    if (response.status !== 200) return;
+    const now = await response.json();
+    version = String(now.version);
+    for (const place of document.querySelectorAll("[data-count]")) place.textContent = now.counts[place.dataset.count] ?? "";
+    const moved = page.review
+      ? String(now.revision) !== page.revision || (now.state !== page.state && !["PENDING", "CLAIMED"].includes(now.state))
+      : true;
+    if (news && moved) {
+      news.querySelector("a").href = location.href;
+      news.hidden = false;
+    }
+  } catch {
+    // the next beat tries again
+  }
+}
+if (version) {
+  const next = () => setTimeout(async () => { await beat(); next(); }, (document.hidden ? 15_000 : 5000) * (0.9 + Math.random() / 5));
+  next();
+}
+
+// ── keys: single ones outside fields only, never with Ctrl, Alt or Meta, never while characters are being composed ──
+const sheet = document.querySelector("dialog.keys");
+const opener = document.querySelector(".keys-open");
+if (opener && sheet) {
+  opener.hidden = false;
+  opener.addEventListener("click", () => sheet.showModal());
+}
+const keysOn = () => localStorage.getItem("keys") !== "off";
+for (const box of document.querySelectorAll(".keys-on")) {
+  box.checked = keysOn();
+  box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
+}
+
+let afterG = 0;
+const rows = [...document.querySelectorAll(".rows a.row")];
+const step = (by) => rows[Math.min(Math.max(rows.indexOf(document.activeElement) + by, 0), rows.length - 1)]?.focus();
+const press = (name) => document.querySelector(`button[data-key=${name}]`)?.click();
+
+function single(event) {
+  if (Date.now() - afterG < 1500) {
+    afterG = 0;
+    const place = { KeyQ: "/q", KeyM: "/me", KeyD: "/q?view=done" }[event.code];
+    if (place) location.assign(place);
+    return Boolean(place);
+  }
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
+  if (digit && !event.shiftKey && answer) {
+    const radio = answer.querySelectorAll("input[name=verdict]")[digit - 1];
+    radio?.click();
+    radio?.focus();
+    return Boolean(radio);
+  }
+  if (event.code === "Slash" && event.shiftKey) return sheet?.showModal() ?? true;
+  switch (event.code) {
+    case "KeyJ": case "ArrowDown": if (!rows.length) return false; step(1); return true;
+    case "KeyK": case "ArrowUp": if (!rows.length) return false; step(-1); return true;
+    case "KeyR": answer?.querySelector("#reason").focus(); return Boolean(answer);
+    case "KeyC": press(event.shiftKey ? "release" : "claim"); return true;
+    case "KeyN": case "Enter": case "NumpadEnter": {
+      if (event.code !== "KeyN" && (event.target !== document.body || answer)) return false;
+      const link = document.querySelector("a[rel=next]");
+      link?.click();
+      return Boolean(link);
+    }
+    case "KeyG": afterG = Date.now(); return true;
+    case "Slash": document.querySelector(".find input")?.focus(); return true;
+    case "Period": if (news && !news.hidden) location.reload(); return true;
+    default: return false;
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.keyCode === 229 || event.repeat) return;
+  if (event.code === "Enter" && (event.ctrlKey || event.metaKey) && answer) {
+    event.preventDefault();
+    answer.requestSubmit(answer.querySelector(".primary"));
+    return;
+  }
+  if (event.ctrlKey || event.altKey || event.metaKey || sheet?.open) return;
+  const field = event.target.closest?.("textarea, select, input:not([type=radio]):not([type=checkbox])");
+  if (event.code === "Escape") {
+    if (field) field.blur();
+    else if (page.page !== "queue" && page.page !== "login") location.assign(document.querySelector(".back a")?.href ?? "/q");
+    return;
+  }
+  if (field || !keysOn()) return;
+  if (single(event)) event.preventDefault();
+});
