@@ -69,8 +69,10 @@ class Rehearsal:
 
     def enrol_everybody(self) -> None:
         for staff_id, (name, roles) in PEOPLE.items():
-            enrolled = in_transaction(lambda tx, i=staff_id, n=name, r=roles: staff.enrol(tx, i, n, r))  # type: ignore[misc]
-            self.secrets[staff_id] = enrolled.secret
+            self.enrol(staff_id, name, roles)
+
+    def enrol(self, staff_id: str, name: str, roles: list[Role]) -> None:
+        self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, name, roles)).secret
 
     def code(self, staff_id: str) -> str:
         """A code of this person later than any used; waits for the next one when all in reach are spent.

@@ -408,6 +408,10 @@ def _deployed(client: httpx.Client, names: Iterable[str]) -> Iterator[Check]:
         yield good("部署", "全部流程都已部署")
 
 
+PATIENCE = 30.0
+"""Seconds for Prefect to say whether it reached Redis: it tries for some eight before it says no."""
+
+
 def _carried(client: httpx.Client) -> Iterator[Check]:
     """Whether Prefect can pass messages on, which with several servers takes Redis: one that nobody keeps."""
     word = {
@@ -415,16 +419,19 @@ def _carried(client: httpx.Client) -> Iterator[Check]:
         "occurred": datetime.now(UTC).isoformat(),
         "resource": {"prefect.resource.id": "dianwu.doctor"},
     }
-    answer = client.post("/events", json=[word])
-    if answer.is_server_error:
-        sentence = f"Prefect 不能传递消息(应答 {answer.status_code}),案件不会前进"
+    try:
+        said = client.post("/events", json=[word], timeout=PATIENCE).status_code
+    except httpx.TimeoutException:
+        said = httpx.codes.GATEWAY_TIMEOUT
+    if httpx.codes.is_server_error(said):
+        sentence = f"Prefect 不能传递消息(应答 {said:d}),案件不会前进"
         yield bad("消息通道", sentence, "检查 Redis 是否在运行(PREFECT_REDIS_MESSAGING_HOST),恢复后案件自动继续")
     else:
         yield good("消息通道", "Prefect 能传递消息")
 
 
-AHEAD = timedelta(minutes=20)
-"""Prefect's services plan an hour ahead and look each minute: less than this is left when they have been away for long."""
+AHEAD = timedelta(minutes=50)
+"""Prefect's services plan an hour ahead and look each minute: less than this is left when they have been away for ten."""
 
 
 def _kept_ahead(client: httpx.Client) -> Iterator[Check]:

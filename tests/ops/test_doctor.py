@@ -52,11 +52,16 @@ class PrefectDouble:
             **{f"/api/deployments/name/{name}/{name}": (200, {"paused": False}) for name in deployments()},
         }
         self.asked: list[tuple[str, str | None]] = []
+        self.silent = ""
+        """The path under which nothing is answered until ``released``."""
+        self.released = threading.Event()
         double = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 double.asked.append((self.path, self.headers.get("authorization")))
+                if self.path == double.silent:
+                    double.released.wait()
                 status, body = double.answers.get(self.path, (404, {"detail": "not found"}))
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
@@ -79,6 +84,7 @@ def prefect(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectDouble]:
     monkeypatch.setenv("DIANWU_PREFECT_API_URL", double.url)
     settings_module.settings.cache_clear()
     yield double
+    double.released.set()
     double.server.shutdown()
     double.server.server_close()
 
@@ -323,10 +329,21 @@ def test_a_prefect_that_cannot_pass_messages_on_is_a_fault_and_redis_is_named(
     assert check.health is Health.BAD and "Redis" in check.remedy
 
 
-@pytest.mark.parametrize("planned", [[], [{"expected_start_time": _in(timedelta(minutes=5))}]])
-def test_services_that_have_stopped_planning_are_a_fault(
-    installed: Office, prefect: PrefectDouble, planned: list[dict[str, str]]
+def test_a_prefect_that_waits_for_redis_without_an_answer_is_the_same_fault_and_no_other(
+    installed: Office, prefect: PrefectDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prefect.silent = "/api/events"
+    monkeypatch.setattr(doctor, "PATIENCE", 0.2)
+    assert ailing("消息通道").health is Health.BAD
+    assert [check.health for check in found("Prefect")] == [Health.GOOD]
+    assert [check.health for check in found("后台服务")] == [Health.GOOD]
+
+
+@pytest.mark.parametrize("minutes", [None, 5, 49])
+def test_services_that_have_stopped_planning_are_a_fault(
+    installed: Office, prefect: PrefectDouble, minutes: int | None
+) -> None:
+    planned = [] if minutes is None else [{"expected_start_time": _in(timedelta(minutes=minutes))}]
     prefect.answers["/api/flow_runs/filter"] = (200, planned)
     check = ailing("后台服务")
     assert check.health is Health.BAD and "services start" in check.remedy

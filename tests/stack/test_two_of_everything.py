@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import temporary_settings
 
+from models.reviews import Role
 from ops import secrets
 from ops.commands import doctor
 from ops.environment import prefect_settings
@@ -86,6 +87,9 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
         os.environ["PREFECT_API_URL"] = seen_from(pair, "b")["PREFECT_API_URL"]
         with temporary_settings(updates=prefect_settings(given)):
             stage = Rehearsal(given)
+            reviewers = [f"reviewer-{name}" for name in KILLED]  # one for each: nobody waits for their next code
+            for reviewer in reviewers:
+                stage.enrol(reviewer, "李娜", [Role.CLOSURE_REVIEWER])
             stage.enrol_everybody()
             doors = itertools.cycle([pair.ports["door-a"], pair.ports["door-b"]])
             cases = {}
@@ -101,13 +105,19 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
                 cases[shop] = stage.case_of(shop, "closure")
             for name in KILLED:
                 pair.wait(name)
-            for case_id in cases.values():
-                stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不全")
+            for case_id, reviewer in zip(cases.values(), reviewers, strict=True):
+                stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不全")
             for case_id in cases.values():
                 assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
             assert stage.read(lambda tx: list(proof.check(tx))) == [] == stage.read(lambda tx: list(audit.verify(tx)))
             ill = {check.name: check.sentence for check in doctor.examine() if check.health is doctor.Health.BAD}
             assert not ill, ill
+            pair.started["redis"].kill()
+            pair.started["redis"].wait()
+            ill = {check.name: check.sentence for check in doctor.examine() if check.health is doctor.Health.BAD}
+            assert "消息通道" in ill, ill
+            assert "Prefect" not in ill, ill
+            pair.start("redis")
 
 
 def with_door(given: Settings, port: int) -> Settings:
