@@ -124,6 +124,8 @@ class Review(SQLModel, table=True):
     """The gate's own fields as answered (days granted, handling agreed …)."""
     decision_seal: str | None = Field(default=None, sa_type=code(64))
     """That the decision was made by the judge of answers, under a key that the database does not hold."""
+    question_seal: str | None = Field(default=None, sa_type=code(64))
+    """That what is asked, who may answer, and what they are shown is what we wrote, under the same key."""
 
 
 V = TypeVar("V", bound=Labelled)

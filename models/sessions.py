@@ -18,7 +18,8 @@ class TerminalSession(SQLModel, table=True):
     staff_id: str = Field(foreign_key="staff.id", index=True, sa_type=code(32))
     word_sha256: str = Field(sa_type=code(64), unique=True)
     standing_sha256: str = Field(sa_type=code(64))
-    """Of the person's roles and key as they were: a change of either ends it."""
+    """Of the session and of the person's roles and key as they were, under a key that the database does not hold: a
+    change of any ends it, and nobody writes one for a colleague."""
     opened_at: datetime = Field(sa_type=UTCDateTime)
     until: datetime = Field(sa_type=UTCDateTime)
     """Real time: a demonstration's moved clock neither shortens nor lengthens it."""

@@ -10,7 +10,7 @@ from models.cases import Case
 from models.messages import Channel
 from models.reviews import Review, Role, Staff
 from notifications.review import ReviewAppointed
-from tasks import audit, outbox, people, reviews, staff, standing
+from tasks import audit, decision_seals, outbox, people, reviews, staff, standing
 from tasks.db import Tx
 from tasks.desk import GATES
 from tasks.locks import lock_case
@@ -33,7 +33,7 @@ def appoint(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: st
     gate = GATES[review.gate]
     review.appointed = sorted({*(review.appointed or ()), person.id})
     review.stranded_at = None
-    tx.add(review)
+    decision_seals.put_question(tx, review)
     audit.record(
         tx, case.id, "review.appointed", actor=f"staff/{boss.id}", clause=gate.clause, review=review.id, staff=person.id,
         text=f"主管 {boss.name} 任命 {person.name} 处理本次{gate.title}", acted=boss.id in _acted(tx, case, review),
@@ -52,6 +52,8 @@ def _refusal(tx: Tx, case: Case, review: Review, person: Staff, boss: Staff) -> 
         return "只有主管可以任命处理人"
     if review.state not in reviews.OPEN:
         return "该任务已处理或已失效"
+    if not decision_seals.question_holds(review):
+        return decision_seals.REFUSAL
     able = [one.name for one in people.left(review, people.roster(tx))]
     if able:
         return f"该任务还可由 {'、'.join(able)} 处理,请用改派;无人可处理时才能任命"

@@ -24,6 +24,8 @@ from tasks.vault import keyed_hash
 
 GENESIS = "0" * 64
 QUARANTINED = "audit.quarantined"
+CODE_STEP = "code_step"
+"""Under which name a line says by which code its actor proved who they are: the number of its half minute."""
 
 
 def _digest(entry: AuditEntry) -> str:
@@ -58,6 +60,8 @@ def record(
     **detail: Any,
 ) -> AuditEntry:
     """Append a line. ``text`` is Chinese for people; ``detail`` JSON values for machines; no personal data in either."""
+    if (step := tx.proved.get(actor)) is not None:
+        detail[CODE_STEP] = step
     return _append(
         tx, _end(tx, stream), at=at or tx.now, actor=actor, action=action, clause=clause, text=text, detail=detail,
         public=public,

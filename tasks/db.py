@@ -39,6 +39,12 @@ class Tx(Session):
     _now: datetime | None = None
 
     @property
+    def proved(self) -> dict[str, int]:
+        """Who has proved who they are in this transaction (``staff/<id>``), and by the code of which half minute."""
+        found: dict[str, int] = self.info.setdefault("proved", {})
+        return found
+
+    @property
     def now(self) -> datetime:
         if self._now is None:
             with self.no_autoflush:  # asking the time must not write half of a change

@@ -6,6 +6,7 @@ each sweep, and at the books. ``dianwu doctor`` runs beside the door. What was t
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from itertools import islice
 from models.audit import Installation
 from models.base import Frozen
 from policies.policy import SHANGHAI
-from tasks import alerts, audit, freezes, proof, standing
+from tasks import agreement, alerts, audit, freezes, proof, standing
 from tasks.db import Tx, in_transaction, reading
 from tasks.vault import keyed_hash
 
@@ -73,13 +74,25 @@ def _report_chains(tx: Tx, area: str, sentences: Iterable[str]) -> None:
 
 def _fresh_lines(tx: Tx) -> int:
     """The lines written since the last look: each as it was written, and on the end of its chain."""
-    cursor = tx.get(Installation, "examined") or Installation(key="examined", value="0")
-    last, looked, found = audit.look_at(tx, after=int(cursor.value), limit=LINES)
+    before = int(_kept(tx, "examined") or 0)
+    last, looked, found = audit.look_at(tx, after=before, limit=LINES)
     if looked:
-        cursor.value = str(last)
-        tx.add(cursor)
-        _report_chains(tx, "audit/fresh", found)
+        _keep(tx, "examined", str(last))
+        _report_chains(tx, "audit/fresh", [*found, *agreement.codes_used_twice(tx, before - LINES)])
     return looked
+
+
+def _kept(tx: Tx, key: str) -> str | None:
+    """How far we have come, if it was we who wrote it: nobody has us pass over anything by a row of theirs."""
+    row = tx.get(Installation, key)
+    value, _, seal = row.value.rpartition("|") if row else ("", "", "")
+    return value if value and hmac.compare_digest(seal, keyed_hash(f"{key}|{value}")) else None
+
+
+def _keep(tx: Tx, key: str, value: str) -> None:
+    row = tx.get(Installation, key) or Installation(key=key, value="")
+    row.value = f"{value}|{keyed_hash(f'{key}|{value}')}"
+    tx.add(row)
 
 
 # ── the night's round ────────────────────────────────────────────────────────
@@ -97,15 +110,16 @@ class Round(Frozen):
 def _nightly() -> int:
     """A piece of the night's round, where it is due: all chains in pieces, then the books."""
     with reading() as tx:
-        row = tx.get(Installation, "night")
         today = (tx.now.astimezone(SHANGHAI) - NIGHT).date()
-        kept = Round.model_validate_json(row.value) if row else None
+        value = _kept(tx, "night")
+        kept = Round.model_validate_json(value) if value else None
         so_far = kept if kept and kept.day == today else Round(day=today)
         if so_far.done:
             return 0
         found, after, looked = audit.verify_part(tx, so_far.after, NIGHTLY_LINES)
         books = list(islice(_books(tx), KEPT)) if after is None else []
-    sentences = (*so_far.found, *found)[:KEPT]
+        rows = list(islice(agreement.check(tx), KEPT)) if after is None else []
+    sentences = (*so_far.found, *found, *rows)[:KEPT]
 
     def keep(tx: Tx) -> None:
         if after is None:
@@ -114,9 +128,7 @@ def _nightly() -> int:
             report(tx, "books", BOOKS, {sentence: sentence for sentence in books}, _WRONG)
         else:
             state = Round(day=today, after=after, found=sentences)
-        row = tx.get(Installation, "night") or Installation(key="night", value="")
-        row.value = state.model_dump_json()
-        tx.add(row)
+        _keep(tx, "night", state.model_dump_json())
 
     in_transaction(keep)
     return looked

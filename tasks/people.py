@@ -13,7 +13,7 @@ from models.messages import Channel
 from models.reviews import Review, Role, Staff
 from notifications.review import ReviewStranded
 from policies.policy import SHANGHAI
-from tasks import audit, outbox, standing
+from tasks import audit, decision_seals, outbox, standing
 from tasks.db import Tx
 
 MOST_NAMED = 30
@@ -22,6 +22,8 @@ MOST_NAMED = 30
 
 def unfit(tx: Tx, review: Review, person: Staff) -> str | None:
     """Why this person may not answer this question, whoever has claimed it; ``None`` when they may."""
+    if not decision_seals.question_holds(review):
+        return decision_seals.REFUSAL  # put right by the next sweep, or by the next answer
     if sentence := standing.refusal(tx, person):
         return sentence
     if not person.active:

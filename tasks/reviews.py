@@ -166,14 +166,11 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
     if before is not None:
         return before
     due = reckon(tx.now, gate.window(case), gate.clause, work_calendar())
-    others = tx.exec(
-        select(Review.decided_by).where(Review.case_id == case.id, Review.gate == gate.name, Review.round == round)
-    )
     review = Review(
-        id=new_id("RV", tx.now), case_id=case.id, gate=gate.name, round=round, seat=seat,
-        roles=[role.value for role in gate.roles], excluded=sorted({*filter(None, others), *gate.excluded(tx, case)}),
-        verdicts=[verdict.value for verdict in gate.verdicts], opened_at=tx.now, due_at=due.due,
+        id=new_id("RV", tx.now), case_id=case.id, gate=gate.name, round=round, seat=seat, roles=[], verdicts=[],
+        opened_at=tx.now, due_at=due.due,
     )  # fmt: skip
+    _ask(tx, case, review, gate)
     tx.add(review)
     tx.flush()
     _show(tx, case, review, gate)
@@ -190,6 +187,17 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
     return review
 
 
+def _ask(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
+    """Say who may answer the question, and with what."""
+    others = tx.exec(
+        select(Review.decided_by).where(
+            Review.case_id == case.id, Review.gate == gate.name, Review.round == review.round, Review.id != review.id
+        )
+    )
+    review.roles, review.verdicts = [role.value for role in gate.roles], [verdict.value for verdict in gate.verdicts]
+    review.excluded = sorted({*filter(None, others), *gate.excluded(tx, case)})
+
+
 def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
     """Somebody came, went or lost a role: end claims whose holders may no longer answer, tell where nobody is left.
 
@@ -198,6 +206,10 @@ def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
     everybody = people.roster(tx)
     query = select(Review).where(col(Review.state).in_(OPEN)).order_by(col(Review.id))
     for review in tx.exec(query.options(defer(Review.dossier))):  # type: ignore[arg-type]
+        if not decision_seals.question_holds(review):
+            case = lock_case(tx, review.case_id)
+            _restore(tx, case, review, gates[review.gate], "处理资格或内容")
+            outbox.wake(tx, case)
         able = {one.id for one in people.left(review, everybody)}
         holder = tx.get(Staff, review.claimed_by) if review.claimed_by and review.claimed_by not in able else None
         gone = people.unfit(tx, review, holder) if holder is not None else None
@@ -216,7 +228,7 @@ def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     review.dossier = shown.markdown
     review.dossier_sha256, review.facts_sha256 = shown.markdown_sha256, shown.facts_sha256
     review.seen = dossier.seen.model_dump(mode="json")
-    tx.add(review)
+    decision_seals.put_question(tx, review)
     tx.flush()
 
 
@@ -328,11 +340,13 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
 
 def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     """Show the facts as they are now; ``True`` if those that matter have changed, which makes a new revision."""
+    if _restored(tx, case, review, gate):
+        return True
     dossier = gate.dossier(tx, case, review)
     if dossier.facts_sha256 == review.facts_sha256:
         if review.seen is None:  # shown by a version that did not keep it: the same facts, so this is what was seen
             review.seen = dossier.seen.model_dump(mode="json")
-            tx.add(review)
+            decision_seals.put_question(tx, review)
         return False
     review.revision += 1
     review.notice = "事实已发生变化,请核对下方最新内容后重新决定。"
@@ -342,10 +356,34 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     return True
 
 
+def _restored(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
+    """Whether the question had to be put right, because somebody had changed it in the database."""
+    if not decision_seals.question_holds(review):
+        _restore(tx, case, review, gate, "处理资格或内容")
+    elif not decision_seals.text_holds(review):
+        _restore(tx, case, review, gate, "展示内容")
+    else:
+        return False
+    return True
+
+
+def _restore(tx: Tx, case: Case, review: Review, gate: Gate, what: str) -> None:
+    """Ask it anew as the rules say it, of whom they say; an appointment and a claim are to be made again."""
+    review.revision += 1
+    _ask(tx, case, review, gate)
+    review.appointed, review.notice, review.unaccepted = None, decision_seals.ASKED_ANEW, None
+    review.state, review.claimed_by, review.claimed_at = ReviewState.PENDING, None, None
+    decision_seals.tell_changed(tx, case, review, what)
+    _show(tx, case, review, gate)
+    outbox.retag(tx, case)
+
+
 def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     """Take the question back when whoever decided what it rests on has not seen what stands now (ambiguity 23)."""
-    first = decided(tx, case.id, gate.rests_on, review.round) if gate.rests_on else None
-    if first is None or holds(first.seen, gate.dossier(tx, case, review).seen):
+    if not gate.rests_on:
+        return False
+    first = decided(tx, case.id, gate.rests_on, review.round)  # none when it was found forged and is asked anew
+    if first is not None and holds(first.seen, gate.dossier(tx, case, review).seen):
         return False
     review.state = ReviewState.SUPERSEDED
     tx.add(review)
@@ -432,6 +470,8 @@ def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
     """Why a proved person's answer cannot be taken as things stand; facts that have changed are shown anew."""
     person = staff.find(tx, answer.staff_id)
+    if _restored(tx, case, review, gate):
+        return decision_seals.ASKED_ANEW
     if sentence := _not_the_form_shown(review, answer) or may_not_answer(tx, review, person):
         return sentence
     if _overtaken(tx, case, review, gate):

@@ -4,6 +4,8 @@ default), closed by their person, by a change of their roles or key, or by time.
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
 import secrets
 from datetime import timedelta
 
@@ -16,6 +18,7 @@ from policies.policy import policy_at
 from tasks import audit, reviews, staff, standing
 from tasks.clock import clock
 from tasks.db import Tx
+from tasks.vault import keyed_hash
 
 
 def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
@@ -28,9 +31,10 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     close(tx, staff_id)
     word, now = secrets.token_urlsafe(32), clock().real()
     row = TerminalSession(
-        id=new_id("TS", now), staff_id=staff_id, word_sha256=_hash(word),
-        standing_sha256=_standing(staff.find(tx, staff_id)), opened_at=now, until=now + timedelta(minutes=minutes),
+        id=new_id("TS", now), staff_id=staff_id, word_sha256=hashlib.sha256(word.encode()).hexdigest(),
+        standing_sha256="", opened_at=now, until=now + timedelta(minutes=minutes),
     )  # fmt: skip
+    row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
     tx.add(row)
     audit.record(tx, f"staff/{staff_id}", "session.opened", actor=f"staff/{staff_id}",
                  text=f"打开终端会话({minutes} 分钟,仅限日常任务)", session=row.id)  # fmt: skip
@@ -39,13 +43,14 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
 
 def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
     """Why the session does not prove this person now."""
-    row = tx.exec(select(TerminalSession).where(TerminalSession.word_sha256 == _hash(word))).first()
+    hashed = hashlib.sha256(word.encode()).hexdigest()
+    row = tx.exec(select(TerminalSession).where(TerminalSession.word_sha256 == hashed)).first()
     if row is None or row.staff_id != staff_id or row.closed_at is not None or clock().real() > row.until:
         return "终端会话不存在或已结束,请用动态口令重新打开"
     person = staff.find(tx, staff_id)
     if not person.active:
         return "该工号已停用"
-    if row.standing_sha256 != _standing(person):
+    if not hmac.compare_digest(row.standing_sha256, _seal(row, person)):
         return "岗位或验证器已变更,终端会话已结束,请用动态口令重新打开"
     return standing.refusal(tx, person)
 
@@ -62,9 +67,8 @@ def close(tx: Tx, staff_id: str) -> int:
     return len(found)
 
 
-def _standing(person: Staff) -> str:
-    return _hash("/".join([person.id, *sorted(person.roles), person.totp_sealed]))
-
-
-def _hash(word: str) -> str:
-    return hashlib.sha256(word.encode()).hexdigest()
+def _seal(row: TerminalSession, person: Staff) -> str:
+    """Of the session and of the person's roles and key as they were, under a key that the database does not hold."""
+    times = (row.opened_at.isoformat(), row.until.isoformat())
+    parts = (row.id, row.staff_id, row.word_sha256, *times, *sorted(person.roles), person.totp_sealed)
+    return keyed_hash(f"session|{json.dumps(parts)}")

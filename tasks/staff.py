@@ -185,6 +185,7 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
                 continue  # the same code at the same moment from two places: the other one had it
             if not guard.right(tx, person, place, step, STEP, moment):
                 return Proof(ok=False, sentence=_locked_sentence(locked or moment, moment))
+            tx.proved[f"staff/{staff_id}"] = step
             return Proof(ok=True)
     return Proof(ok=False, sentence="该动态口令已使用过,请等待验证器显示下一个口令")
 

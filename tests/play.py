@@ -21,6 +21,7 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from policies.policy import policy_at
 from tasks import (
+    agreement,
     audit,
     confirmations,
     deadlines,
@@ -486,6 +487,6 @@ class Office:
             return [line.action for line in audit.timeline(tx, stream)]
 
     def chains(self) -> list[str]:
-        """What is wrong with the audit chains; nothing, ever."""
+        """What is wrong with the audit chains, or with rows that they speak of; nothing, ever."""
         with reading() as tx:
-            return list(audit.verify(tx))
+            return [*audit.verify(tx), *agreement.check(tx)]

@@ -7,7 +7,7 @@ from sqlmodel import func, select
 
 from models.audit import AuditEntry
 from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
-from tasks import anchors, audit
+from tasks import agreement, anchors, audit
 from tasks.db import reading
 
 app = typer.Typer(no_args_is_help=True)
@@ -26,7 +26,7 @@ def verify(
         [] if stream else [target for target in anchors.targets() if not target.startswith(anchors.MAIL)]
     )
     with reading() as tx:
-        problems = list(audit.verify(tx, stream or None))
+        problems = [*audit.verify(tx, stream or None), *(() if stream else agreement.check(tx))]
         try:
             problems += anchors.against(tx, places)
         except anchors.AnchorError as error:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlmodel import select
 
 from models.cases import Case
 from models.reviews import Review, ReviewState
-from tasks.db import in_transaction
+from tasks import decision_seals
+from tasks.db import Tx, in_transaction
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
 
@@ -136,17 +137,24 @@ def test_what_is_new_since_the_form_was_shown_stands_in_its_next_version(office:
     assert "已消除" in office.question(case).dossier
 
 
+def without_what_was_seen(tx: Tx) -> None:
+    """As a version before it was kept left it, and the migration sealed it."""
+    for review in tx.exec(select(Review)):
+        review.seen = None
+        decision_seals.put_question(tx, review)
+
+
 def test_a_question_that_an_older_version_asked_is_answered_once(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
-    in_transaction(lambda tx: tx.execute(update(Review).values(seen=None)))
+    in_transaction(without_what_was_seen)
     office.decide(case, "wang-fang", "APPROVE")
     assert paid(office) == [400_000]
 
 
 def test_a_decision_of_an_older_version_that_kept_nothing_of_what_it_saw_is_asked_for_again(office: Office) -> None:
     case = first_has_approved(office)
-    in_transaction(lambda tx: tx.execute(update(Review).values(seen=None)))
+    in_transaction(without_what_was_seen)
     office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert (office.question(case).gate, office.question(case).round) == ("refund-review", 2)
     assert paid(office) == []
