@@ -22,7 +22,8 @@ class DeskSession(SQLModel, table=True):
     staff_id: str = Field(foreign_key="staff.id", index=True, sa_type=code(32))
     word_sha256: str = Field(sa_type=code(64), unique=True)
     standing_sha256: str = Field(sa_type=code(64))
-    """Of the person's roles and key as they were: a change of either ends it."""
+    """Of the session and of the person's roles and key as they were, under a key that the database does not hold: a
+    change of any ends it, and nobody writes one for a colleague."""
     agent: str = Field(default="", sa_type=code(80))
     """The browser's family and system, for its person to know it by."""
     opened_at: datetime = Field(sa_type=UTCDateTime)

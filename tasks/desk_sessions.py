@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from datetime import datetime, timedelta
 
@@ -32,9 +33,10 @@ def log_in(tx: Tx, staff_id: str, code: str, agent: str = "") -> tuple[str, str]
     rules = policy_at(tx.now).staff
     word, now = secrets.token_urlsafe(32), clock().real()
     row = DeskSession(
-        id=new_id("DS", now), staff_id=staff_id, word_sha256=_hash(word), standing_sha256=_standing(staff.find(tx, staff_id)),
-        agent=agent[:80], opened_at=now, seen_at=now, until=now + timedelta(hours=rules.desk_hours),
+        id=new_id("DS", now), staff_id=staff_id, word_sha256=_hash(word), standing_sha256="", agent=agent[:80],
+        opened_at=now, seen_at=now, until=now + timedelta(hours=rules.desk_hours),
     )  # fmt: skip
+    row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
     tx.add(row)
     audit.record(tx, f"staff/{staff_id}", "desk.opened", actor=f"staff/{staff_id}", text=f"登录工作台({agent or '未知浏览器'})",
                  session=row.id)  # fmt: skip
@@ -53,7 +55,8 @@ def _holds(tx: Tx, row: DeskSession) -> bool:
     if row.ended_at is not None or now > row.until or now - row.seen_at > idle:
         return False
     person = staff.find(tx, row.staff_id)
-    return person.active and row.standing_sha256 == _standing(person) and standing.doubt(tx, person) is None
+    fits = hmac.compare_digest(row.standing_sha256, _seal(row, person))
+    return person.active and fits and standing.doubt(tx, person) is None
 
 
 def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
@@ -96,8 +99,8 @@ def of(tx: Tx, staff_id: str) -> list[DeskSession]:
     return [row for row in tx.exec(query.order_by(col(DeskSession.opened_at).desc())) if _holds(tx, row)]
 
 
-def _standing(person: Staff) -> str:
-    return _hash("/".join([person.id, *sorted(person.roles), person.totp_sealed]))
+def _seal(row: DeskSession, person: Staff) -> str:
+    return standing.bound(person, row.id, row.word_sha256, row.opened_at.isoformat(), row.until.isoformat())
 
 
 def _hash(text: str) -> str:

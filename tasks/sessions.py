@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from datetime import timedelta
 
@@ -18,7 +17,6 @@ from policies.policy import policy_at
 from tasks import audit, reviews, staff, standing
 from tasks.clock import clock
 from tasks.db import Tx
-from tasks.vault import keyed_hash
 
 
 def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
@@ -68,7 +66,4 @@ def close(tx: Tx, staff_id: str) -> int:
 
 
 def _seal(row: TerminalSession, person: Staff) -> str:
-    """Of the session and of the person's roles and key as they were, under a key that the database does not hold."""
-    times = (row.opened_at.isoformat(), row.until.isoformat())
-    parts = (row.id, row.staff_id, row.word_sha256, *times, *sorted(person.roles), person.totp_sealed)
-    return keyed_hash(f"session|{json.dumps(parts)}")
+    return standing.bound(person, row.id, row.word_sha256, row.opened_at.isoformat(), row.until.isoformat())

@@ -7,6 +7,7 @@ with a key that the database does not hold. Before a role, a code or a substitut
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from sqlmodel import col, select
@@ -87,6 +88,12 @@ def check(tx: Tx) -> None:
     """Compare everybody, so that a change is heard of before it is used."""
     for person in tx.exec(select(Staff).order_by(col(Staff.id))):
         refusal(tx, person)
+
+
+def bound(person: Staff, *parts: str) -> str:
+    """What ties a session to its person's roles and key as they are, and to itself: nobody writes one for a colleague, as
+    the database does not hold the key of it."""
+    return keyed_hash(f"session|{json.dumps([person.id, *sorted(person.roles), person.totp_sealed, *parts])}")
 
 
 # ── the record ───────────────────────────────────────────────────────────────

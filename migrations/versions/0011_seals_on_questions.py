@@ -1,7 +1,7 @@
-"""Seal what is asked of people; sessions at the terminal are bound to a key
+"""Seal what is asked of people
 
-Questions asked before they were sealed: as they stand now, they are what was asked. Sessions that are open end, to be opened
-again by a code.
+Questions asked before they were sealed: as they stand now, they are what was asked. Sessions of before end, to be opened again
+by a code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def upgrade() -> None:
     names = (*PLAIN, *LISTS, *SHOWN, "seen")
     for row in op.get_bind().execute(sa.select(*(review.c[name] for name in names))).all():
         op.get_bind().execute(sa.update(review).where(review.c.id == row[0]).values(question_seal=question_seal(*row)))
-    op.execute("DELETE FROM terminal_session")
 
 
 def downgrade() -> None:

@@ -10,7 +10,7 @@ import pytest
 from models.cases import Case
 from models.messages import Channel
 from models.reviews import Review
-from tasks import decision_seals, examination, reviews, sessions, together
+from tasks import decision_seals, desk_sessions, examination, reviews, sessions, together
 from tasks.db import in_transaction
 from tasks.desk import GATES
 from tasks.vault import opened_json
@@ -131,16 +131,21 @@ def test_a_first_approval_is_not_made_to_have_seen_what_it_did_not(office: Offic
 def test_a_session_that_sql_wrote_is_nobodys(office: Office) -> None:
     office.open_shop()
     review: Review = office.question(office.request_closure())
-    hashed, [roles], [key] = (
-        hashlib.sha256(b"mine").hexdigest(), read("SELECT roles FROM staff WHERE id = 'li-na'"),
-        read("SELECT totp_sealed FROM staff WHERE id = 'li-na'"),
-    )  # fmt: skip
-    standing = hashlib.sha256(f"li-na/{roles}/{key}".encode()).hexdigest()
+    [key] = read("SELECT totp_sealed FROM staff WHERE id = 'li-na'")
+    forged = {
+        "word": hashlib.sha256(b"mine").hexdigest(),
+        "standing": hashlib.sha256(f"li-na/closure-reviewer/{key}".encode()).hexdigest(),
+        "now": office.clock.at, "until": office.clock.at + timedelta(hours=1),
+    }  # fmt: skip
     write(
         "INSERT INTO terminal_session (id, staff_id, word_sha256, standing_sha256, opened_at, until)"
-        " VALUES ('TS-1', 'li-na', :word, :standing, '2026-01-01 00:00:00', '2030-01-01 00:00:00')",
-        word=hashed, standing=standing,
+        " VALUES ('TS-1', 'li-na', :word, :standing, :now, :until)", **forged,
     )  # fmt: skip
+    write(
+        "INSERT INTO desk_session (id, staff_id, word_sha256, standing_sha256, agent, opened_at, seen_at, until)"
+        " VALUES ('DS-1', 'li-na', :word, :standing, '', :now, :now, :until)", **forged,
+    )  # fmt: skip
+    assert in_transaction(lambda tx: desk_sessions.live(tx, "mine")) is None
     asked = [together.Asked(review_id=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)]
     with pytest.raises(together.NotTogether, match="会话"):
         together.decide(asked, "li-na", "REJECT", "材料不全", GATES, session="mine")
