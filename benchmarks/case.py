@@ -23,7 +23,7 @@ from sqlmodel import col, func, select
 from benchmarks.site import Site, answer, databases, keyset, site, spent, times, until
 from models.cases import Case, CaseState
 from models.reviews import Review
-from tasks.db import reading
+from office.base.db import reading
 
 HANDS = 4
 """Threads that submit and decide."""

@@ -113,8 +113,13 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
 
     from flows.inline import InlineEngine
     from models.reviews import Role
-    from tasks import clock, db, desk, freezes, ledger, periods, reviews, staff
-    from tasks.outbox import Skip
+    from office.base import clock, db
+    from office.cases import reviews
+    from office.money import ledger
+    from office.record.outbox import Skip
+    from office.staff import staff
+    from tasks import desk
+    from tasks.invoicing import freezes, periods
 
     virtual = clock.VirtualClock(datetime(2026, 10, 31, 18, 0, 5, tzinfo=UTC))
     clock.use_clock(virtual)
@@ -196,7 +201,7 @@ def _peak_mb() -> float:
 
 
 def _count() -> int:
-    from tasks import bulk, db
+    from office.base import bulk, db
 
     with db.reading() as tx:
         return sum(
@@ -212,7 +217,8 @@ def fill(shops: int, period: str = "2026-10") -> None:
     from models.books import AccountKind
     from models.invoicing import BillableCategory, BillableItem, Period
     from models.shops import EntityType, Shop, ShopState
-    from tasks import db, ledger
+    from office.base import db
+    from office.money import ledger
 
     settled = datetime.fromisoformat(f"{period}-08T00:00:00+00:00")
     for start in range(0, shops, 2_000):
@@ -253,7 +259,8 @@ class Others:
         self._thread = threading.Thread(target=self._write, daemon=True)
 
     def _write(self) -> None:
-        from tasks import audit, db
+        from office.base import db
+        from office.record import audit
 
         while not self._stop.wait(0.2):
             began = time.perf_counter()
@@ -277,7 +284,9 @@ def _invoices(now: datetime) -> float:
     from sqlmodel import col, select
 
     from models.invoicing import Invoice, InvoiceState, Statement
-    from tasks import db, desk, inbox
+    from office.base import db
+    from office.record import inbox
+    from tasks import desk
     from tests.invoicing import kit
 
     with db.reading() as tx:
@@ -307,7 +316,7 @@ def _invoices(now: datetime) -> float:
 
 def _last_message() -> int:
     """The newest row of the outbox."""
-    from tasks import bulk, db
+    from office.base import bulk, db
 
     with db.reading() as tx:
         return int(tx.execute(bulk.sql("SELECT COALESCE(MAX(id), 0) FROM outbox")).scalar_one())
@@ -320,7 +329,8 @@ def _floor(url: str, tables: dict[str, str], *parents: str) -> tuple[float, int]
     """
     from sqlmodel import SQLModel
 
-    from tasks import db, statements
+    from office.base import db
+    from tasks.invoicing import statements
 
     target, source = db.make_engine(url), db.engine()
     SQLModel.metadata.create_all(target)

@@ -25,7 +25,7 @@ from sqlmodel import col, select
 from benchmarks.site import Site, answer, databases, site
 from models.cases import Case
 from models.reviews import Review, ReviewState
-from tasks.db import reading
+from office.base.db import reading
 
 UNDER_WAY = 16
 """Cases that are between submission and decision at one time."""

@@ -22,11 +22,11 @@ from prefect.input.run_input import keyset_from_base_key
 
 from benchmarks.processes import cpu_seconds, memory_mb
 from models.reviews import Role
+from office.base.db import in_transaction, reading
+from office.staff import staff
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
 from ops.stack import Stack
-from tasks import staff
-from tasks.db import in_transaction, reading
 from tests.postgres import binaries, cluster
 from tests.stack.conftest import running_stack
 

@@ -38,12 +38,12 @@ from benchmarks import report
 from benchmarks.processes import tree
 from benchmarks.site import REJECT, Site, databases, percentile, site
 from models.cases import Case
+from office.base.db import in_transaction, reading
+from office.staff import staff
 from ops.rehearsal import PEOPLE, Rehearsal
 from ops.scenes.appeals import file, rule
 from ops.scenes.closing import RefundScene
 from ops.scenes.stage import close, register
-from tasks import staff
-from tasks.db import in_transaction, reading
 from tests.stack.killer import wrong
 
 PLAYERS = 16

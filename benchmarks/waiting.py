@@ -29,8 +29,13 @@ from benchmarks.processes import cpu_seconds
 from benchmarks.site import Databases, Site, databases, site, until
 from models.cases import Case
 from models.reviews import Review
-from tasks import board, db, deadlines, desk, freezes, recovery
-from tasks.db import reading
+from office.base import db
+from office.base.db import reading
+from office.cases import deadlines
+from office.runs import recovery
+from tasks import desk
+from tasks.invoicing import freezes
+from tasks.sight import board
 
 SETTLE_SECONDS = 20.0
 """After everything is ready: caches fill, the worker's processes get warm."""

@@ -22,9 +22,10 @@ from desk import looking, question, queue
 from desk.guard import Guard
 from desk.html import assets, page
 from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
-from tasks import desk_forms, desk_sessions
-from tasks.db import in_transaction
-from tasks.settings import Settings, SettingsError
+from office.base.db import in_transaction
+from office.base.settings import Settings, SettingsError
+from office.staff import desk_sessions
+from tasks.sight import desk_forms
 
 logger = logging.getLogger("dianwu.desk")
 

@@ -15,10 +15,13 @@ from desk.html import page
 from desk.queue import Filter, counts
 from desk.visitor import Visitor, posted, set_cookie, visitor
 from models.shops import Capability
-from tasks import confirmations, desk, desk_forms, desk_sessions, lookup, queue
-from tasks.db import in_transaction, reading
-from tasks.locks import UnknownCase
-from tasks.views import case_dossier
+from office.base.db import in_transaction, reading
+from office.cases import confirmations
+from office.cases.locks import UnknownCase
+from office.staff import desk_sessions
+from tasks import desk
+from tasks.sight import desk_forms, lookup, queue
+from tasks.sight.views import case_dossier
 
 router = APIRouter()
 Form = Annotated[dict[str, str], Depends(posted)]

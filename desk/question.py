@@ -16,11 +16,13 @@ from desk.queue import Filter, counts, next_for
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.reviews import Review, ReviewState, Role, Staff
-from tasks import confirmations, desk, desk_forms, forms, queue, reviews
-from tasks.db import Tx, in_transaction, reading
-from tasks.guard import Place
-from tasks.reviews import OPEN, Answer, Outcome
-from tasks.views import audit_lines, staff_name
+from office.base.db import Tx, in_transaction, reading
+from office.cases import confirmations, forms, reviews
+from office.cases.reviews import OPEN, Answer, Outcome
+from office.staff.guard import Place
+from tasks import desk
+from tasks.sight import desk_forms, queue
+from tasks.sight.views import audit_lines, staff_name
 
 router = APIRouter()
 Form = Annotated[dict[str, str], Depends(posted)]

@@ -13,8 +13,9 @@ from desk.html import page
 from desk.visitor import Visitor, visitor
 from models.base import Frozen
 from models.reviews import Review, Role
-from tasks import desk, desk_forms, queue
-from tasks.db import Tx, reading
+from office.base.db import Tx, reading
+from tasks import desk
+from tasks.sight import desk_forms, queue
 
 router = APIRouter()
 Person = Annotated[Visitor, Depends(visitor)]

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from models.base import Frozen
 from models.reviews import Role, Staff
-from tasks import desk_sessions
-from tasks.db import Tx, in_transaction, reading
-from tasks.settings import Settings
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import Settings
+from office.staff import desk_sessions
 
 MOST_BYTES = 200_000
 """A form of the desk is never larger: the longest field takes 20,000 characters of three bytes each, percent-encoded."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
 from flows.waiting import wait_until
-from tasks import facts
+from tasks.shops import facts
 
 R = TypeVar("R")
 Args = TypeVarTuple("Args")

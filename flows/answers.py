@@ -19,10 +19,10 @@ from prefect.input.run_input import keyset_from_base_key
 
 from models.base import Frozen
 from models.confirmations import ShownForm
-from tasks.settings import settings
-from tasks.shown_forms import digest
-from tasks.strays import values_of
-from tasks.witness import signature
+from office.base.settings import settings
+from office.record.witness import signature
+from office.runs.shown_forms import digest
+from office.runs.strays import values_of
 
 REWRITTEN = "答复在提交之后被改写"
 RESUMED = "Resuming"

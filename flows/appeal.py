@@ -20,8 +20,8 @@ from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from models.reviews import Decision
-from tasks import appeals
-from tasks.appeals import AppealVerdict, FinalVerdict
+from tasks.appeal import appeals
+from tasks.appeal.appeals import AppealVerdict, FinalVerdict
 
 
 @story(CaseKind.APPEAL, "仲裁申诉:7 天内申诉一次,仲裁员审核,举证不足可在 3 天内补充一次(ARB-1 至 ARB-10)。")

@@ -17,8 +17,8 @@ from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import arbitration
-from tasks.arbitration import WithdrawalVerdict, Withdrawn
+from tasks.arbitration import arbitration
+from tasks.arbitration.arbitration import WithdrawalVerdict, Withdrawn
 
 
 @story(CaseKind.WITHDRAWAL, "撤销仲裁:商服核实双方意愿后撤销,同一售后不可再次仲裁(WDR-1 至 WDR-4)。")

@@ -16,8 +16,8 @@ from itertools import count
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import bank_inquiries
-from tasks.bank_inquiries import ConfirmVerdict
+from tasks.payouts import bank_inquiries
+from tasks.payouts.bank_inquiries import ConfirmVerdict
 
 
 @story(CaseKind.BANK_INQUIRY, "银行回执核对:回执互相矛盾时,财务凭银行证明核对,主管复核,核清前停止打款(REF-3)。")

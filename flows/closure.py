@@ -21,8 +21,9 @@ from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from models.shops import Capability
-from tasks import cases, closures
-from tasks.closures import Approved, ClosureVerdict, OverrideVerdict
+from office.cases import cases
+from tasks.closure import closures
+from tasks.closure.closures import Approved, ClosureVerdict, OverrideVerdict
 
 
 @story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")

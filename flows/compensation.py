@@ -12,8 +12,8 @@ from __future__ import annotations
 from itertools import count
 
 from flows.waiting import ask
-from tasks import compensation
-from tasks.compensation import FinanceVerdict, ServiceVerdict
+from tasks.arbitration import compensation
+from tasks.arbitration.compensation import FinanceVerdict, ServiceVerdict
 
 
 def handle_compensation(case_id: str) -> bool:

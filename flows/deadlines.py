@@ -11,25 +11,15 @@ from collections.abc import Callable, Mapping
 
 from prefect import flow, get_run_logger
 
-from tasks import (
-    anchors,
-    bans,
-    board,
-    calendar_watch,
-    deadlines,
-    desk,
-    desk_forms,
-    documents,
-    examination,
-    freezes,
-    inbox,
-    periods,
-    recovery,
-    shown_forms,
-    staff,
-    sweeps,
-)
-from tasks.db import in_transaction
+from office.base.db import in_transaction
+from office.cases import calendar_watch, deadlines
+from office.record import inbox
+from office.runs import recovery, shown_forms, sweeps
+from office.staff import staff
+from tasks import desk
+from tasks.invoicing import documents, freezes, periods
+from tasks.shops import bans
+from tasks.sight import anchors, board, desk_forms, examination
 
 logger = logging.getLogger("dianwu.deadlines")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from prefect import flow
 
+from office.runs.engine import PrefectEngine
 from tasks.delivery import drain
-from tasks.engine import PrefectEngine
 
 
 @flow(

@@ -17,8 +17,8 @@ from itertools import count
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import forced_closures
-from tasks.forced_closures import ForcedVerdict
+from tasks.forced_closure import forced_closures
+from tasks.forced_closure.forced_closures import ForcedVerdict
 
 
 @story(CaseKind.FORCED_CLOSURE, "强制关店:平台因违规提议,两名不同人员先后审核,罚没保证金(CLS-10、DED-6)。")

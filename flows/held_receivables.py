@@ -16,8 +16,8 @@ from itertools import count
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import held_receivables
-from tasks.held_receivables import HeldSecondVerdict
+from tasks.forced_closure import held_receivables
+from tasks.forced_closure.held_receivables import HeldSecondVerdict
 
 
 @story(CaseKind.HELD_RECEIVABLES, "封店货款处理:强制关店冻结的货款,由两名不同人员决定解冻或罚没(DED-7)。")

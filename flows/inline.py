@@ -21,9 +21,9 @@ from flows import (
 )
 from flows.story import Resting
 from models.cases import Case, CaseKind
-from tasks.db import in_transaction, reading
-from tasks.locks import lock_case
-from tasks.outbox import Skip
+from office.base.db import in_transaction, reading
+from office.cases.locks import lock_case
+from office.record.outbox import Skip
 
 STORIES: Mapping[CaseKind, Callable[[str], str]] = {
     CaseKind.CLOSURE: closure.close_shop.fn,

@@ -18,8 +18,8 @@ from typing import assert_never
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import invoices
-from tasks.invoices import InvoiceVerdict
+from tasks.invoicing import invoices
+from tasks.invoicing.invoices import InvoiceVerdict
 
 
 @story(CaseKind.INVOICE_REVIEW, "发票审核:规则检查有疑问的发票由开票专员采纳或退回(INV-2 至 INV-6)。")

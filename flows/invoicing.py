@@ -6,7 +6,7 @@
 
 Rules and numbers:       policies/invoicing.py      INV-1, INV-5, INV-7, ambiguity 15
 What the merchant reads: notifications/invoicing.py, notifications/documents/statement.html.j2
-When nobody answers:     flows/deadlines.py; what comes after the due time: tasks/freezes.py
+When nobody answers:     flows/deadlines.py; what comes after the due time: tasks/invoicing/freezes.py
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from flows.story import shown_as, story
 from flows.waiting import ask
 from models.cases import CaseKind
 from models.money import yuan
-from tasks import cases, periods, releases, statements
-from tasks.db import in_transaction, reading
-from tasks.releases import ReleaseVerdict, SecondRelease
+from office.base.db import in_transaction, reading
+from office.cases import cases
+from tasks.invoicing import periods, releases, statements
+from tasks.invoicing.releases import ReleaseVerdict, SecondRelease
 
 
 @story(CaseKind.INVOICING, "月度开票:按月起草账单,财务放行,编号出具并通知商家(INV-1 至 INV-7)。")

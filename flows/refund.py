@@ -23,8 +23,8 @@ from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
-from tasks import refunds
-from tasks.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
+from tasks.refund import refunds
+from tasks.refund.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
 
 
 @story(CaseKind.REFUND, "退保证金:商家申请,财务审核(必要时第二人复核),银行打款,确认到账(REF-1 至 REF-11)。")

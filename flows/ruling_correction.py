@@ -18,8 +18,8 @@ from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks import arbitration
-from tasks.arbitration import CorrectionVerdict
+from tasks.arbitration import arbitration
+from tasks.arbitration.arbitration import CorrectionVerdict
 
 
 @story(CaseKind.CORRECTION, "判责更正:依据法院判决,两名主管先后同意后剔除判责(ARB-10)。")

@@ -14,10 +14,10 @@ from prefect.context import FlowRunContext
 from pydantic import Field
 
 from models.cases import Case, CaseKind
-from tasks import strays
-from tasks.db import in_transaction, reading
+from office.base.db import in_transaction, reading
+from office.cases.locks import lock_case
+from office.runs import strays
 from tasks.desk import GATES
-from tasks.locks import lock_case
 
 
 def shown_as(title: str, description: str) -> Any:

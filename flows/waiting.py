@@ -1,7 +1,7 @@
 """Waiting: the only place where a run is suspended. What is awaited stands in our database and is read again.
 
 A form's schema is stored before the run shows Suspended, so an answer given the moment the form appears is taken.
-An answer is read raw (``flows.answers``) and judged by ``tasks.reviews``: a wrong code asks again, it never fails the run.
+An answer is read raw (``flows.answers``) and judged by ``office.cases.reviews``: a wrong code asks again, it never fails the run.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from flows.story import Resting
 from models.cases import Case, WaitState
 from models.confirmations import ShownForm
 from models.reviews import Decision, Review
-from tasks import cases, confirmations, reviews, shown_forms
-from tasks.confirmations import Held
-from tasks.db import Tx, in_transaction, reading
+from office.base.db import Tx, in_transaction, reading
+from office.cases import cases, confirmations, reviews
+from office.cases.confirmations import Held
+from office.cases.effects import effects_of
+from office.cases.forms import form_description, form_schema, read_answer
+from office.cases.locks import lock_case
+from office.cases.reviews import Gate
+from office.runs import shown_forms
+from office.runs.engine import run_tags
 from tasks.desk import GATES
-from tasks.effects import effects_of
-from tasks.engine import run_tags
-from tasks.forms import form_description, form_schema, read_answer
-from tasks.locks import lock_case
-from tasks.reviews import Gate
 
 effect = effects_of("waiting")
 

@@ -11,7 +11,7 @@ from sqlmodel.sql.sqltypes import AutoString
 
 import models
 from models.base import Word
-from tasks.db import engine
+from office.base.db import engine
 
 for module in pkgutil.iter_modules(models.__path__):
     importlib.import_module(f"models.{module.name}")

@@ -210,7 +210,7 @@ class CaseDeadline(SQLModel, table=True):
     key: str = Field(sa_type=code())
     """``refund-due``, ``review/closure/1/1``, ``merchant/1``: unique within the case."""
     kind: str = Field(sa_type=code(32))
-    """Which messages it sends: the name of an entry in ``tasks.deadlines.KINDS``."""
+    """Which messages it sends: the name of an entry in ``office.cases.deadlines.KINDS``."""
     side: Side = Field(sa_type=Word(Side))
     clause: str = Field(sa_type=code(64))
     started_at: datetime = Field(sa_type=UTCDateTime)

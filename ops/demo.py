@@ -20,6 +20,10 @@ from rich.table import Table
 from sqlmodel import col, select
 
 from models.money import yuan
+from office.base.db import Tx, reading
+from office.base.settings import Settings, settings
+from office.money import ledger
+from office.record import audit
 from ops.commands.terminal import say, table
 from ops.environment import prefect_settings
 from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
@@ -27,10 +31,9 @@ from ops.scenes import Scene, scenes
 from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
-from tasks import audit, freezes, ledger, proof
-from tasks.board import key_of
-from tasks.db import Tx, reading
-from tasks.settings import Settings, settings
+from tasks.invoicing import freezes
+from tasks.sight import proof
+from tasks.sight.board import key_of
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 

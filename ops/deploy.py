@@ -31,11 +31,11 @@ from flows import (
     refund,
     ruling_correction,
 )
+from office.base.db import in_transaction
+from office.base.settings import settings
+from office.cases import alarms
 from ops.worker.authority import Authority, Known, Refusal, here
 from ops.worker.worker import DianwuWorker
-from tasks import alarms
-from tasks.db import in_transaction
-from tasks.settings import settings
 
 ROOT = Path(flows.__file__).resolve().parent.parent
 """Where the flows are found by a worker: the folder that holds the ``flows`` package."""

@@ -16,11 +16,11 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     given = prepare()
     apply(given)
+    from office.runs.engine import PrefectEngine
     from ops.examiner import Examiner
     from ops.watch import Watch
-    from tasks.board import Clerk  # Prefect is imported here, with the environment in place
     from tasks.delivery import Courier, carry_on, send_events, send_post
-    from tasks.engine import PrefectEngine
+    from tasks.sight.board import Clerk  # Prefect is imported here, with the environment in place
     from webhooks.app import create_app
     from webhooks.guard import guarded
 

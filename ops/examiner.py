@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from office.base.db import in_transaction
 from ops.commands.doctor import Check, Health, examine
-from tasks import examination
-from tasks.db import in_transaction
+from tasks.sight import examination
 
 logger = logging.getLogger("dianwu.examiner")
 

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import migrations
-from tasks.db import engine
-from tasks.settings import settings
+from office.base.db import engine
+from office.base.settings import settings
 
 FOLDER = Path(migrations.__file__).parent
 

@@ -20,7 +20,7 @@ from prefect.plugins import register_hook
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
-from tasks.witness import signature
+from office.record.witness import signature
 
 
 @register_hook

@@ -27,9 +27,11 @@ from standardwebhooks import Webhook
 from models.cases import Case, Side
 from models.reviews import Review, Role
 from models.shops import Shop
-from tasks import clock, deadlines, reviews, staff
-from tasks.db import Tx, in_transaction, reading
-from tasks.settings import Settings
+from office.base import clock
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import Settings
+from office.cases import deadlines, reviews
+from office.staff import staff
 
 R = TypeVar("R")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tasks.secret_forms import insist
-from tasks.settings import Settings, SettingsError, settings
+from office.base.secret_forms import insist
+from office.base.settings import Settings, SettingsError, settings
 
 FILE = "secrets.toml"
 
@@ -64,7 +64,7 @@ def private_files(given: Settings) -> list[Path]:
 def prepare() -> Settings:
     """The settings of this installation, with secrets made where a demonstration has none.
 
-    Production makes nothing up: :class:`tasks.settings.SettingsError` names what is missing, a secret in a form that would
+    Production makes nothing up: :class:`office.base.settings.SettingsError` names what is missing, a secret in a form that would
     be read as another key, and a file that others may read. A demonstration closes such a file.
     """
     given = settings()

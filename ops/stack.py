@@ -15,11 +15,11 @@ from pathlib import Path
 
 import httpx
 
+from office.base.settings import Settings, SettingsError
 from ops import migrate
 from ops.environment import environment
 from ops.secrets import prepare
 from ops.worker.launch import command, stop_with_parent
-from tasks.settings import Settings, SettingsError
 
 READY_SECONDS = 120
 STOP_SECONDS = 40

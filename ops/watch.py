@@ -20,15 +20,16 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from models.audit import Installation
 from models.text import shortened
+from office.base.clock import clock
+from office.base.db import in_transaction, reading
+from office.base.settings import settings
+from office.cases import alarms
+from office.runs import engine
+from office.runs.sweeps import SWEPT
 from ops import deploy
 from ops.deploy import DEPLOYMENTS, ROOT, Deployed
 from ops.worker.authority import in_deployment, in_pool
 from ops.worker.worker import DianwuWorker
-from tasks import alarms, engine
-from tasks.clock import clock
-from tasks.db import in_transaction, reading
-from tasks.settings import settings
-from tasks.sweeps import SWEPT
 
 logger = logging.getLogger("dianwu.watch")
 

@@ -14,8 +14,8 @@ from sqlmodel import col, func, or_, select
 
 from models.audit import AuditEntry
 from models.cases import Case, CaseDeadline, DeadlineState
-from tasks import audit
-from tasks.db import Tx
+from office.base.db import Tx
+from office.record import audit
 
 ENDED_LATELY = timedelta(days=31)
 """Cases that ended longer ago are looked at by comparing their chains with an anchor only."""

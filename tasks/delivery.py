@@ -27,13 +27,19 @@ from notifications.operations import DeliveryDead
 from notifications.plugins.folder import folder_url
 from notifications.rendering import render
 from notifications.review import StaffBundle
-from tasks import bundles, clock, desk, doudian, engine, inbox, merchants, outbox, reviews, staff, words
-from tasks.confirmations import PERSON
-from tasks.db import Tx, reading
-from tasks.outbox import Deliverer, Item, Skip, Undeliverable
-from tasks.secret_forms import webhook_key
-from tasks.settings import settings
-from tasks.vault import opened_json
+from office.base import clock
+from office.base.db import Tx, reading
+from office.base.secret_forms import webhook_key
+from office.base.settings import settings
+from office.base.vault import opened_json
+from office.cases import bundles, merchants, reviews
+from office.cases.confirmations import PERSON
+from office.record import inbox, outbox
+from office.record.outbox import Deliverer, Item, Skip, Undeliverable
+from office.runs import engine
+from office.staff import staff
+from tasks import desk, words
+from tasks.arbitration import doudian
 
 logger = logging.getLogger("dianwu.delivery")
 

@@ -53,36 +53,22 @@ from models.reviews import Review, Role
 from models.shops import Shop
 from models.text import unfit_reason
 from notifications.operations import DeadlineStuck, InboxConflict, InboxFailed
+from office.base.db import Tx
+from office.cases import confirmations, deadlines, kept, reviews
+from office.cases.cases import emit
+from office.cases.reviews import Answer, Gate, Outcome
+from office.record import audit, outbox
+from office.staff import staff
+from office.staff.guard import Place
 from policies.policy import policy_at
-from tasks import (
-    appeals,
-    arbitration,
-    audit,
-    bank_inquiries,
-    billables,
-    closures,
-    compensation,
-    confirmations,
-    deadlines,
-    deposits,
-    facts,
-    forced_closures,
-    freezes,
-    held_receivables,
-    invoices,
-    kept,
-    outbox,
-    payouts,
-    refunds,
-    releases,
-    reviews,
-    shops,
-    staff,
-)
-from tasks.cases import emit
-from tasks.db import Tx
-from tasks.guard import Place
-from tasks.reviews import Answer, Gate, Outcome
+from tasks.appeal import appeals
+from tasks.arbitration import arbitration, compensation
+from tasks.closure import closures
+from tasks.forced_closure import forced_closures, held_receivables
+from tasks.invoicing import billables, freezes, invoices, releases
+from tasks.payouts import bank_inquiries, payouts
+from tasks.refund import refunds
+from tasks.shops import deposits, facts, shops
 
 GATES: dict[str, Gate] = {
     gate.name: gate

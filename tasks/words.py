@@ -16,10 +16,11 @@ from models.messages import Channel, OutboxMessage
 from notifications.catalogue import restore
 from notifications.message import Message
 from notifications.rendering import render
-from tasks import merchants, statement_words
-from tasks.db import reading
-from tasks.outbox import COPY, TO_MERCHANT, Item, Skip
-from tasks.vault import opened_json
+from office.base.db import reading
+from office.base.vault import opened_json
+from office.cases import merchants
+from office.record.outbox import COPY, TO_MERCHANT, Item, Skip
+from tasks.invoicing import statement_words
 
 
 def made(item: Item) -> Any:

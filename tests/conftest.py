@@ -13,8 +13,8 @@ from cryptography.fernet import Fernet
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from tasks import clock, db
-from tasks import settings as settings_module
+from office.base import clock, db
+from office.base import settings as settings_module
 from tests.furniture import POSTGRES, SCHEMA, Storeroom, in_schema, kept_engine
 
 if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules does without
@@ -59,7 +59,8 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    from tasks import delivery, merchants
+    from office.cases import merchants
+    from tasks import delivery
 
     for function in (settings_module.settings, merchants.context, delivery.configured, delivery.http):
         function.cache_clear()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from models.cases import Effect
-from tasks.db import Tx
+from office.base.db import Tx
 
 if TYPE_CHECKING:
     from tests.play import Office

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import SQLModel
 
+from office.base.clock import VirtualClock, use_clock
+from office.base.settings import Settings, settings
 from policies.policy import Policy, policy_at
-from tasks.clock import VirtualClock, use_clock
-from tasks.settings import Settings, settings
 from tests import furniture
 from tests.furniture import Storeroom
 from tests.play import START, Office

@@ -19,8 +19,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlmodel import SQLModel
 
 import models
-from tasks import db
-from tasks.settings import settings
+from office.base import db
+from office.base.settings import settings
 
 POSTGRES = os.environ.get("DIANWU_TEST_POSTGRES", "")
 """Address of a PostgreSQL database the tests may empty; without it they run on SQLite."""

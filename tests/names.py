@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import flows
+import office
 import tasks
 from models.cases import CaseKind, CaseState
 from models.events import INBOUND, OUTBOUND
 from notifications.catalogue import MESSAGES
-from tasks import desk, views
+from tasks import desk
+from tasks.sight import views
 
 KEPT = Path(__file__).with_name("names.txt")
 
 
 def names() -> Iterator[str]:
-    for package in (tasks, flows):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    for package in (office, tasks, flows):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield from _effects(vars(importlib.import_module(module.name)).values())
     yield from (f"message {name}" for name in MESSAGES)
     yield from (f"gate {name}" for name in desk.GATES)

@@ -19,29 +19,20 @@ from models.cases import Case, CaseDeadline, CaseKind
 from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
+from office.base.clock import VirtualClock
+from office.base.db import Tx, in_transaction, reading
+from office.base.vault import opened_json
+from office.cases import confirmations, deadlines, reviews
+from office.cases.locks import lock_case
+from office.files import evidence
+from office.money import ledger
+from office.record import audit, inbox, outbox
+from office.record.inbox import Arrival, Receipt
+from office.record.outbox import Item, NotYet, Skip
+from office.staff import staff
+from office.staff.guard import Place
 from policies.policy import policy_at
-from tasks import (
-    agreement,
-    audit,
-    confirmations,
-    deadlines,
-    delivery,
-    desk,
-    evidence,
-    inbox,
-    ledger,
-    outbox,
-    reviews,
-    staff,
-    words,
-)
-from tasks.clock import VirtualClock
-from tasks.db import Tx, in_transaction, reading
-from tasks.guard import Place
-from tasks.inbox import Arrival, Receipt
-from tasks.locks import lock_case
-from tasks.outbox import Item, NotYet, Skip
-from tasks.vault import opened_json
+from tasks import agreement, delivery, desk, words
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 """Thursday, 19 November 2026, 10:00 in Beijing."""

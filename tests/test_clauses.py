@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CODE = ("models", "policies", "notifications", "tasks", "flows")
+CODE = ("models", "policies", "notifications", "office", "tasks", "flows")
 ROW = re.compile(r"^\| ([A-Z]{3}-\d+(?:(?:, | … )[A-Z]{3}-\d+)*) \|", re.MULTILINE)
 CLAUSE = re.compile(r"\b([A-Z]{3})-(\d+)(?:\s?(?:…|\.\.\.|至|to|–)\s?(?:[A-Z]{3}-)?(\d+))?")
 CHAPTERS = {"CLS": 11, "REF": 11, "DEP": 11, "DED": 9, "ARB": 10, "WDR": 4, "INV": 12}

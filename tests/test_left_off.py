@@ -27,15 +27,15 @@ NAMES = {
 """The beginning of a hash, which names it; other hashes are cut where they are made."""
 
 COUNTED = {
-    "tasks/board.py": {"done[:DECIDED]"},
-    "tasks/bundles.py": {"entries[:MOST]"},
-    "tasks/calendar_watch.py": {"cases[:NAMED]"},
-    "tasks/doudian.py": {"every[:most]"},
-    "tasks/examination.py": {"(*so_far.found, *found)[:KEPT]"},
-    "tasks/exit_invoices.py": {"named[:MOST_NAMED - 1]"},
-    "tasks/invoices.py": {"grounds[:MOST_GROUNDS - 1]", "sent['lines'][:LINES_SHOWN]"},
-    "tasks/people.py": {"hindered[:MOST_NAMED]"},
-    "tasks/releases.py": {"held[:HELD_SHOWN]"},
+    "tasks/sight/board.py": {"done[:DECIDED]"},
+    "office/cases/bundles.py": {"entries[:MOST]"},
+    "office/cases/calendar_watch.py": {"cases[:NAMED]"},
+    "tasks/arbitration/doudian.py": {"every[:most]"},
+    "tasks/sight/examination.py": {"(*so_far.found, *found)[:KEPT]"},
+    "tasks/invoicing/exit_invoices.py": {"named[:MOST_NAMED - 1]"},
+    "tasks/invoicing/invoices.py": {"grounds[:MOST_GROUNDS - 1]", "sent['lines'][:LINES_SHOWN]"},
+    "office/staff/people.py": {"hindered[:MOST_NAMED]"},
+    "tasks/invoicing/releases.py": {"held[:HELD_SHOWN]"},
     "webhooks/problems.py": {"found[:MAX_ERRORS]"},
     "ops/commands/doctor.py": {"halted[:5]", "mute[:5]", "online[:5]"},
     "ops/commands/review.py": {"clean[:limit]"},
@@ -46,15 +46,17 @@ COUNTED = {
 """The rest is counted or said where it is left off."""
 
 NOBODYS = {
-    "tasks/desk_sessions.py": {"agent[:80]"},  # how a browser calls itself
+    "office/staff/desk_sessions.py": {"agent[:80]"},  # how a browser calls itself
     "models/windows.py": {"[f'{number} {unit}' for number, unit in parts if number][:2]"},  # "3 天 2 小时" of a span
     "notifications/plugins/folder.py": {"re.sub('[^\\\\w]+', '-', one_line(title)).strip('-')[:40]"},  # name of a file
     "policies/evidence.py": {
         "re.sub('[^\\\\w\\\\U00020000-\\\\U0003FFFF.\\\\- ()·]', '_', stem).strip(' .-_')[:_NAME_LIMIT]"  # name of a file
     },
-    "tasks/periods.py": {"missing(tx)[:MOST_AT_ONCE]"},  # the next sweep takes the next ones
-    "tasks/reviews.py": {"answer.staff_id[:32]"},  # ids and codes from an unproved form: longer ones are nobody's
-    "tasks/strays.py": {
+    "tasks/invoicing/periods.py": {"missing(tx)[:MOST_AT_ONCE]"},  # the next sweep takes the next ones
+    "office/cases/reviews.py": {
+        "answer.staff_id[:32]"
+    },  # ids and codes from an unproved form: longer ones are nobody's
+    "office/runs/strays.py": {
         "str(values.get('staff_id', '')).strip()[:32]",
         "str(values.get('code', ''))[:32]",
         "str(run.parameters.get('case_id', ''))[:64]",

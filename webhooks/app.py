@@ -32,12 +32,12 @@ from starlette.exceptions import HTTPException
 import models
 from models.messages import InboxMessage
 from models.views import CaseView
-from tasks import inbox
-from tasks.clock import clock
-from tasks.db import Tx, reading
-from tasks.inbox import Arrival, Receipt
-from tasks.secret_forms import insist
-from tasks.settings import Settings
+from office.base.clock import clock
+from office.base.db import Tx, reading
+from office.base.secret_forms import insist
+from office.base.settings import Settings
+from office.record import inbox
+from office.record.inbox import Arrival, Receipt
 from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
@@ -65,8 +65,8 @@ def alert_conflict(tx: Tx, message: InboxMessage) -> None:
 
 
 def read_case(case_id: str) -> CaseView:
-    """What ``tasks.views`` says about a case; loaded at first use, so that the door opens quickly."""
-    view: CaseView = importlib.import_module("tasks.views").merchant_view(case_id)
+    """What ``tasks.sight.views`` says about a case; loaded at first use, so that the door opens quickly."""
+    view: CaseView = importlib.import_module("tasks.sight.views").merchant_view(case_id)
     return view
 
 
@@ -90,9 +90,9 @@ def create_app(
     """The door as an ASGI application.
 
     ``on_conflict`` is called in the transaction that notes a message id used twice. ``case_view`` reads a
-    case and raises ``tasks.locks.UnknownCase``. ``now`` is the machine's clock in Unix seconds, for the
+    case and raises ``office.cases.locks.UnknownCase``. ``now`` is the machine's clock in Unix seconds, for the
     age of signatures.
-    Raises :class:`tasks.settings.SettingsError` when a secret or the rate limit cannot be used.
+    Raises :class:`office.base.settings.SettingsError` when a secret or the rate limit cannot be used.
     """
     senders = senders_of(insist(settings), now)
     bank = sandbox_bank.of(settings, now)
@@ -199,7 +199,7 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
         request: Request, case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     ) -> CaseView:
         grant: Grant = request.state.grant
-        from tasks.locks import UnknownCase  # with the case itself: the door opens without the engine
+        from office.cases.locks import UnknownCase  # with the case itself: the door opens without the engine
 
         try:
             view = case_view(case_id)

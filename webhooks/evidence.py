@@ -23,12 +23,12 @@ from starlette.requests import ClientDisconnect
 
 from models.arbitration import MediaType
 from models.outcomes import Refusal
+from office.base.db import reading
+from office.base.settings import Settings
+from office.files import evidence
+from office.files.evidence import EvidenceDamaged, EvidenceRefused, Staged
 from policies.evidence import most_bytes_of_all
 from policies.policy import policy_at
-from tasks import evidence
-from tasks.db import reading
-from tasks.evidence import EvidenceDamaged, EvidenceRefused, Staged
-from tasks.settings import Settings
 from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.requests import Grant, RateLimit, Tokens
 from webhooks.senders.platform import PROBLEM_REFERENCE

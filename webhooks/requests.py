@@ -17,7 +17,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import ClientDisconnect, Request
 
-from tasks.settings import Settings, SettingsError
+from office.base.settings import Settings, SettingsError
 from webhooks.problems import Problem
 
 BODY_SECONDS = 20.0

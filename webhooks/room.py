@@ -8,9 +8,9 @@ import tempfile
 from datetime import UTC, datetime
 
 from models.audit import Installation
-from tasks.clock import clock
-from tasks.db import Tx, in_transaction
-from tasks.settings import Settings
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction
+from office.base.settings import Settings
 from webhooks.problems import Problem
 
 TRUSTED_SECONDS = 5.0

@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from models.events import Envelope, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled
-from tasks.settings import Settings
+from office.base.settings import Settings
 from webhooks import bodies, signing
 from webhooks.problems import Problem, field_errors
 from webhooks.requests import check_headers, read_body

@@ -15,10 +15,10 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from models.events import Envelope, FactsData, FactsRequested, ShopSnapshotTaken
-from tasks.db import reading
-from tasks.settings import Settings
-from tasks.shops import facts_of
-from tasks.vault import mask
+from office.base.db import reading
+from office.base.settings import Settings
+from office.base.vault import mask
+from tasks.shops.shops import facts_of
 from webhooks import bodies, signing
 from webhooks.requests import check_headers, read_body
 from webhooks.sandbox_post import SandboxPost

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import SecretStr
 
-from tasks.settings import Settings
+from office.base.settings import Settings
 from webhooks import signing
 
 logger = logging.getLogger("dianwu.sandbox.post")

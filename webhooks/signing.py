@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
-from tasks.secret_forms import webhook_key
+from office.base.secret_forms import webhook_key
 from webhooks.problems import Problem
 
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")

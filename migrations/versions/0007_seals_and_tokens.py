@@ -13,8 +13,8 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.decision_seals import seal
-from tasks.vault import CannotUnseal, Place, bind, place_named, seal_json, unbind, unseal_json
+from office.base.vault import CannotUnseal, Place, bind, place_named, seal_json, unbind, unseal_json
+from office.record.decision_seals import seal
 
 revision = "0007"
 down_revision = "0006"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.decision_seals import question_seal
+from office.record.decision_seals import question_seal
 
 revision = "0011"
 down_revision = "0010"

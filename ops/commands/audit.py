@@ -6,9 +6,11 @@ import typer
 from sqlmodel import func, select
 
 from models.audit import AuditEntry
+from office.base.db import reading
+from office.record import audit
 from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
-from tasks import agreement, anchors, audit
-from tasks.db import reading
+from tasks import agreement
+from tasks.sight import anchors
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -70,7 +72,7 @@ def show(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """按时间先后显示一条审计链。"""
-    from tasks.views import audit_lines
+    from tasks.sight.views import audit_lines
 
     with reading() as tx:
         lines = audit_lines(tx, stream)

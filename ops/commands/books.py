@@ -8,9 +8,10 @@ from sqlmodel import col, func, select
 from models.books import Account, Transfer
 from models.money import yuan
 from models.shops import Shop
+from office.base.db import reading
 from ops.commands.terminal import JSON_OPTION, cell, print_json, refuse, say, table
-from tasks import contradictions, proof
-from tasks.db import reading
+from tasks.payouts import contradictions
+from tasks.sight import proof
 
 app = typer.Typer(no_args_is_help=True)
 

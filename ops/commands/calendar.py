@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from office.base.calendar import standing
+from office.base.db import in_transaction, reading
 from ops.commands.terminal import JSON_OPTION, misuse, print_json, refuse, say, table, when
-from tasks.calendar import standing
-from tasks.db import in_transaction, reading
 
 if TYPE_CHECKING:
-    from tasks.deadlines import Recounted
+    from office.cases.deadlines import Recounted
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def recount(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """放假安排公布并录入后,重新计算暂定的期限;已公布的安排有更正时,列出会变动的期限。"""
-    from tasks import deadlines
+    from office.cases import deadlines
 
     found = in_transaction(deadlines.recount) + (in_transaction(deadlines.correct) if corrected else [])
     with reading() as tx:
@@ -84,7 +84,7 @@ def _rows(found: list[Recounted]) -> list[list[object]]:
 @app.command("adopt")
 def adopt() -> None:
     """以 calendar.toml 现在的内容为准,包括其中已经删去的年份。"""
-    from tasks import calendar
+    from office.base import calendar
 
     try:
         years = calendar.adopt()

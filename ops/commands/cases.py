@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
+from office.base.db import Tx, in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -27,10 +28,9 @@ from ops.commands.terminal import (
     when,
     word_of,
 )
-from tasks.db import Tx, in_transaction, reading
 
 if TYPE_CHECKING:
-    from tasks.views import CaseDossier
+    from tasks.sight.views import CaseDossier
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def list_cases(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """列出案件,新的在前。"""
-    from tasks.views import next_deadline, waits_for
+    from tasks.sight.views import next_deadline, waits_for
 
     query = select(Case).order_by(col(Case.opened_at).desc(), col(Case.id)).limit(limit + 1)
     if kind:
@@ -93,8 +93,8 @@ def _state(case: Case) -> object:
 
 
 def _dossier(case_id: str) -> CaseDossier:
-    from tasks.locks import UnknownCase
-    from tasks.views import case_dossier
+    from office.cases.locks import UnknownCase
+    from tasks.sight.views import case_dossier
 
     try:
         return case_dossier(case_id)
@@ -214,7 +214,7 @@ def export(
     force: bool = typer.Option(False, "--force", help="文件已存在时覆盖"),
 ) -> None:
     """导出争议卷宗:一个可离线查看、可打印的 HTML 文件。"""
-    from tasks.disputes import dispute_file
+    from tasks.sight.disputes import dispute_file
 
     if out.exists() and not force:
         refuse(f"{out} 已存在;如要覆盖请加 --force")
@@ -234,7 +234,7 @@ def export(
 @app.command("retry")
 def retry(case_id: str = ID, by: str = typer.Option(..., "--by", metavar="工号", help="谁排除了故障")) -> None:
     """排除故障后,让已停止的案件继续。"""
-    from tasks import recovery
+    from office.runs import recovery
 
     def work(tx: Tx) -> None:
         case, who = tx.get(Case, case_id), person(tx, by)

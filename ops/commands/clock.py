@@ -8,10 +8,11 @@ import typer
 
 from models.audit import ClockOffset
 from models.windows import duration
+from office.base import clock
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import settings
+from office.record import audit
 from ops.commands.terminal import JSON_OPTION, parse_span, print_json, refuse, say, when
-from tasks import audit, clock
-from tasks.db import Tx, in_transaction, reading
-from tasks.settings import settings
 
 app = typer.Typer(no_args_is_help=True)
 

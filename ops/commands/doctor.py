@@ -21,6 +21,12 @@ from models.cases import Case, CaseDeadline, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Role, Staff
 from models.windows import duration
+from office.base import secret_forms
+from office.base.calendar import standing
+from office.base.db import Tx, reading
+from office.base.settings import Settings, settings
+from office.base.vault import CannotUnseal, opened
+from office.cases import deadlines
 from ops.commands.place import missing
 from ops.commands.terminal import (
     JSON_OPTION,
@@ -33,11 +39,7 @@ from ops.commands.terminal import (
 )
 from ops.secrets import open_to_others, private_files
 from policies.policy import SHANGHAI
-from tasks import contradictions, deadlines, secret_forms
-from tasks.calendar import standing
-from tasks.db import Tx, reading
-from tasks.settings import Settings, settings
-from tasks.vault import CannotUnseal, opened
+from tasks.payouts import contradictions
 
 PREFECT_VERSION = "3.8."
 """What this version was measured on; the engine facts it relies on hold for these releases."""

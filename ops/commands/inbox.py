@@ -6,9 +6,9 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import InboxMessage, InboxState
+from office.base.db import Tx, in_transaction, reading
+from office.record import audit
 from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
-from tasks import audit
-from tasks.db import Tx, in_transaction, reading
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -9,10 +9,10 @@ from sqlmodel import col, select
 
 from models.invoicing import Period
 from models.money import yuan
+from office.base.db import in_transaction, reading
+from office.cases.reviews import Outcome
+from office.record.inbox import Refused
 from ops.commands.terminal import refuse, say, table, when
-from tasks.db import in_transaction, reading
-from tasks.inbox import Refused
-from tasks.reviews import Outcome
 
 importing = typer.Typer(no_args_is_help=True)
 report = typer.Typer(no_args_is_help=True)
@@ -40,8 +40,8 @@ def import_billables(
 
     from rich.progress import Progress
 
-    from tasks.billable_files import UnreadableFile, import_file
-    from tasks.tax_report import harmless
+    from tasks.invoicing.billable_files import UnreadableFile, import_file
+    from tasks.invoicing.tax_report import harmless
 
     accepted, repeated, bad, assumed = 0, 0, 0, 0
     shown: list[list[object]] = []
@@ -83,7 +83,7 @@ def tax(
 ) -> None:
     """导出平台按季度报送的商家身份与收入信息。"""
     from policies.invoicing import NotAPeriod
-    from tasks import tax_report
+    from tasks.invoicing import tax_report
 
     target = out or Path(f"tax-{quarter.upper()}.csv")
     try:
@@ -110,7 +110,7 @@ def months() -> None:
 def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10;不填则补开所有遗漏的月份")) -> None:
     """开始一个已结束月份的出账;已经开始过的不会重复。"""
     from policies.invoicing import NotAPeriod
-    from tasks import periods
+    from tasks.invoicing import periods
 
     try:
         opened = (
@@ -132,8 +132,8 @@ def anomalies(
     import csv
 
     from policies.invoicing import NotAPeriod, read_period, sentence
-    from tasks import statements
-    from tasks.tax_report import harmless
+    from tasks.invoicing import statements
+    from tasks.invoicing.tax_report import harmless
 
     try:
         target = out or Path(f"anomalies-{read_period(period)}.csv")
@@ -155,7 +155,7 @@ def release_held(
     reason: str = typer.Option(..., help="为什么现在可以出账"), staff_id: str = STAFF, code: str = CODE,
 ) -> None:  # fmt: skip
     """放行此前暂缓的一份账单(财务)。"""
-    from tasks import statements
+    from tasks.invoicing import statements
 
     _answer(in_transaction(lambda tx: statements.release_held(tx, period, shop_id, staff_id, code, reason)))
 
@@ -163,8 +163,8 @@ def release_held(
 @app.command("statement")
 def statement(number: str = typer.Argument(..., metavar="账单编号")) -> None:
     """生成(或重新生成)一份可打印的账单,并说明它在哪里。"""
-    from tasks import documents, statements
-    from tasks.db import Tx
+    from office.base.db import Tx
+    from tasks.invoicing import documents, statements
 
     def work(tx: Tx) -> Path:
         found = statements.find(tx, number)
@@ -181,7 +181,7 @@ def waive_exit(
     staff_id: str = STAFF, code: str = CODE,
 ) -> None:  # fmt: skip
     """豁免退店发票(主管)。"""
-    from tasks import exit_invoices
+    from tasks.invoicing import exit_invoices
 
     _answer(in_transaction(lambda tx: exit_invoices.waive(tx, case_id, staff_id, code, reason)))
 
@@ -189,7 +189,7 @@ def waive_exit(
 @app.command("check")
 def check() -> None:
     """核对明细、账单、发票、冻结与账簿是否一致。"""
-    from tasks import freezes
+    from tasks.invoicing import freezes
 
     with reading() as tx:
         wrong = freezes.check(tx)

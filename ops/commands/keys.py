@@ -13,10 +13,11 @@ from sqlalchemy import Column, Table, and_, or_, select, update
 from sqlmodel import SQLModel, col
 
 from models.messages import InboxMessage
+from office.base import vault
+from office.base.db import Tx, in_transaction
+from office.base.vault import CannotUnseal
+from office.record import audit
 from ops.commands.terminal import refuse, say, table
-from tasks import audit, vault
-from tasks.db import Tx, in_transaction
-from tasks.vault import CannotUnseal
 
 app = typer.Typer(no_args_is_help=True)
 

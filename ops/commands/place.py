@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.settings import Settings, settings
+from office.base.settings import Settings, settings
 
 DEMO = Path(".dianwu/demo")
 """Where ``make demo`` keeps its data, seen from a checkout."""

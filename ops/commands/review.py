@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseKind
 from models.reviews import Review, Role, Staff
 from models.windows import duration
+from office.base.db import Tx, in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -28,7 +29,6 @@ from ops.commands.terminal import (
     when,
     word_of,
 )
-from tasks.db import Tx, in_transaction, reading
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def list_reviews(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """按到期先后列出待处理的审核任务。"""
-    from tasks import queue
+    from tasks.sight import queue
 
     with reading() as tx:
         if mine:
@@ -95,7 +95,7 @@ def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
 
 def _find(tx: Tx, given: str) -> Review:
     """The review of this id, or the one open review of the case of this id."""
-    from tasks.reviews import OPEN
+    from office.cases.reviews import OPEN
 
     review = tx.get(Review, given)
     if review is not None:
@@ -110,7 +110,7 @@ def _find(tx: Tx, given: str) -> Review:
 
 def _print(tx: Tx, review: Review) -> None:
     from tasks.desk import GATES
-    from tasks.views import staff_name
+    from tasks.sight.views import staff_name
 
     gate = GATES[review.gate]
     say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
@@ -135,7 +135,7 @@ def _print(tx: Tx, review: Review) -> None:
 @app.command("claim")
 def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     """凭动态口令认领任务,避免两人同时处理;认领后他人不能作答。"""
-    from tasks import reviews
+    from office.cases import reviews
 
     with reading() as tx:
         task, who = _find(tx, review_id).id, person(tx, staff_id).id
@@ -146,7 +146,7 @@ def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
 @app.command("release")
 def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     """释放已认领的任务(认领人本人或主管,凭动态口令)。"""
-    from tasks import reviews
+    from office.cases import reviews
 
     with reading() as tx:
         task, somebody = _find(tx, review_id), person(tx, staff_id)
@@ -162,7 +162,7 @@ def reassign(
     code: str = CODE,
 ) -> None:
     """由主管凭动态口令改派任务。"""
-    from tasks import reviews
+    from office.cases import reviews
 
     with reading() as tx:
         task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
@@ -177,7 +177,7 @@ def appoint(
     code: str = CODE,
 ) -> None:
     """无人可处理时,由主管凭动态口令任命一位未参与本案的同事,只对这一任务有效。"""
-    from tasks import appointing
+    from office.cases import appointing
 
     with reading() as tx:
         task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
@@ -218,8 +218,8 @@ def decide(
             found = [_find(tx, review_id).id for review_id in review_ids]
         _together(found, staff_id, verdict, reason, code)
         return
+    from office.cases.forms import form_schema, read_answer
     from tasks import desk
-    from tasks.forms import form_schema, read_answer
 
     with reading() as tx:
         review = _find(tx, review_ids[0])
@@ -254,7 +254,8 @@ def decide_all(
     code: str = CODE,
 ) -> None:
     """按条件列出同一种日常任务(无阻断事项),逐个显示后以一个口令一并决定。"""
-    from tasks import desk, queue
+    from tasks import desk
+    from tasks.sight import queue
 
     names = {one.title: one.name for one in desk.GATES.values()} | {name: name for name in desk.GATES}
     if gate not in names:
@@ -272,7 +273,8 @@ def decide_all(
 
 def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, code: str, session: str = "") -> None:
     """Show each question, prove the person once, decide each by itself, and say what became of each."""
-    from tasks import desk, together
+    from office.cases import together
+    from tasks import desk
 
     with reading() as tx:
         asked = together.shown(tx, review_ids)
@@ -303,7 +305,7 @@ def mine(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """列出本人作出的决定:何时、什么结论、什么理由。"""
-    from tasks import queue
+    from tasks.sight import queue
 
     span = parse_span(since)
     with reading() as tx:
@@ -333,7 +335,7 @@ def session(
     staff_id: str = AS, code: str = CODE, end: bool = typer.Option(False, "--end", help="结束本人的全部会话")
 ) -> None:
     """凭一个口令打开数分钟的终端会话(须规则允许,仅限日常任务);输出的一行由 eval 写入本终端。"""
-    from tasks import sessions
+    from office.cases import sessions
 
     if end:
         ended = in_transaction(lambda tx: sessions.close(tx, person(tx, staff_id).id))

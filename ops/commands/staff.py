@@ -12,13 +12,13 @@ import typer
 from sqlmodel import col, select
 
 from models.reviews import Role, Staff
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import settings
+from office.base.vault import opened
+from office.staff import guard, staff
 from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when, word_of
 from policies.policy import SHANGHAI
-from tasks import guard, staff
-from tasks.clock import clock
-from tasks.db import Tx, in_transaction, reading
-from tasks.settings import settings
-from tasks.vault import opened
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -21,12 +21,12 @@ from models.base import Labelled
 from models.reviews import Staff
 from models.windows import duration
 from notifications.text import one_line
+from office.base.clock import ClockCannotMove
+from office.base.db import Tx
+from office.base.settings import SettingsError
+from office.base.vault import CannotUnseal
+from office.staff.staff import StaffError
 from policies.policy import SHANGHAI
-from tasks.clock import ClockCannotMove
-from tasks.db import Tx
-from tasks.settings import SettingsError
-from tasks.staff import StaffError
-from tasks.vault import CannotUnseal
 
 R = TypeVar("R")
 L = TypeVar("L", bound=Labelled)

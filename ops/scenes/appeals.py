@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from models.books import AccountKind
 from models.windows import duration
+from office.base.db import Tx
+from office.cases import deadlines
+from office.cases.dossier import when
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
-from tasks import deadlines
-from tasks.appeals import EVIDENCE
-from tasks.db import Tx
-from tasks.dossier import when
+from tasks.appeal.appeals import EVIDENCE
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
 

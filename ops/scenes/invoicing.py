@@ -12,12 +12,12 @@ from sqlmodel import col, select
 from models.books import AccountKind
 from models.cases import Case
 from models.invoicing import AnomalyKind, Statement, StatementState
+from office.base.db import in_transaction
 from ops.rehearsal import NotAsExpected, Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
-from tasks import statements
-from tasks.db import in_transaction
-from tasks.exit_invoices import outstanding
+from tasks.invoicing import statements
+from tasks.invoicing.exit_invoices import outstanding
 
 SHOPS = {
     "shop-2001": "柚子家居", "shop-2002": "松果文创", "shop-2003": "蓝鲸数码", "shop-2004": "青禾农品", "shop-2005": "晚风服饰",

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from models.books import AccountKind
 from models.cases import Case
+from office.cases.reviews import link_to
+from office.money import ledger
 from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
-from tasks import ledger
-from tasks.reviews import link_to
 
 Waiting = tuple[str, str, str, str]
 """Case id, what it waits for, who can answer, the link."""

@@ -14,10 +14,12 @@ from models.arbitration import MerchantCounter, Ruling
 from models.books import AccountKind
 from models.cases import Case
 from models.messages import Channel, InboxMessage, InboxState
-from tasks import desk, evidence, inbox
-from tasks.db import Tx, reading, transaction
-from tasks.inbox import Arrival, Receipt
-from tasks.reviews import Outcome
+from office.base.db import Tx, reading, transaction
+from office.cases.reviews import Outcome
+from office.files import evidence
+from office.record import inbox
+from office.record.inbox import Arrival, Receipt
+from tasks import desk
 from tests.play import Office
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"

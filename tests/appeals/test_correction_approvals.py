@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from models.cases import Case
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.appeals.bench import Bench
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal

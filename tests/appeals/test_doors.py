@@ -18,9 +18,9 @@ from sqlmodel import col, select
 from standardwebhooks.webhooks import Webhook
 
 from models.messages import Channel, InboxMessage, InboxState
-from tasks.clock import VirtualClock, use_clock
-from tasks.db import engine, reading
-from tasks.settings import settings
+from office.base.clock import VirtualClock, use_clock
+from office.base.db import engine, reading
+from office.base.settings import settings
 from tests.appeals.bench import Bench
 from webhooks.app import create_app
 from webhooks.senders.doudian import event_sign

@@ -21,10 +21,11 @@ from fastapi.testclient import TestClient
 
 from models.arbitration import Conclusion
 from models.messages import Channel, InboxState, OutboxState
-from tasks import audit, doudian
-from tasks.db import reading
-from tasks.doudian import Client, DoudianError, TooManyImages
-from tasks.settings import settings
+from office.base.db import reading
+from office.base.settings import settings
+from office.record import audit
+from tasks.arbitration import doudian
+from tasks.arbitration.doudian import Client, DoudianError, TooManyImages
 from tests.appeals.bench import PNG, Bench
 from tests.appeals.test_doors import SUCCESS, body, inbox, item, push, signed
 from webhooks.app import create_app

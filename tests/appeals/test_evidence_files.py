@@ -25,13 +25,13 @@ from sqlmodel import select
 
 from models.arbitration import EvidenceItem, MediaType
 from models.base import new_id
+from office.base.clock import VirtualClock, use_clock
+from office.base.db import reading
+from office.base.settings import settings
+from office.files import evidence
+from office.files.evidence import EvidenceDamaged, EvidenceRefused, Fetcher
 from policies.evidence import safe_name, sniff
 from policies.policy import policy
-from tasks import evidence
-from tasks.clock import VirtualClock, use_clock
-from tasks.db import reading
-from tasks.evidence import EvidenceDamaged, EvidenceRefused, Fetcher
-from tasks.settings import settings
 from tests.appeals.bench import PDF, PNG, Bench
 from webhooks.app import create_app
 

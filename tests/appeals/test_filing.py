@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from models.events import DepositDeducted
 from models.messages import Channel
+from office.base.db import reading
+from office.cases.cases import findings
 from ops.commands.inbox import app as command_line
-from tasks.cases import findings
-from tasks.db import reading
 from tests.appeals.bench import Bench
 from tests.play import Office
 

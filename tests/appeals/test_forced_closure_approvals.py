@@ -9,7 +9,7 @@ import pytest
 
 from models.cases import Case
 from models.shops import ShopState
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.appeals.bench import Bench
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal

@@ -32,10 +32,13 @@ from models.books import Transfer
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review
+from office.base.db import in_transaction, reading
+from office.cases import reviews
+from office.record import inbox, outbox
+from office.record.inbox import Arrival, Receipt
 from policies.appeal import counters
-from tasks import appeals, delivery, desk, inbox, outbox, reviews
-from tasks.db import in_transaction, reading
-from tasks.inbox import Arrival, Receipt
+from tasks import delivery, desk
+from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.arbitration import Ruling
-from tasks.db import reading
+from office.base.db import reading
 from tests.appeals.bench import Bench
 
 AGREED = {"contact": "电话联系店主", "handling": "TO_DEPOSIT"}

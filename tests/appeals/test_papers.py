@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.cases import Case
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.appeals.bench import PNG, Bench
 from tests.appeals.test_withdrawal import ask
 from tests.play import FILES, UNSENT, paper

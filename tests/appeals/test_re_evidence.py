@@ -12,9 +12,12 @@ from models.cases import Case
 from models.messages import Channel
 from notifications.channels import MERCHANT
 from notifications.scripted import ScriptedNotifier
+from office.base.db import in_transaction, reading
+from office.cases import reviews
+from office.record import inbox, outbox
 from ops.commands.inbox import app as command_line
-from tasks import appeals, delivery, desk, inbox, outbox, reviews
-from tasks.db import in_transaction, reading
+from tasks import delivery, desk
+from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
 from webhooks.requests import BODY_SECONDS
@@ -63,7 +66,7 @@ def test_evidence_received_in_time_counts_although_we_were_down_until_the_fourth
     bench.office.clock.at = bench.office.deadline(asked, "re-evidence").due_at + timedelta(milliseconds=900)
     bench.office.receive("appeal.evidence_submitted", more)
     bench.office.clock.advance(timedelta(days=1))
-    from tasks import deadlines
+    from office.cases import deadlines
 
     deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep comes first: what is unread keeps the window open
     bench.office.settle()

@@ -26,8 +26,8 @@ def test_the_verdict_carries_the_hashes_of_the_evidence_it_rests_on(bench: Bench
     bench.rule()
     case = bench.file()
     bench.office.decide(case, "zhou-yan", "DISMISS")
-    from tasks import audit
-    from tasks.db import reading
+    from office.base.db import reading
+    from office.record import audit
 
     with reading() as tx:
         lines = {line.action: line for line in audit.timeline(tx, case.id)}

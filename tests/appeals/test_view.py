@@ -8,9 +8,9 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from models.cases import Case
-from tasks.disputes import dispute_file
-from tasks.settings import settings
-from tasks.views import case_dossier, merchant_view
+from office.base.settings import settings
+from tasks.sight.disputes import dispute_file
+from tasks.sight.views import case_dossier, merchant_view
 from tests.appeals.bench import Bench
 from tests.play import SILENCE, Office
 from webhooks.app import create_app

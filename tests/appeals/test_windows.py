@@ -11,10 +11,10 @@ from sqlmodel import col, select
 
 from models.arbitration import Conclusion, Ruling, RulingKind
 from models.messages import InboxMessage, InboxState
+from office.base.db import reading
 from policies.appeal import appeal_window, reevidence_window, refuse_filing
 from policies.deadlines import in_time
 from policies.policy import SHANGHAI, policy
-from tasks.db import reading
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from notifications.channels import MERCHANT, Delivery, Target
 from notifications.rendering import Rendered
 from notifications.scripted import ScriptedNotifier
-from tasks.clock import VirtualClock
+from office.base.clock import VirtualClock
 
 FILING, EVIDENCE = timedelta(days=7), timedelta(hours=72)
 """The two windows as the merchant is promised them (ARB-2, ARB-5)."""

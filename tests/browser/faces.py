@@ -8,7 +8,7 @@ from typing import Protocol
 from playwright.sync_api import Locator, Page, expect
 
 from models.reviews import Role
-from tasks.board import key_of
+from tasks.sight.board import key_of
 
 PATIENCE_MS = 60_000
 

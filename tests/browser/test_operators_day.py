@@ -15,11 +15,13 @@ from playwright.sync_api import expect
 
 from models.cases import Case
 from models.reviews import Review, ReviewState, Role
+from office.base.db import Tx, in_transaction
+from office.files import evidence
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import close, register
 from policies.policy import SHANGHAI
-from tasks import evidence, periods, queue
-from tasks.db import Tx, in_transaction
+from tasks.invoicing import periods
+from tasks.sight import queue
 from tests.browser.conftest import KEEP
 from tests.browser.faces import PATIENCE_MS, Face
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tasks import db
-from tasks.settings import settings
+from office.base import db
+from office.base.settings import settings
 from tests.furniture import POSTGRES, SCHEMA, in_schema
 
 

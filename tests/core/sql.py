@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tasks import db
+from office.base import db
 
 
 def write(statement: str, **values: object) -> None:

@@ -13,9 +13,10 @@ from sqlmodel import col, select
 
 from models.audit import AuditEntry, AuditHead
 from models.cases import Case
-from tasks import anchors, audit
-from tasks.db import in_transaction, reading, transaction
-from tasks.settings import settings
+from office.base.db import in_transaction, reading, transaction
+from office.base.settings import settings
+from office.record import audit
+from tasks.sight import anchors
 from tests.core.sql import write
 from tests.core.test_slow_post import SlowPost
 from tests.play import Office

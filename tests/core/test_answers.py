@@ -14,9 +14,9 @@ from prefect.input.run_input import keyset_from_base_key
 
 from flows.answers import WITH_IT, given_to
 from models.confirmations import ShownForm
-from tasks.settings import settings
-from tasks.shown_forms import digest
-from tasks.witness import signature
+from office.base.settings import settings
+from office.record.witness import signature
+from office.runs.shown_forms import digest
 
 AT = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from models.audit import AuditEntry, AuditHead
-from tasks import audit
-from tasks.db import in_transaction, reading, transaction
+from office.base.db import in_transaction, reading, transaction
+from office.record import audit
 from tests.play import Office
 
 TAMPERED = {

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks import clock, settings
-from tasks.clock import ClockCannotMove, MovableClock, SystemClock
-from tasks.db import in_transaction
+from office.base import clock, settings
+from office.base.clock import ClockCannotMove, MovableClock, SystemClock
+from office.base.db import in_transaction
 
 WEEK = timedelta(days=7)
 

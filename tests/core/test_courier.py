@@ -9,8 +9,8 @@ from datetime import datetime
 from models.messages import Channel, OutboxState
 from notifications.channels import Delivery, Target
 from notifications.rendering import Rendered
+from office.base.clock import use_clock
 from tasks import delivery
-from tasks.clock import use_clock
 from tasks.delivery import Courier
 from tests.play import Office
 

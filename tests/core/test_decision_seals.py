@@ -7,9 +7,10 @@ from alembic import command
 
 from models.cases import Case, CaseState
 from models.reviews import ReviewState
+from office.base import db
+from office.base.db import in_transaction
+from office.record import outbox
 from ops import migrate
-from tasks import db, outbox
-from tasks.db import in_transaction
 from tests.core.sql import read, write
 from tests.play import Office
 

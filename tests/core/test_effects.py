@@ -9,9 +9,10 @@ from sqlmodel import select
 
 from models.cases import CaseState, Effect
 from models.shops import Capability
-from tasks import closures, refunds
-from tasks.db import reading
-from tasks.locks import UnknownCase
+from office.base.db import reading
+from office.cases.locks import UnknownCase
+from tasks.closure import closures
+from tasks.refund import refunds
 from tests.play import Office
 
 

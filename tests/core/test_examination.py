@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.messages import Channel
+from office.base.db import in_transaction, reading
+from office.base.vault import opened_json
+from office.record import audit
 from ops.commands.doctor import Check, bad, good
 from ops.examiner import Examiner
-from tasks import audit, examination
-from tasks.db import in_transaction, reading
-from tasks.vault import opened_json
+from tasks.sight import examination
 from tests.core.sql import write
 from tests.play import Office
 

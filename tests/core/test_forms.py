@@ -9,12 +9,12 @@ from jsonschema import Draft202012Validator
 
 from models.cases import Case
 from models.reviews import Review
+from office.base.db import in_transaction
+from office.cases.confirmations import take_form_answer
+from office.cases.forms import form_description, form_schema, read_answer, task_token
+from office.cases.reviews import Answer
 from policies.policy import policy_at
-from tasks.confirmations import take_form_answer
-from tasks.db import in_transaction
 from tasks.desk import GATES
-from tasks.forms import form_description, form_schema, read_answer, task_token
-from tasks.reviews import Answer
 from tests.play import PAYEE, Office
 
 HOSTILE = [

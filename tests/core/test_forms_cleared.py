@@ -10,7 +10,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
 
 from models.confirmations import ShownForm
-from tasks import shown_forms
+from office.runs import shown_forms
 from tests.play import Office
 
 EVERY = tuple(keyset_from_base_key("key-1").values())

@@ -13,10 +13,11 @@ from sqlmodel import col, select, update
 from models.books import AccountKind
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
 from notifications.scripted import ScriptedNotifier
-from tasks import delivery, desk, inbox, outbox
-from tasks.db import Tx, in_transaction, reading
-from tasks.inbox import Arrival, Kept, Later, Receipt
-from tasks.outbox import Item, NotYet, Skip, Undeliverable
+from office.base.db import Tx, in_transaction, reading
+from office.record import inbox, outbox
+from office.record.inbox import Arrival, Kept, Later, Receipt
+from office.record.outbox import Item, NotYet, Skip, Undeliverable
+from tasks import delivery, desk
 from tests.play import START, Office
 
 

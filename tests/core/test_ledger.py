@@ -10,9 +10,10 @@ from sqlmodel import select
 
 from models.books import Account, AccountKind, Transfer
 from models.money import Money
-from tasks import ledger, proof
-from tasks.db import Tx, in_transaction, reading
-from tasks.ledger import LedgerConflict, Overdrawn, platform_account
+from office.base.db import Tx, in_transaction, reading
+from office.money import ledger
+from office.money.ledger import LedgerConflict, Overdrawn, platform_account
+from tasks.sight import proof
 from tests.play import Office
 
 CASH, CLEARING, PENALTY = (platform_account(k) for k in (AccountKind.CASH, AccountKind.CLEARING, AccountKind.PENALTY))

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, inspect
 from sqlmodel import SQLModel
 
+from office.base import db
 from ops import migrate
-from tasks import db
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_models_declare(empty: None) -> None:

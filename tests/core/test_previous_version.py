@@ -19,11 +19,16 @@ from models.payouts import Payout, PayoutState
 from models.reviews import Review, Staff
 from models.shops import Shop
 from notifications.scripted import ScriptedNotifier
+from office.base import clock
+from office.base.db import reading
+from office.base.settings import settings
+from office.cases import reviews
+from office.files import evidence
 from ops import migrate
 from policies.policy import SHANGHAI
-from tasks import clock, delivery, evidence, examination, freezes, proof, reviews
-from tasks.db import reading
-from tasks.settings import settings
+from tasks import delivery
+from tasks.invoicing import freezes
+from tasks.sight import examination, proof
 from tests.appeals.bench import PNG
 from tests.invoicing import kit
 from tests.play import PAPERS, Office

@@ -11,12 +11,14 @@ import pytest
 
 from models.cases import CaseKind
 from models.reviews import Role
-from tasks import board as boards
-from tasks import confirmations, desk, queue, reviews
-from tasks.board import Board, Clerk
-from tasks.db import in_transaction, reading
-from tasks.queue import Waiting
-from tasks.reviews import Answer
+from office.base.db import in_transaction, reading
+from office.cases import confirmations, reviews
+from office.cases.reviews import Answer
+from tasks import desk
+from tasks.sight import board as boards
+from tasks.sight import queue
+from tasks.sight.board import Board, Clerk
+from tasks.sight.queue import Waiting
 from tests.play import Office
 
 

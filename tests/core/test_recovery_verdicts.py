@@ -10,10 +10,10 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from models.cases import Case
 from models.messages import Channel, OutboxState
-from tasks import recovery
-from tasks.db import in_transaction
-from tasks.engine import put_off
-from tasks.locks import UnknownCase
+from office.base.db import in_transaction
+from office.cases.locks import UnknownCase
+from office.runs import recovery
+from office.runs.engine import put_off
 from tests.play import Office
 
 NOW = timedelta(0)
@@ -80,7 +80,7 @@ def test_a_demonstration_that_moved_its_clock_still_finds_lost_runs(office: Offi
         def real(self) -> datetime:
             return outside
 
-    from tasks.clock import use_clock
+    from office.base.clock import use_clock
 
     use_clock(Ahead())
     watched = case.model_copy(update={"run_seen_at": office.clock.at - LONG})

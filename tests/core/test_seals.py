@@ -12,12 +12,12 @@ from sqlmodel import col, select
 
 from models.messages import InboxMessage, InboxState
 from models.shops import Shop
+from office.base import db, vault
+from office.base.db import in_transaction, reading
+from office.base.settings import settings
+from office.base.vault import CannotUnseal, opened, opened_json
 from ops import migrate
 from ops.commands import keys
-from tasks import db, vault
-from tasks.db import in_transaction, reading
-from tasks.settings import settings
-from tasks.vault import CannotUnseal, opened, opened_json
 from tests.core.sql import read, write
 from tests.play import Office
 

@@ -17,13 +17,13 @@ from models.payouts import Payee, PayeeMethod
 from models.reviews import Review
 from notifications.channels import AppriseNotifier
 from notifications.plugins.folder import folder_url
+from office.base.db import reading
+from office.base.settings import settings
+from office.base.vault import bind, place_named, seal, unseal
+from office.cases.forms import form_description, form_schema
 from policies.masking import mask_accounts
 from tasks import delivery
-from tasks.db import reading
 from tasks.desk import GATES
-from tasks.forms import form_description, form_schema
-from tasks.settings import settings
-from tasks.vault import bind, place_named, seal, unseal
 from tests.play import PAYEE, Office
 
 ACCOUNT, CORRECTED, PAYER = "6217009988776655443", "6217001122334455667", "6222998877665544331"

@@ -8,10 +8,10 @@ import json
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from office.base import secret_forms
+from office.base import settings as settings_module
+from office.base.settings import SettingsError
 from ops.secrets import ensure, prepare
-from tasks import secret_forms
-from tasks import settings as settings_module
-from tasks.settings import SettingsError
 from webhooks.app import create_app
 
 KEY = bytes(range(240, 256)) + bytes(range(16))

@@ -20,9 +20,13 @@ from sqlalchemy.exc import OperationalError
 from models.cases import Case, CaseState
 from models.messages import Channel, OutboxState
 from notifications.channels import AppriseNotifier
-from tasks import appeals, db, deadlines, delivery, outbox
-from tasks.db import in_transaction, reading
-from tasks.outbox import Item
+from office.base import db
+from office.base.db import in_transaction, reading
+from office.cases import deadlines
+from office.record import outbox
+from office.record.outbox import Item
+from tasks import delivery
+from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.play import Office
 

@@ -10,10 +10,13 @@ import pytest
 from models.cases import Case
 from models.messages import Channel
 from models.reviews import Review
-from tasks import decision_seals, desk_sessions, examination, reviews, sessions, together
-from tasks.db import in_transaction
+from office.base.db import in_transaction
+from office.base.vault import opened_json
+from office.cases import reviews, sessions, together
+from office.record import decision_seals
+from office.staff import desk_sessions
 from tasks.desk import GATES
-from tasks.vault import opened_json
+from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from models.cases import Case
-from tasks import audit, reviews, staff, standing
-from tasks.db import in_transaction, reading
+from office.base.db import in_transaction, reading
+from office.cases import reviews
+from office.record import audit, standing
+from office.staff import staff
 from tests.core.sql import write
 from tests.play import Office
 

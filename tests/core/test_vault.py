@@ -7,7 +7,7 @@ import zlib
 import pytest
 from cryptography.fernet import Fernet
 
-from tasks import settings, vault
+from office.base import settings, vault
 
 HERE = vault.place_named("shop", "contacts_sealed", "shop-1")
 

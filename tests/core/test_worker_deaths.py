@@ -18,9 +18,10 @@ from models.cases import Case, CaseKind, Effect
 from models.confirmations import Confirmation
 from models.messages import Channel
 from models.reviews import Review, ReviewState
-from tasks import proof, reviews
-from tasks.db import reading
-from tasks.settings import settings
+from office.base.db import reading
+from office.base.settings import settings
+from office.cases import reviews
+from tasks.sight import proof
 from tests.appeals.bench import Bench
 from tests.deaths import mortal, until_done
 from tests.invoicing import kit

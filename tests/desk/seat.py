@@ -11,7 +11,7 @@ import httpx
 from starlette.testclient import TestClient
 
 from desk.app import create_app
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.play import Office
 
 

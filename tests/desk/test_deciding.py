@@ -9,9 +9,9 @@ import pytest
 
 from models.cases import Case
 from models.reviews import ReviewState, Role
-from tasks import desk_sessions, staff
-from tasks.db import Tx, in_transaction, reading
-from tasks.vault import opened
+from office.base.db import Tx, in_transaction, reading
+from office.base.vault import opened
+from office.staff import desk_sessions, staff
 from tests.desk.seat import Page, Seat, Seats
 from tests.play import Office
 

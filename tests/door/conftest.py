@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of, free_port
 from fastapi import FastAPI
 
-from tasks.settings import Settings, settings
+from office.base.settings import Settings, settings
 from tests.furniture import Storeroom
 from webhooks.app import create_app
 from webhooks.guard import guarded

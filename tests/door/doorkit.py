@@ -19,8 +19,8 @@ from standardwebhooks.webhooks import Webhook
 from models.audit import AuditEntry
 from models.events import INBOUND
 from models.messages import InboxMessage
-from tasks import db
-from tasks.settings import Settings
+from office.base import db
+from office.base.settings import Settings
 from webhooks.app import create_app
 from webhooks.senders.platform import example
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from models.cases import Case
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.play import Office
 from webhooks.app import create_app
 

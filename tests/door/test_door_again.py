@@ -9,8 +9,8 @@ from doorkit import Door, message, stored
 from sqlmodel import update
 
 from models.messages import InboxMessage, InboxState
-from tasks.db import in_transaction
-from tasks.sameness import same_event
+from office.base.db import in_transaction
+from office.record.sameness import same_event
 
 
 def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Door) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models.events import INBOUND
 from models.money import MAX_FEN
-from tasks.settings import Settings
+from office.base.settings import Settings
 
 
 def refused(door: Door, body: Any, field: str, **headers: Any) -> dict[str, Any]:

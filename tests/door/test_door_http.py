@@ -19,8 +19,8 @@ from standardwebhooks.webhooks import Webhook
 
 from models.events import INBOUND, OUTBOUND, FactsData, PayoutRequested, read_inbound
 from models.shops import ShopFacts
-from tasks import vault
-from tasks.settings import Settings
+from office.base import vault
+from office.base.settings import Settings
 from webhooks import catalogue, sandbox_bank
 from webhooks.app import create_app
 from webhooks.senders.platform import example

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from doorkit import TOKENS, Door, door_of
 
-from tasks.settings import Settings
+from office.base.settings import Settings
 
 AUTH = {"authorization": f"Bearer {TOKENS[0]}"}
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
@@ -86,7 +86,7 @@ def test_a_door_whose_home_cannot_be_written_is_not_ready(installation: Settings
 def test_a_door_whose_database_takes_nothing_is_not_ready(installation: Settings) -> None:
     from sqlalchemy import event
 
-    from tasks import db
+    from office.base import db
 
     door = door_of(installation)
 

@@ -16,8 +16,8 @@ from schemathesis.openapi.checks import UndefinedStatusCode
 
 from models.events import INBOUND
 from models.views import CaseView
-from tasks.locks import UnknownCase
-from tasks.settings import Settings
+from office.base.settings import Settings
+from office.cases.locks import UnknownCase
 from webhooks.app import create_app
 from webhooks.senders.platform import envelope_name, example
 

@@ -9,9 +9,9 @@ import sqlalchemy
 from doorkit import TOKENS, Door, door_of, message
 
 from models.views import CaseView, TimelineLine
-from tasks import db
-from tasks.locks import UnknownCase
-from tasks.settings import Settings
+from office.base import db
+from office.base.settings import Settings
+from office.cases.locks import UnknownCase
 
 AT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 CASE = CaseView(

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from models.views import CaseView
-from tasks.locks import UnknownCase
-from tasks.settings import AccessToken, Settings, SettingsError
+from office.base.settings import AccessToken, Settings, SettingsError
+from office.cases.locks import UnknownCase
 from webhooks.app import create_app
 
 SHOPS = {"CLS-1": "shop-1", "CLS-2": "shop-2", "CLS-3": "dd-77", "INV-1": None}

@@ -9,9 +9,9 @@ import pytest
 from doorkit import CURRENT, NEXT, NOW, Door, door_of, message, secret, stored, traces
 
 from models.messages import InboxMessage, InboxState
-from tasks import clock, db, vault
-from tasks.db import Tx
-from tasks.settings import Settings, SettingsError
+from office.base import clock, db, vault
+from office.base.db import Tx
+from office.base.settings import Settings, SettingsError
 from webhooks.app import create_app
 
 

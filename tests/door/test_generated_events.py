@@ -14,9 +14,10 @@ from sqlmodel import col, select
 
 from models.events import INBOUND
 from models.messages import InboxMessage, InboxState
-from tasks import desk, inbox
-from tasks.db import reading
-from tasks.settings import settings as installation
+from office.base.db import reading
+from office.base.settings import settings as installation
+from office.record import inbox
+from tasks import desk
 from tests.play import Office
 from webhooks.app import create_app
 

@@ -12,9 +12,10 @@ from sqlmodel import col, select
 from models.cases import Case, CaseKind
 from models.invoicing import Invoice, Statement, StatementMove
 from models.messages import Channel
-from tasks import documents, evidence, freezes, periods
-from tasks.db import in_transaction, reading
-from tasks.outbox import Item
+from office.base.db import in_transaction, reading
+from office.files import evidence
+from office.record.outbox import Item
+from tasks.invoicing import documents, freezes, periods
 from tasks.words import made
 from tests.play import SILENCE, Office
 

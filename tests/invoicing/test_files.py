@@ -15,9 +15,9 @@ from sqlmodel import select
 
 from models.invoicing import BillableItem
 from models.invoicing_events import Rejected
-from tasks import tax_report
-from tasks.billable_files import UnreadableFile, import_file
-from tasks.db import reading
+from office.base.db import reading
+from tasks.invoicing import tax_report
+from tasks.invoicing.billable_files import UnreadableFile, import_file
 from tests.invoicing import kit
 from tests.play import Office
 
@@ -150,7 +150,7 @@ def test_parquet_is_read_in_batches_and_floating_yuan_are_no_amounts(shop: Offic
 def test_a_parquet_file_that_would_unpack_to_gigabytes_is_refused(
     shop: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import billable_files
+    from tasks.invoicing import billable_files
 
     monkeypatch.setattr(billable_files, "MOST_GROUP_BYTES", 1_000_000)
     file = tmp_path / "bomb.parquet"

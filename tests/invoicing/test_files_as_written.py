@@ -15,9 +15,9 @@ from sqlmodel import col, select
 
 from models.invoicing import BillableItem
 from models.invoicing_events import Rejected
-from tasks.billable_files import UnreadableFile, import_file
-from tasks.db import reading
-from tasks.tax_report import harmless
+from office.base.db import reading
+from tasks.invoicing.billable_files import UnreadableFile, import_file
+from tasks.invoicing.tax_report import harmless
 from tests.invoicing import kit
 from tests.play import Office
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from models.cases import Case
-from tasks.settings import settings
+from office.base.settings import settings
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.invoicing.kit import at, billed, item, open_month, record, send_invoice, statement

@@ -17,10 +17,10 @@ from models.books import AccountKind
 from models.cases import Case
 from models.invoicing import Statement
 from models.messages import InboxMessage, InboxState
+from office.base.db import Tx, in_transaction
+from office.files import evidence
 from policies.policy import SHANGHAI, policy, policy_at, use_policies
-from tasks import evidence
-from tasks.db import Tx, in_transaction
-from tasks.invoices import accept_by_clerk
+from tasks.invoicing.invoices import accept_by_clerk
 from tests.appeals.bench import Bench
 from tests.invoicing import kit
 from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
@@ -181,7 +181,7 @@ def test_an_invoice_that_waited_while_its_statement_was_deducted_cannot_be_accep
 def test_the_check_of_the_books_says_when_a_statements_state_does_not_fit_its_money(
     office: Office, words: str, spoilt: dict[str, Any]
 ) -> None:
-    from tasks import freezes
+    from tasks.invoicing import freezes
 
     billed(office)
 
@@ -702,7 +702,7 @@ def _mark(tx: Tx, state: InboxState) -> None:
 
 
 def test_an_invoice_that_came_in_time_but_is_not_read_yet_keeps_the_sweep_away(office: Office) -> None:
-    from tasks import freezes
+    from tasks.invoicing import freezes
 
     one = billed(office)
     settle_receivable(office, 10_000)
@@ -718,7 +718,7 @@ def test_an_invoice_that_came_in_time_but_is_not_read_yet_keeps_the_sweep_away(o
 
 
 def test_the_sweep_killed_in_any_chunk_goes_on_and_freezes_each_once(office: Office) -> None:
-    from tasks import freezes
+    from tasks.invoicing import freezes
 
     for n in range(1, 5):
         office.open_shop(f"shop-{n}", deposit_fen=0)
@@ -850,7 +850,7 @@ def test_a_draft_that_is_not_issued_yet_is_named_as_such_to_a_closing_shop(offic
 
 
 def test_a_supervisor_waives_it_with_a_reason_and_nobody_else(office: Office) -> None:
-    from tasks import exit_invoices
+    from tasks.invoicing import exit_invoices
 
     case_id = leaving(office)
 

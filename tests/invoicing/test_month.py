@@ -15,12 +15,12 @@ from models.invoicing import BillableItem, Period, PeriodState, Statement, State
 from models.messages import Channel
 from models.reviews import Role
 from models.shops import Shop
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import settings
+from office.record.inbox import Refused
 from policies.invoicing import Draft, anomalies
 from policies.policy import policy
-from tasks import documents, periods, statements
-from tasks.db import Tx, in_transaction, reading
-from tasks.inbox import Refused
-from tasks.settings import settings
+from tasks.invoicing import documents, periods, statements
 from tests.invoicing import kit
 from tests.invoicing.kit import NOVEMBER, at, issue_month, item, open_month, record, statement, told
 from tests.play import Office
@@ -526,6 +526,6 @@ def test_a_closed_period_takes_no_items_any_more(office: Office) -> None:
 
 
 def test_finance_may_hold_only_with_its_role() -> None:
-    from tasks.releases import GATES
+    from tasks.invoicing.releases import GATES
 
     assert [gate.roles for gate in GATES] == [(Role.FINANCE,), (Role.FINANCE, Role.SUPERVISOR)]

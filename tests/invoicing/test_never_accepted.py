@@ -10,8 +10,8 @@ import pytest
 from models.invoicing_events import InvoiceSubmitted
 from notifications.invoicing import InvoiceReturned
 from notifications.rendering import render
+from office.cases import merchants
 from policies.invoice_checks import check_invoice
-from tasks import merchants
 from tests.invoicing import kit
 from tests.invoicing.kit import billed, review_of, send_invoice, statement, told
 from tests.invoicing.test_rules import CLEAN, EXPECTED, POLICY

@@ -7,8 +7,9 @@ import pytest
 from models.books import AccountKind
 from models.cases import Case
 from models.shops import ShopState
-from tasks import exit_invoices, penalties
-from tasks.db import in_transaction, reading
+from office.base.db import in_transaction, reading
+from tasks.invoicing import exit_invoices
+from tasks.shops import penalties
 from tests.invoicing import kit
 from tests.invoicing.kit import send_invoice, told
 from tests.play import Office

@@ -24,9 +24,11 @@ from models.invoicing import (
     StatementMove,
     StatementState,
 )
+from office.base import db
+from office.cases import reviews
 from policies.invoicing import share
 from policies.policy import policy
-from tasks import db, exit_invoices, reviews, statements
+from tasks.invoicing import exit_invoices, statements
 from tests.invoicing import kit
 from tests.machines import play, rounds
 from tests.play import START, Office

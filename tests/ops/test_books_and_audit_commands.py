@@ -14,7 +14,7 @@ from models.audit import AuditEntry, AuditHead
 from models.books import Account, Transfer
 from models.cases import Case, CaseState
 from models.payouts import Payout, PayoutState, Permit
-from tasks.db import Tx, in_transaction
+from office.base.db import Tx, in_transaction
 from tests.play import Office
 
 Done = Callable[..., str]

@@ -11,10 +11,11 @@ import pytest
 
 from models.cases import Side
 from models.windows import WorkingDays
+from office.base import calendar
+from office.base import settings as settings_module
+from office.base.db import in_transaction
+from office.cases import calendar_watch, deadlines
 from policies.deadlines import reckon
-from tasks import calendar, calendar_watch, deadlines
-from tasks import settings as settings_module
-from tasks.db import in_transaction
 from tests.ops.test_doctor import ailing, found
 from tests.play import Office
 

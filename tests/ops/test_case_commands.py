@@ -18,8 +18,8 @@ from sqlmodel import col, update
 from models.audit import AuditEntry
 from models.cases import Case
 from models.reviews import Review
-from tasks.db import in_transaction
-from tasks.locks import lock_case
+from office.base.db import in_transaction
+from office.cases.locks import lock_case
 from tests.play import PAPERS, PAYEE, Office
 
 Done = Callable[..., str]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from models.cases import Case
-from tasks import staff
-from tasks.db import reading
-from tasks.settings import settings
+from office.base.db import reading
+from office.base.settings import settings
+from office.staff import staff
 from tests.play import Office
 
 Done = Callable[..., str]

@@ -9,8 +9,8 @@ import pytest
 
 from flows.inline import STORIES
 from models.cases import Case, CaseKind
+from office.runs.engine import run_name, run_tags
 from ops.deploy import DEPLOYMENTS, EVERY_MINUTE, MONTHLY, Deployed
-from tasks.engine import run_name, run_tags
 from tests.play import Office
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -18,14 +18,16 @@ from sqlmodel import col
 
 from models.cases import Case
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from office.base import db
+from office.base import settings as settings_module
+from office.base.db import in_transaction
+from office.cases import reviews
 from ops import migrate
 from ops.commands import doctor
 from ops.commands.doctor import Check, Health, deployments
 from ops.deploy import DEPLOYMENTS
 from ops.environment import environment, prefect_settings
-from tasks import db, delivery, reviews
-from tasks import settings as settings_module
-from tasks.db import in_transaction
+from tasks import delivery
 from tests.play import Office
 
 Done = Callable[..., str]

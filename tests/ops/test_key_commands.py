@@ -10,11 +10,11 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
+from office.base import settings as settings_module
+from office.base.db import in_transaction, reading
+from office.base.vault import CannotUnseal, place_named, row_key, unseal
+from office.staff import staff
 from ops.commands import keys
-from tasks import settings as settings_module
-from tasks import staff
-from tasks.db import in_transaction, reading
-from tasks.vault import CannotUnseal, place_named, row_key, unseal
 from tests.play import Office
 
 Done = Callable[..., str]

@@ -10,9 +10,9 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
-from tasks import inbox
-from tasks import settings as settings_module
-from tasks.db import in_transaction
+from office.base import settings as settings_module
+from office.base.db import in_transaction
+from office.record import inbox
 from tests.play import PAYEE, Office
 
 Done = Callable[..., str]

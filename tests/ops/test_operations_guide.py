@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from office.base.settings import Settings
 from ops.cli import app
 from ops.worker.settings import WorkerSettings
-from tasks.settings import Settings
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 

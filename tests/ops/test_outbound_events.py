@@ -14,8 +14,8 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from models.messages import Channel, OutboxMessage, OutboxState
-from tasks import outbox
-from tasks.settings import settings
+from office.base.settings import settings
+from office.record import outbox
 from tests.play import Office
 
 SECRET = "whsec_c3Vic2NyaWJlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"

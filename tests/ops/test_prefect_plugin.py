@@ -15,8 +15,8 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
+from office.record.witness import signature
 from ops import prefect_plugin
-from tasks.witness import signature
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from office.base.settings import settings
 from ops import migrate
 from ops.stack import Part, Stack
-from tasks.settings import settings
 from tests.worker.conftest import until
 
 LINGERS = """

@@ -9,10 +9,10 @@ import pyotp
 import pytest
 
 from models.reviews import Staff
-from tasks import settings as settings_module
-from tasks import staff
-from tasks.db import in_transaction, reading
-from tasks.vault import opened
+from office.base import settings as settings_module
+from office.base.db import in_transaction, reading
+from office.base.vault import opened
+from office.staff import staff
 from tests.play import Office
 
 Done = Callable[..., str]

@@ -11,10 +11,11 @@ import pytest
 from models.audit import ClockOffset
 from models.cases import Case
 from models.windows import duration
+from office.base import clock
+from office.base import settings as settings_module
+from office.base.db import in_transaction, reading
+from office.cases import deadlines
 from ops.commands.terminal import parse_span
-from tasks import clock, deadlines
-from tasks import settings as settings_module
-from tasks.db import in_transaction, reading
 from tests.play import Office
 
 Done = Callable[..., str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.views import CaseView
-from tasks.locks import UnknownCase
-from tasks.views import case_dossier, merchant_view
+from office.cases.locks import UnknownCase
+from tasks.sight.views import case_dossier, merchant_view
 from tests.play import PAYEE, SILENCE, Office
 
 CORRECTION = {"shop_id": "shop-1", "account_id": "acct-shop-1", "payee": {**PAYEE, "account_no": "3301040160000125678"}}

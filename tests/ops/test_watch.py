@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
+from office.base.db import in_transaction
+from office.runs import sweeps
 from ops.deploy import DEPLOYMENTS, ROOT
 from ops.watch import SILENCE, Watch, differences, silence
-from tasks import sweeps
-from tasks.db import in_transaction
 from tests.play import Office
 
 AT = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)

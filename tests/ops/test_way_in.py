@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from office.base import settings as settings_module
+from office.base.settings import SettingsError
 from ops import migrate, secrets, stack
 from ops.commands import doctor
 from ops.commands.terminal import WIDTH
-from tasks import settings as settings_module
-from tasks.settings import SettingsError
 from tests.play import Office
 
 Done = Callable[..., str]
@@ -63,8 +63,8 @@ def test_help_is_there_without_any_data(_home: None, done: Done) -> None:
     ("start", "spared"),
     [
         ("import ops.cli", ["prefect", "sqlalchemy", "pydantic", "rich", "apprise", "pyarrow"]),
-        ("import ops.commands.cases, tasks.desk, tasks.views", ["prefect", "apprise", "pyarrow", "fastapi"]),
-        ("import ops.commands.review, tasks.queue", ["prefect", "apprise", "pyarrow", "fastapi"]),
+        ("import ops.commands.cases, tasks.desk, tasks.sight.views", ["prefect", "apprise", "pyarrow", "fastapi"]),
+        ("import ops.commands.review, tasks.sight.queue", ["prefect", "apprise", "pyarrow", "fastapi"]),
         ("import webhooks.app", ["prefect", "apprise", "pyarrow"]),
     ],
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from policies.policy import Policy
 
 ROOT = Path(__file__).parent.parent.parent
-CODE = ("policies", "notifications", "tasks", "flows", "webhooks", "ops")
+CODE = ("policies", "notifications", "office", "tasks", "flows", "webhooks", "ops")
 
 
 def sections(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:

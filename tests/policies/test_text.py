@@ -11,9 +11,9 @@ from models.arbitration import MediaType
 from models.events import Contact, Line, Prose, WebAddress
 from models.text import has_text, odd, without_odd
 from notifications.text import one_line, prose
+from office.cases.reviews import Answer
 from policies.evidence import safe_name
 from policies.text import same_name
-from tasks.reviews import Answer
 
 YOUNG = ["🩷", "🫩", "\U00031350", "\U000323af", "\U0002ebf0", "\U0003347f", "\U0001fae9"]
 """A pink heart, Han extensions H, I and J, faces of 2024 and after: Python 3.11 knows none of them."""

@@ -40,8 +40,9 @@ def main(target: Path) -> None:
         "DIANWU_API_TOKENS": '["token-of-the-tests"]',
     }  # fmt: skip
     from notifications.scripted import ScriptedNotifier
+    from office.base import clock
     from ops import migrate
-    from tasks import clock, delivery
+    from tasks import delivery
     from tests.play import Office
 
     migrate.upgrade()
@@ -330,7 +331,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     """Every row as SQLite keeps it."""
     from sqlalchemy import text
 
-    from tasks import db
+    from office.base import db
 
     with db.engine().connect() as connection:
         names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")).scalars()

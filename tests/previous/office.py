@@ -13,9 +13,9 @@ from typing import Any
 from alembic import command
 from sqlalchemy import JSON, Boolean, Connection, Date, DateTime, LargeBinary, MetaData, Table, inspect, select, text
 
+from office.base import db
+from office.base.settings import settings
 from ops import migrate
-from tasks import db
-from tasks.settings import settings
 
 REVISION = "0001"
 """What its database was migrated to."""

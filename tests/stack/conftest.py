@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from prefect.settings import temporary_settings
 
+from office.base import db
+from office.base.settings import Settings, settings
+from office.runs import engine
 from ops.environment import prefect_settings
 from ops.rehearsal import Rehearsal
 from ops.secrets import prepare
 from ops.stack import Stack
-from tasks import db, engine
-from tasks.settings import Settings, settings
 
 
 def free_port() -> int:

@@ -20,10 +20,11 @@ from sqlmodel import select
 from models.base import Labelled
 from models.cases import Effect
 from models.messages import Channel, OutboxMessage, OutboxState
+from office.base.db import Tx, reading
+from office.money import ledger
+from office.record import audit
 from ops.rehearsal import Rehearsal
 from ops.stack import Stack
-from tasks import audit, ledger
-from tasks.db import Tx, reading
 from tests.stack.conftest import running_stack
 
 

@@ -15,8 +15,8 @@ import pytest
 from sqlmodel import select
 
 from models.reviews import Staff
-from tasks.db import reading
-from tasks.vault import opened
+from office.base.db import reading
+from office.base.vault import opened
 from tests.stack.conftest import free_port, settings_of
 
 pytestmark = pytest.mark.engine

@@ -22,11 +22,12 @@ from models.audit import AuditEntry
 from models.confirmations import Confirmation, ConfirmationState, ReplacedRun, ShownForm
 from models.messages import OutboxMessage
 from models.reviews import Review, ReviewState
+from office.base.db import in_transaction, reading
+from office.runs import recovery, shown_forms
 from ops import watch
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import close, register
-from tasks import desk, recovery, shown_forms
-from tasks.db import in_transaction, reading
+from tasks import desk
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
@@ -234,7 +235,7 @@ def test_an_old_code_does_not_count_though_the_caller_says_it_is_of_then(
 def stage_code_at(stage: Rehearsal, staff_id: str, at: datetime) -> str:
     import pyotp
 
-    from tasks import staff
+    from office.staff import staff
 
     return pyotp.TOTP(stage.secrets[staff_id], interval=staff.STEP).at(int(at.timestamp()))
 

@@ -11,12 +11,12 @@ from sqlmodel import col, select
 from models.arbitration import EvidenceSubmission, MoneyReturn
 from models.audit import Installation
 from models.books import AccountKind
+from office.money import ledger
 from ops.rehearsal import Rehearsal
 from ops.scenes.appeals import AppealScene
 from ops.scenes.closing import ClosureScene, RefundScene
 from ops.scenes.stage import Scene, balance
 from ops.stack import Stack
-from tasks import ledger
 from tests.stack.killer import EVERY_KIND, Killer, Watched, restless, settled, struck, together
 
 pytestmark = pytest.mark.engine

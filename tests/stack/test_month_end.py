@@ -13,12 +13,15 @@ from sqlmodel import col, select
 from benchmarks.month_end import LINES, fill
 from models.invoicing import Period, Statement, StatementDocument, StatementState
 from models.messages import OutboxMessage
+from office.base.db import reading
+from office.money import ledger
+from office.record import audit
+from office.runs import engine
 from ops.scenes.closing import ClosureScene
 from ops.scenes.invoicing import month_of
 from ops.stack import Stack
 from ops.worker.settings import WorkerSettings
-from tasks import audit, engine, freezes, ledger
-from tasks.db import reading
+from tasks.invoicing import freezes
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine

@@ -16,10 +16,12 @@ from prefect.client.schemas.filters import (
 
 from models.cases import Case
 from models.reviews import Role
+from office.base.db import in_transaction
+from office.cases import reviews
+from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
-from tasks import board, engine, reviews
-from tasks.db import in_transaction
+from tasks.sight import board
 
 pytestmark = pytest.mark.engine
 SHOPS = ("shop-board-1", "shop-board-2")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
+from office.base.db import reading
+from office.money import ledger
+from office.record import audit
 from ops.scenes.closing import ClosureScene
-from tasks import audit, ledger
-from tasks.db import reading
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine

@@ -14,13 +14,14 @@ import pytest
 from prefect.settings import temporary_settings
 
 from models.reviews import Role
+from office.base.settings import Settings
+from office.record import audit
 from ops import secrets
 from ops.commands import doctor
 from ops.environment import prefect_settings
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
-from tasks import audit, proof
-from tasks.settings import Settings
+from tasks.sight import proof
 from tests.stack.conftest import settings_of
 from tests.stack.pair import Pair, running_pair
 

@@ -17,9 +17,10 @@ from prefect.states import Cancelled, Scheduled
 
 from models.cases import Case
 from models.reviews import Review
+from office.record import audit
+from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
-from tasks import audit, engine
 
 pytestmark = pytest.mark.engine
 GATE = "closure-review"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from models.cases import CaseKind
-from tasks import closures
+from tasks.closure import closures
 from tests.play import Office
 
 

@@ -10,8 +10,8 @@ from sqlmodel import select
 
 from models.cases import Case
 from models.reviews import Review, ReviewState
-from tasks import decision_seals
-from tasks.db import Tx, in_transaction
+from office.base.db import Tx, in_transaction
+from office.record import decision_seals
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
 

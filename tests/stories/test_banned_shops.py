@@ -9,8 +9,9 @@ import pytest
 from models.books import AccountKind
 from models.cases import Case, CaseKind
 from models.shops import ShopState
-from tasks import bans, proof
-from tasks.db import in_transaction, reading
+from office.base.db import in_transaction, reading
+from tasks.shops import bans
+from tasks.sight import proof
 from tests.play import Office
 
 HELD, FREED, FREE = AccountKind.RECEIVABLE_BANNED, AccountKind.RECEIVABLE_FREED, AccountKind.RECEIVABLE

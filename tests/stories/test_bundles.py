@@ -11,8 +11,9 @@ from models.reviews import Role
 from notifications.operations import InboxConflict
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from notifications.scripted import ScriptedNotifier
-from tasks import bundles, delivery
-from tasks.db import in_transaction
+from office.base.db import in_transaction
+from office.cases import bundles
+from tasks import delivery
 from tests.play import START, Office
 
 pytestmark = pytest.mark.both

@@ -15,9 +15,9 @@ from models.messages import Channel
 from models.shops import Capability, ShopState
 from notifications.catalogue import restore
 from notifications.rendering import render
+from office.base.vault import opened_json
+from office.cases import merchants
 from policies.policy import SHANGHAI
-from tasks import merchants
-from tasks.vault import opened_json
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.play import SILENCE, Office

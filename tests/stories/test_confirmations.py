@@ -12,13 +12,16 @@ from models.confirmations import Confirmation, Weight
 from models.messages import Channel
 from models.reviews import Review, ReviewState
 from notifications.scripted import ScriptedNotifier
+from office.base.db import in_transaction, reading, transaction
+from office.base.settings import Settings, settings
+from office.base.vault import opened_json
+from office.cases import confirmations, reviews
+from office.cases.forms import form_description
+from office.staff import staff
 from policies.policy import policy, policy_at, versions
-from tasks import confirmations, delivery, queue, reviews, staff, views
-from tasks.db import in_transaction, reading, transaction
+from tasks import delivery
 from tasks.desk import GATES
-from tasks.forms import form_description
-from tasks.settings import Settings, settings
-from tasks.vault import opened_json
+from tasks.sight import queue, views
 from tests.play import START, Office
 
 OBJECTION = timedelta(hours=policy_at(START).decisions.objection.n)

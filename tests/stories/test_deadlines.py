@@ -9,10 +9,12 @@ import pytest
 from flows.deadlines import take_steps
 from models.cases import Case, DeadlineState
 from models.messages import Channel, OutboxMessage, OutboxState
+from office.base.db import Tx, in_transaction, reading
+from office.base.vault import opened_json
+from office.cases import deadlines
+from office.record import audit
 from policies.policy import SHANGHAI
-from tasks import audit, deadlines, desk
-from tasks.db import Tx, in_transaction, reading
-from tasks.vault import opened_json
+from tasks import desk
 from tests.play import PAPERS, SILENCE, Office
 
 

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.messages import InboxMessage, InboxState
+from office.base.db import reading
 from policies.policy import policy_at
-from tasks.db import reading
 from tests.invoicing import kit
 from tests.play import START, Office
 

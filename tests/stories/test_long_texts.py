@@ -7,8 +7,10 @@ import pytest
 from models.cases import Case
 from models.text import MOST_REASON, shortened, too_long
 from notifications.text import prose
-from tasks import desk, dossier, exit_invoices, statements
-from tasks.db import in_transaction
+from office.base.db import in_transaction
+from office.cases import dossier
+from tasks import desk
+from tasks.invoicing import exit_invoices, statements
 from tests.invoicing.kit import all_statements, at, item, open_month, record
 from tests.play import Office
 

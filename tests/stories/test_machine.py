@@ -23,9 +23,14 @@ from models.cases import CaseKind, CaseState
 from models.messages import Channel
 from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.reviews import Review
-from tasks import audit, cases, proof, refunds, reviews, shops, staff
-from tasks.db import in_transaction, reading
-from tasks.outbox import NotYet
+from office.base.db import in_transaction, reading
+from office.cases import cases, reviews
+from office.record import audit
+from office.record.outbox import NotYet
+from office.staff import staff
+from tasks.refund import refunds
+from tasks.shops import shops
+from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.machines import play
 from tests.play import PAPERS, PAYEE, PEOPLE, Office

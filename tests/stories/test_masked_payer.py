@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.books import AccountKind
-from tasks import deposits
-from tasks.db import reading
+from office.base.db import reading
+from tasks.shops import deposits
 from tests.play import Office
 
 

@@ -10,9 +10,10 @@ import pytest
 from models.cases import Case
 from models.messages import Channel
 from models.reviews import Role
-from tasks import appointing, reviews, staff
-from tasks.db import in_transaction
-from tasks.outbox import Item
+from office.base.db import in_transaction
+from office.cases import appointing, reviews
+from office.record.outbox import Item
+from office.staff import staff
 from tasks.words import made
 from tests.play import Office
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from models.reviews import Review
-from tasks import confirmations
-from tasks.db import in_transaction, reading
+from office.base.db import in_transaction, reading
+from office.cases import confirmations
+from office.cases.forms import read_answer, task_token
 from tasks.desk import GATES
-from tasks.forms import read_answer, task_token
 from tests.play import Office
 
 

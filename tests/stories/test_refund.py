@@ -12,10 +12,13 @@ from models.books import AccountKind, Transfer
 from models.cases import Case, DeadlineState
 from models.payouts import Order, Payee, PayeeMethod, Permit
 from models.shops import ShopState
-from tasks import desk, inbox, payouts, proof
-from tasks.db import in_transaction, reading
-from tasks.locks import lock_case
-from tasks.payouts import PermitRefused
+from office.base.db import in_transaction, reading
+from office.cases.locks import lock_case
+from office.record import inbox
+from tasks import desk
+from tasks.payouts import payouts
+from tasks.payouts.payouts import PermitRefused
+from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import PAPERS, PAYEE, SILENCE, Office
 

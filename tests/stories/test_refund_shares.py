@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from models.books import AccountKind
 from models.cases import Case
 from models.payouts import Payout, PayoutState, Permit
-from tasks import proof
-from tasks.db import reading
+from office.base.db import reading
+from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
 

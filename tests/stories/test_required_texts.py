@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from models.arbitration_events import AppealFiled
 from models.events import ClosureRequested, MerchantAnswered, ShopRegistered
+from office.base.db import in_transaction
 from tasks import desk
-from tasks.db import in_transaction
 from tests.play import Office
 
 NOTHING = ["\u200b\u200b", "\u00a0\u00a0", "\u3164\u3164", "\u200e\u200f", "  ", "。。"]

@@ -10,9 +10,11 @@ import pytest
 
 from models.cases import Case
 from models.reviews import Review, ReviewState
-from tasks import desk, reviews, staff
-from tasks.db import Tx, in_transaction
-from tasks.reviews import Answer, Outcome
+from office.base.db import Tx, in_transaction
+from office.cases import reviews
+from office.cases.reviews import Answer, Outcome
+from office.staff import staff
+from tasks import desk
 from tests.play import Office
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from models.confirmations import Weight
 from models.reviews import Review, Role
+from office.base.clock import clock
+from office.base.db import in_transaction, reading
+from office.cases import confirmations, sessions, together
+from office.cases.together import Asked, NotTogether, Result
+from office.record import audit
+from office.staff import staff
 from policies.policy import Policy, policy_at
-from tasks import audit, confirmations, sessions, staff, together
-from tasks.clock import clock
-from tasks.db import in_transaction, reading
 from tasks.desk import GATES
-from tasks.together import Asked, NotTogether, Result
 from tests.play import Office
 
 

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from models.cases import Case
-from tasks import confirmations, desk, guard, reviews, staff
-from tasks.db import in_transaction, reading
-from tasks.guard import Place
-from tasks.views import audit_lines
+from office.base.db import in_transaction, reading
+from office.cases import confirmations, reviews
+from office.staff import guard, staff
+from office.staff.guard import Place
+from tasks import desk
+from tasks.sight.views import audit_lines
 from tests.play import Office
 
 pytestmark = pytest.mark.both

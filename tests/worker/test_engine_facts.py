@@ -21,10 +21,10 @@ from prefect.states import Scheduled
 from prefect.workers.base import BaseWorker
 from prefect.workers.server import _run_healthcheck_server
 
+from office.base.settings import settings as tasks_settings
+from office.runs import engine as case_engine
 from ops import environment
 from ops.worker import engine, segment, signals, worker
-from tasks import engine as case_engine
-from tasks.settings import settings as tasks_settings
 from tests.worker.conftest import PAUSING
 
 
@@ -41,7 +41,7 @@ def test_prefect_finds_the_worker_type_through_its_entry_point():
 
 @pytest.mark.engine
 def test_of_however_many_runs_only_those_that_do_not_wait_are_read(standing):
-    """tasks/engine.py: `restless`, by which the sweep finds lost runs of however many cases."""
+    """office/runs/engine.py: `restless`, by which the sweep finds lost runs of however many cases."""
     standing.write("flows/pausing.py", PAUSING)
     run = standing.submit(standing.deploy("flows/pausing.py:pausing"))
     standing.reaches(run, "Suspended")

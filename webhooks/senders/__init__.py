@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tasks.inbox import Arrival, Receipt
+from office.record.inbox import Arrival, Receipt
 from webhooks.problems import Problem
 
 

@@ -25,8 +25,8 @@ from models.arbitration_events import (
     RulingEffective,
 )
 from models.events import Event
-from tasks.inbox import ODD, Arrival, Receipt
-from tasks.settings import Settings
+from office.base.settings import Settings
+from office.record.inbox import ODD, Arrival, Receipt
 from webhooks import bodies
 from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.senders import Answer

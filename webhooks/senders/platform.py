@@ -12,8 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 from models import arbitration_events, invoicing_events  # noqa: F401  (their events are known here too)
 from models.events import INBOUND, Envelope, Event
-from tasks.inbox import Arrival, Receipt
-from tasks.settings import Settings, SettingsError
+from office.base.settings import Settings, SettingsError
+from office.record.inbox import Arrival, Receipt
 from webhooks import bodies, signing
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, ProblemBody, field_errors
 from webhooks.senders import Answer

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tasks.inbox import Arrival, Receipt
-from tasks.settings import Settings
+from office.base.settings import Settings
+from office.record.inbox import Arrival, Receipt
 from webhooks import bodies
 from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.senders import Answer

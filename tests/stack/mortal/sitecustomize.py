@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-NAME, ASK = "tasks.db", "TEST_EFFECTS_ASK"
+NAME, ASK = "office.base.db", "TEST_EFFECTS_ASK"
 
 
 def ask(when: str, key: str) -> bool:

@@ -1,0 +1,1 @@
+"""Under everything: time, settings, the database, sealed values, working days."""

@@ -1,0 +1,165 @@
+"""The database: one engine per process, and the one place that commits.
+
+``with transaction() as tx`` is the only way to a session. Callees take ``tx`` and never commit.
+SQLite writers take their turn from the first statement (BEGIN IMMEDIATE), so they wait instead of failing.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from office.base.clock import read_now
+from office.base.settings import settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRIES = 8
+"""How often a transaction that lost to another is tried again before the fault is reported."""
+
+BREATH = 0.03
+"""Seconds between two chunks of a long piece of work, in which other writers of SQLite, who look again every few
+milliseconds, later every twenty and more, get their turn; so a chunk should take about a tenth of a second."""
+
+
+class Tx(Session):
+    """A transaction under way. ``now`` is read once, so everything in it happens at the same moment."""
+
+    _now: datetime | None = None
+
+    @property
+    def proved(self) -> dict[str, int]:
+        """Who has proved who they are in this transaction (``staff/<id>``), and by the code of which half minute."""
+        found: dict[str, int] = self.info.setdefault("proved", {})
+        return found
+
+    @property
+    def now(self) -> datetime:
+        if self._now is None:
+            with self.no_autoflush:  # asking the time must not write half of a change
+                self._now = read_now(self)
+        return self._now
+
+    @property
+    def postgres(self) -> bool:
+        return self.get_bind().dialect.name == "postgresql"
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with the settings each database needs to be safe under parallel writers."""
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=10)
+
+        @event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves, below
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA busy_timeout=30000")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Any) -> None:
+            connection.exec_driver_sql(
+                "BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE"
+            )
+
+        return engine
+    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+@lru_cache(maxsize=4)
+def _engine(url: str) -> Engine:
+    return make_engine(url)
+
+
+_chosen: list[Callable[[], Engine]] = []
+
+
+def use_engine(of: Callable[[], Engine] | None) -> None:
+    """Choose whose engine this process uses (tests keep one for all their databases); ``None``: the settings' own."""
+    _chosen[:] = [of] if of else []
+
+
+def engine() -> Engine:
+    """The engine of this process."""
+    return _chosen[0]() if _chosen else _engine(settings().database)
+
+
+_open = threading.local()
+
+
+@contextmanager
+def transaction() -> Iterator[Tx]:
+    """One transaction: commits when the block ends, rolls back when it raises. Never nested in a thread."""
+    if getattr(_open, "tx", None) is not None:
+        raise RuntimeError("a transaction inside a transaction: pass tx to the callee instead")
+    with Tx(engine(), expire_on_commit=False) as tx:
+        _open.tx = tx
+        try:
+            yield tx
+            tx.commit()
+        finally:
+            _open.tx = None
+
+
+@contextmanager
+def reading() -> Iterator[Tx]:
+    """A transaction that only looks: it never waits for SQLite's writer and is rolled back at the end."""
+    if getattr(_open, "tx", None) is not None:
+        raise RuntimeError("a transaction inside a transaction: pass tx to the callee instead")
+    with engine().connect().execution_options(reading=True) as connection, Tx(connection) as tx:
+        _open.tx = tx
+        try:
+            yield tx
+        finally:
+            _open.tx = None
+
+
+def is_contention(error: BaseException) -> bool:
+    """Whether another transaction merely got there first: locked, deadlock, serialization."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state in {"40001", "40P01", "55P03"} or (
+        isinstance(error, OperationalError) and "locked" in str(error.orig).lower()
+    )
+
+
+def in_transaction(work: Callable[[Tx], R]) -> R:
+    """Run ``work`` in one transaction, again with jitter when it lost to another one."""
+    for attempt in range(RETRIES):
+        try:
+            with transaction() as tx:
+                return work(tx)
+        except DBAPIError as error:
+            if attempt == RETRIES - 1 or not is_contention(error):
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))
+    raise AssertionError("unreachable")
+
+
+def breathe() -> None:
+    """Let others write, between two chunks of a long piece of work; on PostgreSQL nobody waits for it."""
+    if engine().dialect.name == "sqlite":
+        time.sleep(BREATH)
+
+
+def dispose() -> None:
+    """Close every pooled connection (before a fork, at the end of a test)."""
+    if _chosen or _engine.cache_info().currsize:
+        engine().dispose()
+    _engine.cache_clear()

@@ -1,0 +1,1 @@
+"""Cases and questions to people: effects, waits, deadlines, reviews, letters, forms."""

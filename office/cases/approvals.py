@@ -1,0 +1,70 @@
+"""Approvals: everybody whose yes an act rests on has seen what stands when it is done; otherwise they are asked again.
+
+How a gate and its act use this (the refund is the pattern):
+
+- its dossier takes ``now = Seen.of(terms, findings)``, where the terms say what the act would be, and is assembled with
+  ``facts=now.terms, blocking=now.blocking``; both are kept with the review as it is shown (``Review.seen``);
+- a second gate names the first in ``rests_on``: when the first person has not seen what stands, the second question is
+  taken back (``Decision.overtaken``) and the story starts the next round, so that nobody confirms alone over it;
+- the act calls :func:`stand` with everybody's review, in its own transaction, and does nothing when it says no;
+- :func:`changes_part` is the part of the dossier that says what is new since whoever reads it looked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.cases import Case
+from models.reviews import Review, ReviewState, Staff
+from office.base.db import Tx
+from office.cases import dossier
+from policies.approvals import News, Seen, all_hold, changes, other_terms
+
+SINCE = "自您上次查看以来的变化"
+"""The title of the part that :func:`changes_part` fills."""
+
+
+def stand(approvals: Iterable[Review], now: Seen) -> bool:
+    """Whether each of these people has seen every blocking finding that stands, and the terms as they are."""
+    return all_hold((review.seen for review in approvals), now)
+
+
+def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[str, str]) -> str:
+    """What is new since people looked: for everybody who decided before, and since this question was shown last.
+
+    ``terms`` has the Chinese word for each term. Empty when nobody looked yet, or nothing has changed.
+    """
+    lines = []
+    for who, shown in _looked(tx, case, review):
+        seen = Seen.model_validate(shown)
+        news = [
+            f"  - {'✅' if change.news is News.GONE else '⛔'} {change.news.label}:{dossier.plain(change.sentence)}"
+            + (f"(当时:{dossier.plain(change.before)})" if change.before else "")
+            for change in changes(seen, now)
+        ]
+        if names := list(dict.fromkeys(terms.get(name, "审核内容") for name in other_terms(seen, now))):
+            news.append(f"  - 已更改:{'、'.join(names)}")
+        if news:
+            lines += [f"- {who}", *news]
+    return "\n".join(lines)
+
+
+def _looked(tx: Tx, case: Case, review: Review) -> list[tuple[str, dict[str, Any]]]:
+    """Who looked before, each with what they saw last; and this very question as it was shown last."""
+    query = select(Review).where(
+        Review.case_id == case.id, Review.state == ReviewState.DECIDED, Review.id != review.id,
+    ).order_by(col(Review.decided_at))  # fmt: skip
+    last = {before.decided_by: before for before in tx.exec(query) if before.seen is not None}
+    looked = [(_who(tx, before), before.seen or {}) for before in last.values()]
+    if review.seen is not None and review.state is not ReviewState.DECIDED:
+        looked.append((f"本任务第 {review.revision} 版内容之后:", review.seen))
+    return looked
+
+
+def _who(tx: Tx, before: Review) -> str:
+    person = tx.get(Staff, before.decided_by)
+    name = dossier.plain(person.name) if person else before.decided_by
+    return f"**{name}**(第 {before.round} 轮,{dossier.when(before.decided_at)})查看之后:"

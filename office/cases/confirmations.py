@@ -1,0 +1,446 @@
+"""Confirmations: whoever decided is told what was recorded in their name, and has a say before a weighty answer counts.
+
+An answer given through Prefect may be turned round on its way: a one-time code proves a person, and binds no content. So
+the person hears over a channel of their own what was recorded and objects by one act; and where money, a ban or a second
+look rests on it, the answer is held until they confirm it at the terminal, where only we listen, or, if policy and
+settings say so, until they were told and the time to object is over. What is held decides nothing: facts that change, a
+request taken back or an objection end it, and the question is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from sqlmodel import col, select
+
+from models.base import Frozen, new_id
+from models.cases import Case, CaseDeadline, DeadlineState, Side
+from models.confirmations import Confirmation, ConfirmationState, Holding, Weight
+from models.messages import Channel, OutboxMessage, OutboxState
+from models.reviews import Decision, Review, Role, Staff
+from models.text import shortened, too_long
+from notifications.engine import ConfirmationLate, DecisionDisputed, DecisionDropped, DecisionRecorded
+from notifications.message import StaffMessage
+from office.base.calendar import work_calendar
+from office.base.clock import clock
+from office.base.db import Tx
+from office.base.settings import settings
+from office.base.vault import keyed_hash
+from office.cases import alarms, deadlines, reviews
+from office.cases.locks import lock_case
+from office.cases.reviews import OPEN, Answer, Gate, Outcome
+from office.record import audit, outbox
+from office.staff import staff
+from office.staff.guard import Place
+from policies.deadlines import reckon
+from policies.masking import mask_accounts
+from policies.policy import SHANGHAI, DecisionPolicy, policy_at
+
+DEADLINE = "confirmation"
+"""The kind of deadline that a held answer has: ours."""
+PERSON = "@"
+"""How the audience of a message to one person begins, over a channel of their own."""
+
+
+def weight(gate: str, rules: DecisionPolicy) -> Weight:
+    """How much rests on a gate's decisions."""
+    return Weight.ROUTINE if gate in rules.routine else Weight.WEIGHTY
+
+
+def holding(tx: Tx, gate: str) -> Holding:
+    """What an answer to this gate that came through Prefect waits for before it counts."""
+    if weight(gate, policy_at(tx.now).decisions) is Weight.ROUTINE:
+        return Holding.IMMEDIATE
+    return Holding(settings().holding)
+
+
+def follows(tx: Tx, gate: str) -> str:
+    """What the form says will follow; nothing where an answer simply counts."""
+    hours = policy_at(tx.now).decisions.objection.n
+    match holding(tx, gate):
+        case Holding.IMMEDIATE:
+            return ""
+        case Holding.WINDOW:
+            return (
+                f"提交后不会立即生效:系统会把所记录的结论发送到您本人的联系方式,{hours} 小时内您未提出异议即生效;"
+                "也可在终端执行 dianwu review confirm 立即确认。"
+            )
+        case Holding.CONFIRM:
+            return "提交后不会立即生效:须您本人在终端执行 dianwu review confirm 确认。系统会把所记录的结论发送到您本人的联系方式。"
+        case unknown:
+            assert_never(unknown)
+
+
+# ── taking an answer ─────────────────────────────────────────────────────────
+
+
+def take_form_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outcome:
+    """Judge an answer that came through the form; a weighty one is held.
+
+    One that came after the question was settled elsewhere decides nothing: its author is told, and its code, which lay in
+    Prefect, is spent.
+    """
+    outcome = reviews.take_answer(tx, review_id, gate, answer, _hold_or_record)
+    review = reviews.get(tx, review_id)
+    if not outcome.accepted and review.state not in OPEN:
+        person = tx.get(Staff, answer.staff_id)
+        if person is not None and staff.spend(tx, person.id, answer.code, answer.given_at or clock().real()):
+            case = lock_case(tx, review.case_id)
+            tell_dropped(tx, case, review, gate, person, outcome.sentence, f"late/{review.attempt}")
+    return outcome
+
+
+def take_terminal_answer(tx: Tx, gate: Gate, answer: Answer, *, proved: bool = False) -> Outcome:
+    """Judge an answer given where only we listen: it counts at once, also in place of one that the same person has open."""
+    return reviews.decide(tx, answer, gate, _record, proved=proved)
+
+
+def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> Outcome:
+    how = holding(tx, gate.name)
+    if how is Holding.IMMEDIATE:
+        return _record(tx, case, review, gate, answer)
+    if (before := _of_somebody_else(tx, review, answer)) is not None:
+        return before
+    person = staff.find(tx, answer.staff_id)
+    _drop_open(tx, case, review, gate, "您已重新作答")
+    due = reckon(tx.now, policy_at(tx.now).decisions.objection, gate.clause, work_calendar())
+    held = Confirmation(
+        id=new_id("CF", tx.now), review_id=review.id, case_id=case.id, revision=review.revision, staff_id=person.id,
+        verdict=answer.verdict, reason=reviews.kept_reason(case, answer), answer=reviews.masked_values(case, answer), holding=how, held_at=tx.now,
+        due_at=due.due, seal="",
+    )  # fmt: skip
+    held.seal = _seal(held)
+    tx.add(held)
+    tx.flush()
+    audit.record(
+        tx, case.id, "review.held", actor=f"staff/{person.id}", clause=gate.clause,
+        text=f"{gate.title}:{gate.verdict(answer.verdict).label}(待本人确认,尚未生效)", review=review.id,
+        confirmation=held.id, verdict=answer.verdict, reason=held.reason, shown_sha256=review.dossier_sha256,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra, holding=how.value,
+    )  # fmt: skip
+    deadlines.start(tx, case, _key(held), DEADLINE, Side.PLATFORM, due)
+    until = f"{due.due.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)"
+    confirm = f"dianwu review confirm {review.id} --as {person.id}"
+    said = {
+        Holding.WINDOW: f"该答复尚未生效。{until} 前您未提出异议即生效;也可在终端执行 {confirm} 立即确认。",
+        Holding.CONFIRM: f"该答复尚未生效,须您本人在终端执行 {confirm} 确认。{until} 后仍未确认将告知主管。",
+    }[how]
+    _tell_recorded(tx, case, review, gate, person, answer.verdict, held.reason, said, held.id)
+    outbox.retag(tx, case)
+    return Outcome(accepted=True, sentence="已记录,待您本人确认后生效")
+
+
+def _record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> Outcome:
+    if (before := _of_somebody_else(tx, review, answer)) is not None:
+        return before
+    outcome = reviews.record(tx, case, review, gate, answer)
+    if outcome.accepted:
+        _drop_open(tx, case, review, gate, "您已在终端另行作出决定", told=False)
+        person = staff.find(tx, answer.staff_id)
+        _tell_recorded(tx, case, review, gate, person, answer.verdict, review.reason, "该决定已生效。", review.id)
+    return outcome
+
+
+def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: str, key: str) -> None:
+    """Refuse an answer that cannot be what its author sent to the form we wrote: nothing in it is judged.
+
+    The author, the supervisor and the audit hear of it, the code is spent, and the question is asked again.
+    """
+    case = lock_case(tx, review.case_id)
+    review = reviews.get(tx, review.id)
+    person = tx.get(Staff, answer.staff_id)
+    theirs = person is not None and staff.spend(tx, person.id, answer.code, answer.given_at or clock().real())
+    alarms.raise_alarm(
+        tx, "answer.doubtful", f"{gate.title}:一份答复未予采用,{doubt}", kind=f"doubtful/{key}",
+        matter=f"审核任务 {review.id},署名 {person.name if person else '不明人员'}",
+        done="该答复未被评判,其动态口令已作废,问题已重新提出。说明有人能使用 Prefect 接口改动表单或答复,请核实并更换其口令。",
+        case=case, review=review.id, staff=person.id if person else "", verdict=shortened(answer.verdict, 60), doubt=doubt,
+        code_spent="yes" if theirs else "no",
+    )  # fmt: skip
+    review.pause_key = None
+    if review.state in OPEN:
+        review.notice = f"{reviews.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
+    tx.add(review)
+    if theirs and person is not None:
+        tell_dropped(tx, case, review, gate, person, doubt, key)
+
+
+def _of_somebody_else(tx: Tx, review: Review, answer: Answer) -> Outcome | None:
+    """The refusal, if a colleague's answer to this very question waits to be confirmed."""
+    held = open_of(tx, review.id)
+    if held is None or held.staff_id == answer.staff_id or held.revision != review.revision:
+        return None
+    who = staff.find(tx, held.staff_id)
+    return Outcome(accepted=False, sentence=f"{who.name} 已对该任务作出答复,正待其本人确认")
+
+
+# ── looking ──────────────────────────────────────────────────────────────────
+
+
+class Held(Frozen):
+    """The question has been answered, and the answer waits to be confirmed: there is nothing to show."""
+
+    confirmation_id: str
+
+
+def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review | Held:
+    """As :func:`reviews.look`, with what is held: facts that changed, or a request taken back, end it."""
+    seen = reviews.look(tx, review_id, gate)
+    held = open_of(tx, review_id) if isinstance(seen, Review) or seen.verdict is None else None
+    if held is None:
+        return seen
+    review = reviews.get(tx, review_id)
+    case = lock_case(tx, review.case_id)
+    if isinstance(seen, Decision):
+        _drop(tx, case, review, gate, held, "该任务已撤回或失效,无需处理")
+        return seen
+    if held.revision != review.revision:
+        _drop(tx, case, review, gate, held, review.notice)
+        return seen
+    return Held(confirmation_id=held.id)
+
+
+def open_of(tx: Tx, review_id: str) -> Confirmation | None:
+    """The answer to this question that waits to be confirmed."""
+    query = select(Confirmation).where(
+        Confirmation.review_id == review_id, Confirmation.state == ConfirmationState.OPEN
+    )
+    return tx.exec(query).first()
+
+
+def waiting_for(tx: Tx, staff_id: str) -> list[tuple[Confirmation, str]]:
+    """This person's answers that wait for their word, each with its gate, the one that has waited longest first."""
+    query = (
+        select(Confirmation, Review.gate)
+        .join(Review, col(Review.id) == Confirmation.review_id)
+        .where(Confirmation.staff_id == staff_id, Confirmation.state == ConfirmationState.OPEN)
+        .order_by(col(Confirmation.held_at))
+    )
+    return list(tx.exec(query))
+
+
+def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
+    """Review → the name of whoever answered it, for those of these whose answer waits to be confirmed."""
+    query = select(Confirmation.review_id, Staff.name).join(Staff, col(Staff.id) == Confirmation.staff_id)
+    open_ = col(Confirmation.review_id).in_(review_ids), Confirmation.state == ConfirmationState.OPEN
+    return dict(tx.exec(query.where(*open_)).all())
+
+
+# ── having a say ─────────────────────────────────────────────────────────────
+
+
+def confirm(
+    tx: Tx, review_id: str, staff_id: str, code: str, gates: Mapping[str, Gate], place: Place = Place.TERMINAL
+) -> Outcome:
+    """Whoever gave a held answer says, where only we listen, that it is theirs: it counts from now."""
+    case, review, gate = _about(tx, review_id, gates)
+    held = open_of(tx, review_id)
+    if held is None:
+        return Outcome(accepted=False, sentence="该任务没有待确认的答复")
+    if held.staff_id != staff_id:
+        return Outcome(accepted=False, sentence="只有作出该答复的本人可以确认")
+    if sentence := reviews.unproved(tx, staff_id, code, place=place):
+        return Outcome(accepted=False, sentence=sentence)
+    if sentence := _settle(tx, case, review, gate, held, ConfirmationState.CONFIRMED):
+        return Outcome(accepted=False, sentence=sentence)
+    return Outcome(accepted=True, sentence="已确认,决定生效")
+
+
+def dispute(
+    tx: Tx,
+    review_id: str,
+    staff_id: str,
+    code: str,
+    words: str,
+    gates: Mapping[str, Gate],
+    place: Place = Place.TERMINAL,
+) -> Outcome:
+    """Somebody says that what was recorded in their name is not theirs, or a supervisor says so for them.
+
+    What is held ends, and the question is asked again. What counts already is stopped where it is: the case goes no
+    further until a supervisor has looked.
+    """
+    case, review, gate = _about(tx, review_id, gates)
+    held = open_of(tx, review_id)
+    author = held.staff_id if held else review.decided_by
+    verdict = held.verdict if held else review.verdict
+    if author is None or verdict is None:
+        return Outcome(accepted=False, sentence="该任务没有以您的名义记录的决定")
+    by = tx.get(Staff, staff_id)
+    if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
+        return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
+    if sentence := reviews.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
+        return Outcome(accepted=False, sentence=sentence)
+    said = mask_accounts(words.strip())
+    if held is not None:
+        done = "该答复尚未生效,已作废,问题已重新提出。请核实是否有人改动了表单。"
+        _close(tx, case, held, ConfirmationState.DISPUTED, by.id, said)
+        review.notice = (
+            f"{by.name} 表示上一份答复「{gate.verdict(verdict).label}」并非本人所作,已作废。请核对后重新决定。"
+        )
+        tx.add(review)
+        outbox.wake(tx, case)
+    elif case.concluded_at is None:
+        done = f"该决定已经生效。案件已停止自动处理,核实后请执行 dianwu cases retry {case.id} 继续。"
+        case.halted = f"{by.name} 对「{gate.title}」的决定提出异议"
+        tx.add(case)
+    else:
+        done = "该决定已经生效,案件已办结。请核实并决定如何补救。"
+    audit.record(
+        tx, case.id, "review.disputed", actor=f"staff/{by.id}", clause=gate.clause, review=review.id, author=author,
+        text=f"对以其名义记录的「{gate.title}:{gate.verdict(verdict).label}」提出异议", verdict=verdict, said=said,
+        held=held is not None,
+    )  # fmt: skip
+    told = DecisionDisputed(
+        **_in_name(case, review, gate, staff.find(tx, author)), verdict=gate.verdict(verdict).label, said=said or "(未说明)",
+        by_name=by.name, done=done, link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"disputed/{held.id if held else review.id}/{by.id}", case)
+    return Outcome(accepted=True, sentence=f"已记录异议并告知主管。{done}")
+
+
+def _about(tx: Tx, review_id: str, gates: Mapping[str, Gate]) -> tuple[Case, Review, Gate]:
+    case, review = reviews.locked(tx, review_id)
+    return case, review, gates[review.gate]
+
+
+def _settle(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, how: ConfirmationState) -> str | None:
+    """Let a held answer count, as if it were given now; the sentence if it cannot any more, and then it is over."""
+    answer = Answer(
+        review_id=review.id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
+        reason=held.reason, extra=held.answer, through=Place.FORM,
+    )  # fmt: skip
+    sentence = _forged(tx, case, held) or reviews.unfit(tx, case, review, gate, answer)
+    if sentence is None:
+        outcome = reviews.record(tx, case, review, gate, answer, confirmed=how.value, confirmation=held.id)
+        sentence = None if outcome.accepted else outcome.sentence
+    if sentence is None:
+        _close(tx, case, held, how, held.staff_id if how is ConfirmationState.CONFIRMED else "system", "")
+    else:
+        _drop(tx, case, review, gate, held, sentence)
+    outbox.wake(tx, case)
+    return sentence
+
+
+def _seal(held: Confirmation) -> str:
+    parts = (
+        held.id, held.review_id, held.case_id, held.revision, held.staff_id, held.verdict, held.reason, held.answer,
+        held.holding.value, held.held_at.isoformat(), held.due_at.isoformat(),
+    )  # fmt: skip
+    return keyed_hash(f"confirmation|{json.dumps(parts, ensure_ascii=False, sort_keys=True)}")
+
+
+def _forged(tx: Tx, case: Case, held: Confirmation) -> str | None:
+    """Why a held answer is not what was given, when somebody has changed its row in the database."""
+    if held.seal == _seal(held):
+        return None
+    why = "待确认的答复在数据库中被绕过系统改动"
+    alarms.raise_alarm(
+        tx, "review.held_forged", why, kind=f"held/{held.id}", matter=f"审核任务 {held.review_id}",
+        done="该答复已作废,问题已重新提出。说明有人能直接改动数据库,请立即排查。", case=case, review=held.review_id,
+        confirmation=held.id,
+    )  # fmt: skip
+    return why
+
+
+def _drop_open(tx: Tx, case: Case, review: Review, gate: Gate, why: str, *, told: bool = True) -> None:
+    held = open_of(tx, review.id)
+    if held is not None:
+        _drop(tx, case, review, gate, held, why, told=told)
+
+
+def _drop(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, why: str, *, told: bool = True) -> None:
+    """End a held answer that can count no more; whoever gave it hears why."""
+    _close(tx, case, held, ConfirmationState.DROPPED, "system", why)
+    audit.record(tx, case.id, "review.dropped", clause=gate.clause, text=f"{gate.title}:待确认的答复已失效({why})",
+                 review=review.id, confirmation=held.id)  # fmt: skip
+    if told:
+        tell_dropped(tx, case, review, gate, staff.find(tx, held.staff_id), why, held.id)
+
+
+def _close(tx: Tx, case: Case, held: Confirmation, state: ConfirmationState, by: str, note: str) -> None:
+    held.state, held.closed_at, held.closed_by, held.note = state, tx.now, by, note
+    tx.add(held)
+    tx.flush()
+    met = state in {ConfirmationState.CONFIRMED, ConfirmationState.PASSED}
+    deadlines.stop(tx, case.id, _key(held), DeadlineState.MET if met else DeadlineState.CANCELLED)
+    outbox.retag(tx, case)
+
+
+def _key(held: Confirmation) -> str:
+    return f"{DEADLINE}/{held.id}"
+
+
+# ── telling ──────────────────────────────────────────────────────────────────
+
+
+def tell(tx: Tx, person: Staff, message: StaffMessage, key: str, case: Case) -> None:
+    """Tell one person, over a channel of their own."""
+    outbox.put(
+        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case,
+        audience=f"{PERSON}{person.id}",
+    )  # fmt: skip
+
+
+def _tell_recorded(
+    tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, verdict: str, reason: str, said: str, about: str
+) -> None:
+    message = DecisionRecorded(
+        **_in_name(case, review, gate, person), verdict=gate.verdict(verdict).label, reason=reason or "(未填写)",
+        recorded_at=tx.now, follows=said,
+    )  # fmt: skip
+    tell(tx, person, message, f"recorded/{about}", case)
+
+
+def tell_dropped(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, why: str, key: str) -> None:
+    """Tell somebody that an answer in their name does not count."""
+    message = DecisionDropped(**_in_name(case, review, gate, person), why=why, link=reviews.link_to(case))
+    tell(tx, person, message, f"dropped/{review.id}/{key}", case)
+
+
+def _in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str, Any]:
+    return {
+        "review_id": review.id, "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id,
+        "gate": gate.title, "staff_id": person.id, "staff_name": person.name,
+    }  # fmt: skip
+
+
+# ── when the time to object is over ──────────────────────────────────────────
+
+
+def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
+    """What the sweep does about held answers: those whose author was told and did not object count; of others the
+    supervisor hears, every day."""
+
+    def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+        held = tx.get(Confirmation, deadline.key.removeprefix(f"{DEADLINE}/"))
+        if held is None or held.state is not ConfirmationState.OPEN:
+            deadlines.stop(tx, case.id, deadline.key)
+            return
+        review = reviews.get(tx, held.review_id)
+        gate, person = gates[review.gate], staff.find(tx, held.staff_id)
+        if review.state not in OPEN:
+            _drop(tx, case, review, gate, held, "该任务已撤回或失效,无需处理")
+            return
+        why = "须由本人确认"
+        if held.holding is Holding.WINDOW:
+            if _was_told(tx, held):
+                _settle(tx, case, review, gate, held, ConfirmationState.PASSED)
+                return
+            why = "通知未能送达本人(请用 dianwu staff contact 登记其联系方式),异议期不能视为已过,须由本人确认"
+        message = ConfirmationLate(
+            **_in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
+            link=reviews.link_to(case),
+        )  # fmt: skip
+        reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{held.id}/late/{deadline.escalations}", case)
+
+    return deadlines.Kind(remind=lambda tx, case, deadline: None, due=due, late_text="本人确认(异议)期限届满")
+
+
+def _was_told(tx: Tx, held: Confirmation) -> bool:
+    """Whether the notice of what was recorded reached its author."""
+    key = f"staff:recorded/{held.id}"
+    state = tx.exec(select(OutboxMessage.state).where(OutboxMessage.key == key)).first()
+    return state is OutboxState.SENT

@@ -1,0 +1,307 @@
+"""Deadlines of cases: opened with the proof of how they were reckoned, swept when something is due.
+
+The sweep only narrows: it finds candidates with one indexed query, then looks at each again in its own
+transaction, so a timer that fires after the answer does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import col, select
+
+from models.base import Frozen
+from models.cases import Case, CaseDeadline, DeadlineState, Side
+from models.reviews import Review
+from models.windows import Reckoned, WorkingDays
+from office.base.calendar import work_calendar
+from office.base.db import Tx, in_transaction, is_contention
+from office.cases.locks import lock_case
+from office.record import audit, outbox
+from office.record.inbox import unrouted_before
+from policies.deadlines import lapses, reckon
+from policies.policy import policy
+
+logger = logging.getLogger("dianwu.deadlines")
+
+RETRY = timedelta(minutes=5)
+"""When a deadline that met a fault is tried again; those behind it are not kept waiting."""
+
+Act = Callable[[Tx, Case, CaseDeadline], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of deadline does when it reminds, and when it is due."""
+
+    remind: Act
+    due: Act
+    every: Callable[[Case], timedelta] | None = None
+    """For our own: how long until it is acted on again while it is late. Without it, as the policy escalates."""
+    late_text: str = "平台处理已超时,已升级至主管"
+
+
+def start(
+    tx: Tx, case: Case, key: str, kind: str, side: Side, reckoned: Reckoned, reminders: Sequence[datetime] = ()
+) -> CaseDeadline:
+    """Start a deadline of the case; the same key is the same deadline. Reminders in the past are left away."""
+    before = find(tx, case.id, key)
+    if before is not None:
+        return before
+    ahead = sorted(moment.astimezone(UTC) for moment in reminders if tx.now < moment < reckoned.due)
+    deadline = CaseDeadline(
+        case_id=case.id, key=key, kind=kind, side=side, clause=reckoned.clause, started_at=reckoned.start,
+        due_at=reckoned.due, reckoned=reckoned.model_dump(mode="json"), provisional=reckoned.provisional,
+        reminders=[moment.isoformat() for moment in ahead], next_action_at=_next(case, ahead, reckoned.due, side),
+    )  # fmt: skip
+    tx.add(deadline)
+    tx.flush()
+    audit.record(tx, case.id, "deadline.started", clause=reckoned.clause, text=reckoned.text(), public=True,
+                 key=key, due_at=reckoned.due.isoformat(), side=side)  # fmt: skip
+    return deadline
+
+
+def _acts_at(case: Case, due: datetime, side: Side) -> datetime:
+    """When something is done about a deadline. What reached the door in a merchant's last second, and is still being
+    read or waits for the database, must be in the inbox before anybody speaks of silence."""
+    if side is not Side.MERCHANT:
+        return due
+    return lapses(due, policy(case.policy_version).deadlines)
+
+
+def _next(case: Case, reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:
+    return min([*reminders, _acts_at(case, due, side)])
+
+
+def find(tx: Tx, case_id: str, key: str) -> CaseDeadline | None:
+    return tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.key == key)).first()
+
+
+def stop(tx: Tx, case_id: str, key: str, state: DeadlineState = DeadlineState.MET) -> None:
+    """Stop the clock. A deadline that has lapsed stays lapsed, and is not escalated again."""
+    deadline = find(tx, case_id, key)
+    if deadline is None:
+        return
+    if deadline.state is DeadlineState.OPEN:
+        deadline.state, deadline.closed_at = state, tx.now
+    deadline.next_action_at = None
+    tx.add(deadline)
+    outbox.drop_reminders(tx, case_id, key, "已无需提醒")  # one may be waiting for the morning
+
+
+def resume(tx: Tx, case: Case, key: str) -> None:
+    """Let a deadline run on whose being met was undone; its due time stays. One that still runs, or is late, stays so."""
+    deadline = find(tx, case.id, key)
+    if deadline is None or deadline.state not in {DeadlineState.MET, DeadlineState.CANCELLED}:
+        return
+    ahead = [moment for text in deadline.reminders if (moment := datetime.fromisoformat(text)) > tx.now]
+    deadline.state, deadline.closed_at = DeadlineState.OPEN, None
+    deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
+    tx.add(deadline)
+
+
+def next_due(tx: Tx, case_id: str, side: Side | None = None) -> CaseDeadline | None:
+    """The open deadline of a case that comes first."""
+    query = select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.state == DeadlineState.OPEN)
+    if side:
+        query = query.where(CaseDeadline.side == side)
+    return tx.exec(query.order_by(col(CaseDeadline.due_at)).limit(1)).first()
+
+
+OnStuck = Callable[[Tx, Case, CaseDeadline, str], None]
+"""Told of a deadline that could not be acted on, and of the fault's kind; called each time, so it tells once."""
+
+
+def sweep(kinds: Mapping[str, Kind], on_stuck: OnStuck, limit: int = 1000) -> int:
+    """Act on every deadline whose time has come; returns how many were acted on.
+
+    A fault in one deadline sends that one back to wait and leaves the others alone.
+    """
+
+    def candidates(tx: Tx) -> list[int]:
+        query = (
+            select(CaseDeadline.id)
+            .where(col(CaseDeadline.next_action_at).is_not(None), col(CaseDeadline.next_action_at) <= tx.now)
+            .order_by(col(CaseDeadline.next_action_at))
+            .limit(limit)
+        )
+        return [row for row in tx.exec(query) if row is not None]
+
+    ids = in_transaction(candidates)
+    return sum(_try(row, kinds, on_stuck) for row in ids)
+
+
+def _try(deadline_id: int, kinds: Mapping[str, Kind], on_stuck: OnStuck) -> bool:
+    try:
+        return in_transaction(lambda tx: _act(tx, deadline_id, kinds))
+    except Exception as fault:
+        if is_contention(fault):
+            return False  # still due: the next sweep takes it
+        logger.exception("deadline %s could not be acted on and will be tried again", deadline_id)
+        label = type(fault).__name__
+
+        def postpone(tx: Tx) -> None:
+            deadline = tx.get(CaseDeadline, deadline_id)
+            if deadline is None:
+                return
+            case = lock_case(tx, deadline.case_id)
+            tx.refresh(deadline)
+            if deadline.next_action_at is not None and deadline.next_action_at <= tx.now:
+                deadline.next_action_at = tx.now + RETRY
+                tx.add(deadline)
+                on_stuck(tx, case, deadline, label)
+
+        in_transaction(postpone)
+        return False
+
+
+def _act(tx: Tx, deadline_id: int, kinds: Mapping[str, Kind]) -> bool:
+    found = tx.get(CaseDeadline, deadline_id)
+    if found is None:
+        return False
+    case = lock_case(tx, found.case_id)
+    deadline = tx.get(CaseDeadline, deadline_id, populate_existing=True)
+    if deadline is None or deadline.next_action_at is None or deadline.next_action_at > tx.now:
+        return False
+    if case.concluded_at is not None:
+        deadline.next_action_at = None
+        tx.add(deadline)
+        return False
+    kind = kinds[deadline.kind]
+    if tx.now < _acts_at(case, deadline.due_at, deadline.side):
+        passed = [moment for moment in deadline.reminders if datetime.fromisoformat(moment) <= tx.now]
+        deadline.reminders = [moment for moment in deadline.reminders if moment not in passed]
+        ahead = [datetime.fromisoformat(moment) for moment in deadline.reminders]
+        deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
+        tx.add(deadline)
+        if not passed or tx.now > deadline.due_at:
+            return False
+        kind.remind(tx, case, deadline)  # several missed while we were down are one reminder
+        return True
+    if deadline.side is Side.MERCHANT:
+        if unrouted_before(tx, case, deadline.due_at + timedelta(seconds=1)):
+            return False  # something arrived in time and is not acted on yet: the next sweep looks again
+        deadline.state, deadline.closed_at, deadline.next_action_at = DeadlineState.LAPSED, tx.now, None
+        tx.add(deadline)
+        audit.record(tx, case.id, "deadline.lapsed", clause=deadline.clause, public=True, key=deadline.key,
+                     text=f"期限届满未收到答复({deadline.clause})")  # fmt: skip
+        kind.due(tx, case, deadline)
+        outbox.wake(tx, case)
+        return True
+    if deadline.state is DeadlineState.OPEN:
+        deadline.state, deadline.closed_at = DeadlineState.LAPSED, tx.now
+        audit.record(tx, case.id, "deadline.late", clause=deadline.clause, key=deadline.key,
+                     text=f"{kind.late_text}({deadline.clause})")  # fmt: skip
+    deadline.escalations += 1
+    deadline.next_action_at = tx.now + (
+        kind.every(case) if kind.every else timedelta(hours=policy(case.policy_version).reminders.escalate_every.n)
+    )
+    tx.add(deadline)
+    kind.due(tx, case, deadline)
+    return True
+
+
+# ── when a year is published ─────────────────────────────────────────────────
+
+
+class Recounted(Frozen):
+    """An open deadline that the calendar moved or settled. Still ``provisional`` when a year is still missing."""
+
+    case_id: str
+    key: str
+    before: datetime
+    after: datetime
+    provisional: bool
+
+
+def recount(tx: Tx) -> list[Recounted]:
+    """Reckon every open provisional deadline again with the calendar as it is now; returns those that changed.
+
+    Start, window and clause stay as they were; a question that is open goes by the new time too.
+    """
+    query = select(CaseDeadline.id, CaseDeadline.case_id).where(
+        CaseDeadline.state == DeadlineState.OPEN, col(CaseDeadline.provisional).is_(True)
+    )
+    found = list(tx.exec(query.order_by(col(CaseDeadline.case_id), col(CaseDeadline.id))))
+    return [moved for row, case_id in found if row is not None and (moved := _recount(tx, row, lock_case(tx, case_id)))]
+
+
+def corrected(tx: Tx) -> list[Recounted]:
+    """Open deadlines that were settled, and that the calendar as it is now would move: a published year was corrected.
+
+    A merchant's window that would become shorter is not among them: what they were told stands.
+    """
+    query = select(CaseDeadline).where(
+        CaseDeadline.state == DeadlineState.OPEN, col(CaseDeadline.provisional).is_(False)
+    )
+    rows = tx.exec(query.order_by(col(CaseDeadline.case_id), col(CaseDeadline.id)))
+    return [moved for row in rows if (moved := _correction(row)) is not None]
+
+
+def _correction(deadline: CaseDeadline) -> Recounted | None:
+    old = Reckoned.model_validate(deadline.reckoned)
+    if not isinstance(old.window, WorkingDays):
+        return None
+    new = reckon(old.start, old.window, old.clause, work_calendar())
+    if new.due == old.due or (deadline.side is Side.MERCHANT and new.due < old.due):
+        return None
+    return Recounted(
+        case_id=deadline.case_id, key=deadline.key, before=old.due, after=new.due, provisional=new.provisional
+    )
+
+
+def correct(tx: Tx) -> list[Recounted]:
+    """Move what :func:`corrected` names; returns what was moved."""
+    moved = []
+    for found in corrected(tx):
+        case = lock_case(tx, found.case_id)
+        row = find(tx, found.case_id, found.key)
+        if row is None:
+            continue
+        tx.refresh(row)
+        if row.state is DeadlineState.OPEN and (still := _correction(row)):
+            old = Reckoned.model_validate(row.reckoned)
+            _move(tx, row, case, old, reckon(old.start, old.window, old.clause, work_calendar()), "更正后")
+            moved.append(still)
+    return moved
+
+
+def _recount(tx: Tx, deadline_id: int, case: Case) -> Recounted | None:
+    deadline = tx.get(CaseDeadline, deadline_id, populate_existing=True)
+    if deadline is None or deadline.state is not DeadlineState.OPEN or not deadline.provisional:
+        return None
+    old = Reckoned.model_validate(deadline.reckoned)
+    new = reckon(old.start, old.window, old.clause, work_calendar())
+    if new == old:
+        return None
+    _move(tx, deadline, case, old, new, "最新公布")
+    return Recounted(case_id=case.id, key=deadline.key, before=old.due, after=new.due, provisional=new.provisional)
+
+
+def _move(tx: Tx, deadline: CaseDeadline, case: Case, old: Reckoned, new: Reckoned, calendar: str) -> None:
+    ahead = [moment for moment in _moved_reminders(case, deadline, new.due) if tx.now < moment < new.due]
+    deadline.reckoned, deadline.due_at, deadline.provisional = new.model_dump(mode="json"), new.due, new.provisional
+    deadline.reminders = [moment.isoformat() for moment in ahead]
+    deadline.next_action_at = _next(case, ahead, new.due, deadline.side)
+    tx.add(deadline)
+    review = tx.get(Review, deadline.key.removeprefix("review/"))
+    if review is not None:
+        review.due_at = new.due
+        tx.add(review)
+    audit.record(
+        tx, case.id, "deadline.recounted", clause=new.clause, public=True, key=deadline.key,
+        text=f"按{calendar}的放假安排重新计算:{new.text()}", before=old.due.isoformat(), due_at=new.due.isoformat(),
+    )  # fmt: skip
+
+
+def _moved_reminders(case: Case, deadline: CaseDeadline, due: datetime) -> list[datetime]:
+    """Reminders that stand so many hours before the due time move with it; one reckoned by itself stays."""
+    rules = policy(case.policy_version).reminders
+    before_due = {timedelta(hours=n) for n in (*rules.merchant_hours_before, *rules.ours_hours_before)}
+    moments = (datetime.fromisoformat(moment) for moment in deadline.reminders)
+    return sorted(
+        due - (deadline.due_at - moment) if deadline.due_at - moment in before_due else moment for moment in moments
+    )

@@ -1,0 +1,71 @@
+"""Sessions at the terminal: opened by a code, for routine questions only, for the minutes that policy allows (none by
+default), closed by their person, by a change of their roles or key, or by time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+
+from sqlmodel import col, select
+
+from models.base import new_id
+from models.reviews import Staff
+from models.sessions import TerminalSession
+from office.base.clock import clock
+from office.base.db import Tx
+from office.cases import reviews
+from office.record import audit, standing
+from office.staff import staff
+from policies.policy import policy_at
+
+
+def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
+    """A new session for whoever proves to be that person: its word and no sentence, or no word and why not."""
+    minutes = policy_at(tx.now).staff.session_minutes
+    if not minutes:
+        return "", "现行规则不允许终端会话(staff.session_minutes = 0),请逐次使用动态口令"
+    if sentence := reviews.unproved(tx, staff_id, code):
+        return "", sentence
+    close(tx, staff_id)
+    word, now = secrets.token_urlsafe(32), clock().real()
+    row = TerminalSession(
+        id=new_id("TS", now), staff_id=staff_id, word_sha256=hashlib.sha256(word.encode()).hexdigest(),
+        standing_sha256="", opened_at=now, until=now + timedelta(minutes=minutes),
+    )  # fmt: skip
+    row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
+    tx.add(row)
+    audit.record(tx, f"staff/{staff_id}", "session.opened", actor=f"staff/{staff_id}",
+                 text=f"打开终端会话({minutes} 分钟,仅限日常任务)", session=row.id)  # fmt: skip
+    return word, ""
+
+
+def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
+    """Why the session does not prove this person now."""
+    hashed = hashlib.sha256(word.encode()).hexdigest()
+    row = tx.exec(select(TerminalSession).where(TerminalSession.word_sha256 == hashed)).first()
+    if row is None or row.staff_id != staff_id or row.closed_at is not None or clock().real() > row.until:
+        return "终端会话不存在或已结束,请用动态口令重新打开"
+    person = staff.find(tx, staff_id)
+    if not person.active:
+        return "该工号已停用"
+    if not hmac.compare_digest(row.standing_sha256, _seal(row, person)):
+        return "岗位或验证器已变更,终端会话已结束,请用动态口令重新打开"
+    return standing.refusal(tx, person)
+
+
+def close(tx: Tx, staff_id: str) -> int:
+    """End every session of that person; how many there were."""
+    query = select(TerminalSession).where(
+        TerminalSession.staff_id == staff_id, col(TerminalSession.closed_at).is_(None)
+    )
+    found = list(tx.exec(query))
+    for row in found:
+        row.closed_at = clock().real()
+        tx.add(row)
+    return len(found)
+
+
+def _seal(row: TerminalSession, person: Staff) -> str:
+    return standing.bound(person, row.id, row.word_sha256, row.opened_at.isoformat(), row.until.isoformat())

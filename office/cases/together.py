@@ -1,0 +1,124 @@
+"""Together: one proof for several routine questions. Each is named by what was shown, checked again, and decided by itself.
+
+One proof saves waiting for a code, not looking: the questions are of one gate, routine by policy, and clean; the hash of
+each dossier that was shown goes into the record before the first is decided; a question whose facts have changed since is
+refused alone, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from models.base import Frozen, new_id
+from models.confirmations import Weight
+from models.reviews import Review
+from office.base.db import Tx, in_transaction, reading
+from office.cases import confirmations, reviews, sessions
+from office.cases.reviews import Answer, Gate
+from office.record import audit, outbox
+from policies.policy import policy_at
+
+MOST = 50
+"""Questions by one proof: more than anybody can have read is no decision."""
+
+
+class NotTogether(ValueError):
+    """These questions cannot be decided by one proof; the sentence says which and why. Nothing was spent."""
+
+
+class Asked(Frozen):
+    """A question as it was shown: another revision or another dossier is another question."""
+
+    review_id: str
+    revision: int
+    shown_sha256: str
+
+
+class Result(Frozen):
+    """What became of one question that was asked together."""
+
+    review_id: str
+    case_id: str
+    accepted: bool
+    sentence: str
+
+
+def shown(tx: Tx, review_ids: Sequence[str]) -> list[Asked]:
+    """The questions as they stand now, to be shown and then decided."""
+    found = [reviews.get(tx, review_id) for review_id in review_ids]
+    return [Asked(review_id=one.id, revision=one.revision, shown_sha256=one.dossier_sha256) for one in found]
+
+
+def why_not(tx: Tx, asked: Sequence[Asked], verdict: str, gates: Mapping[str, Gate]) -> str:
+    """Why these cannot be decided together; empty when they can."""
+    found = [tx.get(Review, one.review_id) for one in asked]
+    names = {review.gate for review in found if review is not None}
+    if None in found or not found:
+        return "有任务编号不存在,请核对"
+    if len({one.review_id for one in asked}) != len(asked):
+        return "有任务重复列出,请核对"
+    if len(asked) > MOST:
+        return f"一次最多处理 {MOST} 个任务,请分批"
+    if len(names) != 1:
+        return "只能一次处理同一种任务:" + "、".join(sorted(gates[name].title for name in names))
+    (name,) = names
+    if confirmations.weight(name, policy_at(tx.now).decisions) is not Weight.ROUTINE:
+        return f"「{gates[name].title}」涉及资金、封店或复核,须逐个凭动态口令决定"
+    if verdict not in {one.value for one in gates[name].verdicts}:
+        return "请选择一个该任务可选的结论"
+    blocked = [
+        review.id
+        for review, one in zip(found, asked, strict=True)
+        if review is not None and review.revision == one.revision and (review.seen or {}).get("blocking")
+    ]  # one that was shown otherwise is refused by itself
+    if blocked:
+        return f"存在阻断事项的任务须逐个决定:{'、'.join(blocked)}"
+    return ""
+
+
+def decide(
+    asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, gates: Mapping[str, Gate], *, code: str = "",
+    session: str = "",
+) -> list[Result]:  # fmt: skip
+    """Decide them all, each in a transaction of its own, by one code or within a session.
+
+    Raises NotTogether, before anything is spent or decided, when they do not go together or the proof does not hold.
+    """
+    with reading() as tx:
+        if why := why_not(tx, asked, verdict, gates):
+            raise NotTogether(why)
+    if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session)):
+        raise NotTogether(unproved)
+    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason, gates)) for one in asked]  # type: ignore[misc]
+
+
+def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str) -> str | None:
+    """Why the person is not proved; otherwise what they were shown is on record before anything is decided."""
+    sentence: str | None
+    if session:
+        sentence = sessions.unproved(tx, session, staff_id)
+    elif not code.strip():
+        sentence = "没有填写动态口令"
+    else:
+        sentence = reviews.unproved(tx, staff_id, code)
+    if sentence:
+        return sentence
+    audit.record(
+        tx, f"staff/{staff_id}", "review.bundle", actor=f"staff/{staff_id}", bundle=new_id("BN", tx.now),
+        text=f"一次处理 {len(asked)} 个日常任务({'终端会话' if session else '一个动态口令'})",
+        shown=[[one.review_id, one.revision, one.shown_sha256] for one in asked],
+    )  # fmt: skip
+    return None
+
+
+def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str, gates: Mapping[str, Gate]) -> Result:
+    case, review = reviews.locked(tx, one.review_id)
+    answer = Answer(
+        review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason
+    )
+    if review.state in reviews.OPEN and review.revision == one.revision and review.dossier_sha256 != one.shown_sha256:
+        return Result(review_id=review.id, case_id=case.id, accepted=False, sentence="材料与所展示的不一致,未作决定")
+    outcome = confirmations.take_terminal_answer(tx, gates[review.gate], answer, proved=True)
+    if outcome.accepted:
+        outbox.wake(tx, case)
+    return Result(review_id=review.id, case_id=case.id, accepted=outcome.accepted, sentence=outcome.sentence)

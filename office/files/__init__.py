@@ -1,0 +1,1 @@
+"""Papers: staged, named by a case, opened by whoever decides."""

@@ -1,0 +1,435 @@
+"""Evidence: staged by a shop, stored once by the hash of its bytes, submitted in an appeal or named by an invoice,
+opened by signed links.
+
+Files live behind fsspec (a folder in ``home``, or any bucket by setting). Nothing of the sender's is used as a
+path; what a file is, its bytes say. A row is never changed, and a file whose bytes no longer fit its hash is not
+given out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import ipaddress
+import socket
+import ssl
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+from urllib.parse import unquote, urljoin, urlsplit
+
+import fsspec
+import httpx
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from models.arbitration import EvidenceItem, EvidenceKind, EvidenceSubmission, MediaType
+from models.arbitration_events import EvidenceRef
+from models.base import Frozen, new_id
+from models.cases import Case
+from models.outcomes import Refusal
+from models.shops import Shop
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction, reading
+from office.base.settings import SettingsError, settings
+from office.cases import naming
+from office.record import audit
+from policies import evidence as rules_of_evidence
+from policies.evidence import HEAD_BYTES, safe_name, sniff
+from policies.policy import policy_at
+
+CHUNK = 1 << 16
+
+
+class EvidenceRefused(Exception):
+    """A file that is not taken; ``refusal`` says why, in Chinese, with a stable code."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.sentence)
+        self.refusal = refusal
+
+
+class EvidenceDamaged(RuntimeError):
+    """The stored bytes are gone or are not those that were staged."""
+
+
+class Staged(Frozen):
+    """What ``POST /evidence`` answers. ``duplicate``: the shop had staged these very bytes before."""
+
+    id: str
+    sha256: str
+    media_type: str
+    size: int
+    name: str
+    duplicate: bool
+
+
+def _refused(code: str, sentence: str) -> EvidenceRefused:
+    return EvidenceRefused(Refusal(code=code, clause="ARB-4", sentence=sentence))
+
+
+# ── storing ──────────────────────────────────────────────────────────────────
+
+
+def _store() -> tuple[fsspec.AbstractFileSystem, str]:
+    url = settings().evidence_url or str(settings().home / "evidence")
+    fs, root = fsspec.core.url_to_fs(url)
+    return fs, root.rstrip("/")
+
+
+def _place(root: str, sha256: str) -> str:
+    return f"{root}/{sha256[:2]}/{sha256}"
+
+
+def _keep(file: BinaryIO, sha256: str) -> None:
+    """Write the bytes under their hash, unless they are there whole. Written aside first: no half file has a hash."""
+    fs, root = _store()
+    place = _place(root, sha256)
+    if fs.exists(place) and _digest(fs, place) == sha256:
+        return
+    draft = f"{root}/drafts/{uuid.uuid4().hex}"
+    for target in (draft, place):
+        fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+    try:
+        file.seek(0)
+        with fs.open(draft, "wb") as out:
+            while chunk := file.read(CHUNK):
+                out.write(chunk)
+        fs.mv(draft, place)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            fs.rm(draft)
+        raise
+
+
+def _digest(fs: fsspec.AbstractFileSystem, place: str) -> str:
+    digest = hashlib.sha256()
+    with fs.open(place, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def stage(shop_id: str, name: str, file: BinaryIO, origin: str = "upload") -> Staged:
+    """Take a file in for a shop. Raises :class:`EvidenceRefused` for an unknown shop or a file that is not taken.
+
+    The same bytes again are the same item (``duplicate``); another shop's identical file is another item.
+    """
+    with reading() as tx:
+        known, limits = tx.get(Shop, shop_id) is not None, policy_at(tx.now).appeal.evidence
+    if not known:
+        raise _refused("unknown-shop", f"店铺 {shop_id} 尚未登记。")
+    file.seek(0)
+    head, size, digest = file.read(HEAD_BYTES), 0, hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        size += len(chunk)
+        digest.update(chunk)
+    media = sniff(head)
+    if refusal := rules_of_evidence.refuse_file(head, size, limits):
+        raise EvidenceRefused(refusal)
+    if media is None:
+        raise AssertionError("refuse_file lets no unknown type pass")
+    sha256 = digest.hexdigest()
+    _keep(file, sha256)
+    try:
+        return in_transaction(lambda tx: _note(tx, shop_id, sha256, size, media, safe_name(name, media), origin))
+    except IntegrityError:  # the same file twice at the same moment: the second finds the first
+        return in_transaction(lambda tx: _note(tx, shop_id, sha256, size, media, safe_name(name, media), origin))
+
+
+def keep_xml(tx: Tx, shop_id: str, name: str, raw: bytes) -> Staged:
+    """Keep an XML that came within an event, whatever it says: staged with it, in the same transaction."""
+    sha256 = hashlib.sha256(raw).hexdigest()
+    _keep(io.BytesIO(raw), sha256)  # first the bytes, then the row: what is rolled back leaves only a file nobody names
+    return _note(tx, shop_id, sha256, len(raw), MediaType.XML, safe_name(name, MediaType.XML), "event", clause="INV-2")
+
+
+def staged(tx: Tx, shop_id: str, sha256: str) -> EvidenceItem | None:
+    """The shop's own file with that content. Another shop's is nothing to it."""
+    query = select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, EvidenceItem.sha256 == sha256)
+    return tx.exec(query).first()
+
+
+def of_shop(tx: Tx, shop_id: str, ids: Iterable[str]) -> list[EvidenceItem]:
+    """Of these items, the shop's own."""
+    query = select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, col(EvidenceItem.id).in_(list(ids)))
+    return list(tx.exec(query))
+
+
+def _note(
+    tx: Tx, shop_id: str, sha256: str, size: int, media: MediaType, name: str, origin: str, clause: str = "ARB-4"
+) -> Staged:
+    item = staged(tx, shop_id, sha256)
+    duplicate = item is not None
+    if item is None:
+        item = EvidenceItem(
+            id=new_id("EV", tx.now), shop_id=shop_id, sha256=sha256, size=size, media_type=media, name=name,
+            origin=origin, staged_at=tx.now,
+        )  # fmt: skip
+        tx.add(item)
+        tx.flush()
+        audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause=clause,
+                     text=f"上传凭证 {item.id}", evidence=item.id, sha256=sha256, size=size, media=media)  # fmt: skip
+    naming.file_arrived(tx, shop_id, sha256)  # also a duplicate: what had got lost may be here again
+    return Staged(
+        id=item.id, sha256=sha256, media_type=item.media_type.value, size=item.size, name=item.name, duplicate=duplicate
+    )
+
+
+# ── by address ───────────────────────────────────────────────────────────────
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return sorted({str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+
+
+_TUNNELS = [
+    ipaddress.ip_network(text) for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+]
+"""IPv6 that carries an IPv4 address to somewhere we cannot judge: v4-compatible, NAT64, 6to4, Teredo."""
+
+
+def _public(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    if found.version == 6 and any(found in tunnel for tunnel in _TUNNELS):
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_global and not found.is_multicast
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Fetches a file from an allow-listed host, and from nowhere else.
+
+    The name is resolved once, every address it has must be public, and the connection goes to that very address:
+    a name that changes its mind in between reaches nothing of ours.
+    """
+
+    hosts: Sequence[str]
+    """``img.example.com``, or ``img.example.com:8443`` for another port; compared exactly."""
+    scheme: str = "https"
+    resolve: Callable[[str, int], list[str]] = _addresses
+    permitted: Callable[[str], bool] = _public
+    verify: ssl.SSLContext | bool = True
+    timeout: float = 20
+    """Seconds for each step: to connect, and to wait for more."""
+    total: float = 60
+    """Seconds for one file, however steadily it trickles, and for all the addresses it leads through."""
+    redirects: int = 3
+
+    def fetch(self, url: str, most: int) -> tuple[str, BinaryIO]:
+        """The file's name and content, at most ``most`` bytes. Raises :class:`EvidenceRefused`."""
+        ends = clock().ticks() + self.total
+        for _ in range(self.redirects + 1):
+            content, onward = self._get(url, most, ends)
+            if content is not None:
+                return unquote(urlsplit(url).path.rpartition("/")[2]) or "evidence", content
+            try:
+                url = urljoin(url, onward)
+            except ValueError as error:
+                raise _refused("host-not-allowed", "凭证地址无法识别。") from error
+        raise _refused("fetch-failed", "凭证地址跳转次数过多,请提供直接地址。")
+
+    def _get(self, url: str, most: int, ends: float) -> tuple[BinaryIO | None, str]:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+        except ValueError as error:
+            raise _refused("host-not-allowed", "凭证地址无法识别。") from error
+        host = (parts.hostname or "").lower()
+        plain = port == (443 if self.scheme == "https" else 80)
+        listed = (host if plain else f"{host}:{port}") in {entry.lower() for entry in self.hosts}
+        if parts.scheme != self.scheme or parts.username is not None or not host or not listed:
+            raise _refused("host-not-allowed", "凭证地址不在平台允许的域名范围内。")
+        try:
+            addresses = self.resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise _refused("fetch-failed", "凭证地址无法解析,请稍后再试。") from error
+        if not addresses or not all(self.permitted(address) for address in addresses):
+            raise _refused("host-not-allowed", "凭证地址指向不可访问的网络。")
+        address = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+        target = parts._replace(netloc=f"{address}:{port}", fragment="").geturl()
+        named = host if plain else f"{host}:{port}"
+        wait = min(self.timeout, _left(ends))
+        try:
+            with (
+                httpx.Client(verify=self.verify, trust_env=False, timeout=wait, follow_redirects=False) as client,
+                client.stream(
+                    "GET", target, headers={"host": named, "accept-encoding": "identity"},
+                    extensions={"sni_hostname": host},
+                ) as answer,
+            ):  # fmt: skip
+                if answer.has_redirect_location:
+                    return None, answer.headers["location"]
+                if answer.status_code != httpx.codes.OK:
+                    raise _refused("fetch-failed", f"凭证地址返回 HTTP {answer.status_code}。")
+                return _read(_in_time(answer.iter_raw(CHUNK), ends), most), ""
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _refused("fetch-failed", "凭证下载失败,请稍后再试。") from error
+
+
+def _left(ends: float) -> float:
+    """Seconds left until then. Raises :class:`EvidenceRefused` when there are none."""
+    left = ends - clock().ticks()
+    if left <= 0:
+        raise _refused("fetch-failed", "凭证下载超时,请提供更快的地址或直接上传。")
+    return left
+
+
+def _in_time(chunks: Iterable[bytes], ends: float) -> Iterator[bytes]:
+    for chunk in chunks:
+        _left(ends)
+        yield chunk
+
+
+def _read(chunks: Iterable[bytes], most: int) -> BinaryIO:
+    file: BinaryIO = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # type: ignore[assignment]  # noqa: SIM115
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            file.close()
+            raise _refused("too-large", f"文件不能超过 {most // 1_048_576} MiB。")
+        file.write(chunk)
+    return file
+
+
+def stage_from(shop_id: str, url: str, fetcher: Fetcher | None = None) -> Staged:
+    """Fetch a file from an allow-listed host and stage it."""
+    with reading() as tx:
+        most = rules_of_evidence.most_bytes_of_all(policy_at(tx.now).appeal.evidence)
+    name, content = (fetcher or Fetcher(settings().evidence_fetch_hosts)).fetch(url, most)
+    with content:
+        return stage(shop_id, name, content, origin=urlsplit(url).hostname or "")
+
+
+# ── links ────────────────────────────────────────────────────────────────────
+
+
+def _signature(evidence_id: str, expires: int) -> str:
+    key = settings().audit_key.get_secret_value()
+    if not key:
+        raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
+    own = hmac.new(key.encode(), b"dianwu evidence links, 1", hashlib.sha256).digest()
+    return hmac.new(own, f"{evidence_id}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def link(evidence_id: str, until: datetime) -> str:
+    """An address that opens one item until then, and only that one."""
+    expires = int(until.timestamp())
+    return f"{settings().public}/evidence/{evidence_id}?exp={expires}&sig={_signature(evidence_id, expires)}"
+
+
+def links_until(tx: Tx, since: datetime) -> datetime:
+    """Until when links shown now are valid: the same moment for half their life, so that a dossier stays as it is."""
+    life = timedelta(days=policy_at(tx.now).appeal.evidence.link_days)
+    halves = max(0, (tx.now - since) // (life / 2))
+    return (since + life + halves * (life / 2)).replace(microsecond=0)
+
+
+def opened_by(evidence_id: str, expires: int, signature: str) -> EvidenceItem | None:
+    """The item a link opens; ``None`` when the link is forged, for another item, or over."""
+    if not hmac.compare_digest(_signature(evidence_id, expires).encode(), signature.encode("utf-8", "replace")):
+        return None
+    with reading() as tx:
+        item = tx.get(EvidenceItem, evidence_id)
+        if item is None or tx.now >= datetime.fromtimestamp(expires, UTC):
+            return None
+        tx.expunge(item)
+        return item
+
+
+def present(item: EvidenceItem) -> bool:
+    """Whether a file of the right size stands where the item's bytes should: cheap, for every look."""
+    fs, root = _store()
+    try:
+        return int(fs.size(_place(root, item.sha256))) == item.size
+    except FileNotFoundError:
+        return False
+
+
+def intact(item: EvidenceItem) -> bool:
+    """Whether the bytes are those that were staged: the whole file is read."""
+    fs, root = _store()
+    try:
+        return _digest(fs, _place(root, item.sha256)) == item.sha256
+    except FileNotFoundError:
+        return False
+
+
+def content(item: EvidenceItem) -> Iterator[bytes]:
+    """The item's bytes, read once to prove that they are still those that were staged. Raises EvidenceDamaged."""
+    fs, root = _store()
+    place = _place(root, item.sha256)
+    try:
+        found = _digest(fs, place)
+    except FileNotFoundError as error:
+        raise EvidenceDamaged(f"{item.id}: the stored file is gone") from error
+    if found != item.sha256:
+        raise EvidenceDamaged(f"{item.id}: the stored bytes are not those that were staged")
+
+    def stream() -> Iterator[bytes]:
+        with fs.open(place, "rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+    return stream()
+
+
+# ── in an appeal ─────────────────────────────────────────────────────────────
+
+
+def own(
+    tx: Tx, case: Case, refs: Iterable[EvidenceRef]
+) -> tuple[list[tuple[EvidenceItem, EvidenceKind]], list[str], list[str]]:
+    """Of the items named, those that are the shop's own and new to the case; the ids that are not its own; and the ids
+    beyond as many as the policy allows at a time, which are named and not lost silently. An item named twice counts once.
+    """
+    known = {row.evidence_id for row, _ in submitted(tx, case.id)}
+    most = policy_at(case.received_at).appeal.evidence.max_items
+    taken: dict[str, tuple[EvidenceItem, EvidenceKind]] = {}
+    foreign: list[str] = []
+    over: list[str] = []
+    for ref in refs:
+        item = tx.get(EvidenceItem, ref.id)
+        if item is None or item.shop_id != case.shop_id:
+            foreign.append(ref.id)
+        elif ref.id in known or ref.id in taken:
+            continue
+        elif len(taken) < most:
+            taken[ref.id] = (item, ref.kind)
+        else:
+            over.append(ref.id)
+    return list(taken.values()), sorted(set(foreign)), list(dict.fromkeys(over))
+
+
+def submit(tx: Tx, case: Case, round: int, items: Iterable[tuple[EvidenceItem, EvidenceKind]], at: datetime) -> None:
+    """Submit items; from here on nothing about them changes."""
+    hashes = {}
+    for item, kind in items:
+        tx.add(
+            EvidenceSubmission(
+                case_id=case.id, round=round, evidence_id=item.id, kind=kind, sha256=item.sha256, submitted_at=at
+            )
+        )
+        hashes[item.id] = item.sha256
+    tx.flush()
+    audit.record(tx, case.id, "evidence.submitted", actor="merchant", clause="ARB-4" if round == 1 else "ARB-5",
+                 public=True, text=f"提交凭证 {len(hashes)} 项", round=round, sha256=hashes)  # fmt: skip
+
+
+def submitted(tx: Tx, case_id: str) -> list[tuple[EvidenceSubmission, EvidenceItem]]:
+    """What was submitted in a case, in order."""
+    query = (
+        select(EvidenceSubmission, EvidenceItem)
+        .join(EvidenceItem, col(EvidenceItem.id) == EvidenceSubmission.evidence_id)
+        .where(EvidenceSubmission.case_id == case_id)
+        .order_by(col(EvidenceSubmission.id))
+    )
+    return [(row, item) for row, item in tx.exec(query)]

@@ -1,0 +1,103 @@
+"""Papers of a case as whoever decides sees them: linked when the file is here, blocking when it is not (ambiguity 26)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from models.cases import Case, Finding
+from models.events import DocumentKind
+from models.papers import Paper, PaperState
+from models.reviews import Review
+from office.base.db import Tx
+from office.cases import dossier
+from office.cases.naming import named
+from office.files import evidence
+from policies import papers as rules_of_papers
+
+
+def of_case(tx: Tx, case: Case) -> tuple[Paper, ...]:
+    """Every paper the case names, with whether its file is here at this moment."""
+    return rules_of_papers.settled(
+        [paper_of(tx, case.shop_id or "", given, at, where) for given, at, where in named(tx, case)]
+    )
+
+
+def paper_of(tx: Tx, shop_id: str, given: Mapping[str, Any], at: datetime | None, where: str) -> Paper:
+    """A document as it was sent, with the file of that shop it names. Another shop's file is nothing to it."""
+    sha256, kind = given.get("sha256") or "", str(given.get("kind") or DocumentKind.OTHER)
+    item = evidence.staged(tx, shop_id, sha256) if sha256 else None
+    state = PaperState.NOT_RECEIVED
+    if item is not None:
+        state = PaperState.RECEIVED if evidence.present(item) else PaperState.DAMAGED
+    return Paper(
+        name=given["name"], kind=kind, kind_label=DocumentKind(kind).label if kind in list(DocumentKind) else kind,
+        sha256=sha256, url=given.get("url") or "", where=where, given_at=at, evidence_id=item.id if item else "", state=state,
+    )  # fmt: skip
+
+
+def absent(tx: Tx, shop_id: str, documents: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of those whose file is not here: what a merchant is told to send."""
+    found = [paper_of(tx, shop_id, given, None, "") for given in documents]
+    return tuple(paper.name for paper in found if not paper.readable)
+
+
+def readable_kinds(tx: Tx, case: Case) -> set[str]:
+    """The kinds of which a file is here."""
+    return {paper.kind for paper in of_case(tx, case) if paper.readable}
+
+
+def findings(tx: Tx, case: Case, clause: str) -> list[Finding]:
+    """What the rules find about the case's papers at this moment."""
+    return rules_of_papers.paper_findings(of_case(tx, case), clause, tx.now)
+
+
+def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = ()) -> str | None:
+    """Why nobody can approve on these papers; every file is read whole once more, for this is the moment it counts."""
+    found = of_case(tx, case)
+    damaged = {
+        paper.sha256 for paper in found
+        if paper.readable and (item := evidence.staged(tx, case.shop_id or "", paper.sha256)) and not evidence.intact(item)
+    }  # fmt: skip
+    refused = rules_of_papers.refuse_without_papers(found, needed, clause, damaged)
+    return f"{refused.sentence}({refused.clause})" if refused else None
+
+
+def parts(tx: Tx, case: Case, review: Review, clause: str) -> tuple[tuple[str, str], ...]:
+    """The papers and what is wrong with them, for the dossier of a case that has no other checks."""
+    found = findings(tx, case, clause)
+    return ("材料", part(tx, case, review)), ("材料检查", dossier.findings_table(found) if found else "")
+
+
+def blocking(tx: Tx, case: Case, clause: str) -> list[Finding]:
+    return [finding for finding in findings(tx, case, clause) if finding.blocking]
+
+
+def part(tx: Tx, case: Case, review: Review) -> str:
+    """The papers for a dossier: each with a link that opens it, or with what was claimed."""
+    until = evidence.links_until(tx, review.opened_at)
+    return listed(of_case(tx, case), until)
+
+
+def listed(found: Collection[Paper], until: datetime) -> str:
+    if not found:
+        return ""
+    lines = [_line(paper, until) for paper in found]
+    return "\n".join(
+        [*lines, "", f"点击文件名下载,链接有效至 {dossier.when(until)}。请勿在工作电脑上运行其中任何程序。"]
+    )
+
+
+def _line(paper: Paper, until: datetime) -> str:
+    name, where = dossier.plain(paper.name), dossier.plain(paper.where)
+    if paper.readable:
+        link = evidence.link(paper.evidence_id, until)
+        return f"- {paper.kind_label}:[{name}]({link})({where},{dossier.when(paper.given_at)},SHA-256 `{paper.sha256}`)"
+    claimed = dossier.plain(paper.sha256 or paper.url)
+    return f"- {paper.kind_label}:{name} **{paper.state.label}**({where},{dossier.when(paper.given_at)},{claimed})"
+
+
+def links_until(tx: Tx, case: Case, review: Review) -> str:
+    """Until when the links of :func:`part` open something; empty for a case that names no paper."""
+    return evidence.links_until(tx, review.opened_at).isoformat() if of_case(tx, case) else ""

@@ -1,0 +1,234 @@
+"""Audit: append one line to a stream's hash chain in the caller's transaction; verify whole chains.
+
+What is appended to is looked at first: a chain whose end is not sealed with our key was written by somebody else. It is
+left as it was found, for whoever looks into it, the supervisor is told, and the record goes on in a new stream, ``<name>~2``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import count, islice, takewhile
+from typing import Any
+
+from sqlmodel import and_, col, func, select, true
+
+from models.audit import AGAIN, AuditEntry, AuditHead
+from models.cases import Case
+from models.reviews import Staff
+from office.base.db import Tx
+from office.base.vault import keyed_hash
+
+GENESIS = "0" * 64
+QUARANTINED = "audit.quarantined"
+CODE_STEP = "code_step"
+"""Under which name a line says by which code its actor proved who they are: the number of its half minute."""
+
+
+def _digest(entry: AuditEntry) -> str:
+    content = {
+        "stream": entry.stream, "seq": entry.seq, "at": entry.at.isoformat(), "actor": entry.actor,
+        "action": entry.action, "clause": entry.clause, "text": entry.text, "detail": entry.detail,
+        "public": entry.public, "prev": entry.prev_hash,
+    }  # fmt: skip
+    packed = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(packed.encode()).hexdigest()
+
+
+def _seal(head: AuditHead) -> str:
+    return keyed_hash(f"{head.stream}|{head.seq}|{head.hash}")
+
+
+def sealed(head: AuditHead) -> bool:
+    """Whether it was we who wrote this end."""
+    return hmac.compare_digest(head.seal, _seal(head))
+
+
+def record(
+    tx: Tx,
+    stream: str,
+    action: str,
+    *,
+    actor: str = "system",
+    clause: str = "",
+    text: str = "",
+    public: bool = False,
+    at: datetime | None = None,
+    **detail: Any,
+) -> AuditEntry:
+    """Append a line. ``text`` is Chinese for people; ``detail`` JSON values for machines; no personal data in either."""
+    if (step := tx.proved.get(actor)) is not None:
+        detail[CODE_STEP] = step
+    return _append(
+        tx, _end(tx, stream), at=at or tx.now, actor=actor, action=action, clause=clause, text=text, detail=detail,
+        public=public,
+    )  # fmt: skip
+
+
+def _append(tx: Tx, head: AuditHead, **line: Any) -> AuditEntry:
+    entry = AuditEntry(stream=head.stream, seq=head.seq + 1, prev_hash=head.hash, hash="", **line)
+    entry.hash = _digest(entry)
+    head.seq, head.hash = entry.seq, entry.hash
+    head.seal = _seal(head)
+    tx.add(entry)
+    tx.add(head)
+    tx.flush()
+    return entry
+
+
+def _end(tx: Tx, stream: str) -> AuditHead:
+    """The end to append to, locked: of the stream, or of the one in which it goes on since its chain was broken."""
+    found = AuditHead(stream=stream, seq=0, hash=GENESIS, seal="")
+    for name in _names(stream):
+        query = select(AuditHead).where(AuditHead.stream == name)
+        head = tx.exec(query.with_for_update() if tx.postgres else query).first()
+        fresh = AuditHead(stream=name, seq=0, hash=GENESIS, seal="")
+        if head is None and _lines_of(tx, name) is None:
+            return fresh if name == stream else _quarantined(tx, found, fresh)
+        if head is not None and sealed(head):
+            return head
+        found = head or fresh
+    raise AssertionError("unreachable")
+
+
+def _names(stream: str) -> Iterator[str]:
+    """A stream and those in which it goes on, one after the other."""
+    yield stream
+    for number in count(2):
+        yield f"{stream}{AGAIN}{number}"
+
+
+def _lines_of(tx: Tx, name: str) -> int | None:
+    return tx.exec(select(AuditEntry.seq).where(AuditEntry.stream == name).limit(1)).first()
+
+
+def _quarantined(tx: Tx, broken: AuditHead, fresh: AuditHead) -> AuditHead:
+    """Begin the stream in which a broken one goes on, by saying what was found; the supervisor is told."""
+    from office.record import alerts  # a message is a row in the outbox, and the outbox records here
+
+    text = f"审计链 {broken.stream} 的末端(第 {broken.seq} 行)没有本系统的封印,已原样封存,后续记录写入 {fresh.stream}"
+    _append(tx, fresh, at=tx.now, actor="system", action=QUARANTINED, clause="", text=text, public=False,
+            detail={"stream": broken.stream, "seq": broken.seq, "hash": broken.hash, "seal": broken.seal})  # fmt: skip
+    alerts.tell(
+        tx, f"chain/{fresh.stream}/{broken.seal}", where=f"审计链 {broken.stream}", finding=text,
+        consequence="业务继续进行;封存链中的内容不能再作为证据,请立即排查谁改动了数据库,并用 dianwu audit verify 与外部锚点核对。",
+    )  # fmt: skip
+    return fresh
+
+
+def streams(tx: Tx, stream: str) -> list[str]:
+    """The stream, and those in which it goes on."""
+    return [stream, *takewhile(lambda name: tx.get(AuditHead, name) is not None, islice(_names(stream), 1, None))]
+
+
+def timeline(tx: Tx, stream: str, *, public_only: bool = False) -> list[AuditEntry]:
+    """A stream's lines, oldest first."""
+    query = select(AuditEntry).where(col(AuditEntry.stream).in_(streams(tx, stream))).order_by(col(AuditEntry.id))
+    if public_only:
+        query = query.where(col(AuditEntry.public).is_(True))
+    return list(tx.exec(query))
+
+
+def verify(tx: Tx, stream: str | None = None) -> Iterator[str]:
+    """What is wrong with the chains, a sentence each; nothing when they are whole."""
+    if stream:
+        yield from _verify(tx, lambda name: col(name).in_(streams(tx, stream)))
+    else:
+        yield from _verify(tx, lambda name: true())
+        yield from _without_a_record(tx)
+
+
+def verify_part(tx: Tx, after: str, lines: int) -> tuple[list[str], str | None, int]:
+    """What is wrong with the next chains in order of their names: about so many lines of them.
+
+    Also returns after which name to go on (``None`` at the end), and how many lines were looked at.
+    """
+    sizes = select(AuditEntry.stream, func.count()).where(AuditEntry.stream > after).group_by(AuditEntry.stream)
+    looked, last = 0, None
+    for name, size in tx.exec(sizes.order_by(col(AuditEntry.stream)).limit(lines)):
+        if looked and looked + size > lines:
+            break
+        looked, last = looked + size, name
+    else:
+        if last is None or looked < lines:
+            rest = list(_verify(tx, lambda name: name > after))
+            return [*rest, *_without_a_record(tx)], None, looked
+    upto = last or after
+    return list(_verify(tx, lambda name: and_(name > after, name <= upto))), upto, looked
+
+
+def look_at(tx: Tx, *, after: int, limit: int) -> tuple[int, int, list[str]]:
+    """The lines written since one: number of the last, how many, and what is wrong with them and their chains' ends."""
+    wrong: list[str] = []
+    lines = list(
+        tx.exec(select(AuditEntry).where(col(AuditEntry.id) > after).order_by(col(AuditEntry.id)).limit(limit))
+    )
+    hashes = {(line.stream, line.seq): line.hash for line in lines}
+    for line in lines:
+        before = hashes.get((line.stream, line.seq - 1)) or _hash_of(tx, line.stream, line.seq - 1)
+        if line.prev_hash != before:
+            wrong.append(f"{line.stream}: line {line.seq} does not follow from line {line.seq - 1}")
+        if not intact(line):
+            wrong.append(f"{line.stream}: line {line.seq} was changed after it was written")
+    names = sorted({line.stream for line in lines})
+    for start in range(0, len(names), 500):
+        heads = {
+            head.stream: head
+            for head in tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(names[start : start + 500])))
+        }
+        for name in names[start : start + 500]:
+            head = heads.get(name)
+            if head is None:
+                wrong.append(f"{name}: the chain has no head")
+            elif not sealed(head):
+                wrong.append(f"{name}: the end of the chain is not sealed with this installation's key")
+    return (lines[-1].id or after) if lines else after, len(lines), wrong
+
+
+def _hash_of(tx: Tx, stream: str, seq: int) -> str | None:
+    if seq == 0:
+        return GENESIS
+    return tx.exec(select(AuditEntry.hash).where(AuditEntry.stream == stream, AuditEntry.seq == seq)).first()
+
+
+def _verify(tx: Tx, among: Callable[[Any], Any]) -> Iterator[str]:
+    query = select(AuditEntry).where(among(AuditEntry.stream)).order_by(col(AuditEntry.stream), col(AuditEntry.seq))
+    heads = select(AuditHead).where(among(AuditHead.stream))
+    last: dict[str, tuple[int, str]] = {}
+    for entry in tx.exec(query.execution_options(yield_per=1000)):
+        seq, previous = last.get(entry.stream, (0, GENESIS))
+        if entry.seq != seq + 1:
+            yield f"{entry.stream}: line {seq + 1} is missing before line {entry.seq}"
+        elif entry.prev_hash != previous:
+            yield f"{entry.stream}: line {entry.seq} does not follow from line {seq}"
+        if not intact(entry):
+            yield f"{entry.stream}: line {entry.seq} was changed after it was written"
+        if entry.action == QUARANTINED:
+            broken = entry.detail.get("stream", "?")
+            yield f"{broken}: the chain was found broken on {entry.at:%Y-%m-%d %H:%M}, the record goes on in {entry.stream}"
+        last[entry.stream] = (entry.seq, entry.hash)
+    seen = set()
+    for head in tx.exec(heads):
+        seen.add(head.stream)
+        if not sealed(head):
+            yield f"{head.stream}: the end of the chain is not sealed with this installation's key"
+        if last.get(head.stream, (0, GENESIS)) != (head.seq, head.hash):
+            yield f"{head.stream}: the chain ends at line {last.get(head.stream, (0,))[0]}, its head says {head.seq}"
+    for name in last.keys() - seen:
+        yield f"{name}: the chain has no head"
+
+
+def intact(entry: AuditEntry) -> bool:
+    """Whether a line says what it said when it was written, as long as its hash does."""
+    return entry.hash == _digest(entry)
+
+
+def _without_a_record(tx: Tx) -> Iterator[str]:
+    """Cases and people that exist although no line says how they came to be: the whole chain was taken away."""
+    for case_id in tx.exec(select(Case.id).where(col(Case.id).not_in(select(AuditHead.stream)))):
+        yield f"{case_id}: the case has no chain"
+    for staff_id in tx.exec(select(Staff.id).where(("staff/" + col(Staff.id)).not_in(select(AuditHead.stream)))):
+        yield f"staff/{staff_id}: the person has no chain"

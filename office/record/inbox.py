@@ -1,0 +1,321 @@
+"""The inbox: what reached the door, once per source and message id; acted on later, in order, or kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import and_, or_
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlmodel import col, select
+
+from models.base import Frozen, Labelled
+from models.cases import Case
+from models.messages import InboxMessage, InboxState
+from office.base.clock import clock
+from office.base.db import RETRIES, Tx, in_transaction, is_contention
+from office.base.vault import opened, place, place_in, seal
+from office.record import audit
+from office.record.sameness import same_event
+from policies.policy import policy_at
+
+logger = logging.getLogger("dianwu.inbox")
+
+ODD = "odd"
+"""``<source>.odd`` is the type of an entry in a sender's batch that is no event: kept as it came, beside the good ones."""
+AGAIN = timedelta(seconds=30)
+"""When a message that waits for an earlier one is looked at again."""
+BACKOFF = [1, 5, 30, 120, 600, 3600]
+
+
+class Arrival(Frozen):
+    """A verified message as an adapter hands it over. ``body`` are the raw bytes as signed."""
+
+    source: str
+    message_id: str
+    type: str
+    shop_id: str | None = None
+    case_id: str | None = None
+    body: bytes
+
+
+class Receipt(Labelled):
+    NEW = "NEW", "已收下"
+    SAME = "SAME", "重复消息"
+    REFUSED = "REFUSED", "重复消息,此前已拒绝"
+    """The same again, after it was refused: it is not looked at any more. Corrected, it needs an id of its own."""
+    CONFLICT = "CONFLICT", "编号相同内容不同"
+
+
+class Refused(Exception):
+    """A message understood and refused: ``str`` is the Chinese sentence, ``clause`` where it comes from.
+
+    A sentence that asks for a person says in ``heard`` how a person hears it, in the transaction that refuses.
+    """
+
+    def __init__(
+        self, sentence: str, clause: str = "", *, heard: Callable[[Tx, InboxMessage], None] | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.clause, self.heard = clause, heard
+
+
+class Early(Refused):
+    """Refused only because what it names (its shop, its blue invoice) is not known yet: that may still be on its way.
+
+    It waits as long as policy says, and is refused when that is over.
+    """
+
+
+class Later(Exception):
+    """A message that an earlier one, not acted on yet, has to go before. It waits, and that counts as no fault."""
+
+
+class Kept(Exception):
+    """A message acknowledged and kept, with nothing to do. ``tell`` lets a person hear of it."""
+
+    def __init__(self, note: str, tell: Callable[[Tx, InboxMessage], None] | None = None) -> None:
+        super().__init__(note)
+        self.tell = tell
+
+
+def receive(arrival: Arrival, on_conflict: Callable[[Tx, InboxMessage], None], since: float | None = None) -> Receipt:
+    """Store a message before it is answered. The same id with another content is kept as a conflict and alerted."""
+    return receive_all([arrival], on_conflict, since)[0]
+
+
+def receive_all(
+    arrivals: Sequence[Arrival], on_conflict: Callable[[Tx, InboxMessage], None], since: float | None = None
+) -> list[Receipt]:
+    """Store the messages of one request, all or none, in the order in which they stand there.
+
+    ``since`` is what ``clock().ticks()`` said when the request reached the door: that is when they were received,
+    however long their body, our queue or the database's writer then took.
+    """
+    ids = [arrival.message_id for arrival in arrivals]
+
+    def work(tx: Tx) -> list[Receipt]:
+        moment = tx.now - timedelta(seconds=clock().ticks() - since if since is not None else 0)
+        known = {
+            (row.source, row.message_id): row
+            for row in tx.exec(select(InboxMessage).where(col(InboxMessage.message_id).in_(ids)))
+        }
+        receipts = []
+        for arrival in arrivals:
+            digest = hashlib.sha256(arrival.body).hexdigest()
+            before = known.get((arrival.source, arrival.message_id))
+            if before is None:
+                known[arrival.source, arrival.message_id] = row = _row(arrival, digest, moment, tx.now)
+                tx.add(row)
+                receipts.append(Receipt.NEW)
+            elif before.body_sha256 == digest or same_event(arrival.body, opened(before, "body_sealed").encode()):
+                receipts.append(Receipt.REFUSED if before.state is InboxState.REFUSED else Receipt.SAME)
+            else:
+                _keep_conflict(tx, before, arrival, digest)
+                on_conflict(tx, before)
+                receipts.append(Receipt.CONFLICT)
+        tx.flush()
+        return receipts
+
+    for _ in range(RETRIES):
+        try:
+            return in_transaction(work)
+        except IntegrityError:  # copies of one message at the same moment: who comes second reads what the first wrote
+            continue
+    return in_transaction(work)
+
+
+def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) -> InboxMessage:
+    where = place(InboxMessage, "body_sealed", arrival.source, arrival.message_id)
+    return InboxMessage(
+        source=arrival.source, message_id=arrival.message_id, type=arrival.type, shop_id=arrival.shop_id,
+        case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8"), where), body_sha256=digest, received_at=received_at, next_at=now,
+    )  # fmt: skip
+
+
+def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) -> None:
+    before.conflicts += 1
+    if digest not in before.others:
+        before.others = {
+            **before.others,
+            digest: seal(arrival.body.decode("utf-8"), place_in(before, "others", digest)),
+        }
+    tx.add(before)
+    tx.flush()
+    audit.record(
+        tx, "system", "inbox.conflict", text="同一消息编号收到不同内容", source=arrival.source,
+        message_id=arrival.message_id, sha256=digest, first_sha256=before.body_sha256,
+    )  # fmt: skip
+
+
+Handler = Callable[[Tx, InboxMessage, dict[str, JsonValue]], None]
+"""Acts on one message in the given transaction; raises Refused, Kept or Later to say why it did nothing."""
+
+
+OnRefused = Callable[[Tx, InboxMessage, str, str], None]
+"""Told of a message refused or given up: the sentence and its clause."""
+
+
+def route_due(handle: Handler, on_refused: OnRefused, limit: int = 100) -> int:
+    """Act on what is due, oldest first; returns how many messages were tried.
+
+    A fault in one message sends that one back to wait and leaves the others alone.
+    """
+
+    def due(tx: Tx) -> list[int]:
+        query = (
+            select(InboxMessage.id)
+            .where(InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) <= tx.now)
+            .order_by(col(InboxMessage.received_at), col(InboxMessage.id))
+            .limit(limit)
+        )
+        return [row for row in tx.exec(query) if row is not None]
+
+    ids = in_transaction(due)
+    for row_id in ids:
+        _route(row_id, handle, on_refused)
+    return len(ids)
+
+
+def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
+    def claim(tx: Tx) -> InboxMessage | None:
+        query = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
+        row = tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
+        return None if row is not None and _comes_too_early(tx, row) else row
+
+    def work(tx: Tx) -> None:
+        row = claim(tx)
+        if row is not None:
+            handle(tx, row, _payload(row))
+            _close(tx, row, InboxState.DONE, "")
+
+    try:
+        in_transaction(work)
+    except Refused as refusal:
+        sentence, clause, heard = str(refusal), refusal.clause, refusal.heard
+
+        early = isinstance(refusal, Early)
+
+        def refuse(tx: Tx) -> None:
+            row = claim(tx)
+            if row is not None and early and _may_wait(tx, row):
+                row.note = f"{sentence};等待中"
+                tx.add(row)
+            elif row is not None:
+                _close(tx, row, InboxState.REFUSED, sentence)
+                on_refused(tx, row, sentence, clause)
+                if heard is not None:
+                    heard(tx, row)
+
+        in_transaction(refuse)
+    except Kept as kept:
+        note, tell = str(kept), kept.tell
+
+        def keep(tx: Tx) -> None:
+            if row := claim(tx):
+                _close(tx, row, InboxState.KEPT, note)
+                if tell:
+                    tell(tx, row)
+
+        in_transaction(keep)
+    except Later as later:
+        reason = str(later)
+
+        def wait(tx: Tx) -> None:
+            if row := claim(tx):
+                row.next_at, row.note = tx.now + AGAIN, reason
+                tx.add(row)
+
+        in_transaction(wait)
+    except Exception as fault:
+        if isinstance(fault, DBAPIError) and is_contention(fault):
+            return  # still NEW: the next round takes it
+        logger.exception("inbox message %s failed and will be tried again", row_id)
+        label = type(fault).__name__
+
+        def postpone(tx: Tx) -> None:
+            if row := claim(tx):
+                row.attempts += 1
+                if row.attempts > len(BACKOFF):
+                    _close(tx, row, InboxState.FAILED, label)
+                    on_refused(tx, row, f"处理失败({label}),已停止重试", "")
+                else:
+                    row.next_at = tx.now + timedelta(seconds=BACKOFF[row.attempts - 1])
+                    row.note = label
+                    tx.add(row)
+
+        in_transaction(postpone)
+
+
+def _may_wait(tx: Tx, row: InboxMessage) -> bool:
+    """Put off, with growing pauses, a message whose shop or invoice may still come; ``False`` when it has waited enough."""
+    over = row.received_at + timedelta(hours=policy_at(row.received_at).inbox.early_hours)
+    if tx.now >= over:
+        return False
+    row.next_at = min(tx.now + max(AGAIN, (tx.now - row.received_at) / 8), over)
+    return True
+
+
+def look_again(tx: Tx, shop_id: str) -> None:
+    """What waits for this shop is due now: it is known, or one of its invoices is."""
+    query = select(InboxMessage).where(InboxMessage.shop_id == shop_id, InboxMessage.state == InboxState.NEW)
+    for row in tx.exec(query.where(col(InboxMessage.next_at) > tx.now, InboxMessage.attempts == 0)):
+        row.next_at = tx.now
+        tx.add(row)
+
+
+def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
+    """Whether somebody else has an earlier message of the same shop in hand, such as its registration.
+
+    The message then stays for the next round. One that waits after a fault holds up nobody.
+    """
+    query = select(InboxMessage.id).where(
+        InboxMessage.shop_id == row.shop_id, InboxMessage.state == InboxState.NEW,
+        col(InboxMessage.id) < row.id, col(InboxMessage.next_at) <= tx.now,
+    )  # fmt: skip
+    return row.shop_id is not None and tx.exec(query.limit(1)).first() is not None
+
+
+def _payload(row: InboxMessage) -> dict[str, Any]:
+    body = json.loads(opened(row, "body_sealed"))
+    return body if isinstance(body, dict) else {"items": body}
+
+
+def _close(tx: Tx, row: InboxMessage, state: InboxState, note: str) -> None:
+    row.state, row.note, row.handled_at = state, note, tx.now
+    tx.add(row)
+
+
+def unrouted_before(tx: Tx, case: Case, moment: datetime) -> bool:
+    """Whether something that reached the door by ``moment`` and may concern the case is still not acted on.
+
+    While it is, no window of the case lapses: our being slow, or our fault, is never the merchant's silence. What we
+    gave up on holds the case and the shop it names until somebody has mended or dismissed it; one that names no shop
+    holds nobody.
+    """
+    row = InboxMessage
+    waiting = or_(col(row.shop_id).is_(None), col(row.shop_id) == case.shop_id, col(row.case_id) == case.id)
+    given_up = or_(col(row.shop_id) == case.shop_id, col(row.case_id) == case.id)
+    query = select(row.id).where(
+        col(row.received_at) <= moment,
+        or_(
+            and_(col(row.state) == InboxState.NEW, waiting),
+            and_(col(row.state) == InboxState.FAILED, given_up),
+        ),
+    )
+    return tx.exec(query.limit(1)).first() is not None
+
+
+def behind(tx: Tx, message: InboxMessage, *types: str) -> bool:
+    """Whether an earlier message of the same shop, of one of these types, still waits or was given up by us."""
+    row = InboxMessage
+    query = select(row.id).where(
+        row.shop_id == message.shop_id, col(row.type).in_(types), col(row.received_at) <= message.received_at,
+        col(row.state).in_([InboxState.NEW, InboxState.FAILED]), col(row.id) != message.id,
+    )  # fmt: skip
+    return tx.exec(query.limit(1)).first() is not None

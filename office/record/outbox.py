@@ -1,0 +1,289 @@
+"""The outbox: what must reach somebody, written with the change that causes it, delivered at least once."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, or_, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlmodel import col, select
+
+from models.cases import Case
+from models.messages import Channel, OutboxMessage, OutboxState
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction
+from office.base.vault import Place, place, seal_json, unseal_json
+from office.record import audit
+
+logger = logging.getLogger("dianwu.outbox")
+
+RUN, TAGS = "run", "tags"
+"""What is told of a case's run: to start or wake up, to show anew whose question it is."""
+TO_MERCHANT, COPY = "merchant:", "platform:message/"
+"""How the keys of one message to a merchant begin: of what goes to them, and of its copy for their platform inbox."""
+MADE_WHEN_SENT = ""
+"""What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
+LEASE = timedelta(seconds=60)
+SLOW = LEASE.total_seconds() / 3
+"""Seconds after which a courier gives back what it has not come to, long before others may take it too."""
+PATIENCE = [0.1, 0.3, 1, 2, 4, 8, 15, 15]
+"""Seconds after which the result of a delivery is written again while the database is away: less than a lease together.
+What was sent and not written down is sent twice."""
+BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
+"""Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
+
+
+class Skip(Exception):
+    """Nothing to deliver, for a reason worth keeping (no channel, the case has ended)."""
+
+
+class NotYet(Exception):
+    """Not an error: try again very soon (the run to wake is still busy)."""
+
+
+class Undeliverable(Exception):
+    """An attempt failed; ``str`` says why, without any address. ``reached`` are the services that did take it."""
+
+    def __init__(self, why: str, reached: tuple[str, ...] = ()) -> None:
+        super().__init__(why)
+        self.reached = reached
+
+
+@dataclass(frozen=True)
+class Item:
+    """A leased message."""
+
+    key: str
+    channel: Channel
+    topic: str
+    audience: str
+    case_id: str | None
+    shop_id: str | None
+    payload_sealed: str = field(repr=False)
+    attempts: int
+    created_at: datetime
+    reached: tuple[str, ...] = ()
+    wakes: str | None = None
+
+    @classmethod
+    def of(cls, row: OutboxMessage) -> Item:
+        return cls(
+            row.key, row.channel, row.topic, row.audience, row.case_id, row.shop_id, row.payload_sealed, row.attempts,
+            row.created_at, tuple(row.reached), row.wakes,
+        )  # fmt: skip
+
+    @property
+    def payload(self) -> Any:
+        """What is to be delivered; raises ``CannotUnseal``."""
+        return unseal_json(self.payload_sealed, _place(self.key))
+
+    @property
+    def last(self) -> bool:
+        """Whether this attempt is the last: when it fails, the message is given up."""
+        return self.attempts > len(BACKOFF)
+
+
+def _place(key: str) -> Place:
+    return place(OutboxMessage, "payload_sealed", key)
+
+
+def put(
+    tx: Tx,
+    key: str,
+    channel: Channel,
+    topic: str,
+    payload: Any,
+    *,
+    case: Case | None = None,
+    shop_id: str | None = None,
+    audience: str = "",
+    not_before: datetime | None = None,
+    wakes: bool = False,
+    bundled: str = "",
+) -> bool:
+    """Write one message; ``False`` if its key is there already (then nothing is written).
+
+    ``wakes`` has the case's run woken when the message has left. ``bundled`` says with what it leaves: by itself it
+    does not.
+    """
+    insert = postgres_insert if tx.postgres else sqlite_insert
+    row: dict[str, Any] = {
+        "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload, _place(key)),
+        "case_id": case.id if case else None, "shop_id": shop_id or (case.shop_id if case else None),
+        "created_at": tx.now, "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
+        "wakes": case.id if case and wakes else None,
+    }  # fmt: skip
+    if bundled:
+        row |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": bundled}
+    written = (
+        insert(OutboxMessage)
+        .values(row)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(col(OutboxMessage.id))
+    )
+    return tx.execute(written).first() is not None
+
+
+def wake(tx: Tx, case: Case) -> None:
+    """Have the case's run started or woken. A wake-up not yet picked up serves for this one too."""
+    waiting = select(OutboxMessage.key).where(
+        OutboxMessage.case_id == case.id, OutboxMessage.channel == Channel.RUN, OutboxMessage.topic == RUN,
+        OutboxMessage.state == OutboxState.NEW, OutboxMessage.attempts == 0,
+    )  # fmt: skip
+    if tx.exec(waiting).first() is None:
+        put(tx, f"run/{case.id}/{uuid.uuid4().hex}", Channel.RUN, RUN, {}, case=case)
+
+
+def retag(tx: Tx, case: Case) -> None:
+    """Have the run list show anew whose question the case is."""
+    put(tx, f"tags/{case.id}/{uuid.uuid4().hex}", Channel.RUN, TAGS, {}, case=case)
+
+
+def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> list[Item]:
+    """Take up to ``limit`` due messages for a minute; nobody else gets them meanwhile."""
+    due = (
+        select(OutboxMessage)
+        .where(
+            OutboxMessage.state == OutboxState.NEW,
+            col(OutboxMessage.next_at) <= tx.now,
+            or_(col(OutboxMessage.leased_until).is_(None), col(OutboxMessage.leased_until) < tx.now),
+        )
+        .order_by(col(OutboxMessage.next_at), col(OutboxMessage.id))
+        .limit(limit)
+    )
+    if channels:
+        due = due.where(col(OutboxMessage.channel).in_(channels))
+    rows = list(tx.exec(due.with_for_update(skip_locked=True) if tx.postgres else due))
+    for row in rows:
+        if row.leased_until is not None:  # whoever had it never said how it went
+            row.twice = (row.twice or 0) + 1
+        row.leased_until = tx.now + LEASE
+        row.attempts += 1
+        tx.add(row)
+    tx.flush()
+    return [Item.of(row) for row in rows]
+
+
+def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
+    """Record how a delivery went: sent, skipped with a reason, tried again later, or dead; wake the case it was to wake.
+
+    What had a case's run woken is of no more use once it has: its row goes, so that a waiting case keeps none.
+    """
+    if item.channel is Channel.RUN and (outcome is None or isinstance(outcome, Skip)):
+        tx.execute(delete(OutboxMessage).where(col(OutboxMessage.key) == item.key))
+        return OutboxState.SKIPPED if outcome else OutboxState.SENT
+    values: dict[str, Any] = {"leased_until": None}
+    match outcome:
+        case None:
+            values |= {"state": OutboxState.SENT, "closed_at": tx.now, "note": note}
+        case Skip():
+            values |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": str(outcome)}
+        case NotYet():
+            values |= {"next_at": tx.now + timedelta(milliseconds=300), "attempts": 0, "note": str(outcome)}
+        case _ if item.channel is Channel.RUN:  # a case is never given up; Prefect being down is not its fault
+            values |= {"next_at": tx.now + timedelta(seconds=min(BACKOFF[min(item.attempts, 4) - 1], 30))}
+            values |= {"note": str(outcome)}
+        case _ if item.last:
+            values |= {"state": OutboxState.DEAD, "closed_at": tx.now, "note": str(outcome)}
+        case _:
+            values |= {"next_at": tx.now + timedelta(seconds=BACKOFF[item.attempts - 1]), "note": str(outcome)}
+    if isinstance(outcome, Undeliverable) and outcome.reached:
+        values["reached"] = sorted({*item.reached, *outcome.reached})
+    tx.execute(update(OutboxMessage).where(col(OutboxMessage.key) == item.key).values(**values))
+    state = OutboxState(values.get("state", OutboxState.NEW))
+    if item.wakes and state is not OutboxState.NEW and (case := tx.get(Case, item.wakes)):
+        wake(tx, case)
+    if state == OutboxState.DEAD:
+        audit.record(
+            tx, item.case_id or "system", "outbox.dead", text=f"投递失败已停止重试:{item.topic}", key=item.key,
+            topic=item.topic,
+        )  # fmt: skip
+    return state
+
+
+Deliverer = Callable[[Item], str]
+"""Delivers one message; returns a note on how it went when it arrived, raises Skip, NotYet or Undeliverable otherwise."""
+
+
+def deliver_due(
+    deliverers: Mapping[Channel, Deliverer], on_dead: Callable[[Tx, Item, str], None], limit: int = 50
+) -> int:
+    """Deliver what is due now; returns how many were tried. Safe to run in several places at once."""
+    began = clock().ticks()
+    items = in_transaction(lambda tx: lease(tx, limit, tuple(deliverers)))
+    for position, item in enumerate(items):
+        if clock().ticks() - began > SLOW:
+            _give_back(items[position:])
+            return position
+        outcome: Exception | None = None
+        note = ""
+        try:
+            note = deliverers[item.channel](item)
+        except (Skip, NotYet, Undeliverable) as raised:
+            outcome = raised
+        except Exception as fault:  # one message with a fault in it waits, and never holds up the others
+            logger.exception("outbox message %s failed and will be tried again", item.key)
+            outcome = Undeliverable(type(fault).__name__)
+        _settle(item, outcome, note, on_dead)
+    return len(items)
+
+
+def _give_back(items: Sequence[Item]) -> None:
+    """Let others have what was taken and not tried, unless they took it already; it counts as no attempt."""
+
+    def work(tx: Tx) -> None:
+        for item in items:
+            ours = (col(OutboxMessage.key) == item.key, col(OutboxMessage.attempts) == item.attempts)
+            tx.execute(update(OutboxMessage).where(*ours).values(leased_until=None, attempts=item.attempts - 1))
+
+    in_transaction(work)
+
+
+def _settle(item: Item, outcome: Exception | None, note: str, on_dead: Callable[[Tx, Item, str], None]) -> None:
+    def work(tx: Tx) -> None:
+        if settle(tx, item, outcome, note) == OutboxState.DEAD:
+            on_dead(tx, item, str(outcome))
+
+    for pause in PATIENCE:
+        try:
+            return in_transaction(work)
+        except (OperationalError, InterfaceError):
+            logger.warning("the database is away: how %s went is written down as soon as it is back", item.key)
+            time.sleep(pause)
+    in_transaction(work)
+
+
+def drop(tx: Tx, prefix: str, why: str) -> None:
+    """Skip what has not left yet and whose key begins so: what it says is no longer true."""
+    tx.execute(
+        update(OutboxMessage)
+        .where(
+            col(OutboxMessage.key).startswith(prefix, autoescape=True), col(OutboxMessage.state) == OutboxState.NEW,
+            col(OutboxMessage.leased_until).is_(None),
+        )
+        .values(state=OutboxState.SKIPPED, closed_at=tx.now, note=why)
+    )  # fmt: skip
+
+
+def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
+    """Skip the merchant's reminders of a deadline that have not left yet: to their contacts, and to the platform."""
+    for to in (TO_MERCHANT, COPY):
+        drop(tx, f"{to}{case_id}/{deadline}/remind/", why)
+
+
+def resend(tx: Tx, key: str) -> None:
+    """Send a dead or skipped message again, from the first attempt."""
+    row = tx.exec(select(OutboxMessage).where(OutboxMessage.key == key)).first()
+    if row is None:
+        raise LookupError(f"no message with key {key}")
+    row.state, row.attempts, row.next_at, row.closed_at, row.note = OutboxState.NEW, 0, tx.now, None, ""
+    tx.add(row)
+    audit.record(tx, row.case_id or "system", "outbox.resent", text=f"重新投递:{row.topic}", key=key)

@@ -1,0 +1,144 @@
+"""Standing: what somebody may do is what was last recorded about them, whatever their row in the database says.
+
+Every enrolment, dismissal and substitution writes the whole standing into the person's audit chain, whose end is sealed
+with a key that the database does not hold. Before a role, a code or a substitution counts, the row is compared with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.audit import AuditEntry, AuditHead
+from models.base import Frozen
+from models.reviews import Staff
+from office.base.db import Tx
+from office.base.vault import CannotUnseal, keyed_hash, opened
+from office.record import alerts, audit
+
+REFUSAL = "工号的登记信息与留存记录不一致,已停止受理并已通知主管;请联系主管核实后重新登记"
+
+
+class Standing(Frozen):
+    """What was recorded. ``None`` is what earlier versions did not record."""
+
+    roles: tuple[str, ...] = ()
+    active: bool = False
+    key: str | None = None
+    """A keyed hash of the secret their codes are made from."""
+    substitute: tuple[str, str] | None = None
+    """Who stands in for them, and until when; two empty words for nobody."""
+
+
+def of_row(person: Staff) -> Standing:
+    """What the row says. Raises ``CannotUnseal``."""
+    secret = opened(person, "totp_sealed")
+    until = person.away_until.isoformat() if person.away_until else ""
+    return Standing(
+        roles=tuple(sorted(person.roles)), active=person.active, substitute=(person.substitute_id or "", until),
+        key=keyed_hash(f"staff/{person.id}/totp|{secret}")[:32] if secret else "",
+    )  # fmt: skip
+
+
+def note(tx: Tx, person: Staff, action: str, text: str, **detail: Any) -> None:
+    """Record what has become of somebody, with their whole standing from now on."""
+    audit.record(tx, f"staff/{person.id}", action, text=text, standing=of_row(person).model_dump(mode="json"), **detail)
+
+
+def doubt(tx: Tx, person: Staff) -> str | None:
+    """What contradicts the record, in a word or two of Chinese; ``None`` when nothing does."""
+    recorded = _recorded(tx, person.id)
+    if recorded is None:
+        return "没有可信的登记记录"
+    try:
+        here = of_row(person)
+    except CannotUnseal:
+        return "动态口令密钥"
+    wrong = [
+        word
+        for word, mine, noted in (
+            ("岗位", here.roles, recorded.roles), ("在岗状态", here.active, recorded.active),
+            ("动态口令密钥", here.key, recorded.key), ("代班人", here.substitute, recorded.substitute),
+        )
+        if noted is not None and mine != noted
+    ]  # fmt: skip
+    return "、".join(wrong) or None
+
+
+def refusal(tx: Tx, person: Staff) -> str | None:
+    """Why nothing this person does can be taken now; it is recorded and the supervisor told, once per finding."""
+    found = doubt(tx, person)
+    if found is None:
+        return None
+    row = f"{person.roles}|{person.active}|{person.totp_sealed}|{person.substitute_id}|{person.away_until}"
+    told = alerts.tell(
+        tx, f"standing/{person.id}/{found}/{hashlib.sha256(row.encode()).hexdigest()[:24]}", where=f"员工 {person.id}",
+        finding=f"{person.name}({person.id})的{found}与登记时留存的记录不一致:有人绕过系统改动了数据库。",
+        consequence="该工号的答复、认领与审批一律不受理。请核实本人后用 dianwu staff enrol 重新登记,并排查谁改动了数据库。",
+    )  # fmt: skip
+    if told:
+        audit.record(tx, f"staff/{person.id}", "staff.doubted", text=f"{found}与登记记录不一致,停止受理")
+    return REFUSAL
+
+
+def check(tx: Tx) -> None:
+    """Compare everybody, so that a change is heard of before it is used."""
+    for person in tx.exec(select(Staff).order_by(col(Staff.id))):
+        refusal(tx, person)
+
+
+def bound(person: Staff, *parts: str) -> str:
+    """What ties a session to its person's roles and key as they are, and to itself: nobody writes one for a colleague, as
+    the database does not hold the key of it."""
+    return keyed_hash(f"session|{json.dumps([person.id, *sorted(person.roles), person.totp_sealed, *parts])}")
+
+
+# ── the record ───────────────────────────────────────────────────────────────
+
+_read: dict[tuple[str, str], Standing | None] = {}
+"""What chains say that were read already, by their sealed end. An end that is the same says the same."""
+_KEPT = 1000
+
+
+def _head(tx: Tx, staff_id: str) -> AuditHead | None:
+    return tx.get(AuditHead, audit.streams(tx, f"staff/{staff_id}")[-1])
+
+
+def _recorded(tx: Tx, staff_id: str) -> Standing | None:
+    """The standing last recorded in a chain that is whole and sealed; ``None`` when there is none to rely on."""
+    head = _head(tx, staff_id)
+    if head is None or not audit.sealed(head):
+        return None
+    end = (head.stream, head.seal)
+    if end not in _read:
+        if len(_read) >= _KEPT:
+            _read.clear()
+        _read[end] = _standing_of(tx, head)
+    return _read[end]
+
+
+def _standing_of(tx: Tx, head: AuditHead) -> Standing | None:
+    found: Standing | None = None
+    last = audit.GENESIS
+    for line in tx.exec(select(AuditEntry).where(AuditEntry.stream == head.stream).order_by(col(AuditEntry.seq))):
+        if line.prev_hash != last or not audit.intact(line):
+            return None
+        last = line.hash
+        found = _after(found, line)
+    return found if last == head.hash else None
+
+
+def _after(before: Standing | None, line: AuditEntry) -> Standing | None:
+    """The standing after a line; earlier versions wrote only what a line was about."""
+    if "standing" in line.detail:
+        return Standing.model_validate(line.detail["standing"])
+    match line.action:
+        case "staff.enrolled":
+            return Standing(roles=tuple(sorted(line.detail["roles"])), active=True)
+        case "staff.active" if before is not None:
+            return before.model_copy(update={"active": bool(line.detail["active"])})
+        case _:
+            return before

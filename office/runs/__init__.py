@@ -1,0 +1,1 @@
+"""Runs of the engine: started, woken, compared with the cases, replaced."""

@@ -1,0 +1,99 @@
+"""Forms as we wrote them into Prefect: kept to be compared with what stands there, and cleared when they were answered.
+
+A one-time code travels in the answer to a form. It must not stay readable there longer than the judging takes: the segment
+that judged an answer removes it, and the sweep removes what a segment that died has left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input.run_input import keyset_from_base_key
+from sqlmodel import col, select
+
+from models.confirmations import ShownForm
+from models.reviews import Review
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction, reading
+from office.runs import engine
+
+logger = logging.getLogger("dianwu.forms")
+
+AT_ONCE = 200
+"""Forms cleared in one sweep; the oldest first."""
+SEGMENT = timedelta(minutes=1)
+"""How long a segment may take to clear up behind itself."""
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def note(tx: Tx, review: Review, run_id: str, key: str, description: str, schema: str) -> None:
+    """Remember a form about to be shown. What was shown of this question before is passed over."""
+    for before in _open(tx, review.id):
+        before.judged_at = clock().real()
+        tx.add(before)
+    tx.add(
+        ShownForm(
+            key=key, review_id=review.id, case_id=review.case_id, run_id=run_id, description_sha256=digest(description),
+            schema_sha256=digest(schema), shown_at=clock().real(),
+        )
+    )  # fmt: skip
+
+
+def _open(tx: Tx, review_id: str) -> list[ShownForm]:
+    query = select(ShownForm).where(ShownForm.review_id == review_id, col(ShownForm.judged_at).is_(None))
+    return list(tx.exec(query.order_by(col(ShownForm.shown_at))))
+
+
+def unanswered(tx: Tx, review_id: str, run_id: str) -> ShownForm | None:
+    """The form this run showed last of the question, if what came back to it was not judged yet."""
+    found = [form for form in _open(tx, review_id) if form.run_id == run_id]
+    return found[-1] if found else None
+
+
+def judged(tx: Tx, key: str) -> None:
+    """What came back to this form has been judged, or nothing came and nothing more is expected."""
+    form = tx.get(ShownForm, key)
+    if form is not None and form.judged_at is None:
+        form.judged_at = clock().real()
+        tx.add(form)
+
+
+def clear(client: SyncPrefectClient, form: ShownForm) -> None:
+    """Take the answer out of Prefect, if one is there, and the dossier and the choices it answered: ours keeps them."""
+    keys = keyset_from_base_key(form.key)
+    for key in (keys["response"], keys["description"], keys["schema"]):
+        try:
+            client.delete_flow_run_input(UUID(form.run_id), key)
+        except (ObjectNotFound, PrefectHTTPStatusError) as error:
+            if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+
+    def cleared(tx: Tx) -> None:
+        row = tx.get(ShownForm, form.key)
+        if row is not None:
+            row.cleared_at = clock().real()
+            tx.add(row)
+
+    in_transaction(cleared)
+
+
+def clear_leftovers() -> int:
+    """What segments that died left in Prefect; returns how many forms were cleared."""
+    with reading() as tx:
+        query = select(ShownForm).where(
+            col(ShownForm.cleared_at).is_(None), col(ShownForm.judged_at) < clock().real() - SEGMENT
+        )
+        left = list(tx.exec(query.order_by(col(ShownForm.judged_at)).limit(AT_ONCE)))
+        tx.expunge_all()
+    for form in left:
+        clear(engine.client(), form)
+    return len(left)

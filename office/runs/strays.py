@@ -1,0 +1,201 @@
+"""Strays: answers that came to a run which does not carry its case, and runs that carry none.
+
+A run is replaced when it is lost; until it is ended its form can still be answered, and whoever reaches Prefect's API can
+make such a form anew. What is answered there decides nothing. Whoever answered is told, so is the supervisor, the code is
+spent and taken out of Prefect, and the run is ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input.run_input import keyset_from_base_key
+from prefect.states import Cancelled
+from sqlmodel import col, select
+
+from models.cases import Case, CaseKind
+from models.confirmations import ReplacedRun
+from models.reviews import Review, Staff
+from office.base.clock import clock
+from office.base.db import Tx, in_transaction, reading
+from office.cases import alarms, confirmations
+from office.cases.locks import lock_case
+from office.cases.reviews import OPEN, Gate
+from office.record import outbox
+from office.runs import engine
+from office.staff import staff
+
+logger = logging.getLogger("dianwu.strays")
+
+PAGE = 200
+"""Suspended runs looked at in one sweep; the next sweep goes on behind them."""
+MOST_INPUTS = 50
+"""Values kept with one run that are looked at: ours leave three for each form."""
+RESPONSE = "-response"
+
+
+def replaced(tx: Tx, case: Case) -> None:
+    """Note that the case's run does not carry it any more. The sweep ends it."""
+    if case.run_id is not None and tx.get(ReplacedRun, case.run_id) is None:
+        tx.add(ReplacedRun(run_id=case.run_id, case_id=case.id, replaced_at=tx.now))
+
+
+def end_replaced(gates: dict[str, Gate]) -> int:
+    """End what was replaced and tell of what was answered there; returns how many runs were ended."""
+    with reading() as tx:
+        query = select(ReplacedRun).where(col(ReplacedRun.ended_at).is_(None)).limit(PAGE)
+        rows = list(tx.exec(query.order_by(col(ReplacedRun.replaced_at))))
+        tx.expunge_all()
+    for row in rows:
+        collect(row.run_id, row.case_id, gates)
+        _end(row.run_id)
+        in_transaction(lambda tx, run_id=row.run_id: _ended(tx, run_id))  # type: ignore[misc]
+    return len(rows)
+
+
+def _ended(tx: Tx, run_id: str) -> None:
+    row = tx.get(ReplacedRun, run_id)
+    if row is not None:
+        row.ended_at = tx.now
+        tx.add(row)
+
+
+def _end(run_id: str) -> None:
+    """Cancel a run, unless it has ended or is gone."""
+    try:
+        run = engine.client().read_flow_run(UUID(run_id))
+        if run.state is None or not run.state.is_final():
+            state: Any = Cancelled(message="Replaced: another run carries the case.")
+            engine.client().set_flow_run_state(run.id, state, force=True)
+    except ObjectNotFound:
+        return
+
+
+def collect(run_id: str, case_id: str | None, gates: dict[str, Gate]) -> int:
+    """Take every answer out of a run that carries no case, and tell of it; returns how many there were."""
+    found = 0
+    try:
+        rows = engine.client().filter_flow_run_input(UUID(run_id), "", MOST_INPUTS, set())
+    except (ObjectNotFound, PrefectHTTPStatusError) as error:
+        if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        return 0
+    for row in rows:
+        if not row.key.endswith(RESPONSE):
+            continue
+        values = values_of(row.value)
+        in_transaction(lambda tx, v=values, k=row.key: _tell(tx, run_id, case_id, k, v, gates))  # type: ignore[misc]
+        engine.client().delete_flow_run_input(UUID(run_id), row.key)
+        found += 1
+    return found
+
+
+def values_of(text: str) -> dict[str, Any]:
+    """What a form delivered, by field; nothing where it is no object of JSON."""
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, Any], gates: dict[str, Gate]) -> None:
+    """Record one stray answer, spend its code, and tell the person and the supervisor."""
+    case = lock_case(tx, case_id) if case_id else None
+    staff_id = str(values.get("staff_id", "")).strip()[:32]
+    person = tx.get(Staff, staff_id)
+    theirs = person is not None and staff.spend(tx, staff_id, str(values.get("code", ""))[:32], clock().real())
+    review = tx.get(Review, str(values.get("task", "")).partition("#")[0][:64])
+    who = f"{person.name}({person.id})" if person else "不明人员"
+    alarms.raise_alarm(
+        tx, "answer.stray", f"在不承载案件的运行里发现一份以 {who} 名义提交的答复,未予采用", kind=f"stray/{case_id}",
+        matter=f"运行 {run_id}",
+        done="答复已从 Prefect 移除" + (",其动态口令已作废。" if theirs else "。") + "请提醒本人到案件现在的表单重新提交。",
+        case=case, run=run_id, staff=staff_id if person else "", code_spent="yes" if theirs else "no",
+    )  # fmt: skip
+    if theirs and person is not None and case is not None and review is not None and review.case_id == case.id:
+        why = "您提交答复的表单属于一次已被替换的运行"
+        confirmations.tell_dropped(tx, case, review, gates[review.gate], person, why, f"stray/{key}")
+
+
+# ── runs that carry no case ──────────────────────────────────────────────────
+
+
+def end_strangers(offset: int, gates: dict[str, Gate]) -> tuple[int, int]:
+    """Look at one page of Prefect's suspended runs for those that carry none of our cases, and end them.
+
+    Returns how many were ended, and where the next sweep goes on.
+    """
+    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    page = engine.client().read_flow_runs(
+        flow_run_filter=waiting, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset
+    )  # fmt: skip
+    with reading() as tx:
+        ours = set(tx.exec(select(Case.run_id).where(col(Case.run_id).in_([str(run.id) for run in page]))))
+        strangers = [run for run in page if str(run.id) not in ours and _claims_a_case(tx, run)]
+        hidden = _hidden(tx, page)
+    for run in strangers:
+        _end_stranger(run, gates)
+    for case_id in hidden:
+        in_transaction(lambda tx, c=case_id: _show_again(tx, c))  # type: ignore[misc]
+    return len(strangers), offset + PAGE - len(strangers) if len(page) == PAGE else 0
+
+
+def _hidden(tx: Tx, page: Sequence[FlowRun]) -> list[str]:
+    """Cases whose question is open, and whose suspended run does not show the form that was written for it."""
+    shown = {str(run.id): run.state.state_details for run in page if run.state is not None}
+    query = (
+        select(Case.id, Case.run_id, Review.pause_key)
+        .join(Review, col(Review.case_id) == Case.id)
+        .where(col(Case.run_id).in_(shown), col(Review.state).in_(OPEN), col(Review.pause_key).is_not(None))
+    )
+    return [
+        case_id
+        for case_id, run_id, key in tx.exec(query)
+        if run_id and key
+        and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))
+    ]  # fmt: skip
+
+
+def _show_again(tx: Tx, case_id: str) -> None:
+    case = lock_case(tx, case_id)
+    outbox.wake(tx, case)
+    alarms.raise_alarm(
+        tx, "form.hidden", "案件的运行没有显示系统所写的表单,已重新显示", kind=f"hidden/{case_id}", matter=f"运行 {case.run_id}",
+        done="若非升级或重启期间,说明有人能使用 Prefect 接口改动运行,请核实并更换其口令。", case=case,
+    )  # fmt: skip
+
+
+def _claims_a_case(tx: Tx, run: FlowRun) -> bool:
+    """Whether a run looks like one of ours: others may use the same Prefect for what does not concern us."""
+    if run.deployment_id in {engine.deployment_id(kind) for kind in CaseKind}:
+        return True
+    return tx.get(Case, str(run.parameters.get("case_id", ""))[:64]) is not None
+
+
+def _end_stranger(run: FlowRun, gates: dict[str, Gate]) -> None:
+    case_id = str(run.parameters.get("case_id", ""))[:64]
+    with reading() as tx:
+        known = tx.get(Case, case_id) is not None
+    collect(str(run.id), case_id if known else None, gates)
+    state: Any = Cancelled(message="This run carries no case.")
+    engine.client().set_flow_run_state(run.id, state, force=True)
+
+    def told(tx: Tx) -> None:
+        case = lock_case(tx, case_id) if known else None
+        alarms.raise_alarm(
+            tx, "run.stranger", "Prefect 里有一次挂起的运行不承载任何案件,已结束", kind="stranger",
+            matter=f"运行 {run.id}", done="在这样的运行里提交的答复一律不采用。请核实是谁建立了它。", case=case,
+            run=str(run.id),
+        )  # fmt: skip
+
+    in_transaction(told)

@@ -1,0 +1,241 @@
+"""Staff: enrolled with a TOTP secret, proved by a code that is valid once; wrong ones are the guard's."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+import pyotp
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, delete, func, select
+
+from models.base import Frozen
+from models.reviews import Role, SpentCode, Staff
+from office.base.clock import clock
+from office.base.db import Tx
+from office.base.settings import settings
+from office.base.vault import opened, opened_json, place_in, seal, seal_json
+from office.record import standing
+from office.staff import guard
+from office.staff.guard import Place
+from policies.policy import policy_at
+
+ISSUER = "店务 Dianwu"
+STEP = 30
+"""Seconds a code lasts; one step before and after is accepted for clocks that differ."""
+
+
+UNKNOWN = "工号不存在或已停用,请核对工号"
+WRONG_CODE = "动态口令不正确,请输入验证器当前显示的 6 位数字"
+
+
+class StaffError(ValueError):
+    """What is wrong with an enrolment, in a sentence."""
+
+
+class Enrolment(Frozen):
+    """What a new staff member scans. Shown once, in the terminal, and never stored in the clear."""
+
+    staff_id: str
+    uri: str
+    secret: str
+
+
+def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | None = None) -> Enrolment:
+    """Add a person, or give an existing one a new secret and roles."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
+        raise StaffError(f"staff id {staff_id!r}: 2 to 32 characters of a-z, 0-9 and -, starting with a letter")
+    if not roles:
+        raise StaffError("a staff member needs at least one role")
+    secret = secret or pyotp.random_base32()
+    person = tx.get(Staff, staff_id) or Staff(id=staff_id, name=name, totp_sealed="", enrolled_at=tx.now)
+    person.name, person.roles, person.totp_sealed = (
+        name,
+        [role.value for role in roles],
+        seal(secret, place_in(person, "totp_sealed")),
+    )
+    person.active = True
+    tx.add(person)
+    tx.flush()
+    guard.unlock(tx, person, "system")
+    standing.note(
+        tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", roles=person.roles
+    )
+    _changed(tx)
+    uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
+    return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
+
+
+def set_active(tx: Tx, staff_id: str, active: bool) -> None:
+    """Dismiss somebody, or take them back; somebody whose row was tampered with comes back by a new enrolment only."""
+    person = find(tx, staff_id)
+    if standing.refusal(tx, person) is not None:
+        if active:
+            raise StaffError(f"{staff_id}: the row does not say what was recorded; enrol the person again")
+        person.roles, person.totp_sealed = [], ""
+    if active and not person.totp_sealed:
+        raise StaffError(f"{staff_id} has no secret any more; enrol the person again")
+    person.active = active
+    tx.add(person)
+    standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", active=active)
+    _changed(tx)
+
+
+def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -> None:
+    """Let a colleague answer what is claimed by somebody who is away until then. Roles still have to fit."""
+    person, substitute = find(tx, staff_id), find(tx, substitute_id)
+    if person.id == substitute.id:
+        raise StaffError("nobody is their own substitute")
+    if any(standing.refusal(tx, one) for one in (person, substitute)):
+        raise StaffError(standing.REFUSAL)
+    person.substitute_id, person.away_until = substitute.id, until
+    tx.add(person)
+    standing.note(tx, person, "staff.substitute", f"由 {substitute.name} 代班", until=until.isoformat())
+    _changed(tx)
+
+
+def _changed(tx: Tx) -> None:
+    """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37)."""
+    from tasks import desk  # the desk knows every question, and questions know staff
+
+    desk.look_after(tx)
+
+
+def set_contact(tx: Tx, staff_id: str, contacts: list[str]) -> None:
+    """Where this person alone is told what was recorded in their name: Apprise addresses, or bare mail addresses."""
+    person = find(tx, staff_id)
+    person.contact_sealed = seal_json(contacts, place_in(person, "contact_sealed")) if contacts else ""
+    tx.add(person)
+    text = f"登记 {len(contacts)} 个本人联系方式" if contacts else "清除本人联系方式"
+    standing.note(tx, person, "staff.contact", text, contacts=len(contacts))
+
+
+def usable_contact(address: str) -> bool:
+    """Whether something could be sent there: an address with its own scheme, or a mail address and a relay to send by."""
+    own = "://" in address
+    return own or ("@" in address and bool(settings().mail_relay.get_secret_value()))
+
+
+def contacts(tx: Tx, staff_id: str) -> list[str]:
+    """The addresses that are this person's alone."""
+    found: list[str] = opened_json(find(tx, staff_id), "contact_sealed") or []
+    return found
+
+
+def find(tx: Tx, staff_id: str) -> Staff:
+    person = tx.get(Staff, staff_id)
+    if person is None:
+        raise StaffError(f"no staff member {staff_id!r}; `dianwu staff list` shows them")
+    return person
+
+
+def normalise_code(code: str) -> str:
+    """Full-width digits and blanks as people type them: ``１２３ 456`` is ``123456``."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", code))
+
+
+class Proof(Frozen):
+    """Whether somebody proved who they are; ``sentence`` says why not, ``locked_now`` that this was one too many."""
+
+    ok: bool
+    sentence: str = ""
+    locked_now: bool = False
+
+
+def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL) -> Proof:
+    """Check a one-time code and spend it. Wrong codes count where they were typed, also while everything else about the
+    answer is wrong.
+
+    Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
+    The code is the one of the moment ``given_at`` (now, if not said), which a server has stamped: that we were slow to
+    read an answer is not the person's fault, for some minutes. In the future it is not believed. A code that was passed
+    over, because a later one of the same person has been used, is spent with it.
+    """
+    moment = clock().real()
+    rules = policy_at(tx.now).staff
+    if given_at is None or given_at > moment:
+        given_at = moment
+    if moment - given_at > timedelta(minutes=rules.kept_minutes):
+        return Proof(ok=False, sentence="答复送达过晚,当时的动态口令已作废,请用验证器当前显示的口令重新提交")
+    query = select(Staff).where(Staff.id == staff_id)
+    person = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if person is not None and (sentence := standing.refusal(tx, person)):
+        return Proof(ok=False, sentence=sentence)
+    if person is None or not person.active:
+        return Proof(ok=False, sentence=UNKNOWN)
+    locked = guard.locked_until(tx, person, place, moment)
+    totp = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP)
+    given = normalise_code(code)
+    now_step = int(given_at.timestamp()) // STEP
+    matched = [s for s in (now_step - 1, now_step, now_step + 1) if pyotp.utils.strings_equal(totp.at(s * STEP), given)]
+    if not matched:
+        now_locked = guard.wrong(tx, person, place, moment)
+        sentence = WRONG_CODE
+        if now_locked:
+            sentence += f";错误次数过多,该工号在{place.label}已暂时锁定"
+        return Proof(ok=False, sentence=_locked_sentence(locked, moment) if locked else sentence, locked_now=now_locked)
+    last = last_spent(tx, staff_id)
+    for step in matched:
+        if step > last:
+            try:
+                with tx.begin_nested():
+                    tx.add(SpentCode(staff_id=staff_id, step=step, at=tx.now))
+            except IntegrityError:
+                continue  # the same code at the same moment from two places: the other one had it
+            if not guard.right(tx, person, place, step, STEP, moment):
+                return Proof(ok=False, sentence=_locked_sentence(locked or moment, moment))
+            tx.proved[f"staff/{staff_id}"] = step
+            return Proof(ok=True)
+    return Proof(ok=False, sentence="该动态口令已使用过,请等待验证器显示下一个口令")
+
+
+def _locked_sentence(until: datetime, moment: datetime) -> str:
+    """The same for a wrong code and for the first right one."""
+    minutes = max(1, math.ceil((until - moment) / timedelta(minutes=1)))
+    return (f"口令连续错误,此处已锁定,请约 {minutes} 分钟后再试;本人可接着输入验证器显示的下一个口令"
+            "(连续两个正确即可立即解锁),或请主管解锁")  # fmt: skip
+
+
+def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:
+    """A supervisor, who proves it with their own code, opens what wrong codes have locked for a colleague."""
+    proof = prove(tx, by_staff_id, code)
+    if not proof.ok:
+        return proof
+    if Role.SUPERVISOR not in find(tx, by_staff_id).roles:
+        return Proof(ok=False, sentence="只有主管可以解锁")
+    if not guard.unlock(tx, find(tx, staff_id), f"staff/{by_staff_id}"):
+        return Proof(ok=False, sentence=f"{staff_id} 当前未被锁定")
+    return Proof(ok=True, sentence=f"{staff_id} 已解锁")
+
+
+def last_spent(tx: Tx, staff_id: str) -> int:
+    """The latest step of which a code of this person was used: it and every older one opens nothing any more."""
+    return tx.exec(select(func.max(SpentCode.step)).where(SpentCode.staff_id == staff_id)).one() or 0
+
+
+def spend(tx: Tx, staff_id: str, code: str, given_at: datetime) -> bool:
+    """Make a code that lay about useless to everybody, without counting a wrong one; whether it was the person's."""
+    person = tx.get(Staff, staff_id)
+    if person is None or standing.doubt(tx, person) is not None or not person.totp_sealed:
+        return False
+    totp, given = pyotp.TOTP(opened(person, "totp_sealed"), interval=STEP), normalise_code(code)
+    steps = {int(at.timestamp()) // STEP + n for at in (given_at, clock().real()) for n in (-1, 0, 1)}
+    right = [step for step in steps if pyotp.utils.strings_equal(totp.at(step * STEP), given)]
+    if right and max(right) > last_spent(tx, staff_id):
+        tx.add(SpentCode(staff_id=staff_id, step=max(right), at=tx.now))
+        tx.flush()
+    return bool(right)
+
+
+def forget_spent_codes(tx: Tx) -> None:
+    """Drop codes that could not be accepted any more anyway."""
+    horizon = int((clock().real() - timedelta(days=1)).timestamp()) // STEP
+    tx.exec(delete(SpentCode).where(col(SpentCode.step) < horizon))
+
+
+def with_role(tx: Tx, role: Role) -> list[Staff]:
+    """Active staff who hold the role, by their row and by what was recorded when they got it."""
+    held = [person for person in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if role in person.roles]
+    return [person for person in held if standing.doubt(tx, person) is None]

@@ -1,0 +1,1 @@
+"""申诉: hearing a merchant against a ruling."""

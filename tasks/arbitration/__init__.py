@@ -1,0 +1,1 @@
+"""仲裁: rulings, their withdrawal, correction and compensation."""

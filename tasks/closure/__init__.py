@@ -1,0 +1,1 @@
+"""关店: closing a shop."""

@@ -1,0 +1,167 @@
+"""Receivables frozen by a ban: finance proposes to release or to forfeit them, a supervisor decides (DED-7, ambiguity 24)."""
+
+from __future__ import annotations
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseState
+from models.events import ReceivablesDecided
+from models.money import Money
+from models.reviews import Review, Role
+from notifications import closure as words
+from office.base.db import Tx
+from office.cases import approvals, dossier, merchants
+from office.cases.cases import conclude, emit, move, rules
+from office.cases.effects import effects_of
+from office.cases.merchants import shop_of
+from office.cases.reviews import Dossier, Gate, decided, last_decider
+from office.money import ledger
+from office.money.ledger import platform_account, shop_account, shop_balance
+from office.record import audit
+from policies.appeal import SERVICE_HOW
+from policies.approvals import Seen
+from tasks.closure.closures import shop_part
+from tasks.invoicing import freezes
+from tasks.shops import bans
+
+effect = effects_of("held_receivables")
+
+
+class HeldVerdict(Labelled):
+    RELEASE = "RELEASE", "解冻,先抵扣欠款,余额可打款给商家"
+    FORFEIT = "FORFEIT", "罚没"
+
+
+class HeldSecondVerdict(Labelled):
+    CONFIRM = "CONFIRM", "同意第一人的意见"
+    AGAIN = "AGAIN", "不同意,退回重新提出意见"
+
+
+@effect("受理封店货款处理")
+def admit(tx: Tx, case: Case) -> None:
+    move(tx, case, CaseState.UNDER_REVIEW, "货款因强制关店冻结,等待处理", clause="DED-7")
+
+
+@effect("提交第二人决定")
+def to_second(tx: Tx, case: Case, round: int) -> None:
+    move(tx, case, CaseState.SECOND_REVIEW, "等待第二人决定", clause="DED-7")
+
+
+@effect("退回第一人")
+def back_to_first(tx: Tx, case: Case, round: int) -> None:
+    move(tx, case, CaseState.UNDER_REVIEW, "退回重新提出意见", clause="DED-7")
+
+
+@effect("处理封店货款")
+def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
+    """Post what both have decided, of exactly the amount both have seen; ``None`` when it is another one by now."""
+    given = [review for gate in (FIRST, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    shop = shop_of(tx, case)
+    if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
+        return None
+    held, arrears = _amounts(tx, case)
+    forfeits = given[0].verdict == HeldVerdict.FORFEIT
+    set_off = Money() if forfeits else Money(fen=min(held.fen, arrears.fen))
+    rest = Money(fen=held.fen - set_off.fen)
+    source = shop_account(shop.id, AccountKind.RECEIVABLE_BANNED)
+    goes_to = platform_account(AccountKind.FORFEITURE) if forfeits else shop_account(shop.id, AccountKind.RECEIVABLE)
+    ledger.post(tx, f"{case.id}/set-off", debit=source, credit=shop_account(shop.id, AccountKind.ARREARS), amount=set_off,
+                reason="receivable.set_off", clause="DED-9", case_id=case.id)  # fmt: skip
+    ledger.post(tx, f"{case.id}/{'forfeit' if forfeits else 'release'}", debit=source, credit=goes_to, amount=rest,
+                reason="receivable.forfeited" if forfeits else "receivable.freed", clause="DED-7", case_id=case.id)  # fmt: skip
+    freed = Money()
+    if not forfeits:  # first what statements of the shop ought to hold (INV-7), then what is left may be paid out
+        freezes.settle_statements(tx, shop.id)
+        freed = shop_balance(tx, shop.id, AccountKind.RECEIVABLE)
+        ledger.post(tx, f"{case.id}/freed", debit=shop_account(shop.id, AccountKind.RECEIVABLE),
+                    credit=shop_account(shop.id, AccountKind.RECEIVABLE_FREED), amount=freed, reason="receivable.freed",
+                    clause="DED-7", case_id=case.id)  # fmt: skip
+    outcome = CaseState.FORFEITED if forfeits else CaseState.RELEASED
+    forfeited = rest if forfeits else Money()
+    event = ReceivablesDecided(
+        shop_id=shop.id, case_id=case.id, amount_fen=held.fen, released_fen=freed.fen, set_off_fen=set_off.fen,
+        forfeited_fen=forfeited.fen, at=tx.now, clause="DED-7",
+    )  # fmt: skip
+    emit(tx, event, f"{case.id}/decided", case)
+    told = words.ReceivablesDecided(
+        shop_name=shop.name, case_id=case.id, decided_at=tx.now, amount_fen=held.fen, released_fen=freed.fen,
+        set_off_fen=set_off.fen, withheld_fen=rest.fen - freed.fen - forfeited.fen, forfeited_fen=forfeited.fen,
+        reason=given[0].reason, appeal_how=SERVICE_HOW,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/decided", case=case)
+    people = [str(review.decided_by) for review in given]
+    said = f"罚没 {forfeited}" if forfeits else f"抵扣欠款 {set_off},解冻 {freed}"
+    audit.record(tx, case.id, "receivable.decided", clause="DED-7", text=f"封店货款 {held}:{said}", people=people)
+    conclude(tx, case, outcome, f"封店货款 {held}:{said}", clause="DED-7")
+    return outcome
+
+
+def _amounts(tx: Tx, case: Case) -> tuple[Money, Money]:
+    shop = shop_of(tx, case)
+    return (
+        shop_balance(tx, shop.id, AccountKind.RECEIVABLE_BANNED),
+        shop_balance(tx, shop.id, AccountKind.ARREARS),
+    )
+
+
+# ── what reviewers see ───────────────────────────────────────────────────────
+
+
+_TERMS = {"held": "冻结金额", "arrears": "欠款", "verdict": "第一人意见"}
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, (held, arrears) = shop_of(tx, case), _amounts(tx, case)
+    first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
+    said = (
+        f"{first.decided_by}:**{HeldVerdict(str(first.verdict)).label}**。理由:\n{dossier.quoted(first.reason)}"
+        if first
+        else ""
+    )
+    set_off = Money(fen=min(held.fen, arrears.fen))
+    preview = "\n".join(
+        (
+            f"- **解冻**:先抵扣欠款 **{set_off}**,其余 **{Money(fen=held.fen - set_off.fen)}** 扣除逾期未开票账单应冻结的部分(INV-7)后,"
+            "可由平台打款给商家",
+            f"- **罚没**:**{held}** 归平台,商家可联系客服提出异议",
+        )
+    )
+    about = dossier.table(
+        {
+            "强制关店案件": dossier.plain(case.request.get("ban", "")) or "—",
+            "冻结货款": f"**{held}**",
+            "账上欠款": str(arrears),
+            "正在打款途中的保证金": str(bans.on_the_way(tx, shop.id)),
+        }
+    )
+    now = Seen.of({"held": held.fen, "arrears": arrears.fen})
+    return dossier.assemble(
+        f"封店货款处理 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
+        ("将发生什么", preview), ("货款", about), ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms,
+    )  # fmt: skip
+
+
+def _proposer(case: Case) -> set[str]:
+    return {case.request["proposed_by"]} if case.request.get("proposed_by") else set()
+
+
+FIRST = Gate(
+    name="held-first", title="封店货款处理", roles=(Role.FINANCE,), verdicts=HeldVerdict, dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.receivables_sla, clause="DED-7",
+    reason_required=frozenset(HeldVerdict),
+    consequences={
+        "RELEASE": "由主管决定后按上方预览解冻", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
+    },
+    excluded=lambda tx, case: _proposer(case),
+)  # fmt: skip
+
+SECOND = Gate(
+    name="held-second", title="封店货款复核", roles=(Role.SUPERVISOR,), verdicts=HeldSecondVerdict, dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla, clause="DED-7",
+    reason_required=frozenset(HeldSecondVerdict),
+    consequences={"CONFIRM": "按第一人的意见入账,仅一次,并告知商家", "AGAIN": "退回财务重新提出意见,货款继续冻结"},
+    excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
+)  # fmt: skip
+
+GATES = (FIRST, SECOND)

@@ -1,0 +1,1 @@
+"""开票: months, statements, invoices received, freezes, exit invoices."""

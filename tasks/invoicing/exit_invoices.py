@@ -1,0 +1,276 @@
+"""Exit invoices: what a closing shop still has to invoice of its calendar year (CLS-8, INV-9).
+
+Starting a closure draws up an exit statement for whatever no statement has billed yet, so that everything the shop
+owes an invoice for has a number to write it against. The obligation ends when nothing of the year is left, or when a
+supervisor waives it; until then it is a gate of closing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlmodel import col, func, select
+
+from models.cases import Case, DeadlineState
+from models.invoicing import (
+    BillableItem,
+    ExitObligation,
+    ExitState,
+    Period,
+    PeriodState,
+    Statement,
+    StatementDocument,
+    StatementLine,
+    StatementState,
+)
+from models.invoicing_events import StatementIssued
+from models.money import yuan
+from models.reviews import Role
+from models.shops import Shop
+from models.text import shortened, unfit_reason
+from models.windows import Reckoned
+from notifications import invoicing as words
+from office.base.db import Tx
+from office.cases import cases, deadlines, merchants
+from office.cases.cases import emit, rules
+from office.cases.locks import lock_case
+from office.cases.reviews import Outcome
+from office.record import audit, outbox
+from office.staff import staff
+from policies.deadlines import lapses, reminder_times
+from policies.invoicing import due
+from policies.policy import SHANGHAI, policy_at
+from tasks.shops import shops
+
+DEADLINE = "exit-invoice"
+"""The key of the closure's deadline (``tasks.closure.closures``)."""
+MOST_NAMED = 20
+"""Statements that a message names; the last line says how many more there are."""
+UNDECIDED = (StatementState.DRAFT, StatementState.HELD)
+OPEN = (StatementState.ISSUED, StatementState.OVERDUE, *UNDECIDED)
+
+
+def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObligation:
+    """Reckon what is to be invoiced, draw up what was not billed yet, and tell the merchant; once per closure."""
+    before = tx.get(ExitObligation, case.id)
+    if before is not None:
+        return before
+    year = case.received_at.astimezone(SHANGHAI).year
+    _draw_up(tx, case, shop, year)
+    uninvoiced, named = duty(tx, case, year)
+    obligation = ExitObligation(
+        case_id=case.id, shop_id=shop.id, year=year, opened_fen=uninvoiced, opened_at=tx.now, due_at=until.due,
+        state=ExitState.OPEN if uninvoiced else ExitState.FULFILLED, closed_at=None if uninvoiced else tx.now,
+    )  # fmt: skip
+    tx.add(obligation)
+    tx.flush()
+    if not uninvoiced:  # nobody is reminded of nothing
+        deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
+    audit.record(tx, case.id, "exit_invoices.opened", clause="CLS-8", public=True,
+                 text=f"{year} 年度待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
+    if uninvoiced:
+        _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices")
+    return obligation
+
+
+def _tell(
+    tx: Tx, case: Case, shop: Shop, obligation: ExitObligation, uninvoiced: int, named: list[str], key: str
+) -> None:
+    listed = (
+        named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"另有 {len(named) - MOST_NAMED + 1} 份账单"]
+    )
+    told = words.ExitInvoicesOpened(
+        shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(listed),
+        due=obligation.due_at,
+    )  # fmt: skip
+    merchants.tell(tx, told, key, case=case)
+
+
+def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
+    """An exit statement over the duty's items in months that are still open; ``False`` when they come to nothing.
+
+    The duty is about what was incurred, by each fee's own date, from 1 January to the moment of the start (INV-9,
+    ambiguity 31): an item of late December that is billed in January is December's, one after the start is billed with its month.
+
+    What comes while the closure runs is drawn up as a supplement. The months stay open until the transaction ends:
+    no run can begin to bill the same items meanwhile.
+    """
+    months = select(Period.id).where(Period.state == PeriodState.OPEN, col(Period.id) >= f"{year}-01")
+    still_open = list(tx.exec(months.order_by(col(Period.id)).with_for_update(read=True) if tx.postgres else months))
+    since, until = _window(case, year)
+    items = list(
+        tx.exec(
+            select(BillableItem).where(
+                BillableItem.shop_id == shop.id, col(BillableItem.period).in_(still_open),
+                col(BillableItem.settled_at) >= since, col(BillableItem.settled_at) <= until,
+            )
+        )
+    )  # fmt: skip
+    total = sum(item.amount_fen for item in items)
+    if total <= 0:
+        return False
+    own = select(func.count()).where(Statement.shop_id == shop.id, col(Statement.period).startswith(f"exit/{case.id}"))
+    before = tx.exec(own).one()
+    period, number = f"exit/{case.id}", f"EXIT-{case.id}"
+    if before:
+        period, number = f"{period}/{before + 1}", f"{number}-{before + 1}"
+    until = due(tx.now, rules(case).invoicing).due
+    ahead = reminder_times(until, rules(case).invoicing.reminder_hours_before, tx.now)
+    statement = Statement(
+        id=f"{period}/{shop.id}", period=period, shop_id=shop.id, number=number,
+        state=StatementState.ISSUED, total_fen=total, items=len(items), taxpayer_type=shop.taxpayer_type,
+        shop_name=shop.name, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc, year=year,
+        issued_at=tx.now, due_at=until, next_action_at=min([*ahead, lapses(until, policy_at(tx.now).deadlines)]),
+    )  # fmt: skip
+    tx.add(statement)
+    tx.flush()
+    lines: dict[tuple[str, str], StatementLine] = {}
+    for item in items:
+        item.period = statement.period
+        line = lines.setdefault(
+            (item.category, item.own_period),
+            StatementLine(
+                statement_id=statement.id, category=item.category, own_period=item.own_period, amount_fen=0, items=0
+            ),
+        )
+        line.amount_fen += item.amount_fen
+        line.items += 1
+    tx.add_all([*items, *lines.values(), StatementDocument(statement_id=statement.id)])
+    tx.flush()
+    event = StatementIssued(
+        shop_id=shop.id,
+        statement=str(statement.number),
+        period=statement.period,
+        at=tx.now,
+        amount_fen=total,
+        due_at=until,
+    )
+    emit(tx, event, f"statement/{statement.id}/issued", case)
+    return True
+
+
+def _window(case: Case, year: int) -> tuple[datetime, datetime]:
+    """Between which moments, both inclusive, a fee of the duty was incurred."""
+    return datetime(year, 1, 1, tzinfo=SHANGHAI).astimezone(UTC), case.received_at
+
+
+def duty(tx: Tx, case: Case, year: int) -> tuple[int, list[str]]:
+    """What of the closure's duty no accepted invoice covers, in fen, and the statements it is on."""
+    since, until = _window(case, year)
+    return outstanding(tx, case.shop_id or "", since, until)
+
+
+def outstanding(
+    tx: Tx, shop_id: str, since: datetime | None = None, until: datetime | None = None
+) -> tuple[int, list[str]]:
+    """What of the fees incurred then (``None``: ever) no accepted invoice covers, in fen, and the statements it is on.
+
+    Of a statement that also bills other fees it is at most what those of this time come to.
+    """
+    within = [
+        *([col(BillableItem.settled_at) >= since] if since else []),
+        *([col(BillableItem.settled_at) <= until] if until else []),
+    ]
+    own = (
+        select(BillableItem.period, func.sum(BillableItem.amount_fen))
+        .where(BillableItem.shop_id == shop_id, *within)
+        .group_by(col(BillableItem.period))
+    )
+    incurred = {str(period): int(fen) for period, fen in tx.exec(own)}
+    statements = list(tx.exec(select(Statement).where(Statement.shop_id == shop_id)))
+    billed = {statement.period for statement in statements}
+    found = [
+        (statement, fen)
+        for statement in sorted(statements, key=lambda one: (one.due_at is None, one.due_at or one.id, one.id))
+        if statement.state in OPEN and (fen := min(statement.open_fen, incurred.get(statement.period, 0))) > 0
+    ]
+    unbilled = sum(fen for period, fen in incurred.items() if period not in billed)
+    named = [one.number or f"{one.period} 账单(尚未出账,出账后开票)" for one, _ in found]
+    return sum(fen for _, fen in found) + max(unbilled, 0), named
+
+
+def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
+    """Whether exit invoices still keep the shop from closing: by our books, or by what the platform reports."""
+    obligation = tx.get(ExitObligation, case.id)
+    if obligation is None:
+        return bool(platform_fen)
+    if obligation.state is ExitState.WAIVED:  # as far as the supervisor saw it, and no further (ambiguity 23)
+        return obligation.waived_fen is not None and duty(tx, case, obligation.year)[0] > obligation.waived_fen
+    uninvoiced, _ = duty(tx, case, obligation.year)
+    return bool(uninvoiced or platform_fen)
+
+
+def look_again(tx: Tx, shop_id: str) -> None:
+    """After an invoice was accepted or reversed, or items came: end obligations that are met, open those that are not."""
+    cases.wake_waiting(tx, shop_id, shops.FACTS)  # clearing also waits for the bills of earlier years
+    query = select(ExitObligation).where(
+        ExitObligation.shop_id == shop_id, col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED])
+    )
+    for obligation in list(tx.exec(query)):
+        case = lock_case(tx, obligation.case_id)
+        if case.concluded_at is not None:
+            continue
+        shop = tx.get_one(Shop, shop_id)
+        more = _draw_up(tx, case, shop, obligation.year)
+        uninvoiced, named = duty(tx, case, obligation.year)
+        if uninvoiced and (more or obligation.state is ExitState.FULFILLED):
+            obligation.state, obligation.closed_at = ExitState.OPEN, None
+            tx.add(obligation)
+            deadlines.resume(tx, case, DEADLINE)
+            line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
+                                text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
+            _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.number}")
+        elif not uninvoiced and obligation.state is ExitState.OPEN:
+            _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")
+        outbox.wake(tx, case)
+
+
+def take_in(tx: Tx, shop_ids: Iterable[str]) -> None:
+    """Items were recorded for these shops: whichever of them is closing must invoice them, too."""
+    wanted = sorted(shop_ids)
+    for start in range(0, len(wanted), 500):
+        query = select(ExitObligation.shop_id).where(
+            col(ExitObligation.shop_id).in_(wanted[start : start + 500]),
+            col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED]),
+        )
+        for shop_id in sorted(set(tx.exec(query))):
+            look_again(tx, shop_id)
+
+
+def _end(tx: Tx, case: Case, obligation: ExitObligation, state: ExitState, text: str, actor: str = "system") -> None:
+    obligation.state, obligation.closed_at = state, tx.now
+    tx.add(obligation)
+    deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
+    line = audit.record(tx, case.id, "exit_invoices.settled", clause="CLS-8", text=text, actor=actor, public=True)
+    told = words.ExitInvoicesSettled(
+        shop_name=tx.get_one(Shop, obligation.shop_id).name, case_id=case.id, year=obligation.year, settled_at=tx.now,
+        waived=state is ExitState.WAIVED,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/exit-invoices/{line.number}", case=case)
+
+
+def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcome:
+    """A supervisor lets the obligation go, with a reason and their own code; the closure goes on.
+
+    A refusal is returned, not raised: the code is spent and counted whatever follows.
+    """
+    proof = staff.prove(tx, staff_id, code)
+    if not proof.ok:
+        return Outcome(accepted=False, sentence=proof.sentence)
+    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
+        return Outcome(accepted=False, sentence="只有主管可以豁免退店发票")
+    if sentence := unfit_reason(reason, "豁免退店发票必须填写理由"):
+        return Outcome(accepted=False, sentence=sentence)
+    if tx.get(ExitObligation, case_id) is None:
+        return Outcome(accepted=False, sentence=f"案件 {shortened(case_id, 64)} 没有退店开票义务")
+    case = lock_case(tx, case_id)
+    obligation = tx.get_one(ExitObligation, case_id, populate_existing=True)
+    settled = obligation.state is ExitState.WAIVED and not pending(tx, case, 0)
+    if settled or case.concluded_at is not None:
+        return Outcome(accepted=False, sentence=f"案件 {case_id} 的退店开票义务已结束")
+    obligation.waived_fen, _ = duty(tx, case, obligation.year)
+    obligation.waived_by, obligation.reason = staff_id, reason.strip()
+    _end(tx, case, obligation, ExitState.WAIVED, f"退店发票已由主管豁免:{reason.strip()}", f"staff/{staff_id}")
+    outbox.wake(tx, case)
+    return Outcome(accepted=True, sentence=f"{case_id} 的退店发票已豁免")

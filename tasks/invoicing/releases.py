@@ -1,0 +1,190 @@
+"""Releasing a month: what finance is shown before anything is issued, and who has to say yes (INV-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import select
+
+from models.base import Labelled
+from models.cases import Case
+from models.events import TaxpayerType
+from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
+from models.money import yuan
+from models.reviews import Review, Role
+from models.text import shortened, unfit_reason
+from office.base.db import Tx
+from office.cases import dossier
+from office.cases.cases import rules
+from office.cases.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from policies.invoicing import sentence
+from tasks.invoicing import periods, statements
+from tasks.invoicing.statements import anomalies, period_row, read_holds, several_eyes
+
+BAR = 24
+"""Characters of the longest bar in a chart."""
+HELD_SHOWN = 20
+"""How many statements held out of earlier months are listed."""
+
+
+class ReleaseVerdict(Labelled):
+    RELEASE = "RELEASE", "放行出账"
+    REDRAFT = "REDRAFT", "重新起草"
+
+
+class SecondRelease(Labelled):
+    CONFIRM = "CONFIRM", "复核放行"
+    REDRAFT = "REDRAFT", "重新起草"
+
+
+def bars(rows: Sequence[tuple[str, int, int]]) -> str:
+    """A bar chart in text, which every face of a case can show: a line for each label, its amount, and last month's."""
+    most = max((abs(fen) for _, fen, _ in rows), default=0) or 1
+    lines = ["| 项目 | 金额 | 上期 | 图示 |", "|---|---:|---:|:---|"]
+    for label, fen, before in rows:
+        bar = "█" * max(round(abs(fen) / most * BAR), 1 if fen else 0)
+        lines.append(f"| {label} | {yuan(fen)} | {yuan(before)} | {'▼' if fen < 0 else ''}{bar} |")
+    return "\n".join(lines)
+
+
+def change(now: int, before: int) -> str:
+    """``+12.3%`` against last month; a dash without one."""
+    return f"{(now - before) / before * 100:+.1f}%" if before else "—"
+
+
+def totals_part(period: str, totals: dict[str, object]) -> str:
+    """The control totals in a table."""
+    t: dict[str, int] = totals  # type: ignore[assignment]
+    return dossier.table(
+        {
+            "账期": periods.label(period),
+            "店铺数": f"{t['shops']:,}(上期 {t['shops_before']:,})",
+            "需开票账单": f"**{t['statements']:,}** 份",
+            "合计金额": f"**{yuan(t['total_fen'])}**(上期 {yuan(t['total_before_fen'])},"
+            f"{change(t['total_fen'], t['total_before_fen'])})",
+            "无金额 / 负数结转": f"{t['nil']:,} / {t['negative']:,} 份",
+            "有异常的店铺": f"{t['anomalous']:,} 家",
+        }
+    )
+
+
+def charts_part(totals: dict[str, list[list[object]]]) -> str:
+    """Amounts by category and by taxpayer type as bars."""
+    categories = [
+        (BillableCategory(str(row[0])).label, int(str(row[1])), int(str(row[3]))) for row in totals["by_category"]
+    ]
+    taxpayers = [
+        (TaxpayerType(str(row[0])).label if row[0] else "未登记", int(str(row[1])), int(str(row[3])))
+        for row in totals["by_taxpayer"]
+    ]
+    return "\n\n".join(
+        f"**{title}**\n\n{bars(rows)}" for title, rows in (("按类别", categories), ("按纳税人类型", taxpayers)) if rows
+    )
+
+
+def movers_part(totals: dict[str, list[list[object]]]) -> str:
+    """The shops whose amounts changed most."""
+    rows = [
+        f"| {dossier.named(str(name), str(shop))} | {yuan(int(str(now)))} | {yuan(int(str(before)))} "
+        f"| {change(int(str(now)), int(str(before)))} |"
+        for shop, name, now, before in totals["movers"]
+    ]
+    return "\n".join(["| 店铺 | 本期 | 上期 | 变化 |", "|---|---:|---:|---:|", *rows]) if rows else "(无)"
+
+
+def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) -> str:
+    counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals["anomalies"])
+    rows = [
+        f"| {odd.kind.label} | {dossier.named(statement.shop_name, statement.shop_id)} "
+        f"| {sentence(odd.kind, odd.value_fen, odd.before_fen)} |"
+        for statement, odd in anomalies(tx, period)
+    ]
+    if not rows:
+        return "没有发现异常。"
+    head = ["| 异常 | 店铺 | 说明 |", "|---|---|---|"]
+    return (
+        f"{counted}(下表按金额最多列 50 项)\n\n"
+        + "\n".join([*head, *rows])
+        + (f"\n\n完整清单:`dianwu invoicing anomalies {period} --out 异常.csv`")
+    )
+
+
+def _held_part(totals: dict[str, list[list[object]]]) -> str:
+    """What was held out of months before and has no number yet, so that nobody forgets it."""
+    held = totals.get("held_before", [])
+    if not held:
+        return "(无)"
+    rows = [
+        f"| {period} | {dossier.named(str(name), str(shop))} | {yuan(int(str(fen)))} "
+        f"| {dossier.plain(str(reason))} | {by} |"
+        for period, shop, name, fen, reason, by in held[:HELD_SHOWN]
+    ]
+    more = f"另有 {len(held) - HELD_SHOWN} 份未列出。" if len(held) > HELD_SHOWN else ""
+    return (
+        f"起草时共 {len(held)} 份,合计 {yuan(sum(int(str(row[3])) for row in held))}。{more}"
+        "核对清楚后逐份放行:`dianwu invoicing release-held 账期 店铺编号`\n\n"
+        + "\n".join(["| 账期 | 店铺 | 金额 | 暂缓理由 | 暂缓人 |", "|---|---|---:|---|---|", *rows])
+    )
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    period = period_row(tx, case.request["period"])
+    eyes = "异常超过规定数量,放行须由**两人**完成。" if several_eyes(tx, case) else "一人放行即可。"
+    return dossier.assemble(
+        f"{periods.label(period.id)}账单放行 · {case.id}",
+        ("控制总数", totals_part(period.id, period.totals)), ("图表", charts_part(period.totals)),
+        ("变化最大的店铺", movers_part(period.totals)), ("异常", _anomalies_part(tx, period.id, period.totals) + "\n\n" + eyes),
+        ("以前账期暂缓、尚未出账", _held_part(period.totals)),
+        facts={"draft": period.drafts, "total": period.totals.get("total_fen"), "shops": period.totals.get("shops")},
+    )  # fmt: skip
+
+
+def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    base, first = _dossier(tx, case, review), decided(tx, case.id, RELEASE.name, review.round)
+    if first is None:
+        return base
+    held = "\n".join(
+        f"- {dossier.plain(shop)}:{dossier.plain(reason)}"
+        for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()
+    )
+    said = f"{first.decided_by}:放行。{dossier.quoted(first.reason)}\n\n暂缓的店铺:\n\n{held or '(无)'}"
+    return Dossier(markdown=f"{base.markdown}\n#### 第一位放行人意见\n\n{said}\n", facts=base.facts)
+
+
+def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Each shop held out has a draft and a reason."""
+    period = case.request["period"]
+    for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
+        shop = shortened(shop_id, 64)
+        if sentence := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
+            return sentence if shop in sentence else f"暂缓店铺 {shop}:{sentence}"
+        found = tx.exec(select(Statement.state).where(Statement.period == period, Statement.shop_id == shop_id)).first()
+        if found is not StatementState.DRAFT:
+            return f"店铺 {shop} 本期没有可暂缓的账单"
+    return None
+
+
+RELEASE = Gate(
+    name=statements.RELEASE, title="账单放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
+    window=lambda case: rules(case).invoicing.release_sla, clause="INV-1",
+    reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
+    consequences={
+        "RELEASE": "给每份账单编号、出具并通知商家,次月同日前开票(异常较多时先由第二人复核)",
+        "REDRAFT": "作废草稿,纳入本账期迟到的明细后重新起草",
+    },
+    fields={
+        "hold": {
+            "title": "暂缓出账的店铺", "type": "string", "maxLength": 20_000, "default": "", "format": "textarea",
+            "description": "每行一家,格式「店铺编号:理由」;其余照常出账,暂缓的以后可单独放行",
+        }
+    },
+)  # fmt: skip
+
+SECOND = Gate(
+    name="invoicing-second", title="账单放行复核", roles=(Role.FINANCE, Role.SUPERVISOR), verdicts=SecondRelease,
+    dossier=_second_dossier, window=lambda case: rules(case).invoicing.release_sla, clause="INV-1",
+    reason_required=frozenset({SecondRelease.REDRAFT}),
+    consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
+)  # fmt: skip
+
+GATES = (RELEASE, SECOND)

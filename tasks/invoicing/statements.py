@@ -1,0 +1,488 @@
+"""Statements: a month drafted, released by people and issued, set-based and in chunks (INV-1).
+
+A chunk is one transaction that also notes how far it got, so a killed run goes on behind the last whole chunk and a
+run of a month that is done finds nothing to do. Numbers are given in the chunk's transaction: none is ever skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, func
+from sqlmodel import col, select
+
+from models.cases import Case, CaseState
+from models.invoicing import BillableCategory, Period, PeriodState, Statement, StatementAnomaly, StatementState
+from models.reviews import Role
+from models.text import shortened, unfit_reason
+from notifications.invoicing import StatementIssued
+from office.base import bulk
+from office.base.db import Tx, breathe, in_transaction, reading
+from office.cases import cases
+from office.cases.cases import rules
+from office.cases.effects import effects_of
+from office.cases.locks import lock_case
+from office.cases.reviews import Outcome, decided
+from office.record import audit
+from office.record.inbox import Refused
+from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
+from office.staff import staff
+from policies.deadlines import lapses, outside_quiet_hours, reminder_times
+from policies.invoicing import due, needs_second_person, previous_period
+from policies.policy import policy_at
+from tasks.invoicing import periods
+
+effect = effects_of("statements")
+
+CHUNK = 2_000
+"""Shops in one transaction."""
+MESSAGES_PER_SECOND = 100
+"""How fast a month's messages become due: nobody else's message waits behind a hundred thousand of them."""
+MESSAGES_PER_STATEMENT = 3
+SLOT = 100
+"""Statements whose messages become due together."""
+MOVERS = 10
+
+RELEASE = "invoicing-release"
+"""The name of the gate that releases a month; the gate itself stands in ``tasks.invoicing.releases``."""
+
+
+def period_row(tx: Tx, period: str) -> Period:
+    """A month, locked, and read anew under the lock: its last number is not what this transaction saw before."""
+    query = select(Period).where(Period.id == period).execution_options(populate_existing=True)
+    row = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if row is None:
+        raise LookupError(f"no period {period}")
+    return row
+
+
+# ── drafting ─────────────────────────────────────────────────────────────────
+
+
+@effect("开始起草账单")
+def begin(tx: Tx, case: Case, round: int) -> None:
+    """Close the month to new items and begin a draft; another round throws the last draft away.
+
+    A new draft also takes in items of the month that came late, unless their next month is drafted already.
+    """
+    period = period_row(tx, case.request["period"])
+    if round > 1:
+        drafted = "SELECT id FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"
+        for table in ("statement_anomaly", "statement_line"):
+            tx.execute(bulk.sql(f"DELETE FROM {table} WHERE statement_id IN ({drafted})"), {"period": period.id})  # noqa: S608
+        tx.execute(bulk.sql("DELETE FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"),
+                   {"period": period.id})  # fmt: skip
+        tx.execute(bulk.sql("""
+            UPDATE billable_item SET period = :period WHERE own_period = :period
+            AND period IN (SELECT id FROM invoice_period WHERE state = 'OPEN')
+            """), {"period": period.id})  # fmt: skip
+    period.state, period.cursor, period.drafts, period.totals = PeriodState.DRAFTING, "", round, {}
+    period.closed_at = period.closed_at or tx.now
+    tx.add(period)
+    cases.move(tx, case, CaseState.DRAFTING, f"{periods.label(period.id)}账单起草中", clause="INV-1")
+
+
+def draft(case_id: str) -> Iterator[tuple[int, int]]:
+    """Draft chunk by chunk; yields how many shops are done and how many there are, before the first chunk and after each."""
+    with reading() as tx:
+        period = tx.get_one(Case, case_id).request["period"]
+        row = tx.get_one(Period, period)
+        if row.state is not PeriodState.DRAFTING:
+            return
+        of = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop")).scalar_one())
+        until = {"cursor": row.cursor}
+        done = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop WHERE id <= :cursor"), until).scalar_one())
+    yield done, of
+    while shops := in_transaction(lambda tx: draft_chunk(tx, period)):
+        done += shops
+        yield done, max(of, done)
+        breathe()
+
+
+def draft_chunk(tx: Tx, period_id: str, size: int = CHUNK) -> int:
+    """Draft the next shops of the month; returns how many, 0 when the draft is complete."""
+    period = period_row(tx, period_id)
+    if period.state is not PeriodState.DRAFTING:
+        return 0
+    shops, last = tx.execute(bulk.sql("""
+        SELECT COUNT(*), MAX(id) FROM (SELECT id FROM shop WHERE id > :cursor ORDER BY id LIMIT :size) AS next_shops
+        """), {"cursor": period.cursor, "size": size}).one()  # fmt: skip
+    if not shops:
+        return 0
+    given = {"period": period.id, "lo": period.cursor, "hi": last, "year": int(period.id[:4])}
+    tx.execute(bulk.sql(_DRAFT), given)
+    tx.execute(bulk.sql(_LINES), given)
+    numbers = rules(tx.get_one(Case, period.case_id)).invoicing
+    given |= {"before": previous_period(period.id), "jump": numbers.jump_percent, "drop": numbers.drop_percent,
+              "floor": numbers.change_floor_fen}  # fmt: skip
+    tx.execute(bulk.sql(_ANOMALIES), given)
+    tx.execute(bulk.sql(_DUPLICATES), given)
+    period.cursor = last
+    tx.add(period)
+    return int(shops)
+
+
+_RANGE = "shop_id > :lo AND shop_id <= :hi"
+
+_DRAFT = f"""
+    INSERT INTO statement (id, period, shop_id, state, total_fen, items, taxpayer_type, shop_name, seller_name,
+        seller_tax_no, year, invoiced_fen, pending_fen, share_fen, frozen_fen, set_off_fen, auto, moves, held_reason,
+        held_by)
+    SELECT :period || '/' || s.id, :period, s.id, 'DRAFT', COALESCE(b.total, 0), COALESCE(b.items, 0), s.taxpayer_type,
+        s.name, CASE WHEN s.licence_name <> '' THEN s.licence_name ELSE s.owner_name END, s.uscc, :year,
+        0, 0, 0, 0, 0, false, 0, '', ''
+    FROM shop s LEFT JOIN (
+        SELECT shop_id, SUM(amount_fen) AS total, COUNT(*) AS items FROM billable_item
+        WHERE period = :period AND {_RANGE} GROUP BY shop_id) b ON b.shop_id = s.id
+    WHERE s.id > :lo AND s.id <= :hi AND (s.state IN ('OPEN', 'CLEARING') OR b.items IS NOT NULL)
+    ON CONFLICT (id) DO NOTHING"""  # noqa: S608
+
+_LINES = f"""
+    INSERT INTO statement_line (statement_id, category, own_period, amount_fen, items)
+    SELECT :period || '/' || shop_id, category, own_period, SUM(amount_fen), COUNT(*) FROM billable_item
+    WHERE period = :period AND {_RANGE} GROUP BY shop_id, category, own_period
+    ON CONFLICT (statement_id, category, own_period) DO NOTHING"""  # noqa: S608
+
+# The same rules as policies.invoicing.anomalies, for a whole chunk at once.
+_ANOMALIES = """
+    INSERT INTO statement_anomaly (statement_id, kind, value_fen, before_fen)
+    SELECT id, kind, total_fen, COALESCE(before_fen, 0) FROM (
+        SELECT d.id, d.total_fen, p.total_fen AS before_fen, k.kind,
+            CASE k.kind
+            WHEN 'NEGATIVE' THEN d.total_fen < 0
+            WHEN 'NO_TAX_IDENTITY' THEN d.total_fen > 0
+                AND (d.taxpayer_type = '' OR d.seller_tax_no = '' OR d.seller_name = '')
+            WHEN 'SHOP_CLOSED' THEN d.total_fen <> 0 AND s.state NOT IN ('OPEN', 'CLEARING')
+            WHEN 'JUMP' THEN p.total_fen > 0 AND ABS(d.total_fen - p.total_fen) >= :floor
+                AND d.total_fen * 100 > p.total_fen * :jump
+            WHEN 'DROP' THEN p.total_fen > 0 AND ABS(d.total_fen - p.total_fen) >= :floor
+                AND d.total_fen * 100 < p.total_fen * :drop
+            END AS odd
+        FROM statement d JOIN shop s ON s.id = d.shop_id
+        LEFT JOIN statement p ON p.period = :before AND p.shop_id = d.shop_id
+        CROSS JOIN (SELECT 'NEGATIVE' AS kind UNION ALL SELECT 'NO_TAX_IDENTITY' UNION ALL SELECT 'SHOP_CLOSED'
+                    UNION ALL SELECT 'JUMP' UNION ALL SELECT 'DROP') k
+        WHERE d.period = :period AND d.shop_id > :lo AND d.shop_id <= :hi AND d.state = 'DRAFT') judged
+    WHERE odd ON CONFLICT (statement_id, kind) DO NOTHING"""
+
+# An item that came again under a new id after its month was billed counts, too: the first of its kind may be anywhere.
+_DUPLICATES = f"""
+    INSERT INTO statement_anomaly (statement_id, kind, value_fen, before_fen)
+    SELECT :period || '/' || shop_id, 'DUPLICATE', SUM((times - billed_now_first) * amount_fen), 0 FROM (
+        SELECT shop_id, amount_fen, COUNT(*) AS times, CASE WHEN own_period < :period AND EXISTS (
+            SELECT 1 FROM billable_item o WHERE o.shop_id = i.shop_id AND o.period <> :period AND o.corrects IS NULL
+            AND o.category = i.category AND o.amount_fen = i.amount_fen AND o.settled_at = i.settled_at
+            AND o.description = i.description) THEN 0 ELSE 1 END AS billed_now_first
+        FROM billable_item i WHERE period = :period AND {_RANGE} AND corrects IS NULL AND category <> 'CARRIED'
+        GROUP BY shop_id, category, amount_fen, settled_at, description, own_period) repeats
+    WHERE times > billed_now_first GROUP BY shop_id ON CONFLICT (statement_id, kind) DO NOTHING"""  # noqa: S608
+
+
+@effect("汇总账单")
+def total_up(tx: Tx, case: Case, round: int) -> bool:
+    """Control totals of the finished draft; ``False`` if there is nothing to release, so nobody need be asked."""
+    period = period_row(tx, case.request["period"])
+    period.totals = _totals(tx, period.id)
+    period.state, period.drafted_at = PeriodState.DRAFTED, tx.now
+    tx.add(period)
+    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{periods.label(period.id)}账单待财务放行", clause="INV-1",
+               statements=period.totals["statements"], total_fen=period.totals["total_fen"])  # fmt: skip
+    return True
+
+
+def _totals(tx: Tx, period: str) -> dict[str, Any]:
+    given = {"period": period, "before": previous_period(period)}
+    both = "((s.period = :period AND s.state IN ('DRAFT', 'HELD')) OR s.period = :before)"
+    now = "CASE WHEN s.period = :period THEN 1 ELSE 0 END"
+
+    def many(words: str) -> list[Any]:
+        return [list(row) for row in tx.execute(bulk.sql(words), given)]
+
+    ((shops, total, invoiceable, negative, nothing),) = many("""
+        SELECT COUNT(*), COALESCE(SUM(total_fen), 0), SUM(CASE WHEN total_fen > 0 THEN 1 ELSE 0 END),
+            SUM(CASE WHEN total_fen < 0 THEN 1 ELSE 0 END), SUM(CASE WHEN total_fen = 0 THEN 1 ELSE 0 END)
+        FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')""")
+    ((shops_before, total_before),) = many("""
+        SELECT COUNT(*), COALESCE(SUM(total_fen), 0) FROM statement WHERE period = :before""")
+    return {
+        "shops": int(shops), "statements": int(invoiceable or 0), "negative": int(negative or 0), "nil": int(nothing or 0),
+        "total_fen": int(total), "shops_before": int(shops_before), "total_before_fen": int(total_before),
+        "by_category": [[row[0], int(row[1]), int(row[2]), int(row[3])] for row in many(f"""
+            SELECT l.category, SUM({now} * l.amount_fen), SUM({now} * l.items), SUM((1 - {now}) * l.amount_fen)
+            FROM statement_line l JOIN statement s ON s.id = l.statement_id WHERE {both}
+            GROUP BY l.category ORDER BY 2 DESC, 1""")],  # noqa: S608
+        "by_taxpayer": [[row[0], int(row[1]), int(row[2]), int(row[3])] for row in many(f"""
+            SELECT taxpayer_type, SUM({now} * total_fen), SUM({now}), SUM((1 - {now}) * total_fen) FROM statement s
+            WHERE {both} AND total_fen <> 0 GROUP BY taxpayer_type ORDER BY 2 DESC, 1""")],  # noqa: S608
+        "anomalies": [[row[0], int(row[1])] for row in many("""
+            SELECT a.kind, COUNT(*) FROM statement_anomaly a JOIN statement s ON s.id = a.statement_id
+            WHERE s.period = :period AND s.state IN ('DRAFT', 'HELD') GROUP BY a.kind ORDER BY 2 DESC, 1""")],
+        "anomalous": int(many("""
+            SELECT COUNT(DISTINCT a.statement_id) FROM statement_anomaly a JOIN statement s ON s.id = a.statement_id
+            WHERE s.period = :period AND s.state IN ('DRAFT', 'HELD')""")[0][0]),
+        "movers": [[row[0], row[1], int(row[2]), int(row[3])] for row in many(f"""
+            SELECT d.shop_id, d.shop_name, d.total_fen, COALESCE(p.total_fen, 0) FROM statement d
+            LEFT JOIN statement p ON p.period = :before AND p.shop_id = d.shop_id
+            WHERE d.period = :period AND d.state IN ('DRAFT', 'HELD') AND d.total_fen <> COALESCE(p.total_fen, 0)
+            ORDER BY ABS(d.total_fen - COALESCE(p.total_fen, 0)) DESC, d.shop_id LIMIT {MOVERS}""")],  # noqa: S608
+        "held_before": [[row[0], row[1], row[2], int(row[3]), row[4], row[5]] for row in many("""
+            SELECT period, shop_id, shop_name, total_fen, held_reason, held_by FROM statement
+            WHERE state = 'HELD' AND period < :period ORDER BY period, shop_id""")],
+    }  # fmt: skip
+
+
+def anomalies(tx: Tx, period: str, limit: int | None = 50) -> list[tuple[Statement, StatementAnomaly]]:
+    """The anomalies of a month's draft, those with the most money first."""
+    query = (
+        select(Statement, StatementAnomaly)
+        .join(StatementAnomaly, col(StatementAnomaly.statement_id) == Statement.id)
+        .where(Statement.period == period, col(Statement.state).in_([StatementState.DRAFT, StatementState.HELD]))
+        .order_by(func.abs(StatementAnomaly.value_fen).desc(), col(Statement.shop_id), col(StatementAnomaly.kind))
+    )
+    return list(tx.exec(query.limit(limit)))
+
+
+def several_eyes(tx: Tx, case: Case) -> bool:
+    """Whether the draft has so many anomalies that two people must release it."""
+    totals = period_row(tx, case.request["period"]).totals
+    return needs_second_person(totals["anomalous"], totals["shops"], rules(case).invoicing)
+
+
+# ── releasing ────────────────────────────────────────────────────────────────
+
+
+@effect("提交第二人放行")
+def to_second(tx: Tx, case: Case, round: int) -> bool:
+    """Whether a second person must release the draft, and if so note that they are awaited."""
+    needed = several_eyes(tx, case)
+    if needed:
+        cases.move(tx, case, CaseState.SECOND_REVIEW, "异常较多,等待第二人放行", clause="INV-1")
+    return needed
+
+
+@effect("放行账单")
+def release(tx: Tx, case: Case, round: int) -> int:
+    """Released, but for the shops the first person held out; returns how many are held."""
+    period = period_row(tx, case.request["period"])
+    decision = decided(tx, case.id, RELEASE, round)
+    if decision is None or decision.decided_by is None:
+        raise LookupError(f"nobody has released {period.id} in round {round}")
+    held = read_holds(str(decision.answer.get("hold", "")))
+    for shop_id, reason in held.items():
+        _hold(tx, period.id, shop_id, reason, decision.decided_by)
+    period.state, period.cursor, period.released_at = PeriodState.ISSUING, "", tx.now
+    tx.add(period)
+    cases.move(
+        tx, case, CaseState.ISSUING, f"{periods.label(period.id)}账单已放行,出账中", clause="INV-1", held=len(held)
+    )
+    return len(held)
+
+
+def read_holds(text: str) -> dict[str, str]:
+    """Shop → reason, from lines ``shop-1:理由``; a line without a reason has an empty one.
+
+    A shop's id may hold colons, so the first full-width one divides, and without one the last of the others.
+    """
+    held = {}
+    for line in text.splitlines():
+        shop_id, _, reason = line.partition("\uff1a") if "\uff1a" in line else _at_last_colon(line)
+        if shop_id.strip():
+            held[shop_id.strip()] = reason.strip()
+    return held
+
+
+def _at_last_colon(line: str) -> tuple[str, str, str]:
+    return line.rpartition(":") if ":" in line else (line, "", "")
+
+
+def _hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:
+    statement = tx.exec(select(Statement).where(Statement.period == period, Statement.shop_id == shop_id)).first()
+    if statement is None or statement.state is not StatementState.DRAFT:
+        raise Refused(f"店铺 {shop_id} 本期没有可暂缓的账单", "INV-1")
+    statement.state, statement.held_reason, statement.held_by = StatementState.HELD, reason, by
+    tx.add(statement)
+    audit.record(tx, f"shop/{shop_id}", "statement.held", actor=f"staff/{by}", clause="INV-1",
+                 text=f"{periods.label(period)}账单暂缓出账:{reason}")  # fmt: skip
+
+
+def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str, reason: str) -> Outcome:
+    """Release one shop's statement that was held out, proved by the person's own code; it is issued at once.
+
+    A refusal is returned, not raised: the code is spent and counted whatever follows.
+    """
+    proof = staff.prove(tx, staff_id, code)
+    if not proof.ok:
+        return Outcome(accepted=False, sentence=proof.sentence)
+    if Role.FINANCE not in staff.find(tx, staff_id).roles:
+        return Outcome(accepted=False, sentence="只有财务可以放行暂缓的账单")
+    if sentence := unfit_reason(reason, "放行暂缓的账单必须填写理由"):
+        return Outcome(accepted=False, sentence=sentence)
+    period = tx.get(Period, period_id)
+    if period is None or period.state not in {PeriodState.ISSUING, PeriodState.ISSUED} or period.case_id is None:
+        return Outcome(accepted=False, sentence=f"账期 {shortened(period_id, 64)} 尚未放行")
+    case = lock_case(tx, period.case_id)
+    period = period_row(tx, period_id)
+    statement = tx.exec(select(Statement).where(Statement.period == period_id, Statement.shop_id == shop_id)).first()
+    if statement is None or statement.state is not StatementState.HELD:
+        return Outcome(accepted=False, sentence=f"店铺 {shortened(shop_id, 64)} 本期没有暂缓的账单")
+    statement.state = StatementState.DRAFT
+    tx.add(statement)
+    tx.flush()
+    audit.record(tx, f"shop/{shop_id}", "statement.released", actor=f"staff/{staff_id}", clause="INV-1",
+                 text=f"{periods.label(period_id)}账单解除暂缓:{reason}")  # fmt: skip
+    _issue(tx, case, period, lo="", hi=shop_id, only=shop_id)
+    tx.refresh(statement)
+    return Outcome(accepted=True, sentence=f"已出账 {statement.number or '(无需开票)'}")
+
+
+# ── issuing ──────────────────────────────────────────────────────────────────
+
+
+def issue(case_id: str) -> Iterator[tuple[int, int]]:
+    """Issue chunk by chunk; yields how many have their number and how many will, before the first chunk and after each."""
+    with reading() as tx:
+        period = tx.get_one(Case, case_id).request["period"]
+        row = tx.get_one(Period, period)
+        if row.state is not PeriodState.ISSUING:
+            return
+        done, of = row.last_number, row.totals["statements"]
+    yield done, of
+    while in_transaction(lambda tx: issue_chunk(tx, case_id, period)):
+        with reading() as tx:
+            done = tx.get_one(Period, period).last_number
+        yield done, of
+        breathe()
+
+
+def issue_chunk(tx: Tx, case_id: str, period_id: str, size: int = CHUNK) -> int:
+    """Issue the next drafts of a released month; returns how many, 0 when all are."""
+    case = lock_case(tx, case_id)
+    period = period_row(tx, period_id)
+    if period.state is not PeriodState.ISSUING:
+        return 0
+    count, last = tx.execute(bulk.sql("""
+        SELECT COUNT(*), MAX(shop_id) FROM (SELECT shop_id FROM statement WHERE period = :period AND state = 'DRAFT'
+            AND shop_id > :cursor ORDER BY shop_id LIMIT :size) AS next_drafts
+        """), {"period": period.id, "cursor": period.cursor, "size": size}).one()  # fmt: skip
+    if not count:
+        return 0
+    _issue(tx, case, period, lo=period.cursor, hi=last)
+    period.cursor = last
+    tx.add(period)
+    return int(count)
+
+
+def _issue(tx: Tx, case: Case, period: Period, *, lo: str, hi: str, only: str = "") -> None:
+    numbers = rules(case)
+    until = due(tx.now, numbers.invoicing).due
+    ahead = reminder_times(until, numbers.invoicing.reminder_hours_before, tx.now)
+    given = {"period": period.id, "lo": lo, "hi": hi, "only": only, "base": period.last_number,
+             "prefix": f"ZD{period.id.replace('-', '')}-"}  # fmt: skip
+    own = "period = :period AND shop_id > :lo AND shop_id <= :hi AND (CAST(:only AS varchar) = '' OR shop_id = :only)"
+    digits = "lpad(r.n::text, greatest(6, length(r.n::text)), '0')" if tx.postgres else "printf('%06d', r.n)"
+    tx.execute(bulk.sql(f"""
+        UPDATE statement SET state = CASE WHEN total_fen < 0 THEN 'CARRIED' ELSE 'NIL' END, issued_at = :now
+        WHERE {own} AND state = 'DRAFT' AND total_fen <= 0
+        """, now=tx.now), given)  # noqa: S608  # fmt: skip
+    numbered = cast("CursorResult[Any]", tx.execute(bulk.sql(f"""
+        UPDATE statement SET state = 'ISSUED', number = :prefix || {digits}, issued_at = :now, due_at = :due,
+            next_action_at = :next
+        FROM (SELECT id, CAST(:base AS bigint) + row_number() OVER (ORDER BY shop_id) AS n FROM statement
+              WHERE {own} AND state = 'DRAFT') AS r
+        WHERE statement.id = r.id
+        """, now=tx.now, due=until, next=min([*ahead, lapses(until, policy_at(tx.now).deadlines)])), given))  # noqa: S608  # fmt: skip
+    issued = numbered.rowcount
+    if tx.execute(bulk.sql(f"SELECT 1 FROM statement WHERE {own} AND state = 'CARRIED' LIMIT 1"), given).first():  # noqa: S608
+        tx.execute(bulk.sql(f"""
+            INSERT INTO billable_item (id, shop_id, category, amount_fen, corrects, description, settled_at, own_period,
+                period, recorded_at)
+            SELECT 'carried:' || id, shop_id, '{BillableCategory.CARRIED}', total_fen, NULL, '', :now, period, :following, :now
+            FROM statement WHERE {own} AND state = 'CARRIED' ON CONFLICT (id) DO NOTHING
+            """, now=tx.now), given | {"following": periods.next_open(tx, period.id)})  # noqa: S608  # fmt: skip
+    period.last_number += issued
+    tx.add(period)
+    if issued:
+        fresh = f"{own} AND state = 'ISSUED' AND issued_at = :now"
+        tx.execute(bulk.sql(f"""
+            INSERT INTO statement_document (statement_id, state, sha256) SELECT id, 'QUEUED', '' FROM statement WHERE {fresh}
+            """, now=tx.now), given)  # noqa: S608  # fmt: skip
+        start = period.released_at or tx.now
+        _announce(tx, fresh, given, start=start, quiet_until=outside_quiet_hours(start, numbers.quiet_hours, until))
+        _record(tx, case, fresh, given)
+
+
+def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, quiet_until: datetime) -> None:
+    """One merchant message, its copy for the platform's inbox and one event for each statement, spread over time.
+
+    The rows hold no payload of their own: the words are made from the statement when a message leaves.
+    """
+    base, pace = given["base"], MESSAGES_PER_SECOND / MESSAGES_PER_STATEMENT
+    (count,) = tx.execute(bulk.sql(f"SELECT COUNT(*) FROM statement WHERE {fresh}", now=tx.now), given).one()  # noqa: S608
+    slots = bulk.packed(tx, [
+        {"slot": slot, "told": quiet_until + timedelta(seconds=slot * SLOT / pace),
+         "at": start + timedelta(seconds=slot * SLOT / pace)}
+        for slot in range(base // SLOT, (base + count) // SLOT + 1)
+    ])  # fmt: skip
+    when = bulk.rows(tx, "slots", {"slot": int, "told": datetime, "at": datetime})
+    told = StatementIssued.name
+    tx.execute(bulk.sql(f"""
+        INSERT INTO outbox (key, channel, topic, case_id, shop_id, audience, payload_sealed, created_at, state, attempts,
+            next_at, note, reached)
+        SELECT kind.prefix || f.id || '/issued', kind.channel, kind.topic, NULL, f.shop_id, kind.audience, :sealed, :now,
+            'NEW', 0, CASE WHEN kind.audience = '' THEN r.told ELSE r.at END, '', {bulk.empty_list(tx)}
+        FROM (SELECT id, shop_id, (CAST(:base AS bigint) + row_number() OVER (ORDER BY shop_id)) / {SLOT} AS slot
+              FROM statement WHERE {fresh}) AS f
+        JOIN {when} ON r.slot = f.slot
+        CROSS JOIN (SELECT '{TO_MERCHANT}statement/' AS prefix, 'MERCHANT' AS channel, '{told}' AS topic, '' AS audience
+            UNION ALL SELECT '{COPY}statement/', 'EVENT', 'merchant.message.created', 'platform'
+            UNION ALL SELECT 'platform:statement/', 'EVENT', 'statement.issued', 'platform') AS kind
+        """, now=tx.now), given | {"slots": slots, "sealed": MADE_WHEN_SENT})  # noqa: S608  # fmt: skip
+
+
+def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:
+    """One audit line for the chunk, with a digest over every number and amount in it."""
+    digest, count, total, first, last = hashlib.sha256(), 0, 0, "", ""
+    for number, amount in tx.execute(
+        bulk.sql(f"SELECT number, total_fen FROM statement WHERE {fresh} ORDER BY shop_id", now=tx.now),  # noqa: S608
+        given, execution_options={"yield_per": 1000},
+    ):  # fmt: skip
+        digest.update(f"{number}:{amount};".encode())
+        count, total, first, last = count + 1, total + int(amount), first or number, number
+    audit.record(tx, case.id, "statements.issued", clause="INV-1", text=f"已出账 {count} 份({first} 至 {last})",
+                 count=count, total_fen=total, first=first, last=last, sha256=digest.hexdigest())  # fmt: skip
+
+
+def issued(tx: Tx, period: Period) -> dict[str, Any]:
+    """The month's control totals with what has its number and what is held."""
+    sums = select(func.count(), func.coalesce(func.sum(Statement.total_fen), 0)).where(Statement.period == period.id)
+    held, held_fen = tx.exec(sums.where(Statement.state == StatementState.HELD)).one()
+    _, issued_fen = tx.exec(sums.where(col(Statement.number).is_not(None))).one()
+    return {
+        **period.totals, "issued": period.last_number, "issued_fen": int(issued_fen), "held": held, "held_fen": int(held_fen)
+    }  # fmt: skip
+
+
+@effect("完成出账")
+def finish(tx: Tx, case: Case) -> None:
+    """Everything that was released has its number."""
+    period = period_row(tx, case.request["period"])
+    period.state, period.issued_at = PeriodState.ISSUED, tx.now
+    tx.add(period)
+    held = counts(tx, period.id).get(StatementState.HELD, 0)
+    cases.conclude(tx, case, CaseState.ISSUED,
+                   f"{periods.label(period.id)}已出账 {period.last_number} 份" + (f",暂缓 {held} 份" if held else ""),
+                   clause="INV-1")  # fmt: skip
+
+
+def find(tx: Tx, name: str) -> Statement | None:
+    """A statement by its number or its id."""
+    return tx.exec(select(Statement).where((col(Statement.number) == name) | (col(Statement.id) == name))).first()
+
+
+def counts(tx: Tx, period: str) -> dict[str, int]:
+    """State → how many statements of the month."""
+    query = select(Statement.state, func.count()).where(Statement.period == period).group_by(Statement.state)
+    return {StatementState(state).value: count for state, count in tx.exec(query)}

@@ -1,0 +1,1 @@
+"""Money to a bank: permit, instruction, answer, and answers that contradict each other."""

@@ -1,0 +1,262 @@
+"""Inquiries: what two people do, with the bank's proof, about an answer that contradicts what we know (ambiguity 38).
+
+Finance says what the proof shows, a supervisor confirms it. Either the books are right and the answer is void; or the
+answer is right, and the books are brought to where the money is; or the amount instructed is what left us and came
+back, and the difference is the bank's.
+"""
+
+from __future__ import annotations
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseState
+from models.money import Money, yuan
+from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
+from models.reviews import Review, Role
+from models.shops import Shop, ShopState
+from models.text import has_text
+from models.windows import Window
+from notifications import refund as words
+from office.base.db import Tx
+from office.cases import approvals, cases, dossier, merchants
+from office.cases.cases import rules
+from office.cases.effects import effects_of
+from office.cases.locks import lock_case
+from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
+from office.money import ledger
+from office.money.ledger import platform_account, shop_account, shop_balance
+from office.record import audit, outbox
+from policies.approvals import Seen
+from tasks.payouts import contradictions, payouts
+from tasks.shops import deposits, shops
+
+effect = effects_of("bank_inquiries")
+
+BACK = (PayoutState.FAILED, PayoutState.RETURNED)
+
+
+class ProofVerdict(Labelled):
+    BOOKS = "BOOKS", "账面正确,该回执作废"
+    ANSWER = "ANSWER", "该回执属实,更正账面"
+    FULL = "FULL", "按指令金额入账,差额由银行承担"
+
+
+class ConfirmVerdict(Labelled):
+    CONFIRM = "CONFIRM", "复核同意"
+    SEND_BACK = "SEND_BACK", "退回重新核对"
+
+
+def contradiction_of(tx: Tx, case: Case) -> BankContradiction:
+    row = tx.get(BankContradiction, case.request["contradiction"])
+    if row is None:
+        raise LookupError(f"{case.id} is about no contradiction")
+    return row
+
+
+def possible(row: BankContradiction) -> tuple[ProofVerdict, ...]:
+    """What the proof can show: about a number that is none of ours there is nothing to correct."""
+    match row.kind:
+        case Contradiction.UNKNOWN:
+            return (ProofVerdict.BOOKS,)
+        case Contradiction.STATE:
+            return ProofVerdict.BOOKS, ProofVerdict.ANSWER
+        case Contradiction.AMOUNT:
+            return tuple(ProofVerdict)
+
+
+# ── the steps of the story ───────────────────────────────────────────────────
+
+
+@effect("开始核对")
+def admit(tx: Tx, case: Case) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "等待财务凭银行证明核对", clause="REF-3")
+
+
+@effect("提交主管复核")
+def to_second(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.SECOND_REVIEW, "等待主管复核", clause="REF-3")
+
+
+@effect("退回重新核对")
+def again(tx: Tx, case: Case, round: int) -> None:
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "退回财务重新核对", clause="REF-3")
+
+
+@effect("按核对结论处理")
+def carry_out(tx: Tx, case: Case, round: int) -> bool:
+    """Do what two people found, and let payments go on; ``False`` if not both saw what is so now (ambiguity 23)."""
+    first, second = (decided(tx, case.id, gate.name, round) for gate in (PROOF, CONFIRM))
+    if first is None or second is None or not approvals.stand([first, second], _dossier(tx, case, second).seen):
+        return False
+    row, verdict = contradiction_of(tx, case), ProofVerdict(first.verdict or "")
+    row.closed_at, row.verdict, row.closed_by = tx.now, verdict, f"{first.decided_by},{second.decided_by}"
+    tx.add(row)
+    tx.flush()
+    if verdict is not ProofVerdict.BOOKS:
+        _correct(tx, row, verdict)
+    contradictions.wake_paying(tx, row.shop_id)
+    about = row.case_id or case.id
+    audit.record(tx, about, "payout.contradiction_resolved", clause="REF-3", contradiction=row.id, verdict=verdict,
+                 text=f"银行回执矛盾已核清:{verdict.label}", people=row.closed_by)  # fmt: skip
+    cases.conclude(tx, case, CaseState.RESOLVED, f"已核清:{verdict.label}", clause="REF-3")
+    return True
+
+
+def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
+    """Bring the instruction and the shop's money to where the bank's proof says they are."""
+    payout = tx.get(Payout, row.request_no)
+    if payout is None:
+        raise LookupError(f"{row.id}: there is no instruction to correct")
+    case = lock_case(tx, payout.case_id)
+    shop = shops.find_shop(tx, case.shop_id or "")
+    done: list[str] = []
+    amount = Money(fen=payout.amount_fen)
+    if row.said is PayoutState.SETTLED and payout.state in BACK:
+        done += _take_from_shop(tx, shop, case, f"{row.id}/paid", amount)
+        payout.state, payout.answered_at = PayoutState.SETTLED, tx.now
+        tx.add(payout)
+        payouts.tell_how_it_stands(tx, case, payout)
+        outbox.wake(tx, case)
+    elif payout.state is PayoutState.REQUESTED:
+        payouts.take(tx, case, payout, row.said, row.bank_reason, actor="staff")
+    elif row.said in BACK and payout.state is PayoutState.SETTLED:
+        payouts.take(tx, case, payout, PayoutState.RETURNED, row.bank_reason, actor="staff")
+        done.append(f"{amount} 未付出,已退回保证金")
+    if verdict is ProofVerdict.ANSWER and row.said is not PayoutState.FAILED:
+        more = row.amount_fen - payout.amount_fen
+        out = more if row.said is PayoutState.SETTLED else -more  # what left us beyond what the books say
+        if out > 0:
+            done += _take_from_shop(tx, shop, case, f"{row.id}/difference", Money(fen=out))
+        elif out < 0:
+            done += _give_to_shop(tx, shop, case, f"{row.id}/difference", Money(fen=-out))
+    if done:
+        told = words.RefundCorrected(
+            shop_name=shop.name, case_id=case.id, request_no=row.request_no, corrected_at=tx.now, changes=tuple(done)
+        )
+        merchants.tell(tx, told, f"{row.id}/corrected", case=case)
+
+
+def _take_from_shop(tx: Tx, shop: Shop, case: Case, key: str, amount: Money) -> list[str]:
+    """Money that left us though the books have it: out of the deposit as far as that goes, the rest is owed."""
+    held = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    kept = Money(fen=min(held.fen, amount.fen))
+    owed = Money(fen=amount.fen - kept.fen)
+    for kind, part, source in (
+        (AccountKind.DEPOSIT, kept, AccountKind.CASH), (AccountKind.ARREARS, owed, AccountKind.ADVANCE),
+    ):  # fmt: skip
+        ledger.post(
+            tx, f"{key}/{kind}", debit=shop_account(shop.id, kind), credit=platform_account(source), amount=part,
+            reason="payout.corrected", clause="REF-3", case_id=case.id,
+        )  # fmt: skip
+    return [
+        *([f"从保证金冲减 {kept}"] if kept else []), *([f"多付的 {owed} 记为店铺欠款"] if owed else []),
+    ]  # fmt: skip
+
+
+def _give_to_shop(tx: Tx, shop: Shop, case: Case, key: str, amount: Money) -> list[str]:
+    """Money that is still with us though the books have it gone: into the deposit, or forfeited with it (CLS-10)."""
+    ledger.post(
+        tx, key, debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, AccountKind.DEPOSIT),
+        amount=amount, reason="payout.corrected", clause="REF-3", case_id=case.id,
+    )  # fmt: skip
+    if shop.state is ShopState.FORCED_CLOSED:
+        deposits.forfeit(tx, shop, case, f"{key}/forfeit")
+        return []
+    return [f"未付出的 {amount} 记入保证金"]
+
+
+# ── what people see ──────────────────────────────────────────────────────────
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    row = contradiction_of(tx, case)
+    payout = tx.get(Payout, row.request_no)
+    shop = tx.get(Shop, row.shop_id) if row.shop_id else None
+    books = shops.book_facts(tx, shop.id) if shop else None
+    claim = dossier.table(
+        {
+            "请求号": dossier.plain(row.request_no),
+            "矛盾": row.kind.label,
+            "银行这次回执": f"**{row.said.label} {yuan(row.amount_fen)}** {dossier.plain(row.bank_reason)}",
+            "银行时间": dossier.when(row.bank_at),
+            "收到时间": dossier.when(row.received_at),
+        }
+    )
+    ours = dossier.table(
+        {
+            "所属案件": row.case_id or "—",
+            "店铺": dossier.named(shop.name, shop.id) if shop else "—",
+            "指令": f"{yuan(payout.amount_fen)} 至 {payout.payee_masked}" if payout else "没有这笔指令",
+            "账面状态": f"**{payout.state.label}** {dossier.plain(payout.bank_reason)}" if payout else "—",
+            "保证金余额": yuan(books.deposit_fen) if books else "—",
+            "账上欠款": yuan(books.arrears_fen) if books else "—",
+        }
+    )
+    follows = "\n".join(f"- **{verdict.label}**:{_consequence(row, payout, verdict)}" for verdict in possible(row))
+    first = decided(tx, case.id, PROOF.name, review.round) if review.gate == CONFIRM.name else None
+    said = ""
+    if first is not None:
+        proof = f"银行证明:{first.answer.get('proof', '')}\n{first.reason}"
+        said = f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}\n{dossier.quoted(proof)}"
+    now = Seen.of(
+        {
+            "contradiction": row.id, "state": payout.state if payout else None,
+            "deposit": books.deposit_fen if books else None, "arrears": books.arrears_fen if books else None,
+        }
+    )  # fmt: skip
+    terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款"}
+    return dossier.assemble(
+        f"银行回执核对 · {dossier.plain(row.request_no)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, terms)),
+        ("银行怎么说", claim), ("我们的账", ours),
+        ("须做什么", "向银行取得书面证明(回单、流水或查询函),核对后选择结论。核清之前,该店铺不再打款。"),
+        ("各结论的后果", follows), ("财务核对意见", said),
+        facts=now.terms,
+    )  # fmt: skip
+
+
+def _consequence(row: BankContradiction, payout: Payout | None, verdict: ProofVerdict) -> str:
+    """What each verdict does to the money, with the amounts."""
+    match verdict:
+        case ProofVerdict.BOOKS:
+            waits = payout is not None and payout.state is PayoutState.REQUESTED
+            return "账面不变,继续等待银行的正确回执" if waits else "账面不变,该回执作废,打款可以继续"
+        case ProofVerdict.ANSWER:
+            return f"账面改为「{row.said.label}」{yuan(row.amount_fen)};多付的先从保证金冲减、不足记为欠款,未付出的回到保证金"
+        case ProofVerdict.FULL:
+            return f"账面改为「{row.said.label}」{yuan(payout.amount_fen if payout else 0)},差额不记账"
+
+
+def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    row = contradiction_of(tx, case)
+    verdict = ProofVerdict(given.verdict)
+    if verdict not in possible(row):
+        return f"「{verdict.label}」不适用于「{row.kind.label}」,请选择:{'、'.join(one.label for one in possible(row))}"
+    if not has_text(str(given.extra.get("proof", "")), 2):
+        return "请填写银行证明的编号(回单号、流水号或查询函号)"
+    return None
+
+
+def _window(case: Case) -> Window:
+    return rules(case).refund.review_sla
+
+
+PROOF = Gate(
+    name="bank-proof", title="银行回执核对", roles=(Role.FINANCE,), verdicts=ProofVerdict, dossier=_dossier,
+    window=_window, clause="REF-3", check=_has_proof, reason_required=frozenset(ProofVerdict),
+    fields={
+        "proof": {
+            "title": "银行证明编号", "type": "string", "maxLength": 200, "default": "",
+            "description": "回单号、流水号或查询函号;必填",
+        }
+    },
+)  # fmt: skip
+
+CONFIRM = Gate(
+    name="bank-proof-second", title="银行回执复核", roles=(Role.SUPERVISOR,), verdicts=ConfirmVerdict, dossier=_dossier,
+    window=_window, clause="REF-3", reason_required=frozenset({ConfirmVerdict.SEND_BACK}),
+    consequences={"CONFIRM": "按财务的结论处理,打款可以继续", "SEND_BACK": "退回财务重新核对"},
+    excluded=lambda tx, case: last_decider(tx, case, PROOF.name), rests_on=PROOF.name,
+)  # fmt: skip
+
+GATES = (PROOF, CONFIRM)

@@ -1,0 +1,123 @@
+"""Answers of the bank that contradict what we know: kept, told to finance and supervisor at once, and in the way of money.
+
+The first answer stands in the books (ambiguity 38). A case of its own asks for the bank's proof (``tasks.payouts.bank_inquiries``).
+"""
+
+from __future__ import annotations
+
+from sqlmodel import col, select
+
+from models.base import new_id
+from models.cases import Case, CaseKind, Finding
+from models.events import PayoutAnswer
+from models.messages import InboxMessage
+from models.money import yuan
+from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
+from models.reviews import Role
+from models.shops import Shop
+from notifications.operations import BankContradicts
+from office.base.db import Tx
+from office.cases import cases, reviews
+from office.record import audit, outbox
+
+OPEN = col(BankContradiction.closed_at).is_(None)
+
+
+def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState, reason: str) -> None:
+    """Keep it, open its case, tell people, and have the questions about the shop's money asked anew.
+
+    One that says the same as one still open adds nothing.
+    """
+    payout = tx.get(Payout, event.request_no)
+    about = tx.get(Case, payout.case_id if payout else event.request_no.rpartition("-P")[0])
+    known = about.shop_id if about else None
+    the_same = select(BankContradiction.id).where(
+        OPEN, BankContradiction.request_no == event.request_no, BankContradiction.said == said,
+        BankContradiction.amount_fen == event.amount_fen,
+    )  # fmt: skip
+    if tx.exec(the_same).first():
+        return
+    kind = _kind(payout, event.amount_fen)
+    row_id = new_id("BC", tx.now)
+    inquiry = cases.open_case(
+        tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
+        subject=f"{event.request_no} {kind.label}", request={"contradiction": row_id}, actor="bank", clause="REF-3",
+        text=f"银行回执有矛盾:{kind.label}",
+    )  # fmt: skip
+    row = BankContradiction(
+        id=row_id, inquiry_id=inquiry.id, request_no=event.request_no, case_id=about.id if about else None,
+        shop_id=known or (event.shop_id if tx.get(Shop, event.shop_id) else None), kind=kind,
+        stood=payout.state if payout else None, said=said, amount_fen=event.amount_fen, bank_at=event.at,
+        bank_reason=reason, received_at=message.received_at,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    if about is not None:
+        audit.record(tx, about.id, "payout.contradicted", actor="bank", clause="REF-3", text=f"{sentence(row)}({inquiry.id})",
+                     contradiction=row.id)  # fmt: skip
+    told = BankContradicts(
+        case_id=inquiry.id, request_no=row.request_no, kind=kind.label, sentence=sentence(row), about=about.id if about else "",
+        received_at=row.received_at, link=reviews.link_to(inquiry),
+    )  # fmt: skip
+    for role in (Role.FINANCE, Role.SUPERVISOR):
+        reviews.notify_staff(tx, role, told, f"{row.id}/{role}", inquiry)
+    wake_paying(tx, row.shop_id)
+
+
+def _kind(payout: Payout | None, fen: int) -> Contradiction:
+    if payout is None:
+        return Contradiction.UNKNOWN
+    return Contradiction.AMOUNT if payout.amount_fen != fen else Contradiction.STATE
+
+
+def wake_paying(tx: Tx, shop_id: str | None) -> None:
+    """Have the shop's open refunds look again: what stands in their way has changed."""
+    for case in cases.open_cases(tx, shop_id, CaseKind.REFUND) if shop_id else []:
+        outbox.wake(tx, case)
+
+
+def sentence(row: BankContradiction) -> str:
+    """What contradicts what, in one sentence without any account."""
+    says = f"银行就 {row.request_no} 回执「{row.said.label}」{yuan(row.amount_fen)}"
+    match row.kind:
+        case Contradiction.UNKNOWN:
+            return f"{says},我方没有这笔指令。"
+        case Contradiction.AMOUNT:
+            return f"{says},与指令金额不符,账面为「{row.stood.label if row.stood else ''}」。"
+        case Contradiction.STATE:
+            return f"{says},此前已回执「{row.stood.label if row.stood else ''}」。"
+
+
+def standing(tx: Tx) -> list[BankContradiction]:
+    """Every contradiction that nobody has ended, oldest first."""
+    return list(
+        tx.exec(
+            select(BankContradiction)
+            .where(OPEN)
+            .order_by(col(BankContradiction.received_at), col(BankContradiction.id))
+        )
+    )
+
+
+def open_for(tx: Tx, shop_id: str | None) -> list[BankContradiction]:
+    """Those about this shop's money."""
+    return [row for row in standing(tx) if shop_id and row.shop_id == shop_id]
+
+
+def findings(tx: Tx, shop_id: str) -> list[Finding]:
+    """As it stands in the way of paying anything out for the shop; nobody approves over it."""
+    rows = open_for(tx, shop_id)
+    if not rows:
+        return []
+    return [
+        Finding(
+            code="bank_contradiction", clause="REF-3", blocking=True, value=len(rows), as_of=tx.now,
+            items=tuple(row.id for row in rows),
+            sentence="银行回执有矛盾,核清前不能打款:" + "".join(f"{sentence(row)}(案件 {row.inquiry_id})" for row in rows),
+        )
+    ]  # fmt: skip
+
+
+def lines(tx: Tx) -> list[str]:
+    """One line each for ``books check`` and ``doctor``."""
+    return [f"{row.inquiry_id} {sentence(row)}" for row in standing(tx)]

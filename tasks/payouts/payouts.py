@@ -1,0 +1,302 @@
+"""Payouts: a permit given by people, used once; an instruction to the bank; what the bank answers (REF-3, REF-8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import assert_never
+
+from sqlmodel import col, func, select
+
+from models.base import new_id
+from models.books import AccountKind, Transfer
+from models.cases import Case, CaseState, WaitState
+from models.events import PayeeData, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
+from models.messages import InboxMessage
+from models.money import Money
+from models.payouts import Order, Payee, Payout, PayoutState, Permit
+from models.shops import ShopState
+from office.base.db import Tx
+from office.base.vault import keyed_hash, opened_json, place, seal_json
+from office.cases import cases
+from office.cases.cases import emit
+from office.cases.locks import lock_case
+from office.money import ledger
+from office.money.ledger import platform_account, shop_account
+from office.record import audit, outbox
+from office.record.inbox import Refused
+from policies.masking import mask_accounts
+from policies.payees import Account, account_of
+from tasks.payouts import contradictions
+from tasks.shops import bans, deposits, shops
+
+BANK = "bank"
+"""The kind of wait that ends when the bank answers."""
+
+OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
+"""Money that has left: with the bank, or with the payee."""
+
+BankAnswer = PayoutSettled | PayoutFailed | PayoutReturned
+
+
+class PermitRefused(RuntimeError):
+    """Money was about to move without a permit that fits. A bug or an attack, never an outcome."""
+
+
+def payee_hash(payee: Payee) -> str:
+    return keyed_hash(json.dumps(payee.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+
+
+def grant(tx: Tx, case: Case, orders: Sequence[Order], granted_by: list[str]) -> list[Permit]:
+    """Give the single-use rights to pay each of these amounts to its payee: one for each instruction."""
+    permits = []
+    for attempt, order in enumerate(orders, start=_next_attempt(tx, case.id)):
+        permit = Permit(
+            id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=order.fen,
+            payee_sha256=payee_hash(order.payee), granted_by=",".join(granted_by), granted_at=tx.now,
+        )  # fmt: skip
+        tx.add(permit)
+        tx.flush()
+        audit.record(tx, case.id, "payout.permitted", clause="REF-7", permit=permit.id, by=granted_by,
+                     text=f"已批准打款 {order.amount} 至 {order.payee.masked}", amount_fen=order.fen)  # fmt: skip
+        permits.append(permit)
+    return permits
+
+
+def _next_attempt(tx: Tx, case_id: str) -> int:
+    return int(tx.exec(select(func.max(Permit.attempt)).where(Permit.case_id == case_id)).one() or 0) + 1
+
+
+def revoke(tx: Tx, case: Case) -> None:
+    """Take back the permits that were not used: what they were given for is no longer so."""
+    for permit in unused(tx, case.id):
+        tx.delete(permit)
+        tx.flush()
+        audit.record(
+            tx, case.id, "payout.permit_revoked", clause="REF-7", text="事实发生变化,打款许可已收回", permit=permit.id
+        )
+
+
+def unused(tx: Tx, case_id: str) -> list[Permit]:
+    """The permits of the case that still allow something, in the order in which they were given."""
+    query = select(Permit).where(Permit.case_id == case_id, col(Permit.used_at).is_(None))
+    return list(tx.exec(query.order_by(col(Permit.attempt))))
+
+
+def permit_of(tx: Tx, payout: Payout) -> Permit | None:
+    return tx.get(Permit, payout.permit_id)
+
+
+def instruct(
+    tx: Tx, case: Case, turn: int, orders: Sequence[Order], source: AccountKind = AccountKind.DEPOSIT
+) -> list[Payout]:
+    """Use the permits, reserve the money and write the instructions to the bank, all in one transaction.
+
+    Raises :class:`PermitRefused` unless the unused permits are for exactly these amounts and payees.
+    """
+    if contradictions.open_for(tx, case.shop_id):
+        raise PermitRefused(f"{case.id}: the bank contradicts itself about this shop's money")
+    permits = unused(tx, case.id)
+    if not orders or len(permits) != len(orders):
+        raise PermitRefused(f"{case.id}: {len(permits)} unused permits for {len(orders)} payments")
+    for permit, order in zip(permits, orders, strict=True):
+        if (permit.amount_fen, permit.payee_sha256) != (order.fen, payee_hash(order.payee)):
+            raise PermitRefused(f"{case.id}: the permit of attempt {permit.attempt} is for another amount or payee")
+    paid = [_send(tx, case, turn, permit, order, source) for permit, order in zip(permits, orders, strict=True)]
+    total = Money(fen=sum(order.fen for order in orders))
+    cases.move(tx, case, CaseState.PAYING, f"已向银行提交打款 {total} 至 {masked([order.payee for order in orders])}",
+               clause="REF-7")  # fmt: skip
+    return paid
+
+
+def masked(payees: Sequence[Payee]) -> str:
+    """All of them as a form, a message or an artifact may name them."""
+    return "、".join(payee.masked for payee in payees)
+
+
+def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: AccountKind) -> Payout:
+    """One instruction: its permit used, its money in clearing, its order on the way to the bank."""
+    permit.used_at = tx.now
+    tx.add(permit)
+    shop_id, attempt, payee = case.shop_id or "", permit.attempt, order.payee
+    request_no = f"{case.id}-P{attempt}"
+    ledger.post(
+        tx, f"{case.id}/payout/{attempt}", debit=shop_account(shop_id, source),
+        credit=platform_account(AccountKind.CLEARING), amount=order.amount, reason="payout.requested", clause="REF-8",
+        case_id=case.id,
+    )  # fmt: skip
+    payout = Payout(
+        request_no=request_no, case_id=case.id, attempt=attempt, turn=turn, permit_id=permit.id, amount_fen=order.fen,
+        payee_sealed=seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", request_no)),
+        payee_masked=payee.masked, source=source, requested_at=tx.now,
+    )  # fmt: skip
+    tx.add(payout)
+    tx.flush()
+    cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
+    # As it was taken, also under the rules of an earlier version: the permit is for this very account.
+    data = PayeeData.model_construct(
+        method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name
+    )
+    sent = PayoutRequested(
+        shop_id=shop_id, case_id=case.id, request_no=payout.request_no, amount_fen=order.fen, payee=data
+    )
+    emit(tx, sent, payout.request_no, case)
+    tell_how_it_stands(tx, case, payout)
+    return payout
+
+
+def tell_how_it_stands(tx: Tx, case: Case, payout: Payout) -> None:
+    event = PayoutUpdated(
+        shop_id=case.shop_id or "", case_id=case.id, request_no=payout.request_no, amount_fen=payout.amount_fen,
+        payee=payout.payee_masked, state=payout.state, reason=payout.bank_reason, at=tx.now,
+    )  # fmt: skip
+    emit(tx, event, f"{payout.request_no}/{payout.state}", case)
+
+
+def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
+    """The bank answers. The same answer again changes nothing; one that contradicts what we know stands nowhere but in
+    a row of its own, and is told to people (ambiguity 38).
+
+    A return can follow a settlement (退票): the money is back, so the case is taken up again where it stands.
+    """
+    said = _said(event)
+    found = tx.get(Payout, event.request_no)
+    if found is None:
+        raise _contradicted(f"没有请求号为 {event.request_no} 的打款指令,未入账,已请人工核对银行流水", event, said)
+    case = lock_case(tx, found.case_id)
+    payout = tx.get(Payout, event.request_no, populate_existing=True) or found
+    if payout.amount_fen != event.amount_fen:
+        raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
+    if said is payout.state or (payout.state, said) in SAME:
+        return
+    if (payout.state, said) not in FOLLOWS:
+        raise _contradicted(
+            f"打款 {event.request_no} 已是「{payout.state.label}」,不能改为「{said.label}」,已请人工核对银行流水",
+            event,
+            said,
+        )
+    take(tx, case, payout, said, _masked(event.reason, payout))
+
+
+FOLLOWS = {
+    (PayoutState.REQUESTED, PayoutState.SETTLED), (PayoutState.REQUESTED, PayoutState.FAILED),
+    (PayoutState.REQUESTED, PayoutState.RETURNED), (PayoutState.SETTLED, PayoutState.RETURNED),
+}  # fmt: skip
+"""What the bank may say after what it said before."""
+
+SAME = {
+    (PayoutState.RETURNED, PayoutState.SETTLED), (PayoutState.RETURNED, PayoutState.FAILED),
+    (PayoutState.FAILED, PayoutState.RETURNED),
+}  # fmt: skip
+"""Answers that tell nothing new of the money: a settlement delivered after the return it came before, and two words for
+money that is back."""
+
+
+def _said(event: BankAnswer) -> PayoutState:
+    match event:
+        case PayoutSettled():
+            return PayoutState.SETTLED
+        case PayoutFailed():
+            return PayoutState.FAILED
+        case PayoutReturned():
+            return PayoutState.RETURNED
+        case unknown:
+            assert_never(unknown)
+
+
+def _contradicted(sentence: str, event: BankAnswer, said: PayoutState) -> Refused:
+    """The refusal of an answer that contradicts what we know; finance and supervisor hear it as it is refused."""
+
+    def heard(tx: Tx, message: InboxMessage) -> None:
+        payout = tx.get(Payout, event.request_no)
+        reason = _masked(event.reason, payout) if payout else mask_accounts(event.reason)
+        contradictions.record(tx, message, event, said, reason)
+
+    return Refused(sentence, "REF-3", heard=heard)
+
+
+def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, actor: str = "bank") -> None:
+    """The instruction ends so: the money is out, or back in the account it was taken from."""
+    before, payout.state = payout.state, now
+    payout.answered_at, payout.bank_reason = tx.now, reason
+    tx.add(payout)
+    amount = Money(fen=payout.amount_fen)
+    clearing, cash = platform_account(AccountKind.CLEARING), platform_account(AccountKind.CASH)
+    if now is PayoutState.SETTLED:
+        _post(tx, case, payout, "settled", clearing, cash, amount)
+    else:
+        if before is PayoutState.SETTLED:
+            _post(tx, case, payout, "returned", cash, clearing, amount)
+        _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", payout.source), amount)
+        shop = shops.find_shop(tx, case.shop_id or "")
+        if shop.state is ShopState.FORCED_CLOSED:  # nobody is asked to pay again (ambiguity 24)
+            deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
+    audit.record(tx, case.id, "payout.answered", actor=actor, clause="REF-3", public=True, state=now,
+                 text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
+    tell_how_it_stands(tx, case, payout)
+    wait = cases.find_wait(tx, case.id, f"{BANK}/{payout.attempt}")
+    if wait is not None:
+        cases.close_wait(tx, wait, WaitState.ANSWERED, {"state": now})
+    if case.outcome is CaseState.REFUNDED and before is PayoutState.SETTLED:
+        cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor=actor)
+    if _unpaid(tx, case) and bans.is_banned(tx, case.shop_id or ""):
+        bans.end_refunds(tx, [case])
+    outbox.wake(tx, case)
+
+
+def _unpaid(tx: Tx, case: Case) -> bool:
+    """Whether something of the case's last turn did not reach its payee."""
+    rows = of_case(tx, case.id)
+    last = max(row.turn for row in rows)
+    return any(row.turn == last and row.state in {PayoutState.FAILED, PayoutState.RETURNED} for row in rows)
+
+
+def payee_of(payout: Payout) -> Payee:
+    return Payee.model_validate(opened_json(payout, "payee_sealed"))
+
+
+def _masked(reason: str, payout: Payout) -> str:
+    """The bank's words without the account it was to pay to, nor any other."""
+    payee = payee_of(payout)
+    return mask_accounts(reason.replace(payee.account_no, payee.tail))
+
+
+def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str, amount: Money) -> None:
+    key = f"{case.id}/{what}/{payout.attempt}"
+    if tx.get(Transfer, key):  # posted before a correction undid it: this is another event
+        key = f"{key}/{tx.now.isoformat()}"
+    ledger.post(tx, key, debit=debit, credit=credit, amount=amount,
+                reason=f"payout.{what}", clause="REF-3", case_id=case.id)  # fmt: skip
+
+
+def total(payouts: Iterable[Payout], *states: PayoutState) -> int:
+    """How much, in fen, is in one of these states."""
+    return sum(payout.amount_fen for payout in payouts if payout.state in states)
+
+
+def paid_back(tx: Tx, shop_id: str) -> dict[Account, int]:
+    """What each account has got of a shop's deposit so far, or is about to get (ambiguity 25)."""
+    query = select(Payout).join(Case, col(Case.id) == Payout.case_id).where(
+        Case.shop_id == shop_id, Payout.source == AccountKind.DEPOSIT,
+        col(Payout.state).in_(OUT),
+    )  # fmt: skip
+    got: dict[Account, int] = {}
+    for payout in tx.exec(query):
+        account = account_of(payee_of(payout))
+        got[account] = got.get(account, 0) + payout.amount_fen
+    return got
+
+
+def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
+    """What has been paid out for a shop since then, or is on its way."""
+    query = select(func.sum(Payout.amount_fen)).join(Case, col(Case.id) == Payout.case_id).where(
+        Case.shop_id == shop_id, col(Payout.requested_at) >= since,
+        col(Payout.state).in_(OUT),
+    )  # fmt: skip
+    return Money(fen=int(tx.exec(query).one() or 0))
+
+
+def of_case(tx: Tx, case_id: str) -> list[Payout]:
+    """The case's payouts, first instruction first."""
+    return list(tx.exec(select(Payout).where(Payout.case_id == case_id).order_by(col(Payout.attempt))))

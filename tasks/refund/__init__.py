@@ -1,0 +1,1 @@
+"""退保证金: returning the deposit."""

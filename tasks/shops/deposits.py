@@ -1,0 +1,206 @@
+"""Deposits: paid, drawn on, set off and demanded by the platform's events, always as balanced postings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from models.accounts import shows_a_part
+from models.books import AccountKind, DepositPayment
+from models.cases import Case
+from models.deposits import DeductionReason
+from models.events import DepositDeducted, DepositPaid, DepositSetOff, PaymentPurpose, TopUpDemanded
+from models.messages import InboxMessage
+from models.money import Money
+from models.shops import Shop, ShopState
+from notifications import deposit as words
+from office.base.db import Tx
+from office.base.vault import opened, place, seal
+from office.cases import merchants
+from office.cases.cases import emit
+from office.money import ledger
+from office.money.ledger import platform_account, shop_account, shop_balance
+from office.record import audit
+from office.record.inbox import Refused
+from policies.appeal import APPEAL_HOW, SERVICE_HOW
+from policies.deposit import required_deposit, split_deduction, topup_due
+from policies.payees import SAME_CHANNEL, PaidIn
+from policies.policy import policy_at
+
+
+def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
+    """Money arrived: it becomes frozen deposit (DEP-9), or settles what the shop owes (DED-9)."""
+    if tx.get(DepositPayment, event.payment_id) is not None:
+        raise Refused(f"付款 {event.payment_id} 已入账,未重复入账")
+    if shop.state is ShopState.FORCED_CLOSED:
+        raise Refused("店铺已被强制关店,不再收取保证金", "CLS-10")
+    amount = Money(fen=event.amount_fen)
+    arrears = shop_balance(tx, shop.id, AccountKind.ARREARS)
+    if event.purpose is PaymentPurpose.ARREARS and amount.fen > arrears.fen:
+        raise Refused(f"补缴金额 {amount} 超过店铺欠款 {arrears},未入账", "DED-9")
+    kind = AccountKind.ARREARS if event.purpose is PaymentPurpose.ARREARS else AccountKind.DEPOSIT
+    ledger.post(
+        tx, f"payment/{event.payment_id}", debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, kind),
+        amount=amount, reason="deposit.paid", clause="DEP-9" if kind is AccountKind.DEPOSIT else "DED-9",
+    )  # fmt: skip
+    audit.record(tx, f"shop/{shop.id}", "deposit.paid", actor="platform", clause="DEP-9", public=True,
+                 text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
+    if kind is AccountKind.ARREARS:
+        return
+    payer, name = _whole(event.payer_account), _whole(event.payer_name)
+    tx.add(
+        DepositPayment(
+            id=event.payment_id, shop_id=shop.id, channel=event.channel, amount_fen=amount.fen, paid_at=event.paid_at,
+            payer_sealed=seal(payer, place(DepositPayment, "payer_sealed", event.payment_id)) if payer else "",
+            payer_name_sealed=seal(name, place(DepositPayment, "payer_name_sealed", event.payment_id)) if name else None,
+        )
+    )  # fmt: skip
+    told = words.DepositPaid(
+        shop_name=shop.name, payment_id=event.payment_id, amount_fen=amount.fen, channel=event.channel.label,
+        paid_at=event.paid_at, balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
+    demand_topup(tx, shop)
+
+
+def _whole(text: str | None) -> str:
+    """What a refund can go by; empty when the channel showed only a part of it."""
+    return text if text and not shows_a_part(text) else ""
+
+
+def deduct(
+    tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage, *, appeal_until: datetime | None = None,
+    not_appealable: str = "",
+) -> tuple[Money, Money]:  # fmt: skip
+    """Draw on the deposit; what it cannot cover becomes arrears (DED-9). Says how to appeal, or why not (DED-8).
+
+    ``appeal_until`` is given for what the appeal centre takes; anything else goes through customer service.
+    Returns what came from the deposit and what is owed.
+    """
+    reason = DeductionReason(event.reason.value)
+    amount = Money(fen=event.amount_fen)
+    told = post_deduction(tx, shop, f"deduction/{event.deduction_id}", amount, reason)
+    if told is None:
+        raise Refused(f"扣款 {event.deduction_id} 已入账,未重复扣款")
+    from_deposit, arrears = told
+    why_not = event.not_appealable_reason or not_appealable
+    notice = words.DepositDeducted(
+        shop_name=shop.name, deduction_id=event.deduction_id, rule=reason.clause, reason=reason.label,
+        explanation=event.clause, deducted_at=event.effective_at or message.received_at, amount_fen=amount.fen,
+        from_deposit_fen=from_deposit.fen, arrears_fen=arrears.fen,
+        balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
+        appeal_how="" if why_not else APPEAL_HOW if appeal_until else SERVICE_HOW,
+        appeal_until=None if why_not else appeal_until, not_appealable=why_not,
+    )  # fmt: skip
+    merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
+    demand_topup(tx, shop)
+    return told
+
+
+def post_deduction(
+    tx: Tx, shop: Shop, key: str, amount: Money, reason: DeductionReason, case_id: str | None = None
+) -> tuple[Money, Money] | None:
+    """Post a deduction once: (from the deposit, to arrears); ``None`` if it was posted before."""
+    if tx.get(ledger.Transfer, key) or tx.get(ledger.Transfer, f"{key}/arrears"):
+        return None
+    from_deposit, arrears = split_deduction(amount, shop_balance(tx, shop.id, AccountKind.DEPOSIT))
+    compensation = reason is DeductionReason.ADVANCE_COMPENSATION
+    receiver = platform_account(AccountKind.COMPENSATION if compensation else AccountKind.PENALTY)
+    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT), credit=receiver, amount=from_deposit,
+                reason=reason, clause=reason.clause, case_id=case_id)  # fmt: skip
+    ledger.post(tx, f"{key}/arrears", debit=shop_account(shop.id, AccountKind.ARREARS), credit=receiver,
+                amount=arrears, reason=reason, clause="DED-9", case_id=case_id)  # fmt: skip
+    audit.record(tx, f"shop/{shop.id}", "deposit.deducted", actor="platform", clause=reason.clause, public=True,
+                 text=f"扣除保证金 {from_deposit}" + (f",转为欠款 {arrears}" if arrears else ""), key=key)  # fmt: skip
+    return from_deposit, arrears
+
+
+def forfeit(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
+    """Whatever deposit a shop closed by force has, or gets back from the bank, is the platform's (DED-6, CLS-10)."""
+    held = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    ledger.post(
+        tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT), credit=platform_account(AccountKind.FORFEITURE),
+        amount=held, reason=DeductionReason.FORCED_CLOSURE, clause="DED-6", case_id=case.id,
+    )  # fmt: skip
+    if held:
+        audit.record(tx, case.id, "deposit.forfeited", clause="DED-6", text=f"罚没保证金 {held}", public=True, key=key)
+    return held
+
+
+def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> None:
+    """Use the frozen deposit for the one thing it may be used for: what the shop owes (DEP-9, ambiguity 21)."""
+    amount, key = Money(fen=event.amount_fen), f"set-off/{event.set_off_id}"
+    if tx.get(ledger.Transfer, key) is not None:
+        raise Refused(f"抵扣 {event.set_off_id} 已入账,未重复抵扣")
+    arrears = shop_balance(tx, shop.id, AccountKind.ARREARS)
+    deposit = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    if amount.fen > arrears.fen:
+        raise Refused(f"保证金只能用于抵扣赔付和处罚欠款:申请抵扣 {amount},现有欠款 {arrears}", "DEP-9")
+    if amount.fen > deposit.fen:
+        raise Refused(f"抵扣金额 {amount} 超过保证金余额 {deposit}", "DED-9")
+    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT),
+                credit=shop_account(shop.id, AccountKind.ARREARS), amount=amount, reason="deposit.set_off",
+                clause="DEP-9")  # fmt: skip
+    audit.record(tx, f"shop/{shop.id}", "deposit.set_off", actor="platform", clause="DEP-9", public=True,
+                 text=f"保证金抵扣欠款 {amount}", note=event.note)  # fmt: skip
+    demand_topup(tx, shop)
+
+
+def required(tx: Tx, shop: Shop) -> Money:
+    """How much deposit the shop owes in all, by its entity type and categories (DEP-1 to DEP-5)."""
+    return required_deposit(shop.entity_type, shop.categories, policy_at(tx.now))
+
+
+def demand_topup(tx: Tx, shop: Shop) -> None:
+    """Ask for the difference when the balance is below the requirement; once per difference (DEP-11)."""
+    if shop.state is not ShopState.OPEN:
+        return
+    due = topup_due(required(tx, shop), shop_balance(tx, shop.id, AccountKind.DEPOSIT))
+    if due.fen == shop.topup_demanded_fen:
+        return
+    shop.topup_demanded_fen = due.fen
+    tx.add(shop)
+    if not due:
+        return
+    needed, balance = required(tx, shop), shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    line = audit.record(tx, f"shop/{shop.id}", "deposit.topup_demanded", clause="DEP-11", public=True,
+                        text=f"保证金不足,需补缴 {due}")  # fmt: skip
+    told = words.DepositTopupDemanded(
+        shop_name=shop.name, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, as_of=tx.now
+    )
+    merchants.tell(tx, told, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
+    event = TopUpDemanded(
+        shop_id=shop.id, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, clause="DEP-11"
+    )
+    emit(tx, event, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
+
+
+def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
+    """Take what the shop owes in our books from its deposit, as far as that goes, before anything is paid (ambiguity 29)."""
+    owed = shop_balance(tx, shop.id, AccountKind.ARREARS)
+    amount = Money(fen=min(owed.fen, shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen))
+    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT),
+                credit=shop_account(shop.id, AccountKind.ARREARS), amount=amount, reason="deposit.set_off",
+                clause="REF-8", case_id=case.id)  # fmt: skip
+    if amount:
+        audit.record(tx, case.id, "deposit.set_off", clause="REF-8", public=True, text=f"退款前以保证金抵扣欠款 {amount}",
+                     key=key)  # fmt: skip
+    return amount
+
+
+def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
+    """The shop's deposit payments that go back the way they came, oldest first; and whether there were others (REF-8)."""
+    ways = {method.value: method for method in SAME_CHANNEL}
+    query = select(DepositPayment).where(DepositPayment.shop_id == shop_id)
+    rows = list(tx.exec(query.order_by(col(DepositPayment.paid_at), col(DepositPayment.id))))
+    through = [row for row in rows if row.channel in ways]
+    back = [
+        PaidIn(
+            method=ways[row.channel], fen=row.amount_fen,
+            account_no=opened(row, "payer_sealed") if row.payer_sealed else "",
+            name=opened(row, "payer_name_sealed") if row.payer_name_sealed else "",
+        )
+        for row in through
+    ]  # fmt: skip
+    return back, len(through) < len(rows) or not rows

@@ -1,0 +1,121 @@
+"""Shops: registered and updated by the platform's events; facts kept as of their time; capabilities shut off."""
+
+from __future__ import annotations
+
+from sqlmodel import select
+
+from models.books import AccountKind
+from models.cases import Case
+from models.deposits import BookFacts
+from models.events import (
+    CapabilityDisabled,
+    CapabilityRestored,
+    ShopRegistered,
+    ShopUpdated,
+)
+from models.messages import InboxMessage
+from models.shops import Capability, Shop, ShopFacts, ShopSnapshot, ShopState
+from office.base.db import Tx
+from office.base.vault import place, place_in, seal_json
+from office.cases.cases import emit
+from office.money.ledger import shop_balance
+from office.record import audit
+from office.record.inbox import Early, Refused, look_again
+from policies.deposit import NotRecruiting, required_deposit
+from policies.policy import policy_at
+from tasks.shops import deposits
+
+FACTS = "facts"
+"""The kind of wait that ends when the platform reports new facts (``tasks.shops.facts``)."""
+
+
+def find_shop(tx: Tx, shop_id: str) -> Shop:
+    """The shop, locked; refuses an unknown one in a sentence."""
+    query = select(Shop).where(Shop.id == shop_id)
+    shop = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if shop is None:
+        raise Early(f"店铺 {shop_id} 尚未登记,请先发送 shop.registered 事件")
+    return shop
+
+
+def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
+    """A shop we look after from now on. The same registration again changes nothing; another one is refused."""
+    before = tx.get(Shop, event.shop_id)
+    if before is not None:
+        raise Refused(f"店铺 {event.shop_id} 已登记,如需修改请发送 shop.updated 事件")
+    try:
+        required_deposit(event.entity_type, event.categories, policy_at(tx.now))
+    except NotRecruiting as refusal:
+        raise Refused(refusal.sentence, refusal.clause) from refusal
+    tx.add(
+        Shop(
+            id=event.shop_id, name=event.name, entity_type=event.entity_type, owner_account_id=event.owner_account_id,
+            owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
+            taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
+            capabilities=[capability.value for capability in Capability], registered_at=message.received_at,
+            contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
+        )
+    )  # fmt: skip
+    tx.flush()
+    look_again(tx, event.shop_id)
+    audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}")
+
+
+def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
+    """Change what the platform says has changed; other categories may mean a higher deposit (DEP-11)."""
+    shop = find_shop(tx, event.shop_id)
+    changes = event.changes()
+    contacts = changes.pop("contacts", None)
+    if contacts is not None:
+        shop.contacts_sealed = seal_json(list(contacts), place_in(shop, "contacts_sealed")) if contacts else ""
+    for name, value in changes.items():
+        setattr(shop, name, list(value) if isinstance(value, tuple) else value)
+    try:
+        required_deposit(shop.entity_type, shop.categories, policy_at(tx.now))
+    except NotRecruiting as refusal:
+        raise Refused(refusal.sentence, refusal.clause) from refusal
+    tx.add(shop)
+    audit.record(
+        tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())
+    )
+    deposits.demand_topup(tx, shop)
+
+
+def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | None]:
+    """The newest facts and the snapshot they came in; ``(None, None)`` when the platform never sent any."""
+    snapshot = tx.get(ShopSnapshot, shop_id)
+    return (ShopFacts.model_validate(snapshot.facts), snapshot) if snapshot else (None, None)
+
+
+def book_facts(tx: Tx, shop_id: str) -> BookFacts:
+    """What our ledger says about the shop."""
+    return BookFacts(
+        deposit_fen=shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen,
+        receivable_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen,
+        arrears_fen=shop_balance(tx, shop_id, AccountKind.ARREARS).fen,
+        receivable_frozen_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE_FROZEN).fen,
+    )
+
+
+def disable(tx: Tx, case: Case, shop: Shop, capability: Capability, clause: str = "CLS-1") -> None:
+    """Shut one capability off and tell the platform."""
+    if capability.value not in shop.capabilities:
+        return
+    shop.capabilities = [held for held in shop.capabilities if held != capability.value]
+    tx.add(shop)
+    audit.record(tx, case.id, "shop.capability.disabled", clause=clause, text=f"已关闭:{capability.label}", public=True)
+    event = CapabilityDisabled(shop_id=shop.id, case_id=case.id, capability=capability, clause=clause)
+    emit(tx, event, f"{case.id}/disabled/{capability}", case)
+
+
+def restore(tx: Tx, case: Case, shop: Shop) -> list[Capability]:
+    """Give back every capability that was shut off; returns them."""
+    missing = [capability for capability in Capability if capability.value not in shop.capabilities]
+    shop.capabilities = [capability.value for capability in Capability]
+    shop.state = ShopState.OPEN
+    tx.add(shop)
+    for capability in missing:
+        event = CapabilityRestored(shop_id=shop.id, case_id=case.id, capability=capability, clause="CLS-6")
+        emit(tx, event, f"{case.id}/restored/{capability}", case)
+        audit.record(tx, case.id, "shop.capability.restored", text=f"已恢复:{capability.label}", public=True)
+    return missing

@@ -1,0 +1,142 @@
+"""Self-examination: the record, the books and the people are looked at by themselves, and the supervisor hears of it.
+
+Every sweep looks at who may do what and at the audit lines written since the last; every night at all chains, a piece in
+each sweep, and at the books. ``dianwu doctor`` runs beside the door. What was told once is not told again while it lasts.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from itertools import islice
+
+from models.audit import Installation
+from models.base import Frozen
+from office.base.db import Tx, in_transaction, reading
+from office.base.vault import keyed_hash
+from office.record import alerts, audit, standing
+from policies.policy import SHANGHAI
+from tasks import agreement
+from tasks.invoicing import freezes
+from tasks.sight import proof
+
+LINES = 2_000
+"""Fresh audit lines looked at in one sweep; more wait for the next."""
+NIGHTLY_LINES = 20_000
+"""Audit lines looked at in one sweep of the night's round."""
+NIGHT = timedelta(hours=2)
+"""After midnight in Shanghai: when the round begins."""
+TOLD = 20
+"""Findings named in one message; how many more there are is said."""
+
+KEPT = 1_000
+"""Findings kept of one round; a database with more of them needs no further one."""
+
+CHAINS = "审计链"
+BOOKS = "账簿"
+_SUSPECT = "可能有人绕过系统改动了数据库。请运行 dianwu audit verify 查看全部,并与外部锚点核对(dianwu audit verify --against)。"
+_WRONG = "请运行 dianwu books check 查看全部;查清之前不要手工改账。"
+
+
+def examine() -> dict[str, int]:
+    """What a sweep looks at; returns how much. Run twice it tells nothing twice."""
+    in_transaction(standing.check)
+    fresh = in_transaction(_fresh_lines)
+    return {"lines": fresh, "nightly": _nightly()}
+
+
+def report(tx: Tx, area: str, where: str, found: Mapping[str, str], consequence: str) -> bool:
+    """Tell the supervisor what is wrong in an area, unless it is the same that was told last; ``found`` by what names it.
+
+    What is told next is compared with a keyed hash: whoever only has the database cannot make us think that it was told.
+    """
+    said = keyed_hash(f"{area}|{json.dumps(sorted(found))}") if found else ""
+    row = tx.get(Installation, f"findings/{area}") or Installation(key=f"findings/{area}", value="")
+    if row.value == said:
+        return False
+    row.value = said
+    tx.add(row)
+    if not found:
+        return False
+    lines = [f"- {sentence}" for sentence in islice(found.values(), TOLD)]
+    more = [f"- 另有 {len(found) - TOLD} 处"] if len(found) > TOLD else []
+    return alerts.tell(
+        tx,
+        f"{area}/{said[:16]}/{tx.now.isoformat()}",
+        where=where,
+        finding="\n".join(lines + more),
+        consequence=consequence,
+    )
+
+
+def _report_chains(tx: Tx, area: str, sentences: Iterable[str]) -> None:
+    report(tx, area, CHAINS, {sentence: sentence for sentence in sentences}, _SUSPECT)
+
+
+def _fresh_lines(tx: Tx) -> int:
+    """The lines written since the last look: each as it was written, and on the end of its chain."""
+    before = int(_kept(tx, "examined") or 0)
+    last, looked, found = audit.look_at(tx, after=before, limit=LINES)
+    if looked:
+        _keep(tx, "examined", str(last))
+        _report_chains(tx, "audit/fresh", [*found, *agreement.codes_used_twice(tx, before - LINES)])
+    return looked
+
+
+def _kept(tx: Tx, key: str) -> str | None:
+    """How far we have come, if it was we who wrote it: nobody has us pass over anything by a row of theirs."""
+    row = tx.get(Installation, key)
+    value, _, seal = row.value.rpartition("|") if row else ("", "", "")
+    return value if value and hmac.compare_digest(seal, keyed_hash(f"{key}|{value}")) else None
+
+
+def _keep(tx: Tx, key: str, value: str) -> None:
+    row = tx.get(Installation, key) or Installation(key=key, value="")
+    row.value = f"{value}|{keyed_hash(f'{key}|{value}')}"
+    tx.add(row)
+
+
+# ── the night's round ────────────────────────────────────────────────────────
+
+
+class Round(Frozen):
+    """How far the night's round has come."""
+
+    day: date
+    after: str = ""
+    found: tuple[str, ...] = ()
+    done: bool = False
+
+
+def _nightly() -> int:
+    """A piece of the night's round, where it is due: all chains in pieces, then the books."""
+    with reading() as tx:
+        today = (tx.now.astimezone(SHANGHAI) - NIGHT).date()
+        value = _kept(tx, "night")
+        kept = Round.model_validate_json(value) if value else None
+        so_far = kept if kept and kept.day == today else Round(day=today)
+        if so_far.done:
+            return 0
+        found, after, looked = audit.verify_part(tx, so_far.after, NIGHTLY_LINES)
+        books = list(islice(_books(tx), KEPT)) if after is None else []
+        rows = list(islice(agreement.check(tx), KEPT)) if after is None else []
+    sentences = (*so_far.found, *found, *rows)[:KEPT]
+
+    def keep(tx: Tx) -> None:
+        if after is None:
+            state = Round(day=today, done=True)
+            _report_chains(tx, "audit", sentences)
+            report(tx, "books", BOOKS, {sentence: sentence for sentence in books}, _WRONG)
+        else:
+            state = Round(day=today, after=after, found=sentences)
+        _keep(tx, "night", state.model_dump_json())
+
+    in_transaction(keep)
+    return looked
+
+
+def _books(tx: Tx) -> Iterable[str]:
+    yield from proof.check(tx)
+    yield from freezes.check(tx)

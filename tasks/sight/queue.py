@@ -1,0 +1,261 @@
+"""The queue: every question that waits for a person, the most urgent first, and what was decided.
+
+One query serves the command line, the boards in Prefect (``tasks/sight/board.py``) and the desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, String, cast, false, literal, or_
+from sqlalchemy.orm import defer
+from sqlmodel import and_, case, col, func, select
+
+from models.audit import AuditEntry
+from models.base import Frozen
+from models.cases import Case, CaseDeadline, CaseKind, CaseWait, WaitState
+from models.reviews import Review, ReviewState, Role, Staff
+from office.base.db import Tx
+from office.cases import confirmations, reviews
+from policies.policy import SHANGHAI
+from tasks import desk
+
+
+class Waiting(Frozen):
+    """One open question as people see it in a list."""
+
+    review_id: str
+    case_id: str
+    kind: str
+    subject: str
+    """The shop's name or what the case is about: the merchant's words, not escaped."""
+    gate: str
+    title: str
+    roles: tuple[Role, ...]
+    state: ReviewState
+    opened_at: datetime
+    due_at: datetime | None
+    claimed_by: str
+    claimed_name: str
+    escalations: int
+    """How often the supervisor was told that it is late."""
+    notice: str
+    """Why the last answer was not taken, or that the facts have changed since."""
+    blocked: bool
+    """Whether what was shown holds a blocking finding."""
+    revision: int
+    verdicts: tuple[str, ...]
+    link: str
+    seat: int = 1
+    """Which of the people asked of the same question: the second looks at what the first has decided."""
+    held_by: str = ""
+    """Who has answered it, when the answer waits for them to confirm it."""
+
+
+_OWN = and_(
+    CaseDeadline.case_id == Review.case_id,
+    CaseDeadline.key == literal(f"{reviews.DEADLINE}/", String).concat(col(Review.id)),
+)
+"""The review's own deadline."""
+_TIMES: ColumnElement[int] = func.coalesce(CaseDeadline.escalations, 0)
+_IN_HAND: ColumnElement[int] = case(
+    (col(Review.notice).startswith(reviews.NOT_TAKEN, autoescape=True), 0),
+    (col(Review.claimed_by).is_not(None), 1),
+    else_=2,
+)
+"""Somebody is at it: an answer was given and not taken, or it is claimed."""
+
+
+def waiting(
+    tx: Tx,
+    role: str | Sequence[str] | None = None,
+    case_id: str | None = None,
+    claimed_by: str | None = None,
+    *,
+    kind: CaseKind | None = None,
+    gate: str | None = None,
+    late: bool = False,
+    unclaimed: bool = False,
+    shop: str | None = None,
+    noticed: bool = False,
+    limit: int | None = None,
+    skip: int = 0,
+) -> list[Waiting]:
+    """Open questions: those whose last answer was not taken and those claimed first, then those escalated, then by due
+    time, then by age; at most so many. ``noticed``: only those that came back or whose facts have changed."""
+    query = (
+        select(Review, Case, _TIMES, Staff.name)
+        .join(Case, col(Case.id) == Review.case_id)
+        .outerjoin(CaseDeadline, _OWN)
+        .outerjoin(Staff, col(Staff.id) == Review.claimed_by)
+        .where(col(Review.state).in_(reviews.OPEN))
+        .order_by(_IN_HAND, case((_TIMES > 0, 0), else_=1), col(Review.due_at), col(Review.opened_at), col(Review.id))
+        .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
+        .limit(limit)
+        .offset(skip)
+    )
+    if role is not None and role != "":
+        query = query.where(_for_role(role))
+    if shop:
+        query = query.where(Case.shop_id == shop)
+    if noticed:
+        query = query.where(Review.notice != "")
+    if case_id:
+        query = query.where(Review.case_id == case_id)
+    if claimed_by:
+        query = query.where(Review.claimed_by == claimed_by)
+    if gate:
+        query = query.where(Review.gate == gate)
+    if kind:
+        query = query.where(Case.kind == kind)
+    if late:
+        query = query.where(col(Review.due_at) < tx.now)
+    if unclaimed:
+        query = query.where(col(Review.claimed_by).is_(None))
+    found = list(tx.exec(query))
+    held = confirmations.authors(tx, [review.id for review, *_ in found])
+    return [
+        _row(review, about, escalations, name or "", held.get(review.id, ""))
+        for review, about, escalations, name in found
+    ]
+
+
+def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
+    """How many questions are open, and how many of them were escalated."""
+    late = func.coalesce(func.sum(case((_TIMES > 0, 1), else_=0)), 0)
+    query = select(func.count(), late).select_from(Review).outerjoin(CaseDeadline, _OWN)
+    if role:
+        query = query.where(_for_role(role))
+    total, escalated = tx.exec(query.where(col(Review.state).in_(reviews.OPEN))).one()
+    return total, int(escalated)
+
+
+def version(tx: Tx) -> int:
+    """The newest line of any audit trail: while it is the same nobody has asked, claimed, released or decided."""
+    return tx.exec(select(func.max(AuditEntry.id))).one() or 0
+
+
+def _row(review: Review, about: Case, escalations: int, name: str, held_by: str) -> Waiting:
+    return Waiting(
+        review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
+        title=desk.GATES[review.gate].title, roles=tuple(Role(role) for role in review.roles), state=review.state,
+        opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
+        escalations=escalations, notice=review.notice,
+        blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
+        seat=review.seat, held_by=held_by,
+    )  # fmt: skip
+
+
+def taken_by(row: Waiting) -> str:
+    """Whose it is: answered and waiting for its author's word, or claimed."""
+    return f"{row.held_by} 已答复,待本人确认" if row.held_by else row.claimed_name or row.claimed_by
+
+
+def roles_of(row: Waiting) -> str:
+    return "、".join(role.label for role in row.roles)
+
+
+def escalated(row: Waiting) -> str:
+    return f"⚠️ 已升级 {row.escalations} 次" if row.escalations else ""
+
+
+class Done(Frozen):
+    """One question that was decided, as people see it in a list."""
+
+    review_id: str
+    case_id: str
+    kind: str
+    subject: str
+    title: str
+    decided_at: datetime
+    decided_by: str
+    name: str
+    verdict: str
+    reason: str
+    """As it was written, not escaped; the form's own reader has masked accounts in it."""
+    link: str
+
+
+def decided(
+    tx: Tx, role: str | None = None, by: str | None = None, *, since: datetime | None = None, limit: int | None = None
+) -> list[Done]:
+    """Decided questions, the newest first; at most so many."""
+    query = (
+        select(Review, Case, Staff.name)
+        .join(Case, col(Case.id) == Review.case_id)
+        .outerjoin(Staff, col(Staff.id) == Review.decided_by)
+        .where(Review.state == ReviewState.DECIDED)
+        .order_by(col(Review.decided_at).desc(), col(Review.id))
+        .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
+        .limit(limit)
+    )
+    if role:
+        query = query.where(_for_role(role))
+    if by:
+        query = query.where(Review.decided_by == by)
+    if since:
+        query = query.where(col(Review.decided_at) >= since)
+    return [
+        Done(
+            review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject,
+            title=desk.GATES[review.gate].title, decided_at=review.decided_at or about.opened_at,
+            decided_by=review.decided_by or "", name=name or "", reason=review.reason or "",
+            verdict=desk.GATES[review.gate].verdict(review.verdict or "").label, link=reviews.link_to(about),
+        )
+        for review, about, name in tx.exec(query)
+    ]  # fmt: skip
+
+
+def _for_role(role: str | Sequence[str]) -> ColumnElement[bool]:
+    wanted = [role] if isinstance(role, str) else role
+    return or_(false(), *(cast(col(Review.roles), String).contains(f'"{one}"', autoescape=True) for one in wanted))
+
+
+# ── what one person sees of it ───────────────────────────────────────────────
+
+
+def today(tx: Tx) -> datetime:
+    """When today began in Beijing."""
+    return tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
+    """How many questions of these roles are open, claimed by this person, came back, are late; and what they decided today."""
+
+    def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    query = (
+        select(
+            func.count(), times(col(Review.claimed_by) == staff_id), times(col(Review.notice) != ""),
+            times(col(Review.due_at) < tx.now),
+        )
+        .select_from(Review)
+        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles))
+    )  # fmt: skip
+    total, mine, back, late = tx.exec(query).one()
+    done = select(func.count()).select_from(Review).where(
+        Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
+    )  # fmt: skip
+    return {"open": total, "mine": int(mine), "back": int(back), "late": int(late), "done": tx.exec(done).one()}
+
+
+def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
+    """Where work is that an empty list does not show, so that "nothing to do" is true."""
+    taken = (
+        select(Staff.name, func.count())
+        .select_from(Review)
+        .join(Staff, col(Staff.id) == Review.claimed_by)
+        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles), Review.claimed_by != staff_id)
+        .group_by(Staff.name)
+        .order_by(Staff.name)
+    )
+    waits = select(func.count()).select_from(CaseWait).where(CaseWait.state == WaitState.OPEN)
+    outside = tx.exec(waits).one()
+    first = tx.exec(select(func.min(Review.due_at)).where(col(Review.state).in_(reviews.OPEN), _for_role(roles))).one()
+    return (
+        *(f"{name} 认领 {count} 件" for name, count in tx.exec(taken)),
+        *([f"等待商家、银行或平台 {outside} 件"] if outside else []),
+        *([f"最早到期 {first.astimezone(SHANGHAI):%m-%d %H:%M}"] if first else []),
+    )

@@ -1,0 +1,732 @@
+"""Views: one case as somebody may see it, the merchant's side or the whole picture. Looks, changes nothing.
+
+A process that comes later adds what its merchants may do to :data:`ACTIONS`, what its waits are called to
+:data:`AWAITED`, and where its evidence is kept to :data:`EVIDENCE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.arbitration import AppealReason, EvidenceKind, Party, Ruling, WithdrawalReason
+from models.audit import AuditEntry, AuditHead
+from models.base import Frozen, Labelled
+from models.books import Account, Transfer
+from models.cases import (
+    Case,
+    CaseDeadline,
+    CaseFinding,
+    CaseKind,
+    CaseState,
+    CaseWait,
+    DeadlineState,
+    Finding,
+)
+from models.closures import ClosureReason
+from models.events import INBOUND, OUTBOUND, DocumentKind
+from models.invoicing import Invoice
+from models.messages import Channel, InboxMessage, OutboxMessage
+from models.money import yuan
+from models.payouts import PayoutState, Permit
+from models.reviews import Review, ReviewState, Role, Staff
+from models.shops import Shop
+from models.views import CaseView, TimelineLine
+from models.windows import Reckoned
+from notifications.catalogue import MESSAGES, restore
+from notifications.rendering import render
+from office.base.db import Tx, reading
+from office.base.vault import opened_json
+from office.cases import cases, confirmations, deadlines, merchants
+from office.cases.dossier import when
+from office.cases.locks import UnknownCase
+from office.cases.reviews import OPEN
+from office.files import evidence, papers
+from office.record import audit
+from policies.appeal import window_of
+from policies.deadlines import in_time, seconds_left
+from policies.gates import Gate
+from policies.policy import policy
+from tasks.appeal import appeals
+from tasks.arbitration import arbitration
+from tasks.closure import closures
+from tasks.desk import GATES
+from tasks.payouts import payouts
+from tasks.refund import refunds
+from tasks.shops import facts, shops
+
+# ── what a case waits for ────────────────────────────────────────────────────
+
+AWAITED: dict[str, str] = {
+    closures.QUESTION: "商家补充材料",
+    refunds.PAYEE: "商家更正收款账户",
+    shops.FACTS: "清算完成(等待平台报送最新经营数据)",
+    facts.FRESH: "平台报送最新经营数据(现有数据已过期)",
+    payouts.BANK: "银行回执",
+    appeals.EVIDENCE: "商家补充举证",
+}
+"""Kind of wait → what is awaited, in Chinese."""
+
+
+def _read(tx: Tx, case_id: str) -> Case:
+    case = tx.get(Case, case_id)
+    if case is None:
+        raise UnknownCase(case_id)
+    return case
+
+
+def open_reviews(tx: Tx, case_id: str) -> list[Review]:
+    """Questions of the case that nobody has answered yet."""
+    query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(OPEN))
+    return list(tx.exec(query.order_by(col(Review.opened_at))))
+
+
+def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
+    """Who or what the case waits for, in Chinese; empty when it is over. ``inside`` names gates, roles and holders."""
+    if case.concluded_at is not None:
+        return ""
+    if case.halted:
+        return f"人工处理故障:{case.halted}" if inside else "平台处理"
+    questions = open_reviews(tx, case.id)
+    if questions and not inside:
+        return "平台审核"
+    awaited = [_question(tx, review) for review in questions]
+    awaited += [AWAITED.get(wait.kind, wait.question or wait.kind) for wait in cases.open_waits(tx, case.id)]
+    return "、".join(awaited) or "系统处理"
+
+
+def _question(tx: Tx, review: Review) -> str:
+    holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
+    if held := confirmations.open_of(tx, review.id):
+        holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
+    return f"{GATES[review.gate].title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
+
+
+def next_deadline(tx: Tx, case: Case) -> CaseDeadline | None:
+    """The deadline that comes first, one of ours that has passed and still runs included; none when it is over."""
+    if case.concluded_at is not None:
+        return None
+    running = select(CaseDeadline).where(
+        CaseDeadline.case_id == case.id,
+        (col(CaseDeadline.state) == DeadlineState.OPEN) | col(CaseDeadline.next_action_at).is_not(None),
+    )
+    return tx.exec(running.order_by(col(CaseDeadline.due_at)).limit(1)).first()
+
+
+# ── what the merchant may do ─────────────────────────────────────────────────
+
+
+def _closure_actions(tx: Tx, case: Case) -> Iterable[str]:
+    if case.withdrawn_at is None:
+        yield "closure.withdrawn"  # until CLOSED, and an open case is not (CLS-6)
+
+
+def _refund_actions(tx: Tx, case: Case) -> Iterable[str]:
+    if case.withdrawn_at is not None or refunds.money_is_out(tx, case):
+        return
+    yield "refund.payee_corrected"  # REF-3
+    yield "refund.withdrawn"  # REF-6
+
+
+ACTIONS: dict[CaseKind, Callable[[Tx, Case], Iterable[str]]] = {
+    CaseKind.CLOSURE: _closure_actions,
+    CaseKind.REFUND: _refund_actions,
+    CaseKind.APPEAL: lambda tx, case: appeals.view_extras(tx, case)["allowed_actions"],
+}
+"""Kind → types of the events that the merchant's side may send about a case, besides answering a question."""
+
+AFTERWARDS = frozenset({CaseKind.APPEAL})
+"""Kinds about which something may still be sent when they have ended."""
+
+
+def allowed_actions(tx: Tx, case: Case) -> tuple[str, ...]:
+    """What the merchant's side may send about the case at this moment, reckoned from where it stands."""
+    if case.concluded_at is not None and case.kind not in AFTERWARDS:
+        return ()
+    found = [
+        "merchant.answered"
+        for wait in cases.open_waits(tx, case.id, closures.QUESTION)
+        if (due := deadlines.find(tx, case.id, wait.key)) is None or in_time(tx.now, due.due_at)
+    ]
+    if act := ACTIONS.get(case.kind):
+        found += act(tx, case)
+    return tuple(dict.fromkeys(found))
+
+
+def merchant_view(case_id: str) -> CaseView:
+    """Where a case stands, fit for the merchant's eyes; raises :class:`UnknownCase`."""
+    with reading() as tx:
+        case = _read(tx, case_id)
+        deadline = next_deadline(tx, case)
+        appeal = appeals.view_extras(tx, case) if case.kind is CaseKind.APPEAL else {}
+        late = deadline is not None and not in_time(tx.now, deadline.due_at)
+        return CaseView(
+            id=case.id, kind=case.kind, kind_label=case.kind.label, shop_id=case.shop_id, state=case.state,
+            state_label=case.state.label, waits_for=waits_for(tx, case, inside=False),
+            due_at=deadline.due_at if deadline else None,
+            seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
+            due_by=appeal.get("due_by"), past_due=appeal.get("past_due", late),
+            submission_count=appeal.get("submission_count"), evidence=appeal.get("evidence"),
+            allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
+            outcome_text=case.outcome_text,
+            timeline=tuple(
+                TimelineLine(at=line.at, text=line.text, clause=line.clause)
+                for line in audit.timeline(tx, case.id, public_only=True)
+            ),
+        )  # fmt: skip
+
+
+# ── the whole picture ────────────────────────────────────────────────────────
+
+
+class DeadlineShown(Frozen):
+    """A deadline with the proof of how it was reckoned. ``seconds_left`` is 0 once ``due_at`` has passed."""
+
+    key: str
+    side: str
+    clause: str
+    state: str
+    running: bool
+    started_at: datetime
+    due_at: datetime
+    seconds_left: int
+    reckoned: str
+    provisional: bool
+
+
+class FindingShown(Frozen):
+    """What a check found, and when it looked."""
+
+    check: str
+    recorded_at: datetime
+    finding: Finding
+
+
+class ReviewShown(Frozen):
+    """One question: who could answer it, what they were shown, and what was said by whom."""
+
+    id: str
+    title: str
+    clause: str
+    round: int
+    seat: int
+    state: str
+    roles: str
+    opened_at: datetime
+    due_at: datetime | None
+    claimed_by: str
+    decided: bool
+    decided_by: str
+    """``王芳(wang-fang)``; empty while nobody has."""
+    decided_at: datetime | None
+    verdict: str
+    reason: str
+    held: str
+    """What was answered and waits to be confirmed by whom, until when; empty when nothing does."""
+    answer: tuple[tuple[str, str], ...]
+    revision: int
+    shown: str
+    """The dossier in Markdown, exactly as it was shown."""
+    shown_sha256: str
+    shown_intact: bool
+    """Whether the text still has the hash that the decision was bound to in the audit."""
+    facts_sha256: str
+
+
+class WaitShown(Frozen):
+    """Something the case waited for besides a review, with the merchant's answer where it was theirs."""
+
+    what: str
+    question: str
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None
+    answer: str
+
+
+class PostingShown(Frozen):
+    """Money that went from one account to another because of the case."""
+
+    key: str
+    debit: str
+    credit: str
+    amount_fen: int
+    reason: str
+    clause: str
+    posted_at: datetime
+
+
+class RulingShown(Frozen):
+    """A ruling the case is about: what was recorded, the proof of its window, and its money in the books."""
+
+    id: str
+    kind: str
+    facts: tuple[tuple[str, str], ...]
+    sides: tuple[tuple[str, str], ...]
+    """Each side's account in the arbitration."""
+    window: str
+    postings: tuple[PostingShown, ...]
+
+
+class PayoutShown(Frozen):
+    """An attempt to pay out, with the people whose permit it used. The payee is masked."""
+
+    request_no: str
+    amount_fen: int
+    payee: str
+    state: str
+    permitted_by: str
+    requested_at: datetime
+    answered_at: datetime | None
+    bank_reason: str
+
+
+class MessageShown(Frozen):
+    """Something sent because of the case. An event's body stays sealed; words to people are shown."""
+
+    key: str
+    channel: str
+    to: str
+    to_merchant: bool
+    subject: str
+    text: str
+    state: str
+    attempts: int
+    created_at: datetime
+    closed_at: datetime | None
+    note: str
+
+
+class ReceivedShown(Frozen):
+    """A message that reached the door about the case: its hash, never its body."""
+
+    source: str
+    message_id: str
+    title: str
+    received_at: datetime
+    sha256: str
+    state: str
+    note: str
+
+
+class EvidenceShown(Frozen):
+    """Something submitted in the case. ``sha256`` is of its content; ``where`` says what it was sent with."""
+
+    name: str
+    kind: str
+    sha256: str = ""
+    url: str = ""
+    submitted_at: datetime | None = None
+    where: str = ""
+
+
+class AuditShown(Frozen):
+    """One line of the case's chain with everything its hash covers."""
+
+    seq: int
+    at: datetime
+    actor: str
+    who: str
+    """The actor as people say it: ``王芳(wang-fang)``."""
+    action: str
+    clause: str
+    text: str
+    detail: dict[str, Any]
+    public: bool
+    prev_hash: str
+    hash: str
+
+
+class ChainShown(Frozen):
+    """The case's audit chain and what is wrong with it: nothing, when it is whole."""
+
+    lines: tuple[AuditShown, ...]
+    head: str
+    seal: str
+    problems: tuple[str, ...]
+
+
+class CaseDossier(Frozen):
+    """Everything we hold about one case, fit for our own people: account numbers masked, no secret, no code."""
+
+    id: str
+    kind: CaseKind
+    shop_id: str | None
+    shop_name: str
+    subject: str
+    state: CaseState
+    waits_for: str
+    halted: str
+    origin: str
+    policy_version: str
+    received_at: datetime
+    opened_at: datetime
+    withdrawn_at: datetime | None
+    concluded_at: datetime | None
+    outcome: CaseState | None
+    outcome_clause: str
+    outcome_text: str
+    run_id: str | None
+    run_attempt: int
+    seen_at: datetime
+    """When this was looked up, by the clock that deadlines go by."""
+    request: tuple[tuple[str, str], ...]
+    allowed_actions: tuple[str, ...]
+    rulings: tuple[RulingShown, ...]
+    counters: str
+    """What the shop's valid rulings add up to now; empty where the case is about none."""
+    timeline: tuple[AuditShown, ...]
+    """The case from the ruling on, the lines of the shop's history about it included, oldest first."""
+    deadlines: tuple[DeadlineShown, ...]
+    findings: tuple[FindingShown, ...]
+    reviews: tuple[ReviewShown, ...]
+    waits: tuple[WaitShown, ...]
+    postings: tuple[PostingShown, ...]
+    payouts: tuple[PayoutShown, ...]
+    messages: tuple[MessageShown, ...]
+    received: tuple[ReceivedShown, ...]
+    evidence: tuple[EvidenceShown, ...]
+    chain: ChainShown
+
+
+def case_dossier(case_id: str) -> CaseDossier:
+    """The whole picture of a case as it is now; raises :class:`UnknownCase`."""
+    with reading() as tx:
+        case = _read(tx, case_id)
+        shop = tx.get(Shop, case.shop_id) if case.shop_id else None
+        rulings = arbitration.concerned(tx, case)
+        return CaseDossier(
+            id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
+            state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
+            policy_version=case.policy_version, received_at=case.received_at, opened_at=case.opened_at,
+            withdrawn_at=case.withdrawn_at, concluded_at=case.concluded_at, outcome=case.outcome,
+            outcome_clause=case.outcome_clause or "", outcome_text=case.outcome_text or "", run_id=case.run_id,
+            run_attempt=case.run_attempt, seen_at=tx.now, request=_request(case),
+            allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in rulings),
+            counters=arbitration.counters_text(tx, case.shop_id) if rulings else "",
+            timeline=_timeline(tx, case, rulings), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
+            reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_postings(tx, case),
+            payouts=_payouts(tx, case), messages=_messages(tx, case), received=_received(tx, case),
+            evidence=_evidence(tx, case), chain=_chain(tx, case),
+        )  # fmt: skip
+
+
+def staff_name(tx: Tx, staff_id: str | None) -> str:
+    """``王芳(wang-fang)``; the bare id of somebody unknown, nothing for nobody."""
+    person = tx.get(Staff, staff_id) if staff_id else None
+    return f"{person.name}({person.id})" if person else staff_id or ""
+
+
+REQUEST_WORDS = {
+    "account_id": "申请账号", "reason": "原因", "reason_text": "说明", "amount_fen": "申请金额", "payee": "收款账户",
+    "written_off": "核销事项", "approved_at": "批准时间", "proposal_id": "提议编号", "violation": "违规事项",
+    "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人", "named": "申诉对象", "statement": "申诉陈述",
+    "evidence": "随申请提交的凭证", "id": "编号", "kind": "类型", "court": "法院", "judgment_no": "案号",
+    "judged_on": "判决日期", "summary": "判决摘要", "arbitration_id": "仲裁编号", "requested_by": "申请方", "note": "说明",
+    "consent": "买家同意记录", "record": "记录", "obtained_at": "取得时间",
+}  # fmt: skip
+"""Parts of a request → what they are called; a part without a word keeps its own name."""
+
+_GATES = {gate.value: gate.label for gate in Gate}
+
+
+_NOT_SHOWN = frozenset({"documents", "object", "objects"})
+"""Listed as evidence, or a key that ``named`` says in the sender's words."""
+
+_MOMENTS = frozenset({"judged_on", "obtained_at"})
+
+_WORDS: dict[str, tuple[type[Labelled], ...]] = {
+    "reason": (ClosureReason, AppealReason, WithdrawalReason), "kind": (EvidenceKind, DocumentKind),
+    "requested_by": (Party,),
+}  # fmt: skip
+"""Parts of a request that hold a code → the lists it may come from."""
+
+
+def _request(case: Case) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (REQUEST_WORDS.get(name, name), _plain_value(name, value))
+        for name, value in case.request.items()
+        if name not in _NOT_SHOWN
+    )
+
+
+def _plain_value(name: str, value: Any) -> str:
+    if name.endswith("_fen") and isinstance(value, int):
+        return yuan(value)
+    if name == "written_off":
+        return "、".join(_GATES.get(code, code) for code in value) or "无"
+    for words in _WORDS.get(name, ()):
+        if value in list(words):
+            return words(value).label
+    if name in _MOMENTS and isinstance(value, str):
+        return when(datetime.fromisoformat(value))
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list):
+        return "、".join(_plain_value("", item) for item in value) or "无"
+    if isinstance(value, dict):
+        parts = (f"{REQUEST_WORDS.get(key, key)} {_plain_value(key, item)}" for key, item in value.items())
+        return ",".join(parts) or "无"
+    return str(value) if value not in (None, "") else "无"
+
+
+def _deadlines(tx: Tx, case: Case) -> tuple[DeadlineShown, ...]:
+    rows = tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case.id).order_by(col(CaseDeadline.due_at)))
+    return tuple(
+        DeadlineShown(
+            key=row.key, side=row.side.label, clause=row.clause, state=row.state.label,
+            running=case.concluded_at is None and (row.state is DeadlineState.OPEN or row.next_action_at is not None),
+            started_at=row.started_at, due_at=row.due_at, seconds_left=seconds_left(tx.now, row.due_at),
+            reckoned=Reckoned.model_validate(row.reckoned).text(), provisional=row.provisional,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _findings(tx: Tx, case: Case) -> tuple[FindingShown, ...]:
+    rows = tx.exec(select(CaseFinding).where(CaseFinding.case_id == case.id).order_by(col(CaseFinding.id)))
+    return tuple(
+        FindingShown(check=row.check, recorded_at=row.recorded_at, finding=Finding.model_validate(row.finding))
+        for row in rows
+    )
+
+
+def _reviews(tx: Tx, case: Case) -> tuple[ReviewShown, ...]:
+    bound = {
+        line.detail["review"]: line.detail.get("shown_sha256")
+        for line in audit.timeline(tx, case.id) if line.action == "review.decided"
+    }  # fmt: skip
+    rows = tx.exec(select(Review).where(Review.case_id == case.id).order_by(col(Review.opened_at), col(Review.id)))
+    return tuple(_review(tx, row, bound.get(row.id, row.dossier_sha256)) for row in rows)
+
+
+def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
+    gate = GATES[row.gate]
+    digest = hashlib.sha256(row.dossier.encode()).hexdigest()
+    fields = {name: schema.get("title", name) for name, schema in gate.fields.items()}
+    return ReviewShown(
+        id=row.id, title=gate.title, clause=gate.clause, round=row.round, seat=row.seat, state=row.state.label,
+        roles="、".join(Role(role).label for role in row.roles), opened_at=row.opened_at, due_at=row.due_at,
+        claimed_by=staff_name(tx, row.claimed_by), decided=row.state is ReviewState.DECIDED,
+        decided_by=staff_name(tx, row.decided_by), decided_at=row.decided_at,
+        verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason, held=_held(tx, row),
+        answer=tuple((fields.get(name, name), _plain_value(name, value)) for name, value in row.answer.items()),
+        revision=row.revision, shown=row.dossier, shown_sha256=row.dossier_sha256,
+        shown_intact=digest == row.dossier_sha256 == bound_sha256, facts_sha256=row.facts_sha256,
+    )  # fmt: skip
+
+
+def _held(tx: Tx, row: Review) -> str:
+    held = confirmations.open_of(tx, row.id)
+    if held is None:
+        return ""
+    verdict = GATES[row.gate].verdict(held.verdict).label
+    return f"{staff_name(tx, held.staff_id)}答复「{verdict}」,尚未生效,{held.holding.label}(至 {when(held.due_at)})"
+
+
+def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
+    rows = tx.exec(select(CaseWait).where(CaseWait.case_id == case.id).order_by(col(CaseWait.id)))
+    return tuple(
+        WaitShown(
+            what=AWAITED.get(row.kind, row.kind), question=row.question, state=row.state.label, opened_at=row.opened_at,
+            closed_at=row.closed_at, answer=_answer(row),
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _answer(wait: CaseWait) -> str:
+    given = wait.answer or {}
+    if "state" in given and wait.kind == payouts.BANK:
+        return PayoutState(given["state"]).label
+    return str(given.get("text", ""))
+
+
+def _postings(tx: Tx, case: Case) -> tuple[PostingShown, ...]:
+    rows = tx.exec(select(Transfer).where(Transfer.case_id == case.id).order_by(col(Transfer.posted_at)))
+    return _shown(tx, rows)
+
+
+def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
+    taken = col(Transfer.key).in_([ruling.posting, f"{ruling.posting}/arrears"])
+    returned = col(Transfer.key).startswith(f"return/{ruling.id}/", autoescape=True)
+    rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
+    window = window_of(ruling, policy(ruling.policy_version))
+    return RulingShown(
+        id=ruling.id, kind=ruling.kind.label, facts=tuple(arbitration.ruling_rows(ruling, _as_is).items()),
+        sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)), window=window.text(),
+        postings=_shown(tx, rows),
+    )  # fmt: skip
+
+
+def _as_is(text: str, limit: int) -> str:
+    return text  # the page escapes it, and cuts nothing short
+
+
+def _timeline(tx: Tx, case: Case, rulings: Iterable[Ruling]) -> tuple[AuditShown, ...]:
+    ids = {ruling.id for ruling in rulings}
+    before = [line for line in audit_lines(tx, f"shop/{case.shop_id}") if line.detail.get("ruling") in ids]
+    return tuple(sorted([*before, *audit_lines(tx, case.id)], key=lambda line: line.at))  # stable: the chain's order
+
+
+def _shown(tx: Tx, rows: Iterable[Transfer]) -> tuple[PostingShown, ...]:
+    return tuple(
+        PostingShown(
+            key=row.key, debit=account_name(tx, row.debit_account), credit=account_name(tx, row.credit_account),
+            amount_fen=row.amount_fen, reason=row.reason, clause=row.clause, posted_at=row.posted_at,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def account_name(tx: Tx, account_id: str) -> str:
+    """``晨光文具 · 保证金(冻结)``."""
+    account = tx.get(Account, account_id)
+    if account is None:
+        return account_id
+    shop = tx.get(Shop, account.shop_id) if account.shop_id else None
+    return f"{shop.name if shop else '平台'} · {account.kind.label}"
+
+
+def _payouts(tx: Tx, case: Case) -> tuple[PayoutShown, ...]:
+    shown = []
+    for row in payouts.of_case(tx, case.id):
+        permit = tx.get(Permit, row.permit_id)
+        people = permit.granted_by.split(",") if permit else []
+        shown.append(
+            PayoutShown(
+                request_no=row.request_no, amount_fen=row.amount_fen, payee=row.payee_masked, state=row.state.label,
+                permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people), requested_at=row.requested_at,
+                answered_at=row.answered_at, bank_reason=row.bank_reason,
+            )
+        )  # fmt: skip
+    return tuple(shown)
+
+
+def _messages(tx: Tx, case: Case) -> tuple[MessageShown, ...]:
+    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.channel != Channel.RUN)
+    return tuple(message_shown(row) for row in tx.exec(query.order_by(col(OutboxMessage.id))))
+
+
+def message_shown(row: OutboxMessage) -> MessageShown:
+    """One outbox row as our people may read it: words are opened, an event's body (it may name a payee) is not."""
+    subject, text, to = row.topic, "", row.audience
+    match row.channel:
+        case Channel.MERCHANT | Channel.STAFF:
+            if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
+                words = render(restore(row.topic, opened_json(row, "payload_sealed")), merchants.context())
+                subject, text = words.subject, words.text
+            to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
+        case Channel.EVENT:
+            model = OUTBOUND.get(row.topic)
+            subject = f"{model.title()} {row.topic}" if model else row.topic
+        case Channel.RUN:
+            subject, to = "启动或唤醒案件运行", "Prefect"
+    return MessageShown(
+        key=row.key, channel=row.channel.label, to=to, to_merchant=row.channel is Channel.MERCHANT, subject=subject,
+        text=text, state=row.state.label, attempts=row.attempts, created_at=row.created_at, closed_at=row.closed_at,
+        note=row.note,
+    )  # fmt: skip
+
+
+def _staff_audience(audience: str) -> str:
+    if audience.startswith(confirmations.PERSON):
+        return f"本人({audience.removeprefix(confirmations.PERSON)})"
+    return Role(audience).label
+
+
+def _received(tx: Tx, case: Case) -> tuple[ReceivedShown, ...]:
+    source, _, message_id = case.origin.partition("/")
+    query = select(InboxMessage).where(
+        (col(InboxMessage.case_id) == case.id)
+        | ((col(InboxMessage.source) == source) & (col(InboxMessage.message_id) == message_id))
+    )
+    return tuple(received_shown(row) for row in tx.exec(query.order_by(col(InboxMessage.id))))
+
+
+def received_shown(row: InboxMessage) -> ReceivedShown:
+    """One inbox row without its body."""
+    model = INBOUND.get(row.type)
+    return ReceivedShown(
+        source=row.source, message_id=row.message_id, title=f"{model.title()} {row.type}" if model else row.type,
+        received_at=row.received_at, sha256=row.body_sha256, state=row.state.label, note=row.note,
+    )  # fmt: skip
+
+
+# ── evidence ─────────────────────────────────────────────────────────────────
+
+
+def _papers(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What came with the request, with every answer of the merchant and with an invoice, and whether we hold it."""
+    for paper in papers.of_case(tx, case):
+        where = paper.where if paper.readable else f"{paper.where},{paper.state.label}"
+        yield EvidenceShown(
+            name=paper.name, kind=paper.kind_label, sha256=paper.sha256, url=paper.url, submitted_at=paper.given_at,
+            where=where,
+        )  # fmt: skip
+
+
+def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What was submitted in an appeal, with the hash it was bound to the moment it came in."""
+    for row, item in evidence.submitted(tx, case.id):
+        yield EvidenceShown(
+            name=item.name, kind=row.kind.label, sha256=row.sha256, submitted_at=row.submitted_at,
+            where=f"第 {row.round} 次举证",
+        )  # fmt: skip
+
+
+def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """The XML that came within an invoice's own event."""
+    for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
+        for given in invoice.evidence:
+            if "bytes" in given:
+                yield EvidenceShown(
+                    name=given["name"], kind="", sha256=given["sha256"], submitted_at=invoice.received_at,
+                    where="随发票提交",
+                )  # fmt: skip
+
+
+EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_papers, _submitted, _invoiced]
+"""Where a case's evidence is found; every source is asked about every case, in this order."""
+
+
+def _evidence(tx: Tx, case: Case) -> tuple[EvidenceShown, ...]:
+    return tuple(item for source in EVIDENCE for item in source(tx, case))
+
+
+# ── the chain ────────────────────────────────────────────────────────────────
+
+
+def _chain(tx: Tx, case: Case) -> ChainShown:
+    head = tx.get(AuditHead, case.id)
+    return ChainShown(
+        lines=audit_lines(tx, case.id), head=head.hash if head else "", seal=head.seal if head else "",
+        problems=tuple(audit.verify(tx, case.id)),
+    )  # fmt: skip
+
+
+def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:
+    """A stream's lines, oldest first, with the people's names."""
+    return tuple(
+        AuditShown(
+            seq=line.seq, at=line.at.astimezone(UTC), actor=line.actor, who=_who(tx, line), action=line.action,
+            clause=line.clause, text=line.text, detail=line.detail, public=line.public, prev_hash=line.prev_hash,
+            hash=line.hash,
+        )
+        for line in audit.timeline(tx, stream)
+    )  # fmt: skip
+
+
+_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家", "unproved": "未证明身份"}
+
+
+def _who(tx: Tx, line: AuditEntry) -> str:
+    kind, _, who = line.actor.partition("/")
+    if kind == "staff":
+        return staff_name(tx, who)
+    word = _ACTORS.get(kind, kind)
+    return f"{word}({who})" if who else word
