@@ -6,15 +6,19 @@ STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
 # Tests write many small databases; memory is the place for them where there is one.
-TESTENV := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
-# The rest of what touches a database, run on PostgreSQL before anything lands; what is marked `both` always is.
-ON_POSTGRES_TOO := tests/stories tests/appeals tests/invoicing
+TESTENV := $(if $(wildcard /dev/shm/.),env TMPDIR=/dev/shm,)
+# What SQLite was told is noted here, so that PostgreSQL hears all of it: tests/statements.py.
+SAID := .pytest_cache/statements
+ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/ops/test_invoicing_commands.py
+REAL_ONES := tests/browser tests/worker tests/stack
 HERE := not engine and not browser and not nightly
-PYTEST := $(TESTENV) $(BIN)/python -m pytest -n 2
-POSTGRES := $(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist worksteal
+REAL := (engine or browser)
+AT_ONCE := 2
+PYTEST = $(TESTENV) $(BIN)/python -m pytest -n $(AT_ONCE)
+POSTGRES = $(TESTENV) $(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test postgres scale nightly browser lint bench soak constraints clean
+.PHONY: help setup demo up test computing waiting postgres scale nightly browser lint bench soak constraints clean
 
 help:            ## print this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,21 +49,30 @@ up: $(STAMP)     ## run the stack for real use, from settings, until Ctrl-C
 	$(BIN)/dianwu up
 
 test: $(DEV)   ## run the tests: SQLite, what differs on PostgreSQL, real Prefect, real Chromium
-	$(PYTEST) --dist worksteal -m "$(HERE)"
-	$(POSTGRES) -m "both and $(HERE)"
-	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "(engine or browser) and not nightly and not scale" -p no:randomly
+	@echo 'One half computes (SQLite, PostgreSQL), the other waits for processes; each prints what it has to say when it ends.'
+	@+$(MAKE) --no-print-directory --jobs=2 --output-sync computing waiting
 
-postgres: $(DEV) ## run on PostgreSQL the stories that `make test` plays on SQLite alone
-	$(POSTGRES) -m "not both and $(HERE)" $(ON_POSTGRES_TOO)
+# Whoever waits for processes goes first when they come; who computes has the rest of the cores.
+computing: $(DEV)
+	rm -rf $(SAID)
+	DIANWU_TEST_STATEMENTS=$(SAID) nice $(PYTEST) --dist worksteal -m "$(HERE)"
+	DIANWU_TEST_STATEMENTS=$(SAID) nice $(POSTGRES) -m "both and $(HERE)" $(ON_POSTGRES)
+
+waiting: AT_ONCE := 3
+waiting: $(DEV)
+	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "$(REAL) and not nightly and not scale" -p no:randomly $(REAL_ONES)
+
+postgres: $(DEV) ## run everything on PostgreSQL, where `make test` runs as much as says everything to it
+	$(POSTGRES) -m "$(HERE)" $(ON_POSTGRES)
 
 scale: $(DEV)  ## run two of everything, as deploy/ says, and kill one of each
-	$(TESTENV) $(BIN)/python -m pytest -m scale -p no:randomly
+	$(TESTENV) $(BIN)/python -m pytest -m scale -p no:randomly $(REAL_ONES)
 
-nightly: $(DEV) ## run what takes too long for every change: every verb killed for real, every form in the old interface
-	$(PYTEST) --dist loadgroup -m nightly -p no:randomly
+nightly: $(DEV) postgres ## run what takes too long for every change: every verb killed, every old form, all on PostgreSQL
+	$(PYTEST) --dist loadgroup -m nightly -p no:randomly $(REAL_ONES)
 
 browser: $(DEV) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
-	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly
+	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly $(REAL_ONES)
 
 bench: $(DEV)  ## measure everything, into docs/benchmarks.md; PEERS=1 measures DBOS and Airflow too
 	$(TESTENV) $(BIN)/python -m benchmarks $(if $(PEERS),--peers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 
 from office.base import clock, db
 from office.base import settings as settings_module
+from tests import statements
 from tests.furniture import POSTGRES, SCHEMA, Storeroom, in_schema, kept_engine
 
 if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules does without
@@ -125,10 +127,23 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what needs real processes, let one xdist worker play all that shares a stack, and each other file as a whole;
-    mark what everything stands on as meeting both databases."""
+    mark what everything stands on as meeting both databases, and what else PostgreSQL has to hear."""
     for item in items:
         if item.get_closest_marker("engine") or item.get_closest_marker("browser"):
-            shared = "standing" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("standing" if shared else item.path.stem))
+            shared = "standing" in getattr(item, "fixturenames", ()) and "standing"
+            one_server = item.path.parent.name == "worker" and "worker"
+            item.add_marker(pytest.mark.xdist_group(one_server or shared or item.path.stem))
         elif item.path.parent.name == "core":
             item.add_marker(pytest.mark.both)
+    statements.mark(items)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what is said to the database, where that is asked for."""
+    statements.listen(config)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not look at it again, which is a tenth of all its work."""
+    gc.collect()
+    gc.freeze()

@@ -18,8 +18,9 @@ ROUNDS = 6
 
 
 def rounds(count: int) -> pytest.MarkDecorator:
-    """Make each of so many rounds a test of its own (``number``), for several cores."""
-    return pytest.mark.parametrize("number", range(count))
+    """Make each of so many rounds a test of its own (``number``), for several cores; the first one for both databases."""
+    first = pytest.param(0, marks=pytest.mark.both)
+    return pytest.mark.parametrize("number", [first, *range(1, count)])
 
 
 def play(

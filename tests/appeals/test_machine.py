@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -42,10 +42,8 @@ from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done
-from tests.machines import play
+from tests.machines import play, rounds
 from tests.play import PEOPLE, Office
-
-pytestmark = pytest.mark.both
 
 EDGES = st.sampled_from([timedelta(seconds=-1), timedelta(0), timedelta(milliseconds=900), timedelta(seconds=1)])
 """Around the last second of a window: that second counts to its end, the next one does not."""
@@ -583,7 +581,16 @@ ENOUGH = {
 """How often it must have come to this."""
 
 
-def test_whatever_happens_in_whatever_order_appeals_stay_fair(new_office: Callable[[], Office]) -> None:
+SEVERAL = 4
+"""Rounds it takes as a rule until it has been everywhere."""
+
+
+@rounds(SEVERAL)
+def test_whatever_happens_in_whatever_order_appeals_stay_fair(
+    new_office: Callable[[], Office], session_folder: Path, number: int
+) -> None:
     seen: Counter[str] = Counter()
-    machine = type("Machine", (Appeals,), {"make_office": staticmethod(new_office), "seen": seen})
-    play(machine, seen, ENOUGH, examples=8, steps=30)
+    play(
+        type("Machine", (Appeals,), {"make_office": staticmethod(new_office), "seen": seen}),
+        seen, ENOUGH, examples=8, steps=30, number=number, of=SEVERAL, shared=session_folder / "appeals",
+    )  # fmt: skip

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlmodel import col, select
@@ -32,8 +31,6 @@ from tasks.invoicing import exit_invoices, statements
 from tests.invoicing import kit
 from tests.machines import play, rounds
 from tests.play import START, Office
-
-pytestmark = pytest.mark.both
 
 SHOPS = st.sampled_from(["shop-1", "shop-2"])
 FEN = st.integers(min_value=1, max_value=20_000)

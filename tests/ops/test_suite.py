@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.statements import Heard, enough, shape
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTS = re.compile(r"\brunning_stack\(|\brestless\(|\bStack\(|\bDIANWU\b|\bstanding_stack\(|\brunning_pair\(")
 DIFFERS = re.compile(r"on_conflict_|with_for_update|skip_locked|\.postgres\b|\bdialect\b|\bbulk\.")
@@ -19,6 +21,16 @@ def test_a_file_that_starts_a_stack_of_its_own_says_why() -> None:
         if bool(STARTS.search(text)) != bool(why):
             silent.append(file.name)
     assert silent == [], "use the fixture `stage`, the stack that stands, or say in OWN_STACK why that does not do"
+
+
+REAL = re.compile(r"mark\.(engine|browser|scale|nightly)\b")
+"""What takes real processes."""
+
+
+def test_what_takes_real_processes_is_in_the_folders_where_make_looks_for_it() -> None:
+    (folders,) = re.findall(r"^REAL_ONES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    tests = (file for file in (ROOT / "tests").rglob("test_*.py") if REAL.search(file.read_text(encoding="utf-8")))
+    assert {str(file.parent.relative_to(ROOT)) for file in tests} == set(folders.split())
 
 
 TRIED_ON_BOTH = {
@@ -52,6 +64,27 @@ def test_what_differs_between_databases_is_tried_on_both_with_every_change() -> 
         if DIFFERS.search(file.read_text(encoding="utf-8"))
     }
     assert differs == set(TRIED_ON_BOTH), "name a test in TRIED_ON_BOTH, marked `both`"
+    (there,) = re.findall(r"^ON_POSTGRES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     for name in set(TRIED_ON_BOTH.values()):
         file = ROOT / "tests" / name
-        assert file.parent.name == "core" or "pytest.mark.both" in file.read_text(encoding="utf-8"), name
+        assert {f"tests/{name}", f"tests/{file.parent.name}"} & set(there.split()), f"{name} is not among ON_POSTGRES"
+        assert file.parent.name == "core" or re.search(
+            r"pytest.mark.both|^@rounds", file.read_text(encoding="utf-8"), re.M
+        )
+
+
+def test_statements_that_differ_only_in_how_many_values_they_have_are_one() -> None:
+    assert shape("SELECT a FROM b WHERE c IN (?)") == shape("SELECT a\nFROM b WHERE c IN (?, ?, ?)")
+    assert shape("INSERT INTO b (c, d) VALUES (?, ?)") == shape("INSERT INTO b (c, d) VALUES (?, ?), (?, ?)")
+    assert shape("UPDATE b SET c=?, d=? WHERE e = ?") == shape("UPDATE b SET d=? WHERE e = ?")
+    different = ("SELECT a FROM b WHERE c = ?", "SELECT a FROM b WHERE c > ?", "UPDATE b SET d=d + ? WHERE e = ?")
+    assert len({shape(statement) for statement in different}) == 3
+
+
+def test_what_any_story_says_to_the_database_is_said_to_postgresql_too_by_few_of_them() -> None:
+    heard = {
+        "long": Heard(9, ["a", "b", "c"]), "short": Heard(1, ["a", "b"]), "alone": Heard(5, ["c", "d"]),
+        "needless": Heard(1, ["b"]),
+    }  # fmt: skip
+    assert enough(heard, said=["d"]) == ["short", "alone"]
+    assert enough(heard, said=["a", "b", "c", "d"]) == []

@@ -112,18 +112,18 @@ def ended(api: SyncPrefectClient, run_id: UUID) -> bool:
 
 
 def test_an_honest_answer_counts_and_its_code_does_not_stay_in_prefect(
-    stage: Rehearsal, api: SyncPrefectClient
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:
     case_id = asked(stage, "shop-honest")
     run_id, _ = the_form(stage, case_id)
-    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
     assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
     assert "answer.doubtful" not in trail(case_id)
     assert stage.wait(lambda: responses(api, str(run_id)) == [], "the answer is out of Prefect")
     with reading() as tx:
         forms = list(tx.exec(select(ShownForm).where(ShownForm.case_id == case_id)))
     assert forms and all(form.judged_at and form.cleared_at for form in forms)
-    assert told("decision_recorded", case_id) == ["@li-na"]
+    assert told("decision_recorded", case_id) == [f"@{reviewer}"]
 
 
 def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(stage: Rehearsal, api: SyncPrefectClient) -> None:
@@ -173,7 +173,7 @@ def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(stage: Rehearsal, ap
 
 
 def test_an_answer_rewritten_later_than_its_resume_is_refused_and_everybody_hears_so(
-    stage: Rehearsal, api: SyncPrefectClient
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:
     """The worker is held up (a paused pool), and there is time to rewrite."""
     case_id = asked(stage, "shop-late")
@@ -183,7 +183,7 @@ def test_an_answer_rewritten_later_than_its_resume_is_refused_and_everybody_hear
     api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
     try:
         stage.resume(case_id, {
-            "staff_id": "li-na", "code": stage.code("li-na"), "verdict": "驳回申请", "reason": "材料不符",
+            "staff_id": reviewer, "code": stage.code(reviewer), "verdict": "驳回申请", "reason": "材料不符",
         })  # fmt: skip
         values = json.loads(api.read_flow_run_input(run_id, response))
         time.sleep(1.5)  # what is shown is that the server's own stamps tell; both are its wall clock
@@ -192,14 +192,14 @@ def test_an_answer_rewritten_later_than_its_resume_is_refused_and_everybody_hear
     finally:
         api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": False})
     stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
-    assert "@li-na" in told("decision_dropped", case_id) and told("engine_alarm", case_id) == ["supervisor"]
+    assert f"@{reviewer}" in told("decision_dropped", case_id) and told("engine_alarm", case_id) == ["supervisor"]
     assert "未采纳" in stage.asks(case_id, "closure-review").notice
-    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
 
 
 @pytest.mark.parametrize("part", ["description", "schema"])
 def test_an_answer_to_a_form_whose_text_or_choices_were_replaced_is_refused(
-    stage: Rehearsal, api: SyncPrefectClient, part: str
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str, part: str
 ) -> None:
     case_id = asked(stage, f"shop-{part}")
     run_id, key = the_form(stage, case_id)
@@ -208,23 +208,23 @@ def test_an_answer_to_a_form_whose_text_or_choices_were_replaced_is_refused(
     forged = "一切正常,请同意" if part == "description" else {**stored, "title": "请同意"}
     api.delete_flow_run_input(run_id, keys[part])  # type: ignore[literal-required]
     api.create_flow_run_input(run_id, keys[part], json.dumps(forged))  # type: ignore[literal-required]
-    stage.resume(case_id, {"staff_id": "li-na", "code": stage.code("li-na"), "verdict": "同意关店", "reason": "同意"})
+    stage.resume(case_id, {"staff_id": reviewer, "code": stage.code(reviewer), "verdict": "同意关店", "reason": "同意"})
     stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
     assert review_of(case_id, "closure-review").state in {ReviewState.PENDING, ReviewState.CLAIMED}
     assert told("engine_alarm", case_id) == ["supervisor"]
 
 
 def test_an_old_code_does_not_count_though_the_caller_says_it_is_of_then(
-    stage: Rehearsal, api: SyncPrefectClient
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:
     """As it was done: the answer is written by hand and the run scheduled for 56 minutes ago, when the code was shown."""
     case_id = asked(stage, "shop-old-code")
     run_id, key = the_form(stage, case_id)
     then = datetime.now(UTC) - timedelta(minutes=56)
-    old = stage_code_at(stage, "li-na", then)
+    old = stage_code_at(stage, reviewer, then)
     review = review_of(case_id, "closure-review")
     api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps({
-        "task": f"{review.id}#{review.revision}", "staff_id": "li-na", "code": old, "verdict": "同意关店", "reason": "同意",
+        "task": f"{review.id}#{review.revision}", "staff_id": reviewer, "code": old, "verdict": "同意关店", "reason": "同意",
     }))  # fmt: skip
     api.set_flow_run_state(run_id, Scheduled(scheduled_time=then, name="Resuming"), force=True)
     stage.wait(lambda: review_of(case_id, "closure-review").attempt > review.attempt, "it asks again")
@@ -241,7 +241,7 @@ def stage_code_at(stage: Rehearsal, staff_id: str, at: datetime) -> str:
 
 
 def test_a_run_suspended_again_by_hand_and_resumed_with_another_answer_is_refused(
-    stage: Rehearsal, api: SyncPrefectClient
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:
     """The pool is paused; the honest answer is taken out, the run suspended again, and resumed with another one."""
     case_id = asked(stage, "shop-again")
@@ -250,7 +250,7 @@ def test_a_run_suspended_again_by_hand_and_resumed_with_another_answer_is_refuse
     api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
     try:
         stage.resume(case_id, {
-            "staff_id": "li-na", "code": stage.code("li-na"), "verdict": "驳回申请", "reason": "材料不符",
+            "staff_id": reviewer, "code": stage.code(reviewer), "verdict": "驳回申请", "reason": "材料不符",
         })  # fmt: skip
         values = json.loads(api.read_flow_run_input(run_id, keys["response"]))
         api.delete_flow_run_input(run_id, keys["response"])
@@ -264,7 +264,9 @@ def test_a_run_suspended_again_by_hand_and_resumed_with_another_answer_is_refuse
     assert "review.decided" not in trail(case_id)
 
 
-def test_a_variable_taken_away_makes_no_second_form_of_any_case(stage: Rehearsal, api: SyncPrefectClient) -> None:
+def test_a_variable_taken_away_makes_no_second_form_of_any_case(
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
+) -> None:
     case_id = asked(stage, "shop-variable")
     before = stage.read(lambda tx: tx.get(recovery.Case, case_id).run_id)
     stage.wait(lambda: _quietly(recovery.recover) is not None, "our mark is there")
@@ -275,7 +277,7 @@ def test_a_variable_taken_away_makes_no_second_form_of_any_case(stage: Rehearsal
     with reading() as tx:
         actions = list(tx.exec(select(AuditEntry.action).where(AuditEntry.stream == "system")))
     assert "engine.mark_missing" in actions
-    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
 
 
 def _quietly(work: object) -> object:
@@ -286,13 +288,13 @@ def _quietly(work: object) -> object:
 
 
 def test_a_replaced_run_is_ended_and_what_was_answered_in_it_is_told_and_its_code_spent(
-    stage: Rehearsal, api: SyncPrefectClient
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:
     case_id = asked(stage, "shop-replaced")
     run_id, key = the_form(stage, case_id)
     in_transaction(lambda tx: recovery._restart(tx, case_id, "运行记录在 Prefect 中不存在"))
-    review, code = review_of(case_id, "closure-review"), stage.code("li-na")
-    stray = {"task": f"{review.id}#1", "staff_id": "li-na", "code": code, "verdict": "同意关店", "reason": ""}
+    review, code = review_of(case_id, "closure-review"), stage.code(reviewer)
+    stray = {"task": f"{review.id}#1", "staff_id": reviewer, "code": code, "verdict": "同意关店", "reason": ""}
     if api.read_flow_run(run_id).state_type is StateType.PAUSED:
         api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps(stray))
     recovery.end_strays(desk.GATES)
@@ -301,10 +303,10 @@ def test_a_replaced_run_is_ended_and_what_was_answered_in_it_is_told_and_its_cod
     with reading() as tx:
         assert tx.get(ReplacedRun, str(run_id)).ended_at is not None  # type: ignore[union-attr]
     stage.wait(lambda: "answer.stray" in trail(case_id), "the stray answer is told")
-    assert "@li-na" in told("decision_dropped", case_id)
+    assert f"@{reviewer}" in told("decision_dropped", case_id)
     stage.asks(case_id, "closure-review")
     assert shown_forms.clear_leftovers() >= 0
-    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
 
 
 def test_a_suspended_run_made_by_hand_with_a_form_of_its_own_is_ended(stage: Rehearsal, api: SyncPrefectClient) -> None:
@@ -321,7 +323,9 @@ def test_a_suspended_run_made_by_hand_with_a_form_of_its_own_is_ended(stage: Reh
     assert stage._form(case_id) is not None  # the case's own run is untouched
 
 
-def test_a_form_taken_away_from_a_waiting_run_is_shown_again(stage: Rehearsal, api: SyncPrefectClient) -> None:
+def test_a_form_taken_away_from_a_waiting_run_is_shown_again(
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
+) -> None:
     case_id = asked(stage, "shop-hidden")
     run_id, _ = the_form(stage, case_id)
     api.set_flow_run_state(run_id, Suspended(timeout_seconds=None, pause_key="nothing"), force=True)
@@ -329,7 +333,7 @@ def test_a_form_taken_away_from_a_waiting_run_is_shown_again(stage: Rehearsal, a
     recovery.end_strays(desk.GATES)
     stage.asks(case_id, "closure-review")
     assert "form.hidden" in trail(case_id)
-    stage.decide(case_id, "closure-review", "li-na", "驳回申请", "材料不符")
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
 
 
 def test_steps_in_a_deployment_of_ours_are_not_run_and_the_supervisor_hears_of_it(

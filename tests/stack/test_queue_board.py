@@ -81,21 +81,21 @@ def may_write(stage: Rehearsal, origin: str) -> bool:
     return asked.headers.get("access-control-allow-origin") in {origin, "*"}
 
 
-def test_the_board_follows_what_waits_and_stays_one_artifact(stage: Rehearsal) -> None:
+def test_the_board_follows_what_waits_and_stays_one_artifact(stage: Rehearsal, reviewer: str) -> None:
     first = ask_to_close(stage, SHOPS[0])
     artifact, text, _ = until(stage, [first])
     run_id = stage.read(lambda tx: tx.get(Case, first).run_id)
     assert f"[关店审核 · {first}]({stage.settings.prefect_ui}/v2/runs/flow-run/{run_id})" in text
     second = ask_to_close(stage, SHOPS[1])
     until(stage, [first, second])
-    stage.decide(first, "closure-review", "li-na", "同意关店")
+    stage.decide(first, "closure-review", reviewer, "同意关店")
     again, _, written = until(stage, [second])
     stage.wait(lambda: tagged(stage, first) == [], "a run that waits for no person has no role")
     assert tagged(stage, second) == ["岗位:关店审核员"]
     asked = question(stage, second)
-    in_transaction(lambda tx: reviews.claim(tx, asked, "li-na", stage.code("li-na")))
+    in_transaction(lambda tx: reviews.claim(tx, asked, reviewer, stage.code(reviewer)))
     stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员", "认领:李娜"], "the run list shows the claim")
-    in_transaction(lambda tx: reviews.release(tx, asked, "li-na", stage.code("li-na")))
+    in_transaction(lambda tx: reviews.release(tx, asked, reviewer, stage.code(reviewer)))
     stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员"], "the run list shows that it is free again")
     assert (again, written) == (artifact, 1)
     late = board.Board(version=0, pages=(board.Page(role=Role.CLOSURE_REVIEWER, text=""),))

@@ -56,11 +56,11 @@ def token_of(run: UUID, review: Review) -> str:
     return token
 
 
-def rejection(stage: Rehearsal, token: str, **more: Any) -> dict[str, Any]:
+def rejection(stage: Rehearsal, token: str, reviewer: str, **more: Any) -> dict[str, Any]:
     return {
         "task": token,
-        "staff_id": "li-na",
-        "code": stage.code("li-na"),
+        "staff_id": reviewer,
+        "code": stage.code(reviewer),
         "verdict": "驳回申请",
         "reason": "资料不符",
     } | more
@@ -75,7 +75,7 @@ def resume(run: UUID, answer: dict[str, Any]) -> SetStateStatus | int:
 
 
 def test_an_answer_to_a_form_shown_before_the_facts_changed_is_refused_by_the_server_and_changes_nothing(
-    stage: Rehearsal, case_id: str
+    stage: Rehearsal, case_id: str, reviewer: str
 ) -> None:
     run, shown = run_of(stage, case_id), stage.asks(case_id, GATE)
     stale = token_of(run, shown)
@@ -85,7 +85,7 @@ def test_an_answer_to_a_form_shown_before_the_facts_changed_is_refused_by_the_se
     assert token_of(run, again) != stale
     before = stage.read(lambda tx: len(audit.timeline(tx, case_id)))
     for wrong in (stale, None):
-        answer = rejection(stage, stale, task=wrong)
+        answer = rejection(stage, stale, reviewer, task=wrong)
         if wrong is None:
             del answer["task"]
         assert resume(run, answer) is not SetStateStatus.ACCEPT
@@ -93,19 +93,21 @@ def test_an_answer_to_a_form_shown_before_the_facts_changed_is_refused_by_the_se
     assert stage.read(lambda tx: len(audit.timeline(tx, case_id))) == before
 
 
-def test_of_many_who_press_at_once_one_is_taken(stage: Rehearsal, case_id: str) -> None:
+def test_of_many_who_press_at_once_one_is_taken(stage: Rehearsal, case_id: str, reviewer: str) -> None:
     run, shown = run_of(stage, case_id), stage.asks(case_id, GATE)
-    answer = rejection(stage, token_of(run, shown))
+    answer = rejection(stage, token_of(run, shown), reviewer)
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(lambda _: resume(run, answer), range(8)))
     assert said.count(SetStateStatus.ACCEPT) == 1, said
     assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
-    decisions = stage.read(lambda tx: [line for line in audit.timeline(tx, case_id) if line.actor == "staff/li-na"])
+    decisions = stage.read(
+        lambda tx: [line for line in audit.timeline(tx, case_id) if line.actor == f"staff/{reviewer}"]
+    )
     assert len(decisions) == 1
 
 
 def test_a_run_woken_without_an_answer_shows_its_form_again_and_takes_the_answer(
-    stage: Rehearsal, case_id: str
+    stage: Rehearsal, case_id: str, reviewer: str
 ) -> None:
     run, shown = run_of(stage, case_id), stage.asks(case_id, GATE)
     for _ in range(2):
@@ -113,14 +115,14 @@ def test_a_run_woken_without_an_answer_shows_its_form_again_and_takes_the_answer
         assert prefect().set_flow_run_state(run, Scheduled(), force=True).status is SetStateStatus.ACCEPT
         stage.wait(lambda key=key: stage.asks(case_id, GATE).pause_key != key, "the form is shown anew")
         shown = stage.asks(case_id, GATE)
-    stage.decide(case_id, GATE, "li-na", "驳回申请", "资料不符")
+    stage.decide(case_id, GATE, reviewer, "驳回申请", "资料不符")
     stage.state(case_id, "REJECTED")
     assert run_of(stage, case_id) == run
 
 
 @pytest.mark.parametrize("accident", ["cancelled by hand", "deleted by hand"])
 def test_a_waiting_run_that_somebody_removes_comes_back_and_finishes(
-    stage: Rehearsal, case_id: str, accident: str
+    stage: Rehearsal, case_id: str, reviewer: str, accident: str
 ) -> None:
     run = run_of(stage, case_id)
     if accident == "cancelled by hand":
@@ -129,7 +131,7 @@ def test_a_waiting_run_that_somebody_removes_comes_back_and_finishes(
         prefect().delete_flow_run(run)
     stage.sweep()
     stage.wait(lambda: stage.read(lambda tx: tx.get(Case, case_id).run_id) not in (None, str(run)), "another run")
-    stage.decide(case_id, GATE, "li-na", "驳回申请", "资料不符")
+    stage.decide(case_id, GATE, reviewer, "驳回申请", "资料不符")
     stage.state(case_id, "REJECTED")
     texts = stage.read(lambda tx: [line.text for line in audit.timeline(tx, case_id)])
     assert any("将重新启动运行" in text for text in texts)

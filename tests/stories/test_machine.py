@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlmodel import col, select
@@ -32,10 +32,8 @@ from tasks.refund import refunds
 from tasks.shops import shops
 from tasks.sight import proof
 from tests.deaths import Died, mortal
-from tests.machines import play
+from tests.machines import play, rounds
 from tests.play import PAPERS, PAYEE, PEOPLE, Office
-
-pytestmark = pytest.mark.both
 
 SHOPS = ("shop-1", "shop-2")
 ALIPAY = {"method": "ALIPAY", "name": "林晓", "account_no": "13800001234", "bank_name": ""}
@@ -347,8 +345,16 @@ ENOUGH = {
 """How often it must have come to this."""
 
 
+SEVERAL = 2
+"""Rounds it takes as a rule until it has been everywhere."""
+
+
+@rounds(SEVERAL)
 def test_whatever_happens_to_closures_and_refunds_the_books_are_whole_and_nothing_is_done_twice(
-    new_office: Callable[..., Office],
+    new_office: Callable[..., Office], session_folder: Path, number: int
 ) -> None:
     seen: Counter[str] = Counter()
-    play(machine(new_office, seen), seen, ENOUGH, examples=6, steps=25)
+    play(
+        machine(new_office, seen), seen, ENOUGH, examples=6, steps=25, number=number, of=SEVERAL,
+        shared=session_folder / "closures",
+    )  # fmt: skip
