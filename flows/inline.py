@@ -51,6 +51,8 @@ class InlineEngine:
             case = tx.get(Case, case_id)
         if case is None or case.concluded_at is not None:
             raise Skip("case has ended")
+        if case.halted:
+            raise Skip("case is halted")
         if case.run_id is None:
             in_transaction(lambda tx: _start(lock_case(tx, case_id)))
         try:

@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from models.base import Frozen, new_id
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.confirmations import Confirmation, ConfirmationState, Holding, Weight
+from models.events import PayoutRequested
 from models.messages import Channel, OutboxMessage, OutboxState
 from models.reviews import Decision, Review, Role, Staff
 from models.text import shortened, too_long
@@ -259,8 +260,9 @@ def dispute(
 ) -> Outcome:
     """Somebody says that what was recorded in their name is not theirs, or a supervisor says so for them.
 
-    What is held ends, and the question is asked again. What counts already is stopped where it is: the case goes no
-    further until a supervisor has looked.
+    What is held ends, and the question is asked again. What counts already is not undone, but stopped where it is: the case
+    goes no further, and what it says and orders to the outside and has not left yet, payments above all, is kept back until
+    a supervisor has looked.
     """
     case, review, gate = _about(tx, review_id, gates)
     held = open_of(tx, review_id)
@@ -283,9 +285,14 @@ def dispute(
         tx.add(review)
         outbox.wake(tx, case)
     elif case.concluded_at is None:
-        done = f"该决定已经生效。案件已停止自动处理,核实后请执行 dianwu cases retry {case.id} 继续。"
-        case.halted = f"{by.name} 对「{gate.title}」的决定提出异议"
+        case.halted = f"{by.name} 对「{gate.title}」{reviews.OBJECTED}"
         tx.add(case)
+        outbox.hold(tx, case)
+        done = (
+            f"该决定已经生效,系统不会自动撤销。案件已停止自动处理,尚未发出的通知和指令已扣住。{_payments(tx, case)}核实决定无误的,"
+            f"由主管执行 dianwu cases retry {case.id} --by 工号 继续(须动态口令),扣住的随之发出;确非本人所作的,请勿继续,"
+            "查明原因后再定如何处理。"
+        )
     else:
         done = "该决定已经生效,案件已办结。请核实并决定如何补救。"
     audit.record(
@@ -299,6 +306,21 @@ def dispute(
     )  # fmt: skip
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"disputed/{held.id if held else review.id}/{by.id}", case)
     return Outcome(accepted=True, sentence=f"已记录异议并告知主管。{done}")
+
+
+def _payments(tx: Tx, case: Case) -> str:
+    """Which orders to pay were kept back, and which are out of our hands; nothing where the case has none."""
+    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.topic == PayoutRequested.type)
+    orders = list(tx.exec(query.order_by(col(OutboxMessage.id))))
+    kept = [_order(row) for row in orders if row.note == outbox.HELD]
+    gone = [_order(row) for row in orders if row.state in {OutboxState.SENT, OutboxState.NEW}]  # NEW: leaving right now
+    return (f"打款指令 {'、'.join(kept)} 尚未送达银行,已扣住。" if kept else "") + (
+        f"打款指令 {'、'.join(gone)} 已发往银行,系统无法撤回,请立即联系银行。" if gone else ""
+    )
+
+
+def _order(row: OutboxMessage) -> str:
+    return row.key.partition(":")[2]
 
 
 def _about(tx: Tx, review_id: str, gates: Mapping[str, Gate]) -> tuple[Case, Review, Gate]:

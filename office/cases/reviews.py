@@ -52,6 +52,9 @@ OPEN = (ReviewState.PENDING, ReviewState.CLAIMED)
 MOST_KEPT = 25_000
 """Characters of a text that was not taken, kept to be brought back into the form."""
 
+OBJECTED = "的决定提出异议"
+"""How the reason ends for which an objection halts a case."""
+
 NOT_TAKEN = "上次答复未采纳"
 """How a question's notice begins when somebody has answered it in vain."""
 
@@ -472,6 +475,8 @@ def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
     """Why a proved person's answer cannot be taken as things stand; facts that have changed are shown anew."""
     person = staff.find(tx, answer.staff_id)
+    if disputed(case):
+        return "本案有决定被提出异议,已停止;主管核实之前不受理新的决定"
     if _restored(tx, case, review, gate):
         return decision_seals.ASKED_ANEW
     if sentence := _not_the_form_shown(review, answer) or may_not_answer(tx, review, person):
@@ -481,6 +486,11 @@ def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str
     if sentence := _incomplete(gate, review, answer) or gate.check(tx, case, review, answer):
         return sentence
     return review.notice if refresh(tx, case, review, gate) else None
+
+
+def disputed(case: Case) -> bool:
+    """Whether an objection is what halts the case: then a supervisor lets it go on, by their code."""
+    return (case.halted or "").endswith(OBJECTED)
 
 
 def kept_reason(case: Case, answer: Answer) -> str:

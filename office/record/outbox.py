@@ -31,6 +31,7 @@ TO_MERCHANT, COPY = "merchant:", "platform:message/"
 """How the keys of one message to a merchant begin: of what goes to them, and of its copy for their platform inbox."""
 MADE_WHEN_SENT = ""
 """What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
+HELD = "决定被提出异议,案件停止期间扣住不发"
 LEASE = timedelta(seconds=60)
 SLOW = LEASE.total_seconds() / 3
 """Seconds after which a courier gives back what it has not come to, long before others may take it too."""
@@ -271,6 +272,25 @@ def drop(tx: Tx, prefix: str, why: str) -> None:
         )
         .values(state=OutboxState.SKIPPED, closed_at=tx.now, note=why)
     )  # fmt: skip
+
+
+def hold(tx: Tx, case: Case) -> None:
+    """Keep back what the case says and orders to the outside and that has not left yet, until :func:`let_go`."""
+    tx.execute(
+        update(OutboxMessage)
+        .where(
+            col(OutboxMessage.case_id) == case.id, col(OutboxMessage.channel).in_([Channel.EVENT, Channel.MERCHANT]),
+            col(OutboxMessage.state) == OutboxState.NEW, col(OutboxMessage.leased_until).is_(None),
+        )
+        .values(state=OutboxState.SKIPPED, closed_at=tx.now, note=HELD)
+    )  # fmt: skip
+
+
+def let_go(tx: Tx, case: Case) -> None:
+    """Have what was kept back leave, in the order in which it was written."""
+    kept = col(OutboxMessage.case_id) == case.id, col(OutboxMessage.note) == HELD
+    values = {"state": OutboxState.NEW, "attempts": 0, "next_at": tx.now, "closed_at": None, "note": ""}
+    tx.execute(update(OutboxMessage).where(*kept).values(**values))
 
 
 def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:

@@ -30,6 +30,7 @@ from ops.commands.terminal import (
 )
 
 if TYPE_CHECKING:
+    from office.cases.reviews import Outcome
     from tasks.sight.views import CaseDossier
 
 app = typer.Typer(no_args_is_help=True)
@@ -232,11 +233,21 @@ def export(
 
 
 @app.command("retry")
-def retry(case_id: str = ID, by: str = typer.Option(..., "--by", metavar="工号", help="谁排除了故障")) -> None:
-    """排除故障后,让已停止的案件继续。"""
+def retry(
+    case_id: str = ID,
+    by: str = typer.Option(..., "--by", metavar="工号", help="谁排除了故障"),
+    code: str = typer.Option("", help="动态口令;因异议停止的案件由主管凭口令继续,缺省时提示输入"),
+) -> None:
+    """排除故障后,让已停止的案件继续;因决定被提出异议而停止的,由主管核实后凭动态口令继续。"""
+    from office.cases import reviews
     from office.runs import recovery
 
-    def work(tx: Tx) -> None:
+    with reading() as tx:
+        found = tx.get(Case, case_id)
+        asks = found is not None and reviews.disputed(found) and not code
+    proof = str(typer.prompt("动态口令", hide_input=True)) if asks else code
+
+    def work(tx: Tx) -> Outcome:
         case, who = tx.get(Case, case_id), person(tx, by)
         if case is None:
             refuse(f"没有编号为 {case_id} 的案件")
@@ -244,7 +255,9 @@ def retry(case_id: str = ID, by: str = typer.Option(..., "--by", metavar="工号
             refuse(f"{by} 已停用")
         if case.concluded_at is not None:
             refuse(f"案件 {case_id} 已办结({case.state.label}),无需重试")
-        recovery.retry(tx, case_id, by)
+        return recovery.retry(tx, case_id, by, proof)
 
-    in_transaction(work)
+    outcome = in_transaction(work)
+    if not outcome.accepted:
+        refuse(outcome.sentence)
     say(f"✓ {case_id} 将重新启动运行;已完成的步骤不会重复", "green")

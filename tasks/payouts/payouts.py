@@ -95,6 +95,8 @@ def instruct(
 
     Raises :class:`PermitRefused` unless the unused permits are for exactly these amounts and payees.
     """
+    if case.halted:  # an objection that came between the steps of a run
+        raise PermitRefused(f"{case.id} is halted: {case.halted}")
     if contradictions.open_for(tx, case.shop_id):
         raise PermitRefused(f"{case.id}: the bank contradicts itself about this shop's money")
     permits = unused(tx, case.id)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from models.cases import Case
 from models.confirmations import Confirmation, Weight
-from models.messages import Channel
+from models.messages import Channel, OutboxState
 from models.reviews import Review, ReviewState
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading, transaction
@@ -17,10 +17,14 @@ from office.base.settings import Settings, settings
 from office.base.vault import opened_json
 from office.cases import confirmations, reviews
 from office.cases.forms import form_description
+from office.record import outbox
+from office.record.outbox import Item, Undeliverable
+from office.runs import recovery
 from office.staff import staff
 from policies.policy import policy, policy_at, versions
 from tasks import delivery
 from tasks.desk import GATES
+from tasks.payouts import payouts
 from tasks.sight import queue, views
 from tests.play import START, Office
 
@@ -279,15 +283,98 @@ def test_a_supervisor_may_object_for_somebody_who_cannot_and_a_colleague_may_not
     assert office.question(refund).id == review.id
 
 
+class Bank:
+    """The bank's door, as far as our orders reach it."""
+
+    def __init__(self) -> None:
+        self.there = True
+
+    def __call__(self, item: Item) -> str:
+        if item.audience == "bank" and not self.there:
+            raise Undeliverable("HTTP 503")
+        return "HTTP 204"
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
+    found = Bank()
+    monkeypatch.setitem(delivery.EVENTS, Channel.EVENT, found)
+    return found
+
+
+def retried(case: Case, staff_id: str, code: str) -> reviews.Outcome:
+    return in_transaction(lambda tx: recovery.retry(tx, case.id, staff_id, code))
+
+
 def test_an_objection_to_what_counts_already_stops_the_case_until_a_supervisor_has_looked(
-    office: Office, refund: Case
+    office: Office, refund: Case, bank: Bank
 ) -> None:
     review = answered(office, refund)  # a demonstration: it counted at once
     assert office.case(refund.id).state == "PAYING"
-    assert office.object_to(review, "wang-fang").accepted
+    said = office.object_to(review, "wang-fang")
+    assert said.accepted and "不会自动撤销" in said.sentence
+    assert f"{refund.id}-P1 已发往银行" in said.sentence and "请立即联系银行" in said.sentence
     stopped = office.case(refund.id)
     assert stopped.halted and "异议" in stopped.halted
     assert office.staff_told("decision_disputed") == ["supervisor"]
+    assert "请勿继续" in told(office, "decision_disputed")[0][1]["done"]
+    assert "只有主管" in retried(refund, "wang-fang", office.code("wang-fang")).sentence
+    assert not retried(refund, "he-qiang", "000000").accepted
+    office.bank(f"{refund.id}-P1")  # what the bank says is taken all the same
+    assert office.case(refund.id).halted
+    assert retried(refund, "he-qiang", office.code("he-qiang")).accepted
+    office.settle()
+    assert office.case(refund.id).outcome == "REFUNDED"
+    assert office.books() == [] == office.chains()
+
+
+def test_a_payment_that_has_not_left_is_kept_back_by_an_objection_and_leaves_once_when_a_supervisor_lets_it(
+    office: Office, refund: Case, bank: Bank
+) -> None:
+    bank.there = False
+    review = answered(office, refund)
+    for _ in range(2):
+        said = office.object_to(review, "wang-fang")
+        assert f"{refund.id}-P1 尚未送达银行,已扣住" in said.sentence and "已发往" not in said.sentence
+    bank.there = True
+    office.pass_time(days=2)
+    (order,) = office.outbox(Channel.EVENT, "deposit.payout.requested")
+    assert (order.state, order.note) == (OutboxState.SKIPPED, outbox.HELD)
+    assert retried(refund, "he-qiang", office.code("he-qiang")).accepted
+    office.settle()
+    (order,) = office.outbox(Channel.EVENT, "deposit.payout.requested")
+    assert order.state is OutboxState.SENT
+    office.bank(f"{refund.id}-P1")
+    assert office.case(refund.id).outcome == "REFUNDED"
+    assert office.books() == [] == office.chains()
+
+
+def test_an_objection_between_two_steps_of_a_run_lets_no_money_go(office: Office, refund: Case) -> None:
+    """The run has been given the decision, and has not ordered the payment yet."""
+    settle, office.settle = office.settle, lambda: None  # type: ignore[method-assign]
+    review = answered(office, refund)
+    assert office.object_to(review, "wang-fang").accepted
+    with pytest.raises(payouts.PermitRefused, match="is halted"), transaction() as tx:
+        payouts.instruct(tx, tx.get_one(Case, refund.id), 1, [])
+    office.settle = settle  # type: ignore[method-assign]
+    office.settle()
+    assert office.events("deposit.payout.requested") == []
+    assert retried(refund, "he-qiang", office.code("he-qiang")).accepted
+    office.settle()
+    assert len(office.events("deposit.payout.requested")) == 1
+
+
+def test_a_second_person_confirms_nothing_while_the_first_decision_is_disputed(office: Office) -> None:
+    office.closed_shop(deposit_fen=2_000_000)
+    refund = office.request_refund(fen=2_000_000)
+    first = office.question(refund)
+    office.decide(refund, "wang-fang", "APPROVE", "情况属实")
+    second = office.question(refund)
+    assert office.object_to(first, "wang-fang").accepted
+    assert "提出异议" in office.answer(second, "chen-jie", "CONFIRM", "同意").sentence
+    assert retried(refund, "gao-yuan", office.code("gao-yuan")).accepted
+    office.decide(refund, "chen-jie", "CONFIRM", "同意")
+    assert len(office.events("deposit.payout.requested")) == 1
 
 
 def test_an_objection_to_a_case_that_is_over_is_recorded_and_told(office: Office) -> None:
