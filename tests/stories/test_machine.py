@@ -19,19 +19,22 @@ from sqlmodel import col, select
 
 from flows.inline import InlineEngine
 from models.books import DepositPayment, Transfer
-from models.cases import CaseKind, CaseState
+from models.cases import Case, CaseKind, CaseState
+from models.invoicing import InvoiceState
 from models.messages import Channel
 from models.payouts import BankContradiction, Payout, PayoutState, Permit
-from models.reviews import Review
+from models.reviews import Review, Role
 from office.base.db import in_transaction, reading
 from office.cases import cases, reviews
 from office.record import audit
 from office.record.outbox import NotYet
 from office.staff import staff
+from tasks.invoicing import bills
 from tasks.refund import refunds
 from tasks.shops import shops
 from tasks.sight import proof
 from tests.deaths import Died, mortal
+from tests.invoicing import kit
 from tests.machines import play, rounds
 from tests.play import PAPERS, PAYEE, PEOPLE, Office
 
@@ -83,9 +86,20 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.dismissed: str = ""
             self.paid: set[str] = set()
             self.office.open_shop("shop-1")
-            self.office.closed_shop("shop-2", deposit_fen=1_500_000)
+            self.roleless: str = ""
+            self.leave("shop-2")
             self.office.pay_deposit("shop-2", 100_000, "ALIPAY", payer_account=ALIPAY["account_no"], payer_name="林晓")
             self.office.request_refund("shop-2", 1_600_000)
+
+        def leave(self, shop: str) -> None:
+            """A shop that has invoiced its fees is closed, and the invoice can still be reversed."""
+            self.office.open_shop(shop, deposit_fen=1_500_000)
+            kit.record(self.office, kit.item(shop, 90_000))
+            case = self.office.request_closure(shop)
+            self.office.decide(case, "li-na", "APPROVE")
+            kit.send_invoice(self.office, 90_000, shop, issued_on="2026-11-19")
+            self.office.snapshot(shop)
+            assert self.office.case(case.id).outcome == "CLOSED"
 
         # ── what can happen ──
 
@@ -149,9 +163,61 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         @rule(shop=st.sampled_from(SHOPS))
         def the_platform_proposes_to_close_by_force(self, shop: str) -> None:
             self.office.send("forced_closure.proposed", {
-                "shop_id": shop, "proposal_id": "p", "violation": "售假", "clause": "DED-7", "description": "抽检",
+                "shop_id": shop, "proposal_id": f"p-{len(self.office.cases())}", "violation": "售假", "clause": "DED-7", "description": "抽检",
                 "proposed_by": "risk-17",
             })  # fmt: skip
+
+        @precondition(lambda self: self._under_way(CaseKind.REFUND) and not self._under_way(CaseKind.FORCED_CLOSURE))
+        @rule(end=st.sampled_from(["pending", "dropped", "dropped", "confirmed"]))
+        def a_ban_is_proposed_while_a_refund_is_under_way(self, end: str) -> None:
+            shop = self._under_way(CaseKind.REFUND)[0].shop_id or ""
+            self.the_platform_proposes_to_close_by_force(shop)
+            for case in self._under_way(CaseKind.FORCED_CLOSURE):
+                if case.shop_id == shop and end != "pending":
+                    self._ban(case, 0 if end == "confirmed" else 1)
+                seen[f"ban {end} over a refund"] += 1
+
+        def _ban(self, case: Case, verdict: int) -> None:
+            for _ in range(2):
+                for review in [one for one in self._questions() if one.case_id == case.id]:
+                    if able := self._able(review):
+                        self._answer(review, able[0], review.verdicts[verdict], "right", write_off=False)
+
+        @rule(part=st.sampled_from([1, 2]))
+        def a_red_letter_comes_after_closing(self, part: int) -> None:
+            """The fees of the closed shop are open again, or half of them, while its deposit is asked back."""
+            live = [one for one in kit.invoices() if one.state is InvoiceState.ACCEPTED]
+            if live and (left := live[0].gross_fen - live[0].reversed_fen) > 0:
+                self.office.send("invoice.red_letter", {
+                    "shop_id": "shop-2", "account_id": "acct-shop-2", "number": f"26{next(kit.NUMBERS):018d}",
+                    "original_number": live[0].number, "amount_fen": max(left // part, 1), "issued_on": "2026-11-20",
+                    "reason": "开票有误",
+                })  # fmt: skip
+                seen["red letters after closing"] += 1
+
+        @rule()
+        def the_closed_shop_invoices_what_is_open_again(self) -> None:
+            with reading() as tx:
+                fen, _ = bills.open_now(tx, "shop-2")
+            if fen > 0:
+                day = self.office.clock.at + timedelta(hours=8)
+                number = f"{day:%y}{next(kit.NUMBERS):018d}"
+                kit.send_invoice(self.office, fen, "shop-2", number=number, issued_on=f"{day:%Y-%m-%d}")
+
+        @rule(person=st.sampled_from(["chen-jie", "wang-fang", "gao-yuan", "zhao-min", ""]))
+        def somebody_loses_their_roles_and_another_gets_them_back(self, person: str) -> None:
+            """They are enrolled for something that decides nothing here, and later for what they did before."""
+            for staff_id, roles in (
+                (self.roleless, PEOPLE.get(self.roleless, ("", []))[1]),
+                (person, [Role.INVOICE_CLERK]),
+            ):
+                if staff_id and staff_id != self.dismissed:
+                    kept = self.office.secrets[staff_id]
+                    in_transaction(
+                        lambda tx, i=staff_id, r=roles, s=kept: staff.enrol(tx, i, PEOPLE[i][0], r, secret=s)  # type: ignore[misc]
+                    )
+            self.roleless = person if person != self.dismissed else ""
+            seen["roles lost"] += bool(self.roleless)
 
         @rule(which=st.integers(0, 3), verdict=st.sampled_from([0, 0, 0, 1, 2]), who=st.integers(0, 3),
               how=st.sampled_from(["right"] * 6 + ["wrong", "stale", "anybody"]))  # fmt: skip
@@ -161,7 +227,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             if not questions:
                 return
             review = questions[which % len(questions)]
-            able = [i for i, (_, roles) in PEOPLE.items() if how == "anybody" or {*review.roles} & {*roles}]
+            able = sorted(PEOPLE) if how == "anybody" else self._able(review) or sorted(PEOPLE)
             person = able[who % len(able)]
             self._answer(review, person, review.verdicts[verdict % len(review.verdicts)], how, bool(who % 2))
 
@@ -169,7 +235,9 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             code = "000000" if how == "wrong" else None
             extra = {"write_off": write_off, "proof": "回单 20261204-0017"}
             outcome = self.office.answer(review, person, verdict, "理由充分", code=code, **extra)
-            assert not (outcome.accepted and (how == "wrong" or person == self.dismissed or person in review.excluded))
+            may = person in self._able(review)
+            assert not (outcome.accepted and (how == "wrong" or not may)), (person, review.gate)
+            self.no_money_leaves_over_a_blocking_finding_that_somebody_who_approved_has_not_seen()
             seen["decided" if outcome.accepted else f"refused: {how}"] += 1
             self.stale.append(review)
 
@@ -180,9 +248,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 if not (questions := self._questions()):
                     break
                 review = questions[turn % len(questions)]
-                able = [
-                    i for i, (_, roles) in PEOPLE.items() if {*review.roles} & {*roles} and i not in review.excluded
-                ]
+                able = self._able(review) or sorted(PEOPLE)
                 self._answer(review, able[turn % len(able)], review.verdicts[0], "right", bool(turn % 2))
             if paying:
                 self.the_bank_answers("settled", 0)
@@ -211,6 +277,8 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(person=st.sampled_from(["li-na", "wang-fang", "he-qiang", ""]))
         def somebody_is_dismissed_and_another_taken_back(self, person: str) -> None:
+            if person == self.roleless:
+                return
             for staff_id, active in ((self.dismissed, True), (person, False)):
                 if staff_id:
                     in_transaction(lambda tx, i=staff_id, a=active: staff.set_active(tx, i, a))  # type: ignore[misc]
@@ -232,6 +300,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             taken_up = Counter(
                 (case.shop_id, case.kind) for case in self.office.cases()
                 if case.concluded_at is None and case.state is not CaseState.SUBMITTED and case.shop_id
+                and case.kind is not CaseKind.INVOICE_REVIEW
             )  # fmt: skip
             assert [key for key, count in taken_up.items() if count > 1] == []
 
@@ -264,6 +333,11 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                             most = saw[finding.code]["extent"]
                             assert all(now <= then for now, then in zip(finding.extent, most, strict=True))
                     assert not standing or len(people) == 2
+                    shop = case.shop_id or ""
+                    kept = bills.kept_back(tx, shop)
+                    assert shops.book_facts(tx, shop).deposit_fen >= kept  # what INV-7 would freeze stays here
+                    seen["paid with a bill open"] += kept > 0
+                    assert not tx.exec(PENDING_BANS.where(Case.shop_id == shop)).first()
                     assert shops.book_facts(tx, case.shop_id or "").arrears_fen == 0  # set off before anything is paid
 
         @invariant()
@@ -328,6 +402,19 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             seen["several accounts"] += len(new) > 1
             return new
 
+        def _able(self, review: Review) -> list[str]:
+            """Who may answer: holds a role of the question now, works here, and has not acted where they may not."""
+            roles = {
+                name: {Role.INVOICE_CLERK} if name == self.roleless else {*held} for name, (_, held) in PEOPLE.items()
+            }
+            return [
+                name for name, held in roles.items()
+                if {*review.roles} & held and name != self.dismissed and name not in review.excluded
+            ]  # fmt: skip
+
+        def _under_way(self, kind: CaseKind) -> list[Case]:
+            return [case for case in self.office.cases() if case.kind is kind and case.concluded_at is None]
+
         def _second_questions(self) -> list[Review]:
             return [review for review in self._questions() if review.gate == "refund-second"]
 
@@ -337,7 +424,11 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
     return Back
 
 
+PENDING_BANS = select(Case).where(Case.kind == CaseKind.FORCED_CLOSURE, col(Case.concluded_at).is_(None))
+
 ENOUGH = {
+    "red letters after closing": 1, "ban pending over a refund": 1, "ban dropped over a refund": 1, "roles lost": 1,
+    "ban confirmed over a refund": 1,
     "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry": 1,
     "decided": 1, "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
     CaseKind.FORCED_CLOSURE: 1,
