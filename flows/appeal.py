@@ -4,7 +4,7 @@
         │                         ├─▶ dismissed ───▶ final, external channels named ─▶ DISMISSED
         └─▶ refused               └─▶ insufficient ─▶ notice sent ─▶ 3 days ─┬─▶ arbitrator again, final
                                                                              └─▶ silence ─▶ CLOSED_TIMEOUT
-    the arbitration withdrawn meanwhile ─▶ MOOT
+    the arbitration withdrawn meanwhile ─▶ MOOT; the matter no longer what was seen ─▶ the arbitrator again
 
 Rules and windows:       policies/appeal.py           ARB-1 … ARB-10, ambiguities 9, 10, 11
 What the merchant reads: notifications/appeal.py
@@ -13,6 +13,7 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
+from itertools import count
 from typing import assert_never
 
 from flows.compensation import handle_compensation
@@ -30,29 +31,39 @@ def hear_appeal(case_id: str) -> None:
     if appeals.admit(case_id):  # ARB-1, ARB-2, ARB-3, ARB-4, WDR-2
         return
 
-    decision = ask(case_id, appeals.REVIEW)  # never the arbitrator who made the ruling
-    if decision.verdict == AppealVerdict.INSUFFICIENT:  # ARB-5
-        if not appeals.ask_for_evidence(case_id):
+    for attempt in count(1):
+        decision = ask(case_id, appeals.REVIEW, round=attempt)  # never the arbitrator who made the ruling
+        if decision.verdict == AppealVerdict.INSUFFICIENT:
+            break
+        if finish(case_id, decision, attempt):
             return
-        wait_until(case_id, lambda: appeals.window_may_open(case_id))  # sending the notice starts the three days
-        appeals.open_window(case_id)
-        if wait_for(case_id, appeals.EVIDENCE) is WaitState.LAPSED:
-            return appeals.close_unanswered(case_id)  # ARB-6
-        appeals.resume(case_id)
-        decision = ask(case_id, appeals.SECOND)  # ambiguity 10: only uphold or dismiss
 
-    finish(case_id, decision)
+    if not appeals.ask_for_evidence(case_id):  # ARB-5
+        return
+    wait_until(case_id, lambda: appeals.window_may_open(case_id))  # sending the notice starts the three days
+    appeals.open_window(case_id)
+    if wait_for(case_id, appeals.EVIDENCE) is WaitState.LAPSED:
+        return appeals.close_unanswered(case_id)  # ARB-6
+    appeals.resume(case_id)
+    for round in count(1):
+        decision = ask(case_id, appeals.SECOND, round=round)  # ambiguity 10: only uphold or dismiss
+        if finish(case_id, decision, attempt - 1 + round):
+            return
 
 
-def finish(case_id: str, decision: Decision) -> None:
-    """Carry out the final verdict."""
+def finish(case_id: str, decision: Decision, attempt: int) -> bool:
+    """Carry out the final verdict; ``False`` when the matter is no longer what the arbitrator saw (ambiguity 23)."""
     match decision.read(FinalVerdict):
         case None:
-            return  # WDR-1: the arbitration was withdrawn, or a court has decided
-        case FinalVerdict.DISMISS:
-            appeals.dismiss(case_id)  # ARB-3, ARB-10
-        case FinalVerdict.UPHOLD:
-            if appeals.uphold(case_id) and handle_compensation(case_id):  # ARB-7, ARB-8
+            pass  # WDR-1: the arbitration was withdrawn, or a court has decided
+        case FinalVerdict.DISMISS:  # ARB-3, ARB-10
+            return not (appeals.dismiss(case_id) if attempt == 1 else appeals.dismiss_again(case_id, attempt))
+        case FinalVerdict.UPHOLD:  # ARB-7
+            money = appeals.uphold(case_id) if attempt == 1 else appeals.uphold_again(case_id, attempt)
+            if money is None:
+                return False
+            if money and handle_compensation(case_id):  # ARB-8
                 appeals.conclude_upheld(case_id)
         case unknown:
             assert_never(unknown)
+    return True

@@ -2,7 +2,8 @@
 
     requested ─▶ merchant service ─┬─▶ withdrawn: never again for this case, a running appeal is moot
         │                          │        └─▶ (policy returns the deduction: merchant service, finance)
-        └─▶ refused                └─▶ stays
+        └─▶ refused                ├─▶ stays
+                                   └─▶ no longer what was seen: merchant service again
 
 Rules and numbers:       policies/appeal.py           WDR-1 … WDR-4, ambiguity 12
 What the merchant reads: notifications/appeal.py
@@ -11,6 +12,7 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
+from itertools import count
 from typing import assert_never
 
 from flows.compensation import handle_compensation
@@ -27,17 +29,21 @@ def withdraw_arbitration(case_id: str) -> None:
     if arbitration.admit_withdrawal(case_id):  # WDR-1, WDR-2, ARB-3
         return
 
-    decision = ask(case_id, arbitration.WITHDRAWAL)  # WDR-3, WDR-4: with the buyer's consent
-    if decision.verdict != WithdrawalVerdict.CONFIRM:
-        return arbitration.reject_withdrawal(case_id)
+    for round in count(1):
+        decision = ask(case_id, arbitration.WITHDRAWAL, round=round)  # WDR-3, WDR-4: with the buyer's consent
+        if decision.verdict != WithdrawalVerdict.CONFIRM:
+            return arbitration.reject_withdrawal(case_id)
 
-    match arbitration.withdraw(case_id):
-        case Withdrawn.TOO_LATE:  # the appeal's result became final meanwhile
-            return
-        case Withdrawn.DONE:
-            return
-        case Withdrawn.MONEY:
-            if handle_compensation(case_id):  # ARB-8
-                arbitration.conclude_withdrawal(case_id)
-        case unknown:
-            assert_never(unknown)
+        match arbitration.withdraw(case_id) if round == 1 else arbitration.withdraw_again(case_id, round):
+            case Withdrawn.CHANGED:  # ambiguity 23
+                continue
+            case Withdrawn.TOO_LATE:  # the appeal's result became final meanwhile
+                return
+            case Withdrawn.DONE:
+                return
+            case Withdrawn.MONEY:
+                if handle_compensation(case_id):  # ARB-8
+                    arbitration.conclude_withdrawal(case_id)
+                return
+            case unknown:
+                assert_never(unknown)

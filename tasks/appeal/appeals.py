@@ -31,12 +31,12 @@ from models.events import DepositDeducted
 from models.messages import InboxMessage, OutboxMessage, OutboxState
 from models.money import yuan
 from models.outcomes import Refusal
-from models.reviews import Review, Role, Staff
+from models.reviews import Review, ReviewState, Role, Staff
 from models.windows import Reckoned
 from notifications import appeal as words
 from office.base.calendar import work_calendar
 from office.base.db import Tx, reading
-from office.cases import cases, deadlines, dossier, merchants
+from office.cases import approvals, cases, deadlines, dossier, merchants
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.merchants import ground, shop_of
@@ -46,6 +46,7 @@ from office.record import audit, outbox
 from office.record.inbox import Later, Refused, behind
 from office.staff import staff
 from policies import appeal as rules_of_appeal
+from policies.approvals import Seen
 from policies.deadlines import in_time, reckon, reminder_times, seconds_left
 from tasks.arbitration import arbitration, doudian
 from tasks.arbitration.arbitration import appeal_of, lock_ruling, named, ruling_of, ruling_part, strike, the_ruling
@@ -104,7 +105,7 @@ def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
 def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessage) -> None:
     """Further evidence, once. In time is what reached the door in time, also before the notice or its wait exist."""
     case = own_open_case(tx, event.case_id, event.account_id, CaseKind.APPEAL, "ARB-6")
-    first = decided(tx, case.id, REVIEW.name, 1)
+    first = last_of(tx, case, REVIEW.name)
     if first is None or first.verdict != AppealVerdict.INSUFFICIENT or first.decided_at is None:
         raise Refused("申诉当前不在重新举证阶段;凭证提交后不能追加或修改", "ARB-4")
     if message.received_at < first.decided_at:  # not what was asked for, so it does not use up the one round
@@ -278,7 +279,7 @@ def ask_for_evidence(tx: Tx, case: Case) -> bool:
     wait = cases.open_wait(tx, case, EVIDENCE, EVIDENCE)
     if wait.state is not WaitState.OPEN:
         return True
-    review = decided(tx, case.id, REVIEW.name, 1)
+    review = last_of(tx, case, REVIEW.name)
     cases.move(tx, case, CaseState.AWAITING_MERCHANT, "举证不足,等待商家重新举证", clause="ARB-5")
     now = rules_of_appeal.reevidence_window(tx.now, rules(case))
     told = words.AppealEvidenceRequested(
@@ -345,10 +346,23 @@ def close_unanswered(tx: Tx, case: Case) -> None:
 
 
 @effect("申诉成立,剔除判责")
-def uphold(tx: Tx, case: Case) -> bool:
-    """Strike the ruling (ARB-7); ``True`` when merchant service has to call about deducted money (ARB-8)."""
+def uphold(tx: Tx, case: Case) -> bool | None:
+    """Strike the ruling (ARB-7); ``True`` when merchant service has to call about deducted money (ARB-8), ``None`` when
+    the matter is no longer what the arbitrator saw, and nothing is done."""
+    return _uphold(tx, case)
+
+
+@effect("重新审核后申诉成立,剔除判责")
+def uphold_again(tx: Tx, case: Case, attempt: int) -> bool | None:
+    """The same after another look."""
+    return _uphold(tx, case)
+
+
+def _uphold(tx: Tx, case: Case) -> bool | None:
     if case.concluded_at is not None:
         return False
+    if _changed(tx, case):
+        return None
     ruling = the_ruling(tx, case)
     strike(tx, case, ruling.id, VoidCause.APPEAL_UPHELD)
     _record_decision(tx, case, AppealVerdict.UPHOLD)
@@ -374,10 +388,23 @@ def conclude_upheld(tx: Tx, case: Case) -> None:
 
 
 @effect("申诉不成立")
-def dismiss(tx: Tx, case: Case) -> None:
-    """Final (ARB-3): the message lists where the merchant may still turn (ARB-10)."""
+def dismiss(tx: Tx, case: Case) -> bool | None:
+    """Final (ARB-3): the message lists where the merchant may still turn (ARB-10). ``True`` when the matter is no longer
+    what the arbitrator saw, and nothing is done; ``None`` is what earlier versions kept."""
+    return _dismiss(tx, case)
+
+
+@effect("重新审核后申诉不成立")
+def dismiss_again(tx: Tx, case: Case, attempt: int) -> bool:
+    """The same after another look."""
+    return _dismiss(tx, case)
+
+
+def _dismiss(tx: Tx, case: Case) -> bool:
     if case.concluded_at is not None:
-        return
+        return False
+    if _changed(tx, case):
+        return True
     _record_decision(tx, case, AppealVerdict.DISMISS)
     told = words.AppealDismissed(
         shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=case.request["named"], decided_at=tx.now,
@@ -385,12 +412,37 @@ def dismiss(tx: Tx, case: Case) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/dismissed", case=case)
     cases.conclude(tx, case, CaseState.DISMISSED, "申诉不成立,此为最终结果", clause="ARB-3")
+    return False
 
 
 def _reason(tx: Tx, case: Case) -> str:
     """What the last arbitrator wrote."""
-    last = decided(tx, case.id, SECOND.name, 1) or decided(tx, case.id, REVIEW.name, 1)
+    last = _final(tx, case)
     return last.reason if last else ""
+
+
+def _final(tx: Tx, case: Case) -> Review | None:
+    return last_of(tx, case, SECOND.name) or last_of(tx, case, REVIEW.name)
+
+
+def last_of(tx: Tx, case: Case, gate: str) -> Review | None:
+    """The review of that gate that was decided last."""
+    rounds = select(func.max(Review.round)).where(
+        Review.case_id == case.id, Review.gate == gate, Review.state == ReviewState.DECIDED
+    )
+    last = tx.exec(rounds).one()
+    return decided(tx, case.id, gate, last) if last else None
+
+
+def _changed(tx: Tx, case: Case) -> bool:
+    """Whether the matter is no longer what the arbitrator saw who has judged it: then it is asked again (ambiguity 23)."""
+    lock_ruling(tx, the_ruling(tx, case).id)
+    given = _final(tx, case)
+    if given is not None and approvals.stand([given], _dossier(tx, case, given).seen):
+        return False
+    again = CaseState.SECOND_REVIEW if given is not None and given.gate == SECOND.name else CaseState.UNDER_REVIEW
+    cases.move(tx, case, again, "事实发生变化,等待仲裁员重新审核", clause="ARB-4")
+    return True
 
 
 def _record_decision(tx: Tx, case: Case, verdict: AppealVerdict) -> None:
@@ -461,10 +513,15 @@ def history_part(tx: Tx, case: Case) -> str:
     )
 
 
+_TERMS = {
+    "ruling": "判责", "voided": "判责状态", "deduction": "已扣赔付款", "evidence": "商家的凭证", "damaged": "凭证文件丢失或损坏",
+}  # fmt: skip
+
+
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, ruling = shop_of(tx, case), the_ruling(tx, case)
     until = evidence.links_until(tx, review.opened_at)
-    first = decided(tx, case.id, REVIEW.name, 1) if review.gate == SECOND.name else None
+    first = last_of(tx, case, REVIEW.name) if review.gate == SECOND.name else None
     again = cases.find_wait(tx, case.id, EVIDENCE)
     more = ((again.answer or {}).get("text") or "(无文字说明)") if again and again.answer else ""
     sides = (
@@ -483,16 +540,21 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     results = f"- **申诉成立**:判责自动剔除(ARB-7){money}。\n- **申诉不成立**:最终结果,商家不能再申诉(ARB-3)。"
     if review.gate == REVIEW.name:
         results += "\n- **举证不足**:发出驳回通知,商家有一次、3 天(自通知发出起)的重新举证机会(ARB-5)。"
+    now = Seen.of(
+        {
+            "ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
+            "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
+            **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {}),
+        }
+    )  # fmt: skip
     return dossier.assemble(
         f"仲裁申诉 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("各结论的后果", results), ("申诉", filed), ("判责", ruling_part(ruling)), ("双方陈述", sides),
         ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
         ("第一次审核意见", dossier.quoted(first.reason) if first else ""), ("商家历史", history_part(tx, case)),
         ("店铺", shop_part(tx, shop)),
-        facts={"ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
-               "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
-               **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {})},
-        links_until=until.isoformat(),
+        facts=now.terms, links_until=until.isoformat(),
     )  # fmt: skip
 
 
@@ -509,7 +571,7 @@ def _made_the_ruling(tx: Tx, case: Case) -> set[str]:
 def _not_for_the_second(tx: Tx, case: Case) -> set[str]:
     """By policy another arbitrator judges again, or the same one as long as that person is still with us."""
     barred = _made_the_ruling(tx, case)
-    first = decided(tx, case.id, REVIEW.name, 1)
+    first = last_of(tx, case, REVIEW.name)
     if first is None or first.decided_by is None:
         return barred
     if rules(case).appeal.second_reviewer == "other":

@@ -503,15 +503,10 @@ def admit_withdrawal(tx: Tx, case: Case) -> Refusal | None:
 
 @effect("不予撤销仲裁")
 def reject_withdrawal(tx: Tx, case: Case) -> None:
-    reason = _said(tx, case, WITHDRAWAL)
+    query = select(Review.reason).where(Review.case_id == case.id, Review.verdict == WithdrawalVerdict.REJECT.value)
+    reason = tx.exec(query).first() or ""
     _stays(tx, case, Refusal(code="rejected", clause="WDR-1", sentence=reason))
     cases.conclude(tx, case, CaseState.REJECTED, f"不予撤销:{reason}", clause="WDR-1")
-
-
-def _said(tx: Tx, case: Case, gate: Gate) -> str:
-    """The reason given at a gate."""
-    review = decided(tx, case.id, gate.name, 1)
-    return review.reason if review else ""
 
 
 class Withdrawn(Labelled):
@@ -520,28 +515,45 @@ class Withdrawn(Labelled):
     TOO_LATE = "TOO_LATE", "申诉已有最终结果"
     DONE = "DONE", "已撤销"
     MONEY = "MONEY", "已撤销,待处理赔付款"
+    CHANGED = "CHANGED", "与商服所见不同,须重新核实"
 
 
 @effect("撤销仲裁")
 def withdraw(tx: Tx, case: Case) -> Withdrawn:
     """Withdraw: bars any new arbitration of the same case, ends a running appeal as moot, strikes the ruling where
     the policy says so. An appeal whose result became final while merchant service asked around wins (ARB-3)."""
+    return _withdraw(tx, case, 1)
+
+
+@effect("重新核实后撤销仲裁")
+def withdraw_again(tx: Tx, case: Case, round: int) -> Withdrawn:
+    """The same in a later round."""
+    return _withdraw(tx, case, round)
+
+
+def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
     if refusal := _refuse_withdrawal(tx, case):
         _stays(tx, case, refusal)
         cases.refuse(tx, case, refusal)
         return Withdrawn.TOO_LATE
+    given = decided(tx, case.id, WITHDRAWAL.name, round)
+    if given is None or not approvals.stand([given], _withdrawal_dossier(tx, case, given).seen):  # ambiguity 23
+        cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,等待商服重新核实", clause="WDR-3")
+        return Withdrawn.CHANGED
     found = tx.get(Arbitration, case.request["arbitration_id"])
     if found is None:
         raise LookupError(f"{case.id}: no arbitration")
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
-    reason, given = WithdrawalReason(case.request["reason"]), rules(case).appeal
+    reason = WithdrawalReason(case.request["reason"])
     _adopt(tx, found)
     struck: list[Ruling] = []
     for ruling in rulings_of(tx, found.id):
         appeal = appeal_of(tx, ruling.id)
         running = lock_case(tx, appeal.case_id) if appeal else None
-        if given.withdrawal_strikes_ruling and strike(tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN):
+        if rules(case).appeal.withdrawal_strikes_ruling and strike(
+            tx, case, ruling.id, VoidCause.ARBITRATION_WITHDRAWN
+        ):
             struck.append(ruling)
         if running is not None and running.concluded_at is None:
             _end_as_moot(tx, running, ruling, f"仲裁 {found.id} 已撤销", clause="WDR-1")
@@ -615,14 +627,20 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         "已扣赔付款由商服与财务决定去向,并告知商家结果和原因;规则建议:"
         f"{rules_of_appeal.proposed_handling(WithdrawalReason(case.request['reason']), rules(case)).label}。",
     ]
+    now = Seen.of(
+        {
+            "withdrawn": found is not None and found.withdrawn_at is not None,
+            "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings],
+        },
+        papers.blocking(tx, case, "WDR-3"),
+    )  # fmt: skip
     return dossier.assemble(
         f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"rulings": "相关判责"})),
         ("撤销后的结果", "\n".join(effects)), ("申请", asked), ("店铺", shop_part(tx, shop)),
         *papers.parts(tx, case, review, "WDR-3"),
         ("相关判责", "\n\n".join(ruling_part(ruling) for ruling in rulings) or "尚未判责。"),
-        blocking=papers.blocking(tx, case, "WDR-3"), links_until=papers.links_until(tx, case, review),
-        facts={"withdrawn": found is not None and found.withdrawn_at is not None,
-               "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings]},
+        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 
 
