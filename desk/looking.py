@@ -27,6 +27,8 @@ router = APIRouter()
 Form = Annotated[dict[str, str], Depends(posted)]
 Person = Annotated[Visitor, Depends(visitor)]
 
+DONE = 500
+"""Decisions of one's own that the page lists, and says when there are more."""
 SPANS = {"1": "今日", "7": "近 7 天", "90": "近 90 天", "3660": "全部"}
 
 
@@ -35,10 +37,11 @@ def mine(request: Request, who: Person, days: str = "1") -> Response:
     days = days if days in SPANS else "1"
     with reading() as tx:
         since = queue.today(tx) if days == "1" else tx.now - timedelta(days=int(days))
+        done = queue.decided(tx, by=who.id, since=since, limit=DONE + 1)
         own = desk_sessions.of(tx, who.id)
         return page(
             "mine", who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
-            done=queue.decided(tx, by=who.id, since=since, limit=500), sessions=own,
+            done=done[:DONE], more=len(done) > DONE, sessions=own,
             held=[(one, desk.GATES[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
             token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
         )  # fmt: skip
@@ -90,7 +93,8 @@ def find(request: Request, who: Person, q: str = "") -> Response:
         if place := lookup.place_of(tx, q):
             kind, number = place
             return RedirectResponse(f"/{kind}/{quote(number, safe='')}", 303)
+        found = lookup.matching(tx, q)
         return page(
-            "find", who=who, here="find", counts=counts(tx, who), now=tx.now, words=q[:100], found=lookup.matching(tx, q),
+            "find", who=who, here="find", counts=counts(tx, who), now=tx.now, words=q, found=found[: lookup.MOST], more=len(found) > lookup.MOST,
             token=desk_forms.token(who.session_id, "leave"), chosen=Filter(),
         )  # fmt: skip

@@ -35,7 +35,7 @@ FIELD = "field."
 def typed(form: Mapping[str, str]) -> dict[str, str]:
     """What a person typed into a question's form, without what proves them."""
     return {
-        name: value.replace("\r\n", "\n")[:20_000]
+        name: value.replace("\r\n", "\n")[: reviews.MOST_KEPT]
         for name, value in form.items()
         if name in {"verdict", "reason"} or name.startswith(FIELD)
     }
@@ -73,7 +73,7 @@ def _page(
         holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
         held=held, held_name=staff_name(tx, held.staff_id) if held else "",
         decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in review.dossier,
-        timeline=list(reversed(audit_lines(tx, case.id)))[:40], field=FIELD, done=_done(tx, who, done),
+        timeline=list(reversed(audit_lines(tx, case.id))), field=FIELD, done=_done(tx, who, done),
         decided=review.state is ReviewState.DECIDED,
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Ou
     gate = desk.GATES[review.gate]
     answer = Answer(
         review_id=review_id, revision=int(revision), staff_id=who.id, code=form.get("code", ""), session=who.word,
-        verdict=form.get("verdict", ""), reason=form.get("reason", "")[:1000], extra=forms.read_fields(gate, form, FIELD),
+        verdict=form.get("verdict", ""), reason=form.get("reason", ""), extra=forms.read_fields(gate, form, FIELD),
         through=Place.DESK,
     )  # fmt: skip
     if review.state in OPEN and review.revision == answer.revision and review.dossier_sha256 != shown:

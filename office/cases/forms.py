@@ -101,14 +101,14 @@ def form_description(review: Review, gate: Gate, follows: str = "") -> str:
 
 def read_fields(gate: Gate, given: Mapping[str, str], prefix: str) -> dict[str, Any]:
     """A gate's own fields from a page's form, where a ticked box is there and everything else is text; what is empty or was
-    not offered is left out, and a text is cut where the field's limit is."""
+    not offered is left out. What is longer than its field takes is left to the judge, who gives it back with the count."""
     found: dict[str, Any] = {}
     for name, schema in gate.fields.items():
         value = given.get(f"{prefix}{name}", "").replace("\r\n", "\n")
         if schema.get("type") == "boolean":
             found |= {name: True} if value else {}
         elif value and value in schema.get("enum", (value,)):
-            found[name] = value[: schema.get("maxLength", 1000)]
+            found[name] = value
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import col, or_, select
+from sqlmodel import col, func, or_, select
 
 from models.arbitration import Arbitration, EvidenceItem, Ruling
 from models.base import Frozen
@@ -18,7 +18,9 @@ from office.base.db import Tx
 from tasks.shops import penalties
 
 MOST = 50
-"""Rows of one kind that a page lists; whoever wants more narrows the search."""
+"""Rows of one kind that a page lists, and says when there are more."""
+MONTHS = 12
+"""Statements that a shop's page lists."""
 
 
 class ShopShown(Frozen):
@@ -31,6 +33,9 @@ class ShopShown(Frozen):
     balances: tuple[tuple[str, int], ...]
     penalties: tuple[Penalty, ...]
     statements: tuple[Statement, ...]
+    more_cases: int = 0
+    more_statements: int = 0
+    """How many there are besides those that are here."""
 
 
 def shop(tx: Tx, shop_id: str) -> ShopShown | None:
@@ -41,11 +46,16 @@ def shop(tx: Tx, shop_id: str) -> ShopShown | None:
     open_first = col(Case.concluded_at).is_not(None)
     cases = select(Case).where(Case.shop_id == shop_id).order_by(open_first, col(Case.received_at).desc()).limit(MOST)
     accounts = select(Account).where(Account.shop_id == shop_id).order_by(col(Account.id))
-    statements = select(Statement).where(Statement.shop_id == shop_id).order_by(col(Statement.period).desc()).limit(12)
+    statements = (
+        select(Statement).where(Statement.shop_id == shop_id).order_by(col(Statement.period).desc()).limit(MONTHS)
+    )
+    every_case = tx.exec(select(func.count()).select_from(Case).where(Case.shop_id == shop_id)).one()
+    every_statement = tx.exec(select(func.count()).select_from(Statement).where(Statement.shop_id == shop_id)).one()
     return ShopShown(
         shop=found, cases=tuple(tx.exec(cases)), penalties=penalties.of_shop(tx, shop_id),
         balances=tuple((one.kind.label, one.balance_fen) for one in tx.exec(accounts)),
-        statements=tuple(tx.exec(statements)),
+        statements=tuple(tx.exec(statements)), more_cases=max(every_case - MOST, 0),
+        more_statements=max(every_statement - MONTHS, 0),
     )  # fmt: skip
 
 
@@ -66,9 +76,9 @@ def place_of(tx: Tx, given: str) -> tuple[str, str] | None:
 
 
 def matching(tx: Tx, words: str) -> Sequence[Shop]:
-    """Shops whose name, licence or credit code holds these words."""
-    wanted = words.strip()[:100]
+    """Shops whose name, licence or credit code holds these words; one more than :data:`MOST` where there are more."""
+    wanted = words.strip()
     if not wanted:
         return ()
     holds = (col(part).contains(wanted, autoescape=True) for part in (Shop.name, Shop.licence_name, Shop.uscc))
-    return list(tx.exec(select(Shop).where(or_(*holds)).order_by(col(Shop.name)).limit(MOST)))
+    return list(tx.exec(select(Shop).where(or_(*holds)).order_by(col(Shop.name)).limit(MOST + 1)))
