@@ -15,18 +15,21 @@ _LINK = r"(?:的?(?:编号|单号|号码|号|尾号|id|ID))?(?:为|是|[:：#])?
 _CALLED = re.compile(
     r"(?:账户|帐户|账号|帐号|卡号|银行卡|储蓄卡|借记卡|信用卡|对公户?|存折|支付宝|微信|电话|手机|座机|联系方式|身份证)"
     + _LINK
-    + "$"
+    + r"(?:0\d{2,3}[)）]\s*)?$"
 )
 _OURS = re.compile(
-    r"(?:(?:订单|运单|快递单?|物流单?|工单|罚单|案件|账单|发票|发票代码|票据|单据|流水|批次|信用代码|税号|识别号|条码|单号|编号)"
+    r"(?:(?:订单|运单|快递单?|物流单?|工单|罚单|案件|账单|发票|发票代码|票据|单据|流水|批次|信用代码|税号|识别号|条码|单号|编号|参考|SKU|SPU|视频号)"
     + _LINK
-    + r"|(?:退货|退款|售后|仲裁|申诉|处罚|违规|交易|请求|打款|付款|结算|提现|店铺|商品|货品|任务|审核|消息)(?:单号?|号码?|编号|流水)"
+    + r"|(?:退货|退款|售后|仲裁|申诉|处罚|违规|交易|请求|打款|付款|结算|提现|店铺|商品|货品|任务|审核|消息|视频|直播间?|达人|橱窗)\s*"
+    + r"(?:单号?|号码?|编号|编码|流水|ID|id)"
     + _LINK
     + ")$"
 )
+_MATTER = re.compile(r"(?:仲裁|申诉|售后|判责|商品|货品)\s*[:：#(（]?\s*$")
+"""What a long number after it is the number of; a phone number after it is one all the same."""
 _ATTACHED = re.compile(r"[A-Za-z][A-Za-z0-9]*[-_/]?$|[A-Za-z][A-Za-z0-9]*(?:[-_/][A-Za-z0-9]+)*[-_/]$")
 """A word of letters goes straight over into the digits, as in ``ZD202610-000001`` and ``as-7001``: an identifier."""
-_AMOUNT = re.compile(r"\s*(?:[万亿千百])?(?:元|圆|块|角|分|CNY|RMB|人民币)")
+_AMOUNT = re.compile(r"(?:\.\d+)?\s*(?:[万亿千百])?(?:元|圆|块|角|分|CNY|RMB|人民币)")
 _MONEY = re.compile(r"(?:[¥￥$]|人民币|CNY|RMB)\s*$")
 _DATE = re.compile(r"(?:19|20)\d\d[-./年]?(?:0?[1-9]|1[0-2])[-./月]?(?:0?[1-9]|[12]\d|3[01])日?")
 _RUN = re.compile(
@@ -69,7 +72,7 @@ def _shaped(run: str, digits: str, before: str, after: str, ours: set[str]) -> b
         return True
     if _ATTACHED.search(before) or re.match(r"[-_/]?[A-Za-z]", after) or _INVOICE.fullmatch(digits):
         return False
-    return bool(_MOBILE.fullmatch(digits)) or 15 <= len(digits) <= 25
+    return bool(_MOBILE.fullmatch(digits)) or (15 <= len(digits) <= 25 and not _MATTER.search(before))
 
 
 def _is_card(digits: str) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tasks.db import reading
+from tasks.settings import settings
 
 from models.cases import Case
 from tasks import evidence
-from tasks.db import reading
-from tasks.settings import settings
 from tests.appeals.bench import Bench
 from tests.appeals.test_correction_approvals import money_is_taken
 from tests.appeals.test_withdrawal import ask
