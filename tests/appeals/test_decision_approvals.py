@@ -6,18 +6,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tasks.db import reading
-from tasks.settings import settings
 
 from models.cases import Case
-from tasks import evidence
+from office.base.db import reading
+from office.base.settings import settings
+from office.files import evidence
 from tests.appeals.bench import Bench
 from tests.appeals.test_correction_approvals import money_is_taken
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal
 from tests.play import PAPERS
-
-pytestmark = pytest.mark.both
 
 
 def its_file_is_lost(bench: Bench, case: Case) -> None:

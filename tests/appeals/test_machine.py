@@ -31,11 +31,13 @@ from models.audit import AuditEntry
 from models.books import Transfer
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
-from models.reviews import Review
+from models.reviews import Review, Role
+from models.shops import ShopState
 from office.base.db import in_transaction, reading
 from office.cases import reviews
 from office.record import inbox, outbox
 from office.record.inbox import Arrival, Receipt
+from office.staff import staff
 from policies.appeal import counters
 from tasks import delivery, desk
 from tasks.appeal import appeals
@@ -83,6 +85,7 @@ class Appeals(RuleBasedStateMachine):
         self.fuse: tuple[str, int] | None = None
         self.known: dict[str, Any] = {}
         self.died = 0
+        self.roleless = ""
         self.mortality = mortal(self._strike)
         self.mortality.__enter__()
 
@@ -196,6 +199,34 @@ class Appeals(RuleBasedStateMachine):
                 "shop_id": self.bench.shop_id, "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
                 "judged_on": self.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
             }, name, read)  # fmt: skip
+
+    @precondition(lambda self: not self._all("forced_closure.proposed"))
+    @rule(read=st.booleans(), luck=st.integers(0, 2), end=st.sampled_from(["pending", "dropped", "confirmed"]))
+    def a_ban_is_proposed_while_appeals_run(self, read: bool, luck: int, end: str) -> None:
+        """It stays open until everybody does their work, or is decided at once: appeals go on either way."""
+        if luck == 0:
+            self._arrive("forced_closure.proposed", {
+                "shop_id": self.bench.shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
+                "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17",
+            }, self.bench.shop_id, read)  # fmt: skip
+            for _ in range(2 if end != "pending" else 0):
+                for question in self._questions("forced-"):
+                    self._answer(question, question.verdicts[0 if end == "confirmed" else 1])
+            self.seen[f"ban {end}"] += 1
+
+    @rule(person=st.sampled_from(["sun-lei", "zhou-yan", "tang-wei", "wang-fang", ""]))
+    def somebody_loses_their_roles_and_another_gets_them_back(self, person: str) -> None:
+        for name, roles in ((self.roleless, self._roles().get(self.roleless)), (person, {Role.INVOICE_CLERK})):
+            if name and roles:
+                kept, called = self.office.secrets[name], PEOPLE.get(name, (name, []))[0]
+                held = sorted(Role(role) for role in roles)
+                self._do(
+                    partial(
+                        in_transaction, lambda tx, n=name, c=called, r=held, s=kept: staff.enrol(tx, n, c, r, secret=s)
+                    )
+                )  # type: ignore[misc]
+        self.roleless = person
+        self.seen["roles lost"] += bool(person)
 
     @rule(which=st.integers(0, 5), read=st.booleans())
     def the_merchant_turns_elsewhere(self, which: int, read: bool) -> None:
@@ -332,17 +363,26 @@ class Appeals(RuleBasedStateMachine):
         return [review for review in self._once("questions", look) if review.gate.startswith(gate)]
 
     def _able(self, review: Review) -> list[str]:
-        people = {name: set(roles) for name, (_, roles) in PEOPLE.items()} | {"tang-wei": {"arbitrator"}}
+        people = self._roles() | ({self.roleless: {"invoice-clerk"}} if self.roleless else {})
         return [name for name, roles in people.items() if roles & set(review.roles) and name not in review.excluded]
+
+    @staticmethod
+    def _roles() -> dict[str, set[str]]:
+        return {name: {*roles} for name, (_, roles) in PEOPLE.items()} | {"tang-wei": {"arbitrator"}}
 
     def _answer(self, review: Review, verdict: str, handling: Handling = Handling.TO_DEPOSIT) -> None:
         """Somebody who may answers; facts that changed meanwhile are looked at and answered again."""
+        if (
+            self.office.shop(self.bench.shop_id).state is ShopState.FORCED_CLOSED
+        ):  # nothing goes into its deposit any more
+            handling = handling if handling in {Handling.NO_MONEY, Handling.BUYER_KEEPS} else Handling.TO_RECEIVABLE
         extra = {"contact": "电话联系店主", "handling": handling.value} if review.gate == "compensation-service" else {}
-        for _ in range(2):
+        last = "SEND_BACK" if review.gate == "compensation-finance" else verdict  # agreed before the shop was banned
+        for says in (verdict, verdict, last):
             found = [now for now in self._questions() if now.id == review.id]
             if found and self._able(found[0]):
                 who = self._able(found[0])[0]
-                self._do(partial(self.office.answer, found[0], who, verdict, "理由充分", **extra))
+                self._do(partial(self.office.answer, found[0], who, says, "理由充分", **extra))
 
     # ── what holds ──
 
@@ -453,6 +493,7 @@ class Appeals(RuleBasedStateMachine):
 
     def _everybody_finishes(self) -> None:
         self.fuse = None
+        self.somebody_loses_their_roles_and_another_gets_them_back("")
         self.witness.deaf_until = self.clock.at
         self._one_second_too_late()
         for turn in range(60):
@@ -532,7 +573,7 @@ class Appeals(RuleBasedStateMachine):
                 if row.detail.get("state") == CaseState.AWAITING_MERCHANT and row.stream not in unasked
             ]
             for case in tx.exec(select(Case)):
-                ending = ENDINGS[case.kind].get(case.outcome or CaseState.SUBMITTED)
+                ending = ENDINGS.get(case.kind, {}).get(case.outcome or CaseState.SUBMITTED)
                 expected += [(ending, case.id)] if ending else []
         assert self.witness.told() == Counter(expected)
 
@@ -576,6 +617,7 @@ ENOUGH = {
     "UPHELD": 3, "DISMISSED": 1, "CLOSED_TIMEOUT": 2, "MOOT": 1, "SUPERSEDED": 1, "ARB-2": 1, "ARB-3": 1, "ARB-4": 1,
     "ARBITRATION_WITHDRAWN": 1, "CORRECTED": 1, "second reviews": 1, "money returned": 2, "deaths": 12,
     "evidence taken": 2, "evidence too late": 1, "filed at the edge +0": 1, "filed at the edge +1": 1,
+    "roles lost": 1, "ban pending": 1, "ban dropped": 1, "ban confirmed": 1,
     "evidence at the edge +0": 1, "evidence at the edge +1": 1, "given up and sent again": 1,
 }  # fmt: skip
 """How often it must have come to this."""
