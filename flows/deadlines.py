@@ -18,7 +18,7 @@ from office.runs import recovery, shown_forms, sweeps
 from office.staff import staff
 from tasks import desk
 from tasks.invoicing import documents, freezes, periods
-from tasks.shops import bans
+from tasks.shops import bans, demands
 from tasks.sight import anchors, board, desk_forms, examination
 
 logger = logging.getLogger("dianwu.deadlines")
@@ -29,6 +29,7 @@ STEPS: Mapping[str, Step] = {
     "messages": lambda: inbox.route_due(desk.handle, desk.on_refused, limit=1000),
     "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck),
     "bans": bans.sweep,
+    "deposits": demands.sweep,
     "statements": freezes.sweep,
     "months": lambda: len(periods.catch_up()),
     "documents": documents.write_due,

@@ -12,6 +12,7 @@ from flows import (
     arbitration_withdrawal,
     bank_inquiry,
     closure,
+    deposit_demand,
     forced_closure,
     held_receivables,
     invoice_review,
@@ -36,6 +37,7 @@ STORIES: Mapping[CaseKind, Callable[[str], str]] = {
     CaseKind.INVOICE_REVIEW: invoice_review.review_invoice.fn,
     CaseKind.HELD_RECEIVABLES: held_receivables.decide_held_receivables.fn,
     CaseKind.BANK_INQUIRY: bank_inquiry.clear_contradiction.fn,
+    CaseKind.DEPOSIT_DEMAND: deposit_demand.demand_deposit.fn,
 }
 
 

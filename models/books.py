@@ -27,6 +27,7 @@ class AccountKind(Labelled):
     FORFEITURE = "forfeiture", "罚没收入"
     SET_OFF = "set-off", "开票抵扣"
     ADVANCE = "advance", "平台垫付"
+    CERTIFICATION = "certification", "认证审核费"
 
 
 ASSETS = frozenset({AccountKind.CASH, AccountKind.ARREARS})

@@ -24,6 +24,7 @@ class CaseKind(Labelled):
     INVOICE_REVIEW = "invoice-review", "发票审核"
     HELD_RECEIVABLES = "held-receivables", "封店货款处理"
     BANK_INQUIRY = "bank-inquiry", "银行回执核对"
+    DEPOSIT_DEMAND = "deposit-demand", "保证金催缴"
 
 
 PREFIX = {
@@ -37,6 +38,7 @@ PREFIX = {
     CaseKind.INVOICE_REVIEW: "IVR",
     CaseKind.HELD_RECEIVABLES: "HLD",
     CaseKind.BANK_INQUIRY: "BNK",
+    CaseKind.DEPOSIT_DEMAND: "DEP",
 }
 
 
@@ -47,6 +49,7 @@ class CaseState(Labelled):
     UNDER_REVIEW = "UNDER_REVIEW", "审核中"
     SECOND_REVIEW = "SECOND_REVIEW", "复核中"
     AWAITING_MERCHANT = "AWAITING_MERCHANT", "待商家补充"
+    AWAITING_PAYMENT = "AWAITING_PAYMENT", "待商家缴足"
     CLEARING = "CLEARING", "清算中"
     PAYING = "PAYING", "打款中"
     DRAFTING = "DRAFTING", "起草账单中"
@@ -75,6 +78,8 @@ class CaseState(Labelled):
     RELEASED = "RELEASED", "已解冻"
     FORFEITED = "FORFEITED", "已罚没"
     RESOLVED = "RESOLVED", "已核清"
+    PAID = "PAID", "已缴足"
+    SUSPENDED = "SUSPENDED", "已暂停营业"
 
 
 class Case(SQLModel, table=True):

@@ -252,10 +252,11 @@ class PaymentChannel(Labelled):
 
 
 class PaymentPurpose(Labelled):
-    """What a payment is for: the deposit, or what the shop owes beyond it (DED-9)."""
+    """What a payment is for: the deposit, what the shop owes beyond it (DED-9), or the certification fee (DEP-7)."""
 
     DEPOSIT = "DEPOSIT", "缴纳保证金"
     ARREARS = "ARREARS", "补缴欠款"
+    CERTIFICATION_FEE = "CERTIFICATION_FEE", "缴纳认证审核费"
 
 
 class DocumentKind(Labelled):
@@ -383,6 +384,8 @@ class ShopRegistered(Event):
 
     A shop that the back office looks after from now on. ``contacts`` are mail addresses (they go through our own
     mail server) or Apprise addresses for the merchant's messages, sealed at once. An enterprise names its licence (REF-5).
+    It opens (``shop.opened``) when its deposit is fully paid, not before (DEP-10). ``official_account``: false has it
+    pay the certification fee of a year as well, true waives it; left out, none is asked for (DEP-7).
     """
 
     type: ClassVar[str] = "shop.registered"
@@ -405,6 +408,7 @@ class ShopRegistered(Event):
     categories: Categories
     contacts: Contacts = Field(default=(), repr=False)
     auto_deduct: Flag = False
+    official_account: Flag | None = None
 
     @model_validator(mode="after")
     def _enterprise_has_a_licence(self) -> Self:
@@ -418,7 +422,7 @@ class ShopUpdated(Event):
     """店铺信息变更(DEP-11)
 
     Only what changed is sent; a field left out or null stays as it is. New categories have the required
-    deposit reckoned again.
+    deposit reckoned again, an ``official_account`` the certification fee.
     """
 
     type: ClassVar[str] = "shop.updated"
@@ -435,6 +439,7 @@ class ShopUpdated(Event):
     categories: Categories | None = None
     contacts: Contacts | None = Field(default=None, repr=False)
     auto_deduct: Flag | None = None
+    official_account: Flag | None = None
 
     @model_validator(mode="after")
     def _something_changed(self) -> Self:
@@ -475,11 +480,12 @@ class ShopSnapshotTaken(Event):
 
 @inbound
 class DepositPaid(Event):
-    """保证金缴纳(DEP-8、DEP-9)
+    """保证金缴纳(DEP-7、DEP-8、DEP-9)
 
     Money that arrived, once per ``payment_id``. ``ARREARS`` pays what the shop owes beyond its deposit
-    (DED-9). What came through Alipay or WeChat goes back to ``payer_account``, in ``payer_name`` (REF-8);
-    what a channel masks (``138****1234``) counts as not recorded.
+    (DED-9), ``CERTIFICATION_FEE`` the fee of one year, neither more nor less; it is no deposit and never given back.
+    What came through Alipay or WeChat goes back to ``payer_account``, in ``payer_name`` (REF-8); what a channel masks
+    (``138****1234``) counts as not recorded.
     """
 
     type: ClassVar[str] = "deposit.paid"
@@ -771,9 +777,9 @@ _SHOP_CASE_EXAMPLE = {"shop_id": "shop-1001", "case_id": "CLS-261122-7K3QM9"}
 
 @outbound
 class CapabilityDisabled(Outgoing):
-    """关闭店铺能力(CLS-1、CLS-9)
+    """关闭店铺能力(CLS-1、CLS-9、DEP-10)
 
-    The platform shuts this capability off now.
+    The platform shuts this capability off now: the shop is closed, or suspended until its deposit is paid.
     """
 
     type: ClassVar[str] = "shop.capability.disabled"
@@ -786,10 +792,30 @@ class CapabilityDisabled(Outgoing):
 
 
 @outbound
-class CapabilityRestored(Outgoing):
-    """恢复店铺能力(CLS-6)
+class ShopOpened(Outgoing):
+    """店铺可以营业(OPN-13、DEP-10)
 
-    A closure was withdrawn or ended without closing: the capability is given back.
+    The deposit (and the certification fee, where one is due) is fully paid: the shop has these capabilities from now on.
+    """
+
+    type: ClassVar[str] = "shop.opened"
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "shop_id": "shop-1001", "opened_at": "2026-11-22T02:00:00Z",
+        "capabilities": ["LIST_PRODUCTS", "TAKE_ORDERS", "PROMOTE", "LIVESTREAM", "SHOW_PRODUCTS"], "clause": "DEP-10",
+    }  # fmt: skip
+
+    shop_id: Id
+    opened_at: Moment
+    capabilities: tuple[Capability, ...]
+    clause: str = ""
+
+
+@outbound
+class CapabilityRestored(Outgoing):
+    """恢复店铺能力(CLS-6、DEP-10)
+
+    A closure was withdrawn or ended without closing, or a suspended shop has paid its deposit: the capability is given
+    back. ``case_id`` is the case that gave it back, or that had it shut off.
     """
 
     type: ClassVar[str] = "shop.capability.restored"
@@ -975,22 +1001,27 @@ class PayoutUpdated(Outgoing):
 
 @outbound
 class TopUpDemanded(Outgoing):
-    """要求补缴保证金(DEP-11)
+    """要求补缴保证金(DEP-10、DEP-11)
 
-    The deposit is below what the shop has to hold.
+    The deposit is below what the shop has to hold, or the certification fee is due. Told again whenever the amount or
+    the window changes. ``due_at`` is the end of the window of the case ``case_id``; both are null once the shop is
+    suspended, or waits for somebody's decision: then there is no window, and paying what is missing opens the shop.
     """
 
     type: ClassVar[str] = "deposit.topup_demanded"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "shop_id": "shop-1001", "required_fen": 2000000, "balance_fen": 980000, "shortfall_fen": 1020000,
-        "clause": "DEP-11",
+        "clause": "DEP-11", "case_id": "DEP-261122-7K3QM9", "due_at": "2026-12-07T02:00:00Z",
     }  # fmt: skip
 
     shop_id: Id
     required_fen: Fen
     balance_fen: Fen
-    shortfall_fen: PositiveFen
+    shortfall_fen: Fen
+    certification_fee_fen: Fen = 0
     clause: str
+    case_id: Id | None = None
+    due_at: Moment | None = None
 
 
 class AboutCase(Outgoing):

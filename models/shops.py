@@ -22,6 +22,8 @@ class EntityType(Labelled):
 class ShopState(Labelled):
     """CLS: the life of a shop as far as the back office goes."""
 
+    AWAITING_DEPOSIT = "AWAITING_DEPOSIT", "待缴足保证金"
+    """Not open yet, or no longer, for want of its deposit or certification fee; opens by itself (DEP-10, ambiguity 36)."""
     OPEN = "OPEN", "营业中"
     CLEARING = "CLEARING", "清算中"
     CLOSED = "CLOSED", "已关店"
@@ -59,7 +61,14 @@ class Shop(SQLModel, table=True):
     registered_at: datetime = Field(sa_type=UTCDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     reopen_from: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    official_account: bool | None = None
+    """Whether an official account is bound, which waives the certification fee; ``None``: nobody asked for one (DEP-7)."""
+    certified_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """Until when the certification fee is paid."""
     topup_demanded_fen: int = 0
+    """What is missing, as the merchant was told last; 0 when nothing is, or nobody has looked yet."""
+    deposit_policy: str | None = Field(default=None, sa_type=code(32))
+    """The policy under which it was looked at last whether something is missing; ``None``: never."""
 
 
 class Penalty(Frozen):

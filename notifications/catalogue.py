@@ -36,6 +36,8 @@ MESSAGES: Mapping[str, type[Message]] = {
         deposit.DepositPaid,
         deposit.DepositDeducted,
         deposit.DepositTopupDemanded,
+        deposit.CertificationFeePaid,
+        deposit.ShopSuspended,
         appeal.RulingEffective,
         appeal.AppealReceived,
         appeal.AppealRefused,

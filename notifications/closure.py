@@ -98,6 +98,8 @@ class ClosureWithdrawn(MerchantCaseMessage):
     withdrawn_at: Moment
     restored: tuple[Line, ...] = ()
     """Chinese names of the capabilities that are switched on again; empty when none had been shut off."""
+    awaits_deposit: bool = False
+    """The shop was not doing business before, for want of its deposit, and does not now (DEP-10)."""
 
 
 class ShopClosed(MerchantCaseMessage):

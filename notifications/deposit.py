@@ -21,6 +21,8 @@ class DepositPaid(MerchantMessage):
     channel: Line
     paid_at: Moment
     balance_fen: Fen
+    opens: bool = False
+    """Nothing is missing any more: the shop may do business from now on, or again (DEP-10)."""
 
 
 class DepositDeducted(Appealable):
@@ -48,19 +50,54 @@ class DepositDeducted(Appealable):
 
 
 class DepositTopupDemanded(MerchantMessage):
-    """The balance is below what the shop's categories require (DEP-11)."""
+    """The balance is below what the shop's categories require, or a certification fee is due (DEP-7, DEP-10, DEP-11)."""
 
     name: ClassVar[str] = "deposit_topup_demanded"
     clause: ClassVar[str] = "DEP-11"
 
     required_fen: PositiveFen
     balance_fen: Fen
-    shortfall_fen: PositiveFen
+    shortfall_fen: Fen
+    fee_fen: Fen = 0
     as_of: Moment
     due: Moment | None = None
+    """``None`` where no window runs: somebody decides, or has decided."""
+    rule: Line = "DEP-11"
+    closed: bool = False
+    """The shop does no business until this is paid."""
 
     @model_validator(mode="after")
-    def _shortfall_is_the_gap(self) -> Self:
-        if self.balance_fen + self.shortfall_fen != self.required_fen:
+    def _something_is_missing(self) -> Self:
+        if self.shortfall_fen != max(0, self.required_fen - self.balance_fen):
             raise ValueError("balance and shortfall must add up to what is required")
+        if not self.shortfall_fen and not self.fee_fen:
+            raise ValueError("a demand for nothing")
         return self
+
+
+class CertificationFeePaid(MerchantMessage):
+    """The certification fee of a year has arrived. It is no deposit and is not given back (DEP-7, ambiguity 2)."""
+
+    name: ClassVar[str] = "certification_fee_paid"
+    clause: ClassVar[str] = "DEP-7"
+
+    payment_id: Line
+    amount_fen: PositiveFen
+    channel: Line
+    paid_at: Moment
+    until: Moment
+    opens: bool = False
+
+
+class ShopSuspended(Appealable):
+    """The deposit was not paid in time: what was shut off until it is, and why (DEP-10)."""
+
+    name: ClassVar[str] = "shop_suspended"
+    clause: ClassVar[str] = "DEP-10"
+
+    case_id: Line
+    decided_at: Moment
+    missing_fen: PositiveFen
+    shut_off: tuple[Line, ...] = ()
+    """Chinese names of the capabilities; empty for a shop that never opened."""
+    reason: Prose

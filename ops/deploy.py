@@ -24,6 +24,7 @@ from flows import (
     closure,
     deadlines,
     delivery,
+    deposit_demand,
     forced_closure,
     held_receivables,
     invoice_review,
@@ -86,6 +87,7 @@ DEPLOYMENTS = (
         ("银行回执核对",),
         parameters=CASE,
     ),
+    Deployed(deposit_demand.demand_deposit, "flows/deposit_demand.py:demand_deposit", ("保证金催缴",), parameters=CASE),
     Deployed(
         ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",), parameters=CASE
     ),

@@ -71,7 +71,7 @@ def refuse_request(
                 code="shop-clearing", clause="CLS-9",
                 sentence="店铺的关店申请已经通过,正在清算中,无需再次申请。",
             )  # fmt: skip
-        case ShopState.OPEN:
+        case ShopState.OPEN | ShopState.AWAITING_DEPOSIT:
             pass
         case unknown:
             assert_never(unknown)

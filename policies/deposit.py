@@ -7,9 +7,13 @@ otherwise (DEP-9, ambiguity 21).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
+from models.base import Frozen
 from models.money import Money
-from models.shops import EntityType
+from models.shops import EntityType, ShopState
+from models.windows import Reckoned
+from policies.deadlines import reckon
 from policies.policy import Policy
 
 
@@ -49,6 +53,57 @@ def topup_due(required: Money, balance: Money) -> Money:
     """What must be paid in so that ``balance`` reaches ``required``; nothing when it does (DEP-11)."""
     _same_currency(required, balance)
     return Money(fen=max(0, required.fen - balance.fen), currency=required.currency)
+
+
+class Missing(Frozen):
+    """What a shop must have paid to be open, and what of it is missing (DEP-10, DEP-11, ambiguity 36).
+
+    The certification fee is no part of the deposit: money beyond the required deposit does not pay it, nor it the deposit.
+    """
+
+    required: Money
+    balance: Money
+    fee: Money = Money()
+
+    @property
+    def shortfall(self) -> Money:
+        """What is missing of the deposit."""
+        return topup_due(self.required, self.balance)
+
+    @property
+    def total(self) -> Money:
+        return Money(fen=self.shortfall.fen + self.fee.fen)
+
+    def text(self) -> str:
+        """``保证金 ¥1,000.00、认证审核费 ¥600.00``, of which only what is missing."""
+        parts = (("保证金", self.shortfall), ("认证审核费", self.fee))
+        return "、".join(f"{name} {amount}" for name, amount in parts if amount)
+
+    def clause(self, state: ShopState) -> str:
+        """The clause to be cited: what keeps a shop from opening, or what an open one has to top up."""
+        if not self.shortfall:
+            return "DEP-7"
+        return "DEP-10" if state is ShopState.AWAITING_DEPOSIT else "DEP-11"
+
+
+def certification_fee(
+    entity: EntityType, official_account: bool | None, certified_until: datetime | None, now: datetime, policy: Policy
+) -> Money:
+    """The certification fee that is due now: of businesses, for one year at a time (DEP-7, ambiguity 2).
+
+    Waived where an official account is bound (OPN-17), and not asked for where nobody has said whether one is. The
+    year paid for includes the second it ends in.
+    """
+    if official_account is not False or entity not in policy.deposit.certification_fee_of:
+        return Money()
+    paid = certified_until is not None and now.replace(microsecond=0) <= certified_until
+    return Money() if paid else Money(fen=policy.deposit.certification_fee_fen)
+
+
+def certified_for(paid_at: datetime, certified_until: datetime | None, policy: Policy) -> Reckoned:
+    """The year that a fee pays for: from the payment, or from the end of the year that is paid already (DEP-7)."""
+    start = paid_at if certified_until is None else max(paid_at, certified_until)
+    return reckon(start, policy.deposit.certification_fee_every, "DEP-7")
 
 
 def split_deduction(amount: Money, balance: Money) -> tuple[Money, Money]:

@@ -23,7 +23,7 @@ from models.events import TaxpayerType
 from models.invoicing import InvoiceContent
 from models.money import Fen
 from models.shops import EntityType
-from models.windows import Hours, NaturalDays, Window
+from models.windows import Hours, Months, NaturalDays, Window, WorkingDays
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """The zone every deadline is reckoned in."""
@@ -111,8 +111,17 @@ class DepositSchedule(Frozen):
 
 
 class DepositPolicy(Frozen):
-    """DEP-1: a schedule for each entity type."""
+    """DEP-1: a schedule for each entity type; DEP-7: the certification fee; DEP-10: what follows from paying neither."""
 
+    demand: PositiveWindow = NaturalDays(n=15)
+    """How long whoever is short has to pay (ambiguity 36)."""
+    longer: PositiveWindow = NaturalDays(n=15)
+    """The longer window that a person may grant, at most ``most_longer`` times, each time another person."""
+    most_longer: int = Field(default=2, ge=0, le=12)
+    overdue_sla: PositiveWindow = WorkingDays(n=3)
+    certification_fee_fen: Fen = 600_00
+    certification_fee_every: PositiveWindow = Months(n=12)
+    certification_fee_of: tuple[EntityType, ...] = (EntityType.ENTERPRISE, EntityType.INDIVIDUAL_BUSINESS)
     ENTERPRISE: DepositSchedule
     INDIVIDUAL_BUSINESS: DepositSchedule
     PERSON: DepositSchedule

@@ -68,7 +68,7 @@ from tasks.forced_closure import forced_closures, held_receivables
 from tasks.invoicing import billables, freezes, invoices, releases
 from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import refunds
-from tasks.shops import deposits, facts, shops
+from tasks.shops import demands, deposits, facts, shops
 
 GATES: dict[str, Gate] = {
     gate.name: gate
@@ -78,6 +78,7 @@ GATES: dict[str, Gate] = {
         held_receivables,
         refunds,
         bank_inquiries,
+        demands,
         appeals,
         arbitration,
         compensation,
@@ -90,7 +91,7 @@ GATES: dict[str, Gate] = {
 DEADLINES: dict[str, deadlines.Kind] = {
     reviews.DEADLINE: reviews.deadline_kind(GATES), confirmations.DEADLINE: confirmations.deadline_kind(GATES),
     **closures.DEADLINES, **refunds.DEADLINES,
-    **appeals.DEADLINES, **facts.DEADLINES,
+    **appeals.DEADLINES, **facts.DEADLINES, **demands.DEADLINES,
 }  # fmt: skip
 
 

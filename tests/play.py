@@ -33,6 +33,7 @@ from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy_at
 from tasks import agreement, delivery, desk, words
+from tasks.shops import demands
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 """Thursday, 19 November 2026, 10:00 in Beijing."""
@@ -379,6 +380,7 @@ class Office:
     def sweep(self) -> None:
         inbox.route_due(desk.handle, desk.on_refused)
         deadlines.sweep(desk.DEADLINES, desk.on_stuck)
+        demands.sweep()
         in_transaction(desk.look_after)
         self.settle()
 

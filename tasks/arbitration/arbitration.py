@@ -58,7 +58,7 @@ from policies.approvals import Seen
 from policies.policy import policy, policy_at
 from tasks.arbitration import doudian
 from tasks.closure.closures import shop_part
-from tasks.shops import deposits
+from tasks.shops import demands, deposits
 
 effect = effects_of("arbitration")
 
@@ -200,7 +200,7 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
         appeal_until=ruling.appeal_until,
     )  # fmt: skip
     merchants.tell(tx, told, f"ruling/{ruling.id}", shop_id=shop.id)
-    deposits.demand_topup(tx, shop)
+    demands.look(tx, shop)
 
 
 def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:

@@ -30,6 +30,7 @@ from policies.appeal import Split
 from tasks.arbitration.arbitration import find_ruling, ruling_part
 from tasks.closure.closures import shop_part
 from tasks.invoicing import freezes
+from tasks.shops import demands
 
 effect = effects_of("compensation")
 
@@ -138,6 +139,7 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
         to_arrears_fen=split.to_arrears.fen, agreed=handling is not Handling.BUYER_KEEPS, reason=_why(case, service),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/returned/{ruling.id}", case=case)
+    demands.look(tx, shop_of(tx, case))  # what came back may be all that was missing
     tx.flush()
     return tx.get(MoneyReturn, owed(tx, case).id) is not None
 

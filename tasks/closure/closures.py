@@ -55,7 +55,7 @@ from policies.gates import Gate as Gates
 from policies.masking import mask_accounts
 from policies.policy import SHANGHAI
 from tasks.invoicing import bills, exit_invoices
-from tasks.shops import deposits, facts, shops
+from tasks.shops import capabilities, demands, facts, shops
 from tasks.shops.shops import FACTS
 
 effect = effects_of("closures")
@@ -133,6 +133,7 @@ ANSWERED_UNDER = {
     CaseKind.CLOSURE: "CLS-5", CaseKind.FORCED_CLOSURE: "CLS-10", CaseKind.REFUND: "REF-2", CaseKind.APPEAL: "ARB-5",
     CaseKind.WITHDRAWAL: "WDR-3", CaseKind.CORRECTION: "ARB-10", CaseKind.INVOICING: "INV-1",
     CaseKind.INVOICE_REVIEW: "INV-2", CaseKind.HELD_RECEIVABLES: "DED-7", CaseKind.BANK_INQUIRY: "REF-3",
+    CaseKind.DEPOSIT_DEMAND: "DEP-11",
 }  # fmt: skip
 """The clause under which each kind of case asks its merchant, where no question of its own says so."""
 
@@ -221,14 +222,21 @@ def _books(tx: Tx, case: Case) -> BookFacts:
     return shops.book_facts(tx, case.shop_id or "").model_copy(update={"bills_fen": fen})
 
 
+def _others(tx: Tx, case: Case) -> Counter[CaseKind]:
+    """The shop's other cases that must end first. A demand for deposit is not among them: it ends when clearing begins."""
+    return Counter(
+        other.kind for other in cases.open_cases(tx, case.shop_id or "", but=case.id)
+        if other.kind not in {CaseKind.CLOSURE, CaseKind.DEPOSIT_DEMAND}
+    )  # fmt: skip
+
+
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the shop at this moment (CLS-7, ambiguity 22)."""
     shop = shop_of(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
     found = policy_of_closure.closure_findings(
         known, snapshot.as_of if snapshot else None, _books(tx, case),
-        open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
-                           if other.kind is not CaseKind.CLOSURE),
+        open_cases=_others(tx, case),
         now=tx.now, policy=rules(case),
     )  # fmt: skip
     return tuple(sorted((*papers.findings(tx, case, "CLS-5"), *found), key=lambda finding: not finding.blocking))
@@ -310,10 +318,16 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
         return Approved.FACTS_CHANGED
     facts.insist(tx, case)
     shop = shop_of(tx, case)
-    shop.state = ShopState.CLEARING
+    before, shop.state = shop.state, ShopState.CLEARING
     tx.add(shop)
+    demands.end_for_closing(tx, shop.id, "CLS-9")
     forgiven = {one.code: list(one.extent) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and written_off}
-    case.request = {**case.request, "written_off": forgiven, "approved_at": tx.now.isoformat()}
+    case.request = {
+        **case.request,
+        "written_off": forgiven,
+        "approved_at": tx.now.isoformat(),
+        "shop_before": before.value,
+    }
     cases.move(tx, case, CaseState.CLEARING, "审核通过,开始清算", clause="CLS-9", written_off=forgiven)
     cases.open_wait(tx, case, CLEARING, FACTS)
     window = rules(case).closure.clearing_reminder_every
@@ -339,7 +353,7 @@ def review_again(tx: Tx, case: Case, round: int) -> None:
 @effect("关闭店铺能力")
 def shut_off(tx: Tx, case: Case, capability: Capability) -> None:
     """Shut one capability off (CLS-1)."""
-    shops.disable(tx, case, shop_of(tx, case), capability)
+    capabilities.disable(tx, case, shop_of(tx, case), capability)
 
 
 def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
@@ -349,8 +363,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     wait = cases.find_wait(tx, case.id, CLEARING)
     return policy_of_closure.clearing_remaining(
         known, snapshot.as_of if snapshot else None, _books(tx, case),
-        open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
-                           if other.kind is not CaseKind.CLOSURE),
+        open_cases=_others(tx, case),
         exit_invoices_pending=exit_invoices.pending(tx, case, known.uninvoiced_fen if known else 0), now=tx.now,
         written_off=case.request.get("written_off", {}), shut_off_at=wait.opened_at if wait else None,
         policy=rules(case),
@@ -411,18 +424,24 @@ def _close(tx: Tx, case: Case) -> None:
 
 @effect("撤回关店")
 def withdraw(tx: Tx, case: Case) -> None:
-    """Give back what was shut off and end the case; the shop goes on as before."""
+    """Give back what was shut off and end the case; the shop goes on as before, also one that may do nothing (DEP-10)."""
     if case.concluded_at is not None:  # a forced closure was faster
         return
     shop = shop_of(tx, case)
-    restored = shops.restore(tx, case, shop) if shop.state is ShopState.CLEARING else []
+    restored: list[Capability] = []
+    if shop.state is ShopState.CLEARING:
+        shop.state = ShopState(case.request.get("shop_before", ShopState.OPEN))
+        tx.add(shop)
+        restored = capabilities.restore(tx, case, shop) if shop.state is ShopState.OPEN else []
+    awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not demands.opens(tx, shop)
     told = words.ClosureWithdrawn(
         shop_name=shop.name, case_id=case.id, withdrawn_at=case.withdrawn_at or tx.now,
-        restored=tuple(capability.label for capability in restored),
+        restored=tuple(capability.label for capability in restored), awaits_deposit=awaits_deposit,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
-    cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已撤回关店申请,店铺恢复营业", clause="CLS-6")
-    deposits.demand_topup(tx, shop)
+    text = f"商家已撤回关店申请,店铺{'仍待缴足保证金' if awaits_deposit else '恢复营业'}"
+    cases.conclude(tx, case, CaseState.WITHDRAWN, text, clause="CLS-6")
+    demands.look(tx, shop)
 
 
 # ── what reviewers see ───────────────────────────────────────────────────────

@@ -26,7 +26,7 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
 from tasks.closure.closures import shop_part
-from tasks.shops import bans, deposits, shops
+from tasks.shops import bans, capabilities, demands, deposits, shops
 
 effect = effects_of("forced_closures")
 
@@ -116,10 +116,11 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     if not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
         return False
     for capability in Capability:
-        shops.disable(tx, case, shop, capability, clause="CLS-10")
+        capabilities.disable(tx, case, shop, capability, clause="CLS-10")
     forfeited = deposits.forfeit(tx, shop, case, f"{case.id}/forfeit")
     shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, shop.closed_at or tx.now, None
     tx.add(shop)
+    demands.end_for_closing(tx, shop.id, "CLS-10")
     frozen, under_way = bans.hold(tx, shop.id, tell=False), bans.on_the_way(tx, shop.id)
     for other in others:
         cases.conclude(tx, other, CaseState.SUPERSEDED, "店铺已被强制关店,本次关店申请终止", clause="CLS-10")

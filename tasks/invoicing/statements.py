@@ -155,7 +155,7 @@ _ANOMALIES = """
             WHEN 'NEGATIVE' THEN d.total_fen < 0
             WHEN 'NO_TAX_IDENTITY' THEN d.total_fen > 0
                 AND (d.taxpayer_type = '' OR d.seller_tax_no = '' OR d.seller_name = '')
-            WHEN 'SHOP_CLOSED' THEN d.total_fen <> 0 AND s.state NOT IN ('OPEN', 'CLEARING')
+            WHEN 'SHOP_CLOSED' THEN d.total_fen <> 0 AND s.state IN ('CLOSED', 'FORCED_CLOSED')
             WHEN 'JUMP' THEN p.total_fen > 0 AND ABS(d.total_fen - p.total_fen) >= :floor
                 AND d.total_fen * 100 > p.total_fen * :jump
             WHEN 'DROP' THEN p.total_fen > 0 AND ABS(d.total_fen - p.total_fen) >= :floor

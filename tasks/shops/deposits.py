@@ -1,4 +1,4 @@
-"""Deposits: paid, drawn on, set off and demanded by the platform's events, always as balanced postings."""
+"""Deposits: paid, drawn on and set off by the platform's events, always as balanced postings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.accounts import shows_a_part
 from models.books import AccountKind, DepositPayment
 from models.cases import Case
 from models.deposits import DeductionReason
-from models.events import DepositDeducted, DepositPaid, DepositSetOff, PaymentPurpose, TopUpDemanded
+from models.events import DepositDeducted, DepositPaid, DepositSetOff, PaymentPurpose
 from models.messages import InboxMessage
 from models.money import Money
 from models.shops import Shop, ShopState
@@ -18,23 +18,25 @@ from notifications import deposit as words
 from office.base.db import Tx
 from office.base.vault import opened, place, seal
 from office.cases import merchants
-from office.cases.cases import emit
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.record import audit
 from office.record.inbox import Refused
 from policies.appeal import APPEAL_HOW, SERVICE_HOW
-from policies.deposit import required_deposit, split_deduction, topup_due
+from policies.deposit import certification_fee, certified_for, split_deduction
 from policies.payees import SAME_CHANNEL, PaidIn
 from policies.policy import policy_at
+from tasks.shops import demands
 
 
 def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
-    """Money arrived: it becomes frozen deposit (DEP-9), or settles what the shop owes (DED-9)."""
-    if tx.get(DepositPayment, event.payment_id) is not None:
+    """Money arrived: it becomes frozen deposit (DEP-9), settles what the shop owes (DED-9), or is a fee (DEP-7)."""
+    if tx.get(ledger.Transfer, f"payment/{event.payment_id}") is not None:
         raise Refused(f"付款 {event.payment_id} 已入账,未重复入账")
     if shop.state is ShopState.FORCED_CLOSED:
         raise Refused("店铺已被强制关店,不再收取保证金", "CLS-10")
+    if event.purpose is PaymentPurpose.CERTIFICATION_FEE:
+        return _certify(tx, event, shop)
     amount = Money(fen=event.amount_fen)
     arrears = shop_balance(tx, shop.id, AccountKind.ARREARS)
     if event.purpose is PaymentPurpose.ARREARS and amount.fen > arrears.fen:
@@ -58,10 +60,37 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     )  # fmt: skip
     told = words.DepositPaid(
         shop_name=shop.name, payment_id=event.payment_id, amount_fen=amount.fen, channel=event.channel.label,
-        paid_at=event.paid_at, balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
+        paid_at=event.paid_at, balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, opens=demands.opens(tx, shop),
     )  # fmt: skip
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
-    demand_topup(tx, shop)
+    demands.look(tx, shop)
+
+
+def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
+    """The certification fee of a year: its own posting, never a deposit, waived by an official account (DEP-7, ambiguity 2)."""
+    rules, amount = policy_at(tx.now), Money(fen=event.amount_fen)
+    if shop.state not in demands.ASKED:
+        raise Refused(f"店铺状态为「{shop.state.label}」,不再收取认证审核费", "DEP-7")
+    fee = certification_fee(shop.entity_type, shop.official_account, None, tx.now, rules)
+    if not fee:
+        raise Refused("该店铺无需缴纳认证审核费(已绑定官方账号、未要求认证或主体为个人),未入账", "DEP-7")
+    if amount.fen != fee.fen:
+        raise Refused(f"认证审核费为一年 {fee},收到 {amount},未入账", "DEP-7")
+    ledger.post(
+        tx, f"payment/{event.payment_id}", debit=platform_account(AccountKind.CASH),
+        credit=platform_account(AccountKind.CERTIFICATION), amount=amount, reason="certification_fee.paid", clause="DEP-7",
+    )  # fmt: skip
+    year = certified_for(min(event.paid_at, tx.now), shop.certified_until, rules)
+    shop.certified_until = year.due
+    tx.add(shop)
+    audit.record(tx, f"shop/{shop.id}", "certification_fee.paid", actor="platform", clause="DEP-7", public=True,
+                 text=f"{event.purpose.label} {amount}({event.channel.label}),{year.text()}", payment=event.payment_id)  # fmt: skip
+    told = words.CertificationFeePaid(
+        shop_name=shop.name, payment_id=event.payment_id, amount_fen=amount.fen, channel=event.channel.label,
+        paid_at=event.paid_at, until=year.due, opens=demands.opens(tx, shop),
+    )  # fmt: skip
+    merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
+    demands.look(tx, shop)
 
 
 def _whole(text: str | None) -> str:
@@ -94,7 +123,7 @@ def deduct(
         appeal_until=None if why_not else appeal_until, not_appealable=why_not,
     )  # fmt: skip
     merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
-    demand_topup(tx, shop)
+    demands.look(tx, shop)
     return told
 
 
@@ -144,36 +173,7 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
                 clause="DEP-9")  # fmt: skip
     audit.record(tx, f"shop/{shop.id}", "deposit.set_off", actor="platform", clause="DEP-9", public=True,
                  text=f"保证金抵扣欠款 {amount}", note=event.note)  # fmt: skip
-    demand_topup(tx, shop)
-
-
-def required(tx: Tx, shop: Shop) -> Money:
-    """How much deposit the shop owes in all, by its entity type and categories (DEP-1 to DEP-5)."""
-    return required_deposit(shop.entity_type, shop.categories, policy_at(tx.now))
-
-
-def demand_topup(tx: Tx, shop: Shop) -> None:
-    """Ask for the difference when the balance is below the requirement; once per difference (DEP-11)."""
-    if shop.state is not ShopState.OPEN:
-        return
-    due = topup_due(required(tx, shop), shop_balance(tx, shop.id, AccountKind.DEPOSIT))
-    if due.fen == shop.topup_demanded_fen:
-        return
-    shop.topup_demanded_fen = due.fen
-    tx.add(shop)
-    if not due:
-        return
-    needed, balance = required(tx, shop), shop_balance(tx, shop.id, AccountKind.DEPOSIT)
-    line = audit.record(tx, f"shop/{shop.id}", "deposit.topup_demanded", clause="DEP-11", public=True,
-                        text=f"保证金不足,需补缴 {due}")  # fmt: skip
-    told = words.DepositTopupDemanded(
-        shop_name=shop.name, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, as_of=tx.now
-    )
-    merchants.tell(tx, told, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
-    event = TopUpDemanded(
-        shop_id=shop.id, required_fen=needed.fen, balance_fen=balance.fen, shortfall_fen=due.fen, clause="DEP-11"
-    )
-    emit(tx, event, f"topup/{shop.id}/{line.number}", shop_id=shop.id)
+    demands.look(tx, shop)
 
 
 def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:

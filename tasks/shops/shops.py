@@ -1,29 +1,22 @@
-"""Shops: registered and updated by the platform's events; facts kept as of their time; capabilities shut off."""
+"""Shops: registered and updated by the platform's events; facts kept as of their time."""
 
 from __future__ import annotations
 
 from sqlmodel import select
 
 from models.books import AccountKind
-from models.cases import Case
 from models.deposits import BookFacts
-from models.events import (
-    CapabilityDisabled,
-    CapabilityRestored,
-    ShopRegistered,
-    ShopUpdated,
-)
+from models.events import ShopRegistered, ShopUpdated
 from models.messages import InboxMessage
-from models.shops import Capability, Shop, ShopFacts, ShopSnapshot, ShopState
+from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json
-from office.cases.cases import emit
 from office.money.ledger import shop_balance
 from office.record import audit
 from office.record.inbox import Early, Refused, look_again
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
-from tasks.shops import deposits
+from tasks.shops import demands
 
 FACTS = "facts"
 """The kind of wait that ends when the platform reports new facts (``tasks.shops.facts``)."""
@@ -39,7 +32,10 @@ def find_shop(tx: Tx, shop_id: str) -> Shop:
 
 
 def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
-    """A shop we look after from now on. The same registration again changes nothing; another one is refused."""
+    """A shop we look after from now on, which opens when its deposit is paid (DEP-10). Registered again, it is refused.
+
+    The payment often follows at once: who has not paid by the next sweep is asked then (``tasks.shops.demands``).
+    """
     before = tx.get(Shop, event.shop_id)
     if before is not None:
         raise Refused(f"店铺 {event.shop_id} 已登记,如需修改请发送 shop.updated 事件")
@@ -52,7 +48,7 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
             id=event.shop_id, name=event.name, entity_type=event.entity_type, owner_account_id=event.owner_account_id,
             owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
             taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
-            capabilities=[capability.value for capability in Capability], registered_at=message.received_at,
+            registered_at=message.received_at, state=ShopState.AWAITING_DEPOSIT, official_account=event.official_account,
             contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
         )
     )  # fmt: skip
@@ -78,7 +74,7 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     audit.record(
         tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())
     )
-    deposits.demand_topup(tx, shop)
+    demands.look(tx, shop)
 
 
 def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | None]:
@@ -95,27 +91,3 @@ def book_facts(tx: Tx, shop_id: str) -> BookFacts:
         arrears_fen=shop_balance(tx, shop_id, AccountKind.ARREARS).fen,
         receivable_frozen_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE_FROZEN).fen,
     )
-
-
-def disable(tx: Tx, case: Case, shop: Shop, capability: Capability, clause: str = "CLS-1") -> None:
-    """Shut one capability off and tell the platform."""
-    if capability.value not in shop.capabilities:
-        return
-    shop.capabilities = [held for held in shop.capabilities if held != capability.value]
-    tx.add(shop)
-    audit.record(tx, case.id, "shop.capability.disabled", clause=clause, text=f"已关闭:{capability.label}", public=True)
-    event = CapabilityDisabled(shop_id=shop.id, case_id=case.id, capability=capability, clause=clause)
-    emit(tx, event, f"{case.id}/disabled/{capability}", case)
-
-
-def restore(tx: Tx, case: Case, shop: Shop) -> list[Capability]:
-    """Give back every capability that was shut off; returns them."""
-    missing = [capability for capability in Capability if capability.value not in shop.capabilities]
-    shop.capabilities = [capability.value for capability in Capability]
-    shop.state = ShopState.OPEN
-    tx.add(shop)
-    for capability in missing:
-        event = CapabilityRestored(shop_id=shop.id, case_id=case.id, capability=capability, clause="CLS-6")
-        emit(tx, event, f"{case.id}/restored/{capability}", case)
-        audit.record(tx, case.id, "shop.capability.restored", text=f"已恢复:{capability.label}", public=True)
-    return missing

@@ -34,7 +34,7 @@ from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import PayoutState, Permit
 from models.reviews import Review, ReviewState, Role, Staff
-from models.shops import Shop
+from models.shops import Shop, ShopState
 from models.views import CaseView, TimelineLine
 from models.windows import Reckoned
 from notifications.catalogue import MESSAGES, restore
@@ -57,7 +57,7 @@ from tasks.closure import closures
 from tasks.desk import GATES
 from tasks.payouts import payouts
 from tasks.refund import refunds
-from tasks.shops import facts, shops
+from tasks.shops import demands, facts, shops
 
 # ── what a case waits for ────────────────────────────────────────────────────
 
@@ -68,6 +68,7 @@ AWAITED: dict[str, str] = {
     facts.FRESH: "平台报送最新经营数据(现有数据已过期)",
     payouts.BANK: "银行回执",
     appeals.EVIDENCE: "商家补充举证",
+    demands.WINDOW: "商家缴足保证金",
 }
 """Kind of wait → what is awaited, in Chinese."""
 
@@ -427,7 +428,8 @@ REQUEST_WORDS = {
     "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人", "named": "申诉对象", "statement": "申诉陈述",
     "evidence": "随申请提交的凭证", "id": "编号", "kind": "类型", "court": "法院", "judgment_no": "案号",
     "judged_on": "判决日期", "summary": "判决摘要", "arbitration_id": "仲裁编号", "requested_by": "申请方", "note": "说明",
-    "consent": "买家同意记录", "record": "记录", "obtained_at": "取得时间",
+    "consent": "买家同意记录", "record": "记录", "obtained_at": "取得时间", "longer": "已延长期限次数",
+    "suspended": "已关闭的能力", "shop_before": "清算前店铺状态",
 }  # fmt: skip
 """Parts of a request → what they are called; a part without a word keeps its own name."""
 
@@ -441,7 +443,7 @@ _MOMENTS = frozenset({"judged_on", "obtained_at"})
 
 _WORDS: dict[str, tuple[type[Labelled], ...]] = {
     "reason": (ClosureReason, AppealReason, WithdrawalReason), "kind": (EvidenceKind, DocumentKind),
-    "requested_by": (Party,),
+    "requested_by": (Party,), "shop_before": (ShopState,),
 }  # fmt: skip
 """Parts of a request that hold a code → the lists it may come from."""
 

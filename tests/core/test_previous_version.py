@@ -17,7 +17,7 @@ from models.invoicing import Statement
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.payouts import Payout, PayoutState
 from models.reviews import Review, Staff
-from models.shops import Shop
+from models.shops import Shop, ShopState
 from notifications.scripted import ScriptedNotifier
 from office.base import clock
 from office.base.db import reading
@@ -28,6 +28,7 @@ from ops import migrate
 from policies.policy import SHANGHAI
 from tasks import delivery
 from tasks.invoicing import freezes
+from tasks.shops import demands
 from tasks.sight import examination, proof
 from tests.appeals.bench import PNG
 from tests.invoicing import kit
@@ -120,6 +121,25 @@ def test_every_case_of_the_previous_version_goes_on_and_ends_under_the_present_r
         )
 
 
+def test_shops_that_were_open_without_their_deposit_are_asked_once_and_not_shut(left: Office) -> None:
+    """DEP-10, DEP-11: what the previous version let stand becomes a demand with a window."""
+    migrate.upgrade()
+    with reading() as tx:
+        before = {shop.id: (shop.state, shop.capabilities) for shop in tx.exec(select(Shop))}
+        lacking = {
+            shop.id
+            for shop in tx.exec(select(Shop))
+            if shop.state is ShopState.OPEN and demands.missing(tx, shop).total
+        }
+    assert lacking, "there were such shops"
+    for _ in range(2):
+        demands.sweep()
+    asked = [case for case in left.cases() if case.kind is CaseKind.DEPOSIT_DEMAND]
+    assert sorted(str(case.shop_id) for case in asked) == sorted(lacking)
+    with reading() as tx:
+        assert before == {shop.id: (shop.state, shop.capabilities) for shop in tx.exec(select(Shop))}
+
+
 def wrong(office: Office) -> list[str]:
     with reading() as tx:
         found = [*proof.check(tx), *freezes.check(tx)]
@@ -136,7 +156,7 @@ class Everybody:
         for _ in range(60):
             kit.sweep(self.office)
             examination.examine()
-            while self.staff_answer() or self.merchants_answer() or self.bank_answers():
+            while self.staff_answer() or self.merchants_answer() or self.merchants_pay() or self.bank_answers():
                 pass
             self.merchants_clear()
             if not self.open():
@@ -202,6 +222,20 @@ class Everybody:
                     continue
             told = True
         return told
+
+    def merchants_pay(self) -> bool:
+        """Who is asked for deposit pays exactly what is missing."""
+        with reading() as tx:
+            lacking = [
+                (shop.id, demands.missing(tx, shop).shortfall.fen)
+                for case in tx.exec(
+                    select(Case).where(Case.kind == CaseKind.DEPOSIT_DEMAND, col(Case.concluded_at).is_(None))
+                )
+                if (shop := tx.get(Shop, case.shop_id)) is not None
+            ]
+        for shop_id, fen in lacking:
+            self.office.pay_deposit(shop_id, fen)
+        return bool(lacking)
 
     def more_evidence(self, case: Case) -> dict[str, object]:
         item = evidence.stage(str(case.shop_id), "签收底单.png", io.BytesIO(PNG + case.id.encode()))

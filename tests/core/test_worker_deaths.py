@@ -18,6 +18,7 @@ from models.cases import Case, CaseKind, Effect
 from models.confirmations import Confirmation
 from models.messages import Channel
 from models.reviews import Review, ReviewState
+from models.shops import ShopState
 from office.base.db import reading
 from office.base.settings import settings
 from office.cases import reviews
@@ -186,6 +187,23 @@ def a_month(office: Office) -> dict[str, str]:
     return {month.id: "MON", review.id: "INV"}
 
 
+def a_demand(office: Office) -> dict[str, str]:
+    """A shop loses some of its deposit, does not pay, gets a longer window, is suspended, pays and is open again."""
+    office.open_shop()
+    until_done(office, lambda: office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
+        "clause": "发货规则", "appealable": True,
+    }))  # fmt: skip
+    case = of_kind(CaseKind.DEPOSIT_DEMAND)
+    until_done(office, lambda: office.pass_time(days=16))
+    decide(office, case, "wang-fang", "LONGER")
+    until_done(office, lambda: office.pass_time(days=16))
+    decide(office, case, "chen-jie", "SUSPEND")
+    until_done(office, lambda: office.pay_deposit("shop-1", 100_000))
+    assert office.shop().state is ShopState.OPEN
+    return {case.id: "DEP"}
+
+
 Tell = Callable[[Office], dict[str, str]]
 TALES: dict[Tell, list[tuple[str, str]]] = {
     both_stories: [("closure", "CLOSED"), ("refund", "REFUNDED")],
@@ -195,6 +213,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     a_correction: [("appeal", "DISMISSED"), ("ruling-correction", "CORRECTED")],
     a_forced_closure: [("forced-closure", "FORCED_CLOSED")],
     a_forced_closure_through_prefect: [("forced-closure", "FORCED_CLOSED")],
+    a_demand: [("deposit-demand", "SUSPENDED")],
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""

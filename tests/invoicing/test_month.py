@@ -29,7 +29,7 @@ pytestmark = pytest.mark.both
 
 
 def shops(office: Office, count: int) -> list[str]:
-    return [office.open_shop(f"shop-{n}", deposit_fen=0) for n in range(1, count + 1)]
+    return [office.open_shop(f"shop-{n}") for n in range(1, count + 1)]
 
 
 # ── items ────────────────────────────────────────────────────────────────────

@@ -51,7 +51,7 @@ class Months(RuleBasedStateMachine):
     def begin(self) -> None:
         self.office = self.make_office()
         for shop, auto in (("shop-1", False), ("shop-2", True)):
-            self.office.open_shop(shop, deposit_fen=0, auto_deduct=auto, contacts=[])
+            self.office.open_shop(shop, auto_deduct=auto, contacts=[])
             kit.record(self.office, kit.item(shop, 9_000, settled_at=START.isoformat()))
             kit.settle_receivable(self.office, 1_000, shop)
 

@@ -48,6 +48,7 @@ TRIED_ON_BOTH = {
     "tasks/invoicing/invoices.py": "invoicing/test_state_machine.py",
     "office/money/ledger.py": "core/test_ledger.py",
     "office/record/outbox.py": "core/test_inbox_outbox.py",
+    "tasks/shops/demands.py": "stories/test_demands.py",
     "tasks/shops/shops.py": "core/test_worker_deaths.py",
     "office/staff/staff.py": "core/test_worker_deaths.py",
     "tasks/invoicing/statements.py": "invoicing/test_month.py",

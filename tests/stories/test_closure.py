@@ -284,7 +284,7 @@ def test_a_shop_of_which_nothing_is_known_needs_a_supervisor_and_cannot_be_close
     office.decide(case, "he-qiang", "CONFIRM", "放行", write_off=True)
     assert office.case(case.id).state == "SECOND_REVIEW"  # the duty to look cannot be written off
     assert [event["since"] for event in office.events("facts.requested")] == [None]
-    assert office.shop().state is ShopState.OPEN
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
     office.snapshot()  # better than nothing: nobody has to approve again
     assert office.case(case.id).outcome == "CLOSED"
 

@@ -1,0 +1,375 @@
+"""Demands: a shop is open when what it must have paid is fully paid; who is short is asked, reminded, decided about.
+
+Whatever changes what a shop has or must have paid calls :func:`look`, in its own transaction; the sweep looks at shops
+nobody has looked at under the policy in force (DEP-10, DEP-11, ambiguity 36). A demand ends by itself when nothing is
+missing any more, and when the shop is being closed. Nothing here moves money.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import and_, or_
+from sqlmodel import col, select
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseDeadline, CaseKind, CaseState, Side, WaitState
+from models.events import ShopOpened, TopUpDemanded
+from models.money import Money
+from models.reviews import Review, Role
+from models.shops import Capability, Shop, ShopState
+from models.windows import Reckoned
+from notifications import deposit as words
+from office.base.calendar import work_calendar
+from office.base.db import Tx, in_transaction, is_contention
+from office.cases import approvals, cases, deadlines, dossier, merchants
+from office.cases.cases import emit, rules
+from office.cases.effects import effects_of
+from office.cases.locks import lock_case
+from office.cases.merchants import shop_of
+from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
+from office.money.ledger import shop_balance
+from office.record import audit, outbox
+from policies.appeal import SERVICE_HOW
+from policies.approvals import Seen
+from policies.deadlines import in_time, reckon, reminder_times
+from policies.deposit import Missing, NotRecruiting, certification_fee, required_deposit
+from policies.policy import policy_at
+from tasks.shops import capabilities
+
+logger = logging.getLogger("dianwu.demands")
+effect = effects_of("demands")
+
+WINDOW = "deposit-window"
+"""The kind of wait, and of deadline, that a demand has: one for each window the merchant was given."""
+ASKED = (ShopState.AWAITING_DEPOSIT, ShopState.OPEN)
+"""Shops that must have paid. One that is being closed, or is closed, is asked for nothing."""
+PER_SWEEP = 1_000
+
+
+class OverdueVerdict(Labelled):
+    LONGER = "LONGER", "延长期限"
+    SUSPEND = "SUSPEND", "暂停营业,缴足后自动恢复"
+
+
+class Carried(Labelled):
+    """What has become of the decision about somebody who did not pay in time."""
+
+    LONGER = "LONGER", "已延长期限"
+    SUSPENDED = "SUSPENDED", "已暂停营业"
+    CHANGED = "CHANGED", "欠缴情况已变化,须重新决定"
+    OVER = "OVER", "已缴足或已开始关店"
+
+
+# ── looking ──────────────────────────────────────────────────────────────────
+
+
+def required(tx: Tx, shop: Shop) -> Money:
+    """How much deposit the shop owes in all, by its entity type and categories (DEP-1 to DEP-5)."""
+    rules_now = policy_at(tx.now)
+    try:
+        return required_deposit(shop.entity_type, shop.categories, rules_now)
+    except NotRecruiting:  # its categories were recruited when it came: it goes on owing what its entity type owes
+        return required_deposit(shop.entity_type, [], rules_now)
+
+
+def missing(tx: Tx, shop: Shop) -> Missing:
+    """What the shop must have paid and has not."""
+    fee = certification_fee(shop.entity_type, shop.official_account, shop.certified_until, tx.now, policy_at(tx.now))
+    return Missing(required=required(tx, shop), balance=shop_balance(tx, shop.id, AccountKind.DEPOSIT), fee=fee)
+
+
+def opens(tx: Tx, shop: Shop) -> bool:
+    """Whether the shop, which was not open, has now paid everything."""
+    return shop.state is ShopState.AWAITING_DEPOSIT and not missing(tx, shop).total
+
+
+def look(tx: Tx, shop: Shop) -> None:
+    """Compare what the shop has paid with what it must have paid, and do what follows; nothing where nothing is new."""
+    if shop.state not in ASKED:
+        return
+    shop.deposit_policy = policy_at(tx.now).version
+    tx.add(shop)
+    lacks = missing(tx, shop)
+    if lacks.total:
+        _demand(tx, shop, lacks)
+    else:
+        _fully_paid(tx, shop)
+
+
+def sweep(limit: int = PER_SWEEP) -> int:
+    """Look at every shop that nobody has looked at under the policy in force, or whose paid year of certification is over.
+
+    So those are asked, once, that an older version left open without a deposit, that registered and did not pay, and of
+    whom a new policy wants more. Returns how many were looked at.
+    """
+
+    def due(tx: Tx) -> list[str]:
+        expired = and_(
+            col(Shop.certified_until) <= tx.now,
+            col(Shop.official_account).is_(False),
+            col(Shop.topup_demanded_fen) == 0,
+        )
+        query = select(Shop.id).where(
+            col(Shop.state).in_(ASKED),
+            or_(col(Shop.deposit_policy).is_distinct_from(policy_at(tx.now).version), expired),
+        )
+        return list(tx.exec(query.order_by(Shop.id).limit(limit)))
+
+    found, faults = in_transaction(due), []
+    for shop_id in found:
+        try:
+            in_transaction(lambda tx, s=shop_id: look(tx, _locked(tx, s)))  # type: ignore[misc]
+        except Exception as fault:  # one shop that cannot be looked at takes nobody else's turn; raised below
+            if not is_contention(fault):
+                logger.exception("the deposit of shop %s could not be looked at", shop_id)
+                faults.append(fault)
+    if faults:
+        raise ExceptionGroup("deposits that could not be looked at", faults)
+    return len(found)
+
+
+def _locked(tx: Tx, shop_id: str) -> Shop:
+    query = select(Shop).where(Shop.id == shop_id).execution_options(populate_existing=True)
+    return tx.exec(query.with_for_update() if tx.postgres else query).one()
+
+
+# ── what follows ─────────────────────────────────────────────────────────────
+
+
+def _running(tx: Tx, shop_id: str) -> Case | None:
+    """The shop's demand that has not ended, locked; there is one at most."""
+    found = cases.open_cases(tx, shop_id, CaseKind.DEPOSIT_DEMAND)
+    return lock_case(tx, found[0].id) if found else None
+
+
+def _fully_paid(tx: Tx, shop: Shop) -> None:
+    shop.topup_demanded_fen = 0
+    _end(tx, shop.id, CaseState.PAID, "已缴足,催缴结束", "DEP-11")
+    if shop.state is ShopState.AWAITING_DEPOSIT:
+        _open_for_business(tx, shop)
+
+
+def _open_for_business(tx: Tx, shop: Shop) -> None:
+    """Fully paid: the shop gets its capabilities, or gets them back from the case that suspended it (DEP-10, OPN-13)."""
+    suspended = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUSPENDED)
+    line = audit.record(tx, f"shop/{shop.id}", "shop.opened", clause="DEP-10", public=True, text="已缴足,店铺可以营业")
+    shop.state = ShopState.OPEN
+    if suspended is not None and suspended.request.get("suspended"):
+        capabilities.restore(tx, suspended, shop, "DEP-10")
+        return
+    shop.capabilities = [capability.value for capability in Capability]
+    tx.add(shop)
+    event = ShopOpened(shop_id=shop.id, opened_at=tx.now, capabilities=tuple(Capability), clause="DEP-10")
+    emit(tx, event, f"opened/{shop.id}/{line.number}", shop_id=shop.id)
+
+
+def end_for_closing(tx: Tx, shop_id: str, clause: str) -> None:
+    """Clearing or a ban has begun: nobody is asked any more. When the closing is taken back, the same window goes on."""
+    _end(tx, shop_id, CaseState.SUPERSEDED, "店铺进入关店流程,催缴终止", clause)
+
+
+def _end(tx: Tx, shop_id: str, outcome: CaseState, text: str, clause: str) -> None:
+    case = _running(tx, shop_id)
+    if case is not None:
+        cases.conclude(tx, case, outcome, text, clause=clause)
+        outbox.wake(tx, case)  # its run ends instead of waiting in the list for ever
+
+
+def _demand(tx: Tx, shop: Shop, lacks: Missing) -> None:
+    """Ask for what is missing, and tell anew when the amount has changed. The window stays as it was given.
+
+    A shop that is suspended, or about whose opening somebody decided, has no window any more and reads the amount only.
+    """
+    case, told = _running(tx, shop.id), shop.topup_demanded_fen
+    has_window = case is not None or (told > 0 and shop.state is ShopState.AWAITING_DEPOSIT)
+    if told == lacks.total.fen and has_window:
+        return
+    line = audit.record(tx, f"shop/{shop.id}", "deposit.topup_demanded", clause=lacks.clause(shop.state), public=True,
+                        text=f"需补缴 {lacks.text()}")  # fmt: skip
+    if case is not None:
+        audit.record(tx, case.id, "deposit.topup_changed", clause=lacks.clause(shop.state), public=True,
+                     text=f"应补缴变为 {lacks.text()},期限不变")  # fmt: skip
+        outbox.wake(tx, case)  # whoever is deciding is shown it
+    elif not has_window:
+        case = _ask(tx, shop, lacks, line.number)
+    shop.topup_demanded_fen = lacks.total.fen
+    tx.add(shop)
+    _tell(tx, shop, lacks, case, f"topup/{shop.id}/{line.number}")
+
+
+def _ask(tx: Tx, shop: Shop, lacks: Missing, number: str) -> Case:
+    """A case with its first window: the policy's, or what a closing that was taken back has left of an earlier one."""
+    before = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUPERSEDED)
+    before = before if shop.topup_demanded_fen else None  # paid in full since then: that one is over for good
+    case = cases.open_case(
+        tx, CaseKind.DEPOSIT_DEMAND, origin=f"deposit/{shop.id}/{number}", state=CaseState.AWAITING_PAYMENT,
+        received_at=tx.now, shop=shop, request={"longer": before.request["longer"] if before else 0},
+        clause=lacks.clause(shop.state), text=f"保证金催缴:{lacks.text()}",
+    )  # fmt: skip
+    last = _windows(tx, before)[-1] if before else None
+    due = Reckoned.model_validate(last.reckoned) if last else _reckon(tx, case, lacks, longer=False)
+    _start(tx, case, 1, due)
+    return case
+
+
+def _windows(tx: Tx, case: Case) -> list[CaseDeadline]:
+    """The windows of a case, first first."""
+    found = [deadlines.find(tx, case.id, wait.key) for wait in cases.waits(tx, case.id, WINDOW)]
+    return [window for window in found if window is not None]
+
+
+def _reckon(tx: Tx, case: Case, lacks: Missing, *, longer: bool) -> Reckoned:
+    numbers = rules(case).deposit
+    clause = lacks.clause(shop_of(tx, case).state)
+    return reckon(tx.now, numbers.longer if longer else numbers.demand, clause, work_calendar())
+
+
+def _start(tx: Tx, case: Case, number: int, due: Reckoned) -> None:
+    cases.open_wait(tx, case, window(number), WINDOW)
+    hours = list(rules(case).reminders.merchant_hours_before)
+    deadlines.start(tx, case, window(number), WINDOW, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
+
+
+def _tell(tx: Tx, shop: Shop, lacks: Missing, case: Case | None, key: str) -> None:
+    """The amount, until when, and what follows, to the merchant and to the platform."""
+    last = _windows(tx, case)[-1] if case else None
+    due = last.due_at if last and in_time(tx.now, last.due_at) else None
+    clause = lacks.clause(shop.state)
+    told = words.DepositTopupDemanded(
+        shop_name=shop.name, required_fen=lacks.required.fen, balance_fen=lacks.balance.fen,
+        shortfall_fen=lacks.shortfall.fen, fee_fen=lacks.fee.fen, as_of=tx.now, due=due, rule=clause,
+        closed=shop.state is ShopState.AWAITING_DEPOSIT,
+    )  # fmt: skip
+    merchants.tell(tx, told, key, case=case, shop_id=shop.id)
+    event = TopUpDemanded(
+        shop_id=shop.id, required_fen=lacks.required.fen, balance_fen=lacks.balance.fen,
+        shortfall_fen=lacks.shortfall.fen, certification_fee_fen=lacks.fee.fen, clause=clause,
+        case_id=case.id if case and due else None, due_at=due,
+    )  # fmt: skip
+    emit(tx, event, key, case, shop_id=shop.id)
+
+
+# ── the steps of the story ───────────────────────────────────────────────────
+
+
+def window(number: int) -> str:
+    """The key of a case's n-th window; the first is opened with the case, each further one by :func:`carry_out`."""
+    return f"{WINDOW}/{number}"
+
+
+@effect("处理逾期未缴")
+def carry_out(tx: Tx, case: Case, round: int) -> Carried:
+    """Grant the longer window or suspend the shop, if what is missing is what the decision was about (ambiguity 23)."""
+    if case.concluded_at is not None:
+        return Carried.OVER
+    shop, given = _locked(tx, case.shop_id or ""), decided(tx, case.id, OVERDUE.name, round)
+    if given is None or not approvals.stand([given], _dossier(tx, case, given).seen):
+        return Carried.CHANGED
+    lacks = missing(tx, shop)
+    if given.verdict == OverdueVerdict.LONGER:
+        case.request = {**case.request, "longer": case.request["longer"] + 1}
+        cases.move(
+            tx, case, CaseState.AWAITING_PAYMENT, f"延长缴纳期限:{given.reason}", clause=lacks.clause(shop.state)
+        )
+        _start(tx, case, round + 1, _reckon(tx, case, lacks, longer=True))
+        _tell(tx, shop, lacks, case, f"{case.id}/longer/{round}")
+        return Carried.LONGER
+    _suspend(tx, case, shop, lacks, given.reason)
+    return Carried.SUSPENDED
+
+
+def _suspend(tx: Tx, case: Case, shop: Shop, lacks: Missing, reason: str) -> None:
+    """Shut off what the shop can do, until it has paid (DEP-10). One that never opened stays as it is."""
+    held = [capability for capability in Capability if capability.value in shop.capabilities]
+    case.request = {**case.request, "suspended": [capability.value for capability in held]}
+    for capability in held:
+        capabilities.disable(tx, case, shop, capability, clause="DEP-10")
+    shop.state = ShopState.AWAITING_DEPOSIT
+    tx.add(shop)
+    told = words.ShopSuspended(
+        shop_name=shop.name, case_id=case.id, decided_at=tx.now, missing_fen=lacks.total.fen,
+        shut_off=tuple(capability.label for capability in held), reason=reason, appeal_how=SERVICE_HOW,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/suspended", case=case)
+    text = "逾期未缴足,店铺暂停营业,缴足后自动恢复" if held else "逾期未缴足,店铺未开通,缴足后自动开通"
+    cases.conclude(tx, case, CaseState.SUSPENDED, text, clause="DEP-10")
+
+
+# ── what whoever decides sees ────────────────────────────────────────────────
+
+
+_TERMS = {"missing": "欠缴金额", "shop": "店铺状态", "longer": "已延长次数"}
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, numbers, granted = shop_of(tx, case), rules(case).deposit, case.request["longer"]
+    lacks = missing(tx, shop)
+    held = "、".join(capability.label for capability in Capability if capability.value in shop.capabilities)
+    preview = "\n".join(
+        (
+            f"- **延长期限**:再给 {numbers.longer.n} 天,告知商家;已延长 {granted} 次,最多 {numbers.most_longer} 次,每次须由不同的人决定",
+            f"- **暂停营业**:{f'关闭 {held},' if held else '店铺尚未开通,保持不开通,'}理由告知商家;缴足后自动恢复,无需再审",
+        )
+    )
+    owed = dossier.table(
+        {
+            "应缴保证金": str(lacks.required), "保证金余额": str(lacks.balance), "需补缴保证金": f"**{lacks.shortfall}**",
+            "应缴认证审核费": str(lacks.fee), "合计欠缴": f"**{lacks.total}**",
+        }
+    )  # fmt: skip
+    about = dossier.table(
+        {
+            "店铺": dossier.named(shop.name, shop.id), "主体": shop.entity_type.label,
+            "类目": dossier.plain("、".join(shop.categories)), "状态": shop.state.label,
+            "账上欠款": str(shop_balance(tx, shop.id, AccountKind.ARREARS)), "登记时间": dossier.when(shop.registered_at),
+        }
+    )  # fmt: skip
+    given = "\n".join(f"- {dossier.plain(Reckoned.model_validate(row.reckoned).text())}" for row in _windows(tx, case))
+    now = Seen.of({"missing": lacks.total.fen, "shop": shop.state, "longer": granted})
+    return dossier.assemble(
+        f"保证金逾期未缴 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
+        ("将发生什么", preview), ("欠缴", owed), ("已给期限", given), ("店铺", about), facts=now.terms,
+    )  # fmt: skip
+
+
+def _not_for_ever(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    most = rules(case).deposit.most_longer
+    if given.verdict == OverdueVerdict.LONGER and case.request["longer"] >= most:
+        return f"期限已延长 {case.request['longer']} 次,达到上限 {most} 次,只能选择暂停营业(DEP-10)"
+    return None
+
+
+OVERDUE = Gate(
+    name="deposit-overdue", title="保证金逾期处理", roles=(Role.FINANCE,), verdicts=OverdueVerdict, dossier=_dossier,
+    window=lambda case: rules(case).deposit.overdue_sla, clause="DEP-10", reason_required=frozenset(OverdueVerdict),
+    check=_not_for_ever,
+    consequences={
+        "LONGER": "再给一个期限并告知商家,到期仍未缴足会再次提交另一人决定",
+        "SUSPEND": "逐项关闭店铺能力,理由会告知商家;缴足后自动恢复",
+    },
+    excluded=lambda tx, case: last_decider(tx, case, "deposit-overdue"),
+)  # fmt: skip
+
+GATES = (OVERDUE,)
+
+
+# ── when time passes ─────────────────────────────────────────────────────────
+
+
+def _remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    lacks = missing(tx, shop_of(tx, case))
+    merchants.remind(tx, case, deadline, matter=f"补缴{lacks.text()}({deadline.clause})",
+                     silence="逾期未缴足,平台将决定是否暂停店铺营业;缴足后自动恢复。")  # fmt: skip
+
+
+def _lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    wait = cases.find_wait(tx, case.id, deadline.key)
+    if wait is not None:
+        cases.close_wait(tx, wait, WaitState.LAPSED)
+    cases.move(tx, case, CaseState.UNDER_REVIEW, "期限届满未缴足,等待平台决定", clause=deadline.clause)
+
+
+DEADLINES = {WINDOW: deadlines.Kind(remind=_remind, due=_lapsed)}
