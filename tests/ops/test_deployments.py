@@ -63,5 +63,5 @@ def test_a_long_name_is_cut_and_a_case_without_a_shop_has_no_tags_of_one() -> No
     case = Case(id="INV-261201-7K3QM9", kind=CaseKind.INVOICING, subject="")
     assert (run_name(case), run_tags(case)) == (f"{CaseKind.INVOICING.label} · {case.id}", [case.kind.label, case.id])
     long = Case(id="CLS-261122-7K3QM9", kind=CaseKind.CLOSURE, subject="店" * 60, shop_id="shop-1")
-    assert run_name(long) == f"关店 · {'店' * 40} · {long.id}"
-    assert run_tags(long)[2] == f"店铺:{'店' * 40}"
+    assert run_name(long) == f"关店 · {'店' * 39}… · {long.id}"
+    assert run_tags(long)[2] == f"店铺:{'店' * 39}…"
