@@ -114,11 +114,10 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     from flows.inline import InlineEngine
     from models.reviews import Role
     from office.base import clock, db
-    from office.cases import reviews
+    from office.cases import decisions, reviews
     from office.money import ledger
     from office.record.outbox import Skip
     from office.staff import staff
-    from tasks import desk
     from tasks.invoicing import freezes, periods
 
     virtual = clock.VirtualClock(datetime(2026, 10, 31, 18, 0, 5, tzinfo=UTC))
@@ -141,7 +140,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         answer = reviews.Answer(
             review_id=review.id, revision=review.revision, staff_id="bench-lin", code=code, verdict="RELEASE"
         )
-        outcome = db.in_transaction(lambda tx: desk.decide(tx, answer))
+        outcome = db.in_transaction(lambda tx: decisions.decide(tx, answer))
         assert outcome.accepted, outcome.sentence
         decided = time.perf_counter()
         engine.signal(case.id)
@@ -285,8 +284,8 @@ def _invoices(now: datetime) -> float:
 
     from models.invoicing import Invoice, InvoiceState, Statement
     from office.base import db
+    from office.cases import routing
     from office.record import inbox
-    from tasks import desk
     from tests.invoicing import kit
 
     with db.reading() as tx:
@@ -304,8 +303,8 @@ def _invoices(now: datetime) -> float:
                                       shop_id=shop_id, body=json.dumps(body, ensure_ascii=False).encode()))  # fmt: skip
     began = time.perf_counter()
     for arrival in arrivals:
-        inbox.receive(arrival, desk.on_conflict)
-    while inbox.route_due(desk.handle, desk.on_refused, 50):
+        inbox.receive(arrival, routing.on_conflict)
+    while routing.route_due(50):
         pass
     took = time.perf_counter() - began
     with db.reading() as tx:

@@ -31,9 +31,8 @@ from models.cases import Case
 from models.reviews import Review
 from office.base import db
 from office.base.db import reading
-from office.cases import deadlines
+from office.cases import timekeeping
 from office.runs import recovery
-from tasks import desk
 from tasks.invoicing import freezes
 from tasks.sight import board
 
@@ -73,7 +72,7 @@ def start(home: Path, found: Databases, settle: float, then: Callable[[Site], di
 def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
     """Time of each step of the minute's sweep in this process, of the flow, and with everything overdue."""
     steps: dict[str, Callable[[], Any]] = {
-        "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck), "freezes": freezes.sweep,
+        "deadlines": timekeeping.sweep, "freezes": freezes.sweep,
         "recovery": recovery.recover, "board": board.publish,
     }  # fmt: skip
     took = {name: statistics.median(_seconds(step) for _ in range(3)) for name, step in steps.items()}
@@ -84,7 +83,7 @@ def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
         at.stack.stop()  # what is measured now is ours alone
         at.stage.advance(timedelta(days=60))
         began, acted = time.perf_counter(), 0
-        while done := deadlines.sweep(desk.DEADLINES, desk.on_stuck):
+        while done := timekeeping.sweep():
             acted += done
         seconds = time.perf_counter() - began
         figures |= {"overdue": acted, "overdue_s": round(seconds, 2)}

@@ -25,6 +25,7 @@ from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, vis
 from office.base.db import in_transaction
 from office.base.settings import Settings, SettingsError
 from office.staff import desk_sessions
+from tasks.processes import open_office
 from tasks.sight import desk_forms
 
 logger = logging.getLogger("dianwu.desk")
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
     if not settings.desk.startswith(("http://", "https://")) or URL(settings.desk).path not in {"", "/"}:
         raise SettingsError(f"desk_url {settings.desk!r}: an address without a path, like https://desk.example.com")
+    open_office()
     app = FastAPI(title="Dianwu desk", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.settings = settings
     app.add_middleware(Guard, url=settings.desk)

@@ -18,8 +18,8 @@ from models.shops import Capability
 from office.base.db import in_transaction, reading
 from office.cases import confirmations
 from office.cases.locks import UnknownCase
+from office.process import office
 from office.staff import desk_sessions
-from tasks import desk
 from tasks.sight import desk_forms, lookup, queue
 from tasks.sight.views import case_dossier
 
@@ -42,7 +42,7 @@ def mine(request: Request, who: Person, days: str = "1") -> Response:
         return page(
             "mine", who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
             done=done[:DONE], more=len(done) > DONE, sessions=own,
-            held=[(one, desk.GATES[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
+            held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
             token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
         )  # fmt: skip
 

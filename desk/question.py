@@ -20,7 +20,6 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases import confirmations, forms, reviews
 from office.cases.reviews import OPEN, Answer, Outcome
 from office.staff.guard import Place
-from tasks import desk
 from tasks.sight import desk_forms, queue
 from tasks.sight.views import audit_lines, staff_name
 
@@ -56,7 +55,7 @@ def _page(
     refused: str = "", status: int = 200, done: str = "",
 ) -> Response:  # fmt: skip
     review = _find(tx, review_id)
-    case, gate = tx.get_one(Case, review.case_id), desk.GATES[review.gate]
+    case, gate = tx.get_one(Case, review.case_id), reviews.gate_of(review)
     draft = desk_forms.draft(tx, who.id, review.id) if review.state in OPEN else None
     held = confirmations.open_of(tx, review.id)
     about = desk_forms.about(review)
@@ -94,7 +93,7 @@ def _done(tx: Tx, who: Visitor, review_id: str) -> dict[str, str] | None:
     review = tx.get(Review, review_id) if review_id else None
     if review is None:
         return None
-    gate, case = desk.GATES[review.gate], tx.get_one(Case, review.case_id)
+    gate, case = reviews.gate_of(review), tx.get_one(Case, review.case_id)
     if review.decided_by == who.id and review.verdict:
         return {
             "id": review.id,
@@ -140,7 +139,7 @@ def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Ou
     given = form.get("token", "")
     if not revision.isdigit() or not desk_forms.fits(given, who.session_id, f"decide {review_id}#{revision} {shown}"):
         return Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
-    gate = desk.GATES[review.gate]
+    gate = reviews.gate_of(review)
     answer = Answer(
         review_id=review_id, revision=int(revision), staff_id=who.id, code=form.get("code", ""), session=who.word,
         verdict=form.get("verdict", ""), reason=form.get("reason", ""), extra=forms.read_fields(gate, form, FIELD),
@@ -187,11 +186,11 @@ def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> 
 
 
 def _confirm(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
-    return desk.confirm(tx, review_id, who.id, form.get("code", ""), Place.DESK)
+    return confirmations.confirm(tx, review_id, who.id, form.get("code", ""), Place.DESK)
 
 
 def _object(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
-    return desk.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
+    return confirmations.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
 
 
 ACTS: dict[str, Any] = {

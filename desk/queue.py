@@ -14,7 +14,7 @@ from desk.visitor import Visitor, visitor
 from models.base import Frozen
 from models.reviews import Review, Role
 from office.base.db import Tx, reading
-from tasks import desk
+from office.process import office
 from tasks.sight import desk_forms, queue
 
 router = APIRouter()
@@ -41,7 +41,7 @@ class Filter(Frozen):
         return cls(
             view=given["view"] if given.get("view") in VIEWS else "open",
             role=given["role"] if given.get("role") in set(Role) else "",
-            gate=given["gate"] if given.get("gate") in desk.GATES else "",
+            gate=given["gate"] if given.get("gate") in office().gates else "",
             shop=given.get("shop", "")[:64],
             skip=min(int(skip), 1_000_000) if skip.isascii() and skip.isdigit() else 0,
         )
@@ -89,7 +89,7 @@ def show(request: Request, who: Person) -> Response:
         return page(
             "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
             counts=counts(tx, who), version=queue.version(tx), elsewhere=elsewhere, rows_each=ROWS,
-            gates={name: gate.title for name, gate in desk.GATES.items() if {*gate.roles} & {*who.roles}},
+            gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
             roles=[Role(role) for role in who.roles], token=desk_forms.token(who.session_id, "leave"), here="q",
         )  # fmt: skip
 

@@ -12,32 +12,27 @@ from collections.abc import Callable, Mapping
 from prefect import flow, get_run_logger
 
 from office.base.db import in_transaction
-from office.cases import calendar_watch, deadlines
-from office.record import inbox
+from office.cases import calendar_watch, reviews, routing, timekeeping
+from office.process import office
 from office.runs import recovery, shown_forms, sweeps
 from office.staff import staff
-from tasks import desk
-from tasks.invoicing import documents, freezes, periods
-from tasks.shops import bans, demands
+from tasks.processes import open_office
 from tasks.sight import anchors, board, desk_forms, examination
 
 logger = logging.getLogger("dianwu.deadlines")
 
 Step = Callable[[], object]
 
-STEPS: Mapping[str, Step] = {
-    "messages": lambda: inbox.route_due(desk.handle, desk.on_refused, limit=1000),
-    "deadlines": lambda: deadlines.sweep(desk.DEADLINES, desk.on_stuck),
-    "bans": bans.sweep,
-    "deposits": demands.sweep,
-    "statements": freezes.sweep,
-    "months": lambda: len(periods.catch_up()),
-    "documents": documents.write_due,
+FIRST: Mapping[str, Step] = {
+    "messages": lambda: routing.route_due(limit=1000),
+    "deadlines": timekeeping.sweep,
+}
+LAST: Mapping[str, Step] = {
     "calendar": calendar_watch.watch,
     "runs": recovery.recover,
-    "strays": lambda: recovery.end_strays(desk.GATES),
+    "strays": recovery.end_strays,
     "forms": shown_forms.clear_leftovers,
-    "people": lambda: in_transaction(desk.look_after),
+    "people": lambda: in_transaction(reviews.look_after),
     "codes": lambda: in_transaction(staff.forget_spent_codes),
     "drafts": lambda: in_transaction(desk_forms.forget_old),
     "examination": examination.examine,
@@ -45,7 +40,8 @@ STEPS: Mapping[str, Step] = {
     "noted": lambda: in_transaction(sweeps.note),
     "board": board.publish,
 }
-"""In this order: what came in first, so that nothing lapses over it; the board last, so that it shows the rest."""
+"""What came in first, so that nothing lapses over it; then what the processes do every minute, in the order of their
+list; the board last, so that it shows the rest."""
 
 
 @flow(
@@ -54,7 +50,8 @@ STEPS: Mapping[str, Step] = {
 )  # fmt: skip
 def keep_deadlines() -> dict[str, object]:
     """One sweep. Run twice, or by two workers at once, it does everything once."""
-    done = take_steps(STEPS)
+    open_office()
+    done = take_steps({**FIRST, **office().every_minute, **LAST})
     get_run_logger().info("sweep: %s", done)
     return done
 

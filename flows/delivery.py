@@ -9,6 +9,7 @@ from prefect import flow
 
 from office.runs.engine import PrefectEngine
 from tasks.delivery import drain
+from tasks.processes import open_office
 
 
 @flow(
@@ -18,4 +19,5 @@ from tasks.delivery import drain
 )
 def deliver_everything() -> int:
     """Deliver until nothing is due; returns how many messages were handled."""
+    open_office()
     return drain(PrefectEngine())

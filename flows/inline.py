@@ -5,46 +5,22 @@ A case runs until it rests; a wake-up runs it again from the top, as a resumed P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from flows import (
-    appeal,
-    arbitration_withdrawal,
-    bank_inquiry,
-    closure,
-    deposit_demand,
-    forced_closure,
-    held_receivables,
-    invoice_review,
-    invoicing,
-    refund,
-    ruling_correction,
-)
+from flows.stories import STORIES, Story
 from flows.story import Resting
 from models.cases import Case, CaseKind
 from office.base.db import in_transaction, reading
 from office.cases.locks import lock_case
 from office.record.outbox import Skip
-
-STORIES: Mapping[CaseKind, Callable[[str], str]] = {
-    CaseKind.CLOSURE: closure.close_shop.fn,
-    CaseKind.FORCED_CLOSURE: forced_closure.close_by_force.fn,
-    CaseKind.REFUND: refund.refund_deposit.fn,
-    CaseKind.APPEAL: appeal.hear_appeal.fn,
-    CaseKind.WITHDRAWAL: arbitration_withdrawal.withdraw_arbitration.fn,
-    CaseKind.CORRECTION: ruling_correction.correct_ruling.fn,
-    CaseKind.INVOICING: invoicing.invoice_month.fn,
-    CaseKind.INVOICE_REVIEW: invoice_review.review_invoice.fn,
-    CaseKind.HELD_RECEIVABLES: held_receivables.decide_held_receivables.fn,
-    CaseKind.BANK_INQUIRY: bank_inquiry.clear_contradiction.fn,
-    CaseKind.DEPOSIT_DEMAND: deposit_demand.demand_deposit.fn,
-}
+from tasks.processes import open_office
 
 
 class InlineEngine:
     """Runs a case's story in the caller's thread. ``played`` remembers every segment: case id and how it ended."""
 
-    def __init__(self, stories: Mapping[CaseKind, Callable[[str], str]] = STORIES) -> None:
+    def __init__(self, stories: Mapping[CaseKind, Story] = STORIES) -> None:
+        open_office()
         self._stories = stories
         self.played: list[tuple[str, str]] = []
 
@@ -58,7 +34,7 @@ class InlineEngine:
         if case.run_id is None:
             in_transaction(lambda tx: _start(lock_case(tx, case_id)))
         try:
-            self.played.append((case_id, self._stories[case.kind](case_id)))
+            self.played.append((case_id, self._stories[case.kind].tell.fn(case_id)))
         except Resting:
             self.played.append((case_id, "resting"))
 

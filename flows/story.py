@@ -17,7 +17,7 @@ from models.cases import Case, CaseKind
 from office.base.db import in_transaction, reading
 from office.cases.locks import lock_case
 from office.runs import strays
-from tasks.desk import GATES
+from tasks.processes import open_office
 
 
 def shown_as(title: str, description: str) -> Any:
@@ -39,9 +39,10 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
 
     def decorate(tell: Story) -> Flow[[str], str]:
         def run(case_id: CaseId) -> str:
+            open_office()
             if ended := _begin(case_id):
                 if elsewhere := _own_run(case_id):
-                    strays.collect(elsewhere, case_id, GATES)
+                    strays.collect(elsewhere, case_id)
                 return ended
             tell(case_id)
             return _ending(case_id)

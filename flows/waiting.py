@@ -31,9 +31,9 @@ from office.cases.effects import effects_of
 from office.cases.forms import form_description, form_schema, read_answer
 from office.cases.locks import lock_case
 from office.cases.reviews import Gate
+from office.process import office
 from office.runs import shown_forms
 from office.runs.engine import run_tags
-from tasks.desk import GATES
 
 effect = effects_of("waiting")
 
@@ -44,7 +44,7 @@ class NotSuspended(RuntimeError):
 
 @effect("提交人工审核")
 def _open_review(tx: Tx, case: Case, gate: str, round: int, seat: int) -> str:
-    return reviews.open_review(tx, case, GATES[gate], round, seat).id
+    return reviews.open_review(tx, case, office().gates[gate], round, seat).id
 
 
 def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:

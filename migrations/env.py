@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
 from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
@@ -13,8 +10,7 @@ import models
 from models.base import Word
 from office.base.db import engine
 
-for module in pkgutil.iter_modules(models.__path__):
-    importlib.import_module(f"models.{module.name}")
+models.all_tables()
 
 
 def render_item(kind: str, item: object, autogen_context: object) -> str | bool:

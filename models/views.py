@@ -45,3 +45,14 @@ class CaseView(Frozen):
     evidence: tuple[dict[str, Any], ...] | None = Field(
         default=None, description="the checklist with what is satisfied; null where none is asked for"
     )
+
+
+class EvidenceShown(Frozen):
+    """Something submitted in the case. ``sha256`` is of its content; ``where`` says what it was sent with."""
+
+    name: str
+    kind: str
+    sha256: str = ""
+    url: str = ""
+    submitted_at: datetime | None = None
+    where: str = ""

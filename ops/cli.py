@@ -75,6 +75,10 @@ class Dianwu(TyperGroup):
         looks = words and words[0] in COMMANDS and words[0] not in BRINGING_UP and not {"-h", "--help"} & {*words}
         if looks and (sentence := told(missing)):
             refuse(sentence)
+        if looks:
+            from tasks.processes import open_office
+
+            open_office()
         return told(lambda: super(Dianwu, self).invoke(ctx))
 
 

@@ -32,6 +32,7 @@ from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
 from tasks.invoicing import freezes
+from tasks.processes import open_office
 from tasks.sight import proof
 from tasks.sight.board import key_of
 
@@ -140,6 +141,7 @@ def _timelines(scene: Scene) -> None:
 
 def _verdict() -> int:
     """Print the books, prove them and the audit; the exit code."""
+    open_office()
     with reading() as tx:
         books = Table(title="账簿", title_justify="left")
         for column in ("账户", "余额"):

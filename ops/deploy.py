@@ -17,21 +17,8 @@ from prefect.schedules import Cron, Schedule
 from prefect.workers.base import BaseWorker
 
 import flows
-from flows import (
-    appeal,
-    arbitration_withdrawal,
-    bank_inquiry,
-    closure,
-    deadlines,
-    delivery,
-    deposit_demand,
-    forced_closure,
-    held_receivables,
-    invoice_review,
-    invoicing,
-    refund,
-    ruling_correction,
-)
+from flows import deadlines, delivery, invoicing
+from flows.stories import STORIES
 from office.base.db import in_transaction
 from office.base.settings import settings
 from office.cases import alarms
@@ -47,10 +34,9 @@ EVERY_MINUTE = Cron("* * * * *", timezone="Asia/Shanghai")
 
 @dataclass(frozen=True)
 class Deployed:
-    """One deployment: its flow, where the flow is found, its schedule, and what operators filter by."""
+    """One deployment: its flow, its schedule, and what operators filter by."""
 
     flow: Flow[Any, Any]
-    entrypoint: str
     tags: tuple[str, ...]
     schedule: Schedule | None = None
     alone: bool = False
@@ -60,46 +46,21 @@ class Deployed:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What a run of it may be given: name → the pattern of the whole value. Anything else is not run."""
 
+    @property
+    def entrypoint(self) -> str:
+        """``flows/closure.py:close_shop``: where a worker finds the flow, from :data:`ROOT`."""
+        told = self.flow.fn
+        return f"{told.__module__.replace('.', '/')}.py:{told.__name__}"
+
 
 CASE = {"case_id": r"[A-Z]{3}-[0-9]{6}-[0-9A-Z]{6}"}
 MONTH = {"period": r"([0-9]{4}-[0-9]{2})?"}
 
 DEPLOYMENTS = (
-    Deployed(closure.close_shop, "flows/closure.py:close_shop", ("关店",), parameters=CASE),
-    Deployed(forced_closure.close_by_force, "flows/forced_closure.py:close_by_force", ("强制关店",), parameters=CASE),
-    Deployed(
-        held_receivables.decide_held_receivables,
-        "flows/held_receivables.py:decide_held_receivables",
-        ("封店货款处理",),
-        parameters=CASE,
-    ),
-    Deployed(refund.refund_deposit, "flows/refund.py:refund_deposit", ("退保证金",), parameters=CASE),
-    Deployed(appeal.hear_appeal, "flows/appeal.py:hear_appeal", ("仲裁申诉",), parameters=CASE),
-    Deployed(
-        arbitration_withdrawal.withdraw_arbitration,
-        "flows/arbitration_withdrawal.py:withdraw_arbitration",
-        ("撤销仲裁",),
-        parameters=CASE,
-    ),
-    Deployed(
-        bank_inquiry.clear_contradiction,
-        "flows/bank_inquiry.py:clear_contradiction",
-        ("银行回执核对",),
-        parameters=CASE,
-    ),
-    Deployed(deposit_demand.demand_deposit, "flows/deposit_demand.py:demand_deposit", ("保证金催缴",), parameters=CASE),
-    Deployed(
-        ruling_correction.correct_ruling, "flows/ruling_correction.py:correct_ruling", ("判责更正",), parameters=CASE
-    ),
-    Deployed(
-        invoicing.invoice_month, "flows/invoicing.py:invoice_month", ("月度开票",), queue="month-end", parameters=CASE
-    ),
-    Deployed(
-        invoicing.open_month, "flows/invoicing.py:open_month", ("月度开票",), MONTHLY, alone=True, parameters=MONTH
-    ),
-    Deployed(invoice_review.review_invoice, "flows/invoice_review.py:review_invoice", ("发票审核",), parameters=CASE),
-    Deployed(deadlines.keep_deadlines, "flows/deadlines.py:keep_deadlines", ("巡检",), EVERY_MINUTE, alone=True),
-    Deployed(delivery.deliver_everything, "flows/delivery.py:deliver_everything", ("投递",), EVERY_MINUTE, alone=True),
+    *(Deployed(story.tell, (kind.label,), queue=story.queue, parameters=CASE) for kind, story in STORIES.items()),
+    Deployed(invoicing.open_month, ("月度开票",), MONTHLY, alone=True, parameters=MONTH),
+    Deployed(deadlines.keep_deadlines, ("巡检",), EVERY_MINUTE, alone=True),
+    Deployed(delivery.deliver_everything, ("投递",), EVERY_MINUTE, alone=True),
 )
 
 

@@ -32,13 +32,13 @@ from office.base.db import Tx, reading
 from office.base.secret_forms import webhook_key
 from office.base.settings import settings
 from office.base.vault import opened_json
-from office.cases import bundles, merchants, reviews
+from office.cases import bundles, merchants, reviews, routing
 from office.cases.confirmations import PERSON
-from office.record import inbox, outbox
+from office.record import outbox
 from office.record.outbox import Deliverer, Item, Skip, Undeliverable
 from office.runs import engine
 from office.staff import staff
-from tasks import desk, words
+from tasks import words
 from tasks.arbitration import doudian
 
 logger = logging.getLogger("dianwu.delivery")
@@ -80,7 +80,7 @@ def configured() -> Notifier:
 def send_event(item: Item) -> str:
     """POST a signed event to its subscriber; any 2xx is an arrival, 410 means they want no more of it."""
     if item.audience == doudian.AUDIENCE:
-        return doudian.deliver(item, desk.on_conflict)
+        return doudian.deliver(item, routing.on_conflict)
     url = settings().subscribers.get(item.audience)
     secret = settings().subscriber_secrets.get(item.audience)
     if not url or secret is None:
@@ -156,7 +156,7 @@ def on_dead(tx: Tx, item: Item, why: str) -> None:
 
 def carry_on(carrier: engine.Engine, limit: int = 50) -> int:
     """Act on what came in and wake the cases that have something to do; returns how much was done."""
-    done = inbox.route_due(desk.handle, desk.on_refused, limit)
+    done = routing.route_due(limit)
     return done + outbox.deliver_due({Channel.RUN: lambda item: engine.deliver(carrier, item)}, on_dead, limit)
 
 

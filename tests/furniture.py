@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 import models
 from office.base import db
 from office.base.settings import settings
+from tasks.processes import open_office
 
 POSTGRES = os.environ.get("DIANWU_TEST_POSTGRES", "")
 """Address of a PostgreSQL database the tests may empty; without it they run on SQLite."""
@@ -79,8 +80,8 @@ class Storeroom:
 
     def empty(self) -> None:
         """A database with every table and nothing in it."""
-        import tasks.desk  # noqa: F401  (every table is declared by then)
-
+        models.all_tables()
+        open_office()
         if "empty" not in self:
             make_tables()
             self.keep("empty")

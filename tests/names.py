@@ -20,20 +20,21 @@ import tasks
 from models.cases import CaseKind, CaseState
 from models.events import INBOUND, OUTBOUND
 from notifications.catalogue import MESSAGES
-from tasks import desk
-from tasks.sight import views
+from office import process
+from tasks.processes import open_office
 
 KEPT = Path(__file__).with_name("names.txt")
 
 
 def names() -> Iterator[str]:
+    open_office()
     for package in (office, tasks, flows):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield from _effects(vars(importlib.import_module(module.name)).values())
     yield from (f"message {name}" for name in MESSAGES)
-    yield from (f"gate {name}" for name in desk.GATES)
-    yield from (f"wait {name}" for name in views.AWAITED)
-    yield from (f"clock {name}" for name in desk.DEADLINES)
+    yield from (f"gate {name}" for name in process.office().gates)
+    yield from (f"wait {name}" for name in process.office().waits)
+    yield from (f"clock {name}" for name in process.office().clocks)
     yield from (f"event in {name}" for name in INBOUND)
     yield from (f"event out {name}" for name in OUTBOUND)
     yield from (f"kind {kind.value}" for kind in CaseKind)

@@ -22,7 +22,7 @@ from models.shops import Shop
 from office.base.clock import VirtualClock
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened_json
-from office.cases import confirmations, deadlines, reviews
+from office.cases import confirmations, deadlines, decisions, reviews, routing, timekeeping
 from office.cases.locks import lock_case
 from office.files import evidence
 from office.money import ledger
@@ -32,7 +32,7 @@ from office.record.outbox import Item, NotYet, Skip
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy_at
-from tasks import agreement, delivery, desk, words
+from tasks import agreement, delivery, words
 from tasks.shops import demands
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
@@ -147,7 +147,7 @@ class Office:
             shop_id=data.get("shop_id"), case_id=data.get("case_id"),
             body=json.dumps(body, ensure_ascii=False).encode(),
         )  # fmt: skip
-        return inbox.receive(arrival, desk.on_conflict)
+        return inbox.receive(arrival, routing.on_conflict)
 
     def send(self, type_: str, data: dict[str, Any], message_id: str = "") -> Receipt:
         """A signed event reaches the door and everything that follows is done."""
@@ -313,7 +313,7 @@ class Office:
             review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
             code=self.code(staff_id) if code is None else code,
         )  # fmt: skip
-        outcome = in_transaction(lambda tx: desk.decide(tx, given))
+        outcome = in_transaction(lambda tx: decisions.decide(tx, given))
         self.settle()
         return outcome
 
@@ -340,7 +340,7 @@ class Office:
         def judged(tx: Tx) -> reviews.Outcome:
             """What the resumed run does first; that it was resumed is not forgotten when its worker dies."""
             outbox.wake(tx, lock_case(tx, review.case_id))
-            return confirmations.take_form_answer(tx, review.id, desk.GATES[review.gate], given)
+            return confirmations.take_form_answer(tx, review.id, reviews.gate_of(review), given)
 
         outcome = in_transaction(judged)
         self.settle()
@@ -349,14 +349,14 @@ class Office:
     def confirm(self, review: Review, staff_id: str, code: str | None = None) -> reviews.Outcome:
         """Confirm at the terminal what was answered through the form."""
         proof = self.code(staff_id) if code is None else code
-        outcome = in_transaction(lambda tx: desk.confirm(tx, review.id, staff_id, proof))
+        outcome = in_transaction(lambda tx: confirmations.confirm(tx, review.id, staff_id, proof))
         self.settle()
         return outcome
 
     def object_to(self, review: Review, staff_id: str, words: str = "我选的是驳回") -> reviews.Outcome:
         """Object at the terminal to what was recorded."""
         proof = self.code(staff_id)
-        outcome = in_transaction(lambda tx: desk.dispute(tx, review.id, staff_id, proof, words))
+        outcome = in_transaction(lambda tx: confirmations.dispute(tx, review.id, staff_id, proof, words))
         self.settle()
         return outcome
 
@@ -378,10 +378,10 @@ class Office:
         self.sweep()
 
     def sweep(self) -> None:
-        inbox.route_due(desk.handle, desk.on_refused)
-        deadlines.sweep(desk.DEADLINES, desk.on_stuck)
+        routing.route_due()
+        timekeeping.sweep()
         demands.sweep()
-        in_transaction(desk.look_after)
+        in_transaction(reviews.look_after)
         self.settle()
 
     # ── looking ──

@@ -8,9 +8,7 @@ Run it with uvicorn's own access log switched off: it would write query strings.
 
 from __future__ import annotations
 
-import importlib
 import logging
-import pkgutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -36,8 +34,11 @@ from office.base.clock import clock
 from office.base.db import Tx, reading
 from office.base.secret_forms import insist
 from office.base.settings import Settings
+from office.cases.routing import on_conflict
 from office.record import inbox
 from office.record.inbox import Arrival, Receipt
+from tasks.processes import open_office
+from tasks.sight.views import merchant_view
 from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
@@ -57,19 +58,6 @@ ConflictAlert = Callable[[Tx, InboxMessage], None]
 CaseReader = Callable[[str], CaseView]
 
 
-def alert_conflict(tx: Tx, message: InboxMessage) -> None:
-    """Tell people that an id came again with other bytes."""
-    from tasks import desk  # at first use: the desk brings the engine with it, and the door opens without
-
-    desk.on_conflict(tx, message)
-
-
-def read_case(case_id: str) -> CaseView:
-    """What ``tasks.sight.views`` says about a case; loaded at first use, so that the door opens quickly."""
-    view: CaseView = importlib.import_module("tasks.sight.views").merchant_view(case_id)
-    return view
-
-
 def senders_of(settings: Settings, now: Callable[[], float]) -> list[Sender]:
     """Who may post to this installation."""
     senders: list[Sender] = [PlatformSender(settings, now)]
@@ -83,8 +71,8 @@ def senders_of(settings: Settings, now: Callable[[], float]) -> list[Sender]:
 def create_app(
     settings: Settings,
     *,
-    on_conflict: ConflictAlert = alert_conflict,
-    case_view: CaseReader = read_case,
+    on_conflict: ConflictAlert = on_conflict,
+    case_view: CaseReader = merchant_view,
     now: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The door as an ASGI application.
@@ -94,6 +82,7 @@ def create_app(
     age of signatures.
     Raises :class:`office.base.settings.SettingsError` when a secret or the rate limit cannot be used.
     """
+    open_office()
     senders = senders_of(insist(settings), now)
     bank = sandbox_bank.of(settings, now)
     platform = sandbox_platform.of(settings, now)
@@ -240,8 +229,7 @@ def _add_health(app: FastAPI, settings: Settings) -> None:
 
 def _missing(tx: Tx) -> list[str]:
     """Tables and columns that the models have and the database has not."""
-    for module in pkgutil.iter_modules(models.__path__):
-        importlib.import_module(f"models.{module.name}")
+    models.all_tables()
     inspector = sqlalchemy.inspect(tx.connection())
     there = {name: {c["name"] for c in inspector.get_columns(name)} for name in inspector.get_table_names()}
     return [

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.events import INBOUND, OUTBOUND, Event, Outgoing
+from tasks.processes import open_office
 from webhooks.senders.platform import example
 
 INTRODUCTION = """\
@@ -72,6 +73,7 @@ def pages() -> Iterator[str]:
 
 def render() -> str:
     """The whole document."""
+    open_office()
     return "\n".join(pages())
 
 

@@ -16,7 +16,6 @@ from office.cases.locks import lock_case
 from office.cases.reviews import Outcome
 from office.record import audit, decision_seals, outbox, standing
 from office.staff import people, staff
-from tasks.desk import GATES
 
 
 def appoint(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
@@ -32,7 +31,7 @@ def appoint(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: st
         return _no(proof.sentence)
     if sentence := _refusal(tx, case, review, person, boss):
         return _no(sentence)
-    gate = GATES[review.gate]
+    gate = reviews.gate_of(review)
     review.appointed = sorted({*(review.appointed or ()), person.id})
     review.stranded_at = None
     decision_seals.put_question(tx, review)
@@ -75,7 +74,7 @@ def _refusal(tx: Tx, case: Case, review: Review, person: Staff, boss: Staff) -> 
 
 def _acted(tx: Tx, case: Case, review: Review) -> set[str]:
     """Everybody who has decided or proposed something in this case."""
-    return {*review.excluded, *reviews.reviewers_of(tx, case), *GATES[review.gate].excluded(tx, case)}
+    return {*review.excluded, *reviews.reviewers_of(tx, case), *reviews.gate_of(review).excluded(tx, case)}
 
 
 def _no(sentence: str) -> Outcome:

@@ -10,7 +10,6 @@ request taken back or an objection end it, and the question is asked again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, assert_never
 
 from sqlmodel import col, select
@@ -32,6 +31,7 @@ from office.base.vault import keyed_hash
 from office.cases import alarms, deadlines, reviews
 from office.cases.locks import lock_case
 from office.cases.reviews import OPEN, Answer, Gate, Outcome
+from office.process import Process
 from office.record import audit, outbox
 from office.staff import staff
 from office.staff.guard import Place
@@ -232,11 +232,9 @@ def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
 # ── having a say ─────────────────────────────────────────────────────────────
 
 
-def confirm(
-    tx: Tx, review_id: str, staff_id: str, code: str, gates: Mapping[str, Gate], place: Place = Place.TERMINAL
-) -> Outcome:
+def confirm(tx: Tx, review_id: str, staff_id: str, code: str, place: Place = Place.TERMINAL) -> Outcome:
     """Whoever gave a held answer says, where only we listen, that it is theirs: it counts from now."""
-    case, review, gate = _about(tx, review_id, gates)
+    case, review, gate = _about(tx, review_id)
     held = open_of(tx, review_id)
     if held is None:
         return Outcome(accepted=False, sentence="该任务没有待确认的答复")
@@ -255,7 +253,6 @@ def dispute(
     staff_id: str,
     code: str,
     words: str,
-    gates: Mapping[str, Gate],
     place: Place = Place.TERMINAL,
 ) -> Outcome:
     """Somebody says that what was recorded in their name is not theirs, or a supervisor says so for them.
@@ -264,7 +261,7 @@ def dispute(
     goes no further, and what it says and orders to the outside and has not left yet, payments above all, is kept back until
     a supervisor has looked.
     """
-    case, review, gate = _about(tx, review_id, gates)
+    case, review, gate = _about(tx, review_id)
     held = open_of(tx, review_id)
     author = held.staff_id if held else review.decided_by
     verdict = held.verdict if held else review.verdict
@@ -323,9 +320,9 @@ def _order(row: OutboxMessage) -> str:
     return row.key.partition(":")[2]
 
 
-def _about(tx: Tx, review_id: str, gates: Mapping[str, Gate]) -> tuple[Case, Review, Gate]:
+def _about(tx: Tx, review_id: str) -> tuple[Case, Review, Gate]:
     case, review = reviews.locked(tx, review_id)
-    return case, review, gates[review.gate]
+    return case, review, reviews.gate_of(review)
 
 
 def _settle(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, how: ConfirmationState) -> str | None:
@@ -432,33 +429,28 @@ def _in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str,
 # ── when the time to object is over ──────────────────────────────────────────
 
 
-def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
-    """What the sweep does about held answers: those whose author was told and did not object count; of others the
-    supervisor hears, every day."""
-
-    def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-        held = tx.get(Confirmation, deadline.key.removeprefix(f"{DEADLINE}/"))
-        if held is None or held.state is not ConfirmationState.OPEN:
-            deadlines.stop(tx, case.id, deadline.key)
+def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    """Held answers whose author was told and did not object count; of others the supervisor hears, every day."""
+    held = tx.get(Confirmation, deadline.key.removeprefix(f"{DEADLINE}/"))
+    if held is None or held.state is not ConfirmationState.OPEN:
+        deadlines.stop(tx, case.id, deadline.key)
+        return
+    review = reviews.get(tx, held.review_id)
+    gate, person = reviews.gate_of(review), staff.find(tx, held.staff_id)
+    if review.state not in OPEN:
+        _drop(tx, case, review, gate, held, "该任务已撤回或失效,无需处理")
+        return
+    why = "须由本人确认"
+    if held.holding is Holding.WINDOW:
+        if _was_told(tx, held):
+            _settle(tx, case, review, gate, held, ConfirmationState.PASSED)
             return
-        review = reviews.get(tx, held.review_id)
-        gate, person = gates[review.gate], staff.find(tx, held.staff_id)
-        if review.state not in OPEN:
-            _drop(tx, case, review, gate, held, "该任务已撤回或失效,无需处理")
-            return
-        why = "须由本人确认"
-        if held.holding is Holding.WINDOW:
-            if _was_told(tx, held):
-                _settle(tx, case, review, gate, held, ConfirmationState.PASSED)
-                return
-            why = "通知未能送达本人(请用 dianwu staff contact 登记其联系方式),异议期不能视为已过,须由本人确认"
-        message = ConfirmationLate(
-            **_in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
-            link=reviews.link_to(case),
-        )  # fmt: skip
-        reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{held.id}/late/{deadline.escalations}", case)
-
-    return deadlines.Kind(remind=lambda tx, case, deadline: None, due=due, late_text="本人确认(异议)期限届满")
+        why = "通知未能送达本人(请用 dianwu staff contact 登记其联系方式),异议期不能视为已过,须由本人确认"
+    message = ConfirmationLate(
+        **_in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
+        link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{held.id}/late/{deadline.escalations}", case)
 
 
 def _was_told(tx: Tx, held: Confirmation) -> bool:
@@ -466,3 +458,11 @@ def _was_told(tx: Tx, held: Confirmation) -> bool:
     key = f"staff:recorded/{held.id}"
     state = tx.exec(select(OutboxMessage.state).where(OutboxMessage.key == key)).first()
     return state is OutboxState.SENT
+
+
+PROCESS = Process(
+    name="confirmation",
+    clocks={
+        DEADLINE: deadlines.Kind(remind=lambda tx, case, deadline: None, due=_due, late_text="本人确认(异议)期限届满")
+    },
+)

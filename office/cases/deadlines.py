@@ -1,13 +1,11 @@
 """Deadlines of cases: opened with the proof of how they were reckoned, swept when something is due.
 
-The sweep only narrows: it finds candidates with one indexed query, then looks at each again in its own
-transaction, so a timer that fires after the answer does nothing.
+What happens when their time comes is in ``office.cases.timekeeping``.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,17 +16,11 @@ from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.reviews import Review
 from models.windows import Reckoned, WorkingDays
 from office.base.calendar import work_calendar
-from office.base.db import Tx, in_transaction, is_contention
+from office.base.db import Tx
 from office.cases.locks import lock_case
 from office.record import audit, outbox
-from office.record.inbox import unrouted_before
 from policies.deadlines import lapses, reckon
 from policies.policy import policy
-
-logger = logging.getLogger("dianwu.deadlines")
-
-RETRY = timedelta(minutes=5)
-"""When a deadline that met a fault is tried again; those behind it are not kept waiting."""
 
 Act = Callable[[Tx, Case, CaseDeadline], None]
 
@@ -55,7 +47,7 @@ def start(
     deadline = CaseDeadline(
         case_id=case.id, key=key, kind=kind, side=side, clause=reckoned.clause, started_at=reckoned.start,
         due_at=reckoned.due, reckoned=reckoned.model_dump(mode="json"), provisional=reckoned.provisional,
-        reminders=[moment.isoformat() for moment in ahead], next_action_at=_next(case, ahead, reckoned.due, side),
+        reminders=[moment.isoformat() for moment in ahead], next_action_at=next_action(case, ahead, reckoned.due, side),
     )  # fmt: skip
     tx.add(deadline)
     tx.flush()
@@ -64,7 +56,7 @@ def start(
     return deadline
 
 
-def _acts_at(case: Case, due: datetime, side: Side) -> datetime:
+def acts_at(case: Case, due: datetime, side: Side) -> datetime:
     """When something is done about a deadline. What reached the door in a merchant's last second, and is still being
     read or waits for the database, must be in the inbox before anybody speaks of silence."""
     if side is not Side.MERCHANT:
@@ -72,8 +64,8 @@ def _acts_at(case: Case, due: datetime, side: Side) -> datetime:
     return lapses(due, policy(case.policy_version).deadlines)
 
 
-def _next(case: Case, reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:
-    return min([*reminders, _acts_at(case, due, side)])
+def next_action(case: Case, reminders: Sequence[datetime], due: datetime, side: Side) -> datetime:
+    return min([*reminders, acts_at(case, due, side)])
 
 
 def find(tx: Tx, case_id: str, key: str) -> CaseDeadline | None:
@@ -99,7 +91,7 @@ def resume(tx: Tx, case: Case, key: str) -> None:
         return
     ahead = [moment for text in deadline.reminders if (moment := datetime.fromisoformat(text)) > tx.now]
     deadline.state, deadline.closed_at = DeadlineState.OPEN, None
-    deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
+    deadline.next_action_at = next_action(case, ahead, deadline.due_at, deadline.side)
     tx.add(deadline)
 
 
@@ -109,99 +101,6 @@ def next_due(tx: Tx, case_id: str, side: Side | None = None) -> CaseDeadline | N
     if side:
         query = query.where(CaseDeadline.side == side)
     return tx.exec(query.order_by(col(CaseDeadline.due_at)).limit(1)).first()
-
-
-OnStuck = Callable[[Tx, Case, CaseDeadline, str], None]
-"""Told of a deadline that could not be acted on, and of the fault's kind; called each time, so it tells once."""
-
-
-def sweep(kinds: Mapping[str, Kind], on_stuck: OnStuck, limit: int = 1000) -> int:
-    """Act on every deadline whose time has come; returns how many were acted on.
-
-    A fault in one deadline sends that one back to wait and leaves the others alone.
-    """
-
-    def candidates(tx: Tx) -> list[int]:
-        query = (
-            select(CaseDeadline.id)
-            .where(col(CaseDeadline.next_action_at).is_not(None), col(CaseDeadline.next_action_at) <= tx.now)
-            .order_by(col(CaseDeadline.next_action_at))
-            .limit(limit)
-        )
-        return [row for row in tx.exec(query) if row is not None]
-
-    ids = in_transaction(candidates)
-    return sum(_try(row, kinds, on_stuck) for row in ids)
-
-
-def _try(deadline_id: int, kinds: Mapping[str, Kind], on_stuck: OnStuck) -> bool:
-    try:
-        return in_transaction(lambda tx: _act(tx, deadline_id, kinds))
-    except Exception as fault:
-        if is_contention(fault):
-            return False  # still due: the next sweep takes it
-        logger.exception("deadline %s could not be acted on and will be tried again", deadline_id)
-        label = type(fault).__name__
-
-        def postpone(tx: Tx) -> None:
-            deadline = tx.get(CaseDeadline, deadline_id)
-            if deadline is None:
-                return
-            case = lock_case(tx, deadline.case_id)
-            tx.refresh(deadline)
-            if deadline.next_action_at is not None and deadline.next_action_at <= tx.now:
-                deadline.next_action_at = tx.now + RETRY
-                tx.add(deadline)
-                on_stuck(tx, case, deadline, label)
-
-        in_transaction(postpone)
-        return False
-
-
-def _act(tx: Tx, deadline_id: int, kinds: Mapping[str, Kind]) -> bool:
-    found = tx.get(CaseDeadline, deadline_id)
-    if found is None:
-        return False
-    case = lock_case(tx, found.case_id)
-    deadline = tx.get(CaseDeadline, deadline_id, populate_existing=True)
-    if deadline is None or deadline.next_action_at is None or deadline.next_action_at > tx.now:
-        return False
-    if case.concluded_at is not None:
-        deadline.next_action_at = None
-        tx.add(deadline)
-        return False
-    kind = kinds[deadline.kind]
-    if tx.now < _acts_at(case, deadline.due_at, deadline.side):
-        passed = [moment for moment in deadline.reminders if datetime.fromisoformat(moment) <= tx.now]
-        deadline.reminders = [moment for moment in deadline.reminders if moment not in passed]
-        ahead = [datetime.fromisoformat(moment) for moment in deadline.reminders]
-        deadline.next_action_at = _next(case, ahead, deadline.due_at, deadline.side)
-        tx.add(deadline)
-        if not passed or tx.now > deadline.due_at:
-            return False
-        kind.remind(tx, case, deadline)  # several missed while we were down are one reminder
-        return True
-    if deadline.side is Side.MERCHANT:
-        if unrouted_before(tx, case, deadline.due_at + timedelta(seconds=1)):
-            return False  # something arrived in time and is not acted on yet: the next sweep looks again
-        deadline.state, deadline.closed_at, deadline.next_action_at = DeadlineState.LAPSED, tx.now, None
-        tx.add(deadline)
-        audit.record(tx, case.id, "deadline.lapsed", clause=deadline.clause, public=True, key=deadline.key,
-                     text=f"期限届满未收到答复({deadline.clause})")  # fmt: skip
-        kind.due(tx, case, deadline)
-        outbox.wake(tx, case)
-        return True
-    if deadline.state is DeadlineState.OPEN:
-        deadline.state, deadline.closed_at = DeadlineState.LAPSED, tx.now
-        audit.record(tx, case.id, "deadline.late", clause=deadline.clause, key=deadline.key,
-                     text=f"{kind.late_text}({deadline.clause})")  # fmt: skip
-    deadline.escalations += 1
-    deadline.next_action_at = tx.now + (
-        kind.every(case) if kind.every else timedelta(hours=policy(case.policy_version).reminders.escalate_every.n)
-    )
-    tx.add(deadline)
-    kind.due(tx, case, deadline)
-    return True
 
 
 # ── when a year is published ─────────────────────────────────────────────────
@@ -285,7 +184,7 @@ def _move(tx: Tx, deadline: CaseDeadline, case: Case, old: Reckoned, new: Reckon
     ahead = [moment for moment in _moved_reminders(case, deadline, new.due) if tx.now < moment < new.due]
     deadline.reckoned, deadline.due_at, deadline.provisional = new.model_dump(mode="json"), new.due, new.provisional
     deadline.reminders = [moment.isoformat() for moment in ahead]
-    deadline.next_action_at = _next(case, ahead, new.due, deadline.side)
+    deadline.next_action_at = next_action(case, ahead, new.due, deadline.side)
     tx.add(deadline)
     review = tx.get(Review, deadline.key.removeprefix("review/"))
     if review is not None:

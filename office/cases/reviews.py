@@ -36,6 +36,7 @@ from office.base.vault import opened_json
 from office.cases import bundles, deadlines
 from office.cases.cases import rules
 from office.cases.locks import lock_case
+from office.process import Process, office
 from office.record import audit, decision_seals, outbox, standing
 from office.staff import desk_sessions, people, staff
 from office.staff.guard import Place
@@ -203,7 +204,7 @@ def _ask(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     review.excluded = sorted({*filter(None, others), *gate.excluded(tx, case)})
 
 
-def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
+def look_after(tx: Tx) -> None:
     """Somebody came, went or lost a role: end claims whose holders may no longer answer, tell where nobody is left.
 
     Called wherever that is recorded, and by every sweep for what time alone brings about (ambiguity 37).
@@ -213,7 +214,7 @@ def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
     for review in tx.exec(query.options(defer(Review.dossier))):  # type: ignore[arg-type]
         if not decision_seals.question_holds(review):
             case = lock_case(tx, review.case_id)
-            _restore(tx, case, review, gates[review.gate], "处理资格或内容")
+            _restore(tx, case, review, gate_of(review), "处理资格或内容")
             outbox.wake(tx, case)
         able = {one.id for one in people.left(review, everybody)}
         holder = tx.get(Staff, review.claimed_by) if review.claimed_by and review.claimed_by not in able else None
@@ -223,7 +224,12 @@ def look_after(tx: Tx, gates: Mapping[str, Gate]) -> None:
         case = tx.get_one(Case, review.case_id)
         if holder is not None and gone is not None:
             let_go(tx, case, review, "system", f"{holder.name} 的认领失效:{gone}")
-        people.note_whether_stranded(tx, case, review, everybody, about(case, review, gates[review.gate]))
+        people.note_whether_stranded(tx, case, review, everybody, about(case, review, gate_of(review)))
+
+
+def gate_of(review: Review) -> Gate:
+    """The gate a question was opened at."""
+    return office().gates[review.gate]
 
 
 def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
@@ -714,27 +720,28 @@ def tags(tx: Tx, review: Review) -> list[str]:
 # ── reminders and escalation ─────────────────────────────────────────────────
 
 
-def deadline_kind(gates: Mapping[str, Gate]) -> deadlines.Kind:
-    """What the sweep does about reviews: remind their roles, then tell the supervisor every day it is late."""
+def _remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    """Remind the roles that are asked."""
+    review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+    gate = gate_of(review)
+    left = hours_between(tx.now, deadline.due_at)
+    for role in gate.roles:
+        message = ReviewReminder(
+            **about(case, review, gate), due=deadline.due_at, hours_left=left, claimed_by=review.claimed_by or ""
+        )
+        notify_staff(tx, role, message, f"{review.id}/remind/{role}/{left}", case)
 
-    def remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-        review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
-        gate = gates[review.gate]
-        left = hours_between(tx.now, deadline.due_at)
-        for role in gate.roles:
-            message = ReviewReminder(
-                **about(case, review, gate), due=deadline.due_at, hours_left=left, claimed_by=review.claimed_by or ""
-            )
-            notify_staff(tx, role, message, f"{review.id}/remind/{role}/{left}", case)
 
-    def due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-        review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
-        message = ReviewOverdue(
-            **about(case, review, gates[review.gate]), due=deadline.due_at, claimed_by=review.claimed_by or "",
-            hours_late=hours_between(deadline.due_at, tx.now),
-        )  # fmt: skip
-        notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)
-        if deadline.escalations == 1:
-            outbox.retag(tx, case)
+def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
+    """Tell the supervisor, every day it is late."""
+    review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
+    message = ReviewOverdue(
+        **about(case, review, gate_of(review)), due=deadline.due_at, claimed_by=review.claimed_by or "",
+        hours_late=hours_between(deadline.due_at, tx.now),
+    )  # fmt: skip
+    notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)
+    if deadline.escalations == 1:
+        outbox.retag(tx, case)
 
-    return deadlines.Kind(remind=remind, due=due)
+
+PROCESS = Process(name="review", clocks={DEADLINE: deadlines.Kind(remind=_remind, due=_late)})

@@ -7,14 +7,15 @@ refused alone, and the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from models.base import Frozen, new_id
 from models.confirmations import Weight
 from models.reviews import Review
 from office.base.db import Tx, in_transaction, reading
 from office.cases import confirmations, reviews, sessions
-from office.cases.reviews import Answer, Gate
+from office.cases.reviews import Answer
+from office.process import office
 from office.record import audit, outbox
 from policies.policy import policy_at
 
@@ -49,9 +50,10 @@ def shown(tx: Tx, review_ids: Sequence[str]) -> list[Asked]:
     return [Asked(review_id=one.id, revision=one.revision, shown_sha256=one.dossier_sha256) for one in found]
 
 
-def why_not(tx: Tx, asked: Sequence[Asked], verdict: str, gates: Mapping[str, Gate]) -> str:
+def why_not(tx: Tx, asked: Sequence[Asked], verdict: str) -> str:
     """Why these cannot be decided together; empty when they can."""
     found = [tx.get(Review, one.review_id) for one in asked]
+    gates = office().gates
     names = {review.gate for review in found if review is not None}
     if None in found or not found:
         return "有任务编号不存在,请核对"
@@ -77,7 +79,7 @@ def why_not(tx: Tx, asked: Sequence[Asked], verdict: str, gates: Mapping[str, Ga
 
 
 def decide(
-    asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, gates: Mapping[str, Gate], *, code: str = "",
+    asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, *, code: str = "",
     session: str = "",
 ) -> list[Result]:  # fmt: skip
     """Decide them all, each in a transaction of its own, by one code or within a session.
@@ -85,11 +87,11 @@ def decide(
     Raises NotTogether, before anything is spent or decided, when they do not go together or the proof does not hold.
     """
     with reading() as tx:
-        if why := why_not(tx, asked, verdict, gates):
+        if why := why_not(tx, asked, verdict):
             raise NotTogether(why)
     if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session)):
         raise NotTogether(unproved)
-    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason, gates)) for one in asked]  # type: ignore[misc]
+    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason)) for one in asked]  # type: ignore[misc]
 
 
 def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str) -> str | None:
@@ -111,14 +113,14 @@ def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: st
     return None
 
 
-def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str, gates: Mapping[str, Gate]) -> Result:
+def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str) -> Result:
     case, review = reviews.locked(tx, one.review_id)
     answer = Answer(
         review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason
     )
     if review.state in reviews.OPEN and review.revision == one.revision and review.dossier_sha256 != one.shown_sha256:
         return Result(review_id=review.id, case_id=case.id, accepted=False, sentence="材料与所展示的不一致,未作决定")
-    outcome = confirmations.take_terminal_answer(tx, gates[review.gate], answer, proved=True)
+    outcome = confirmations.take_terminal_answer(tx, reviews.gate_of(review), answer, proved=True)
     if outcome.accepted:
         outbox.wake(tx, case)
     return Result(review_id=review.id, case_id=case.id, accepted=outcome.accepted, sentence=outcome.sentence)

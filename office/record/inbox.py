@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from pydantic import JsonValue
 from sqlalchemy import and_, or_
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from models.base import Frozen, Labelled
 from models.cases import Case
 from models.messages import InboxMessage, InboxState
 from office.base.clock import clock
-from office.base.db import RETRIES, Tx, in_transaction, is_contention
+from office.base.db import RETRIES, Tx, in_transaction
 from office.base.vault import opened, place, place_in, seal
 from office.record import audit
 from office.record.sameness import same_event
-from policies.policy import policy_at
 
 logger = logging.getLogger("dianwu.inbox")
 
@@ -153,142 +149,12 @@ def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) 
     )  # fmt: skip
 
 
-Handler = Callable[[Tx, InboxMessage, dict[str, JsonValue]], None]
-"""Acts on one message in the given transaction; raises Refused, Kept or Later to say why it did nothing."""
-
-
-OnRefused = Callable[[Tx, InboxMessage, str, str], None]
-"""Told of a message refused or given up: the sentence and its clause."""
-
-
-def route_due(handle: Handler, on_refused: OnRefused, limit: int = 100) -> int:
-    """Act on what is due, oldest first; returns how many messages were tried.
-
-    A fault in one message sends that one back to wait and leaves the others alone.
-    """
-
-    def due(tx: Tx) -> list[int]:
-        query = (
-            select(InboxMessage.id)
-            .where(InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) <= tx.now)
-            .order_by(col(InboxMessage.received_at), col(InboxMessage.id))
-            .limit(limit)
-        )
-        return [row for row in tx.exec(query) if row is not None]
-
-    ids = in_transaction(due)
-    for row_id in ids:
-        _route(row_id, handle, on_refused)
-    return len(ids)
-
-
-def _route(row_id: int, handle: Handler, on_refused: OnRefused) -> None:
-    def claim(tx: Tx) -> InboxMessage | None:
-        query = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
-        row = tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
-        return None if row is not None and _comes_too_early(tx, row) else row
-
-    def work(tx: Tx) -> None:
-        row = claim(tx)
-        if row is not None:
-            handle(tx, row, _payload(row))
-            _close(tx, row, InboxState.DONE, "")
-
-    try:
-        in_transaction(work)
-    except Refused as refusal:
-        sentence, clause, heard = str(refusal), refusal.clause, refusal.heard
-
-        early = isinstance(refusal, Early)
-
-        def refuse(tx: Tx) -> None:
-            row = claim(tx)
-            if row is not None and early and _may_wait(tx, row):
-                row.note = f"{sentence};等待中"
-                tx.add(row)
-            elif row is not None:
-                _close(tx, row, InboxState.REFUSED, sentence)
-                on_refused(tx, row, sentence, clause)
-                if heard is not None:
-                    heard(tx, row)
-
-        in_transaction(refuse)
-    except Kept as kept:
-        note, tell = str(kept), kept.tell
-
-        def keep(tx: Tx) -> None:
-            if row := claim(tx):
-                _close(tx, row, InboxState.KEPT, note)
-                if tell:
-                    tell(tx, row)
-
-        in_transaction(keep)
-    except Later as later:
-        reason = str(later)
-
-        def wait(tx: Tx) -> None:
-            if row := claim(tx):
-                row.next_at, row.note = tx.now + AGAIN, reason
-                tx.add(row)
-
-        in_transaction(wait)
-    except Exception as fault:
-        if isinstance(fault, DBAPIError) and is_contention(fault):
-            return  # still NEW: the next round takes it
-        logger.exception("inbox message %s failed and will be tried again", row_id)
-        label = type(fault).__name__
-
-        def postpone(tx: Tx) -> None:
-            if row := claim(tx):
-                row.attempts += 1
-                if row.attempts > len(BACKOFF):
-                    _close(tx, row, InboxState.FAILED, label)
-                    on_refused(tx, row, f"处理失败({label}),已停止重试", "")
-                else:
-                    row.next_at = tx.now + timedelta(seconds=BACKOFF[row.attempts - 1])
-                    row.note = label
-                    tx.add(row)
-
-        in_transaction(postpone)
-
-
-def _may_wait(tx: Tx, row: InboxMessage) -> bool:
-    """Put off, with growing pauses, a message whose shop or invoice may still come; ``False`` when it has waited enough."""
-    over = row.received_at + timedelta(hours=policy_at(row.received_at).inbox.early_hours)
-    if tx.now >= over:
-        return False
-    row.next_at = min(tx.now + max(AGAIN, (tx.now - row.received_at) / 8), over)
-    return True
-
-
 def look_again(tx: Tx, shop_id: str) -> None:
     """What waits for this shop is due now: it is known, or one of its invoices is."""
     query = select(InboxMessage).where(InboxMessage.shop_id == shop_id, InboxMessage.state == InboxState.NEW)
     for row in tx.exec(query.where(col(InboxMessage.next_at) > tx.now, InboxMessage.attempts == 0)):
         row.next_at = tx.now
         tx.add(row)
-
-
-def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
-    """Whether somebody else has an earlier message of the same shop in hand, such as its registration.
-
-    The message then stays for the next round. One that waits after a fault holds up nobody.
-    """
-    query = select(InboxMessage.id).where(
-        InboxMessage.shop_id == row.shop_id, InboxMessage.state == InboxState.NEW,
-        col(InboxMessage.id) < row.id, col(InboxMessage.next_at) <= tx.now,
-    )  # fmt: skip
-    return row.shop_id is not None and tx.exec(query.limit(1)).first() is not None
-
-
-def _payload(row: InboxMessage) -> dict[str, Any]:
-    body = json.loads(opened(row, "body_sealed"))
-    return body if isinstance(body, dict) else {"items": body}
-
-
-def _close(tx: Tx, row: InboxMessage, state: InboxState, note: str) -> None:
-    row.state, row.note, row.handled_at = state, note, tx.now
-    tx.add(row)
 
 
 def unrouted_before(tx: Tx, case: Case, moment: datetime) -> bool:

@@ -27,7 +27,7 @@ from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
 from office.cases import alarms, reviews
 from office.cases.locks import lock_case
-from office.cases.reviews import Gate, Outcome, link_to
+from office.cases.reviews import Outcome, link_to
 from office.record import audit, outbox
 from office.runs import strays
 from office.runs.engine import Found, client, restless
@@ -222,12 +222,12 @@ def _marked(tx: Tx, identity: str, *, again: bool) -> None:
         )  # fmt: skip
 
 
-def end_strays(gates: dict[str, Gate]) -> dict[str, int]:
+def end_strays() -> dict[str, int]:
     """End the runs that were replaced, and those among Prefect's suspended ones that carry no case, a page a sweep."""
-    ended = strays.end_replaced(gates)
+    ended = strays.end_replaced()
     with reading() as tx:
         kept = tx.get(Installation, "strangers_cursor")
-    strangers, offset = strays.end_strangers(int(kept.value) if kept else 0, gates)
+    strangers, offset = strays.end_strangers(int(kept.value) if kept else 0)
     if offset or kept:
         in_transaction(lambda tx: _keep(tx, "strangers_cursor", str(offset)))
     return {"replaced": ended, "strangers": strangers}

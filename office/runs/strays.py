@@ -27,9 +27,9 @@ from models.confirmations import ReplacedRun
 from models.reviews import Review, Staff
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
-from office.cases import alarms, confirmations
+from office.cases import alarms, confirmations, reviews
 from office.cases.locks import lock_case
-from office.cases.reviews import OPEN, Gate
+from office.cases.reviews import OPEN
 from office.record import outbox
 from office.runs import engine
 from office.staff import staff
@@ -49,14 +49,14 @@ def replaced(tx: Tx, case: Case) -> None:
         tx.add(ReplacedRun(run_id=case.run_id, case_id=case.id, replaced_at=tx.now))
 
 
-def end_replaced(gates: dict[str, Gate]) -> int:
+def end_replaced() -> int:
     """End what was replaced and tell of what was answered there; returns how many runs were ended."""
     with reading() as tx:
         query = select(ReplacedRun).where(col(ReplacedRun.ended_at).is_(None)).limit(PAGE)
         rows = list(tx.exec(query.order_by(col(ReplacedRun.replaced_at))))
         tx.expunge_all()
     for row in rows:
-        collect(row.run_id, row.case_id, gates)
+        collect(row.run_id, row.case_id)
         _end(row.run_id)
         in_transaction(lambda tx, run_id=row.run_id: _ended(tx, run_id))  # type: ignore[misc]
     return len(rows)
@@ -80,7 +80,7 @@ def _end(run_id: str) -> None:
         return
 
 
-def collect(run_id: str, case_id: str | None, gates: dict[str, Gate]) -> int:
+def collect(run_id: str, case_id: str | None) -> int:
     """Take every answer out of a run that carries no case, and tell of it; returns how many there were."""
     found = 0
     try:
@@ -93,7 +93,7 @@ def collect(run_id: str, case_id: str | None, gates: dict[str, Gate]) -> int:
         if not row.key.endswith(RESPONSE):
             continue
         values = values_of(row.value)
-        in_transaction(lambda tx, v=values, k=row.key: _tell(tx, run_id, case_id, k, v, gates))  # type: ignore[misc]
+        in_transaction(lambda tx, v=values, k=row.key: _tell(tx, run_id, case_id, k, v))  # type: ignore[misc]
         engine.client().delete_flow_run_input(UUID(run_id), row.key)
         found += 1
     return found
@@ -108,7 +108,7 @@ def values_of(text: str) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, Any], gates: dict[str, Gate]) -> None:
+def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, Any]) -> None:
     """Record one stray answer, spend its code, and tell the person and the supervisor."""
     case = lock_case(tx, case_id) if case_id else None
     staff_id = str(values.get("staff_id", "")).strip()[:32]
@@ -124,13 +124,13 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
     )  # fmt: skip
     if theirs and person is not None and case is not None and review is not None and review.case_id == case.id:
         why = "您提交答复的表单属于一次已被替换的运行"
-        confirmations.tell_dropped(tx, case, review, gates[review.gate], person, why, f"stray/{key}")
+        confirmations.tell_dropped(tx, case, review, reviews.gate_of(review), person, why, f"stray/{key}")
 
 
 # ── runs that carry no case ──────────────────────────────────────────────────
 
 
-def end_strangers(offset: int, gates: dict[str, Gate]) -> tuple[int, int]:
+def end_strangers(offset: int) -> tuple[int, int]:
     """Look at one page of Prefect's suspended runs for those that carry none of our cases, and end them.
 
     Returns how many were ended, and where the next sweep goes on.
@@ -144,7 +144,7 @@ def end_strangers(offset: int, gates: dict[str, Gate]) -> tuple[int, int]:
         strangers = [run for run in page if str(run.id) not in ours and _claims_a_case(tx, run)]
         hidden = _hidden(tx, page)
     for run in strangers:
-        _end_stranger(run, gates)
+        _end_stranger(run)
     for case_id in hidden:
         in_transaction(lambda tx, c=case_id: _show_again(tx, c))  # type: ignore[misc]
     return len(strangers), offset + PAGE - len(strangers) if len(page) == PAGE else 0
@@ -182,11 +182,11 @@ def _claims_a_case(tx: Tx, run: FlowRun) -> bool:
     return tx.get(Case, str(run.parameters.get("case_id", ""))[:64]) is not None
 
 
-def _end_stranger(run: FlowRun, gates: dict[str, Gate]) -> None:
+def _end_stranger(run: FlowRun) -> None:
     case_id = str(run.parameters.get("case_id", ""))[:64]
     with reading() as tx:
         known = tx.get(Case, case_id) is not None
-    collect(str(run.id), case_id if known else None, gates)
+    collect(str(run.id), case_id if known else None)
     state: Any = Cancelled(message="This run carries no case.")
     engine.client().set_flow_run_state(run.id, state, force=True)
 

@@ -98,9 +98,9 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -
 
 def _changed(tx: Tx) -> None:
     """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37)."""
-    from tasks import desk  # the desk knows every question, and questions know staff
+    from office.cases import reviews  # questions know staff
 
-    desk.look_after(tx)
+    reviews.look_after(tx)
 
 
 def set_contact(tx: Tx, staff_id: str, contacts: list[str]) -> None:

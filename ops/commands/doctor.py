@@ -488,6 +488,9 @@ def channels(given: Settings) -> Iterator[Check]:
 def subscribers(given: Settings) -> Iterator[Check]:
     """Everybody our events are addressed to has an address and a secret."""
     from models.events import OUTBOUND
+    from tasks.processes import open_office
+
+    open_office()  # its processes declare the events
 
     if given.sandbox_bank and not given.production and not given.subscribers:
         yield good("事件订阅方", "演示环境使用本机的沙箱银行与沙箱平台")

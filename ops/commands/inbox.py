@@ -66,9 +66,9 @@ def dismiss(
     code: str = typer.Option(..., prompt="动态口令", help="验证器当前显示的 6 位数字"),
 ) -> None:
     """放弃一条无法修复的失败消息(主管);此后它不再暂停店铺的期限。"""
-    from tasks import desk
+    from office.cases import routing
 
-    outcome = in_transaction(lambda tx: desk.dismiss(tx, number, staff_id, code, reason))
+    outcome = in_transaction(lambda tx: routing.dismiss(tx, number, staff_id, code, reason))
     if not outcome.accepted:
         refuse(outcome.sentence)
     say(f"✓ {outcome.sentence}", "green")

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Column, Table, and_, or_, select, update
 from sqlmodel import SQLModel, col
 
+import models
 from models.messages import InboxMessage
 from office.base import vault
 from office.base.db import Tx, in_transaction
@@ -61,8 +62,7 @@ def home_of() -> Path:
 @app.command("rotate")
 def rotate() -> None:
     """用最新的密钥(encryption_keys 的第一把)重新加密全部敏感数据。"""
-    import tasks.desk  # noqa: F401  (every table is declared by then)
-
+    models.all_tables()
     done: list[tuple[str, str, int, int]] = []
     for column in sealed_columns():
         changed, failed = rotate_column(column)

@@ -13,6 +13,8 @@ from models.cases import Case, CaseKind
 from models.reviews import Review, Role, Staff
 from models.windows import duration
 from office.base.db import Tx, in_transaction, reading
+from office.cases.reviews import gate_of
+from office.process import office
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -109,10 +111,9 @@ def _find(tx: Tx, given: str) -> Review:
 
 
 def _print(tx: Tx, review: Review) -> None:
-    from tasks.desk import GATES
     from tasks.sight.views import staff_name
 
-    gate = GATES[review.gate]
+    gate = gate_of(review)
     say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
     due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
     say(f"案件 {review.case_id} · {review.state.label} · {due}")
@@ -218,12 +219,12 @@ def decide(
             found = [_find(tx, review_id).id for review_id in review_ids]
         _together(found, staff_id, verdict, reason, code)
         return
+    from office.cases import decisions
     from office.cases.forms import form_schema, read_answer
-    from tasks import desk
 
     with reading() as tx:
         review = _find(tx, review_ids[0])
-        gate = desk.GATES[review.gate]
+        gate = gate_of(review)
         if not revision:
             _print(tx, review)
         given: dict[str, Any] = {
@@ -238,7 +239,7 @@ def decide(
         return
     given["code"] = code or _prompt_code()
     _check(given, schema)
-    _done(in_transaction(lambda tx: desk.decide(tx, read_answer(review, gate, given))))
+    _done(in_transaction(lambda tx: decisions.decide(tx, read_answer(review, gate, given))))
 
 
 @app.command("decide-all")
@@ -254,12 +255,12 @@ def decide_all(
     code: str = CODE,
 ) -> None:
     """按条件列出同一种日常任务(无阻断事项),逐个显示后以一个口令一并决定。"""
-    from tasks import desk
     from tasks.sight import queue
 
-    names = {one.title: one.name for one in desk.GATES.values()} | {name: name for name in desk.GATES}
+    gates = office().gates
+    names = {one.title: one.name for one in gates.values()} | {name: name for name in gates}
     if gate not in names:
-        misuse(f"没有任务「{gate}」,可选:{'、'.join(sorted({one.title for one in desk.GATES.values()}))}")
+        misuse(f"没有任务「{gate}」,可选:{'、'.join(sorted({one.title for one in gates.values()}))}")
     with reading() as tx:
         person(tx, staff_id)
         rows = queue.waiting(tx, claimed_by=staff_id if mine else None, gate=names[gate], late=late)
@@ -274,13 +275,12 @@ def decide_all(
 def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, code: str, session: str = "") -> None:
     """Show each question, prove the person once, decide each by itself, and say what became of each."""
     from office.cases import together
-    from tasks import desk
 
     with reading() as tx:
         asked = together.shown(tx, review_ids)
-        gate = desk.GATES[_find(tx, review_ids[0]).gate]
+        gate = gate_of(_find(tx, review_ids[0]))
         word = _verdict(verdict, {one.value: one.label for one in gate.verdicts})
-        if sentence := together.why_not(tx, asked, word, desk.GATES):
+        if sentence := together.why_not(tx, asked, word):
             refuse(sentence)
         for review_id in review_ids:
             _print(tx, _find(tx, review_id))
@@ -288,7 +288,7 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
               [[one.review_id, _find(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked])  # fmt: skip
     proof = {"session": session} if session else {"code": code or _prompt_code()}
     try:
-        results = together.decide(asked, staff_id, word, reason, desk.GATES, **proof)
+        results = together.decide(asked, staff_id, word, reason, **proof)
     except together.NotTogether as error:
         refuse(str(error))
     table("结果", ["任务", "案件", "结果"],
@@ -353,10 +353,10 @@ def session(
 @app.command("confirm")
 def confirm(review_id: str = REVIEW, staff_id: str = AS, code: str = CODE) -> None:
     """确认以自己名义记录的重要决定,使其立即生效。"""
-    from tasks import desk
+    from office.cases import confirmations
 
     proof = code or _prompt_code()
-    _done(in_transaction(lambda tx: desk.confirm(tx, _exact(tx, review_id), person(tx, staff_id).id, proof)))
+    _done(in_transaction(lambda tx: confirmations.confirm(tx, _exact(tx, review_id), person(tx, staff_id).id, proof)))
 
 
 @app.command("object")
@@ -367,10 +367,14 @@ def object_(
     reason: str = typer.Option("", "--reason", help="说明,例如:我选的是驳回"),
 ) -> None:
     """对以自己名义记录的决定提出异议:尚未生效的作废并重新提问,已生效的停止案件;主管会收到通知。"""
-    from tasks import desk
+    from office.cases import confirmations
 
     proof = code or _prompt_code()
-    _done(in_transaction(lambda tx: desk.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason)))
+    _done(
+        in_transaction(
+            lambda tx: confirmations.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason)
+        )
+    )
 
 
 def _exact(tx: Tx, review_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +33,7 @@ from models.messages import InboxMessage, OutboxMessage, OutboxState
 from models.money import yuan
 from models.outcomes import Refusal
 from models.reviews import Review, ReviewState, Role, Staff
+from models.views import EvidenceShown
 from models.windows import Reckoned
 from notifications import appeal as words
 from office.base.calendar import work_calendar
@@ -42,6 +44,7 @@ from office.cases.effects import effects_of
 from office.cases.merchants import ground, shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided
 from office.files import evidence
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Later, Refused, behind
 from office.staff import staff
@@ -600,24 +603,18 @@ SECOND = Gate(
     consequences=_RESULTS, excluded=_not_for_the_second, check=_evidence_is_here,
 )  # fmt: skip
 
-GATES = (REVIEW, SECOND)
-
 
 # ── what the merchant sees ───────────────────────────────────────────────────
 
 
 def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
-    """The appeal's own part of the case view: ``due_by``, ``past_due``, ``submission_count``, ``evidence``,
-    ``allowed_actions``. Times are ISO 8601 in UTC. ``due_by`` is the merchant's own window, as the notice's
+    """The appeal's own part of the case view: ``due_by``, ``past_due``, ``submission_count``, ``evidence``.
+    Times are ISO 8601 in UTC. ``due_by`` is the merchant's own window, as the notice's
     sending opened it, also before the case has come to note it; null when nothing is asked of the merchant."""
     wait = cases.find_wait(tx, case.id, EVIDENCE)
     asked = wait is not None and case.outcome in {None, CaseState.CLOSED_TIMEOUT}
     window = window_of(tx, case) if asked else None
-    open_now = case.concluded_at is None and wait is not None and wait.state is WaitState.OPEN
     past = window is not None and not in_time(tx.now, window.due)
-    actions = ["appeal.evidence_submitted"] if open_now and not past else []
-    if case.outcome in LOST:
-        actions.append("escalation.noted")
     rows, items = evidence.submitted(tx, case.id), checklist_of(tx, case)
     return {
         "due_by": window.due.astimezone(UTC).isoformat() if window else None,
@@ -633,8 +630,28 @@ def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
             }
             for item in items
         ],
-        "allowed_actions": actions,
     }  # fmt: skip
+
+
+def _may_send(tx: Tx, case: Case) -> Iterable[str]:
+    wait, window = cases.find_wait(tx, case.id, EVIDENCE), window_of(tx, case)
+    past = window is not None and not in_time(tx.now, window.due)
+    if case.concluded_at is None and wait is not None and wait.state is WaitState.OPEN and not past:
+        yield "appeal.evidence_submitted"
+    if case.outcome in LOST:
+        yield "escalation.noted"
+
+
+def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """What was submitted, with the hash it was bound to the moment it came in."""
+    for row, item in evidence.submitted(tx, case.id):
+        yield EvidenceShown(
+            name=item.name,
+            kind=row.kind.label,
+            sha256=row.sha256,
+            submitted_at=row.submitted_at,
+            where=f"第 {row.round} 次举证",
+        )
 
 
 # ── when time passes ─────────────────────────────────────────────────────────
@@ -656,10 +673,23 @@ def _look_for_notice(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         outbox.wake(tx, case)
 
 
-DEADLINES = {
-    EVIDENCE: deadlines.Kind(remind=_remind_evidence, due=_evidence_lapsed),
-    NOTICE: deadlines.Kind(
-        remind=_look_for_notice, due=_look_for_notice, every=lambda case: timedelta(minutes=10),
-        late_text="驳回通知仍未发出,商家的举证期限尚未开始",
-    ),
-}  # fmt: skip
+PROCESS = Process(
+    name="appeal",
+    kind=CaseKind.APPEAL,
+    clause="ARB-5",
+    hears={AppealFiled: file, AppealEvidenceSubmitted: submit_evidence, EscalationNoted: note_escalation},
+    asks=(REVIEW, SECOND),
+    clocks={
+        EVIDENCE: deadlines.Kind(remind=_remind_evidence, due=_evidence_lapsed),
+        NOTICE: deadlines.Kind(
+            remind=_look_for_notice,
+            due=_look_for_notice,
+            every=lambda case: timedelta(minutes=10),
+            late_text="驳回通知仍未发出,商家的举证期限尚未开始",
+        ),
+    },
+    waits={EVIDENCE: "商家补充举证"},
+    may_send=_may_send,
+    view=view_extras,
+    evidence=_submitted,
+)

@@ -51,6 +51,7 @@ from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.files import papers
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Kept, Refused
 from policies import appeal as rules_of_appeal
@@ -58,7 +59,7 @@ from policies.approvals import Seen
 from policies.policy import policy, policy_at
 from tasks.arbitration import doudian
 from tasks.closure.closures import shop_part
-from tasks.shops import demands, deposits
+from tasks.shops import demands, deposits, shops
 
 effect = effects_of("arbitration")
 
@@ -857,4 +858,30 @@ CORRECTION_SECOND = Gate(
     rests_on=CORRECTION.name,
 )  # fmt: skip
 
-GATES = (WITHDRAWAL, CORRECTION, CORRECTION_SECOND)
+RULINGS = Process(
+    name="ruling",
+    hears={
+        DepositDeducted: shops.about_shop(deduct),
+        ArbitrationApplied: shops.about_shop(apply),
+        ArbitrationProgressed: shops.about_shop(progress),
+        RulingEffective: shops.about_shop(rule),
+    },
+)
+
+WITHDRAWING = Process(
+    name="arbitration-withdrawal",
+    kind=CaseKind.WITHDRAWAL,
+    clause="WDR-3",
+    hears={ArbitrationWithdrawalRequested: shops.about_shop(request_withdrawal)},
+    asks=(WITHDRAWAL,),
+)
+
+CORRECTING = Process(
+    name="ruling-correction",
+    kind=CaseKind.CORRECTION,
+    clause="ARB-10",
+    hears={RulingCorrectionProposed: shops.about_shop(propose_correction)},
+    asks=(CORRECTION, CORRECTION_SECOND),
+)
+
+PROCESSES = (RULINGS, WITHDRAWING, CORRECTING)

@@ -24,6 +24,7 @@ from office.cases.merchants import shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
+from office.process import Process
 from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
@@ -246,4 +247,4 @@ FINANCE = Gate(
     excluded=_others, check=_fits_the_shop,
 )  # fmt: skip
 
-GATES = (SERVICE, FINANCE)
+PROCESS = Process(name="compensation", asks=(SERVICE, FINANCE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from models.base import Labelled
@@ -45,6 +45,7 @@ from office.cases.merchants import ground, shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.files import papers
 from office.money.ledger import shop_balance
+from office.process import Process, office
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies import closure as policy_of_closure
@@ -129,15 +130,6 @@ def own_open_case(tx: Tx, case_id: str, account_id: str, kind: CaseKind | None, 
     return case
 
 
-ANSWERED_UNDER = {
-    CaseKind.CLOSURE: "CLS-5", CaseKind.FORCED_CLOSURE: "CLS-10", CaseKind.REFUND: "REF-2", CaseKind.APPEAL: "ARB-5",
-    CaseKind.WITHDRAWAL: "WDR-3", CaseKind.CORRECTION: "ARB-10", CaseKind.INVOICING: "INV-1",
-    CaseKind.INVOICE_REVIEW: "INV-2", CaseKind.HELD_RECEIVABLES: "DED-7", CaseKind.BANK_INQUIRY: "REF-3",
-    CaseKind.DEPOSIT_DEMAND: "DEP-11",
-}  # fmt: skip
-"""The clause under which each kind of case asks its merchant, where no question of its own says so."""
-
-
 def clause_of_answers(tx: Tx, case_id: str) -> str:
     """The clause of what was asked last, else of the kind of case; of nothing we know, the one of asking at all."""
     case = tx.get(Case, case_id)
@@ -145,7 +137,7 @@ def clause_of_answers(tx: Tx, case_id: str) -> str:
         return "CLS-5"
     asked = [found.clause for wait in cases.waits(tx, case.id, QUESTION)
              if (found := deadlines.find(tx, case.id, wait.key)) is not None]  # fmt: skip
-    return asked[-1] if asked else ANSWERED_UNDER[case.kind]
+    return asked[-1] if asked else office().kinds[case.kind].clause
 
 
 def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
@@ -581,13 +573,27 @@ def _nothing(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     """Nothing beyond the audit line: a late exit invoice stays a gate of clearing and is no offence (INV-11)."""
 
 
-DEADLINES = {
-    QUESTION: deadlines.Kind(remind=_remind_question, due=_question_lapsed),
-    EXIT_INVOICE: deadlines.Kind(remind=_remind_exit_invoice, due=_nothing),
-    CLEARING: deadlines.Kind(
-        remind=_nothing, due=_clearing_drags, late_text="清算仍未完成,已提醒商家",
-        every=lambda case: timedelta(days=rules(case).closure.clearing_reminder_every.n),
-    ),
-}  # fmt: skip
+def _may_send(tx: Tx, case: Case) -> Iterable[str]:
+    if case.concluded_at is None and case.withdrawn_at is None:
+        yield "closure.withdrawn"  # until CLOSED, and an open case is not (CLS-6)
 
-GATES = (REVIEW, OVERRIDE)
+
+PROCESS = Process(
+    name="closure",
+    kind=CaseKind.CLOSURE,
+    clause="CLS-5",
+    hears={ClosureRequested: request, ClosureWithdrawn: withdraw_request, MerchantAnswered: answer},
+    asks=(REVIEW, OVERRIDE),
+    clocks={
+        QUESTION: deadlines.Kind(remind=_remind_question, due=_question_lapsed),
+        EXIT_INVOICE: deadlines.Kind(remind=_remind_exit_invoice, due=_nothing),
+        CLEARING: deadlines.Kind(
+            remind=_nothing,
+            due=_clearing_drags,
+            late_text="清算仍未完成,已提醒商家",
+            every=lambda case: timedelta(days=rules(case).closure.clearing_reminder_every.n),
+        ),
+    },
+    waits={QUESTION: "商家补充材料"},
+    may_send=_may_send,
+)

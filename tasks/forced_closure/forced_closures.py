@@ -22,6 +22,7 @@ from office.cases.merchants import shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.files import papers
 from office.money.ledger import shop_balance
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
@@ -216,4 +217,10 @@ SECOND = Gate(
     excluded=lambda tx, case: {case.request["proposed_by"]} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 
-GATES = (FIRST, SECOND)
+PROCESS = Process(
+    name="forced-closure",
+    kind=CaseKind.FORCED_CLOSURE,
+    clause="CLS-10",
+    hears={ForcedClosureProposed: propose},
+    asks=(FIRST, SECOND),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case, CaseState
+from models.cases import Case, CaseKind, CaseState
 from models.events import ReceivablesDecided
 from models.money import Money
 from models.reviews import Review, Role
@@ -17,6 +17,7 @@ from office.cases.merchants import shop_of
 from office.cases.reviews import Dossier, Gate, decided, last_decider
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
+from office.process import Process
 from office.record import audit
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
@@ -164,4 +165,4 @@ SECOND = Gate(
     excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 
-GATES = (FIRST, SECOND)
+PROCESS = Process(name="held-receivables", kind=CaseKind.HELD_RECEIVABLES, clause="DED-7", asks=(FIRST, SECOND))

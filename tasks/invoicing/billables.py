@@ -23,6 +23,7 @@ from models.shops import Shop
 from models.text import shortened, without_odd
 from office.base.db import Tx
 from office.cases.cases import emit
+from office.process import Process
 from office.record import audit
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
@@ -183,3 +184,6 @@ def _rejections(position: int, raw: Mapping[str, Any], error: ValidationError) -
         else:
             lines[field] = _REMEDIES.get(field, "内容不正确")
     return [Rejected(position=position, item_id=item_id, field=field, reason=reason) for field, reason in lines.items()]
+
+
+PROCESS = Process(name="billables", hears={BillablesRecorded: take_batch})

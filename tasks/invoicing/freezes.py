@@ -28,6 +28,7 @@ from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
+from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
@@ -35,7 +36,7 @@ from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_ti
 from policies.invoicing import Holding, Settlement, settle, share, state_after
 from policies.policy import policy_at
 from tasks.invoicing.statement_words import MESSAGES
-from tasks.shops import bans
+from tasks.shops import bans, shops
 
 
 @dataclass(slots=True)
@@ -450,3 +451,10 @@ def _states(tx: Tx) -> Iterator[str]:
 
 def _by_shop(tx: Tx, words: str) -> dict[str, int]:
     return {str(shop_id): int(fen) for shop_id, fen in tx.execute(bulk.sql(words))}
+
+
+PROCESS = Process(
+    name="freezes",
+    hears={ReceivableSettled: shops.about_shop(receive), ReceivablePaidOut: shops.about_shop(pay_out)},
+    every_minute={"statements": sweep},
+)

@@ -37,6 +37,7 @@ from models.messages import InboxMessage
 from models.money import yuan
 from models.reviews import Review, Role
 from models.shops import Shop
+from models.views import EvidenceShown
 from notifications import invoicing as words
 from notifications.message import Ground
 from office.base.calendar import work_calendar
@@ -48,6 +49,7 @@ from office.cases.effects import effects_of
 from office.cases.merchants import shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided
 from office.files import evidence, papers
+from office.process import Process
 from office.record import audit
 from office.record.inbox import Early, Refused, look_again
 from policies.approvals import Seen
@@ -57,6 +59,7 @@ from policies.invoice_checks import Check, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
 from tasks.invoicing import exit_invoices, freezes
+from tasks.shops import shops
 
 effect = effects_of("invoices")
 
@@ -581,4 +584,26 @@ REVIEW = Gate(
     },
 )  # fmt: skip
 
-GATES = (REVIEW,)
+
+def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
+    """The XML that came within an invoice's own event."""
+    for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
+        for given in invoice.evidence:
+            if "bytes" in given:
+                yield EvidenceShown(
+                    name=given["name"],
+                    kind="",
+                    sha256=given["sha256"],
+                    submitted_at=invoice.received_at,
+                    where="随发票提交",
+                )
+
+
+PROCESS = Process(
+    name="invoice-review",
+    kind=CaseKind.INVOICE_REVIEW,
+    clause="INV-2",
+    hears={InvoiceSubmitted: shops.about_shop(submit), InvoiceRedLetter: shops.about_shop(reverse)},
+    asks=(REVIEW,),
+    evidence=_invoiced,
+)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlmodel import select
 
 from models.base import Labelled
-from models.cases import Case
+from models.cases import Case, CaseKind
 from models.events import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
 from models.money import yuan
@@ -17,8 +17,9 @@ from office.base.db import Tx
 from office.cases import dossier
 from office.cases.cases import rules
 from office.cases.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from office.process import Process
 from policies.invoicing import sentence
-from tasks.invoicing import periods, statements
+from tasks.invoicing import documents, periods, statements
 from tasks.invoicing.statements import anomalies, period_row, read_holds, several_eyes
 
 BAR = 24
@@ -187,4 +188,10 @@ SECOND = Gate(
     consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
 )  # fmt: skip
 
-GATES = (RELEASE, SECOND)
+PROCESS = Process(
+    name="monthly-invoicing",
+    kind=CaseKind.INVOICING,
+    clause="INV-1",
+    asks=(RELEASE, SECOND),
+    every_minute={"months": lambda: len(periods.catch_up()), "documents": documents.write_due},
+)

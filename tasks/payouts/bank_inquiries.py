@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case, CaseState
+from models.cases import Case, CaseKind, CaseState
 from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role
@@ -25,6 +25,7 @@ from office.cases.locks import lock_case
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
+from office.process import Process
 from office.record import audit, outbox
 from policies.approvals import Seen
 from tasks.payouts import contradictions, payouts
@@ -259,4 +260,4 @@ CONFIRM = Gate(
     excluded=lambda tx, case: last_decider(tx, case, PROOF.name), rests_on=PROOF.name,
 )  # fmt: skip
 
-GATES = (PROOF, CONFIRM)
+PROCESS = Process(name="bank-inquiry", kind=CaseKind.BANK_INQUIRY, clause="REF-3", asks=(PROOF, CONFIRM))

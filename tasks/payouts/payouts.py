@@ -24,11 +24,12 @@ from office.cases.cases import emit
 from office.cases.locks import lock_case
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.masking import mask_accounts
 from policies.payees import Account, account_of
-from tasks.payouts import contradictions
+from tasks.payouts import contradictions, payout_proof
 from tasks.shops import bans, deposits, shops
 
 BANK = "bank"
@@ -302,3 +303,11 @@ def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
 def of_case(tx: Tx, case_id: str) -> list[Payout]:
     """The case's payouts, first instruction first."""
     return list(tx.exec(select(Payout).where(Payout.case_id == case_id).order_by(col(Payout.attempt))))
+
+
+PROCESS = Process(
+    name="payout",
+    hears={PayoutSettled: answered, PayoutFailed: answered, PayoutReturned: answered},
+    waits={BANK: "银行回执"},
+    proves=payout_proof.check,
+)

@@ -33,6 +33,7 @@ from office.cases.merchants import ground, shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.files import papers
 from office.money.ledger import shop_balance
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies import refund as policy_of_refund
@@ -43,6 +44,7 @@ from policies.refund import Net
 from tasks.closure.closures import QUESTION, answers_part, own_open_case, shop_part, take_back
 from tasks.invoicing import bills
 from tasks.payouts import contradictions, payouts
+from tasks.refund import refund_proof
 from tasks.shops import deposits, facts, penalties, shops
 
 effect = effects_of("refunds")
@@ -609,8 +611,6 @@ RETURNED = Gate(
     },
 )  # fmt: skip
 
-GATES = (REVIEW, SECOND, RETURNED)
-
 
 # ── when time passes ─────────────────────────────────────────────────────────
 
@@ -648,7 +648,23 @@ def _payee_lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         cases.close_wait(tx, wait, WaitState.LAPSED)
 
 
-DEADLINES = {
-    DUE: deadlines.Kind(remind=_remind_early, due=_late, late_text="退款已超过 7 个工作日,已升级至主管"),
-    PAYEE: deadlines.Kind(remind=_remind_payee, due=_payee_lapsed),
-}
+def _may_send(tx: Tx, case: Case) -> Iterable[str]:
+    if case.concluded_at is None and case.withdrawn_at is None and not money_is_out(tx, case):
+        yield "refund.payee_corrected"  # REF-3
+        yield "refund.withdrawn"  # REF-6
+
+
+PROCESS = Process(
+    name="refund",
+    kind=CaseKind.REFUND,
+    clause="REF-2",
+    hears={RefundRequested: request, RefundPayeeCorrected: correct_payee, RefundWithdrawn: withdraw_request},
+    asks=(REVIEW, SECOND, RETURNED),
+    clocks={
+        DUE: deadlines.Kind(remind=_remind_early, due=_late, late_text="退款已超过 7 个工作日,已升级至主管"),
+        PAYEE: deadlines.Kind(remind=_remind_payee, due=_payee_lapsed),
+    },
+    waits={PAYEE: "商家更正收款账户"},
+    may_send=_may_send,
+    proves=refund_proof.check,
+)

@@ -6,15 +6,15 @@ forfeiting it is a case of its own, decided by two people (``tasks.forced_closur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlmodel import col, func, select
 
-from models.books import Account, AccountKind
+from models.books import Account, AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState
 from models.events import MessageRefused, ReceivablesHeld
 from models.messages import InboxMessage
-from models.money import Money
+from models.money import Money, yuan
 from models.payouts import Payout, PayoutState
 from models.reviews import Role
 from models.shops import Shop, ShopState
@@ -26,6 +26,7 @@ from office.cases import cases, merchants, reviews
 from office.cases.cases import emit
 from office.money import ledger
 from office.money.ledger import shop_account, shop_balance
+from office.process import Process
 from office.record import audit, outbox
 
 NO_REFUND = "店铺因违规被强制关闭,按规则保证金不予退还(REF-10、CLS-10)。如对事实有异议,请联系平台客服并提交证明材料。"
@@ -158,3 +159,35 @@ def alarm(tx: Tx, shop: Shop, message: InboxMessage, payment_id: str, amount: Mo
         tx, f"shop/{shop.id}", "receivable.paid_while_banned", actor="platform", clause="DED-7",
         text=f"平台报告向已封店铺打款 {amount},未入账,已通知财务和主管", payment=payment_id,
     )  # fmt: skip
+
+
+def check(tx: Tx) -> Iterator[str]:
+    """What is wrong with the money of banned shops, a Chinese sentence each."""
+    yield from _forfeited(tx)
+    yield from _held(tx)
+
+
+def _forfeited(tx: Tx) -> Iterator[str]:
+    """A shop closed by force has no deposit, whatever the bank sent back since (CLS-10, DED-6)."""
+    for shop_id in tx.exec(select(Shop.id).where(Shop.state == ShopState.FORCED_CLOSED).order_by(col(Shop.id))):
+        held = ledger.shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen
+        if held:
+            yield f"店铺 {shop_id} 已被强制关闭,保证金余额却为 {yuan(held)}"
+
+
+def _held(tx: Tx) -> Iterator[str]:
+    """Nothing of a banned shop's receivables is free but what two people have freed (CLS-10, DED-7, ambiguity 24)."""
+    for shop_id in with_free_receivables(tx):
+        free = ledger.shop_balance(tx, shop_id, AccountKind.RECEIVABLE)
+        yield f"店铺 {shop_id} 已被强制关闭,却有未冻结的货款 {free}"
+    freed = {
+        transfer.credit_account: transfer.case_id
+        for transfer in tx.exec(select(Transfer).where(Transfer.reason == "receivable.freed"))
+    }
+    query = select(Account.id).where(Account.kind == AccountKind.RECEIVABLE_FREED, Account.credit_fen > 0)
+    for account in tx.exec(query.order_by(col(Account.id))):
+        if freed.get(account) is None:
+            yield f"账户 {account} 有货款解冻,却没有案件决定"
+
+
+PROCESS = Process(name="ban", every_minute={"bans": sweep}, proves=check)

@@ -30,6 +30,7 @@ from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
 from office.money.ledger import shop_balance
+from office.process import Process
 from office.record import audit, outbox
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
@@ -353,8 +354,6 @@ OVERDUE = Gate(
     excluded=lambda tx, case: last_decider(tx, case, "deposit-overdue"),
 )  # fmt: skip
 
-GATES = (OVERDUE,)
-
 
 # ── when time passes ─────────────────────────────────────────────────────────
 
@@ -372,4 +371,12 @@ def _lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     cases.move(tx, case, CaseState.UNDER_REVIEW, "期限届满未缴足,等待平台决定", clause=deadline.clause)
 
 
-DEADLINES = {WINDOW: deadlines.Kind(remind=_remind, due=_lapsed)}
+PROCESS = Process(
+    name="deposit-demand",
+    kind=CaseKind.DEPOSIT_DEMAND,
+    clause="DEP-11",
+    asks=(OVERDUE,),
+    clocks={WINDOW: deadlines.Kind(remind=_remind, due=_lapsed)},
+    waits={WINDOW: "商家缴足保证金"},
+    every_minute={"deposits": sweep},
+)

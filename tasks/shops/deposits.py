@@ -20,13 +20,14 @@ from office.base.vault import opened, place, seal
 from office.cases import merchants
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
+from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from policies.appeal import APPEAL_HOW, SERVICE_HOW
 from policies.deposit import certification_fee, certified_for, split_deduction
 from policies.payees import SAME_CHANNEL, PaidIn
 from policies.policy import policy_at
-from tasks.shops import demands
+from tasks.shops import demands, shops
 
 
 def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
@@ -204,3 +205,9 @@ def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
         for row in through
     ]  # fmt: skip
     return back, len(through) < len(rows) or not rows
+
+
+PROCESS = Process(
+    name="deposit",
+    hears={DepositPaid: shops.about_shop(pay), DepositSetOff: shops.about_shop(set_off)},
+)

@@ -24,6 +24,7 @@ from office.base.db import Tx, in_transaction
 from office.cases import cases, deadlines, effects, reviews
 from office.cases.cases import emit, rules
 from office.cases.locks import lock_case
+from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.deadlines import reckon
@@ -155,6 +156,14 @@ def _unanswered(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"{case.id}/{deadline.key}/{deadline.escalations}", case)
 
 
-DEADLINES = {
-    FRESH: deadlines.Kind(remind=_remind, due=_unanswered, late_text="平台未按时提供最新经营数据,已升级至主管")
-}
+PROCESS = Process(
+    name="facts",
+    hears={ShopSnapshotTaken: take_snapshot},
+    clocks={
+        FRESH: deadlines.Kind(remind=_remind, due=_unanswered, late_text="平台未按时提供最新经营数据,已升级至主管")
+    },
+    waits={
+        shops.FACTS: "清算完成(等待平台报送最新经营数据)",
+        FRESH: "平台报送最新经营数据(现有数据已过期)",
+    },
+)

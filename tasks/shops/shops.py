@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlmodel import select
 
 from models.books import AccountKind
@@ -12,6 +15,7 @@ from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json
 from office.money.ledger import shop_balance
+from office.process import Process
 from office.record import audit
 from office.record.inbox import Early, Refused, look_again
 from policies.deposit import NotRecruiting, required_deposit
@@ -91,3 +95,17 @@ def book_facts(tx: Tx, shop_id: str) -> BookFacts:
         arrears_fen=shop_balance(tx, shop_id, AccountKind.ARREARS).fen,
         receivable_frozen_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE_FROZEN).fen,
     )
+
+
+def about_shop(act: Callable[[Tx, Any, Shop, InboxMessage], None]) -> Callable[[Tx, Any, InboxMessage], None]:
+    """For handlers that need the shop itself, locked; an unknown shop is refused before they are asked."""
+    return lambda tx, event, message: act(tx, event, find_shop(tx, event.shop_id), message)
+
+
+PROCESS = Process(
+    name="shop",
+    hears={
+        ShopRegistered: register,
+        ShopUpdated: update,
+    },
+)

@@ -21,9 +21,8 @@ from models.reviews import Review
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash, opened_json, place_in, seal_json
-from office.cases import reviews
+from office.cases import decisions, reviews
 from office.cases.reviews import OPEN, Answer, Outcome
-from tasks import desk
 
 KEPT = timedelta(days=30)
 """How long a draft and the answer to a form are kept."""
@@ -59,13 +58,13 @@ class Sent(Frozen):
 
 
 def decide(tx: Tx, given: str, session_id: str, answer: Answer) -> Sent:
-    """Take the answer in a form that was sent, once: everything about it is the judge's, who is ``tasks.desk.decide``."""
+    """Take the answer in a form that was sent, once: everything about it is the judge's, who is ``office.cases.decisions.decide``."""
     reviews.locked(tx, answer.review_id)  # whoever presses twice at once waits here for the first
     key = hashlib.sha256(given.encode()).hexdigest()
     before = tx.get(DeskAnswer, key)
     if before is not None:
         return Sent(outcome=Outcome(accepted=before.accepted, sentence=before.sentence), again=True)
-    outcome = desk.decide(tx, answer)
+    outcome = decisions.decide(tx, answer)
     tx.add(
         DeskAnswer(
             key=key, session_id=session_id, review_id=answer.review_id, accepted=outcome.accepted, sentence=outcome.sentence,

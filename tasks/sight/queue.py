@@ -19,7 +19,6 @@ from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
 from office.cases import confirmations, reviews
 from policies.policy import SHANGHAI
-from tasks import desk
 
 
 class Waiting(Frozen):
@@ -139,7 +138,7 @@ def version(tx: Tx) -> int:
 def _row(review: Review, about: Case, escalations: int, name: str, held_by: str) -> Waiting:
     return Waiting(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
-        title=desk.GATES[review.gate].title, roles=tuple(Role(role) for role in review.roles), state=review.state,
+        title=reviews.gate_of(review).title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
         escalations=escalations, notice=review.notice,
         blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
@@ -199,9 +198,9 @@ def decided(
     return [
         Done(
             review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject,
-            title=desk.GATES[review.gate].title, decided_at=review.decided_at or about.opened_at,
+            title=reviews.gate_of(review).title, decided_at=review.decided_at or about.opened_at,
             decided_by=review.decided_by or "", name=name or "", reason=review.reason or "",
-            verdict=desk.GATES[review.gate].verdict(review.verdict or "").label, link=reviews.link_to(about),
+            verdict=reviews.gate_of(review).verdict(review.verdict or "").label, link=reviews.link_to(about),
         )
         for review, about, name in tx.exec(query)
     ]  # fmt: skip

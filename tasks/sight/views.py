@@ -1,13 +1,12 @@
 """Views: one case as somebody may see it, the merchant's side or the whole picture. Looks, changes nothing.
 
-A process that comes later adds what its merchants may do to :data:`ACTIONS`, what its waits are called to
-:data:`AWAITED`, and where its evidence is kept to :data:`EVIDENCE`.
+What a process adds to it is declared with the process (:class:`office.process.Process`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,48 +28,32 @@ from models.cases import (
 )
 from models.closures import ClosureReason
 from models.events import INBOUND, OUTBOUND, DocumentKind
-from models.invoicing import Invoice
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import PayoutState, Permit
 from models.reviews import Review, ReviewState, Role, Staff
 from models.shops import Shop, ShopState
-from models.views import CaseView, TimelineLine
+from models.views import CaseView, EvidenceShown, TimelineLine
 from models.windows import Reckoned
 from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from office.base.db import Tx, reading
 from office.base.vault import opened_json
-from office.cases import cases, confirmations, deadlines, merchants
+from office.cases import cases, confirmations, deadlines, merchants, reviews
 from office.cases.dossier import when
 from office.cases.locks import UnknownCase
-from office.cases.reviews import OPEN
-from office.files import evidence, papers
+from office.files import papers
+from office.process import office
 from office.record import audit
 from policies.appeal import window_of
 from policies.deadlines import in_time, seconds_left
 from policies.gates import Gate
 from policies.policy import policy
-from tasks.appeal import appeals
 from tasks.arbitration import arbitration
 from tasks.closure import closures
-from tasks.desk import GATES
 from tasks.payouts import payouts
-from tasks.refund import refunds
-from tasks.shops import demands, facts, shops
 
 # ── what a case waits for ────────────────────────────────────────────────────
-
-AWAITED: dict[str, str] = {
-    closures.QUESTION: "商家补充材料",
-    refunds.PAYEE: "商家更正收款账户",
-    shops.FACTS: "清算完成(等待平台报送最新经营数据)",
-    facts.FRESH: "平台报送最新经营数据(现有数据已过期)",
-    payouts.BANK: "银行回执",
-    appeals.EVIDENCE: "商家补充举证",
-    demands.WINDOW: "商家缴足保证金",
-}
-"""Kind of wait → what is awaited, in Chinese."""
 
 
 def _read(tx: Tx, case_id: str) -> Case:
@@ -82,7 +65,7 @@ def _read(tx: Tx, case_id: str) -> Case:
 
 def open_reviews(tx: Tx, case_id: str) -> list[Review]:
     """Questions of the case that nobody has answered yet."""
-    query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(OPEN))
+    query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(reviews.OPEN))
     return list(tx.exec(query.order_by(col(Review.opened_at))))
 
 
@@ -96,7 +79,7 @@ def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
     if questions and not inside:
         return "平台审核"
     awaited = [_question(tx, review) for review in questions]
-    awaited += [AWAITED.get(wait.kind, wait.question or wait.kind) for wait in cases.open_waits(tx, case.id)]
+    awaited += [office().waits.get(wait.kind, wait.question or wait.kind) for wait in cases.open_waits(tx, case.id)]
     return "、".join(awaited) or "系统处理"
 
 
@@ -104,7 +87,7 @@ def _question(tx: Tx, review: Review) -> str:
     holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
     if held := confirmations.open_of(tx, review.id):
         holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
-    return f"{GATES[review.gate].title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
+    return f"{reviews.gate_of(review).title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
 
 
 def next_deadline(tx: Tx, case: Case) -> CaseDeadline | None:
@@ -121,40 +104,15 @@ def next_deadline(tx: Tx, case: Case) -> CaseDeadline | None:
 # ── what the merchant may do ─────────────────────────────────────────────────
 
 
-def _closure_actions(tx: Tx, case: Case) -> Iterable[str]:
-    if case.withdrawn_at is None:
-        yield "closure.withdrawn"  # until CLOSED, and an open case is not (CLS-6)
-
-
-def _refund_actions(tx: Tx, case: Case) -> Iterable[str]:
-    if case.withdrawn_at is not None or refunds.money_is_out(tx, case):
-        return
-    yield "refund.payee_corrected"  # REF-3
-    yield "refund.withdrawn"  # REF-6
-
-
-ACTIONS: dict[CaseKind, Callable[[Tx, Case], Iterable[str]]] = {
-    CaseKind.CLOSURE: _closure_actions,
-    CaseKind.REFUND: _refund_actions,
-    CaseKind.APPEAL: lambda tx, case: appeals.view_extras(tx, case)["allowed_actions"],
-}
-"""Kind → types of the events that the merchant's side may send about a case, besides answering a question."""
-
-AFTERWARDS = frozenset({CaseKind.APPEAL})
-"""Kinds about which something may still be sent when they have ended."""
-
-
 def allowed_actions(tx: Tx, case: Case) -> tuple[str, ...]:
     """What the merchant's side may send about the case at this moment, reckoned from where it stands."""
-    if case.concluded_at is not None and case.kind not in AFTERWARDS:
-        return ()
     found = [
         "merchant.answered"
         for wait in cases.open_waits(tx, case.id, closures.QUESTION)
         if (due := deadlines.find(tx, case.id, wait.key)) is None or in_time(tx.now, due.due_at)
     ]
-    if act := ACTIONS.get(case.kind):
-        found += act(tx, case)
+    if may_send := office().kinds[case.kind].may_send:
+        found += may_send(tx, case)
     return tuple(dict.fromkeys(found))
 
 
@@ -163,21 +121,21 @@ def merchant_view(case_id: str) -> CaseView:
     with reading() as tx:
         case = _read(tx, case_id)
         deadline = next_deadline(tx, case)
-        appeal = appeals.view_extras(tx, case) if case.kind is CaseKind.APPEAL else {}
+        view = office().kinds[case.kind].view
+        own = view(tx, case) if view else {}
         late = deadline is not None and not in_time(tx.now, deadline.due_at)
         return CaseView(
             id=case.id, kind=case.kind, kind_label=case.kind.label, shop_id=case.shop_id, state=case.state,
             state_label=case.state.label, waits_for=waits_for(tx, case, inside=False),
             due_at=deadline.due_at if deadline else None,
             seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
-            due_by=appeal.get("due_by"), past_due=appeal.get("past_due", late),
-            submission_count=appeal.get("submission_count"), evidence=appeal.get("evidence"),
             allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
             outcome_text=case.outcome_text,
             timeline=tuple(
                 TimelineLine(at=line.at, text=line.text, clause=line.clause)
                 for line in audit.timeline(tx, case.id, public_only=True)
             ),
+            **{"past_due": late, **own},
         )  # fmt: skip
 
 
@@ -312,17 +270,6 @@ class ReceivedShown(Frozen):
     sha256: str
     state: str
     note: str
-
-
-class EvidenceShown(Frozen):
-    """Something submitted in the case. ``sha256`` is of its content; ``where`` says what it was sent with."""
-
-    name: str
-    kind: str
-    sha256: str = ""
-    url: str = ""
-    submitted_at: datetime | None = None
-    where: str = ""
 
 
 class AuditShown(Frozen):
@@ -507,7 +454,7 @@ def _reviews(tx: Tx, case: Case) -> tuple[ReviewShown, ...]:
 
 
 def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
-    gate = GATES[row.gate]
+    gate = reviews.gate_of(row)
     digest = hashlib.sha256(row.dossier.encode()).hexdigest()
     fields = {name: schema.get("title", name) for name, schema in gate.fields.items()}
     return ReviewShown(
@@ -526,7 +473,7 @@ def _held(tx: Tx, row: Review) -> str:
     held = confirmations.open_of(tx, row.id)
     if held is None:
         return ""
-    verdict = GATES[row.gate].verdict(held.verdict).label
+    verdict = reviews.gate_of(row).verdict(held.verdict).label
     return f"{staff_name(tx, held.staff_id)}答复「{verdict}」,尚未生效,{held.holding.label}(至 {when(held.due_at)})"
 
 
@@ -534,7 +481,7 @@ def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
     rows = tx.exec(select(CaseWait).where(CaseWait.case_id == case.id).order_by(col(CaseWait.id)))
     return tuple(
         WaitShown(
-            what=AWAITED.get(row.kind, row.kind), question=row.question, state=row.state.label, opened_at=row.opened_at,
+            what=office().waits.get(row.kind, row.kind), question=row.question, state=row.state.label, opened_at=row.opened_at,
             closed_at=row.closed_at, answer=_answer(row),
         )
         for row in rows
@@ -672,32 +619,9 @@ def _papers(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
         )  # fmt: skip
 
 
-def _submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
-    """What was submitted in an appeal, with the hash it was bound to the moment it came in."""
-    for row, item in evidence.submitted(tx, case.id):
-        yield EvidenceShown(
-            name=item.name, kind=row.kind.label, sha256=row.sha256, submitted_at=row.submitted_at,
-            where=f"第 {row.round} 次举证",
-        )  # fmt: skip
-
-
-def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
-    """The XML that came within an invoice's own event."""
-    for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
-        for given in invoice.evidence:
-            if "bytes" in given:
-                yield EvidenceShown(
-                    name=given["name"], kind="", sha256=given["sha256"], submitted_at=invoice.received_at,
-                    where="随发票提交",
-                )  # fmt: skip
-
-
-EVIDENCE: list[Callable[[Tx, Case], Iterable[EvidenceShown]]] = [_papers, _submitted, _invoiced]
-"""Where a case's evidence is found; every source is asked about every case, in this order."""
-
-
 def _evidence(tx: Tx, case: Case) -> tuple[EvidenceShown, ...]:
-    return tuple(item for source in EVIDENCE for item in source(tx, case))
+    sources = [_papers, *(process.evidence for process in office().processes if process.evidence)]
+    return tuple(item for source in sources for item in source(tx, case))
 
 
 # ── the chain ────────────────────────────────────────────────────────────────

@@ -15,11 +15,11 @@ from models.books import AccountKind
 from models.cases import Case
 from models.messages import Channel, InboxMessage, InboxState
 from office.base.db import Tx, reading, transaction
+from office.cases import routing
 from office.cases.reviews import Outcome
 from office.files import evidence
 from office.record import inbox
 from office.record.inbox import Arrival, Receipt
-from tasks import desk
 from tests.play import Office
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
@@ -98,7 +98,7 @@ class Bench:
 
     def arrive(self, arrival: Arrival) -> Receipt:
         """It reaches the door, and everything that follows is done."""
-        receipt = inbox.receive(arrival, desk.on_conflict)
+        receipt = inbox.receive(arrival, routing.on_conflict)
         self.office.settle()
         return receipt
 
@@ -115,7 +115,7 @@ class Bench:
         def broken(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
             raise KeyError("our fault")
 
-        inbox.route_due(broken, desk.on_refused)
+        routing.route_due(handle=broken)
         return number
 
     def look_again(self, case: Case, staff_id: str, verdict: str, **extra: Any) -> Outcome:

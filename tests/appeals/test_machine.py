@@ -34,12 +34,12 @@ from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review, Role
 from models.shops import ShopState
 from office.base.db import in_transaction, reading
-from office.cases import reviews
+from office.cases import reviews, routing
 from office.record import inbox, outbox
 from office.record.inbox import Arrival, Receipt
 from office.staff import staff
 from policies.appeal import counters
-from tasks import delivery, desk
+from tasks import delivery
 from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
@@ -241,7 +241,7 @@ class Appeals(RuleBasedStateMachine):
         arrival = self.sent[which % len(self.sent)].arrival
         if other_bytes:
             arrival = arrival.model_copy(update={"body": arrival.body.replace(b'"data": {', b'"data": {"odd": 1, ', 1)})
-        receipt = inbox.receive(arrival, desk.on_conflict)
+        receipt = inbox.receive(arrival, routing.on_conflict)
         assert receipt in ({Receipt.CONFLICT} if other_bytes else {Receipt.SAME, Receipt.REFUSED})
         self._do(self.office.settle)
 
@@ -328,7 +328,7 @@ class Appeals(RuleBasedStateMachine):
 
     def _arrive(self, type_: str, data: dict[str, Any], about: str, read: bool, good: bool = True) -> None:
         arrival = self.bench.arrival(type_, data)
-        inbox.receive(arrival, desk.on_conflict)
+        inbox.receive(arrival, routing.on_conflict)
         self.sent.append(Sent(arrival, self.clock.at, about, good))
         if read:
             self._do(self.office.settle)

@@ -13,10 +13,10 @@ from models.messages import Channel
 from notifications.channels import MERCHANT
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading
-from office.cases import reviews
+from office.cases import decisions, reviews, routing, timekeeping
 from office.record import inbox, outbox
 from ops.commands.inbox import app as command_line
-from tasks import delivery, desk
+from tasks import delivery
 from tasks.appeal import appeals
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
@@ -66,9 +66,8 @@ def test_evidence_received_in_time_counts_although_we_were_down_until_the_fourth
     bench.office.clock.at = bench.office.deadline(asked, "re-evidence").due_at + timedelta(milliseconds=900)
     bench.office.receive("appeal.evidence_submitted", more)
     bench.office.clock.advance(timedelta(days=1))
-    from office.cases import deadlines
 
-    deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep comes first: what is unread keeps the window open
+    timekeeping.sweep()  # the sweep comes first: what is unread keeps the window open
     bench.office.settle()
     assert bench.office.case(asked.id).state == "SECOND_REVIEW"
 
@@ -107,7 +106,7 @@ def test_a_window_lapses_only_when_what_is_on_its_way_through_the_door_must_have
     since = bench.office.clock.ticks()
     bench.office.pass_time(seconds=BODY_SECONDS + 1)
     assert bench.outcome(asked) is None
-    inbox.receive(bench.arrival("appeal.evidence_submitted", bench.more(asked)), desk.on_conflict, since)
+    inbox.receive(bench.arrival("appeal.evidence_submitted", bench.more(asked)), routing.on_conflict, since)
     bench.office.settle()
     assert bench.office.case(asked.id).state == "SECOND_REVIEW"
 
@@ -169,9 +168,9 @@ def test_evidence_between_the_verdict_and_the_wait_is_not_lost(bench: Bench) -> 
     bench.rule()
     case = bench.file()
     given = _insufficient(bench, case)
-    assert in_transaction(lambda tx: desk.decide(tx, given)).accepted  # the run has not come to see it yet
+    assert in_transaction(lambda tx: decisions.decide(tx, given)).accepted  # the run has not come to see it yet
     bench.office.receive("appeal.evidence_submitted", bench.more(case))
-    inbox.route_due(desk.handle, desk.on_refused)
+    routing.route_due()
     bench.office.settle()
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
     assert bench.office.told(case) == ["appeal_received", "appeal_evidence_received"], "nothing is left to ask for"
@@ -229,7 +228,7 @@ def test_evidence_received_before_the_verdict_does_not_use_up_the_round(bench: B
     bench.office.receive("appeal.evidence_submitted", bench.more(case))  # not read before the verdict
     bench.office.clock.advance(timedelta(seconds=1))
     given = _insufficient(bench, case)
-    assert in_transaction(lambda tx: desk.decide(tx, given)).accepted
+    assert in_transaction(lambda tx: decisions.decide(tx, given)).accepted
     bench.office.settle()
     assert bench.refusals() == ["ARB-4"]
     assert bench.office.told(case) == ["appeal_received", "appeal_evidence_requested"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from flows.inline import STORIES
+from flows.stories import STORIES
 from models.messages import Channel
 from tests.appeals.bench import Bench
 
@@ -116,6 +116,6 @@ def test_running_a_finished_appeal_again_from_the_top_changes_nothing(bench: Ben
     bench.office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_DEPOSIT")
     bench.office.decide(case, "wang-fang", "CONFIRM")
     before = bench.picture()
-    assert "已办结" in STORIES[case.kind](case.id)
+    assert "已办结" in STORIES[case.kind].tell.fn(case.id)
     bench.office.settle()
     assert bench.picture() == before

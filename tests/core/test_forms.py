@@ -12,9 +12,9 @@ from models.reviews import Review
 from office.base.db import in_transaction
 from office.cases.confirmations import take_form_answer
 from office.cases.forms import form_description, form_schema, read_answer, task_token
-from office.cases.reviews import Answer
+from office.cases.reviews import Answer, gate_of
+from office.process import office as opened
 from policies.policy import policy_at
-from tasks.desk import GATES
 from tests.play import PAYEE, Office
 
 HOSTILE = [
@@ -31,7 +31,7 @@ def case(office: Office) -> Case:
 
 def test_the_form_names_its_question_and_no_answer_fits_without_that_name(office: Office, case: Case) -> None:
     review = office.question(case)
-    schema = form_schema(review, GATES[review.gate])
+    schema = form_schema(review, gate_of(review))
     Draft202012Validator.check_schema(schema)
     token = task_token(review)
     assert schema["properties"]["task"]["enum"] == [token] and schema["properties"]["task"]["default"] == token
@@ -48,7 +48,7 @@ def test_the_form_names_its_question_and_no_answer_fits_without_that_name(office
 
 def test_every_gate_speaks_chinese_and_reads_its_labels_back_as_codes(office: Office, case: Case) -> None:
     review = office.question(case)
-    for gate in GATES.values():
+    for gate in opened().gates.values():
         shown = review.model_copy(update={"gate": gate.name, "verdicts": [verdict.value for verdict in gate.verdicts]})
         schema = form_schema(shown, gate)
         for name, entry in schema["properties"].items():
@@ -58,7 +58,7 @@ def test_every_gate_speaks_chinese_and_reads_its_labels_back_as_codes(office: Of
 
 
 def test_a_form_of_another_question_or_revision_reads_as_stale(office: Office, case: Case) -> None:
-    review, gate = office.question(case), GATES["closure-review"]
+    review, gate = office.question(case), opened().gates["closure-review"]
     assert read_answer(review, gate, {"task": task_token(review)}).revision == 1
     for task in ("", "RV-000000-NOBODY#1", f"{review.id}", f"{review.id}#x", f"{review.id}#-1"):
         assert read_answer(review, gate, {"task": task}).revision == 0
@@ -72,7 +72,7 @@ def test_what_a_merchant_writes_stays_text_in_the_dossier(office: Office, text: 
     office.decide(case, "li-na", "ASK", "请说明")
     office.merchant_answers(case, text, {"name": text.replace("\n", " "), "kind": "OTHER", "sha256": "ab" * 32})
     review = office.question(case)
-    shown = form_description(review, GATES[review.gate])
+    shown = form_description(review, gate_of(review))
     for raw in ("<script", "](", "![", "{{", "{%", "**粗**", "`码`", "~~", "https://evil", "\n# ", "\n1. ", "\n---"):
         if raw in text or f"\n{text}".find(raw) >= 0:
             assert raw not in shown, raw
@@ -84,14 +84,14 @@ def test_what_a_merchant_writes_stays_text_in_the_dossier(office: Office, text: 
 def test_why_the_last_answer_was_not_taken_stands_on_top_of_the_next_form(office: Office, case: Case) -> None:
     office.snapshot(open_orders=1)
     review = office.question(case)
-    assert form_description(review, GATES[review.gate]).startswith("**⚠️ 事实已发生变化")
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 事实已发生变化")
 
 
 def test_an_account_number_is_never_shown_in_full(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
     review = office.question(case)
-    assert PAYEE["account_no"] not in form_description(review, GATES[review.gate])
+    assert PAYEE["account_no"] not in form_description(review, gate_of(review))
     assert "尾号 1234" in review.dossier
 
 
@@ -111,25 +111,25 @@ def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
     review = office.question(case)
     given = {"code": "000000", "verdict": "REJECT", "reason": "账户 6222021234567890128 与执照不符"} | changes
     answer = Answer(review_id=review.id, revision=review.revision, staff_id="li-na", **given)
-    outcome = in_transaction(lambda tx: take_form_answer(tx, review.id, GATES[review.gate], answer))
+    outcome = in_transaction(lambda tx: take_form_answer(tx, review.id, gate_of(review), answer))
     assert not outcome.accepted
     return office.question(case)
 
 
 def test_an_answer_that_was_not_taken_comes_back_filled_in_without_its_code(office: Office, case: Case) -> None:
     review = answered_in_vain(office, case)
-    schema = form_schema(review, GATES[review.gate])
+    schema = form_schema(review, gate_of(review))
     assert schema["properties"]["verdict"]["default"] == "驳回申请"
     reason = schema["properties"]["reason"]
     assert reason["default"] == "账户 尾号 0128 与执照不符" and "li-na" in reason["description"]
     assert schema["properties"]["code"]["default"] == "" and "000000" not in str(schema)
-    assert form_description(review, GATES[review.gate]).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
     office.decide(case, "li-na", "REJECT", "材料不全")
     assert [one.unaccepted for one in office.reviews(case)] == [None]
 
 
 def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office, case: Case) -> None:
-    schema = form_schema(office.question(case), GATES["closure-review"])
+    schema = form_schema(office.question(case), opened().gates["closure-review"])
     full = {"task": schema["properties"]["task"]["default"], "staff_id": "li-na", "code": "", "verdict": "同意关店"}
     assert Draft202012Validator(schema).is_valid(full), "the judge says it in Chinese, Prefect would in English"
     for _ in range(policy_at(office.clock.at).staff.max_wrong_codes + 1):
@@ -138,7 +138,7 @@ def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office
 
 
 def test_a_reason_is_required_by_the_form_itself_where_something_blocks(office: Office) -> None:
-    gate, schemas = GATES["refund-review"], []
+    gate, schemas = opened().gates["refund-review"], []
     for shop_id, penalties in (("shop-1", 0), ("shop-2", 1)):
         office.closed_shop(shop_id)
         office.snapshot(shop_id, penalties=[{"id": "p-1", "kind": "虚假发货", "settled": True}] * penalties)

@@ -14,10 +14,11 @@ from models.books import AccountKind
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
 from notifications.scripted import ScriptedNotifier
 from office.base.db import Tx, in_transaction, reading
+from office.cases import routing
 from office.record import inbox, outbox
 from office.record.inbox import Arrival, Kept, Later, Receipt
 from office.record.outbox import Item, NotYet, Skip, Undeliverable
-from tasks import delivery, desk
+from tasks import delivery
 from tests.play import START, Office
 
 
@@ -95,11 +96,11 @@ def test_a_message_with_a_fault_waits_and_the_others_go_on(office: Office) -> No
     for name in ("good-1", "bad", "good-2"):
         office.receive("shop.snapshot", {"shop_id": "s"}, name)
     handle = failing(1, "bad")
-    inbox.route_due(handle, desk.on_refused)
+    routing.route_due(handle=handle)
     assert [row.state for row in messages()] == [InboxState.DONE, InboxState.NEW, InboxState.DONE]  # and no half rows
     assert messages()[1].note == "ZeroDivisionError"
     office.clock.advance(timedelta(seconds=1))
-    inbox.route_due(handle, desk.on_refused)
+    routing.route_due(handle=handle)
     assert messages()[1].state is InboxState.DONE
 
 
@@ -108,7 +109,7 @@ def test_a_message_that_fails_again_and_again_is_given_up_aloud(office: Office) 
     handle = failing(99, "bad")
     for tries in range(1, 8):
         assert messages()[0].state is InboxState.NEW, tries
-        inbox.route_due(handle, desk.on_refused)
+        routing.route_due(handle=handle)
         office.clock.advance(timedelta(hours=1))
     assert messages()[0].state is InboxState.FAILED
     assert "已停止重试" in office.refusals()[0][1]
@@ -123,18 +124,18 @@ def test_a_message_that_has_to_wait_for_another_is_tried_again_without_counting_
 
     office.receive("shop.snapshot", {"shop_id": "s"}, "m")
     for _ in range(20):
-        inbox.route_due(handle, desk.on_refused)
+        routing.route_due(handle=handle)
         office.clock.advance(timedelta(hours=1))
     assert (messages()[0].state, messages()[0].attempts) == (InboxState.NEW, 0)
     office.clock.advance(timedelta(hours=4))
-    inbox.route_due(handle, desk.on_refused)
+    routing.route_due(handle=handle)
     assert messages()[0].state is InboxState.DONE
 
 
 def test_received_is_when_the_request_arrived_however_long_it_then_waited(office: Office) -> None:
     since, arrived = office.clock.ticks(), office.clock.at
     office.clock.advance(timedelta(seconds=12))
-    inbox.receive(Arrival(source="platform", message_id="m", type="x", body=b"{}"), desk.on_conflict, since)
+    inbox.receive(Arrival(source="platform", message_id="m", type="x", body=b"{}"), routing.on_conflict, since)
     assert (messages()[0].received_at, messages()[0].next_at) == (arrived, office.clock.at)
 
 
@@ -142,9 +143,9 @@ def test_the_messages_of_one_request_are_stored_together_or_not_at_all(office: O
     good = Arrival(source="platform", message_id="good", type="x", body=b"{}")
     twice = [good, good.model_copy(update={"message_id": "b"}), good, good.model_copy(update={"body": b"{1}"})]
     with pytest.raises(UnicodeDecodeError):
-        inbox.receive_all([*twice, good.model_copy(update={"message_id": "c", "body": b"\xff"})], desk.on_conflict)
+        inbox.receive_all([*twice, good.model_copy(update={"message_id": "c", "body": b"\xff"})], routing.on_conflict)
     assert messages() == []
-    told = inbox.receive_all(twice, desk.on_conflict)
+    told = inbox.receive_all(twice, routing.on_conflict)
     assert told == [Receipt.NEW, Receipt.NEW, Receipt.SAME, Receipt.CONFLICT]
     assert [(row.message_id, row.conflicts) for row in messages()] == [("good", 1), ("b", 0)]
 
@@ -155,7 +156,7 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
     def slow(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
         taken.set()
         go_on.wait(10)
-        desk.handle(tx, message, body)
+        routing.handle(tx, message, body)
 
     office.receive("shop.registered", {
         "shop_id": "shop-1", "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": "acct-shop-1",
@@ -166,10 +167,10 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
         "shop_id": "shop-1", "payment_id": "p", "amount_fen": 9, "channel": "BANK", "payer_account": "3301",
         "paid_at": office.clock.at.isoformat(),
     })  # fmt: skip
-    first = threading.Thread(target=inbox.route_due, args=(slow, desk.on_refused, 1))
+    first = threading.Thread(target=routing.route_due, args=(1, slow))
     first.start()
     assert taken.wait(10)
-    second = threading.Thread(target=inbox.route_due, args=(desk.handle, desk.on_refused))
+    second = threading.Thread(target=routing.route_due)
     second.start()
     second.join(1)
     go_on.set()
@@ -185,7 +186,7 @@ def test_an_event_nobody_handles_is_kept(office: Office) -> None:
         raise Kept("no handler")
 
     office.receive("nobody.cares", {}, "m")
-    inbox.route_due(handle, desk.on_refused)
+    routing.route_due(handle=handle)
     assert (messages()[0].state, messages()[0].note) == (InboxState.KEPT, "no handler")
 
 

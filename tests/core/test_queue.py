@@ -14,7 +14,6 @@ from models.reviews import Role
 from office.base.db import in_transaction, reading
 from office.cases import confirmations, reviews
 from office.cases.reviews import Answer
-from tasks import desk
 from tasks.sight import board as boards
 from tasks.sight import queue
 from tasks.sight.board import Board, Clerk
@@ -173,7 +172,7 @@ def test_what_is_claimed_or_was_answered_in_vain_stands_on_top_with_the_reason(o
     answer = Answer(
         review_id=refused.id, revision=1, staff_id="li-na", code="000000", verdict="REJECT", reason="缺少 **材料**"
     )
-    in_transaction(lambda tx: confirmations.take_form_answer(tx, refused.id, desk.GATES[refused.gate], answer))
+    in_transaction(lambda tx: confirmations.take_form_answer(tx, refused.id, reviews.gate_of(refused), answer))
     assert [row.case_id for row in listed()] == [cases[2], cases[1], cases[0]] == links(page())
     on_top = page().partition("#### 待处理")[0]
     assert links(on_top) == [cases[2], cases[1]] and "上次答复未采纳" in on_top and "动态口令不正确" in on_top

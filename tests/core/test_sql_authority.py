@@ -15,7 +15,6 @@ from office.base.vault import opened_json
 from office.cases import reviews, sessions, together
 from office.record import decision_seals
 from office.staff import desk_sessions
-from tasks.desk import GATES
 from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
@@ -151,7 +150,7 @@ def test_a_session_that_sql_wrote_is_nobodys(office: Office) -> None:
     assert in_transaction(lambda tx: desk_sessions.live(tx, "mine")) is None
     asked = [together.Asked(review_id=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)]
     with pytest.raises(together.NotTogether, match="会话"):
-        together.decide(asked, "li-na", "REJECT", "材料不全", GATES, session="mine")
+        together.decide(asked, "li-na", "REJECT", "材料不全", session="mine")
     assert office.question(review.case_id).decided_by is None
 
 

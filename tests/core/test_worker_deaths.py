@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from flows.inline import STORIES
+from flows.stories import STORIES
 from flows.story import Resting
 from models.audit import AuditEntry
 from models.books import Transfer
@@ -329,7 +329,7 @@ def test_every_story_told_again_from_the_top_after_every_segment_changes_nothing
                 before = (len(office.outbox()), len(office.trail(case.id)))
                 for _ in range(2):
                     with suppress(Resting):
-                        STORIES[case.kind](case.id)
+                        STORIES[case.kind].tell.fn(case.id)
                 assert (len(office.outbox()), len(office.trail(case.id))) == before, case.kind
 
     office.settle = twice  # type: ignore[method-assign]
@@ -342,7 +342,7 @@ def test_a_case_that_has_ended_tells_so_and_does_nothing(office: Office) -> None
     office.closed_shop()
     case = office.latest()
     before = (len(office.outbox()), len(office.trail(case.id)))
-    assert STORIES[CaseKind.CLOSURE](case.id).startswith("案件已办结")
+    assert STORIES[CaseKind.CLOSURE].tell.fn(case.id).startswith("案件已办结")
     assert (len(office.outbox()), len(office.trail(case.id))) == before
 
 

@@ -16,8 +16,7 @@ from models.events import INBOUND
 from models.messages import InboxMessage, InboxState
 from office.base.db import reading
 from office.base.settings import settings as installation
-from office.record import inbox
-from tasks import desk
+from office.cases import routing
 from tests.play import Office
 from webhooks.app import create_app
 
@@ -51,7 +50,7 @@ def test_no_event_that_the_schema_allows_is_a_fault_whatever_cases_are_open(offi
         message_id = f"generated-{len(sent)}"
         sent.add(message_id)
         office.receive(body["type"], data, message_id)
-        inbox.route_due(desk.handle, desk.on_refused)
+        routing.route_due()
         with reading() as tx:
             row = tx.exec(select(InboxMessage).where(col(InboxMessage.message_id) == message_id)).one()
         assert row.attempts == 0 or row.state not in {InboxState.NEW, InboxState.FAILED}, (row.note, body)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from flows.inline import STORIES
+from flows.stories import STORIES
 from models.cases import Case, CaseKind
 from office.runs.engine import run_name, run_tags
 from ops.deploy import DEPLOYMENTS, EVERY_MINUTE, MONTHLY, Deployed

@@ -63,7 +63,7 @@ def test_help_is_there_without_any_data(_home: None, done: Done) -> None:
     ("start", "spared"),
     [
         ("import ops.cli", ["prefect", "sqlalchemy", "pydantic", "rich", "apprise", "pyarrow"]),
-        ("import ops.commands.cases, tasks.desk, tasks.sight.views", ["prefect", "apprise", "pyarrow", "fastapi"]),
+        ("import ops.commands.cases, tasks.processes, tasks.sight.views", ["prefect", "apprise", "pyarrow", "fastapi"]),
         ("import ops.commands.review, tasks.sight.queue", ["prefect", "apprise", "pyarrow", "fastapi"]),
         ("import webhooks.app", ["prefect", "apprise", "pyarrow"]),
     ],

@@ -23,11 +23,11 @@ from models.confirmations import Confirmation, ConfirmationState, ReplacedRun, S
 from models.messages import OutboxMessage
 from models.reviews import Review, ReviewState
 from office.base.db import in_transaction, reading
+from office.cases import confirmations
 from office.runs import recovery, shown_forms
 from ops import watch
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import close, register
-from tasks import desk
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
@@ -162,7 +162,9 @@ def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(stage: Rehearsal, ap
     ):  # it was quick enough to look like the resume: the author hears of it and objects
         assert "@wang-fang" in told("decision_recorded", case_id)
         proof = stage.code("wang-fang")
-        assert in_transaction(lambda tx: desk.dispute(tx, review.id, "wang-fang", proof, "我选的是驳回")).accepted
+        assert in_transaction(
+            lambda tx: confirmations.dispute(tx, review.id, "wang-fang", proof, "我选的是驳回")
+        ).accepted
         with reading() as tx:
             held = tx.exec(select(Confirmation).where(Confirmation.case_id == case_id)).one()
         assert held.state is ConfirmationState.DISPUTED
@@ -297,7 +299,7 @@ def test_a_replaced_run_is_ended_and_what_was_answered_in_it_is_told_and_its_cod
     stray = {"task": f"{review.id}#1", "staff_id": reviewer, "code": code, "verdict": "同意关店", "reason": ""}
     if api.read_flow_run(run_id).state_type is StateType.PAUSED:
         api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps(stray))
-    recovery.end_strays(desk.GATES)
+    recovery.end_strays()
     stage.wait(lambda: api.read_flow_run(run_id).state_type is StateType.CANCELLED, "the old run is ended")
     assert responses(api, str(run_id)) == []
     with reading() as tx:
@@ -317,7 +319,7 @@ def test_a_suspended_run_made_by_hand_with_a_form_of_its_own_is_ended(stage: Reh
     run = api.create_flow_run_from_deployment(deployment.id, parameters={"case_id": case_id}, state=Scheduled())
     stage.wait(lambda: ended(api, run.id), "it is carried by another run")
     api.set_flow_run_state(run.id, forged, force=True)
-    recovery.end_strays(desk.GATES)
+    recovery.end_strays()
     assert api.read_flow_run(run.id).state_type is StateType.CANCELLED
     assert "run.stranger" in trail(case_id)
     assert stage._form(case_id) is not None  # the case's own run is untouched
@@ -330,7 +332,7 @@ def test_a_form_taken_away_from_a_waiting_run_is_shown_again(
     run_id, _ = the_form(stage, case_id)
     api.set_flow_run_state(run_id, Suspended(timeout_seconds=None, pause_key="nothing"), force=True)
     assert stage._form(case_id) is None
-    recovery.end_strays(desk.GATES)
+    recovery.end_strays()
     stage.asks(case_id, "closure-review")
     assert "form.hidden" in trail(case_id)
     stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from models.cases import CaseKind
 from tasks.closure import closures
 from tests.play import Office
 
@@ -39,7 +38,3 @@ def test_a_closures_merchant_reads_the_clause_of_closing(office: Office) -> None
     case = office.request_closure()
     office.merchant_answers(case)
     assert office.refusals()[-1][0] == "CLS-5"
-
-
-def test_every_kind_of_case_has_a_clause_of_its_own_to_be_answered_under() -> None:
-    assert set(closures.ANSWERED_UNDER) == set(CaseKind)

@@ -17,13 +17,14 @@ from office.base.settings import Settings, settings
 from office.base.vault import opened_json
 from office.cases import confirmations, reviews
 from office.cases.forms import form_description
+from office.cases.reviews import gate_of
+from office.process import office as opened
 from office.record import outbox
 from office.record.outbox import Item, Undeliverable
 from office.runs import recovery
 from office.staff import staff
 from policies.policy import policy, policy_at, versions
 from tasks import delivery
-from tasks.desk import GATES
 from tasks.payouts import payouts
 from tasks.sight import queue, views
 from tests.play import START, Office
@@ -78,9 +79,9 @@ def decided(office: Office, review: Review) -> bool:
 def test_every_routine_gate_is_one_and_what_no_policy_names_weighs() -> None:
     for version in versions():
         rules = policy(version).decisions
-        assert set(rules.routine) <= set(GATES)
+        assert set(rules.routine) <= set(opened().gates)
         assert confirmations.weight("a-gate-of-tomorrow", rules) is Weight.WEIGHTY
-        for gate in GATES:
+        for gate in opened().gates:
             if gate.startswith(("refund-", "forced-", "closure-override")) or gate.endswith(("-second", "-finance")):
                 assert confirmations.weight(gate, rules) is Weight.WEIGHTY, gate
 
@@ -174,7 +175,7 @@ def test_a_routine_answer_counts_at_once(office: Office, confirmed: None) -> Non
 def test_the_form_says_what_will_follow(office: Office, refund: Case, window: None) -> None:
     review = office.question(refund)
     with reading() as tx:
-        said = form_description(review, GATES[review.gate], confirmations.follows(tx, review.gate))
+        said = form_description(review, gate_of(review), confirmations.follows(tx, review.gate))
         routine = confirmations.follows(tx, "closure-review")
     assert "4 小时内您未提出异议即生效" in said and "dianwu review confirm" in said
     assert routine == ""

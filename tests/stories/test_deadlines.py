@@ -11,10 +11,9 @@ from models.cases import Case, DeadlineState
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened_json
-from office.cases import deadlines
+from office.cases import deadlines, timekeeping
 from office.record import audit
 from policies.policy import SHANGHAI
-from tasks import desk
 from tests.play import PAPERS, SILENCE, Office
 
 
@@ -230,7 +229,7 @@ def test_an_answer_in_the_due_second_that_nobody_has_read_yet_keeps_the_window_o
         "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "最后一秒",
     })  # fmt: skip
     office.clock.at = due + SILENCE
-    deadlines.sweep(desk.DEADLINES, desk.on_stuck)  # the sweep is faster than the inbox
+    timekeeping.sweep()  # the sweep is faster than the inbox
     office.settle()
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.MET
     assert office.case(case.id).state == "UNDER_REVIEW"
@@ -241,7 +240,7 @@ def test_a_message_of_another_shop_keeps_no_window_open(office: Office) -> None:
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at
     office.receive("merchant.answered", {"shop_id": "shop-9", "account_id": "x", "case_id": "y", "text": "z"})
     office.clock.advance(SILENCE)
-    deadlines.sweep(desk.DEADLINES, desk.on_stuck)
+    timekeeping.sweep()
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 
 
@@ -267,7 +266,7 @@ def test_a_deadline_with_a_fault_waits_and_holds_up_no_other(office: Office) -> 
     office.sweep()
     assert office.case(sound.id).outcome == "LAPSED"
     waits = office.deadline(spoiled, "merchant-answer/1")
-    assert (waits.state, waits.next_action_at) == (DeadlineState.OPEN, office.clock.at + deadlines.RETRY)
+    assert (waits.state, waits.next_action_at) == (DeadlineState.OPEN, office.clock.at + timekeeping.RETRY)
 
 
 def test_the_supervisor_hears_once_of_a_deadline_with_a_fault_and_mended_it_is_acted_on(office: Office) -> None:
@@ -277,7 +276,7 @@ def test_the_supervisor_hears_once_of_a_deadline_with_a_fault_and_mended_it_is_a
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at + SILENCE
     for _ in range(3):
         office.sweep()
-        office.clock.advance(deadlines.RETRY)
+        office.clock.advance(timekeeping.RETRY)
     assert office.staff_told("deadline_stuck") == ["supervisor"]
 
     def mend(tx: Tx) -> None:
@@ -299,7 +298,7 @@ def test_one_step_of_the_sweep_that_fails_leaves_the_others_their_turn(office: O
         raise ConnectionError("Prefect is away")
 
     with pytest.raises(ExceptionGroup) as raised:
-        take_steps({"recovery": down, "deadlines": lambda: {"acted": deadlines.sweep(desk.DEADLINES, desk.on_stuck)}})
+        take_steps({"recovery": down, "deadlines": lambda: {"acted": timekeeping.sweep()}})
     assert [type(fault) for fault in raised.value.exceptions] == [ConnectionError]
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 

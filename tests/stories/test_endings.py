@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows import story
-from flows.inline import STORIES
+from flows.stories import STORIES
 from models.cases import CaseKind, CaseState
 from tests.play import Office
 

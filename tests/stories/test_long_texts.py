@@ -8,8 +8,7 @@ from models.cases import Case
 from models.text import MOST_REASON, shortened, too_long
 from notifications.text import prose
 from office.base.db import in_transaction
-from office.cases import dossier
-from tasks import desk
+from office.cases import confirmations, dossier, routing
 from tasks.invoicing import exit_invoices, statements
 from tests.invoicing.kit import all_statements, at, item, open_month, record
 from tests.play import Office
@@ -67,9 +66,9 @@ def test_whoever_gives_up_a_message_waives_a_duty_or_objects_hears_when_the_word
     office.decide(case, "li-na", "REJECT")
     review = office.reviews(case)[0]
     acts = [
-        lambda tx, code: desk.dismiss(tx, 1, "he-qiang", code, LONG),
+        lambda tx, code: routing.dismiss(tx, 1, "he-qiang", code, LONG),
         lambda tx, code: exit_invoices.waive(tx, case.id, "he-qiang", code, LONG),
-        lambda tx, code: desk.dispute(tx, review.id, "he-qiang", code, LONG),
+        lambda tx, code: confirmations.dispute(tx, review.id, "he-qiang", code, LONG),
     ]
     for act in acts:
         code = office.code("he-qiang")

@@ -6,7 +6,7 @@ from models.reviews import Review
 from office.base.db import in_transaction, reading
 from office.cases import confirmations
 from office.cases.forms import read_answer, task_token
-from tasks.desk import GATES
+from office.cases.reviews import gate_of
 from tests.play import Office
 
 
@@ -14,7 +14,7 @@ def test_a_reason_with_characters_no_database_takes_decides_the_question_without
     office.open_shop()
     case = office.request_closure()
     review = office.question(case)
-    gate = GATES[review.gate]
+    gate = gate_of(review)
     form = {
         "task": task_token(review), "staff_id": "li-na\x00", "code": office.code("li-na"), "verdict": "同意关店",
         "reason": "同意\x00,\ud83e请注意\udcd6🩷\u202e",
@@ -34,7 +34,7 @@ def test_a_reason_made_of_nothing_else_is_no_reason(office: Office) -> None:
     office.open_shop()
     case = office.request_closure()
     review = office.question(case)
-    gate = GATES[review.gate]
+    gate = gate_of(review)
     form = {
         "task": task_token(review),
         "staff_id": "li-na",

@@ -13,9 +13,8 @@ from models.cases import Case, DeadlineState
 from models.payouts import Order, Payee, PayeeMethod, Permit
 from models.shops import ShopState
 from office.base.db import in_transaction, reading
+from office.cases import routing
 from office.cases.locks import lock_case
-from office.record import inbox
-from tasks import desk
 from tasks.payouts import payouts
 from tasks.payouts.payouts import PermitRefused
 from tasks.sight import proof
@@ -284,7 +283,7 @@ def test_a_case_taken_up_again_is_carried_by_whichever_run_comes_next(office: Of
     office.receive("payout.returned", {
         "shop_id": "shop-1", "request_no": f"{case.id}-P1", "amount_fen": 400_000, "at": office.clock.at.isoformat(),
     })  # fmt: skip
-    inbox.route_due(desk.handle, desk.on_refused)
+    routing.route_due()
     assert office.case(case.id).run_id is None  # the run that ended it does not stand in the next one's way
     office.settle()
     assert (office.case(case.id).run_attempt, office.question(case).gate) == (2, "refund-returned")

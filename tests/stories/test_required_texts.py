@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from models.arbitration_events import AppealFiled
 from models.events import ClosureRequested, MerchantAnswered, ShopRegistered
 from office.base.db import in_transaction
-from tasks import desk
+from office.cases import routing
 from tests.play import Office
 
 NOTHING = ["\u200b\u200b", "\u00a0\u00a0", "\u3164\u3164", "\u200e\u200f", "  ", "。。"]
@@ -39,7 +39,7 @@ def test_closing_for_another_reason_needs_that_reason(nothing: str) -> None:
 
 def test_a_failed_message_is_not_given_up_without_a_reason(office: Office) -> None:
     code = office.code("he-qiang")
-    told = in_transaction(lambda tx: desk.dismiss(tx, 1, "he-qiang", code, "\u200b\u200b"))
+    told = in_transaction(lambda tx: routing.dismiss(tx, 1, "he-qiang", code, "\u200b\u200b"))
     assert "理由" in told.sentence
 
 

@@ -11,10 +11,9 @@ import pytest
 from models.cases import Case
 from models.reviews import Review, ReviewState
 from office.base.db import Tx, in_transaction
-from office.cases import reviews
+from office.cases import decisions, reviews
 from office.cases.reviews import Answer, Outcome
 from office.staff import staff
-from tasks import desk
 from tests.play import Office
 
 
@@ -105,7 +104,7 @@ def at_once(*answers: Answer) -> list[Outcome]:
 
     def press(answer: Answer) -> None:
         start.wait()
-        outcomes.append(in_transaction(lambda tx: desk.decide(tx, answer)))
+        outcomes.append(in_transaction(lambda tx: decisions.decide(tx, answer)))
 
     threads = [threading.Thread(target=press, args=(answer,)) for answer in answers]
     for thread in threads:
@@ -167,14 +166,14 @@ def test_an_answer_that_we_read_late_is_judged_by_the_moment_it_was_given(
     answer = given(office.question(case), "li-na", office.code("li-na"))
     answer = answer.model_copy(update={"given_at": office.clock.real()})
     office.clock.advance(read_after)
-    assert in_transaction(lambda tx: desk.decide(tx, answer)).accepted is taken
+    assert in_transaction(lambda tx: decisions.decide(tx, answer)).accepted is taken
 
 
 def test_an_answer_read_too_late_is_no_wrong_code_and_its_author_reads_why(office: Office, case: Case) -> None:
     for _ in range(6):
         answer = given(office.question(case), "li-na", office.code("li-na"))
         late = answer.model_copy(update={"given_at": office.clock.real() - timedelta(minutes=56)})
-        assert "过晚" in in_transaction(lambda tx, late=late: desk.decide(tx, late)).sentence
+        assert "过晚" in in_transaction(lambda tx, late=late: decisions.decide(tx, late)).sentence
     assert office.answer(office.question(case), "li-na", "APPROVE").accepted  # nobody was locked for it
 
 
@@ -185,14 +184,14 @@ def test_a_code_that_was_passed_over_is_spent(office: Office, case: Case) -> Non
     read_by_another, at = office.code("li-na"), office.clock.real()
     office.decide(other, "li-na", "APPROVE")
     old = given(office.question(case), "li-na", read_by_another).model_copy(update={"given_at": at})
-    refused = in_transaction(lambda tx: desk.decide(tx, old))
+    refused = in_transaction(lambda tx: decisions.decide(tx, old))
     assert not refused.accepted and "已使用过" in refused.sentence
 
 
 def test_an_answer_from_the_future_is_judged_now(office: Office, case: Case) -> None:
     later = office.clock.real() + timedelta(minutes=5)
     old = given(office.question(case), "li-na", office.code("li-na")).model_copy(update={"given_at": later})
-    assert in_transaction(lambda tx: desk.decide(tx, old)).accepted
+    assert in_transaction(lambda tx: decisions.decide(tx, old)).accepted
 
 
 def test_a_code_may_be_typed_full_width_and_with_blanks(office: Office, case: Case) -> None:
@@ -314,7 +313,7 @@ def test_of_a_decision_and_a_reassignment_at_once_the_decision_stands(office: Of
     other = threading.Thread(target=reassign)
     other.start()
     start.wait()
-    outcome = acting(lambda tx: desk.decide(tx, answer))
+    outcome = acting(lambda tx: decisions.decide(tx, answer))
     other.join()
     (after,) = office.reviews(case)
     held = (after.state, after.decided_by, after.claimed_by)

@@ -11,7 +11,6 @@ from office.base.db import in_transaction, reading
 from office.cases import confirmations, reviews
 from office.staff import guard, staff
 from office.staff.guard import Place
-from tasks import desk
 from tasks.sight.views import audit_lines
 from tests.play import Office
 
@@ -33,7 +32,7 @@ def in_the_form(office: Office, case: Case, staff_id: str, code: str) -> reviews
         review_id=asked.id, revision=asked.revision,
         staff_id=staff_id, code=code, verdict="APPROVE", given_at=office.clock.at, through=Place.FORM,
     )  # fmt: skip
-    gate = desk.GATES[asked.gate]
+    gate = reviews.gate_of(asked)
     outcome = in_transaction(lambda tx: confirmations.take_form_answer(tx, asked.id, gate, given))
     office.settle()
     return outcome

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 
-from models import arbitration_events, invoicing_events  # noqa: F401  (their events are known here too)
 from models.events import INBOUND, Envelope, Event
 from office.base.settings import Settings, SettingsError
 from office.record.inbox import Arrival, Receipt

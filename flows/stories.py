@@ -1,0 +1,50 @@
+"""The stories: which page tells which kind of case, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prefect import Flow
+
+from flows import (
+    appeal,
+    arbitration_withdrawal,
+    bank_inquiry,
+    closure,
+    deposit_demand,
+    forced_closure,
+    held_receivables,
+    invoice_review,
+    invoicing,
+    refund,
+    ruling_correction,
+)
+from models.cases import CaseKind
+
+
+@dataclass(frozen=True)
+class Story:
+    """A page of ``flows``, and where its runs wait their turn. Its kind is the flow's name."""
+
+    tell: Flow[[str], str]
+    queue: str | None = None
+    """A work queue of its own, one run at a time, so that long work never takes the place of people's cases."""
+
+
+STORIES: Mapping[CaseKind, Story] = {
+    CaseKind(story.tell.name): story
+    for story in (
+        Story(closure.close_shop),
+        Story(forced_closure.close_by_force),
+        Story(held_receivables.decide_held_receivables),
+        Story(refund.refund_deposit),
+        Story(appeal.hear_appeal),
+        Story(arbitration_withdrawal.withdraw_arbitration),
+        Story(bank_inquiry.clear_contradiction),
+        Story(deposit_demand.demand_deposit),
+        Story(ruling_correction.correct_ruling),
+        Story(invoicing.invoice_month, queue="month-end"),
+        Story(invoice_review.review_invoice),
+    )
+}

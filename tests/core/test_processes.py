@@ -1,0 +1,57 @@
+"""Kinds, processes, stories, events and clauses are walked both ways: what one list has and another lacks is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from flows.stories import STORIES
+from models.cases import CaseKind
+from models.events import INBOUND
+from office import process
+from office.process import Office, Process
+from policies.policy import policy, versions
+from tasks.processes import PROCESSES, open_office
+
+
+@pytest.fixture(autouse=True)
+def _open() -> None:
+    open_office()
+
+
+def test_every_kind_of_case_has_one_process_and_one_story_and_no_other_has() -> None:
+    opened = process.office()
+    assert set(opened.kinds) == set(CaseKind) == set(STORIES)
+    assert len({one.name for one in PROCESSES}) == len(PROCESSES)
+
+
+def test_every_process_with_cases_says_under_which_clause_its_merchant_is_asked() -> None:
+    assert [one.name for one in PROCESSES if one.kind and not one.clause] == []
+
+
+def test_every_event_that_comes_in_is_heard_and_nothing_else_is() -> None:
+    assert set(process.office().handlers) == set(INBOUND.values())
+
+
+def test_the_policies_weigh_only_questions_that_are_asked() -> None:
+    for version in versions():
+        assert set(policy(version).decisions.routine) <= set(process.office().gates), version
+
+
+@pytest.mark.parametrize("what", ["asks", "clocks", "hears", "waits", "kind"])
+def test_two_processes_that_bring_the_same_are_refused_by_name(what: str) -> None:
+    one = next(found for found in PROCESSES if getattr(found, what))
+    twin = replace(Process(name="twin"), **{what: getattr(one, what)})
+    table = {"asks": "gates", "hears": "handlers", "kind": "kinds"}.get(what, what)
+    with pytest.raises(ValueError, match="two processes bring"):
+        getattr(Office([one, twin]), table)
+
+
+def test_whoever_forgets_to_open_the_office_is_told_how() -> None:
+    look = "from office.process import office; office()"
+    told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "NotOpen" in told.stderr and "tasks.processes.open_office()" in told.stderr
