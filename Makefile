@@ -60,7 +60,7 @@ computing: $(DEV)
 
 waiting: AT_ONCE := 3
 waiting: $(DEV)
-	$(PYTEST) --dist loadgroup --no-loadscope-reorder -m "$(REAL) and not nightly and not scale" -p no:randomly $(REAL_ONES)
+	$(PYTEST) --dist loadscope --no-loadscope-reorder -m "$(REAL) and not nightly and not scale" -p no:randomly $(REAL_ONES)
 
 postgres: $(DEV) ## run everything on PostgreSQL, where `make test` runs as much as says everything to it
 	$(POSTGRES) -m "$(HERE)" $(ON_POSTGRES)
@@ -69,7 +69,7 @@ scale: $(DEV)  ## run two of everything, as deploy/ says, and kill one of each
 	$(TESTENV) $(BIN)/python -m pytest -m scale -p no:randomly $(REAL_ONES)
 
 nightly: $(DEV) postgres ## run what takes too long for every change: every verb killed, every old form, all on PostgreSQL
-	$(PYTEST) --dist loadgroup -m nightly -p no:randomly $(REAL_ONES)
+	$(PYTEST) --dist loadscope -m nightly -p no:randomly $(REAL_ONES)
 
 browser: $(DEV) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide
 	$(TESTENV) $(BIN)/python -m pytest -m browser -p no:randomly $(REAL_ONES)

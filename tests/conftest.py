@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -125,17 +125,21 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
         yield on_it
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of what needs real processes, let one xdist worker play all that shares a stack, and each other file as a whole;
-    mark what everything stands on as meeting both databases, and what else PostgreSQL has to hear."""
+    """Mark what everything stands on as meeting both databases, and what else PostgreSQL has to hear."""
     for item in items:
-        if item.get_closest_marker("engine") or item.get_closest_marker("browser"):
-            shared = "standing" in getattr(item, "fixturenames", ()) and "standing"
-            one_server = item.path.parent.name == "worker" and "worker"
-            item.add_marker(pytest.mark.xdist_group(one_server or shared or item.path.stem))
-        elif item.path.parent.name == "core":
+        if item.path.parent.name == "core":
             item.add_marker(pytest.mark.both)
     statements.mark(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where whole scopes go to one process (``--dist loadscope``), the scope is what shares processes."""
+    from tests.sharing import ByWhatIsShared
+
+    return ByWhatIsShared(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.sharing import group
 from tests.statements import Heard, enough, shape
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,13 @@ def test_a_file_that_starts_a_stack_of_its_own_says_why() -> None:
         if bool(STARTS.search(text)) != bool(why):
             silent.append(file.name)
     assert silent == [], "use the fixture `stage`, the stack that stands, or say in OWN_STACK why that does not do"
+
+
+def test_tests_that_share_real_processes_are_played_by_one_process_of_xdist() -> None:
+    shared = {"tests/browser/test_operators_day.py", "tests/stack/test_waiting.py", "tests/stack/test_queue_board.py"}
+    assert {group(file) for file in shared} == {"standing"}
+    assert group("tests/worker/test_dying.py") == group("tests/worker/test_running.py") != "standing"
+    assert group("tests/stack/test_demo.py") != group("tests/stack/test_killing.py") != "standing"
 
 
 REAL = re.compile(r"mark\.(engine|browser|scale|nightly)\b")
