@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from office.base.db import reading
 from ops.cli import app
 from tasks.payouts import contradictions
 from tasks.sight import proof
+from tests.deaths import Died, mortal
 from tests.play import Office
 
 PROVED = {"proof": "回单 20261204-0017"}
@@ -225,6 +227,25 @@ def test_what_is_corrected_is_what_both_saw(office: Office) -> None:
     })  # fmt: skip
     late = office.answer(office.question(case), "he-qiang", "CONFIRM", "同意")
     assert not late.accepted and office.question(case).gate == "bank-proof"
+    clear(office, "ANSWER")
+    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 100_000)
+    whole(office)
+
+
+def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_again(office: Office) -> None:
+    """REF-3"""
+    after(office, ("failed", 400_000), ("settled", 400_000))
+    case = inquiry(office)
+    office.decide(case, "wang-fang", "ANSWER", "已核对", **PROVED)
+    with mortal(lambda when, key: when == "before" and "bank_inquiries.carry_out" in key), pytest.raises(Died):
+        office.decide(case, "he-qiang", "CONFIRM", "同意")
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
+        "clause": "发货规则", "appealable": True,
+    })  # fmt: skip
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.question(case).gate == "bank-proof" and "保证金余额" in office.question(case).dossier
     clear(office, "ANSWER")
     assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 100_000)
     whole(office)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from models.shops import ShopState
 from office.base.db import in_transaction, reading
 from tasks.shops import bans
 from tasks.sight import proof
+from tests.deaths import Died, mortal
 from tests.play import Office
 
 HELD, FREED, FREE = AccountKind.RECEIVABLE_BANNED, AccountKind.RECEIVABLE_FREED, AccountKind.RECEIVABLE
@@ -171,6 +173,24 @@ def test_money_that_arrives_between_the_two_decisions_is_seen_by_both(office: Of
     settles(office, 900_000, "s2")
     assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
     assert "冻结金额" in office.question(case).dossier
+
+
+def test_money_that_arrives_between_the_second_decision_and_the_act_is_seen_by_both(office: Office) -> None:
+    """DED-7"""
+    banned(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    with mortal(lambda when, key: when == "before" and "held_receivables.carry_out" in key), pytest.raises(Died):
+        office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    settles(office, 900_000, "s2")
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
+    assert "冻结金额" in office.question(case).dossier and office.balance(FREED) == 0
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    assert office.balance(FREED) == 1_400_000
+    whole(office)
 
 
 # ── a proposal that is still open ──
