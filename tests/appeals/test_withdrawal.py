@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from models.arbitration import WithdrawalReason
+from models.arbitration_events import ArbitrationWithdrawalRequested
 from models.cases import Case
 from policies.policy import policy
 from tests.appeals.bench import Bench
@@ -19,6 +22,23 @@ def ask(bench: Bench, ruling_id: str = "rul-1", **changes: Any) -> Case:
         "requested_by": "BOTH", "note": "双方已协商。",
     } | changes)  # fmt: skip
     return next(case for case in bench.office.cases() if case.id not in before)
+
+
+@pytest.mark.parametrize("reason", list(WithdrawalReason))
+def test_there_are_two_reasons_and_no_third(bench: Bench, reason: WithdrawalReason) -> None:
+    """WDR-1"""
+    bench.rule(deduction_fen=0)
+    case = ask(bench, reason=reason.value, requested_by="BUYER")
+    assert reason.label in bench.office.question(case).dossier
+    bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意")
+    assert (bench.outcome(case), bench.office.events("arbitration.withdrawn")[0]["reason"]) == (
+        "ARBITRATION_WITHDRAWN", reason.value,
+    )  # fmt: skip
+    assert [one.value for one in WithdrawalReason] == ["SETTLED_WITH_MERCHANT", "BUYER_GIVES_UP"]
+    with pytest.raises(ValidationError, match="reason"):
+        ArbitrationWithdrawalRequested.model_validate(
+            ArbitrationWithdrawalRequested.EXAMPLE | {"reason": "WRONG_RULING"}
+        )
 
 
 def test_a_withdrawal_ends_a_running_appeal_as_moot_and_strikes_the_ruling(bench: Bench) -> None:

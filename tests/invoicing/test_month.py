@@ -22,7 +22,18 @@ from policies.invoicing import Draft, anomalies
 from policies.policy import policy
 from tasks.invoicing import documents, periods, statements
 from tests.invoicing import kit
-from tests.invoicing.kit import NOVEMBER, at, issue_month, item, open_month, record, statement, told
+from tests.invoicing.kit import (
+    NOVEMBER,
+    at,
+    billed,
+    issue_month,
+    item,
+    open_month,
+    record,
+    send_invoice,
+    statement,
+    told,
+)
 from tests.play import Office
 
 pytestmark = pytest.mark.both
@@ -47,6 +58,29 @@ def test_good_items_are_kept_and_bad_ones_come_back_with_position_field_and_reas
         (8, "colour"), (9, "amount_fen"),
     ]  # fmt: skip
     assert all(line["reason"] for line in receipt["rejected"])
+
+
+@pytest.mark.parametrize("category", ["COMMISSION", "SALES", "CARRIED"])
+def test_only_subsidies_of_the_platform_are_billed(office: Office, category: str) -> None:
+    """INV-5: what is no subsidy settled to the shop is no item, and what we carried over ourselves nobody sends."""
+    office.open_shop()
+    receipt = record(office, item(category=category), *(item(category=one) for one in SUBSIDIES))
+    assert (receipt["accepted"], [line["field"] for line in receipt["rejected"]]) == (len(SUBSIDIES), ["category"])
+    at(office, 2026, 12, 1, 2)
+    issue_month(office)
+    assert statement().total_fen == 9_000 * len(SUBSIDIES)
+
+
+@pytest.mark.parametrize("name", ["*现代服务*推广费", "*信息技术服务*服务费"])
+def test_what_is_invoiced_of_them_is_a_service(office: Office, name: str) -> None:
+    """INV-5: a service invoice goes through by itself, the same words as goods never do."""
+    billed(office)
+    lines = [{"name": name, "content": "SERVICE", "net_fen": 8_491, "tax_fen": 509, "rate": "6"}]
+    assert send_invoice(office, lines=[{**lines[0], "content": "GOODS", "quantity": "1"}]).state != "ACCEPTED"
+    assert send_invoice(office, lines=lines).state in {"ACCEPTED", "IN_REVIEW"}
+
+
+SUBSIDIES = ["COUPON", "LIVESTREAM", "FREIGHT", "CAMPAIGN", "OTHER"]
 
 
 def test_the_same_item_again_changes_nothing_and_with_other_content_it_is_rejected(office: Office) -> None:

@@ -24,6 +24,7 @@ from tests.play import SILENCE, Office
 
 
 def test_a_clean_shop_is_closed_and_everybody_is_told(office: Office) -> None:
+    """CLS-1, CLS-5, CLS-6: by a person, one capability after the other, and what is closed can do nothing any more."""
     shop_id = office.open_shop()
     case = office.request_closure(shop_id)
     assert office.case(case.id).state == "UNDER_REVIEW"
@@ -36,13 +37,14 @@ def test_a_clean_shop_is_closed_and_everybody_is_told(office: Office) -> None:
 
     office.snapshot(shop_id)
     shop = office.shop()
-    assert (office.case(case.id).outcome, shop.state) == ("CLOSED", ShopState.CLOSED)
+    assert (office.case(case.id).outcome, shop.state, shop.capabilities) == ("CLOSED", ShopState.CLOSED, [])
     assert office.told(case) == ["closure_received", "closure_approved_clearing", "shop_closed"]
     assert [event["case_id"] for event in office.events("shop.closed")] == [case.id]
     assert office.books() == [] == office.chains()
 
 
 def test_the_shop_may_reopen_six_calendar_months_after_it_was_closed(office: Office) -> None:
+    """CLS-6: that moment starts what follows."""
     office.closed_shop()
     shop = office.shop()
     assert shop.closed_at is not None and shop.reopen_from is not None
@@ -116,6 +118,7 @@ def test_a_request_for_a_shop_nobody_knows_waits_and_is_then_refused_in_a_senten
 
 
 def test_a_rejection_ends_the_request_and_the_merchant_reads_why(office: Office) -> None:
+    """CLS-5"""
     office.open_shop()
     case = office.request_closure()
     office.decide(case, "li-na", "REJECT", "请先完成年度对账")
@@ -440,6 +443,7 @@ def test_somebody_else_cannot_take_the_request_back(office: Office) -> None:
 
 
 def test_clearing_waits_for_what_is_open_and_looks_again_at_every_snapshot(office: Office) -> None:
+    """CLS-9"""
     case = clearing(office)
     for fact in ("open_orders", "open_aftersales", "freezes", "unpaid_bills", "uninvoiced_fen"):
         facts: dict[str, Any] = {fact: 2}
