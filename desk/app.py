@@ -18,13 +18,13 @@ from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from desk import looking, question, queue
+from desk import looking, pictures, question, queue
 from desk.guard import Guard
 from desk.html import assets, page
 from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
-from office.base.db import in_transaction
+from office.base.db import in_transaction, reading
 from office.base.settings import Settings, SettingsError
-from office.staff import desk_sessions
+from office.staff import desk_sessions, passkeys
 from tasks.processes import open_office
 from tasks.sight import desk_forms
 
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Guard, url=settings.desk)
     _add_files(app)
     _add_logging_in(app)
-    for module in (queue, question, looking):
+    for module in (queue, question, looking, pictures):
         app.include_router(module.router)
     _answer_faults(app)
     return app
@@ -93,11 +93,22 @@ def _add_logging_in(app: FastAPI) -> None:
             return _login_page(to, kept, "尝试过于频繁,请一分钟后再试", staff_id, 429)
         agent = family(request.headers.get("user-agent", ""))
         word, sentence = in_transaction(lambda tx: desk_sessions.log_in(tx, staff_id, form.get("code", ""), agent))
-        if sentence:
-            return _login_page(to, kept, sentence, staff_id, 422)
-        if kept and to.startswith("/r/"):
-            question.keep(staff_id, to.removeprefix("/r/").partition("?")[0], kept)
-        return set_cookie(RedirectResponse(to, 303), request.app.state.settings, word)
+        return _in(request, form, word, sentence)
+
+    @app.post("/login/passkey/options")
+    def key_options(request: Request) -> Response:
+        """What a passkey is to sign at the door; whose it is shows when it has."""
+        if not limiter.hit(rate, request.client.host if request.client else ""):
+            return Response(status_code=429)
+        options = in_transaction(lambda tx: passkeys.begin(tx, desk_sessions.LOG_IN, None, None))
+        return Response(options, media_type="application/json")
+
+    @app.post("/login/passkey")
+    def log_in_by_key(request: Request, form: Form) -> Response:
+        agent = family(request.headers.get("user-agent", ""))
+        given = form.get("credential", "")
+        word, sentence = in_transaction(lambda tx: desk_sessions.log_in_by_key(tx, given, agent))
+        return _in(request, form, word, sentence)
 
     @app.post("/logout")
     def log_out(request: Request, who: Person, form: Form) -> Response:
@@ -114,7 +125,20 @@ def _add_logging_in(app: FastAPI) -> None:
         return _login_page(error.to, _kept(error.kept), desk_sessions.ENDED, status=401)
 
 
-NOT_KEPT = {"code", "token", "to", "staff_id", "kept"}
+def _in(request: Request, form: dict[str, str], word: str, sentence: str) -> Response:
+    """To where the person wanted, with what they had typed kept for them; or the page again with the cause."""
+    to, kept = safe_path(form.get("to")), _kept(form)
+    if sentence:
+        return _login_page(to, kept, sentence, form.get("staff_id", "").strip(), 422)
+    if kept and to.startswith("/r/"):
+        with reading() as tx:
+            session = desk_sessions.live(tx, word)
+        if session is not None:
+            question.keep(session.staff_id, to.removeprefix("/r/").partition("?")[0], kept)
+    return set_cookie(RedirectResponse(to, 303), request.app.state.settings, word)
+
+
+NOT_KEPT = {"credential", "signature", "code", "token", "to", "staff_id", "kept"}
 
 
 def _kept(form: dict[str, str] | object) -> dict[str, str]:

@@ -13,7 +13,10 @@ from markupsafe import Markup
 from office.base.settings import Settings
 
 _CASE = re.compile(r"\b[A-Z]{2,4}-\d{6}-[0-9A-Z]{6}\b")
+_FILE = re.compile(r"/evidence/([A-Za-z0-9-]{1,64})\?")
 _BAR = "│ "
+_SIGNS = {ord("⛔"): "✕", ord("✅"): "✓", ord("⬜"): "□", ord("\ufe0f"): None}
+"""Signs that every font has, and that take the colour of the text around them."""
 _MARKDOWN = (
     MarkdownIt("commonmark", {"html": False})
     .enable("table")
@@ -28,6 +31,13 @@ class Section:
     title: str
     body: Markup
     blocking: bool
+
+
+def files(markdown: str, given: Settings) -> list[str]:
+    """The ids of the files that a dossier leads to, in its order."""
+    children = (child for token in _MARKDOWN.parse(markdown) for child in token.children or [])
+    found = (_FILE.search(str(child.attrGet("href") or "")) for child in children if child.type == "link_open")
+    return list(dict.fromkeys(one[1] for one in found if one and one.string.startswith(f"{given.public}/")))
 
 
 def sections(markdown: str, given: Settings) -> list[Section]:
@@ -62,9 +72,9 @@ def _cleaned(token: Token, given: Settings) -> Token:
         if child.type == "link_open":
             words = next((one.content for one in children[at:] if one.type == "text"), "")
             child.attrs = _link(str(child.attrGet("href") or ""), words, given)
-        elif child.type == "text" and child.content.startswith(_BAR):
-            child.content = child.content.removeprefix(_BAR)
-            token.meta["quoted"] = True
+        elif child.type == "text":
+            token.meta["quoted"] = token.meta.get("quoted") or child.content.startswith(_BAR)
+            child.content = child.content.removeprefix(_BAR).translate(_SIGNS)
     return token
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk.dossier import sections
 from desk.html import page
@@ -19,7 +19,7 @@ from office.base.db import in_transaction, reading
 from office.cases import confirmations
 from office.cases.locks import UnknownCase
 from office.process import office
-from office.staff import desk_sessions
+from office.staff import desk_sessions, passkeys
 from tasks.sight import desk_forms, lookup, queue
 from tasks.sight.views import case_dossier
 
@@ -41,7 +41,7 @@ def mine(request: Request, who: Person, days: str = "1") -> Response:
         own = desk_sessions.of(tx, who.id)
         return page(
             "mine", who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
-            done=done[:DONE], more=len(done) > DONE, sessions=own,
+            done=done[:DONE], more=len(done) > DONE, sessions=own, keys=passkeys.of(tx, who.id),
             held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
             token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
         )  # fmt: skip
@@ -54,6 +54,39 @@ def end(request: Request, who: Person, form: Form, session_id: str) -> Response:
         in_transaction(lambda tx: desk_sessions.end(tx, session_id, who.id))
     if session_id == who.session_id:
         return set_cookie(RedirectResponse("/login", 303), request.app.state.settings, "")
+    return RedirectResponse("/me", 303)
+
+
+@router.post("/me/passkeys/options")
+def key_options(who: Person, form: Form) -> Response:
+    """What the browser is asked to make a key for, for who brings an invitation and a code."""
+    if not desk_forms.fits(form.get("token", ""), who.session_id, "sessions"):
+        return Response(status_code=403)
+    options, sentence = in_transaction(
+        lambda tx: passkeys.begin_enrolment(tx, who.id, who.session_id, form.get("word", ""), form.get("code", ""))
+    )
+    if sentence:
+        return JSONResponse({"sentence": sentence}, 422)
+    return Response(options, media_type="application/json")
+
+
+@router.post("/me/passkeys")
+def enrol(who: Person, form: Form) -> Response:
+    sentence = in_transaction(
+        lambda tx: passkeys.finish_enrolment(
+            tx, who.id, who.session_id, form.get("credential", ""), form.get("name", "")
+        )
+    )
+    if sentence:
+        return page("fault", 422, sentence=sentence, who=None)
+    return RedirectResponse("/me", 303)
+
+
+@router.post("/me/passkeys/{passkey_id}/end")
+def end_key(who: Person, form: Form, passkey_id: str) -> Response:
+    """Stop taking one of one's own keys."""
+    if desk_forms.fits(form.get("token", ""), who.session_id, "sessions"):
+        in_transaction(lambda tx: passkeys.end(tx, passkey_id, who.id))
     return RedirectResponse("/me", 303)
 
 

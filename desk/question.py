@@ -10,15 +10,17 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from desk.dossier import sections
+from desk.dossier import files, sections
 from desk.html import moment, page
+from desk.pictures import shown_in
 from desk.queue import Filter, counts, next_for
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx, in_transaction, reading
-from office.cases import confirmations, forms, reviews
+from office.cases import appointing, confirmations, forms, reviews, signatures
 from office.cases.reviews import OPEN, Answer, Outcome
+from office.staff import passkeys, people
 from office.staff.guard import Place
 from tasks.sight import desk_forms, queue
 from tasks.sight.views import audit_lines, staff_name
@@ -62,18 +64,19 @@ def _page(
     return page(
         "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=queue.version(tx), now=tx.now,
         review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
+        papers=shown_in(tx, files(review.dossier, request.app.state.settings)),
         open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
         given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
         token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
         act_token=desk_forms.token(who.session_id, f"act {review.id}"),
-        by_session=reviews.session_is_enough(tx, review, gate), reason_needed=forms.reason_needed(review, gate),
+        by_session=reviews.session_is_enough(tx, review, gate), keys=len(passkeys.of(tx, who.id)), reason_needed=forms.reason_needed(review, gate),
         needs_reason={code for code in review.verdicts if code in gate.reason_required},
         roles="、".join(Role(role).label for role in review.roles),
         holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
         held=held, held_name=staff_name(tx, held.staff_id) if held else "",
         decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in review.dossier,
         timeline=list(reversed(audit_lines(tx, case.id))), field=FIELD, done=_done(tx, who, done),
-        decided=review.state is ReviewState.DECIDED,
+        decided=review.state is ReviewState.DECIDED, **_colleagues(tx, who, review),
     )  # fmt: skip
 
 
@@ -86,6 +89,16 @@ def _find(tx: Tx, review_id: str) -> Review:
 
 def _why_not(tx: Tx, who: Visitor, review: Review) -> str:
     return reviews.may_not_answer(tx, review, tx.get_one(Staff, who.id)) or ""
+
+
+def _colleagues(tx: Tx, who: Visitor, review: Review) -> dict[str, Any]:
+    """Whom a supervisor may hand this to; and, where nobody is left, whom they may appoint."""
+    if not who.supervises or review.state not in OPEN:
+        return {"able": (), "others": ()}
+    everybody = people.roster(tx)
+    able = people.left(review, everybody)
+    others = () if able else [one for one in everybody if not one.hindered and one.id not in review.excluded]
+    return {"able": able, "others": others}
 
 
 def _done(tx: Tx, who: Visitor, review_id: str) -> dict[str, str] | None:
@@ -139,15 +152,32 @@ def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Ou
     given = form.get("token", "")
     if not revision.isdigit() or not desk_forms.fits(given, who.session_id, f"decide {review_id}#{revision} {shown}"):
         return Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
-    gate = reviews.gate_of(review)
-    answer = Answer(
-        review_id=review_id, revision=int(revision), staff_id=who.id, code=form.get("code", ""), session=who.word,
-        verdict=form.get("verdict", ""), reason=form.get("reason", ""), extra=forms.read_fields(gate, form, FIELD),
-        through=Place.DESK,
-    )  # fmt: skip
+    answer = _answer(who, review, form, int(revision))
     if review.state in OPEN and review.revision == answer.revision and review.dossier_sha256 != shown:
         return Outcome(accepted=False, sentence="材料与所展示的不一致,未作决定")
     return desk_forms.decide(tx, given, who.session_id, answer).outcome
+
+
+def _answer(who: Visitor, review: Review, form: Mapping[str, str], revision: int) -> Answer:
+    return Answer(
+        review_id=review.id, revision=revision, staff_id=who.id, code=form.get("code", ""), session=who.word,
+        signature=form.get("signature", ""), verdict=form.get("verdict", ""), reason=form.get("reason", ""),
+        extra=forms.read_fields(reviews.gate_of(review), form, FIELD), through=Place.DESK,
+    )  # fmt: skip
+
+
+@router.post("/r/{review_id}/sign")
+def sign(who: Person, form: Form, review_id: str) -> Response:
+    """What the browser is to have signed for this answer. Nothing is decided by it."""
+    if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
+        return Response(status_code=403)
+
+    def asked(tx: Tx) -> str:
+        review = _find(tx, review_id)
+        said = reviews.said(tx.get_one(Case, review.case_id), _answer(who, review, form, review.revision))
+        return signatures.begin(tx, review, said, who.session_id)
+
+    return Response(in_transaction(asked), media_type="application/json")
 
 
 @router.post("/r/{review_id}/draft")
@@ -169,7 +199,7 @@ def draft(request: Request, who: Person, form: Form, review_id: str) -> Response
 
 @router.post("/r/{review_id}/{act}")
 def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> Response:
-    """Claim, release, confirm or object: each by the verb that the terminal uses."""
+    """Claim, release, hand over, appoint, confirm or object: each by the verb that the terminal uses."""
     if act not in ACTS:
         raise HTTPException(404)
     with reading() as tx:
@@ -193,7 +223,24 @@ def _object(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Ou
     return confirmations.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
 
 
+def _reassign(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
+    return reviews.reassign(tx, review_id, _colleague(tx, form), who.id, form.get("code", ""))
+
+
+def _appoint(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
+    return appointing.appoint(tx, review_id, _colleague(tx, form), who.id, form.get("code", ""))
+
+
+def _colleague(tx: Tx, form: Mapping[str, str]) -> str:
+    """A colleague's id out of the list that was offered."""
+    if tx.get(Staff, form.get("to", "")) is None:
+        raise HTTPException(404)
+    return form["to"]
+
+
 ACTS: dict[str, Any] = {
+    "reassign": _reassign,
+    "appoint": _appoint,
     "claim": lambda tx, who, review_id, form: reviews.claim(tx, review_id, who.id, session=who.word),
     "release": lambda tx, who, review_id, form: reviews.release(tx, review_id, who.id, session=who.word),
     "confirm": _confirm,

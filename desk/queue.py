@@ -90,7 +90,8 @@ def show(request: Request, who: Person) -> Response:
             "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
             counts=counts(tx, who), version=queue.version(tx), elsewhere=elsewhere, rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
-            roles=[Role(role) for role in who.roles], token=desk_forms.token(who.session_id, "leave"), here="q",
+            roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
+            token=desk_forms.token(who.session_id, "leave"), here="q",
         )  # fmt: skip
 
 

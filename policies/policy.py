@@ -253,6 +253,10 @@ class StaffPolicy(Frozen):
     """How long a session at the desk holds while nothing is done in it."""
     desk_hours: int = Field(default=10, ge=1, le=12)
     """How long it holds at most."""
+    claim_hours: int = Field(default=0, ge=0, le=24 * 7)
+    """How long a claim holds before the question is everybody's again; 0: until it is released."""
+    passkey_rest_hours: int = Field(default=24, ge=0, le=24 * 30)
+    """How long a new passkey signs nothing weighty: whoever got one enrolled in somebody's name is found out first."""
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)
     bundle_minutes: int = Field(default=15, ge=0, le=24 * 60)
     """How long letters to a role wait for each other; 0 sends each by itself."""
@@ -276,6 +280,8 @@ class DecisionPolicy(Frozen):
     """Gates whose decisions move no money, ban nobody and are nobody's second look. Every other one is weighty."""
     by_session: tuple[str, ...] = ROUTINE
     """Gates that a session at the desk is proof enough for while nothing blocks; every other one takes a code each time."""
+    signed_only: tuple[str, ...] = ()
+    """Gates that take a passkey's signature and nothing else."""
     objection: PositiveWindow = Hours(n=4)
 
     @field_validator("by_session")

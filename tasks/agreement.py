@@ -15,6 +15,7 @@ from sqlmodel import col, func, or_, select
 from models.audit import AuditEntry
 from models.cases import Case, CaseDeadline, DeadlineState
 from office.base.db import Tx
+from office.cases import signatures
 from office.record import audit
 
 ENDED_LATELY = timedelta(days=31)
@@ -29,6 +30,7 @@ def check(tx: Tx) -> Iterator[str]:
     yield from _states(tx)
     yield from _due_times(tx)
     yield from codes_used_twice(tx)
+    yield from signatures.check(tx)
 
 
 def codes_used_twice(tx: Tx, after: int = 0) -> Iterator[str]:

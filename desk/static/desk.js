@@ -13,6 +13,57 @@ function say(text) {
 // ── a refusal is read first ──
 document.querySelector("#refused")?.focus();
 
+// ── passkeys: the one thing that needs script ──
+const able = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON) && !/^[0-9.]+$/.test(location.hostname);
+const JSON_ONLY = { accept: "application/json" };
+
+async function ask(address, form) {
+  const response = await fetch(address, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: JSON_ONLY });
+  if (response.status === 401) throw new Error("登录已过期,请在新窗口登录后再试");
+  const found = await response.json();
+  if (!response.ok) throw new Error(found.sentence ?? "请求未被接受,请刷新页面");
+  return found;
+}
+const signed = async (options) => JSON.stringify(await navigator.credentials.get({
+  publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+}));
+const told = (error) => (error.name === "NotAllowedError" ? "未完成签名:已取消或超时" : error.message);
+
+// A form whose button asks for a key first, then goes its way.
+function byKey(form, wanted, make, tell) {
+  form?.addEventListener("submit", async (event) => {
+    if (event.submitter?.formAction && !event.submitter.classList.contains("primary") && form === answer) return;
+    if (form.dataset.proved || !wanted()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    try {
+      await make();
+      form.dataset.proved = "yes";
+      form.requestSubmit(event.submitter);
+    } catch (error) {
+      tell(told(error));
+    }
+  });
+}
+const doorByKey = document.querySelector("form.by-key");
+const enrol = document.querySelector("form.enrol");
+if (able) {
+  for (const one of [doorByKey, enrol]) if (one) one.hidden = false;
+  const none = document.querySelector(".no-keys");
+  if (none) none.hidden = true;
+}
+byKey(doorByKey, () => true, async () => {
+  doorByKey.elements.credential.value = await signed(await ask("/login/passkey/options", doorByKey));
+}, say);
+byKey(enrol, () => true, async () => {
+  const options = await ask("/me/passkeys/options", enrol);
+  const made = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) });
+  enrol.elements.credential.value = JSON.stringify(made);
+}, (text) => { enrol.querySelector(".said").textContent = text; });
+byKey(answer, () => able && answer.dataset.signs && !answer.elements.code?.value, async () => {
+  answer.elements.signature.value = await signed(await ask(`/r/${page.review}/sign`, answer));
+}, say);
+
 // ── one press, one decision: the server answers a second one with the first one's result ──
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
@@ -34,6 +85,8 @@ function requireReason() {
   const chosen = answer?.querySelector("input[name=verdict]:checked");
   const reason = answer?.querySelector("#reason");
   if (reason) reason.required = chosen?.dataset.reason === "yes";
+  const verb = answer?.querySelector(".primary .verb");
+  if (verb && chosen) verb.textContent = chosen.dataset.label;
 }
 answer?.addEventListener("change", requireReason);
 requireReason();
@@ -49,7 +102,7 @@ answer?.addEventListener("input", (event) => {
 async function saveDraft() {
   if (answer.dataset.sent) return;
   const fields = new URLSearchParams(new FormData(answer));
-  for (const name of ["code", "token", "shown"]) fields.delete(name);
+  for (const name of ["code", "token", "shown", "signature"]) fields.delete(name);
   const line = answer.querySelector(".saved");
   try {
     const response = await fetch(`/r/${page.review}/draft`, {

@@ -66,10 +66,13 @@ def follows(tx: Tx, gate: str) -> str:
         case Holding.WINDOW:
             return (
                 f"提交后不会立即生效:系统会把所记录的结论发送到您本人的联系方式,{hours} 小时内您未提出异议即生效;"
-                "也可在终端执行 dianwu review confirm 立即确认。"
+                "也可在工作台打开该任务,或在终端执行 dianwu review confirm,立即确认。"
             )
         case Holding.CONFIRM:
-            return "提交后不会立即生效:须您本人在终端执行 dianwu review confirm 确认。系统会把所记录的结论发送到您本人的联系方式。"
+            return (
+                "提交后不会立即生效:须您本人在工作台打开该任务,或在终端执行 dianwu review confirm,加以确认。"
+                "系统会把所记录的结论发送到您本人的联系方式。"
+            )
         case unknown:
             assert_never(unknown)
 
@@ -125,8 +128,8 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
     until = f"{due.due.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)"
     confirm = f"dianwu review confirm {review.id} --as {person.id}"
     said = {
-        Holding.WINDOW: f"该答复尚未生效。{until} 前您未提出异议即生效;也可在终端执行 {confirm} 立即确认。",
-        Holding.CONFIRM: f"该答复尚未生效,须您本人在终端执行 {confirm} 确认。{until} 后仍未确认将告知主管。",
+        Holding.WINDOW: f"该答复尚未生效。{until} 前您未提出异议即生效;也可在工作台打开该任务,或在终端执行 {confirm},立即确认。",
+        Holding.CONFIRM: f"该答复尚未生效,须您本人在工作台打开该任务,或在终端执行 {confirm},加以确认。{until} 后仍未确认将告知主管。",
     }[how]
     _tell_recorded(tx, case, review, gate, person, answer.verdict, held.reason, said, held.id)
     outbox.retag(tx, case)

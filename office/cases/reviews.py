@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field as Values
@@ -33,7 +33,7 @@ from office.base.calendar import work_calendar
 from office.base.db import Tx
 from office.base.settings import settings
 from office.base.vault import opened_json
-from office.cases import bundles, deadlines
+from office.cases import bundles, deadlines, signatures
 from office.cases.cases import rules
 from office.cases.locks import lock_case
 from office.process import Process, office
@@ -106,9 +106,14 @@ class Answer(Frozen):
     session: str = ""
     """The word of a session at the desk, which proves its person where policy lets it."""
 
+    signature: str = ""
+    """A passkey's answer to the statement of this decision, as the browser gave it."""
+
     @property
     def proof(self) -> str:
         """What its author is proved by; nothing, when the caller has had that done."""
+        if self.signature:
+            return "signature"
         return "code" if self.code.strip() else "session" if self.session else ""
 
     @model_validator(mode="before")
@@ -219,6 +224,8 @@ def look_after(tx: Tx) -> None:
         able = {one.id for one in people.left(review, everybody)}
         holder = tx.get(Staff, review.claimed_by) if review.claimed_by and review.claimed_by not in able else None
         gone = people.unfit(tx, review, holder) if holder is not None else None
+        if review.claimed_by and gone is None and (hours := _held_too_long(tx, review)):
+            holder, gone = tx.get_one(Staff, review.claimed_by), f"已超过 {hours} 小时"
         if gone is None and bool(able) is (review.stranded_at is None):
             continue
         case = tx.get_one(Case, review.case_id)
@@ -230,6 +237,13 @@ def look_after(tx: Tx) -> None:
 def gate_of(review: Review) -> Gate:
     """The gate a question was opened at."""
     return office().gates[review.gate]
+
+
+def _held_too_long(tx: Tx, review: Review) -> int:
+    """After how many hours this claim ends by itself, if it has lasted that long; nobody keeps a question to themselves."""
+    hours = policy_at(tx.now).staff.claim_hours
+    since = review.claimed_at or tx.now
+    return hours if hours and tx.now - since > timedelta(hours=hours) else 0
 
 
 def _show(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
@@ -271,12 +285,15 @@ def _standing(other: Case) -> str:
 def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
     return {
         "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id, "gate": gate.title,
-        "role": people.roles_of(review), "link": link_to(case), "rule": gate.clause,
+        "role": people.roles_of(review), "link": link_to(case, review), "rule": gate.clause,
     }  # fmt: skip
 
 
-def link_to(case: Case) -> str:
-    """Where an operator finds the case in the Prefect UI; ``/v2`` is the default one, whose dialog shows most."""
+def link_to(case: Case, review: Review | None = None) -> str:
+    """Where an operator finds the case, or this question of it: at the desk where the settings say its address, else in the
+    Prefect UI, of which ``/v2`` is the default one, whose dialog shows most."""
+    if settings().desk_url:
+        return f"{settings().desk}/r/{review.id}" if review else f"{settings().desk}/c/{case.id}"
     runs = f"{settings().prefect_ui}/v2/runs"
     return f"{runs}/flow-run/{case.run_id}" if case.run_id else runs
 
@@ -458,7 +475,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
         return _refused(tx, case, review, answer, f"该任务已由 {first} 处理完毕,无需重复提交", proved=False)
     if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
         return _refused(tx, case, review, answer, "该任务已撤回或失效,无需处理", proved=False)
-    if not proved and (why := _unproved_by(tx, review, gate, answer)):
+    if not proved and (why := _unproved_by(tx, case, review, gate, answer)):
         return _refused(tx, case, review, answer, why, proved=False)
     if sentence := _too_long(gate, answer) or unfit(tx, case, review, gate, answer):
         return _refused(tx, case, review, answer, sentence)
@@ -466,11 +483,28 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
     return outcome if outcome.accepted else _refused(tx, case, review, answer, outcome.sentence)
 
 
-def _unproved_by(tx: Tx, review: Review, gate: Gate, answer: Answer) -> str | None:
-    """Why neither the answer's code nor its session proves its author."""
-    if answer.session and not answer.code.strip() and session_is_enough(tx, review, gate):
-        return desk_sessions.unproved(tx, answer.session, answer.staff_id)
+def _unproved_by(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
+    """Why neither the answer's signature nor its code nor its session proves its author."""
+    rules = policy_at(tx.now)
+    if answer.signature:
+        rest = 0 if gate.name in rules.decisions.routine else rules.staff.passkey_rest_hours
+        return signatures.unproved(tx, review, said(case, answer), answer.signature, rest)
+    if gate.name in rules.decisions.signed_only:
+        return f"「{gate.title}」须在工作台用通行密钥签名"
+    if answer.session and not answer.code.strip():
+        if session_is_enough(tx, review, gate):
+            return desk_sessions.unproved(tx, answer.session, answer.staff_id)
+        if stale := _not_the_form_shown(review, answer):
+            return stale  # what they saw may have asked for no code
     return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
+
+
+def said(case: Case, answer: Answer) -> signatures.Said:
+    """What an answer says, as it will be kept."""
+    return signatures.Said(
+        staff_id=answer.staff_id, verdict=answer.verdict, reason=kept_reason(case, answer),
+        fields=masked_values(case, answer),
+    )  # fmt: skip
 
 
 def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
@@ -526,7 +560,7 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
         facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through.value,
-        proof=answer.proof, **how,
+        proof=answer.proof, **(signatures.kept(tx, answer.signature) if answer.signature else {}), **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
 

@@ -15,13 +15,15 @@ from models.reviews import Staff
 from office.base.clock import clock
 from office.base.db import Tx
 from office.record import audit, standing
-from office.staff import staff
+from office.staff import passkeys, staff
 from office.staff.guard import Place
 from policies.policy import policy_at
 
 WRONG = "工号或动态口令不正确"
 """The same for somebody unknown and for a wrong code: nobody learns here who works with us."""
 ENDED = "登录已过期,请重新登录"
+LOG_IN = "log in"
+"""What a passkey is asked for at the door of the desk."""
 TOUCHED_EVERY = timedelta(minutes=1)
 """How exactly it is kept when somebody was last at the desk."""
 
@@ -31,6 +33,20 @@ def log_in(tx: Tx, staff_id: str, code: str, agent: str = "") -> tuple[str, str]
     proof = staff.prove(tx, staff_id, code, place=Place.DESK)
     if not proof.ok:
         return "", WRONG if proof.sentence in {staff.UNKNOWN, staff.WRONG_CODE} else proof.sentence
+    return _open(tx, staff_id, agent, "动态口令"), ""
+
+
+def log_in_by_key(tx: Tx, credential: str, agent: str = "") -> tuple[str, str]:
+    """The same for whoever signs with a passkey that was asked for nothing but this."""
+    key, _, sentence = passkeys.take(tx, LOG_IN, credential)
+    if key is None:
+        return "", sentence
+    if sentence := standing.refusal(tx, staff.find(tx, key.staff_id)) or "":
+        return "", sentence
+    return _open(tx, key.staff_id, agent, "通行密钥"), ""
+
+
+def _open(tx: Tx, staff_id: str, agent: str, how: str) -> str:
     rules = policy_at(tx.now).staff
     word, now = secrets.token_urlsafe(32), clock().real()
     row = DeskSession(
@@ -39,9 +55,9 @@ def log_in(tx: Tx, staff_id: str, code: str, agent: str = "") -> tuple[str, str]
     )  # fmt: skip
     row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
     tx.add(row)
-    audit.record(tx, f"staff/{staff_id}", "desk.opened", actor=f"staff/{staff_id}", text=f"登录工作台({agent or '未知浏览器'})",
+    audit.record(tx, f"staff/{staff_id}", "desk.opened", actor=f"staff/{staff_id}", text=f"以{how}登录工作台({agent or '未知浏览器'})",
                  session=row.id)  # fmt: skip
-    return word, ""
+    return word
 
 
 def live(tx: Tx, word: str) -> DeskSession | None:

@@ -16,7 +16,7 @@ from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
 from office.base.vault import opened
-from office.staff import guard, staff
+from office.staff import guard, passkeys, staff
 from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when, word_of
 from policies.policy import SHANGHAI
 
@@ -169,6 +169,23 @@ def unlock(
     if not proof.ok:
         refuse(proof.sentence)
     say(f"✓ {proof.sentence}", "green")
+
+
+@app.command("invite")
+def invite(
+    staff_id: str = typer.Argument(..., metavar="ID", help="邀请谁登记通行密钥"),
+    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管邀请"),
+    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+) -> None:
+    """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效,邀请码请当面转交。"""
+    with reading() as tx:
+        who, boss = person(tx, staff_id).id, person(tx, by).id
+    given = code or str(typer.prompt("动态口令", hide_input=True))
+    word, sentence = in_transaction(lambda tx: passkeys.invite(tx, who, boss, given))
+    if sentence:
+        refuse(sentence)
+    say(f"✓ {who} 可在工作台「我的」中登记通行密钥,邀请码(24 小时内一次有效):", "green")
+    typer.echo(word)
 
 
 @app.command("substitute")

@@ -23,6 +23,7 @@ from office.base.db import Tx
 from office.base.vault import keyed_hash, opened_json, place_in, seal_json
 from office.cases import decisions, reviews
 from office.cases.reviews import OPEN, Answer, Outcome
+from office.staff import passkeys
 
 KEPT = timedelta(days=30)
 """How long a draft and the answer to a form are kept."""
@@ -126,4 +127,5 @@ def forget_draft(tx: Tx, staff_id: str, review_id: str) -> None:
 def forget_old(tx: Tx) -> None:
     """Drop drafts and answers of forms that nobody comes back to."""
     tx.exec(delete(DeskDraft).where(col(DeskDraft.saved_at) < tx.now - KEPT))
+    passkeys.forget_old(tx)
     tx.exec(delete(DeskAnswer).where(col(DeskAnswer.at) < clock().real() - KEPT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from models.cases import Case
 from models.reviews import ReviewState, Role
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened
+from office.cases import reviews
 from office.staff import desk_sessions, staff
 from tests.desk.seat import Page, Seat, Seats
 from tests.play import Office
@@ -243,6 +244,35 @@ def test_claiming_keeps_others_out_and_releasing_lets_them_in(office: Office, se
     form = shown(who, case).form("/decide")
     who.send(form.action.replace("/decide", "/release"), form.values)
     assert other.answer(shown(other, case), "APPROVE").address.startswith("/q")
+
+
+def test_a_supervisor_hands_a_question_over_by_a_code(office: Office, seat: Seats, case: Case) -> None:
+    boss = seat("he-qiang")
+    assert "关店审核" in boss.see("/q?role=closure-reviewer").text
+    page = shown(boss, case)
+    form = page.form("/reassign")
+    wrong = boss.send(form.action, form.values | {"to": "zhao-min", "code": "000000"})
+    assert "动态口令不正确" in wrong.text
+    form = wrong.form("/reassign")
+    boss.send(form.action, form.values | {"to": "zhao-min", "code": office.code("he-qiang")})
+    assert office.question(case).claimed_by == "zhao-min"
+    assert not [one for one in shown(seat("li-na"), case).forms if one.action.endswith("/reassign")]
+
+
+def test_a_claim_ends_by_itself_and_the_question_is_everybodys_again(office: Office, seat: Seats) -> None:
+    office.clock.advance(datetime(2026, 12, 1, 2, tzinfo=UTC) - office.clock.at)
+    office.open_shop()
+    case = office.request_closure()
+    who = seat("li-na")
+    form = shown(who, case).form("/decide")
+    who.send(form.action.replace("/decide", "/claim"), form.values)
+    office.clock.advance(timedelta(hours=8))
+    in_transaction(reviews.look_after)
+    assert office.question(case).claimed_by == "li-na"
+    office.clock.advance(timedelta(seconds=1))
+    in_transaction(reviews.look_after)
+    assert office.question(case).claimed_by is None
+    assert "李娜 的认领失效:已超过 8 小时" in seat("zhao-min").see(f"/c/{case.id}").text
 
 
 def test_who_may_not_decide_reads_why(office: Office, seat: Seats, case: Case) -> None:

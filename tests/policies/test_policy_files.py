@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime
 from importlib.resources import files
 
 import pytest
+from pydantic import ValidationError
 
 from models.deposits import RefundDocument
 from models.shops import EntityType
 from models.windows import CalendarDays, Months, NaturalDays, WorkingDays
-from policies.policy import UnknownPolicy, policy, policy_at, read_policy, version_on, versions
+from policies.policy import DecisionPolicy, UnknownPolicy, policy, policy_at, read_policy, version_on, versions
 
 TEXT = files("policies").joinpath("versions", "2026-01-01.toml").read_text(encoding="utf-8")
 
@@ -53,6 +54,16 @@ def test_every_packaged_version_reads_and_is_named_by_its_date():
 def test_an_unknown_version_is_said_to_be_unknown_with_the_ones_there_are(version):
     with pytest.raises(UnknownPolicy, match="there are: 2026-01-01"):
         policy(version)
+
+
+@pytest.mark.parametrize("gate", ["refund-review", "closure-override", "forced-closure", "invoicing-release"])
+def test_no_policy_puts_a_decision_about_money_under_the_floor(gate):
+    with pytest.raises(ValidationError, match="never decided on a session alone"):
+        DecisionPolicy(by_session=("closure-review", gate))
+
+
+def test_a_policy_may_ask_more_than_the_floor():
+    assert DecisionPolicy(by_session=(), signed_only=("refund-review",)).by_session == ()
 
 
 def test_a_naive_moment_has_no_policy():

@@ -1,0 +1,118 @@
+"""Papers as pictures: what a merchant sent is looked at, never opened, and its bytes never reach a browser from here.
+
+Each page is drawn by a process of its own (``desk.render``) and kept by the hash of the file it shows.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from desk.html import page
+from desk.queue import counts
+from desk.visitor import Visitor, visitor
+from models.arbitration import EvidenceItem, MediaType
+from office.base.db import Tx, reading
+from office.base.settings import settings
+from office.files import evidence
+from tasks.sight import desk_forms
+
+router = APIRouter()
+Person = Annotated[Visitor, Depends(visitor)]
+
+SMALL, LARGE = 320, 1600
+"""Widths in pixels that pictures are made in."""
+PATIENCE = 20
+"""Seconds a picture may take, waiting for the processor included."""
+SHOWN = 20
+"""Pages of a file that its page shows; the original has them all."""
+DRAWN = {MediaType.JPEG, MediaType.PNG, MediaType.WEBP, MediaType.GIF, MediaType.PDF}
+_one_at_a_time = threading.BoundedSemaphore(2)
+
+
+class NotDrawn(RuntimeError):
+    """The file cannot be shown as a picture; the original can still be fetched."""
+
+
+def drawn(item: EvidenceItem, number: int, width: int) -> tuple[bytes, int]:
+    """A page of a file as WebP, and how many pages the file has. Raises :class:`NotDrawn`."""
+    kept = settings().home / "pictures" / item.sha256[:2] / f"{item.sha256}-{number}-{width}.webp"
+    counted = kept.with_name(f"{item.sha256}.pages")
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time, tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            pages = _draw(item, number, width, Path(folder))
+            (Path(folder) / "pages").write_text(str(pages))
+            (Path(folder) / "pages").replace(counted)
+            (Path(folder) / "page.webp").replace(kept)
+    return kept.read_bytes(), int(counted.read_text())
+
+
+def _draw(item: EvidenceItem, number: int, width: int, folder: Path) -> int:
+    source = folder / "source"
+    try:
+        with source.open("wb") as file:
+            file.writelines(evidence.content(item))
+    except evidence.EvidenceDamaged as damaged:
+        raise NotDrawn(str(damaged)) from damaged
+    command = [sys.executable, "-m", "desk.render", str(source), item.media_type.value, str(number), str(width)]
+    try:
+        done = subprocess.run(
+            [*command, str(folder / "page.webp")], env={}, capture_output=True, timeout=PATIENCE, check=False, text=True,
+            cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        raise NotDrawn(f"{item.id}: took too long") from late
+    if done.returncode != 0 or not done.stdout.strip().isdigit():
+        raise NotDrawn(f"{item.id}: cannot be drawn")
+    return int(done.stdout)
+
+
+def shown_in(tx: Tx, ids: list[str]) -> list[EvidenceItem]:
+    """The files a dossier leads to, those that can be drawn."""
+    found = [tx.get(EvidenceItem, one) for one in ids]
+    return [item for item in found if item is not None and item.media_type in DRAWN]
+
+
+def _item(evidence_id: str) -> EvidenceItem:
+    with reading() as tx:
+        item = tx.get(EvidenceItem, evidence_id)
+        if item is None or item.media_type not in DRAWN:
+            raise HTTPException(404)
+        tx.expunge(item)
+        return item
+
+
+@router.get("/p/{evidence_id}")
+def paper(who: Person, evidence_id: str) -> Response:
+    """All pages of a file, one below the other."""
+    item = _item(evidence_id)
+    try:
+        _, pages = drawn(item, 1, SMALL)
+    except NotDrawn:
+        pages = 0
+    with reading() as tx:
+        return page(
+            "paper", who=who, here="p", counts=counts(tx, who), item=item, pages=pages, shown=min(pages, SHOWN),
+            token=desk_forms.token(who.session_id, "leave"),
+        )  # fmt: skip
+
+
+@router.get("/p/{evidence_id}/{number}.webp")
+def picture(request: Request, who: Person, evidence_id: str, number: int, w: int = LARGE) -> Response:
+    item = _item(evidence_id)
+    if w not in {SMALL, LARGE} or number < 1:
+        raise HTTPException(404)
+    try:
+        content, _ = drawn(item, number, w)
+    except NotDrawn:
+        raise HTTPException(404) from None
+    return Response(content, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})

@@ -1,0 +1,132 @@
+"""Signatures: a decision signed by its author's key, over everything that it says and that they were shown.
+
+What was signed stands whole in the audit chain, beside the key as it was enrolled; checking it needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.audit import AuditEntry
+from models.base import Frozen
+from models.passkeys import SignChallenge
+from models.reviews import Review, ReviewState
+from office.base.clock import clock
+from office.base.db import Tx
+from office.base.vault import keyed_hash
+from office.staff import passkeys
+
+PURPOSE = "decide"
+
+
+class Said(Frozen):
+    """What somebody decides, as it will be kept."""
+
+    staff_id: str
+    verdict: str
+    reason: str
+    fields: dict[str, Any]
+
+
+def begin(tx: Tx, review: Review, said: Said, session_id: str) -> str:
+    """What the browser is to have signed, as JSON: the hash of the statement of this decision."""
+    statement = {
+        "v": 1, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
+        "session": session_id, "nonce": secrets.token_hex(32), "issued_at": clock().real().isoformat(),
+    }  # fmt: skip
+    return passkeys.begin(tx, PURPOSE, said.staff_id, session_id, _packed(statement))
+
+
+def unproved(tx: Tx, review: Review, said: Said, credential: str, rest_hours: int) -> str | None:
+    """Why this signature does not prove that they decided this; it is used up, whatever follows."""
+    key, asked, sentence = passkeys.take(tx, PURPOSE, credential)
+    if key is None or asked is None:
+        return sentence
+    if key.staff_id != said.staff_id or asked.staff_id != said.staff_id:
+        return "签名不是由您的通行密钥作出的"
+    statement = json.loads(asked.statement)
+    if any(statement.get(name) != value for name, value in _about(review, said).items()):
+        return "签名的内容与提交的不一致,请核对后重新签名"
+    if rest_hours and passkeys.young(key, rest_hours):
+        return f"该通行密钥登记未满 {rest_hours} 小时,此事项请使用动态口令"
+    return None
+
+
+def kept(tx: Tx, credential: str) -> dict[str, Any]:
+    """What of a signature is written into the record, under the name ``signed``: enough to check it for years."""
+    given = json.loads(credential)
+    response = given["response"]
+    challenge = json.loads(passkeys.raw(response["clientDataJSON"]))["challenge"]
+    asked = tx.get_one(SignChallenge, passkeys.raw(challenge).hex())
+    signed = {
+        "statement": asked.statement, "credential": given["id"], "client_data": response["clientDataJSON"],
+        "authenticator_data": response["authenticatorData"], "signature": response["signature"],
+    }  # fmt: skip
+    return {"signed": signed}
+
+
+def check(tx: Tx) -> Iterator[str]:
+    """Signed decisions that do not fit any more, a sentence each: what was signed, by which key, and what stands now."""
+    lines = select(AuditEntry).where(col(AuditEntry.action).in_(["passkey.enrolled", "review.decided"]))
+    keys: dict[tuple[str, str], Mapping[str, Any]] = {}
+    last: dict[str, AuditEntry] = {}
+    for line in tx.exec(lines.order_by(col(AuditEntry.id)).execution_options(yield_per=1000)):
+        if line.action == "passkey.enrolled":
+            keys[line.actor, line.detail["credential"]] = line.detail
+            continue
+        last[line.detail["review"]] = line
+        if "signed" in line.detail and (wrong := _wrong(line, keys)):
+            yield f"{line.stream}: {line.detail['review']}: {wrong}"
+    for review_id, line in last.items():
+        row = tx.get(Review, review_id)
+        if "signed" in line.detail and row is not None and row.state is ReviewState.DECIDED:
+            said = json.loads(line.detail["signed"]["statement"])
+            now = {"staff": row.decided_by, "verdict": row.verdict, "reason": row.reason, "fields": row.answer}
+            if differs := [name for name, value in now.items() if said.get(name) != value]:
+                yield f"{line.stream}: {review_id}: the decision is not the one that was signed ({', '.join(differs)})"
+            if row.dossier_sha256 != said["shown_sha256"]:
+                yield f"{line.stream}: {review_id}: what is kept as shown is not what was signed"
+
+
+def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+    from webauthn import verify_authentication_response
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    signed = line.detail["signed"]
+    key = keys.get((line.actor, signed["credential"]))
+    if key is None:
+        return "signed by a key that its author had not enrolled"
+    said = json.loads(signed["statement"])
+    told = {"review": line.detail["review"], "verdict": line.detail["verdict"], "reason": line.detail["reason"],
+            "fields": line.detail["answer"], "shown_sha256": line.detail["shown_sha256"]}  # fmt: skip
+    if f"staff/{said['staff']}" != line.actor or any(said.get(name) != value for name, value in told.items()):
+        return "the record is not what was signed"
+    response = {"clientDataJSON": signed["client_data"], "authenticatorData": signed["authenticator_data"],
+                "signature": signed["signature"]}  # fmt: skip
+    try:
+        verify_authentication_response(
+            credential={"id": signed["credential"], "rawId": signed["credential"], "type": "public-key", "response": response},
+            expected_challenge=passkeys.digest(signed["statement"]), expected_rp_id=key["rp_id"],
+            expected_origin=key["origin"], credential_public_key=passkeys.raw(key["public_key"]),
+            credential_current_sign_count=0, require_user_verification=True,
+        )  # fmt: skip
+    except (WebAuthnException, ValueError):
+        return "the signature does not fit what was decided"
+    return ""
+
+
+def _about(review: Review, said: Said) -> dict[str, Any]:
+    return {
+        "review": review.id, "revision": review.revision, "shown_sha256": review.dossier_sha256,
+        "facts_sha256": review.facts_sha256, "verdict": said.verdict, "reason": said.reason, "fields": said.fields,
+        "staff": said.staff_id,
+    }  # fmt: skip
+
+
+def _packed(statement: Mapping[str, Any]) -> str:
+    return json.dumps(statement, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

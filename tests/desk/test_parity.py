@@ -1,0 +1,126 @@
+"""One judge, three faces: whatever is refused is refused with the same sentence in the form, at the terminal and at the desk."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from models.cases import Case
+from models.reviews import Review
+from office.base.db import in_transaction
+from office.cases import reviews
+from office.staff import staff
+from tests.desk.seat import Seat
+from tests.play import Office
+
+NewOffice = Callable[..., Office]
+Nothing = Callable[[Office, Review], None]
+
+
+def nothing(office: Office, review: Review) -> None:
+    """Between looking and answering."""
+
+
+def closure(office: Office) -> Case:
+    office.open_shop()
+    return office.request_closure()
+
+
+def refund(office: Office) -> Case:
+    office.closed_shop()
+    return office.request_refund()
+
+
+def second(office: Office) -> Case:
+    """A refund so large that a second person looks at what the first has decided."""
+    office.open_shop(deposit_fen=2_000_000)
+    office.decide(office.request_closure(), "li-na", "APPROVE")
+    office.snapshot()
+    case = office.request_refund(fen=2_000_000)
+    office.decide(case, "wang-fang", "APPROVE")
+    return case
+
+
+def spend(office: Office, review: Review) -> None:
+    """The code that is about to be used is used elsewhere."""
+    code = office.code("li-na")
+    assert in_transaction(lambda tx: staff.prove(tx, "li-na", code)).ok
+    office.last = code  # type: ignore[attr-defined]
+
+
+def claim(office: Office, review: Review) -> None:
+    code = office.code("zhao-min")
+    assert in_transaction(lambda tx: reviews.claim(tx, review.id, "zhao-min", code)).accepted
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An answer that is not taken: to what, by whom, what they say, and what happens while they look."""
+
+    why: str
+    ask: Callable[[Office], Case] = closure
+    who: str = "li-na"
+    verdict: str = "APPROVE"
+    reason: str = ""
+    code: Callable[[Office], str] | None = None
+    meanwhile: Nothing = nothing
+
+
+REFUSALS = [
+    Refused("您没有处理此任务的岗位权限", who="wang-fang"),
+    Refused("动态口令不正确", code=lambda office: "000000"),
+    Refused("该动态口令已使用过", code=lambda office: office.last, meanwhile=spend),  # type: ignore[attr-defined]
+    Refused("没有填写动态口令", ask=refund, who="wang-fang", code=lambda office: ""),
+    Refused("必须填写理由", verdict="REJECT"),
+    Refused("请选择一个结论", verdict="WHATEVER"),
+    Refused("字", verdict="REJECT", reason="很长的理由" * 500),
+    Refused("您看到的内容已过期", meanwhile=lambda office, review: office.snapshot(open_orders=2)),
+    Refused(
+        "该任务已由 赵敏 处理完毕",
+        meanwhile=lambda office, review: office.decide(review.case_id, "zhao-min", "APPROVE"),
+    ),
+    Refused("该任务已撤回或失效", meanwhile=lambda office, review: office.withdraw(office.case(review.case_id))),
+    Refused(
+        "该任务已由 赵敏 认领",
+        meanwhile=claim,
+    ),
+    Refused("须由另一人处理", ask=second, who="wang-fang", verdict="CONFIRM"),
+]
+
+
+def told_in_the_form(office: Office, given: Refused) -> str:
+    review = office.question(given.ask(office))
+    given.meanwhile(office, review)
+    code = given.code(office) if given.code else None
+    return office.fill_in(review, given.who, given.verdict, given.reason, code).sentence
+
+
+def told_at_the_terminal(office: Office, given: Refused) -> str:
+    review = office.question(given.ask(office))
+    given.meanwhile(office, review)
+    code = given.code(office) if given.code else None
+    return office.answer(review, given.who, given.verdict, given.reason, code).sentence
+
+
+def told_at_the_desk(office: Office, given: Refused) -> str:
+    case = given.ask(office)
+    who = Seat(office, given.who)
+    who.log_in()
+    review = office.question(case)
+    form = who.see(f"/r/{review.id}").form("/decide")
+    given.meanwhile(office, review)
+    code = given.code(office) if given.code else office.code(given.who)
+    answer = {"verdict": given.verdict, "reason": given.reason, "code": code}
+    page = who.send(form.action, form.values | answer)
+    assert page.status == 422
+    return html.unescape(page.html.partition('id="refused"><h2>未采纳</h2><p>')[2].partition("</p>")[0])
+
+
+@pytest.mark.parametrize("given", REFUSALS, ids=lambda given: given.why)
+def test_a_refusal_is_the_same_sentence_wherever_the_answer_was_given(new_office: NewOffice, given: Refused) -> None:
+    told = [face(new_office(), given) for face in (told_in_the_form, told_at_the_terminal, told_at_the_desk)]
+    assert given.why in told[0]
+    assert told[1:] == told[:1] * 2
