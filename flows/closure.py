@@ -53,7 +53,7 @@ def close_shop(case_id: str) -> None:
             case unknown:
                 assert_never(unknown)
 
-        if closures.needs_override(case_id, round):  # four eyes over a blocking finding
+        if closures.to_override(case_id, round):  # four eyes over a blocking finding
             override = ask(case_id, closures.OVERRIDE, round=round)
             if override.overtaken:  # ambiguity 23: the reviewer has not seen what stands now
                 closures.review_again(case_id, round)
@@ -80,7 +80,8 @@ def close_shop(case_id: str) -> None:
 
     for capability in Capability:  # CLS-1, one platform event each
         closures.shut_off(case_id, capability)
-    wait_until(case_id, lambda: closures.over(case_id))  # CLS-9, looked at again as facts arrive
+    while not closures.close(case_id):  # CLS-6
+        wait_until(case_id, lambda: closures.cleared(case_id))  # CLS-9, looked at again as facts arrive
     if cases.is_withdrawn(case_id):
         return withdraw(case_id)
 

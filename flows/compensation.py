@@ -24,7 +24,7 @@ def handle_compensation(case_id: str) -> bool:
             return False
         if called.verdict == ServiceVerdict.UNREACHED:
             continue
-        if compensation.needs_finance(case_id, round):  # four eyes where money moves
+        if compensation.to_finance(case_id, round):  # four eyes where money moves
             confirmed = ask(case_id, compensation.FINANCE, round=round)
             if confirmed.verdict is None:
                 return False

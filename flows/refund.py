@@ -15,7 +15,6 @@ When nobody answers:     flows/deadlines.py
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
 from typing import assert_never
 
@@ -24,7 +23,7 @@ from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from tasks.refund import refunds
-from tasks.refund.refunds import RefundVerdict, ReturnVerdict, SecondVerdict
+from tasks.refund.refunds import Paid, RefundVerdict, ReturnVerdict, SecondVerdict
 
 
 @story(CaseKind.REFUND, "退保证金:商家申请,财务审核(必要时第二人复核),银行打款,确认到账(REF-1 至 REF-11)。")
@@ -56,7 +55,7 @@ def refund_deposit(case_id: str) -> None:
             case unknown:
                 assert_never(unknown)
 
-        if refunds.needs_second(case_id, round):  # ambiguity 6, or over the threshold
+        if refunds.to_second(case_id, round):  # ambiguity 6, or over the threshold
             second = ask(case_id, refunds.SECOND, round=round)
             if second.overtaken:  # ambiguity 23: the first person has not seen what stands now
                 refunds.review_again(case_id, round)
@@ -66,36 +65,55 @@ def refund_deposit(case_id: str) -> None:
             if second.verdict == SecondVerdict.REJECT:
                 return refunds.reject(case_id, second.reason)
 
-        if not on_fresh_facts(refunds.grant, case_id, round, turn) or not on_fresh_facts(
-            refunds.pay, case_id, round, turn
-        ):  # ambiguities 23, 25, 27, 29
-            refunds.review_again(case_id, round)
-            continue
-        wait_until(case_id, partial(refunds.answered, case_id, turn))
-        if refunds.arrived(case_id, turn):  # REF-3
-            return refunds.settle(case_id, turn)
+        match pay_and_see(case_id, round, turn):
+            case Paid.ARRIVED:
+                return refunds.settle(case_id, turn)  # REF-3
+            case Paid.FACTS_CHANGED:  # nobody has decided about what is there now
+                refunds.review_again(case_id, round)
+            case Paid.CAME_BACK:
+                if not finance_looks_again(case_id, round, turn):
+                    return
+                turn += 1
+            case unknown_end:
+                assert_never(unknown_end)
 
-        refunds.back_to_finance(case_id, turn)
-        returned = ask(case_id, refunds.RETURNED, round=round)
-        match returned.read(ReturnVerdict):
-            case None:
-                return withdraw(case_id)
-            case ReturnVerdict.ABANDON:
-                return refunds.abandon(case_id, returned.reason)
-            case ReturnVerdict.ASK_PAYEE:
-                question = refunds.ask_payee(case_id, turn)
-                answered = wait_for(case_id, question)
-                if answered is WaitState.CANCELLED:
-                    return withdraw(case_id)
-                if answered is WaitState.LAPSED:
-                    return refunds.lapse(case_id, question)
-                refunds.resume_review(case_id, round)
-            case ReturnVerdict.AGAIN:
-                pass
-            case unknown_return:
-                assert_never(unknown_return)
-        turn += 1
-    raise AssertionError("unreachable")
+
+def pay_and_see(case_id: str, round: int, turn: int) -> Paid:
+    """Pay, and see whether it arrives: a permit, the bank instructed, its answer to every instruction of the turn."""
+    if not on_fresh_facts(refunds.grant, case_id, round, turn):  # ambiguities 23, 25, 29
+        return Paid.FACTS_CHANGED
+    if not on_fresh_facts(refunds.pay, case_id, round, turn):  # ambiguity 27
+        return Paid.FACTS_CHANGED
+    wait_until(case_id, lambda: refunds.answered(case_id, turn))
+    return Paid.ARRIVED if refunds.arrived(case_id, turn) else Paid.CAME_BACK
+
+
+def finance_looks_again(case_id: str, round: int, turn: int) -> bool:
+    """Finance decides what becomes of money that came back; ``False`` when the case is over with it."""
+    refunds.back_to_finance(case_id, turn)
+    returned = ask(case_id, refunds.RETURNED, round=round)
+    match returned.read(ReturnVerdict):
+        case None:
+            withdraw(case_id)
+            return False
+        case ReturnVerdict.ABANDON:
+            refunds.abandon(case_id, returned.reason)
+            return False
+        case ReturnVerdict.AGAIN:
+            return True
+        case ReturnVerdict.ASK_PAYEE:
+            question = refunds.ask_payee(case_id, turn)
+            match wait_for(case_id, question):
+                case WaitState.CANCELLED:
+                    withdraw(case_id)
+                    return False
+                case WaitState.LAPSED:
+                    refunds.lapse(case_id, question)
+                    return False
+            refunds.resume_review(case_id, round)
+            return True
+        case unknown:
+            assert_never(unknown)
 
 
 def withdraw(case_id: str) -> None:

@@ -17,7 +17,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.workers.base import BaseWorker
 
 import flows
-from flows import deadlines, delivery, invoicing
+from flows import deadlines, delivery, months
 from flows.stories import STORIES
 from office.base.db import in_transaction
 from office.base.settings import settings
@@ -58,7 +58,7 @@ MONTH = {"period": r"([0-9]{4}-[0-9]{2})?"}
 
 DEPLOYMENTS = (
     *(Deployed(story.tell, (kind.label,), queue=story.queue, parameters=CASE) for kind, story in STORIES.items()),
-    Deployed(invoicing.open_month, ("月度开票",), MONTHLY, alone=True, parameters=MONTH),
+    Deployed(months.open_month, ("月度开票",), MONTHLY, alone=True, parameters=MONTH),
     Deployed(deadlines.keep_deadlines, ("巡检",), EVERY_MINUTE, alone=True),
     Deployed(delivery.deliver_everything, ("投递",), EVERY_MINUTE, alone=True),
 )

@@ -53,15 +53,20 @@ class Effects(Protocol):
     """What ``effects_of`` gives: a decorator for the verbs of one module, each with the title people read in a run."""
 
     def __call__(
-        self, title: str
+        self, title: str, *, kept_as: str = ""
     ) -> Callable[[Callable[Concatenate[Tx, Case, P], R]], Callable[Concatenate[str, P], R]]: ...
 
 
 def effects_of(owner: str) -> Effects:
-    """The decorator whose effects are kept under ``owner``: a name for good, in the database and in tests/names.txt."""
+    """The decorator whose effects are kept under ``owner``: a name for good, in the database and in tests/names.txt.
 
-    def effect(title: str) -> Callable[[Callable[Concatenate[Tx, Case, P], R]], Callable[Concatenate[str, P], R]]:
-        return lambda verb: _effect(f"{owner}.{verb.__name__}", title, verb)
+    A verb that was renamed says what it is ``kept_as``.
+    """
+
+    def effect(
+        title: str, *, kept_as: str = ""
+    ) -> Callable[[Callable[Concatenate[Tx, Case, P], R]], Callable[Concatenate[str, P], R]]:
+        return lambda verb: _effect(f"{owner}.{kept_as or verb.__name__}", title, verb)
 
     return effect
 

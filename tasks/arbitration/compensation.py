@@ -85,9 +85,9 @@ def _reason(case: Case) -> WithdrawalReason | None:
     return WithdrawalReason(case.request["reason"]) if case.kind is CaseKind.WITHDRAWAL else None
 
 
-@effect("判断是否需要财务确认")
-def needs_finance(tx: Tx, case: Case, round: int) -> bool:
-    """Whether what was agreed can move money, so that another person has to confirm it."""
+@effect("判断是否需要财务确认", kept_as="needs_finance")
+def to_finance(tx: Tx, case: Case, round: int) -> bool:
+    """To finance, if what was agreed can move money: another person has to confirm it; ``False`` if it cannot."""
     unmoved = agreed(tx, case, round)[0] is Handling.NO_MONEY and owed(tx, case).arrears_fen == 0
     return not unmoved or case.kind is CaseKind.WITHDRAWAL  # what is left with the buyer is decided by two, too (WDR-1)
 

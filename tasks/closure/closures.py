@@ -285,9 +285,9 @@ def reject(tx: Tx, case: Case, reason: str) -> None:
     cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="CLS-5")
 
 
-@effect("提交主管复核")
-def needs_override(tx: Tx, case: Case, round: int) -> bool:
-    """Whether approving sets blocking findings aside, which takes a supervisor (ambiguity 22)."""
+@effect("提交主管复核", kept_as="needs_override")
+def to_override(tx: Tx, case: Case, round: int) -> bool:
+    """To a supervisor, if approving sets blocking findings aside (ambiguity 22); ``False`` if it does not."""
     blocking = any(finding.blocking for finding in findings_now(tx, case))
     if blocking:
         cases.move(tx, case, CaseState.SECOND_REVIEW, "等待主管复核", clause="CLS-7")
@@ -362,15 +362,23 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def over(case_id: str) -> bool:
-    """Whether clearing is over: done, so that the shop is now CLOSED, or the request taken back.
+def cleared(case_id: str) -> bool:
+    """Whether nothing keeps the shop from being CLOSED any more, or the closing is over."""
+    with reading() as tx:
+        case = cases.get(tx, case_id)
+        return _over(case) or not remaining(tx, case)
 
-    Closing happens in the transaction that finds nothing left, so no fact can change in between.
+
+def close(case_id: str) -> bool:
+    """CLOSED, if nothing is left; ``False`` while something is. Facts that have grown too old are asked for.
+
+    It happens in the transaction that finds nothing left, so no fact can change in between. A closing that is over stays
+    as it is.
     """
 
     def work(tx: Tx) -> bool:
         case = lock_case(tx, case_id)
-        if case.concluded_at is not None or case.withdrawn_at is not None:
+        if _over(case):
             return True
         if left := remaining(tx, case):
             if _needs_facts(left):
@@ -380,12 +388,14 @@ def over(case_id: str) -> bool:
         return True
 
     with reading() as tx:  # most wake-ups find something left: look before taking the lock
-        case = tx.get(Case, case_id)
-        if case is not None and case.concluded_at is None and case.withdrawn_at is None:
-            left = remaining(tx, case)
-            if left and not _needs_facts(left):
-                return False
+        case = cases.get(tx, case_id)
+        if not _over(case) and (left := remaining(tx, case)) and not _needs_facts(left):
+            return False
     return in_transaction(work)
+
+
+def _over(case: Case) -> bool:
+    return case.concluded_at is not None or case.withdrawn_at is not None
 
 
 def _needs_facts(left: Sequence[Finding]) -> bool:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sqlmodel import select
 
-from models.base import Labelled
+from models.base import Frozen, Labelled
 from models.cases import Case, CaseKind
 from models.events import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
 from models.text import shortened, unfit_reason
-from office.base.db import Tx
-from office.cases import dossier
+from office.base.db import Tx, reading
+from office.cases import cases, dossier
 from office.cases.cases import rules
 from office.cases.reviews import Answer, Dossier, Gate, decided, reviewers_of
 from office.process import Process
@@ -163,6 +163,32 @@ def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str |
         if found is not StatementState.DRAFT:
             return f"店铺 {shop} 本期没有可暂缓的账单"
     return None
+
+
+class Page(Frozen):
+    """A page in Markdown, under the key by which Prefect lists its versions."""
+
+    key: str
+    title: str
+    markdown: str
+
+
+def result_of(case_id: str) -> Page:
+    """The month in one page: totals, charts, the shops that changed most."""
+    with reading() as tx:
+        period = cases.get(tx, case_id).request["period"]
+        totals = statements.issued(tx, period_row(tx, period))
+    title = f"{periods.label(period)}出账结果"
+    parts = [
+        f"# {title}",
+        f"已出账 **{totals['issued']:,}** 份({yuan(totals['issued_fen'])}),"
+        f"暂缓 **{totals['held']:,}** 份({yuan(totals['held_fen'])})。",
+        totals_part(period, totals),
+        charts_part(totals),
+        "## 变化最大的店铺",
+        movers_part(totals),
+    ]
+    return Page(key=f"invoicing-{period}", title=title, markdown="\n\n".join(parts))
 
 
 RELEASE = Gate(

@@ -65,6 +65,14 @@ class SecondVerdict(Labelled):
     REJECT = "REJECT", "驳回申请"
 
 
+class Paid(Labelled):
+    """What has become of a turn of instructions to the bank."""
+
+    ARRIVED = "ARRIVED", "已全部到账"
+    CAME_BACK = "CAME_BACK", "有款项退回或失败"
+    FACTS_CHANGED = "FACTS_CHANGED", "事实已变化,没有打款"
+
+
 class ReturnVerdict(Labelled):
     ASK_PAYEE = "ASK_PAYEE", "请商家更正收款账户"
     AGAIN = "AGAIN", "账户无误,重新打款"
@@ -315,8 +323,8 @@ def second_person_reasons(tx: Tx, case: Case) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-@effect("判断是否需要第二人复核")
-def needs_second(tx: Tx, case: Case, round: int) -> bool:
+@effect("判断是否需要第二人复核", kept_as="needs_second")
+def to_second(tx: Tx, case: Case, round: int) -> bool:
     reasons = second_person_reasons(tx, case)
     if reasons:
         cases.move(tx, case, CaseState.SECOND_REVIEW, "等待第二人复核", clause="REF-7", reasons=list(reasons))
