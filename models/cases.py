@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Column, Field, SQLModel
@@ -12,34 +12,26 @@ from models.base import Frozen, Labelled, UTCDateTime, Word, code, json_type
 
 
 class CaseKind(Labelled):
-    """Kinds of case; the value is also the name of the deployment that runs it."""
+    """Kinds of case; the value is also the name of the deployment that runs it. ``prefix`` begins its cases' numbers."""
 
-    CLOSURE = "closure", "关店"
-    FORCED_CLOSURE = "forced-closure", "强制关店"
-    REFUND = "refund", "退保证金"
-    APPEAL = "appeal", "仲裁申诉"
-    WITHDRAWAL = "arbitration-withdrawal", "撤销仲裁"
-    CORRECTION = "ruling-correction", "判责更正"
-    INVOICING = "monthly-invoicing", "月度开票"
-    INVOICE_REVIEW = "invoice-review", "发票审核"
-    HELD_RECEIVABLES = "held-receivables", "封店货款处理"
-    BANK_INQUIRY = "bank-inquiry", "银行回执核对"
-    DEPOSIT_DEMAND = "deposit-demand", "保证金催缴"
+    prefix: str
 
+    def __new__(cls, value: str, label: str = "", prefix: str = "") -> Self:
+        member = str.__new__(cls, value)
+        member._value_, member.label, member.prefix = value, label, prefix
+        return member
 
-PREFIX = {
-    CaseKind.CLOSURE: "CLS",
-    CaseKind.FORCED_CLOSURE: "FCL",
-    CaseKind.REFUND: "REF",
-    CaseKind.APPEAL: "ARB",
-    CaseKind.WITHDRAWAL: "WDR",
-    CaseKind.CORRECTION: "COR",
-    CaseKind.INVOICING: "INV",
-    CaseKind.INVOICE_REVIEW: "IVR",
-    CaseKind.HELD_RECEIVABLES: "HLD",
-    CaseKind.BANK_INQUIRY: "BNK",
-    CaseKind.DEPOSIT_DEMAND: "DEP",
-}
+    CLOSURE = "closure", "关店", "CLS"
+    FORCED_CLOSURE = "forced-closure", "强制关店", "FCL"
+    REFUND = "refund", "退保证金", "REF"
+    APPEAL = "appeal", "仲裁申诉", "ARB"
+    WITHDRAWAL = "arbitration-withdrawal", "撤销仲裁", "WDR"
+    CORRECTION = "ruling-correction", "判责更正", "COR"
+    INVOICING = "monthly-invoicing", "月度开票", "INV"
+    INVOICE_REVIEW = "invoice-review", "发票审核", "IVR"
+    HELD_RECEIVABLES = "held-receivables", "封店货款处理", "HLD"
+    BANK_INQUIRY = "bank-inquiry", "银行回执核对", "BNK"
+    DEPOSIT_DEMAND = "deposit-demand", "保证金催缴", "DEP"
 
 
 class CaseState(Labelled):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, model_validator
@@ -47,6 +47,10 @@ class Ground(Frozen):
 Grounds = tuple[Ground, ...]
 
 
+MESSAGES: dict[str, type[Message]] = {}
+"""Name → class of every message that has been declared: all of them once the office is open."""
+
+
 class Message(Frozen):
     """One thing we tell somebody. ``name`` is its folder under ``notifications/messages``.
 
@@ -60,6 +64,13 @@ class Message(Frozen):
     name: ClassVar[str]
     audience: ClassVar[Audience]
     clause: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "name" in vars(cls):
+            before = MESSAGES.setdefault(cls.name, cls)
+            if before is not cls:
+                raise ValueError(f"{cls.__module__} and {before.__module__} both call a message {cls.name!r}")
 
 
 class MerchantMessage(Message):

@@ -10,7 +10,6 @@ from sqlmodel import col, select
 
 from models.base import new_id
 from models.cases import (
-    PREFIX,
     Case,
     CaseDeadline,
     CaseFinding,
@@ -52,7 +51,7 @@ def open_case(
     before = tx.exec(select(Case).where(Case.origin == origin)).first()
     if before is not None:
         return before
-    case_id = new_id(PREFIX[kind], tx.now)
+    case_id = new_id(kind.prefix, tx.now)
     case = Case(
         id=case_id, kind=kind, shop_id=shop.id if shop else None,
         subject=subject or (shop.name if shop else ""), state=state, origin=origin, request=request or {},

@@ -16,9 +16,11 @@ from notifications import closure, deposit, refund
 from notifications.catalogue import MESSAGES, UnknownMessage, restore
 from notifications.message import Link, Message, hours_between
 from notifications.rendering import FOLDER, Context, environment, render
+from tasks.processes import open_office
 
 CONTEXT = Context(service_contact="400-000-0000(每日 9:00 至 21:00)")
 FILES = {"subject.txt.j2", "body.txt.j2", "body.html.j2", "example.json"}
+open_office()
 every_message = pytest.mark.parametrize("kind", MESSAGES.values(), ids=list(MESSAGES))
 VOID = {"meta", "br", "link", "img", "hr"}
 
