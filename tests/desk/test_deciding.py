@@ -341,3 +341,25 @@ def test_the_pulse_costs_nothing_while_nothing_happens(office: Office, seat: Sea
     first = who.client.get(f"/pulse?r={review.id}").json()
     assert first["counts"]["open"] == 1 and first["revision"] == 1
     assert who.client.get(f"/pulse?v={first['version']}").status_code == 304
+
+
+def test_a_word_that_was_there_before_is_nobodys_session(office: Office) -> None:
+    who = Seat(office, "li-na")
+    who.client.cookies.set("dianwu_desk", "planted-by-somebody-else", domain="localhost.local")
+    assert who.see("/q").address.startswith("/login")
+    who.log_in()
+    words = [cookie.value for cookie in who.client.cookies.jar if cookie.name == "dianwu_desk"]
+    assert "planted-by-somebody-else" not in words[-1] and len(words[-1] or "") >= 43
+    assert who.log_in().address == "/q"
+
+
+def test_the_log_of_requests_names_no_case_and_no_person(
+    office: Office, seat: Seats, case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    who = seat("li-na")
+    with caplog.at_level("INFO", "dianwu.desk.access"):
+        who.answer(shown(who, case), "REJECT")
+        who.see(f"/find?q={case.id}")
+        who.see(f"/nothing/{case.id}")
+    lines = [record.getMessage() for record in caplog.records if record.name == "dianwu.desk.access"]
+    assert len(lines) >= 5 and not any(case.id in line or "RV-" in line or "li-na" in line for line in lines)
