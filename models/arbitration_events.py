@@ -92,7 +92,8 @@ class ArbitrationApplied(Event):
 class ArbitrationProgressed(Event):
     """仲裁进度(ARB-9)
 
-    How far an arbitration is; recorded with it, nothing else follows.
+    How far an arbitration is; recorded with it. Until the next ``shop.snapshot`` it stands in the way of closing and of a
+    refund like those the facts count.
     """
 
     type: ClassVar[str] = "arbitration.progressed"

@@ -45,6 +45,8 @@ class BookFacts(Frozen):
     receivable_fen: Fen = 0
     arrears_fen: Fen = 0
     receivable_frozen_fen: Fen = 0
+    arbitrations: int = 0
+    """Arbitrations under way that were reported since the platform's newest facts, which do not count them yet."""
     bills_fen: Fen = 0
     """Fees that no accepted invoice covers, as far as they stand in the way of what is asked about (ambiguity 30)."""
     kept_fen: Fen = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any, Self
 
 from pydantic import Field
@@ -67,8 +68,9 @@ def covered(finding: Finding, before: Finding) -> bool:
     if not {*finding.items} <= {*before.items}:
         return False
     if finding.extent or before.extent:
-        return len(finding.extent) == len(before.extent) and all(
-            now <= then for now, then in zip(finding.extent, before.extent, strict=True)
+        # counts by kind: of a kind that came with a later version there was none then
+        return len(finding.extent) >= len(before.extent) and all(
+            now <= then for now, then in zip_longest(finding.extent, before.extent, fillvalue=0)
         )
     if isinstance(finding.value, int) and isinstance(before.value, int):
         return finding.value <= before.value

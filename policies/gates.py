@@ -125,7 +125,7 @@ def business_open(
         counts = (
             (Gate.OPEN_ORDERS, facts.open_orders, "笔订单未完成"),
             (Gate.OPEN_AFTERSALES, facts.open_aftersales, "笔售后未完结"),
-            (Gate.OPEN_ARBITRATIONS, facts.open_arbitrations, "件仲裁未完结"),
+            (Gate.OPEN_ARBITRATIONS, facts.open_arbitrations + books.arbitrations, "件仲裁未完结"),
             (Gate.OPEN_APPEALS, facts.open_appeals, "件申诉未完结"),
         )
         for gate, count, words in counts:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, func, select
 
+from models.arbitration import Arbitration, Stage
 from models.books import AccountKind
 from models.deposits import BookFacts
 from models.events import ShopRegistered, ShopUpdated
@@ -88,8 +89,16 @@ def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | Non
 
 
 def book_facts(tx: Tx, shop_id: str) -> BookFacts:
-    """What our ledger says about the shop."""
+    """What our ledger says about the shop, and how many arbitrations were reported since its newest facts (ARB-9)."""
+    running = (
+        select(func.count())
+        .select_from(Arbitration)
+        .where(Arbitration.shop_id == shop_id, col(Arbitration.stage).not_in([Stage.RULED, Stage.WITHDRAWN]))
+    )
+    if snapshot := tx.get(ShopSnapshot, shop_id):
+        running = running.where(col(Arbitration.seen_at) > snapshot.as_of)
     return BookFacts(
+        arbitrations=tx.exec(running).one(),
         deposit_fen=shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen,
         receivable_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen,
         arrears_fen=shop_balance(tx, shop_id, AccountKind.ARREARS).fen,

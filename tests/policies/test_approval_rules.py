@@ -30,6 +30,10 @@ def finding(code: str = "orders", **fields: Any) -> Finding:
         ({"value": "身份证明"}, {"value": "营业执照"}, False),
         ({"value": "营业执照"}, {"value": "营业执照"}, True),
         ({}, {}, True),
+        ({"extent": (1, 0)}, {"extent": (1,)}, True),
+        ({"extent": (1, 1)}, {"extent": (1,)}, False),
+        ({"extent": (1,)}, {"extent": (1, 1)}, False),
+        ({"extent": (1,)}, {}, False),
     ],
 )
 def test_a_finding_is_covered_by_what_was_seen_only_as_far_as_it_went(
