@@ -104,8 +104,8 @@ def held_of(review: Review) -> str:
 
 
 def an_appeal(office: Office) -> tuple[Bench, Case]:
-    """A ruling that took money, and the appeal against it."""
-    bench = Bench(office)
+    """A ruling that took money, of which there is enough, and the appeal against it."""
+    bench = Bench(office, deposit_fen=1_000_000)
     bench.rule()
     until_done(office, bench.file)
     return bench, of_kind(CaseKind.APPEAL)
