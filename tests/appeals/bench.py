@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from models.arbitration import MerchantCounter, Ruling
 from models.books import AccountKind
-from models.cases import Case
+from models.cases import Case, CaseKind
 from models.messages import Channel, InboxMessage, InboxState
 from office.base.db import Tx, reading, transaction
 from office.cases import routing
@@ -72,10 +72,9 @@ class Bench:
         return self.latest()
 
     def latest(self) -> Case:
-        """The case opened last."""
-        return self.office.cases()[-1] if len(self.office.cases()) == 1 else max(
-            self.office.cases(), key=lambda case: (case.opened_at, case.received_at, case.origin)
-        )  # fmt: skip
+        """The case opened last that is not about deposit that a ruling took."""
+        found = [case for case in self.office.cases() if case.kind is not CaseKind.DEPOSIT_DEMAND]
+        return max(found, key=lambda case: (case.opened_at, case.received_at, case.origin))
 
     def more(self, case: Case, items: list[str] | None = None, **changes: Any) -> dict[str, Any]:
         """Further evidence."""
