@@ -7,15 +7,16 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from models.base import Frozen
 from models.money import yuan
 from notifications.message import Line, Message
 from notifications.text import one_line
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FOLDER = Path(__file__).parent / "messages"
 """One folder per message; those that begin with an underscore are shared layout."""
@@ -102,6 +103,9 @@ def quoted(text: str) -> str:
 
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
+    from jinja2 import FileSystemLoader, StrictUndefined  # when the first words are made: most commands make none
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     env = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,

@@ -20,7 +20,6 @@ from sqlmodel import col, func, select
 
 from models.audit import AuditEntry, AuditHead, Installation
 from models.base import Frozen
-from notifications.documents import DocumentRefused, send
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
 from office.record import audit
@@ -137,6 +136,8 @@ def write(target: str) -> Anchor:
     with reading() as tx:
         anchor = draw(tx, before)
     if target.startswith(MAIL):
+        from notifications.documents import DocumentRefused, send  # brings Apprise with it; verifying needs none
+
         subject = f"店务审计锚点 {anchor.number}({len(anchor.heads)} 条链)"
         text = (
             f"附件是第 {anchor.number} 份审计锚点,SHA-256 {anchor.sha256}。\n请保留此邮件:日后用 dianwu audit verify --against "

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 LOOKING = [
     ("cases", "list"), ("cases", "show", "CLS-1"), ("review", "list"), ("books", "check"), ("audit", "verify"),
-    ("outbox", "list"), ("inbox", "list"), ("staff", "list"), ("clock", "show"), ("calendar", "show"),
+    ("audit", "show", "CLS-1"), ("books", "show"), ("outbox", "list"), ("inbox", "list"), ("staff", "list"), ("clock", "show"), ("calendar", "show"),
 ]  # fmt: skip
 
 
@@ -72,6 +72,27 @@ def test_nobody_waits_for_the_import_of_what_is_not_used(start: str, spared: lis
     look = f"import sys; {start}; print(*[name for name in {spared!r} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == []
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_a_command_that_reads_imports_neither_prefect_nor_what_makes_and_sends_words(
+    office: Office, command: tuple[str, ...]
+) -> None:
+    """A case as a whole shows the words that were sent, so its command makes them."""
+    office.open_shop()
+    case = office.request_closure()
+    arguments = ["dianwu", *(word.replace("CLS-1", case.id) for word in command)]
+    spared = ["prefect", "apprise", "pyarrow", "fastapi", *(["jinja2"] if command[:2] != ("cases", "show") else [])]
+    look = f"""
+import atexit, sys
+atexit.register(lambda: print("IMPORTED", *[name for name in {spared!r} if name in sys.modules]))
+from ops.cli import main
+sys.argv = {arguments!r}
+main()
+"""
+    shown = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    assert shown.stdout.splitlines()[-1] == "IMPORTED", shown.stdout + shown.stderr
+    assert "Traceback" not in shown.stderr, shown.stderr
 
 
 def test_roles_kinds_and_states_are_known_by_their_chinese_words(office: Office, told: Any, dianwu: Any) -> None:
