@@ -26,13 +26,13 @@ from office.cases import confirmations, deadlines, decisions, reviews, routing, 
 from office.cases.locks import lock_case
 from office.files import evidence
 from office.money import ledger
-from office.record import agreement, audit, inbox, outbox
+from office.record import audit, inbox, outbox
 from office.record.inbox import Arrival, Receipt
 from office.record.outbox import Item, NotYet, Skip
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy_at
-from tasks import delivery, words
+from tasks import agreement, delivery, words
 from tasks.shops import demands
 
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)

@@ -7,8 +7,9 @@ from sqlmodel import func, select
 
 from models.audit import AuditEntry
 from office.base.db import reading
-from office.record import agreement, audit
+from office.record import audit
 from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from tasks import agreement
 from tasks.sight import anchors
 
 app = typer.Typer(no_args_is_help=True)

@@ -16,8 +16,9 @@ from models.audit import Installation
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import keyed_hash
-from office.record import agreement, alerts, audit, standing
+from office.record import alerts, audit, standing
 from policies.policy import SHANGHAI
+from tasks import agreement
 from tasks.invoicing import freezes
 from tasks.sight import proof
 

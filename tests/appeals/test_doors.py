@@ -197,6 +197,7 @@ ODD = [b"1", b'"text"', b"null", b"[]", b'{"tag":"212"}', b'{"msg_id":"m"}', b'{
 
 
 @pytest.mark.parametrize("odd", ODD)
+@pytest.mark.both
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_odd_entry_is_kept_and_alarmed_and_keeps_no_other_out(
     door: TestClient, bench: Bench, odd: bytes, place: int
@@ -218,6 +219,7 @@ def test_what_is_no_list_at_all_is_still_refused(door: TestClient, raw: bytes) -
     assert push(door, raw).status_code in {400, 422} and inbox("doudian") == []
 
 
+@pytest.mark.both
 def test_the_same_push_written_another_way_is_the_same_push(door: TestClient, bench: Bench) -> None:
     first = {
         "tag": "216",

@@ -11,6 +11,7 @@ from models.cases import Case
 from models.messages import Channel
 from models.reviews import Review
 from office.base.db import in_transaction
+from office.base.settings import settings
 from office.base.vault import opened_json
 from office.cases import reviews, sessions, together
 from office.record import decision_seals
@@ -86,6 +87,20 @@ def test_what_was_changed_is_put_right_by_the_next_sweep_before_anybody_answers(
     assert (asked.roles, asked.excluded, asked.revision) == (before.roles, before.excluded, before.revision + 1)
     assert decision_seals.ASKED_ANEW in asked.notice
     assert office.staff_told("integrity_broken") == ["supervisor"]
+
+
+@pytest.mark.parametrize("setting", ["immediate", "window", "confirm"])
+def test_under_no_setting_does_a_form_answer_of_somebody_whom_sql_made_fit_move_money(
+    office: Office, second: Case, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """The demonstration's setting and the two of production."""
+    monkeypatch.setenv("DIANWU_CONFIRMATION", setting)
+    settings.cache_clear()
+    write(ATTACKS["she is excluded no more"][1])
+    assert not office.fill_in(office.question(second), "wang-fang", "CONFIRM", "同意").accepted
+    office.pass_time(hours=5)
+    assert paid(office) == 0 and office.question(second).decided_by is None
+    assert "wang-fang" in office.question(second).excluded
 
 
 def test_meanwhile_nobody_claims_it_by_a_role_that_sql_wrote(office: Office, second: Case) -> None:

@@ -77,6 +77,7 @@ NAIVE = pa.array([LATE.replace(tzinfo=None)], pa.timestamp("us"))
 AWARE = pa.array([LATE], pa.timestamp("us", "UTC"))
 
 
+@pytest.mark.both
 def test_an_int96_of_spark_or_hive_is_the_instant_they_meant(shop: Office, tmp_path: Path) -> None:
     assert take(parquet(tmp_path, by=SPARK, int96=True, settled_at=NAIVE)) == (1, [], 0)
     assert [(item.settled_at, item.own_period) for item in items()] == [(LATE, "2026-11")]
@@ -188,6 +189,7 @@ def test_whole_numbers_and_bytes_are_ids_and_labels(office: Office, tmp_path: Pa
     assert accepted == 0 and "失去精度" in rejected[0].reason
 
 
+@pytest.mark.both
 def test_the_row_numbers_of_pandas_are_no_column(shop: Office, tmp_path: Path) -> None:
     assert take(parquet(tmp_path, __index_level_0__=[7])) == (1, [], 0)
     line = "sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,x"
@@ -195,6 +197,7 @@ def test_the_row_numbers_of_pandas_are_no_column(shop: Office, tmp_path: Path) -
     assert take(sheet(tmp_path, f"0,{line.replace('sub-1', 'sub-2')}", header=f"Unnamed: 0,{HEADER}"))[0] == 1
 
 
+@pytest.mark.both
 def test_what_a_spreadsheet_adds_or_leaves_away_at_the_end_of_a_line_is_nothing(shop: Office, tmp_path: Path) -> None:
     line = "shop-1,COUPON,90.00,2026-11-10 10:00"
     full = [f"sub-1,{line},x,,,", f"sub-2,{line},x", f"sub-3,{line}", f"sub-4,{line},", f"sub-5,{line},x,", ",,,,,,,,"]
@@ -241,6 +244,7 @@ def test_two_encodings_in_one_line_or_a_mark_over_gbk_are_two_encodings(shop: Of
             take(file)
 
 
+@pytest.mark.both
 def test_gbk_that_happens_to_be_valid_utf8_is_still_gbk(shop: Office, tmp_path: Path) -> None:
     by_chance = "隆贸"  # two bytes each that read as a Latin letter
     assert by_chance.encode("gbk").decode("utf-8") != by_chance
@@ -263,6 +267,7 @@ def test_a_label_that_begins_like_a_formula_keeps_no_money_unbilled(shop: Office
     assert harmless(label) == f"'{label}"
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     "text", ["123456789012345678", "913302260000000123", "00123", "12E45", "110000000000E12345", "1-2"]
 )

@@ -17,12 +17,13 @@ from office.base.settings import Settings, settings
 from office.base.vault import opened_json
 from office.cases import confirmations, reviews
 from office.cases.forms import form_description
-from office.cases.reviews import gate_of
+from office.cases.reviews import Answer, gate_of
 from office.process import office as opened
 from office.record import outbox
 from office.record.outbox import Item, Undeliverable
 from office.runs import recovery
 from office.staff import staff
+from office.staff.guard import Place
 from policies.policy import policy, policy_at, versions
 from tasks import delivery
 from tasks.payouts import payouts
@@ -254,6 +255,28 @@ def test_a_held_answer_that_sql_has_turned_round_counts_for_nothing(office: Offi
     assert office.events("payout.requested") == [] and "review.held_forged" in office.trail(refund.id)
     assert office.staff_told("engine_alarm") == ["supervisor"]
     assert office.question(refund).id == review.id
+
+
+@pytest.mark.parametrize("setting", ["immediate", "window", "confirm"])
+def test_under_no_setting_does_an_answer_that_was_meddled_with_count(
+    office: Office, refund: Case, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """The demonstration's setting and the two of production."""
+    hold(monkeypatch, setting)
+    review, code = office.question(refund), office.code("wang-fang")
+    answer = Answer(
+        review_id=review.id, revision=review.revision, staff_id="wang-fang", code=code, verdict="APPROVE",
+        given_at=office.clock.at, through=Place.FORM,
+    )  # fmt: skip
+    for _ in range(2):
+        in_transaction(
+            lambda tx: confirmations.refuse_doubtful(tx, review, gate_of(review), answer, "答复在提交之后被改动", "k")
+        )
+    assert not office.fill_in(office.question(refund), "wang-fang", "APPROVE", code=code).accepted
+    office.pass_time(hours=5)
+    assert office.question(refund).decided_by is None and office.events("deposit.payout.requested") == []
+    assert [to for to, _ in told(office, "decision_dropped")] == ["@wang-fang"]
+    assert office.staff_told("engine_alarm") == ["supervisor"]
 
 
 # ── objecting ──

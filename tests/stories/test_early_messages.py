@@ -30,6 +30,7 @@ def paid(office: Office, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
+@pytest.mark.both
 def test_a_payment_that_overtook_its_shop_is_posted_the_moment_the_shop_is_known(office: Office) -> None:
     for _ in range(2):
         office.send("deposit.paid", paid(office), "early")
@@ -73,6 +74,7 @@ def test_several_early_messages_of_a_shop_are_acted_on_in_their_order(office: Of
     assert office.balance(AccountKind.DEPOSIT) == 400_001
 
 
+@pytest.mark.both
 def test_a_red_letter_that_overtook_its_blue_invoice_waits_for_it(office: Office) -> None:
     kit.billed(office)
     blue = kit.invoice()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from models.reviews import Review
 from office.base.db import in_transaction, reading
 from office.cases import confirmations
 from office.cases.forms import read_answer, task_token
 from office.cases.reviews import gate_of
 from tests.play import Office
+
+pytestmark = pytest.mark.both
 
 
 def test_a_reason_with_characters_no_database_takes_decides_the_question_without_them(office: Office) -> None:
