@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from models.cases import Case
+from models.events import ShopRegistered
 from models.text import MOST_REASON, shortened, too_long
+from notifications.mail import recipients
 from notifications.text import prose
-from office.base.db import in_transaction
+from office.base.db import in_transaction, reading
 from office.cases import confirmations, dossier, routing
+from ops.cli import app
 from tasks.invoicing import exit_invoices, statements
+from tasks.sight import lookup
 from tests.invoicing.kit import all_statements, at, item, open_month, record
 from tests.play import Office
+from webhooks.problems import MAX_ERRORS, field_errors
 
 LONG = "字" * (MOST_REASON + 3)
 GIVEN_BACK = "共 1,003 字,最多 1,000 字,请缩短 3 字"
@@ -108,3 +115,39 @@ def test_a_shortened_text_is_no_longer_than_allowed_and_counts_what_it_leaves_of
 def test_what_fits_exactly_is_not_too_long() -> None:
     assert too_long("字" * MOST_REASON, "理由") is None
     assert too_long("", "理由") is None
+
+
+def test_a_list_at_the_terminal_says_that_there_is_more(office: Office) -> None:
+    for number in range(3):
+        office.open_shop(f"shop-{number}", deposit_fen=0)
+        office.request_closure(f"shop-{number}")
+    for words in (["cases", "list"], ["inbox", "list"], ["outbox", "list"]):
+        cut = CliRunner().invoke(app, [*words, "--limit", "2"])
+        assert "只列出了前 2 个,还有更多" in cut.output, words
+        assert "还有更多" not in CliRunner().invoke(app, [*words, "--limit", "9999"]).output
+
+
+def test_a_shops_page_counts_the_cases_it_does_not_list(office: Office) -> None:
+    office.open_shop()
+    for _ in range(lookup.MOST + 2):
+        office.request_closure(account_id="somebody")  # refused, and a case all the same
+    with reading() as tx:
+        shown = lookup.shop(tx, "shop-1")
+        assert shown is not None and (len(shown.cases), shown.more_cases) == (lookup.MOST, 2)
+
+
+@pytest.mark.parametrize(("count", "taken"), [(5, True), (6, False)])
+def test_a_contact_names_no_more_addresses_than_are_written_to(count: int, taken: bool) -> None:
+    contact = "mailto://robot@example.com?to=" + ",".join(f"a{n}@example.cn" for n in range(count))
+    try:
+        ShopRegistered.model_validate(ShopRegistered.EXAMPLE | {"contacts": [contact]})
+        assert taken and len(recipients(contact) or ()) == count
+    except ValidationError as error:
+        assert not taken and "at most 5 mail addresses" in str(error)
+
+
+def test_more_errors_than_the_door_lists_are_counted() -> None:
+    with pytest.raises(ValidationError) as error:
+        ShopRegistered.model_validate({f"odd{n}": 1 for n in range(30)})
+    listed = field_errors(error.value)
+    assert len(listed) == MAX_ERRORS + 1 and "more errors, not listed" in listed[-1].got
