@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from models.requests import Asked
+
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
     from models.cases import Case, CaseKind
     from models.events import Event
@@ -29,6 +31,8 @@ class Process:
 
     name: str
     kind: CaseKind | None = None
+    request: type[Asked] = Asked
+    """What its cases are opened with; the titles of the fields are what people read."""
     clause: str = ""
     """Under which its merchant is asked, where no question of its own says so."""
     hears: Mapping[type[Event], Callable[[Tx, Any, InboxMessage], None]] = field(default_factory=dict)

@@ -51,6 +51,7 @@ from office.staff import staff
 from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
 from policies.deadlines import in_time, reckon, reminder_times, seconds_left
+from tasks.appeal.request import AppealAsked
 from tasks.arbitration import arbitration, doudian
 from tasks.arbitration.arbitration import appeal_of, lock_ruling, named, ruling_of, ruling_part, strike, the_ruling
 from tasks.closure.closures import own_open_case, shop_part
@@ -676,6 +677,7 @@ def _look_for_notice(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 PROCESS = Process(
     name="appeal",
     kind=CaseKind.APPEAL,
+    request=AppealAsked,
     clause="ARB-5",
     hears={AppealFiled: file, AppealEvidenceSubmitted: submit_evidence, EscalationNoted: note_escalation},
     asks=(REVIEW, SECOND),

@@ -58,6 +58,7 @@ from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
 from policies.policy import policy, policy_at
 from tasks.arbitration import doudian
+from tasks.arbitration.request import CorrectionAsked, WithdrawalAsked
 from tasks.closure.closures import shop_part
 from tasks.shops import demands, deposits, shops
 
@@ -871,6 +872,7 @@ RULINGS = Process(
 WITHDRAWING = Process(
     name="arbitration-withdrawal",
     kind=CaseKind.WITHDRAWAL,
+    request=WithdrawalAsked,
     clause="WDR-3",
     hears={ArbitrationWithdrawalRequested: shops.about_shop(request_withdrawal)},
     asks=(WITHDRAWAL,),
@@ -879,6 +881,7 @@ WITHDRAWING = Process(
 CORRECTING = Process(
     name="ruling-correction",
     kind=CaseKind.CORRECTION,
+    request=CorrectionAsked,
     clause="ARB-10",
     hears={RulingCorrectionProposed: shops.about_shop(propose_correction)},
     asks=(CORRECTION, CORRECTION_SECOND),

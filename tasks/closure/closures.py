@@ -55,6 +55,7 @@ from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
 from policies.masking import mask_accounts
 from policies.policy import SHANGHAI
+from tasks.closure.request import ClosureAsked
 from tasks.invoicing import bills, exit_invoices
 from tasks.shops import capabilities, demands, facts, shops
 from tasks.shops.shops import FACTS
@@ -591,6 +592,7 @@ def _may_send(tx: Tx, case: Case) -> Iterable[str]:
 PROCESS = Process(
     name="closure",
     kind=CaseKind.CLOSURE,
+    request=ClosureAsked,
     clause="CLS-5",
     hears={ClosureRequested: request, ClosureWithdrawn: withdraw_request, MerchantAnswered: answer},
     asks=(REVIEW, OVERRIDE),

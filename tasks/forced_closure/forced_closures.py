@@ -27,6 +27,7 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
 from tasks.closure.closures import shop_part
+from tasks.forced_closure.request import ForcedClosureAsked
 from tasks.shops import bans, capabilities, demands, deposits, shops
 
 effect = effects_of("forced_closures")
@@ -220,6 +221,7 @@ SECOND = Gate(
 PROCESS = Process(
     name="forced-closure",
     kind=CaseKind.FORCED_CLOSURE,
+    request=ForcedClosureAsked,
     clause="CLS-10",
     hears={ForcedClosureProposed: propose},
     asks=(FIRST, SECOND),

@@ -22,6 +22,7 @@ from office.record import audit
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
 from tasks.closure.closures import shop_part
+from tasks.forced_closure.request import HeldReceivablesAsked
 from tasks.invoicing import freezes
 from tasks.shops import bans
 
@@ -165,4 +166,10 @@ SECOND = Gate(
     excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 
-PROCESS = Process(name="held-receivables", kind=CaseKind.HELD_RECEIVABLES, clause="DED-7", asks=(FIRST, SECOND))
+PROCESS = Process(
+    name="held-receivables",
+    kind=CaseKind.HELD_RECEIVABLES,
+    request=HeldReceivablesAsked,
+    clause="DED-7",
+    asks=(FIRST, SECOND),
+)

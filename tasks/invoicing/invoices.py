@@ -59,6 +59,7 @@ from policies.invoice_checks import Check, Expected, check_invoice, clean
 from policies.invoicing import OpenStatement, allocate, begins, undo
 from policies.policy import SHANGHAI, policy_at
 from tasks.invoicing import exit_invoices, freezes
+from tasks.invoicing.request import InvoiceReviewAsked
 from tasks.shops import shops
 
 effect = effects_of("invoices")
@@ -602,6 +603,7 @@ def _invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
 PROCESS = Process(
     name="invoice-review",
     kind=CaseKind.INVOICE_REVIEW,
+    request=InvoiceReviewAsked,
     clause="INV-2",
     hears={InvoiceSubmitted: shops.about_shop(submit), InvoiceRedLetter: shops.about_shop(reverse)},
     asks=(REVIEW,),

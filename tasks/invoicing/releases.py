@@ -20,6 +20,7 @@ from office.cases.reviews import Answer, Dossier, Gate, decided, reviewers_of
 from office.process import Process
 from policies.invoicing import sentence
 from tasks.invoicing import documents, periods, statements
+from tasks.invoicing.request import MonthAsked
 from tasks.invoicing.statements import anomalies, period_row, read_holds, several_eyes
 
 BAR = 24
@@ -217,6 +218,7 @@ SECOND = Gate(
 PROCESS = Process(
     name="monthly-invoicing",
     kind=CaseKind.INVOICING,
+    request=MonthAsked,
     clause="INV-1",
     asks=(RELEASE, SECOND),
     every_minute={"months": lambda: len(periods.catch_up()), "documents": documents.write_due},

@@ -29,6 +29,7 @@ from office.process import Process
 from office.record import audit, outbox
 from policies.approvals import Seen
 from tasks.payouts import contradictions, payouts
+from tasks.payouts.request import BankInquiryAsked
 from tasks.shops import deposits, shops
 
 effect = effects_of("bank_inquiries")
@@ -260,4 +261,6 @@ CONFIRM = Gate(
     excluded=lambda tx, case: last_decider(tx, case, PROOF.name), rests_on=PROOF.name,
 )  # fmt: skip
 
-PROCESS = Process(name="bank-inquiry", kind=CaseKind.BANK_INQUIRY, clause="REF-3", asks=(PROOF, CONFIRM))
+PROCESS = Process(
+    name="bank-inquiry", kind=CaseKind.BANK_INQUIRY, request=BankInquiryAsked, clause="REF-3", asks=(PROOF, CONFIRM)
+)

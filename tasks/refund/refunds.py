@@ -45,6 +45,7 @@ from tasks.closure.closures import QUESTION, answers_part, own_open_case, shop_p
 from tasks.invoicing import bills
 from tasks.payouts import contradictions, payouts
 from tasks.refund import refund_proof
+from tasks.refund.request import RefundAsked
 from tasks.shops import deposits, facts, penalties, shops
 
 effect = effects_of("refunds")
@@ -665,6 +666,7 @@ def _may_send(tx: Tx, case: Case) -> Iterable[str]:
 PROCESS = Process(
     name="refund",
     kind=CaseKind.REFUND,
+    request=RefundAsked,
     clause="REF-2",
     hears={RefundRequested: request, RefundPayeeCorrected: correct_payee, RefundWithdrawn: withdraw_request},
     asks=(REVIEW, SECOND, RETURNED),

@@ -38,6 +38,7 @@ from policies.deadlines import in_time, reckon, reminder_times
 from policies.deposit import Missing, NotRecruiting, certification_fee, required_deposit
 from policies.policy import policy_at
 from tasks.shops import capabilities
+from tasks.shops.request import DepositDemanded
 
 logger = logging.getLogger("dianwu.demands")
 effect = effects_of("demands")
@@ -374,6 +375,7 @@ def _lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 PROCESS = Process(
     name="deposit-demand",
     kind=CaseKind.DEPOSIT_DEMAND,
+    request=DepositDemanded,
     clause="DEP-11",
     asks=(OVERDUE,),
     clocks={WINDOW: deadlines.Kind(remind=_remind, due=_lapsed)},

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from models.arbitration import AppealReason, EvidenceKind, Party, Ruling, WithdrawalReason
+from models.arbitration import Ruling
 from models.audit import AuditEntry, AuditHead
 from models.base import Frozen, Labelled
 from models.books import Account, Transfer
@@ -26,13 +26,13 @@ from models.cases import (
     DeadlineState,
     Finding,
 )
-from models.closures import ClosureReason
-from models.events import INBOUND, OUTBOUND, DocumentKind
+from models.events import INBOUND, OUTBOUND
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import PayoutState, Permit
+from models.requests import NOT_SHOWN
 from models.reviews import Review, ReviewState, Role, Staff
-from models.shops import Shop, ShopState
+from models.shops import Shop
 from models.views import CaseView, EvidenceShown, TimelineLine
 from models.windows import Reckoned
 from notifications.catalogue import MESSAGES, restore
@@ -47,7 +47,6 @@ from office.process import office
 from office.record import audit
 from policies.appeal import window_of
 from policies.deadlines import in_time, seconds_left
-from policies.gates import Gate
 from policies.policy import policy
 from tasks.arbitration import arbitration
 from tasks.closure import closures
@@ -369,58 +368,36 @@ def staff_name(tx: Tx, staff_id: str | None) -> str:
     return f"{person.name}({person.id})" if person else staff_id or ""
 
 
-REQUEST_WORDS = {
-    "account_id": "申请账号", "reason": "原因", "reason_text": "说明", "amount_fen": "申请金额", "payee": "收款账户",
-    "written_off": "核销事项", "approved_at": "批准时间", "proposal_id": "提议编号", "violation": "违规事项",
-    "clause": "依据条款", "description": "情况说明", "proposed_by": "提议人", "named": "申诉对象", "statement": "申诉陈述",
-    "evidence": "随申请提交的凭证", "id": "编号", "kind": "类型", "court": "法院", "judgment_no": "案号",
-    "judged_on": "判决日期", "summary": "判决摘要", "arbitration_id": "仲裁编号", "requested_by": "申请方", "note": "说明",
-    "consent": "买家同意记录", "record": "记录", "obtained_at": "取得时间", "longer": "已延长期限次数",
-    "suspended": "已关闭的能力", "shop_before": "清算前店铺状态",
-}  # fmt: skip
-"""Parts of a request → what they are called; a part without a word keeps its own name."""
-
-_GATES = {gate.value: gate.label for gate in Gate}
-
-
-_NOT_SHOWN = frozenset({"documents", "object", "objects"})
-"""Listed as evidence, or a key that ``named`` says in the sender's words."""
-
-_MOMENTS = frozenset({"judged_on", "obtained_at"})
-
-_WORDS: dict[str, tuple[type[Labelled], ...]] = {
-    "reason": (ClosureReason, AppealReason, WithdrawalReason), "kind": (EvidenceKind, DocumentKind),
-    "requested_by": (Party,), "shop_before": (ShopState,),
-}  # fmt: skip
-"""Parts of a request that hold a code → the lists it may come from."""
-
-
 def _request(case: Case) -> tuple[tuple[str, str], ...]:
+    return _titled(office().kinds[case.kind].request.of(case))
+
+
+def _titled(asked: Frozen) -> tuple[tuple[str, str], ...]:
+    """The fields that a value has been given, each as people call and read it."""
+    titles = {name: field.title or NOT_SHOWN for name, field in type(asked).model_fields.items()}
     return tuple(
-        (REQUEST_WORDS.get(name, name), _plain_value(name, value))
-        for name, value in case.request.items()
-        if name not in _NOT_SHOWN
+        (title, _plain_value(name, getattr(asked, name)))
+        for name, title in titles.items()
+        if title and name in asked.model_fields_set
     )
 
 
 def _plain_value(name: str, value: Any) -> str:
-    if name.endswith("_fen") and isinstance(value, int):
-        return yuan(value)
-    if name == "written_off":
-        return "、".join(_GATES.get(code, code) for code in value) or "无"
-    for words in _WORDS.get(name, ()):
-        if value in list(words):
-            return words(value).label
-    if name in _MOMENTS and isinstance(value, str):
-        return when(datetime.fromisoformat(value))
-    if isinstance(value, bool):
-        return "是" if value else "否"
-    if isinstance(value, list):
-        return "、".join(_plain_value("", item) for item in value) or "无"
-    if isinstance(value, dict):
-        parts = (f"{REQUEST_WORDS.get(key, key)} {_plain_value(key, item)}" for key, item in value.items())
-        return ",".join(parts) or "无"
-    return str(value) if value not in (None, "") else "无"
+    match value:
+        case bool():
+            return "是" if value else "否"
+        case int() if name.endswith("_fen"):
+            return yuan(value)
+        case Labelled():
+            return value.label
+        case datetime():
+            return when(value)
+        case Frozen():
+            return ",".join(f"{title} {text}" for title, text in _titled(value)) or "无"
+        case list() | tuple() | dict():
+            return "、".join(_plain_value("", item) for item in value) or "无"
+        case _:
+            return str(value) if value not in (None, "") else "无"
 
 
 def _deadlines(tx: Tx, case: Case) -> tuple[DeadlineShown, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from office import process
 from office.process import Office, Process
 from policies.policy import policy, versions
 from tasks.processes import PROCESSES, open_office
+from tests.previous import office as previous
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,16 @@ def test_every_event_that_comes_in_is_heard_and_nothing_else_is() -> None:
 def test_the_policies_weigh_only_questions_that_are_asked() -> None:
     for version in versions():
         assert set(policy(version).decisions.routine) <= set(process.office().gates), version
+
+
+def test_what_cases_are_opened_with_has_chinese_titles_and_rows_of_the_previous_version_are_read_whole() -> None:
+    for one in process.office().kinds.values():
+        untitled = [name for name, field in one.request.model_fields.items() if field.title is None]
+        assert one.request.model_fields and untitled == [], one.name
+    for row in previous.kept()["tables"]["case"]:
+        stored = json.loads(row["request"])
+        found = process.office().kinds[CaseKind(row["kind"])].request.model_validate(stored)
+        assert set(stored) <= found.model_fields_set, row["id"]
 
 
 @pytest.mark.parametrize("what", ["asks", "clocks", "hears", "waits", "kind"])

@@ -41,8 +41,15 @@ OWN = {
 
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from models.base import Labelled
 from models.events import Event, Id, inbound
+from models.requests import Asked
+
+
+class SampleAsked(Asked):
+    account_id: str = Field(title="申请账号")
 
 
 class SampleVerdict(Labelled):
@@ -101,7 +108,7 @@ class SampleAnswered(MerchantCaseMessage):
 from models.cases import Case, CaseKind, CaseState
 from models.messages import InboxMessage
 from models.reviews import Review, Role
-from models.sample import SampleRequested, SampleVerdict
+from models.sample import SampleAsked, SampleRequested, SampleVerdict
 from notifications.sample import SampleAnswered
 from office.base.db import Tx
 from office.cases import cases, dossier, merchants
@@ -145,7 +152,7 @@ REVIEW = Gate(
 )
 
 PROCESS = Process(
-    name="sample", kind=CaseKind.SAMPLE, clause="SMP-1", hears={SampleRequested: request}, asks=(REVIEW,),
+    name="sample", kind=CaseKind.SAMPLE, request=SampleAsked, clause="SMP-1", hears={SampleRequested: request}, asks=(REVIEW,),
     may_send=lambda tx, case: ["sample.requested"] if case.concluded_at else [],
     every_minute={"samples": lambda: swept.append(1)}, proves=lambda tx: ["样品账实不符"] if len(swept) > 1 else [],
 )
@@ -190,6 +197,7 @@ def test_it_is_known_everywhere(office):
     assert "同意借用" in str(form_schema(review, gate_of(review)))  # the forms
     with reading() as tx:
         assert [row.case_id for row in queue.waiting(tx, kind=case.kind)] == [case.id]  # what demonstration and desk list
+    assert views.case_dossier(case.id).request == (("申请账号", "acct-shop-1"),)
     office.decide(case, "wu-tao", "LEND")
     assert office.case(case.id).outcome == "ACCEPTED" and "sample_answered" in office.told()
     assert views.merchant_view(case.id).allowed_actions == ("sample.requested",)
@@ -208,7 +216,7 @@ def test_it_is_known_everywhere(office):
 
 def test_four_entries_and_its_own_files_are_all_it_takes(tmp_path: Path) -> None:
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "previous"))
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name, content in OWN.items():
         file = tmp_path / name

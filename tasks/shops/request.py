@@ -1,0 +1,15 @@
+"""What is asked: 保证金催缴."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from models.requests import Asked
+from models.shops import Capability
+
+
+class DepositDemanded(Asked):
+    """A demand, how often its window was made longer, and what was shut off when nothing came."""
+
+    longer: int = Field(0, title="已延长期限次数")
+    suspended: tuple[Capability, ...] = Field((), title="已关闭的能力")
