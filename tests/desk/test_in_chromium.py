@@ -22,13 +22,15 @@ from office.base.db import in_transaction, reading, transaction
 from office.base.settings import settings
 from office.record import audit
 from office.staff import passkeys
-from tests.browser.conftest import PATIENCE_MS, browser
+from tests.browser.conftest import IMAGES, KEEP, PATIENCE_MS, browser
 from tests.play import Office
 from tests.stack.conftest import free_port
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.browser
 PICTURES = Path(os.environ["DIANWU_PICTURES"]) if "DIANWU_PICTURES" in os.environ else None
+"""Where every page is kept as a picture, to be looked at."""
+IN_THE_GUIDE = ("queue", "question", "refused")
 HOSTILE = "<script>alert(1)</script> **粗** {{7*7}} [点](http://evil.example)"
 
 
@@ -86,6 +88,8 @@ class Window:
     def shoot(self, name: str) -> None:
         if PICTURES:
             self.page.screenshot(path=PICTURES / f"{name}.png")
+        if KEEP and name in IN_THE_GUIDE:
+            self.page.screenshot(path=IMAGES / f"desk-{name}.png")
 
 
 @pytest.fixture
