@@ -19,6 +19,7 @@ from ops.environment import prefect_settings
 from ops.rehearsal import PEOPLE, Rehearsal
 from ops.secrets import prepare
 from ops.stack import Stack
+from tasks.processes import open_office
 
 
 def free_port() -> int:
@@ -36,6 +37,7 @@ def settings_of(home: Path, **more: str) -> Iterator[Settings]:
         del os.environ[name]
     os.environ |= {"DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), **more}
     _forget()
+    open_office()
     try:
         yield prepare()
     finally:
