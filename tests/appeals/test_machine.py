@@ -500,7 +500,9 @@ class Appeals(RuleBasedStateMachine):
             self._sweep()
             self._send_again_what_was_given_up()
             for question in reversed(self._questions()):  # what came last first: a withdrawal finds the appeal running
-                self._answer(question, question.verdicts[turn % 2 if question.gate.startswith("appeal-") else 0])
+                last = {"deposit-overdue": -1}  # nobody pays: a longer window would not be the end of it
+                either = turn % 2 if question.gate.startswith("appeal-") else last.get(question.gate, 0)
+                self._answer(question, question.verdicts[either])
             if all(case.outcome for case in self.office.cases()) and not self._undelivered():
                 return self._file(next(iter(self.rulings)), read=True)  # and one who tries again
             self.clock.at = self._next_moment()
