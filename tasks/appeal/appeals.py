@@ -168,7 +168,7 @@ def _names(items: list[tuple[EvidenceItem, EvidenceKind]]) -> tuple[str, ...]:
 
 
 def reason_of(case: Case) -> AppealReason:
-    return AppealReason(case.request["reason"])
+    return AppealAsked.of(case).reason
 
 
 def checklist_of(tx: Tx, case: Case) -> tuple[CheckItem, ...]:
@@ -287,7 +287,7 @@ def ask_for_evidence(tx: Tx, case: Case) -> bool:
     cases.move(tx, case, CaseState.AWAITING_MERCHANT, "举证不足,等待商家重新举证", clause="ARB-5")
     now = rules_of_appeal.reevidence_window(tx.now, rules(case))
     told = words.AppealEvidenceRequested(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=case.request["named"],
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named,
         reason=review.reason if review else "", still_expected=_expected(tx, case),
         window_hours=int((now.due - now.start) / timedelta(hours=1)), due_if_sent_now=now.due,
     )  # fmt: skip
@@ -343,7 +343,7 @@ def close_unanswered(tx: Tx, case: Case) -> None:
     if case.concluded_at is not None or deadline is None:
         return
     told = words.AppealClosedTimeout(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=case.request["named"], due=deadline.due_at
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, due=deadline.due_at
     )
     merchants.tell(tx, told, f"{case.id}/timeout", case=case)
     cases.conclude(tx, case, CaseState.CLOSED_TIMEOUT, "逾期未重新举证,申诉关闭,不能再次申诉", clause="ARB-6")
@@ -371,7 +371,7 @@ def _uphold(tx: Tx, case: Case) -> bool | None:
     strike(tx, case, ruling.id, VoidCause.APPEAL_UPHELD)
     _record_decision(tx, case, AppealVerdict.UPHOLD)
     told = words.AppealUpheld(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=case.request["named"], decided_at=tx.now,
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, decided_at=tx.now,
         reason=_reason(tx, case), deduction_fen=ruling.deduction_fen,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/upheld", case=case)
@@ -411,7 +411,7 @@ def _dismiss(tx: Tx, case: Case) -> bool:
         return True
     _record_decision(tx, case, AppealVerdict.DISMISS)
     told = words.AppealDismissed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=case.request["named"], decided_at=tx.now,
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, decided_at=tx.now,
         reason=_reason(tx, case), channels=rules_of_appeal.channels_after_dismissal(),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/dismissed", case=case)
@@ -530,7 +530,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     more = ((again.answer or {}).get("text") or "(无文字说明)") if again and again.answer else ""
     sides = (
         f"**买家:**\n{dossier.quoted(ruling.buyer_account)}\n\n**商家(仲裁时):**\n{dossier.quoted(ruling.merchant_account)}"
-        f"\n\n**商家(申诉):**\n{dossier.quoted(case.request['statement'])}"
+        f"\n\n**商家(申诉):**\n{dossier.quoted(AppealAsked.of(case).statement)}"
         + (f"\n\n**商家(重新举证):**\n{dossier.quoted(more)}" if more else "")
     )
     filed = dossier.table(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -14,12 +13,10 @@ from models.arbitration import (
     Conclusion,
     MerchantCounter,
     MoneyReturn,
-    Party,
     Ruling,
     RulingKind,
     Stage,
     VoidCause,
-    WithdrawalReason,
 )
 from models.arbitration_events import (
     AboutRuling,
@@ -465,13 +462,13 @@ def _cancelled(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop, messag
     open_ones = select(Case).where(
         Case.kind == CaseKind.WITHDRAWAL, Case.shop_id == shop.id, col(Case.concluded_at).is_(None)
     )
-    if any(case.request["arbitration_id"] == event.arbitration_id for case in tx.exec(open_ones)):
+    if any(WithdrawalAsked.of(case).arbitration_id == event.arbitration_id for case in tx.exec(open_ones)):
         raise Kept(f"a withdrawal of arbitration {event.arbitration_id} is being checked")
 
 
 def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
     """Why the arbitration cannot be withdrawn as things stand now."""
-    found = tx.get(Arbitration, case.request["arbitration_id"])
+    found = tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
     known = found is not None and found.shop_id == case.shop_id
     rulings = rulings_of(tx, found.id) if found is not None and known else []
     final = next(filter(None, (final_appeal(tx, ruling.id) for ruling in rulings)), None)
@@ -486,7 +483,7 @@ def _stays(tx: Tx, case: Case, refusal: Refusal) -> None:
     if refusal.code == "withdrawn-before":
         return
     told = words.ArbitrationStays(
-        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=case.request["arbitration_id"],
+        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=WithdrawalAsked.of(case).arbitration_id,
         grounds=(ground(refusal),),
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/stays", case=case)
@@ -542,12 +539,12 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
     if given is None or not approvals.stand([given], _withdrawal_dossier(tx, case, given).seen):  # ambiguity 23
         cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,等待商服重新核实", clause="WDR-3")
         return Withdrawn.CHANGED
-    found = tx.get(Arbitration, case.request["arbitration_id"])
+    found = tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
     if found is None:
         raise LookupError(f"{case.id}: no arbitration")
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
-    reason = WithdrawalReason(case.request["reason"])
+    reason = WithdrawalAsked.of(case).reason
     _adopt(tx, found)
     struck: list[Ruling] = []
     for ruling in rulings_of(tx, found.id):
@@ -598,7 +595,7 @@ def _end_as_moot(
 
 
 def _conclude_withdrawal(tx: Tx, case: Case) -> None:
-    text = f"仲裁 {case.request['arbitration_id']} 已撤销,同一售后不可再次仲裁"
+    text = f"仲裁 {WithdrawalAsked.of(case).arbitration_id} 已撤销,同一售后不可再次仲裁"
     cases.conclude(tx, case, CaseState.ARBITRATION_WITHDRAWN, text, clause="WDR-2")
 
 
@@ -608,16 +605,16 @@ def conclude_withdrawal(tx: Tx, case: Case) -> None:
 
 
 def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, found = shop_of(tx, case), tx.get(Arbitration, case.request["arbitration_id"])
-    rulings = rulings_of(tx, case.request["arbitration_id"])
-    consent = case.request["consent"]
+    shop, found = shop_of(tx, case), tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
+    rulings = rulings_of(tx, WithdrawalAsked.of(case).arbitration_id)
+    consent = WithdrawalAsked.of(case).consent
     asked = dossier.table(
         {
-            "仲裁编号": dossier.plain(case.request["arbitration_id"]),
-            "申请方": Party(case.request["requested_by"]).label,
-            "原因": WithdrawalReason(case.request["reason"]).label,
-            "说明": dossier.lines(case.request["note"]) or "(无)",
-            "买家同意记录": dossier.plain(consent["record"]) if consent else "**未附,须核实后填写**",
+            "仲裁编号": dossier.plain(WithdrawalAsked.of(case).arbitration_id),
+            "申请方": WithdrawalAsked.of(case).requested_by.label,
+            "原因": WithdrawalAsked.of(case).reason.label,
+            "说明": dossier.lines(WithdrawalAsked.of(case).note) or "(无)",
+            "买家同意记录": dossier.plain(consent.record) if consent else "**未附,须核实后填写**",
             "收到时间": dossier.when(case.received_at),
         }
     )
@@ -627,7 +624,7 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         "- 进行中的申诉将终止(WDR-1)。",
         f"- 判责{'将被剔除' if given.withdrawal_strikes_ruling else '继续有效'},"
         "已扣赔付款由商服与财务决定去向,并告知商家结果和原因;规则建议:"
-        f"{rules_of_appeal.proposed_handling(WithdrawalReason(case.request['reason']), rules(case)).label}。",
+        f"{rules_of_appeal.proposed_handling(WithdrawalAsked.of(case).reason, rules(case)).label}。",
     ]
     now = Seen.of(
         {
@@ -671,8 +668,9 @@ def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str
         return None
     if unreadable := papers.refusal(tx, case, "WDR-3"):
         return unreadable
-    record = (case.request["consent"] or {}).get("record", "") or str(given.extra.get("consent_record", ""))
-    return rules_of_appeal.consent_missing(Party(case.request["requested_by"]), record)
+    asked = WithdrawalAsked.of(case)
+    record = (asked.consent.record if asked.consent else "") or str(given.extra.get("consent_record", ""))
+    return rules_of_appeal.consent_missing(asked.requested_by, record)
 
 
 WITHDRAWAL = Gate(
@@ -775,14 +773,14 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
         return None
     strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)
     told = words.RulingCorrected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, court=case.request["court"],
-        judgment_no=case.request["judgment_no"], deduction_fen=ruling.deduction_fen,
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, court=CorrectionAsked.of(case).court,
+        judgment_no=CorrectionAsked.of(case).judgment_no, deduction_fen=ruling.deduction_fen,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/corrected", case=case)
     appeal = appeal_of(tx, ruling.id)
     running = lock_case(tx, appeal.case_id) if appeal else None
     if running is not None and running.concluded_at is None:
-        cause = f"判责已依法院判决 {case.request['judgment_no']} 更正"
+        cause = f"判责已依法院判决 {CorrectionAsked.of(case).judgment_no} 更正"
         _end_as_moot(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
@@ -809,10 +807,10 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, ruling = shop_of(tx, case), the_ruling(tx, case)
     judgment = dossier.table(
         {
-            "法院": dossier.plain(case.request["court"]),
-            "案号": dossier.plain(case.request["judgment_no"]),
-            "判决日期": dossier.when(datetime.fromisoformat(case.request["judged_on"])),
-            "提议人": dossier.plain(case.request["proposed_by"]),
+            "法院": dossier.plain(CorrectionAsked.of(case).court),
+            "案号": dossier.plain(CorrectionAsked.of(case).judgment_no),
+            "判决日期": dossier.when(CorrectionAsked.of(case).judged_on),
+            "提议人": dossier.plain(CorrectionAsked.of(case).proposed_by),
         }
     )
     first = decided(tx, case.id, CORRECTION.name, review.round) if review.gate == CORRECTION_SECOND.name else None
@@ -831,7 +829,7 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.assemble(
         f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _CORRECTION_TERMS)),
-        ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(case.request["summary"])),
+        ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(CorrectionAsked.of(case).summary)),
         *papers.parts(tx, case, review, "ARB-10"), ("判责", ruling_part(ruling)), ("该判责的申诉", f"{heard.id}:{result}" if heard else ""),
         ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
         links_until=papers.links_until(tx, case, review),
@@ -848,14 +846,14 @@ CORRECTION = Gate(
     name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
-    excluded=lambda tx, case: {case.request["proposed_by"]},
+    excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by},
 )  # fmt: skip
 
 CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
-    excluded=lambda tx, case: {case.request["proposed_by"]} | last_decider(tx, case, CORRECTION.name),
+    excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by} | last_decider(tx, case, CORRECTION.name),
     rests_on=CORRECTION.name,
 )  # fmt: skip
 

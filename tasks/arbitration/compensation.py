@@ -29,6 +29,7 @@ from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
 from tasks.arbitration.arbitration import find_ruling, ruling_part
+from tasks.arbitration.request import WithdrawalAsked
 from tasks.closure.closures import shop_part
 from tasks.invoicing import freezes
 from tasks.shops import demands
@@ -82,7 +83,7 @@ def moves_money(split: Split) -> bool:
 
 def _reason(case: Case) -> WithdrawalReason | None:
     """Why the arbitration was withdrawn, where that is what the case is about."""
-    return WithdrawalReason(case.request["reason"]) if case.kind is CaseKind.WITHDRAWAL else None
+    return WithdrawalAsked.of(case).reason if case.kind is CaseKind.WITHDRAWAL else None
 
 
 @effect("判断是否需要财务确认", kept_as="needs_finance")

@@ -18,7 +18,6 @@ from models.cases import (
     Side,
     WaitState,
 )
-from models.closures import ClosureReason
 from models.deposits import BookFacts
 from models.events import (
     ClosureRequested,
@@ -170,13 +169,13 @@ def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
 def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the request up, or refuse it with the clause (CLS-3, CLS-4, CLS-10)."""
     shop = shop_of(tx, case)
-    reason = ClosureReason(case.request["reason"])
+    reason = ClosureAsked.of(case).reason
     others = [*cases.open_cases(tx, shop.id, CaseKind.CLOSURE, but=case.id),
               *cases.open_cases(tx, shop.id, CaseKind.FORCED_CLOSURE)]  # fmt: skip
     earlier = [other for other in others if cases.comes_before(other, case)]
     refusal = policy_of_closure.refuse_request(
-        requester=case.request["account_id"], owner=shop.owner_account_id, reason=reason,
-        reason_text=case.request["reason_text"], shop_state=shop.state,
+        requester=ClosureAsked.of(case).account_id, owner=shop.owner_account_id, reason=reason,
+        reason_text=ClosureAsked.of(case).reason_text, shop_state=shop.state,
         other_closure=earlier[0].id if earlier else None,
     )  # fmt: skip
     if refusal is not None:
@@ -202,7 +201,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     exit_invoices.open_obligation(tx, case, shop, due)
     review_due = reckon(tx.now, rules(case).closure.review_sla, "CLS-5", work_calendar())
     told_received = words.ClosureReceived(
-        shop_name=shop.name, case_id=case.id, reason=reason.label, reason_text=case.request["reason_text"],
+        shop_name=shop.name, case_id=case.id, reason=reason.label, reason_text=ClosureAsked.of(case).reason_text,
         received_at=case.received_at, exit_invoice_due=due.due, review_due=review_due.due,
     )  # fmt: skip
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
@@ -433,7 +432,7 @@ def withdraw(tx: Tx, case: Case) -> None:
     shop = shop_of(tx, case)
     restored: list[Capability] = []
     if shop.state is ShopState.CLEARING:
-        shop.state = ShopState(case.request.get("shop_before", ShopState.OPEN))
+        shop.state = ClosureAsked.of(case).shop_before or ShopState.OPEN
         tx.add(shop)
         restored = capabilities.restore(tx, case, shop) if shop.state is ShopState.OPEN else []
     awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not demands.opens(tx, shop)
@@ -479,9 +478,9 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, findings = shop_of(tx, case), findings_now(tx, case)
     asked = dossier.table(
         {
-            "原因": ClosureReason(case.request["reason"]).label,
-            "说明": dossier.lines(case.request["reason_text"]) or "(无)",
-            "申请人": dossier.plain(case.request["account_id"]),
+            "原因": ClosureAsked.of(case).reason.label,
+            "说明": dossier.lines(ClosureAsked.of(case).reason_text) or "(无)",
+            "申请人": dossier.plain(ClosureAsked.of(case).account_id),
             "收到时间": dossier.when(case.received_at),
         }
     )

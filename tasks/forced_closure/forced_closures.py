@@ -135,7 +135,7 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     emit(tx, event, f"{case.id}/forced-closed", case)
     told = words.ForcedClosureDecided(
         shop_name=shop.name, case_id=case.id, decided_at=tx.now,
-        violation=f"{case.request['violation']}:{case.request['description']}", forfeited_fen=forfeited.fen,
+        violation=f"{ForcedClosureAsked.of(case).violation}:{ForcedClosureAsked.of(case).description}", forfeited_fen=forfeited.fen,
         frozen_fen=frozen.fen,
         not_appealable="强制关店由两名审核人员共同核定,为最终处理,不适用仲裁申诉通道;如对事实有异议,请联系平台客服提交证明材料。",
     )  # fmt: skip
@@ -175,10 +175,10 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     free, under_way = shop_balance(tx, shop.id, AccountKind.RECEIVABLE), bans.on_the_way(tx, shop.id)
     proposal = dossier.table(
         {
-            "违规": dossier.plain(case.request["violation"]),
-            "依据": dossier.plain(case.request["clause"]),
-            "提议人": dossier.plain(case.request["proposed_by"]),
-            "提议编号": dossier.plain(case.request["proposal_id"]),
+            "违规": dossier.plain(ForcedClosureAsked.of(case).violation),
+            "依据": dossier.plain(ForcedClosureAsked.of(case).clause),
+            "提议人": dossier.plain(ForcedClosureAsked.of(case).proposed_by),
+            "提议编号": dossier.plain(ForcedClosureAsked.of(case).proposal_id),
         }
     )
     first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
@@ -189,7 +189,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
         ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", dossier.findings_table(contested) if contested else ""),
-        ("说明", dossier.quoted(case.request["description"])),
+        ("说明", dossier.quoted(ForcedClosureAsked.of(case).description)),
         *papers.parts(tx, case, review, "CLS-10"), ("第一位审核人意见", said),
         ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6);待结算货款 **{free}** 立即冻结,以后到账的也冻结,"
          f"由两人另案决定解冻或罚没(DED-7)。" + (f"另有 **{under_way}** 正在打款途中,如被退回即罚没。" if under_way else "")),
@@ -208,14 +208,14 @@ FIRST = Gate(
     name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
     reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
-    excluded=lambda tx, case: {case.request["proposed_by"]},
+    excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by},
 )  # fmt: skip
 
 SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
     reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
-    excluded=lambda tx, case: {case.request["proposed_by"]} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
+    excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 
 PROCESS = Process(

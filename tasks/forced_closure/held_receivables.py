@@ -130,7 +130,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
     about = dossier.table(
         {
-            "强制关店案件": dossier.plain(case.request.get("ban", "")) or "—",
+            "强制关店案件": dossier.plain(HeldReceivablesAsked.of(case).ban) or "—",
             "冻结货款": f"**{held}**",
             "账上欠款": str(arrears),
             "正在打款途中的保证金": str(bans.on_the_way(tx, shop.id)),
@@ -145,7 +145,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _proposer(case: Case) -> set[str]:
-    return {case.request["proposed_by"]} if case.request.get("proposed_by") else set()
+    return set(filter(None, [HeldReceivablesAsked.of(case).proposed_by]))
 
 
 FIRST = Gate(

@@ -406,7 +406,9 @@ def to_clerk(tx: Tx, case: Case) -> None:
 
 
 def _invoice(tx: Tx, case: Case) -> Invoice:
-    return tx.get_one(Invoice, case.request["invoice_id"], populate_existing=True, with_for_update=tx.postgres or None)
+    return tx.get_one(
+        Invoice, InvoiceReviewAsked.of(case).invoice_id, populate_existing=True, with_for_update=tx.postgres or None
+    )
 
 
 @effect("重新审核发票")

@@ -130,7 +130,7 @@ def _held_part(totals: dict[str, list[list[object]]]) -> str:
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    period = period_row(tx, case.request["period"])
+    period = period_row(tx, MonthAsked.of(case).period)
     eyes = "异常超过规定数量,放行须由**两人**完成。" if several_eyes(tx, case) else "一人放行即可。"
     return dossier.assemble(
         f"{periods.label(period.id)}账单放行 · {case.id}",
@@ -155,7 +155,7 @@ def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     """Each shop held out has a draft and a reason."""
-    period = case.request["period"]
+    period = MonthAsked.of(case).period
     for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
         shop = shortened(shop_id, 64)
         if sentence := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
@@ -177,7 +177,7 @@ class Page(Frozen):
 def result_of(case_id: str) -> Page:
     """The month in one page: totals, charts, the shops that changed most."""
     with reading() as tx:
-        period = cases.get(tx, case_id).request["period"]
+        period = MonthAsked.of(cases.get(tx, case_id)).period
         totals = statements.issued(tx, period_row(tx, period))
     title = f"{periods.label(period)}出账结果"
     parts = [

@@ -34,6 +34,7 @@ from policies.deadlines import lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import due, needs_second_person, previous_period
 from policies.policy import policy_at
 from tasks.invoicing import periods
+from tasks.invoicing.request import MonthAsked
 
 effect = effects_of("statements")
 
@@ -68,7 +69,7 @@ def begin(tx: Tx, case: Case, round: int) -> None:
 
     A new draft also takes in items of the month that came late, unless their next month is drafted already.
     """
-    period = period_row(tx, case.request["period"])
+    period = period_row(tx, MonthAsked.of(case).period)
     if round > 1:
         drafted = "SELECT id FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"
         for table in ("statement_anomaly", "statement_line"):
@@ -88,7 +89,7 @@ def begin(tx: Tx, case: Case, round: int) -> None:
 def draft(case_id: str) -> Iterator[tuple[int, int]]:
     """Draft chunk by chunk; yields how many shops are done and how many there are, before the first chunk and after each."""
     with reading() as tx:
-        period = tx.get_one(Case, case_id).request["period"]
+        period = MonthAsked.of(tx.get_one(Case, case_id)).period
         row = tx.get_one(Period, period)
         if row.state is not PeriodState.DRAFTING:
             return
@@ -184,7 +185,7 @@ _DUPLICATES = f"""
 @effect("汇总账单")
 def total_up(tx: Tx, case: Case, round: int) -> bool:
     """Control totals of the finished draft; ``False`` if there is nothing to release, so nobody need be asked."""
-    period = period_row(tx, case.request["period"])
+    period = period_row(tx, MonthAsked.of(case).period)
     period.totals = _totals(tx, period.id)
     period.state, period.drafted_at = PeriodState.DRAFTED, tx.now
     tx.add(period)
@@ -247,7 +248,7 @@ def anomalies(tx: Tx, period: str, limit: int | None = 50) -> list[tuple[Stateme
 
 def several_eyes(tx: Tx, case: Case) -> bool:
     """Whether the draft has so many anomalies that two people must release it."""
-    totals = period_row(tx, case.request["period"]).totals
+    totals = period_row(tx, MonthAsked.of(case).period).totals
     return needs_second_person(totals["anomalous"], totals["shops"], rules(case).invoicing)
 
 
@@ -266,7 +267,7 @@ def to_second(tx: Tx, case: Case, round: int) -> bool:
 @effect("放行账单")
 def release(tx: Tx, case: Case, round: int) -> int:
     """Released, but for the shops the first person held out; returns how many are held."""
-    period = period_row(tx, case.request["period"])
+    period = period_row(tx, MonthAsked.of(case).period)
     decision = decided(tx, case.id, RELEASE, round)
     if decision is None or decision.decided_by is None:
         raise LookupError(f"nobody has released {period.id} in round {round}")
@@ -344,7 +345,7 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
 def issue(case_id: str) -> Iterator[tuple[int, int]]:
     """Issue chunk by chunk; yields how many have their number and how many will, before the first chunk and after each."""
     with reading() as tx:
-        period = tx.get_one(Case, case_id).request["period"]
+        period = MonthAsked.of(tx.get_one(Case, case_id)).period
         row = tx.get_one(Period, period)
         if row.state is not PeriodState.ISSUING:
             return
@@ -468,7 +469,7 @@ def issued(tx: Tx, period: Period) -> dict[str, Any]:
 @effect("完成出账")
 def finish(tx: Tx, case: Case) -> None:
     """Everything that was released has its number."""
-    period = period_row(tx, case.request["period"])
+    period = period_row(tx, MonthAsked.of(case).period)
     period.state, period.issued_at = PeriodState.ISSUED, tx.now
     tx.add(period)
     held = counts(tx, period.id).get(StatementState.HELD, 0)

@@ -49,7 +49,7 @@ class ConfirmVerdict(Labelled):
 
 
 def contradiction_of(tx: Tx, case: Case) -> BankContradiction:
-    row = tx.get(BankContradiction, case.request["contradiction"])
+    row = tx.get(BankContradiction, BankInquiryAsked.of(case).contradiction)
     if row is None:
         raise LookupError(f"{case.id} is about no contradiction")
     return row

@@ -12,6 +12,7 @@ from models.money import yuan
 from models.payouts import Payout, PayoutState
 from office.base.db import Tx
 from tasks.payouts.payout_proof import corrected
+from tasks.refund.request import RefundAsked
 
 SETTLING = timedelta(minutes=10)
 """How long after the bank's answer a case may still be on its way to its end."""
@@ -26,7 +27,8 @@ def check(tx: Tx) -> Iterator[str]:
         case, rows = tx.get(Case, case_id), paid.get(case_id, [])
         if case is None or case.kind is not CaseKind.REFUND:
             continue
-        due = case.request.get("target_fen", case.request["amount_fen"])
+        asked = RefundAsked.of(case)
+        due = asked.amount_fen if asked.target_fen is None else asked.target_fen
         arrived = sum(row.amount_fen for row in rows if row.state is PayoutState.SETTLED)
         answered = max((row.answered_at for row in rows if row.answered_at), default=None)
         late = answered is None or tx.now - answered > SETTLING

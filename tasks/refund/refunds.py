@@ -143,7 +143,7 @@ def money_is_out(tx: Tx, case: Case) -> bool:
 
 
 def amount_of(case: Case) -> Money:
-    return Money(fen=case.request["amount_fen"])
+    return Money(fen=RefundAsked.of(case).amount_fen)
 
 
 def payees_of(case: Case) -> list[Payee]:
@@ -164,7 +164,8 @@ def outstanding(tx: Tx, case: Case) -> Money:
 
     What was set off for arrears in an earlier turn is not asked for again: ``target_fen`` is the whole after it.
     """
-    target = case.request.get("target_fen", amount_of(case).fen)
+    asked = RefundAsked.of(case)
+    target = asked.amount_fen if asked.target_fen is None else asked.target_fen
     return Money(fen=max(0, target - payouts.total(payouts.of_case(tx, case.id), *payouts.OUT)))
 
 
@@ -221,7 +222,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     others = [other for other in cases.open_cases(tx, shop.id, CaseKind.REFUND, but=case.id)
               if cases.comes_before(other, case)]  # fmt: skip
     refusal = policy_of_refund.refuse_application(
-        requester=case.request["account_id"], owner=shop.owner_account_id, shop_state=shop.state,
+        requester=RefundAsked.of(case).account_id, owner=shop.owner_account_id, shop_state=shop.state,
         amount_fen=amount_of(case).fen, books=shops.book_facts(tx, shop.id), other_refund=others[0].id if others else None,
     )  # fmt: skip
     if refusal is not None:
@@ -240,8 +241,8 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
         warn_provisional(tx, case, due.due.year, "退保证金到账时限", due.due)
     cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待财务审核", clause="REF-7")
     told_received = words.RefundReceived(
-        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=case.request["payee"],
-        received_at=case.received_at, due=due.due, not_received=papers.absent(tx, shop.id, case.request["documents"]),
+        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=RefundAsked.of(case).payee,
+        received_at=case.received_at, due=due.due, not_received=papers.absent(tx, shop.id, RefundAsked.of(case).documents),
     )  # fmt: skip
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
     return None

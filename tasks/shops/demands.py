@@ -158,7 +158,7 @@ def _open_for_business(tx: Tx, shop: Shop) -> None:
     suspended = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUSPENDED)
     line = audit.record(tx, f"shop/{shop.id}", "shop.opened", clause="DEP-10", public=True, text="已缴足,店铺可以营业")
     shop.state = ShopState.OPEN
-    if suspended is not None and suspended.request.get("suspended"):
+    if suspended is not None and DepositDemanded.of(suspended).suspended:
         capabilities.restore(tx, suspended, shop, "DEP-10")
         return
     shop.capabilities = [capability.value for capability in Capability]
@@ -207,7 +207,7 @@ def _ask(tx: Tx, shop: Shop, lacks: Missing, number: str) -> Case:
     before = before if shop.topup_demanded_fen else None  # paid in full since then: that one is over for good
     case = cases.open_case(
         tx, CaseKind.DEPOSIT_DEMAND, origin=f"deposit/{shop.id}/{number}", state=CaseState.AWAITING_PAYMENT,
-        received_at=tx.now, shop=shop, request={"longer": before.request["longer"] if before else 0},
+        received_at=tx.now, shop=shop, request={"longer": DepositDemanded.of(before).longer if before else 0},
         clause=lacks.clause(shop.state), text=f"保证金催缴:{lacks.text()}",
     )  # fmt: skip
     last = _windows(tx, before)[-1] if before else None
@@ -271,7 +271,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> Carried:
         return Carried.CHANGED
     lacks = missing(tx, shop)
     if given.verdict == OverdueVerdict.LONGER:
-        case.request = {**case.request, "longer": case.request["longer"] + 1}
+        case.request = {**case.request, "longer": DepositDemanded.of(case).longer + 1}
         cases.move(
             tx, case, CaseState.AWAITING_PAYMENT, f"延长缴纳期限:{given.reason}", clause=lacks.clause(shop.state)
         )
@@ -306,7 +306,7 @@ _TERMS = {"missing": "欠缴金额", "shop": "店铺状态", "longer": "已延�
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, numbers, granted = shop_of(tx, case), rules(case).deposit, case.request["longer"]
+    shop, numbers, granted = shop_of(tx, case), rules(case).deposit, DepositDemanded.of(case).longer
     lacks = missing(tx, shop)
     held = "、".join(capability.label for capability in Capability if capability.value in shop.capabilities)
     preview = "\n".join(
@@ -339,8 +339,8 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 def _not_for_ever(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     most = rules(case).deposit.most_longer
-    if given.verdict == OverdueVerdict.LONGER and case.request["longer"] >= most:
-        return f"期限已延长 {case.request['longer']} 次,达到上限 {most} 次,只能选择暂停营业(DEP-10)"
+    if given.verdict == OverdueVerdict.LONGER and DepositDemanded.of(case).longer >= most:
+        return f"期限已延长 {DepositDemanded.of(case).longer} 次,达到上限 {most} 次,只能选择暂停营业(DEP-10)"
     return None
 
 

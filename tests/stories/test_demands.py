@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from flows.inline import STORIES
+from flows.stories import STORIES
 from models.books import AccountKind, Transfer
 from models.cases import Case, CaseKind, CaseState, DeadlineState
 from models.messages import Channel
