@@ -24,6 +24,7 @@ from models.invoicing import InvoiceState
 from models.messages import Channel
 from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.reviews import Review, Role
+from models.shops import Capability, ShopState
 from office.base.db import in_transaction, reading
 from office.cases import cases, reviews
 from office.record import audit
@@ -31,7 +32,7 @@ from office.record.outbox import NotYet
 from office.staff import staff
 from tasks.invoicing import bills
 from tasks.refund import refunds
-from tasks.shops import shops
+from tasks.shops import demands, shops
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
@@ -168,7 +169,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             })  # fmt: skip
 
         @precondition(lambda self: self._under_way(CaseKind.REFUND) and not self._under_way(CaseKind.FORCED_CLOSURE))
-        @rule(end=st.sampled_from(["pending", "dropped", "dropped", "confirmed"]))
+        @rule(end=st.sampled_from(["pending", "dropped", "confirmed"]))
         def a_ban_is_proposed_while_a_refund_is_under_way(self, end: str) -> None:
             shop = self._under_way(CaseKind.REFUND)[0].shop_id or ""
             self.the_platform_proposes_to_close_by_force(shop)
@@ -355,6 +356,22 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 assert out <= moved["deposit.paid"] + owed - drawn + sum(row.amount_fen for row in self._given(shop))
 
         @invariant()
+        def a_shop_is_open_only_when_paid_or_while_it_is_asked_and_decided_about(self) -> None:
+            for shop in (self.office.shop(shop) for shop in SHOPS):
+                asked = [
+                    case for case in self.office.cases()
+                    if case.shop_id == shop.id and case.kind is CaseKind.DEPOSIT_DEMAND and case.concluded_at is None
+                ]  # fmt: skip
+                with reading() as tx:
+                    lacks = bool(demands.missing(tx, shop).total)
+                if shop.state is ShopState.OPEN:
+                    assert len(asked) == lacks and len(shop.capabilities) == len(Capability)
+                elif shop.state is ShopState.AWAITING_DEPOSIT:
+                    assert lacks and shop.capabilities == []
+                else:
+                    assert asked == []
+
+        @invariant()
         def nobody_is_told_the_same_twice(self) -> None:
             told = Counter(
                 (row.case_id, row.topic) for row in self.office.outbox(Channel.MERCHANT) if row.topic in ONCE
@@ -366,6 +383,8 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self._rest()
             with reading() as tx:
                 assert list(proof.check(tx)) == [] == list(audit.verify(tx))
+            bans = {case.shop_id for case in self._under_way(CaseKind.FORCED_CLOSURE)}
+            seen["ban pending over a refund"] += any(case.shop_id in bans for case in self._under_way(CaseKind.REFUND))
             for case in self.office.cases():
                 seen[f"{case.kind} {case.outcome or case.state}"] += 1
                 seen[case.kind] += 1
@@ -431,7 +450,7 @@ ENOUGH = {
     "ban confirmed over a refund": 1,
     "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry": 1,
     "decided": 1, "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
-    CaseKind.FORCED_CLOSURE: 1,
+    CaseKind.FORCED_CLOSURE: 1, CaseKind.DEPOSIT_DEMAND: 1,
 }  # fmt: skip
 """How often it must have come to this."""
 
