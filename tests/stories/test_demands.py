@@ -371,7 +371,7 @@ def test_a_deduction_between_the_decision_and_its_act_has_it_decided_again(offic
 def test_told_again_from_the_top_every_segment_changes_nothing(office: Office) -> None:
     case = suspended(office)
     before = (len(office.outbox()), len(office.trail(case.id)))
-    assert STORIES[CaseKind.DEPOSIT_DEMAND](case.id).startswith("案件已办结")
+    assert STORIES[CaseKind.DEPOSIT_DEMAND].tell.fn(case.id).startswith("案件已办结")
     assert demands.carry_out(case.id, 1) == demands.Carried.SUSPENDED
     assert (len(office.outbox()), len(office.trail(case.id))) == before
 
