@@ -23,6 +23,7 @@ from models.invoicing import (
     StatementMove,
     StatementState,
 )
+from models.shops import ShopState
 from office.base import db
 from office.cases import reviews
 from policies.invoicing import share
@@ -141,13 +142,16 @@ class Months(RuleBasedStateMachine):
     @precondition(lambda self: self.live)
     @rule(which=st.integers(0, 9), part=st.sampled_from([1, 2]))
     def a_red_letter_comes(self, which: int, part: int) -> None:
-        one = self.live[which % len(self.live)]
+        gone = [one for one in self.live if self.office.shop(one.shop_id).state is ShopState.CLOSED]
+        found = gone or self.live
+        one = found[which % len(found)]
         self.office.send("invoice.red_letter", {
             "shop_id": one.shop_id, "account_id": f"acct-{one.shop_id}", "number": f"29{next(kit.NUMBERS):018d}",
             "original_number": one.number, "amount_fen": max((one.gross_fen - one.reversed_fen) // part, 1),
             "issued_on": "2026-12-05",
         })  # fmt: skip
         self.seen["red letters"] += 1
+        self.seen["red letters after closing"] += bool(gone)
 
     @rule(shop=SHOPS, verdict=st.sampled_from(["APPROVE", "APPROVE", "REJECT"]))
     def a_closure_begins_or_is_decided(self, shop: str, verdict: str) -> None:
@@ -243,7 +247,7 @@ class Months(RuleBasedStateMachine):
 
 
 ENOUGH = {
-    "billed later": 1, "exit statement": 3, "redrafted": 3, "held out": 3, "released later": 2, "red letters": 3,
+    "billed later": 1, "exit statement": 3, "redrafted": 3, "held out": 3, "released later": 2, "red letters": 3, "red letters after closing": 1,
     "Statement OVERDUE": 1, "Statement INVOICED": 1, "Statement AUTO_DEDUCTED": 1, "Statement CARRIED": 1,
     "Invoice ACCEPTED": 2, "Invoice RETURNED": 1, "Invoice REVERSED": 1, "ExitObligation WAIVED": 1,
     "ExitObligation FULFILLED": 1, "StatementMove FREEZE": 2, "StatementMove SET_OFF": 2, "StatementMove RELEASE": 1,
