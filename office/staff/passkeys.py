@@ -18,6 +18,7 @@ from sqlmodel import col, delete, select
 
 from models.passkeys import Passkey, PasskeyInvitation, SignChallenge
 from models.reviews import Role, Staff
+from models.text import shortened
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.settings import settings
@@ -118,7 +119,7 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
         return "该通行密钥已登记过"
     row = Passkey(
         id=_id(credential_id), staff_id=staff_id, credential_id=credential_id,
-        public_key=bytes_to_base64url(made.credential_public_key), name=name.strip()[:60] or "通行密钥",
+        public_key=bytes_to_base64url(made.credential_public_key), name=shortened(name.strip(), 60) or "通行密钥",
         device_bound=made.credential_device_type.value == "single_device", sign_count=made.sign_count,
         enrolled_at=clock().real(), seal="",
     )  # fmt: skip
