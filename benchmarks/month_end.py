@@ -115,10 +115,11 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     from models.reviews import Role
     from office.base import clock, db
     from office.cases import decisions, reviews
+    from office.cases import gates as review_gates
     from office.money import ledger
     from office.record.outbox import Skip
     from office.staff import staff
-    from tasks.invoicing import freezes, periods
+    from tasks.invoicing import freeze_proof, freezes, periods
 
     virtual = clock.VirtualClock(datetime(2026, 10, 31, 18, 0, 5, tzinfo=UTC))
     clock.use_clock(virtual)
@@ -137,7 +138,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
             (review,) = reviews.waiting(tx, case_id=case.id)
             tx.expunge_all()
         code = pyotp.TOTP(secret, interval=staff.STEP).at(int(virtual.at.timestamp()))
-        answer = reviews.Answer(
+        answer = review_gates.Answer(
             review_id=review.id, revision=review.revision, staff_id="bench-lin", code=code, verdict="RELEASE"
         )
         outcome = db.in_transaction(lambda tx: decisions.decide(tx, answer))
@@ -178,7 +179,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     figures["sweep_floor_s"], figures["sweep_rows"] = _floor(floor_url, moved, "account")
     assert figures["sweep_rows"] >= 4 * swept, figures["sweep_rows"]  # a move and three messages each
     with db.reading() as tx:
-        wrong = [*ledger.check(tx), *freezes.check(tx)]
+        wrong = [*ledger.check(tx), *freeze_proof.check(tx)]
     assert not wrong, wrong[:3]
     return figures | _checks()
 
@@ -329,7 +330,7 @@ def _floor(url: str, tables: dict[str, str], *parents: str) -> tuple[float, int]
     from sqlmodel import SQLModel
 
     from office.base import db
-    from tasks.invoicing import statements
+    from tasks.invoicing import drafts
 
     target, source = db.make_engine(url), db.engine()
     SQLModel.metadata.create_all(target)
@@ -346,7 +347,7 @@ def _floor(url: str, tables: dict[str, str], *parents: str) -> tuple[float, int]
                 plain if plain and c in {"reached", "categories", "capabilities"} else c for c in columns
             )
             found = reader.exec_driver_sql(f"SELECT {picked} FROM {name} {tables.get(name, '')} ORDER BY {order}")
-            size = statements.CHUNK * 3 if name in {"statement_line", "outbox"} else statements.CHUNK
+            size = drafts.CHUNK * 3 if name in {"statement_line", "outbox"} else drafts.CHUNK
             while batch := [tuple(row) for row in found.fetchmany(size)]:
                 began = time.perf_counter()
                 with target.begin() as connection:
@@ -360,7 +361,7 @@ def _floor(url: str, tables: dict[str, str], *parents: str) -> tuple[float, int]
 
 def _checks() -> dict[str, float]:
     """Clean invoices through every check, from fields alone and with their XML."""
-    from models.events import TaxpayerType
+    from models.event_parts import TaxpayerType
     from models.invoicing_events import InvoiceSubmitted
     from policies.einvoice import read_einvoice
     from policies.invoice_checks import Expected, check_invoice

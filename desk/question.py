@@ -18,12 +18,14 @@ from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx, in_transaction, reading
-from office.cases import appointing, confirmations, forms, reviews, signatures
-from office.cases.reviews import OPEN, Answer, Outcome
+from office.cases import appointing, confirmations, forms, hands, judge, reviews, signatures
+from office.cases import gates as review_gates
+from office.cases.gates import OPEN, Answer, Outcome
 from office.staff import passkeys, people
 from office.staff.guard import Place
 from tasks.sight import desk_forms, queue
-from tasks.sight.views import audit_lines, staff_name
+from tasks.sight.merchant import staff_name
+from tasks.sight.views import audit_lines
 
 router = APIRouter()
 Form = Annotated[dict[str, str], Depends(posted)]
@@ -36,7 +38,7 @@ FIELD = "field."
 def typed(form: Mapping[str, str]) -> dict[str, str]:
     """What a person typed into a question's form, without what proves them."""
     return {
-        name: value.replace("\r\n", "\n")[: reviews.MOST_KEPT]
+        name: value.replace("\r\n", "\n")[: review_gates.MOST_KEPT]
         for name, value in form.items()
         if name in {"verdict", "reason"} or name.startswith(FIELD)
     }
@@ -69,7 +71,7 @@ def _page(
         given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
         token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
         act_token=desk_forms.token(who.session_id, f"act {review.id}"),
-        by_session=reviews.session_is_enough(tx, review, gate), keys=len(passkeys.of(tx, who.id)), reason_needed=forms.reason_needed(review, gate),
+        by_session=judge.session_is_enough(tx, review, gate), keys=len(passkeys.of(tx, who.id)), reason_needed=forms.reason_needed(review, gate),
         needs_reason={code for code in review.verdicts if code in gate.reason_required},
         roles="、".join(Role(role).label for role in review.roles),
         holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
@@ -88,7 +90,7 @@ def _find(tx: Tx, review_id: str) -> Review:
 
 
 def _why_not(tx: Tx, who: Visitor, review: Review) -> str:
-    return reviews.may_not_answer(tx, review, tx.get_one(Staff, who.id)) or ""
+    return judge.may_not_answer(tx, review, tx.get_one(Staff, who.id)) or ""
 
 
 def _colleagues(tx: Tx, who: Visitor, review: Review) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def sign(who: Person, form: Form, review_id: str) -> Response:
 
     def asked(tx: Tx) -> str:
         review = _find(tx, review_id)
-        said = reviews.said(tx.get_one(Case, review.case_id), _answer(who, review, form, review.revision))
+        said = judge.said(tx.get_one(Case, review.case_id), _answer(who, review, form, review.revision))
         return signatures.begin(tx, review, said, who.session_id)
 
     return Response(in_transaction(asked), media_type="application/json")
@@ -224,7 +226,7 @@ def _object(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Ou
 
 
 def _reassign(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
-    return reviews.reassign(tx, review_id, _colleague(tx, form), who.id, form.get("code", ""))
+    return hands.reassign(tx, review_id, _colleague(tx, form), who.id, form.get("code", ""))
 
 
 def _appoint(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
@@ -241,8 +243,8 @@ def _colleague(tx: Tx, form: Mapping[str, str]) -> str:
 ACTS: dict[str, Any] = {
     "reassign": _reassign,
     "appoint": _appoint,
-    "claim": lambda tx, who, review_id, form: reviews.claim(tx, review_id, who.id, session=who.word),
-    "release": lambda tx, who, review_id, form: reviews.release(tx, review_id, who.id, session=who.word),
+    "claim": lambda tx, who, review_id, form: hands.claim(tx, review_id, who.id, session=who.word),
+    "release": lambda tx, who, review_id, form: hands.release(tx, review_id, who.id, session=who.word),
     "confirm": _confirm,
     "object": _object,
 }

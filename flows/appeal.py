@@ -21,32 +21,32 @@ from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from models.reviews import Decision
-from tasks.appeal import appeals
-from tasks.appeal.appeals import AppealVerdict, FinalVerdict
+from tasks.appeal import review, steps, window
+from tasks.appeal.review import AppealVerdict, FinalVerdict
 
 
 @story(CaseKind.APPEAL, "仲裁申诉:7 天内申诉一次,仲裁员审核,举证不足可在 3 天内补充一次(ARB-1 至 ARB-10)。")
 def hear_appeal(case_id: str) -> None:
     """Take one appeal from filing to a final result the merchant has been told about."""
-    if appeals.admit(case_id):  # ARB-1, ARB-2, ARB-3, ARB-4, WDR-2
+    if steps.admit(case_id):  # ARB-1, ARB-2, ARB-3, ARB-4, WDR-2
         return
 
     for attempt in count(1):
-        decision = ask(case_id, appeals.REVIEW, round=attempt)  # never the arbitrator who made the ruling
+        decision = ask(case_id, review.REVIEW, round=attempt)  # never the arbitrator who made the ruling
         if decision.verdict == AppealVerdict.INSUFFICIENT:
             break
         if finish(case_id, decision, attempt):
             return
 
-    if not appeals.ask_for_evidence(case_id):  # ARB-5
+    if not steps.ask_for_evidence(case_id):  # ARB-5
         return
-    wait_until(case_id, lambda: appeals.window_may_open(case_id))  # sending the notice starts the three days
-    appeals.open_window(case_id)
-    if wait_for(case_id, appeals.EVIDENCE) is WaitState.LAPSED:
-        return appeals.close_unanswered(case_id)  # ARB-6
-    appeals.resume(case_id)
+    wait_until(case_id, lambda: steps.window_may_open(case_id))  # sending the notice starts the three days
+    steps.open_window(case_id)
+    if wait_for(case_id, window.EVIDENCE) is WaitState.LAPSED:
+        return steps.close_unanswered(case_id)  # ARB-6
+    steps.resume(case_id)
     for round in count(1):
-        decision = ask(case_id, appeals.SECOND, round=round)  # ambiguity 10: only uphold or dismiss
+        decision = ask(case_id, review.SECOND, round=round)  # ambiguity 10: only uphold or dismiss
         if finish(case_id, decision, attempt - 1 + round):
             return
 
@@ -57,13 +57,13 @@ def finish(case_id: str, decision: Decision, attempt: int) -> bool:
         case None:
             pass  # WDR-1: the arbitration was withdrawn, or a court has decided
         case FinalVerdict.DISMISS:  # ARB-3, ARB-10
-            return not (appeals.dismiss(case_id) if attempt == 1 else appeals.dismiss_again(case_id, attempt))
+            return not (steps.dismiss(case_id) if attempt == 1 else steps.dismiss_again(case_id, attempt))
         case FinalVerdict.UPHOLD:  # ARB-7
-            money = appeals.uphold(case_id) if attempt == 1 else appeals.uphold_again(case_id, attempt)
+            money = steps.uphold(case_id) if attempt == 1 else steps.uphold_again(case_id, attempt)
             if money is None:
                 return False
             if money and handle_compensation(case_id):  # ARB-8
-                appeals.conclude_upheld(case_id)
+                steps.conclude_upheld(case_id)
         case unknown:
             assert_never(unknown)
     return True

@@ -19,22 +19,22 @@ from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks.arbitration import arbitration
-from tasks.arbitration.arbitration import WithdrawalVerdict, Withdrawn
+from tasks.arbitration import withdrawal
+from tasks.arbitration.withdrawal import WithdrawalVerdict, Withdrawn
 
 
 @story(CaseKind.WITHDRAWAL, "撤销仲裁:商服核实双方意愿后撤销,同一售后不可再次仲裁(WDR-1 至 WDR-4)。")
 def withdraw_arbitration(case_id: str) -> None:
     """Take one request to withdraw an arbitration to a decision of merchant service."""
-    if arbitration.admit_withdrawal(case_id):  # WDR-1, WDR-2, ARB-3
+    if withdrawal.admit_withdrawal(case_id):  # WDR-1, WDR-2, ARB-3
         return
 
     for round in count(1):
-        decision = ask(case_id, arbitration.WITHDRAWAL, round=round)  # WDR-3, WDR-4: with the buyer's consent
+        decision = ask(case_id, withdrawal.WITHDRAWAL, round=round)  # WDR-3, WDR-4: with the buyer's consent
         if decision.verdict != WithdrawalVerdict.CONFIRM:
-            return arbitration.reject_withdrawal(case_id)
+            return withdrawal.reject_withdrawal(case_id)
 
-        match arbitration.withdraw(case_id) if round == 1 else arbitration.withdraw_again(case_id, round):
+        match withdrawal.withdraw(case_id) if round == 1 else withdrawal.withdraw_again(case_id, round):
             case Withdrawn.CHANGED:  # ambiguity 23
                 continue
             case Withdrawn.TOO_LATE:  # the appeal's result became final meanwhile
@@ -43,7 +43,7 @@ def withdraw_arbitration(case_id: str) -> None:
                 return
             case Withdrawn.MONEY:
                 if handle_compensation(case_id):  # ARB-8
-                    arbitration.conclude_withdrawal(case_id)
+                    withdrawal.conclude_withdrawal(case_id)
                 return
             case unknown:
                 assert_never(unknown)

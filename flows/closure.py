@@ -22,70 +22,71 @@ from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from models.shops import Capability
 from office.cases import cases
-from tasks.closure import closures
-from tasks.closure.closures import Approved, ClosureVerdict, OverrideVerdict
+from tasks.closure import review, steps
+from tasks.closure.review import ClosureVerdict, OverrideVerdict
+from tasks.closure.steps import Approved
 
 
 @story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
 def close_shop(case_id: str) -> None:
     """Take one closing request from the merchant's wish to an outcome they have been told about."""
-    if closures.admit(case_id):  # CLS-3, CLS-4
+    if steps.admit(case_id):  # CLS-3, CLS-4
         return
 
     for round in count(1):
-        closures.check(case_id, round)  # CLS-7, ambiguity 22
-        decision = ask(case_id, closures.REVIEW, round=round)  # CLS-5
+        steps.check(case_id, round)  # CLS-7, ambiguity 22
+        decision = ask(case_id, review.REVIEW, round=round)  # CLS-5
         match decision.read(ClosureVerdict):
             case None:
                 return withdraw(case_id)
             case ClosureVerdict.REJECT:
-                return closures.reject(case_id, decision.reason)
+                return steps.reject(case_id, decision.reason)
             case ClosureVerdict.ASK:
-                answered = wait_for(case_id, closures.ask_merchant(case_id, round, decision.reason))
+                answered = wait_for(case_id, steps.ask_merchant(case_id, round, decision.reason))
                 if answered is WaitState.CANCELLED:
                     return withdraw(case_id)
                 if answered is WaitState.LAPSED:
-                    return closures.lapse(case_id, round)
-                closures.resume_review(case_id, round)
+                    return steps.lapse(case_id, round)
+                steps.resume_review(case_id, round)
                 continue
             case ClosureVerdict.APPROVE:
                 written_off = False
             case unknown:
                 assert_never(unknown)
 
-        if closures.to_override(case_id, round):  # four eyes over a blocking finding
-            override = ask(case_id, closures.OVERRIDE, round=round)
+        if steps.to_override(case_id, round):  # four eyes over a blocking finding
+            override = ask(case_id, review.OVERRIDE, round=round)
             if override.overtaken:  # ambiguity 23: the reviewer has not seen what stands now
-                closures.review_again(case_id, round)
+                steps.review_again(case_id, round)
                 continue
             match override.read(OverrideVerdict):
                 case None:
                     return withdraw(case_id)
                 case OverrideVerdict.REJECT:
-                    return closures.reject(case_id, override.reason)
+                    return steps.reject(case_id, override.reason)
                 case OverrideVerdict.CONFIRM:
                     written_off = bool(override.answer.get("write_off"))
                 case unknown_override:
                     assert_never(unknown_override)
 
-        match on_fresh_facts(closures.start_clearing, case_id, round, written_off):
+        match on_fresh_facts(steps.start_clearing, case_id, round, written_off):
             case Approved.STANDS:
                 break
             case Approved.TAKEN_BACK:
                 return withdraw(case_id)
             case Approved.FACTS_CHANGED:  # nobody has decided about what is there now
-                closures.review_again(case_id, round)
+                steps.review_again(case_id, round)
             case unknown_start:
                 assert_never(unknown_start)
 
     for capability in Capability:  # CLS-1, one platform event each
-        closures.shut_off(case_id, capability)
-    while not closures.close(case_id):  # CLS-6
-        wait_until(case_id, lambda: closures.cleared(case_id))  # CLS-9, looked at again as facts arrive
+        steps.shut_off(case_id, capability)
+    while not steps.close(case_id):  # CLS-6
+        wait_until(case_id, lambda: steps.cleared(case_id))  # CLS-9, looked at again as facts arrive
     if cases.is_withdrawn(case_id):
         return withdraw(case_id)
 
 
 def withdraw(case_id: str) -> None:
     """The merchant has taken the request back: everything shut off is given back."""
-    closures.withdraw(case_id)
+    steps.withdraw(case_id)

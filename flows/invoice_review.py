@@ -18,25 +18,29 @@ from typing import assert_never
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks.invoicing import invoices
-from tasks.invoicing.invoices import InvoiceVerdict
+from tasks.invoicing import invoice_review
+from tasks.invoicing.invoice_review import InvoiceVerdict
 
 
 @story(CaseKind.INVOICE_REVIEW, "发票审核:规则检查有疑问的发票由开票专员采纳或退回(INV-2 至 INV-6)。")
 def review_invoice(case_id: str) -> None:
     """Take one doubtful invoice to an answer the merchant has been told."""
-    invoices.to_clerk(case_id)
+    invoice_review.to_clerk(case_id)
     for round in count(1):
-        decision = ask(case_id, invoices.REVIEW, round=round)
+        decision = ask(case_id, invoice_review.REVIEW, round=round)
         match decision.read(InvoiceVerdict):
             case None:
                 return  # undone by a red letter meanwhile
             case InvoiceVerdict.ACCEPT:
-                ended = invoices.accept_by_clerk(case_id) if round == 1 else invoices.accept_again(case_id, round)
+                ended = (
+                    invoice_review.accept_by_clerk(case_id)
+                    if round == 1
+                    else invoice_review.accept_again(case_id, round)
+                )
                 if ended is not None:  # or sent back, where something overtook the answer
                     return
-                invoices.review_again(case_id, round)  # ambiguity 23: the clerk has not seen what stands now
+                invoice_review.review_again(case_id, round)  # ambiguity 23: the clerk has not seen what stands now
             case InvoiceVerdict.RETURN:
-                return invoices.return_by_clerk(case_id)
+                return invoice_review.return_by_clerk(case_id)
             case unknown:
                 assert_never(unknown)

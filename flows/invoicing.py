@@ -18,7 +18,7 @@ from flows import artifacts
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks.invoicing import releases, statements
+from tasks.invoicing import drafts, releases, statements
 from tasks.invoicing.releases import ReleaseVerdict, SecondRelease
 
 
@@ -26,9 +26,9 @@ from tasks.invoicing.releases import ReleaseVerdict, SecondRelease
 def invoice_month(case_id: str) -> None:
     """Take one month from its last day to statements that every shop has been told about."""
     for round in count(1):
-        statements.begin(case_id, round)
-        artifacts.progress("起草账单", case_id, statements.draft(case_id))
-        statements.total_up(case_id, round)
+        drafts.begin(case_id, round)
+        artifacts.progress("起草账单", case_id, drafts.draft(case_id))
+        drafts.total_up(case_id, round)
         decision = ask(case_id, releases.RELEASE, round=round)
         match decision.read(ReleaseVerdict):
             case None:
@@ -39,7 +39,7 @@ def invoice_month(case_id: str) -> None:
                 pass
             case unknown:
                 assert_never(unknown)
-        if statements.to_second(case_id, round):  # four eyes over many anomalies
+        if drafts.to_second(case_id, round):  # four eyes over many anomalies
             second = ask(case_id, releases.SECOND, round=round)
             if second.verdict != SecondRelease.CONFIRM:
                 continue

@@ -18,34 +18,34 @@ from flows.compensation import handle_compensation
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks.arbitration import arbitration
-from tasks.arbitration.arbitration import CorrectionVerdict
+from tasks.arbitration import correction
+from tasks.arbitration.correction import CorrectionVerdict
 
 
 @story(CaseKind.CORRECTION, "判责更正:依据法院判决,两名主管先后同意后剔除判责(ARB-10)。")
 def correct_ruling(case_id: str) -> None:
     """Take one judgment against a ruling to a decision of two supervisors."""
-    if arbitration.admit_correction(case_id):
+    if correction.admit_correction(case_id):
         return
 
     for round in count(1):
-        first = ask(case_id, arbitration.CORRECTION, round=round)
+        first = ask(case_id, correction.CORRECTION, round=round)
         if first.verdict != CorrectionVerdict.CONFIRM:
-            return arbitration.reject_correction(case_id)
+            return correction.reject_correction(case_id)
 
         if round == 1:
-            arbitration.correction_to_second(case_id)
+            correction.correction_to_second(case_id)
         else:
-            arbitration.correction_to_second_again(case_id, round)
-        second = ask(case_id, arbitration.CORRECTION_SECOND, round=round)  # another person
+            correction.correction_to_second_again(case_id, round)
+        second = ask(case_id, correction.CORRECTION_SECOND, round=round)  # another person
         if not second.overtaken:
             if second.verdict != CorrectionVerdict.CONFIRM:
-                return arbitration.reject_correction(case_id)
-            money = arbitration.correct(case_id) if round == 1 else arbitration.correct_again(case_id, round)  # ARB-7
+                return correction.reject_correction(case_id)
+            money = correction.correct(case_id) if round == 1 else correction.correct_again(case_id, round)  # ARB-7
             if money is not None:
                 break
-        if not arbitration.correction_again(case_id, round):  # ambiguity 23: not everybody has seen what stands now
+        if not correction.correction_again(case_id, round):  # ambiguity 23: not everybody has seen what stands now
             return
 
     if money and handle_compensation(case_id):  # ARB-8
-        arbitration.conclude_correction(case_id)
+        correction.conclude_correction(case_id)

@@ -25,12 +25,12 @@ from models.cases import Case, WaitState
 from models.confirmations import ShownForm
 from models.reviews import Decision, Review
 from office.base.db import Tx, in_transaction, reading
-from office.cases import cases, confirmations, reviews
+from office.cases import cases, confirmations, judge, reviews, weights
 from office.cases.confirmations import Held
 from office.cases.effects import effects_of
 from office.cases.forms import form_description, form_schema, read_answer
+from office.cases.gates import Gate
 from office.cases.locks import lock_case
-from office.cases.reviews import Gate
 from office.process import office
 from office.runs import shown_forms
 from office.runs.engine import run_tags
@@ -128,8 +128,8 @@ def _show_form(review: Review, gate: Gate) -> None:
 
     def rest(tx: Tx) -> tuple[str, str, str]:
         _rest(tx, review.case_id)
-        key = reviews.arm(tx, review.id)
-        told = json.dumps(form_description(review, gate, confirmations.follows(tx, gate.name)))
+        key = judge.arm(tx, review.id)
+        told = json.dumps(form_description(review, gate, weights.follows(tx, gate.name)))
         asked = json.dumps(form_schema(review, gate))
         if run is not None:
             shown_forms.note(tx, review, str(run[1]), key, told, asked)

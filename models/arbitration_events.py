@@ -18,19 +18,9 @@ from models.arbitration import (
     WithdrawalReason,
 )
 from models.base import Frozen
-from models.events import (
-    Documents,
-    Event,
-    Id,
-    Line,
-    Moment,
-    OptionalLine,
-    Outgoing,
-    Prose,
-    inbound,
-    outbound,
-)
+from models.event_parts import Documents
 from models.money import Fen
+from models.wire import Event, Id, Line, Moment, OptionalLine, Outgoing, Prose, inbound, outbound
 
 Points = Annotated[int, Field(strict=True, ge=0, le=1000)]
 EvidenceId = Annotated[str, StringConstraints(strict=True, pattern=r"^EV-[0-9]{6}-[0-9A-Z]{6}$")]

@@ -8,9 +8,11 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from models.base import Frozen
-from models.events import (
+from models.event_parts import Documents
+from models.invoicing import BillableCategory, InvoiceContent, InvoiceKind, IssueMode
+from models.money import MAX_FEN, Fen, PositiveFen
+from models.wire import (
     Count,
-    Documents,
     Event,
     Id,
     Line,
@@ -23,8 +25,6 @@ from models.events import (
     inbound,
     outbound,
 )
-from models.invoicing import BillableCategory, InvoiceContent, InvoiceKind, IssueMode
-from models.money import MAX_FEN, Fen, PositiveFen
 
 MOST_ITEMS = 1000
 """Items in one batch."""

@@ -21,7 +21,7 @@ class Paper(Frozen):
 
     name: str
     kind: str
-    """A code of ``models.events.DocumentKind``, or the word an older case was sent with."""
+    """A code of ``models.event_parts.DocumentKind``, or the word an older case was sent with."""
     kind_label: str
     sha256: str = ""
     url: str = ""

@@ -15,12 +15,12 @@ from models.requests import Asked
 
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
     from models.cases import Case, CaseKind
-    from models.events import Event
     from models.messages import InboxMessage
     from models.views import EvidenceShown
+    from models.wire import Event
     from office.base.db import Tx
     from office.cases.deadlines import Kind
-    from office.cases.reviews import Gate
+    from office.cases.gates import Gate
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ from ops.scenes import Scene, scenes
 from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
-from tasks.invoicing import freezes
+from tasks.invoicing import freeze_proof
 from tasks.processes import open_office
 from tasks.sight import proof
 from tasks.sight.board import key_of
@@ -151,7 +151,7 @@ def _verdict() -> int:
         console.print(books)
         checks: dict[str, Callable[[], list[str]]] = {
             "账簿核对": lambda: [str(line) for line in proof.check(tx)],
-            "账单核对": lambda: freezes.check(tx), "审计链校验": lambda: list(audit.verify(tx))
+            "账单核对": lambda: freeze_proof.check(tx), "审计链校验": lambda: list(audit.verify(tx))
         }  # fmt: skip
         failures = 0
         for name, check in checks.items():

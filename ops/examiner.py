@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from office.base.db import in_transaction
-from ops.commands.doctor import Check, Health, examine
+from ops.commands.doctor import examine
+from ops.commands.health import Check, Health
 from tasks.sight import examination
 
 logger = logging.getLogger("dianwu.examiner")

@@ -17,7 +17,7 @@ from stdnum.exceptions import InvalidChecksum, InvalidComponent, InvalidFormat, 
 
 from models.base import Frozen, Labelled
 from models.cases import Finding
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.invoicing import InvoiceContent, InvoiceKind
 from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
 from models.money import yuan

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from models.cases import Finding
-from models.events import DocumentKind
+from models.event_parts import DocumentKind
 from models.outcomes import Refusal
 from models.papers import Paper, PaperState
 

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from models.arbitration import AppealReason, EvidenceKind, Handling, MediaType, WithdrawalReason
 from models.base import Frozen
 from models.deposits import RefundDocument
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.invoicing import InvoiceContent
 from models.money import Fen
 from models.shops import EntityType

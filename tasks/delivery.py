@@ -33,7 +33,7 @@ from office.base.secret_forms import webhook_key
 from office.base.settings import settings
 from office.base.vault import opened_json
 from office.cases import bundles, merchants, reviews, routing
-from office.cases.confirmations import PERSON
+from office.cases.confirmation_letters import PERSON
 from office.record import outbox
 from office.record.outbox import Deliverer, Item, Skip, Undeliverable
 from office.runs import engine

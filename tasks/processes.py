@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from office.cases import confirmations, reviews
+from office.cases import confirmations, review_clock
 from office.process import open_with
-from tasks.appeal import appeals
-from tasks.arbitration import arbitration, compensation
-from tasks.closure import closures
+from tasks.appeal import process as appeal
+from tasks.arbitration import compensation
+from tasks.arbitration import process as arbitration
+from tasks.closure import process as closure
 from tasks.forced_closure import forced_closures, held_receivables
-from tasks.invoicing import billables, freezes, invoices, releases
+from tasks.invoicing import billables, freeze_process, invoice_process, releases
 from tasks.payouts import bank_inquiries, payouts
-from tasks.refund import refunds
+from tasks.refund import process as refund
 from tasks.shops import bans, demands, deposits, facts, shops
 
 PROCESSES = (
-    reviews.PROCESS,
+    review_clock.PROCESS,
     confirmations.PROCESS,
     shops.PROCESS,
     facts.PROCESS,
@@ -22,18 +23,18 @@ PROCESSES = (
     deposits.PROCESS,
     bans.PROCESS,
     demands.PROCESS,
-    closures.PROCESS,
+    closure.PROCESS,
     forced_closures.PROCESS,
     held_receivables.PROCESS,
-    refunds.PROCESS,
+    refund.PROCESS,
     bank_inquiries.PROCESS,
-    appeals.PROCESS,
+    appeal.PROCESS,
     *arbitration.PROCESSES,
     compensation.PROCESS,
     billables.PROCESS,
-    freezes.PROCESS,
+    freeze_process.PROCESS,
     releases.PROCESS,
-    invoices.PROCESS,
+    invoice_process.PROCESS,
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import select
 
-from models.events import MerchantMessageCreated
+from models.case_events import MerchantMessageCreated
 from models.messages import Channel, OutboxMessage
 from notifications.catalogue import restore
 from notifications.message import Message

@@ -18,7 +18,7 @@ import flows
 import office
 import tasks
 from models.cases import CaseKind, CaseState
-from models.events import INBOUND, OUTBOUND
+from models.wire import INBOUND, OUTBOUND
 from notifications.catalogue import MESSAGES
 from office import process
 from tasks.processes import open_office

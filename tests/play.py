@@ -23,6 +23,7 @@ from office.base.clock import VirtualClock
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened_json
 from office.cases import confirmations, deadlines, decisions, reviews, routing, timekeeping
+from office.cases import gates as review_gates
 from office.cases.locks import lock_case
 from office.files import evidence
 from office.money import ledger
@@ -299,7 +300,7 @@ class Office:
         """The open question of a case."""
         case_id = case if isinstance(case, str) else case.id
         with reading() as tx:
-            query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(reviews.OPEN))
+            query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(review_gates.OPEN))
             found = list(tx.exec(query))
             tx.expunge_all()
         assert len(found) == 1, f"{case_id} has {len(found)} open questions"
@@ -307,9 +308,9 @@ class Office:
 
     def answer(
         self, review: Review, staff_id: str, verdict: str, reason: str = "", code: str | None = None, **extra: Any
-    ) -> reviews.Outcome:
+    ) -> review_gates.Outcome:
         """Answer a question as it was shown, and let everything that follows happen."""
-        given = reviews.Answer(
+        given = review_gates.Answer(
             review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
             code=self.code(staff_id) if code is None else code,
         )  # fmt: skip
@@ -330,14 +331,14 @@ class Office:
         reason: str = "理由充分",
         code: str | None = None,
         **extra: Any,
-    ) -> reviews.Outcome:
+    ) -> review_gates.Outcome:
         """Answer a question through Prefect's form, and let everything that follows happen."""
-        given = reviews.Answer(
+        given = review_gates.Answer(
             review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
             code=self.code(staff_id) if code is None else code, through=Place.FORM,
         )  # fmt: skip
 
-        def judged(tx: Tx) -> reviews.Outcome:
+        def judged(tx: Tx) -> review_gates.Outcome:
             """What the resumed run does first; that it was resumed is not forgotten when its worker dies."""
             outbox.wake(tx, lock_case(tx, review.case_id))
             return confirmations.take_form_answer(tx, review.id, reviews.gate_of(review), given)
@@ -346,14 +347,14 @@ class Office:
         self.settle()
         return outcome
 
-    def confirm(self, review: Review, staff_id: str, code: str | None = None) -> reviews.Outcome:
+    def confirm(self, review: Review, staff_id: str, code: str | None = None) -> review_gates.Outcome:
         """Confirm at the terminal what was answered through the form."""
         proof = self.code(staff_id) if code is None else code
         outcome = in_transaction(lambda tx: confirmations.confirm(tx, review.id, staff_id, proof))
         self.settle()
         return outcome
 
-    def object_to(self, review: Review, staff_id: str, words: str = "我选的是驳回") -> reviews.Outcome:
+    def object_to(self, review: Review, staff_id: str, words: str = "我选的是驳回") -> review_gates.Outcome:
         """Object at the terminal to what was recorded."""
         proof = self.code(staff_id)
         outcome = in_transaction(lambda tx: confirmations.dispute(tx, review.id, staff_id, proof, words))

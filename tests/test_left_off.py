@@ -22,7 +22,7 @@ PARSED = {
 
 NAMES = {
     "sha256[:16]", "sha256[:2]", "item.sha256[:2]", "one.sha256[:16]", "one.shown_sha256[:12]", "one.shown_sha256[:16]", "line.hash[:12]",
-    "said[:16]", "str(file['sha256'])[:16]",
+    "said[:16]", "str(file['sha256'])[:16]", "item.sha256[:2]",
 }  # fmt: skip
 """The beginning of a hash, which names it; other hashes are cut where they are made."""
 
@@ -35,11 +35,13 @@ COUNTED = {
     "tasks/arbitration/doudian.py": {"every[:most]"},
     "tasks/sight/examination.py": {"(*so_far.found, *found, *rows)[:KEPT]"},
     "tasks/invoicing/exit_invoices.py": {"named[:MOST_NAMED - 1]"},
-    "tasks/invoicing/invoices.py": {"grounds[:MOST_GROUNDS - 1]", "sent['lines'][:LINES_SHOWN]"},
+    "tasks/invoicing/invoices.py": {"grounds[:MOST_GROUNDS - 1]"},
+    "tasks/invoicing/invoice_review.py": {"sent['lines'][:LINES_SHOWN]"},
     "office/staff/people.py": {"hindered[:MOST_NAMED]"},
     "tasks/invoicing/releases.py": {"held[:HELD_SHOWN]"},
     "webhooks/problems.py": {"found[:MAX_ERRORS]"},
-    "ops/commands/doctor.py": {"halted[:5]", "mute[:5]", "online[:5]"},
+    "ops/commands/doctor_engine.py": {"online[:5]"},
+    "ops/commands/doctor_office.py": {"halted[:5]", "mute[:5]"},
     "ops/commands/review.py": {"clean[:limit]"},
     "ops/commands/terminal.py": {"rows[:limit]"},
     "notifications/plugins/robots.py": {"found[:MOST_PIECES]", "text.encode()[:most]", "text[:end]"},
@@ -52,10 +54,11 @@ NOBODYS = {
     "desk/question.py": {
         "given[:500]",
         "form.get('from', '')[:500]",  # where to go back to
-        "value.replace('\\r\\n', '\\n')[:reviews.MOST_KEPT]",  # a draft longer than any form takes
+        "value.replace('\\r\\n', '\\n')[:review_gates.MOST_KEPT]",  # a draft longer than any form takes
     },
     "desk/queue.py": {"found[:at]", "given.get('shop', '')[:64]", "query[:500]"},  # a filter
     "tasks/sight/lookup.py": {"given.strip()[:64]"},  # a number, never longer
+    "office/staff/passkeys.py": {"name.strip()[:60]"},  # what somebody calls their own key
     "office/staff/desk_sessions.py": {"agent[:80]"},  # how a browser calls itself
     "models/windows.py": {"[f'{number} {unit}' for number, unit in parts if number][:2]"},  # "3 天 2 小时" of a span
     "notifications/plugins/folder.py": {"re.sub('[^\\\\w]+', '-', one_line(title)).strip('-')[:40]"},  # name of a file
@@ -63,9 +66,7 @@ NOBODYS = {
         "re.sub('[^\\\\w\\\\U00020000-\\\\U0003FFFF.\\\\- ()·]', '_', stem).strip(' .-_')[:_NAME_LIMIT]"  # name of a file
     },
     "tasks/invoicing/periods.py": {"missing(tx)[:MOST_AT_ONCE]"},  # the next sweep takes the next ones
-    "office/cases/reviews.py": {
-        "answer.staff_id[:32]"
-    },  # ids and codes from an unproved form: longer ones are nobody's
+    "office/cases/judge.py": {"answer.staff_id[:32]"},  # ids and codes from an unproved form: longer ones are nobody's
     "office/runs/strays.py": {
         "str(values.get('staff_id', '')).strip()[:32]",
         "str(values.get('code', ''))[:32]",

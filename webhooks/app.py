@@ -38,7 +38,7 @@ from office.cases.routing import on_conflict
 from office.record import inbox
 from office.record.inbox import Arrival, Receipt
 from tasks.processes import open_office
-from tasks.sight.views import merchant_view
+from tasks.sight.merchant import merchant_view
 from webhooks import evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from models.events import INBOUND, OUTBOUND, Event, Outgoing
+from models.wire import INBOUND, OUTBOUND, Event, Outgoing
 from tasks.processes import open_office
 from webhooks.senders.platform import example
 

@@ -25,7 +25,7 @@ from models.arbitration import MediaType
 from models.outcomes import Refusal
 from office.base.db import reading
 from office.base.settings import Settings
-from office.files import evidence
+from office.files import evidence, fetching
 from office.files.evidence import EvidenceDamaged, EvidenceRefused, Staged
 from policies.evidence import most_bytes_of_all
 from policies.policy import policy_at
@@ -119,7 +119,7 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
                     return await anyio.to_thread.run_sync(
                         evidence.stage, shop_id, file.filename or "evidence", file.file
                     )
-                return await anyio.to_thread.run_sync(evidence.stage_from, shop_id, str(url))
+                return await anyio.to_thread.run_sync(fetching.stage_from, shop_id, str(url))
             except EvidenceRefused as refused:
                 raise _problem(refused.refusal) from None
         finally:

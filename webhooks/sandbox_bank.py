@@ -16,7 +16,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from models.events import Envelope, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled
+from models.refund_events import PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled
+from models.wire import Envelope
 from office.base.settings import Settings
 from webhooks import bodies, signing
 from webhooks.problems import Problem, field_errors

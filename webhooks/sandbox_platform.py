@@ -14,7 +14,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from models.events import Envelope, FactsData, FactsRequested, ShopSnapshotTaken
+from models.event_parts import FactsData
+from models.shop_events import FactsRequested, ShopSnapshotTaken
+from models.wire import Envelope
 from office.base.db import reading
 from office.base.settings import Settings
 from office.base.vault import mask

@@ -11,9 +11,10 @@ from models.messages import Channel
 from models.reviews import Review, Role, Staff
 from notifications.review import ReviewAppointed
 from office.base.db import Tx
+from office.cases import gates as review_gates
 from office.cases import reviews
+from office.cases.gates import Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import Outcome
 from office.record import audit, decision_seals, outbox, standing
 from office.staff import people, staff
 
@@ -51,7 +52,7 @@ def _refusal(tx: Tx, case: Case, review: Review, person: Staff, boss: Staff) -> 
     acted = _acted(tx, case, review)
     if Role.SUPERVISOR not in boss.roles:
         return "只有主管可以任命处理人"
-    if review.state not in reviews.OPEN:
+    if review.state not in review_gates.OPEN:
         return "该任务已处理或已失效"
     if not decision_seals.question_holds(review):
         return decision_seals.REFUSAL

@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from models.base import new_id
+from models.case_events import CaseConcluded, CaseOpened, CaseStateChanged
 from models.cases import (
     Case,
     CaseDeadline,
@@ -20,11 +21,11 @@ from models.cases import (
     Finding,
     WaitState,
 )
-from models.events import CaseConcluded, CaseOpened, CaseStateChanged, Outgoing
 from models.messages import Channel
 from models.outcomes import Refusal
 from models.reviews import Review, ReviewState
 from models.shops import Shop
+from models.wire import Outgoing
 from office.base.db import Tx, reading
 from office.base.vault import place, seal_json
 from office.cases.locks import UnknownCase

@@ -10,72 +10,34 @@ request taken back or an objection end it, and the question is asked again.
 from __future__ import annotations
 
 import json
-from typing import Any, assert_never
 
 from sqlmodel import col, select
 
 from models.base import Frozen, new_id
 from models.cases import Case, CaseDeadline, DeadlineState, Side
-from models.confirmations import Confirmation, ConfirmationState, Holding, Weight
-from models.events import PayoutRequested
-from models.messages import Channel, OutboxMessage, OutboxState
+from models.confirmations import Confirmation, ConfirmationState, Holding
+from models.messages import OutboxMessage, OutboxState
+from models.refund_events import PayoutRequested
 from models.reviews import Decision, Review, Role, Staff
 from models.text import shortened, too_long
-from notifications.engine import ConfirmationLate, DecisionDisputed, DecisionDropped, DecisionRecorded
-from notifications.message import StaffMessage
+from notifications.engine import ConfirmationLate, DecisionDisputed
 from office.base.calendar import work_calendar
 from office.base.clock import clock
 from office.base.db import Tx
-from office.base.settings import settings
 from office.base.vault import keyed_hash
-from office.cases import alarms, deadlines, reviews
+from office.cases import alarms, deadlines, judge, reviews
+from office.cases import gates as review_gates
+from office.cases.confirmation_letters import DEADLINE, in_name, key_of, tell_dropped, tell_recorded, was_told
+from office.cases.gates import OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import OPEN, Answer, Gate, Outcome
+from office.cases.weights import holding
 from office.process import Process
 from office.record import audit, outbox
 from office.staff import staff
 from office.staff.guard import Place
 from policies.deadlines import reckon
 from policies.masking import mask_accounts
-from policies.policy import SHANGHAI, DecisionPolicy, policy_at
-
-DEADLINE = "confirmation"
-"""The kind of deadline that a held answer has: ours."""
-PERSON = "@"
-"""How the audience of a message to one person begins, over a channel of their own."""
-
-
-def weight(gate: str, rules: DecisionPolicy) -> Weight:
-    """How much rests on a gate's decisions."""
-    return Weight.ROUTINE if gate in rules.routine else Weight.WEIGHTY
-
-
-def holding(tx: Tx, gate: str) -> Holding:
-    """What an answer to this gate that came through Prefect waits for before it counts."""
-    if weight(gate, policy_at(tx.now).decisions) is Weight.ROUTINE:
-        return Holding.IMMEDIATE
-    return Holding(settings().holding)
-
-
-def follows(tx: Tx, gate: str) -> str:
-    """What the form says will follow; nothing where an answer simply counts."""
-    hours = policy_at(tx.now).decisions.objection.n
-    match holding(tx, gate):
-        case Holding.IMMEDIATE:
-            return ""
-        case Holding.WINDOW:
-            return (
-                f"提交后不会立即生效:系统会把所记录的结论发送到您本人的联系方式,{hours} 小时内您未提出异议即生效;"
-                "也可在工作台打开该任务,或在终端执行 dianwu review confirm,立即确认。"
-            )
-        case Holding.CONFIRM:
-            return (
-                "提交后不会立即生效:须您本人在工作台打开该任务,或在终端执行 dianwu review confirm,加以确认。"
-                "系统会把所记录的结论发送到您本人的联系方式。"
-            )
-        case unknown:
-            assert_never(unknown)
-
+from policies.policy import SHANGHAI, policy_at
 
 # ── taking an answer ─────────────────────────────────────────────────────────
 
@@ -86,7 +48,7 @@ def take_form_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outc
     One that came after the question was settled elsewhere decides nothing: its author is told, and its code, which lay in
     Prefect, is spent.
     """
-    outcome = reviews.take_answer(tx, review_id, gate, answer, _hold_or_record)
+    outcome = judge.take_answer(tx, review_id, gate, answer, _hold_or_record)
     review = reviews.get(tx, review_id)
     if not outcome.accepted and review.state not in OPEN:
         person = tx.get(Staff, answer.staff_id)
@@ -98,7 +60,7 @@ def take_form_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outc
 
 def take_terminal_answer(tx: Tx, gate: Gate, answer: Answer, *, proved: bool = False) -> Outcome:
     """Judge an answer given where only we listen: it counts at once, also in place of one that the same person has open."""
-    return reviews.decide(tx, answer, gate, _record, proved=proved)
+    return judge.decide(tx, answer, gate, _record, proved=proved)
 
 
 def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> Outcome:
@@ -112,7 +74,7 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
     due = reckon(tx.now, policy_at(tx.now).decisions.objection, gate.clause, work_calendar())
     held = Confirmation(
         id=new_id("CF", tx.now), review_id=review.id, case_id=case.id, revision=review.revision, staff_id=person.id,
-        verdict=answer.verdict, reason=reviews.kept_reason(case, answer), answer=reviews.masked_values(case, answer), holding=how, held_at=tx.now,
+        verdict=answer.verdict, reason=judge.kept_reason(case, answer), answer=judge.masked_values(case, answer), holding=how, held_at=tx.now,
         due_at=due.due, seal="",
     )  # fmt: skip
     held.seal = _seal(held)
@@ -124,14 +86,14 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
         confirmation=held.id, verdict=answer.verdict, reason=held.reason, shown_sha256=review.dossier_sha256,
         facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra, holding=how.value,
     )  # fmt: skip
-    deadlines.start(tx, case, _key(held), DEADLINE, Side.PLATFORM, due)
+    deadlines.start(tx, case, key_of(held), DEADLINE, Side.PLATFORM, due)
     until = f"{due.due.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)"
     confirm = f"dianwu review confirm {review.id} --as {person.id}"
     said = {
         Holding.WINDOW: f"该答复尚未生效。{until} 前您未提出异议即生效;也可在工作台打开该任务,或在终端执行 {confirm},立即确认。",
         Holding.CONFIRM: f"该答复尚未生效,须您本人在工作台打开该任务,或在终端执行 {confirm},加以确认。{until} 后仍未确认将告知主管。",
     }[how]
-    _tell_recorded(tx, case, review, gate, person, answer.verdict, held.reason, said, held.id)
+    tell_recorded(tx, case, review, gate, person, answer.verdict, held.reason, said, held.id)
     outbox.retag(tx, case)
     return Outcome(accepted=True, sentence="已记录,待您本人确认后生效")
 
@@ -139,11 +101,11 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
 def _record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> Outcome:
     if (before := _of_somebody_else(tx, review, answer)) is not None:
         return before
-    outcome = reviews.record(tx, case, review, gate, answer)
+    outcome = judge.record(tx, case, review, gate, answer)
     if outcome.accepted:
         _drop_open(tx, case, review, gate, "您已在终端另行作出决定", told=False)
         person = staff.find(tx, answer.staff_id)
-        _tell_recorded(tx, case, review, gate, person, answer.verdict, review.reason, "该决定已生效。", review.id)
+        tell_recorded(tx, case, review, gate, person, answer.verdict, review.reason, "该决定已生效。", review.id)
     return outcome
 
 
@@ -165,7 +127,7 @@ def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: s
     )  # fmt: skip
     review.pause_key = None
     if review.state in OPEN:
-        review.notice = f"{reviews.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
+        review.notice = f"{review_gates.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
     tx.add(review)
     if theirs and person is not None:
         tell_dropped(tx, case, review, gate, person, doubt, key)
@@ -190,8 +152,8 @@ class Held(Frozen):
 
 
 def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review | Held:
-    """As :func:`reviews.look`, with what is held: facts that changed, or a request taken back, end it."""
-    seen = reviews.look(tx, review_id, gate)
+    """As :func:`judge.look`, with what is held: facts that changed, or a request taken back, end it."""
+    seen = judge.look(tx, review_id, gate)
     held = open_of(tx, review_id) if isinstance(seen, Review) or seen.verdict is None else None
     if held is None:
         return seen
@@ -243,7 +205,7 @@ def confirm(tx: Tx, review_id: str, staff_id: str, code: str, place: Place = Pla
         return Outcome(accepted=False, sentence="该任务没有待确认的答复")
     if held.staff_id != staff_id:
         return Outcome(accepted=False, sentence="只有作出该答复的本人可以确认")
-    if sentence := reviews.unproved(tx, staff_id, code, place=place):
+    if sentence := judge.unproved(tx, staff_id, code, place=place):
         return Outcome(accepted=False, sentence=sentence)
     if sentence := _settle(tx, case, review, gate, held, ConfirmationState.CONFIRMED):
         return Outcome(accepted=False, sentence=sentence)
@@ -273,7 +235,7 @@ def dispute(
     by = tx.get(Staff, staff_id)
     if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
         return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
-    if sentence := reviews.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
+    if sentence := judge.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
         return Outcome(accepted=False, sentence=sentence)
     said = mask_accounts(words.strip())
     if held is not None:
@@ -285,7 +247,7 @@ def dispute(
         tx.add(review)
         outbox.wake(tx, case)
     elif case.concluded_at is None:
-        case.halted = f"{by.name} 对「{gate.title}」{reviews.OBJECTED}"
+        case.halted = f"{by.name} 对「{gate.title}」{review_gates.OBJECTED}"
         tx.add(case)
         outbox.hold(tx, case)
         done = (
@@ -301,7 +263,7 @@ def dispute(
         held=held is not None,
     )  # fmt: skip
     told = DecisionDisputed(
-        **_in_name(case, review, gate, staff.find(tx, author)), verdict=gate.verdict(verdict).label, said=said or "(未说明)",
+        **in_name(case, review, gate, staff.find(tx, author)), verdict=gate.verdict(verdict).label, said=said or "(未说明)",
         by_name=by.name, done=done, link=reviews.link_to(case),
     )  # fmt: skip
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"disputed/{held.id if held else review.id}/{by.id}", case)
@@ -334,9 +296,9 @@ def _settle(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, 
         review_id=review.id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
         reason=held.reason, extra=held.answer, through=Place.FORM,
     )  # fmt: skip
-    sentence = _forged(tx, case, held) or reviews.unfit(tx, case, review, gate, answer)
+    sentence = _forged(tx, case, held) or judge.unfit(tx, case, review, gate, answer)
     if sentence is None:
-        outcome = reviews.record(tx, case, review, gate, answer, confirmed=how.value, confirmation=held.id)
+        outcome = judge.record(tx, case, review, gate, answer, confirmed=how.value, confirmation=held.id)
         sentence = None if outcome.accepted else outcome.sentence
     if sentence is None:
         _close(tx, case, held, how, held.staff_id if how is ConfirmationState.CONFIRMED else "system", "")
@@ -387,46 +349,8 @@ def _close(tx: Tx, case: Case, held: Confirmation, state: ConfirmationState, by:
     tx.add(held)
     tx.flush()
     met = state in {ConfirmationState.CONFIRMED, ConfirmationState.PASSED}
-    deadlines.stop(tx, case.id, _key(held), DeadlineState.MET if met else DeadlineState.CANCELLED)
+    deadlines.stop(tx, case.id, key_of(held), DeadlineState.MET if met else DeadlineState.CANCELLED)
     outbox.retag(tx, case)
-
-
-def _key(held: Confirmation) -> str:
-    return f"{DEADLINE}/{held.id}"
-
-
-# ── telling ──────────────────────────────────────────────────────────────────
-
-
-def tell(tx: Tx, person: Staff, message: StaffMessage, key: str, case: Case) -> None:
-    """Tell one person, over a channel of their own."""
-    outbox.put(
-        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case,
-        audience=f"{PERSON}{person.id}",
-    )  # fmt: skip
-
-
-def _tell_recorded(
-    tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, verdict: str, reason: str, said: str, about: str
-) -> None:
-    message = DecisionRecorded(
-        **_in_name(case, review, gate, person), verdict=gate.verdict(verdict).label, reason=reason or "(未填写)",
-        recorded_at=tx.now, follows=said,
-    )  # fmt: skip
-    tell(tx, person, message, f"recorded/{about}", case)
-
-
-def tell_dropped(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, why: str, key: str) -> None:
-    """Tell somebody that an answer in their name does not count."""
-    message = DecisionDropped(**_in_name(case, review, gate, person), why=why, link=reviews.link_to(case))
-    tell(tx, person, message, f"dropped/{review.id}/{key}", case)
-
-
-def _in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str, Any]:
-    return {
-        "review_id": review.id, "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id,
-        "gate": gate.title, "staff_id": person.id, "staff_name": person.name,
-    }  # fmt: skip
 
 
 # ── when the time to object is over ──────────────────────────────────────────
@@ -445,22 +369,15 @@ def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         return
     why = "须由本人确认"
     if held.holding is Holding.WINDOW:
-        if _was_told(tx, held):
+        if was_told(tx, held):
             _settle(tx, case, review, gate, held, ConfirmationState.PASSED)
             return
         why = "通知未能送达本人(请用 dianwu staff contact 登记其联系方式),异议期不能视为已过,须由本人确认"
     message = ConfirmationLate(
-        **_in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
+        **in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
         link=reviews.link_to(case),
     )  # fmt: skip
     reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{held.id}/late/{deadline.escalations}", case)
-
-
-def _was_told(tx: Tx, held: Confirmation) -> bool:
-    """Whether the notice of what was recorded reached its author."""
-    key = f"staff:recorded/{held.id}"
-    state = tx.exec(select(OutboxMessage.state).where(OutboxMessage.key == key)).first()
-    return state is OutboxState.SENT
 
 
 PROCESS = Process(

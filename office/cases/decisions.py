@@ -6,7 +6,7 @@ from models.cases import Case
 from models.reviews import Review
 from office.base.db import Tx
 from office.cases import confirmations, reviews
-from office.cases.reviews import Answer, Outcome
+from office.cases.gates import Answer, Outcome
 from office.record import outbox
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.cases import Finding
 from notifications.text import one_line, prose
-from office.cases.reviews import Dossier
+from office.cases.gates import Dossier
 from policies.policy import SHANGHAI
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")

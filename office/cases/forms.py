@@ -8,7 +8,7 @@ from typing import Any
 
 from models.reviews import Review, Role
 from models.text import MOST_REASON
-from office.cases.reviews import Answer, Gate
+from office.cases.gates import Answer, Gate
 from office.staff.guard import Place
 from policies.policy import SHANGHAI
 

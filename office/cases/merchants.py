@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
+from models.case_events import MerchantMessageCreated
 from models.cases import Case, CaseDeadline
-from models.events import MerchantMessageCreated
 from models.messages import Channel
 from models.outcomes import Refusal
 from models.shops import Shop

@@ -15,18 +15,19 @@ from pydantic import JsonValue
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
+from models.case_events import MessageRefused
 from models.cases import Case
-from models.events import INBOUND, MessageRefused
 from models.messages import InboxMessage, InboxState
 from models.reviews import Role
 from models.shops import Shop
 from models.text import unfit_reason
+from models.wire import INBOUND
 from notifications.operations import InboxConflict, InboxFailed
 from office.base.db import Tx, in_transaction, is_contention
 from office.base.vault import opened
 from office.cases import kept, reviews
 from office.cases.cases import emit
-from office.cases.reviews import Outcome
+from office.cases.gates import Outcome
 from office.process import office
 from office.record import audit
 from office.record.inbox import AGAIN, BACKOFF, Early, Kept, Later, Refused

@@ -15,7 +15,7 @@ from models.reviews import Staff
 from models.sessions import TerminalSession
 from office.base.clock import clock
 from office.base.db import Tx
-from office.cases import reviews
+from office.cases import judge
 from office.record import audit, standing
 from office.staff import staff
 from policies.policy import policy_at
@@ -26,7 +26,7 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     minutes = policy_at(tx.now).staff.session_minutes
     if not minutes:
         return "", "现行规则不允许终端会话(staff.session_minutes = 0),请逐次使用动态口令"
-    if sentence := reviews.unproved(tx, staff_id, code):
+    if sentence := judge.unproved(tx, staff_id, code):
         return "", sentence
     close(tx, staff_id)
     word, now = secrets.token_urlsafe(32), clock().real()

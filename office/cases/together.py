@@ -13,8 +13,9 @@ from models.base import Frozen, new_id
 from models.confirmations import Weight
 from models.reviews import Review
 from office.base.db import Tx, in_transaction, reading
-from office.cases import confirmations, reviews, sessions
-from office.cases.reviews import Answer
+from office.cases import confirmations, judge, reviews, sessions, weights
+from office.cases import gates as review_gates
+from office.cases.gates import Answer
 from office.process import office
 from office.record import audit, outbox
 from policies.policy import policy_at
@@ -64,7 +65,7 @@ def why_not(tx: Tx, asked: Sequence[Asked], verdict: str) -> str:
     if len(names) != 1:
         return "只能一次处理同一种任务:" + "、".join(sorted(gates[name].title for name in names))
     (name,) = names
-    if confirmations.weight(name, policy_at(tx.now).decisions) is not Weight.ROUTINE:
+    if weights.weight(name, policy_at(tx.now).decisions) is not Weight.ROUTINE:
         return f"「{gates[name].title}」涉及资金、封店或复核,须逐个凭动态口令决定"
     if verdict not in {one.value for one in gates[name].verdicts}:
         return "请选择一个该任务可选的结论"
@@ -102,7 +103,7 @@ def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: st
     elif not code.strip():
         sentence = "没有填写动态口令"
     else:
-        sentence = reviews.unproved(tx, staff_id, code)
+        sentence = judge.unproved(tx, staff_id, code)
     if sentence:
         return sentence
     audit.record(
@@ -118,7 +119,11 @@ def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str) -> Result
     answer = Answer(
         review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason
     )
-    if review.state in reviews.OPEN and review.revision == one.revision and review.dossier_sha256 != one.shown_sha256:
+    if (
+        review.state in review_gates.OPEN
+        and review.revision == one.revision
+        and review.dossier_sha256 != one.shown_sha256
+    ):
         return Result(review_id=review.id, case_id=case.id, accepted=False, sentence="材料与所展示的不一致,未作决定")
     outcome = confirmations.take_terminal_answer(tx, reviews.gate_of(review), answer, proved=True)
     if outcome.accepted:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from models.cases import Case, Finding
-from models.events import DocumentKind
+from models.event_parts import DocumentKind
 from models.papers import Paper, PaperState
 from models.reviews import Review
 from office.base.db import Tx

@@ -25,9 +25,10 @@ from models.text import shortened
 from notifications.operations import CaseHalted
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
-from office.cases import alarms, reviews
+from office.cases import alarms, judge, reviews
+from office.cases.gates import Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import Outcome, link_to
+from office.cases.reviews import link_to
 from office.record import audit, outbox
 from office.runs import strays
 from office.runs.engine import Found, client, restless
@@ -143,10 +144,10 @@ def retry(tx: Tx, case_id: str, staff_id: str, code: str = "") -> Outcome:
     """An operator has mended what halted a case: let it go on. What an objection halts, a supervisor lets go on, who
     proves it by a one-time code; what was kept back leaves then."""
     case = lock_case(tx, case_id)
-    if reviews.disputed(case):
+    if judge.disputed(case):
         if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
             return Outcome(accepted=False, sentence="案件因决定被提出异议而停止,只有主管核实后可以让其继续")
-        if sentence := reviews.unproved(tx, staff_id, code):
+        if sentence := judge.unproved(tx, staff_id, code):
             return Outcome(accepted=False, sentence=sentence)
         outbox.let_go(tx, case)
     strays.replaced(tx, case)

@@ -27,9 +27,9 @@ from models.confirmations import ReplacedRun
 from models.reviews import Review, Staff
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
-from office.cases import alarms, confirmations, reviews
+from office.cases import alarms, confirmation_letters, reviews
+from office.cases.gates import OPEN
 from office.cases.locks import lock_case
-from office.cases.reviews import OPEN
 from office.record import outbox
 from office.runs import engine
 from office.staff import staff
@@ -124,7 +124,7 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
     )  # fmt: skip
     if theirs and person is not None and case is not None and review is not None and review.case_id == case.id:
         why = "您提交答复的表单属于一次已被替换的运行"
-        confirmations.tell_dropped(tx, case, review, reviews.gate_of(review), person, why, f"stray/{key}")
+        confirmation_letters.tell_dropped(tx, case, review, reviews.gate_of(review), person, why, f"stray/{key}")
 
 
 # ── runs that carry no case ──────────────────────────────────────────────────

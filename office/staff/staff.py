@@ -98,7 +98,7 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -
 
 def _changed(tx: Tx) -> None:
     """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37)."""
-    from office.cases import reviews  # questions know staff
+    from office.cases import reviews
 
     reviews.look_after(tx)
 

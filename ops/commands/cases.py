@@ -30,8 +30,8 @@ from ops.commands.terminal import (
 )
 
 if TYPE_CHECKING:
-    from office.cases.reviews import Outcome
-    from tasks.sight.views import CaseDossier
+    from office.cases.gates import Outcome
+    from tasks.sight.shown import CaseDossier
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def list_cases(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """列出案件,新的在前。"""
-    from tasks.sight.views import next_deadline, waits_for
+    from tasks.sight.merchant import next_deadline, waits_for
 
     query = select(Case).order_by(col(Case.opened_at).desc(), col(Case.id)).limit(limit + 1)
     if kind:
@@ -239,12 +239,12 @@ def retry(
     code: str = typer.Option("", help="动态口令;因异议停止的案件由主管凭口令继续,缺省时提示输入"),
 ) -> None:
     """排除故障后,让已停止的案件继续;因决定被提出异议而停止的,由主管核实后凭动态口令继续。"""
-    from office.cases import reviews
+    from office.cases import judge
     from office.runs import recovery
 
     with reading() as tx:
         found = tx.get(Case, case_id)
-        asks = found is not None and reviews.disputed(found) and not code
+        asks = found is not None and judge.disputed(found) and not code
     proof = str(typer.prompt("动态口令", hide_input=True)) if asks else code
 
     def work(tx: Tx) -> Outcome:

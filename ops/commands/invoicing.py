@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from models.invoicing import Period
 from models.money import yuan
 from office.base.db import in_transaction, reading
-from office.cases.reviews import Outcome
+from office.cases.gates import Outcome
 from office.record.inbox import Refused
 from ops.commands.terminal import refuse, say, table, when
 
@@ -132,7 +132,7 @@ def anomalies(
     import csv
 
     from policies.invoicing import NotAPeriod, read_period, sentence
-    from tasks.invoicing import statements
+    from tasks.invoicing import drafts
     from tasks.invoicing.tax_report import harmless
 
     try:
@@ -142,7 +142,7 @@ def anomalies(
     with reading() as tx, target.open("w", encoding="utf-8-sig", newline="") as file:
         sheet = csv.writer(file)
         sheet.writerow(["异常", "店铺编号", "店铺名称", "说明"])
-        rows = statements.anomalies(tx, period, limit=None)
+        rows = drafts.anomalies(tx, period, limit=None)
         for found, odd in rows:
             words = sentence(odd.kind, odd.value_fen, odd.before_fen)
             sheet.writerow([harmless(v) for v in (odd.kind.label, found.shop_id, found.shop_name, words)])
@@ -189,10 +189,10 @@ def waive_exit(
 @app.command("check")
 def check() -> None:
     """核对明细、账单、发票、冻结与账簿是否一致。"""
-    from tasks.invoicing import freezes
+    from tasks.invoicing import freeze_proof
 
     with reading() as tx:
-        wrong = freezes.check(tx)
+        wrong = freeze_proof.check(tx)
     for sentence in wrong:
         say(sentence, "red")
     if wrong:

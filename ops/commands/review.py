@@ -31,6 +31,7 @@ from ops.commands.terminal import (
     when,
     word_of,
 )
+from ops.commands.typed_answers import check_fields, extras_of, label_of, verdict_of
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -97,7 +98,7 @@ def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
 
 def _find(tx: Tx, given: str) -> Review:
     """The review of this id, or the one open review of the case of this id."""
-    from office.cases.reviews import OPEN
+    from office.cases.gates import OPEN
 
     review = tx.get(Review, given)
     if review is not None:
@@ -111,7 +112,7 @@ def _find(tx: Tx, given: str) -> Review:
 
 
 def _print(tx: Tx, review: Review) -> None:
-    from tasks.sight.views import staff_name
+    from tasks.sight.merchant import staff_name
 
     gate = gate_of(review)
     say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
@@ -136,23 +137,23 @@ def _print(tx: Tx, review: Review) -> None:
 @app.command("claim")
 def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     """凭动态口令认领任务,避免两人同时处理;认领后他人不能作答。"""
-    from office.cases import reviews
+    from office.cases import hands
 
     with reading() as tx:
         task, who = _find(tx, review_id).id, person(tx, staff_id).id
     proof = code or _prompt_code()
-    _done(in_transaction(lambda tx: reviews.claim(tx, task, who, proof)))
+    _done(in_transaction(lambda tx: hands.claim(tx, task, who, proof)))
 
 
 @app.command("release")
 def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     """释放已认领的任务(认领人本人或主管,凭动态口令)。"""
-    from office.cases import reviews
+    from office.cases import hands
 
     with reading() as tx:
         task, somebody = _find(tx, review_id), person(tx, staff_id)
         proof = (code or _prompt_code()) if task.claimed_by == staff_id else _code_of(somebody, code)
-    _done(in_transaction(lambda tx: reviews.release(tx, task.id, staff_id, proof)))
+    _done(in_transaction(lambda tx: hands.release(tx, task.id, staff_id, proof)))
 
 
 @app.command("reassign")
@@ -163,11 +164,11 @@ def reassign(
     code: str = CODE,
 ) -> None:
     """由主管凭动态口令改派任务。"""
-    from office.cases import reviews
+    from office.cases import hands
 
     with reading() as tx:
         task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
-    _done(in_transaction(lambda tx: reviews.reassign(tx, task, person(tx, to).id, by, proof)))
+    _done(in_transaction(lambda tx: hands.reassign(tx, task, person(tx, to).id, by, proof)))
 
 
 @app.command("appoint")
@@ -229,8 +230,8 @@ def decide(
             _print(tx, review)
         given: dict[str, Any] = {
             "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id.strip(),
-            "verdict": _label(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
-            "reason": reason, **_extras(values, gate.fields),
+            "verdict": label_of(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
+            "reason": reason, **extras_of(values, gate.fields),
         }  # fmt: skip
         schema = form_schema(review, gate)
         tx.expunge_all()
@@ -238,7 +239,7 @@ def decide(
         _together([review.id], staff_id, verdict, reason, "", session_word())
         return
     given["code"] = code or _prompt_code()
-    _check(given, schema)
+    check_fields(given, schema)
     _done(in_transaction(lambda tx: decisions.decide(tx, read_answer(review, gate, given))))
 
 
@@ -279,7 +280,7 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
     with reading() as tx:
         asked = together.shown(tx, review_ids)
         gate = gate_of(_find(tx, review_ids[0]))
-        word = _verdict(verdict, {one.value: one.label for one in gate.verdicts})
+        word = verdict_of(verdict, {one.value: one.label for one in gate.verdicts})
         if sentence := together.why_not(tx, asked, word):
             refuse(sentence)
         for review_id in review_ids:
@@ -381,58 +382,3 @@ def _exact(tx: Tx, review_id: str) -> str:
     if tx.get(Review, review_id) is None:
         refuse(f"没有编号为 {review_id} 的审核任务")
     return review_id
-
-
-def _label(given: str, labels: dict[str, str]) -> str:
-    """The verdict as the form says it."""
-    return labels[_verdict(given, labels)]
-
-
-def _verdict(given: str, labels: dict[str, str]) -> str:
-    """The verdict's code, from the code (any case) or its Chinese word."""
-    for code, label in labels.items():
-        if given.strip() == label or given.strip().upper() == code:
-            return code
-    misuse(f"没有结论「{given}」,可选:" + "、".join(f"{code}({label})" for code, label in labels.items()))
-
-
-_YES = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no": False, "0": False, "否": False}
-
-
-def _extras(values: list[str], fields: Any) -> dict[str, Any]:
-    """``name=value`` pairs as the form would deliver them, typed by the gate's own fields."""
-    given: dict[str, Any] = {}
-    for pair in values:
-        name, sign, text = pair.partition("=")
-        if not sign or name not in fields:
-            misuse(f"--set {pair!r}:请写成 名称=值,名称可选:{'、'.join(fields) or '(此任务没有填写项)'}")
-        given[name] = _typed(name, text, fields[name].get("type", "string"))
-    return given
-
-
-def _typed(name: str, text: str, kind: str) -> Any:
-    try:
-        match kind:
-            case "boolean":
-                return _YES[text.strip().lower()]
-            case "integer":
-                return int(text)
-            case "number":
-                return float(text)
-            case _:
-                return text
-    except (KeyError, ValueError):
-        misuse(f"--set {name}={text}:值的类型应为 {kind}")
-
-
-def _check(given: dict[str, Any], schema: dict[str, Any]) -> None:
-    """Hold the answer against the form's limits as Prefect's server would. What was shown is left to the judge."""
-    from prefect.utilities.schema_tools.validation import validate
-
-    properties = {name: limits for name, limits in schema["properties"].items() if name != "task"}
-    wrong = validate({name: value for name, value in given.items() if name != "task"},
-                     {**schema, "properties": properties, "required": ["staff_id", "code", "verdict"]})  # fmt: skip
-    if wrong:
-        fields = {str(error.absolute_path[0]) for error in wrong if error.absolute_path}
-        told = [f"{properties[name]['title']}({properties[name].get('description', '')})" for name in sorted(fields)]
-        refuse("填写内容不符合要求:" + (";".join(told) or "请核对各项内容"))

@@ -13,7 +13,7 @@ from office.cases import deadlines
 from office.cases.dossier import when
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
-from tasks.appeal.appeals import EVIDENCE
+from tasks.appeal.window import EVIDENCE
 
 PICTURE = b"\x89PNG\r\n\x1a\n"
 

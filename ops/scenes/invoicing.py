@@ -16,7 +16,7 @@ from office.base.db import in_transaction
 from ops.rehearsal import NotAsExpected, Rehearsal
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
-from tasks.invoicing import statements
+from tasks.invoicing import drafts, statements
 from tasks.invoicing.exit_invoices import outstanding
 
 SHOPS = {
@@ -112,7 +112,7 @@ class InvoicingScene:
     def _let_go_but_one(self) -> None:
         """Finance releases the newer month with its anomalies, holds one shop back, and releases that one later."""
         stage = self.stage
-        found = stage.read(lambda tx: {one.kind for _, one in statements.anomalies(tx, self._newer)})
+        found = stage.read(lambda tx: {one.kind for _, one in drafts.anomalies(tx, self._newer)})
         expect("放行前列出的异常", found, {
             AnomalyKind.JUMP, AnomalyKind.NEGATIVE, AnomalyKind.NO_TAX_IDENTITY, AnomalyKind.DUPLICATE
         })  # fmt: skip

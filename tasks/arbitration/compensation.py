@@ -20,19 +20,20 @@ from office.base.db import Tx
 from office.cases import approvals, dossier, merchants
 from office.cases.cases import rules
 from office.cases.effects import effects_of
+from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
-from office.cases.reviews import Answer, Dossier, Gate, decided
+from office.cases.reviews import decided
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
 from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
-from tasks.arbitration.arbitration import find_ruling, ruling_part
 from tasks.arbitration.request import WithdrawalAsked
-from tasks.closure.closures import shop_part
+from tasks.arbitration.rulings import find_ruling, ruling_part
 from tasks.invoicing import freezes
 from tasks.shops import demands
+from tasks.shops.questions import shop_part
 
 effect = effects_of("compensation")
 

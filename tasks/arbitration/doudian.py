@@ -26,10 +26,10 @@ from models.arbitration import Conclusion, EvidenceItem, Ruling
 from models.arbitration_events import RulingEffective
 from models.base import Frozen
 from models.cases import Case
-from models.events import Moment
 from models.messages import Channel, InboxMessage, OutboxMessage, OutboxState
 from models.reviews import Role
 from models.text import shortened, without_odd
+from models.wire import Moment
 from notifications.appeal import EvidenceNotPassedOn
 from office.base import clock
 from office.base.db import Tx, in_transaction

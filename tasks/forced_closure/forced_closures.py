@@ -8,7 +8,7 @@ from models.arbitration import Appeal, Ruling
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
-from models.events import ForcedClosureProposed, ShopForcedClosed
+from models.closure_events import ForcedClosureProposed, ShopForcedClosed
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
@@ -17,18 +17,19 @@ from office.base.db import Tx
 from office.cases import approvals, cases, dossier, merchants
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
+from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
-from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
+from office.cases.reviews import decided, last_decider
 from office.files import papers
 from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
-from tasks.closure.closures import shop_part
 from tasks.forced_closure.request import ForcedClosureAsked
 from tasks.shops import bans, capabilities, demands, deposits, shops
+from tasks.shops.questions import shop_part
 
 effect = effects_of("forced_closures")
 

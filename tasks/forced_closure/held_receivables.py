@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState
-from models.events import ReceivablesDecided
+from models.closure_events import ReceivablesDecided
 from models.money import Money
 from models.reviews import Review, Role
 from notifications import closure as words
@@ -13,18 +13,19 @@ from office.base.db import Tx
 from office.cases import approvals, dossier, merchants
 from office.cases.cases import conclude, emit, move, rules
 from office.cases.effects import effects_of
+from office.cases.gates import Dossier, Gate
 from office.cases.merchants import shop_of
-from office.cases.reviews import Dossier, Gate, decided, last_decider
+from office.cases.reviews import decided, last_decider
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
 from office.record import audit
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
-from tasks.closure.closures import shop_part
 from tasks.forced_closure.request import HeldReceivablesAsked
 from tasks.invoicing import freezes
 from tasks.shops import bans
+from tasks.shops.questions import shop_part
 
 effect = effects_of("held_receivables")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlmodel import col, select
 
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.invoicing import (
     DocumentState,
     Statement,

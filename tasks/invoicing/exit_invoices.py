@@ -34,8 +34,8 @@ from notifications import invoicing as words
 from office.base.db import Tx
 from office.cases import cases, deadlines, merchants
 from office.cases.cases import emit, rules
+from office.cases.gates import Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import Outcome
 from office.record import audit, outbox
 from office.staff import staff
 from policies.deadlines import lapses, reminder_times

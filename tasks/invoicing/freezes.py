@@ -8,7 +8,7 @@ does it for one shop. Done again it finds no difference and does nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,15 +28,14 @@ from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
-from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_times
-from policies.invoicing import Holding, Settlement, settle, share, state_after
+from policies.invoicing import Holding, Settlement, settle, state_after
 from policies.policy import policy_at
 from tasks.invoicing.statement_words import MESSAGES
-from tasks.shops import bans, shops
+from tasks.shops import bans
 
 
 @dataclass(slots=True)
@@ -134,13 +133,13 @@ def settle_shop(tx: Tx, shop_id: str) -> None:
 def settle_statements(tx: Tx, shop_id: str) -> None:
     """Bring everything the shop's live statements hold to what it should be now, the oldest first."""
     tx.flush()
-    query = _live().where(col(Statement.shop_id) == shop_id, col(Statement.state).in_(LIVE))
+    query = live_query().where(col(Statement.shop_id) == shop_id, col(Statement.state).in_(LIVE))
     query = query.order_by(col(Statement.due_at), col(Statement.id))
     _settle(tx, [Live(*row) for row in tx.execute(query.with_for_update() if tx.postgres else query)])
     tx.expire_all()
 
 
-def _live() -> Select[Any]:
+def live_query() -> Select[Any]:
     return sa_select(*(getattr(Statement, field.name) for field in fields(Live)))
 
 
@@ -160,7 +159,7 @@ def sweep(chunk: int = CHUNK, limit: int | None = None) -> int:
 
 def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
     """The next statements that are due for something, in one transaction."""
-    query = _live().where(col(Statement.next_action_at) <= tx.now)
+    query = live_query().where(col(Statement.next_action_at) <= tx.now)
     query = query.order_by(col(Statement.next_action_at), col(Statement.id)).limit(size)
     found = [Live(*row) for row in tx.execute(query.with_for_update(skip_locked=True) if tx.postgres else query)]
     if not found:
@@ -390,71 +389,3 @@ def _switches(tx: Tx, shop_ids: Sequence[str]) -> dict[str, bool]:
         SELECT id, auto_deduct FROM shop WHERE id IN (SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})})
         """), {"ids": ids})  # noqa: S608  # fmt: skip
     return {str(shop_id): bool(on) for shop_id, on in found}
-
-
-# ── the books agree ──────────────────────────────────────────────────────────
-
-
-def check(tx: Tx) -> list[str]:
-    """What is wrong between statements, moves and ledger, a sentence each; nothing, ever."""
-    wrong = []
-    held = _by_shop(tx, "SELECT shop_id, SUM(frozen_fen) FROM statement GROUP BY shop_id")
-    frozen = f"SELECT shop_id, credit_fen - debit_fen FROM account WHERE kind = '{AccountKind.RECEIVABLE_FROZEN}'"  # noqa: S608
-    ledgers = _by_shop(tx, frozen)
-    for shop_id in sorted({*held, *ledgers}, key=str):
-        if held.get(shop_id, 0) != ledgers.get(shop_id, 0):
-            wrong.append(
-                f"{shop_id}: statements hold {held.get(shop_id, 0)} fen frozen, the ledger {ledgers.get(shop_id, 0)}"
-            )
-    set_off = int(tx.execute(bulk.sql("SELECT COALESCE(SUM(set_off_fen), 0) FROM statement")).scalar_one())
-    if set_off != ledger.balance(tx, platform_account(AccountKind.SET_OFF)).fen:
-        wrong.append(f"statements have set off {set_off} fen, the ledger another amount")
-    for words, what in (
-        ("""SELECT s.id FROM statement s LEFT JOIN (SELECT statement_id, SUM(amount_fen) AS fen FROM statement_line
-            GROUP BY statement_id) l ON l.statement_id = s.id WHERE s.total_fen <> COALESCE(l.fen, 0)""", "lines"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
-                SELECT a.statement_id, SUM(a.amount_fen) AS fen FROM invoice_allocation a
-                JOIN invoice i ON i.id = a.invoice_id WHERE i.state IN ('ACCEPTED', 'REVERSED') GROUP BY a.statement_id) a
-            ON a.statement_id = s.id WHERE s.invoiced_fen <> COALESCE(a.fen, 0)""", "accepted invoices"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
-                SELECT a.statement_id, SUM(a.amount_fen) AS fen FROM invoice_allocation a
-                JOIN invoice i ON i.id = a.invoice_id WHERE i.state = 'IN_REVIEW' AND a.in_time GROUP BY a.statement_id) a
-            ON a.statement_id = s.id WHERE s.pending_fen <> COALESCE(a.fen, 0)""", "invoices in review"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
-                SELECT statement_id, SUM(CASE kind WHEN 'FREEZE' THEN amount_fen WHEN 'RELEASE' THEN -amount_fen
-                    WHEN 'SET_OFF' THEN amount_fen ELSE -amount_fen END) AS fen FROM statement_move GROUP BY statement_id) m
-            ON m.statement_id = s.id WHERE s.frozen_fen + s.set_off_fen <> COALESCE(m.fen, 0)""", "moves"),
-        ("""SELECT m.key FROM statement_move m LEFT JOIN transfer t ON t.key = m.key
-            WHERE m.amount_fen > 0 AND (t.amount_fen IS NULL OR t.amount_fen <> m.amount_fen)""", "transfers"),
-        ("""SELECT i.period || '/' || i.shop_id FROM billable_item i JOIN statement s
-            ON s.period = i.period AND s.shop_id = i.shop_id
-            GROUP BY i.period, i.shop_id, s.total_fen HAVING SUM(i.amount_fen) <> s.total_fen""", "items"),
-    ):  # fmt: skip
-        wrong += [f"{row[0]}: does not agree with its {what}" for row in tx.execute(bulk.sql(words))]
-    return wrong + [f"{statement_id}: its state does not agree with its money" for statement_id in _states(tx)]
-
-
-def _states(tx: Tx) -> Iterator[str]:
-    """Statements that are closed while money says they are not, one by one: there can be very many."""
-    yield from tx.exec(
-        select(Statement.id).where(
-            Statement.state == StatementState.INVOICED, Statement.frozen_fen + Statement.set_off_fen != 0
-        )
-    )
-    query = _live().where(col(Statement.state) == StatementState.AUTO_DEDUCTED)
-    for row in tx.execute(query, execution_options={"yield_per": 1000}):
-        one = Live(*row)
-        wanted = share(one.open_fen, policy_at(one.issued_at).invoicing)
-        if one.pending_fen or one.frozen_fen or one.set_off_fen != wanted:
-            yield one.id
-
-
-def _by_shop(tx: Tx, words: str) -> dict[str, int]:
-    return {str(shop_id): int(fen) for shop_id, fen in tx.execute(bulk.sql(words))}
-
-
-PROCESS = Process(
-    name="freezes",
-    hears={ReceivableSettled: shops.about_shop(receive), ReceivablePaidOut: shops.about_shop(pay_out)},
-    every_minute={"statements": sweep},
-)

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from models.base import Frozen, Labelled
 from models.cases import Case, CaseKind
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
@@ -16,12 +16,14 @@ from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
 from office.cases import cases, dossier
 from office.cases.cases import rules
-from office.cases.reviews import Answer, Dossier, Gate, decided, reviewers_of
+from office.cases.gates import Answer, Dossier, Gate
+from office.cases.reviews import decided, reviewers_of
 from office.process import Process
 from policies.invoicing import sentence
 from tasks.invoicing import documents, periods, statements
+from tasks.invoicing.drafts import anomalies, period_row, several_eyes
 from tasks.invoicing.request import MonthAsked
-from tasks.invoicing.statements import anomalies, period_row, read_holds, several_eyes
+from tasks.invoicing.statements import read_holds
 
 BAR = 24
 """Characters of the longest bar in a chart."""

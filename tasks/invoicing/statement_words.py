@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from models.base import Frozen
-from models.events import Outgoing
 from models.invoicing import MoveKind, Statement, StatementMove
 from models.invoicing_events import StatementDeducted, StatementFrozen, StatementIssued, StatementReleased
 from models.shops import Shop
+from models.wire import Outgoing
 from notifications import invoicing as words
 from notifications.message import MerchantMessage
 from office.base.db import Tx

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.shops import EntityType
 from office.base import bulk
 from office.base.db import reading

@@ -21,8 +21,9 @@ from office.base.db import Tx
 from office.cases import approvals, cases, dossier, merchants
 from office.cases.cases import rules
 from office.cases.effects import effects_of
+from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
-from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
+from office.cases.reviews import decided, last_decider
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process

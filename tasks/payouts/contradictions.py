@@ -9,10 +9,10 @@ from sqlmodel import col, select
 
 from models.base import new_id
 from models.cases import Case, CaseKind, Finding
-from models.events import PayoutAnswer
 from models.messages import InboxMessage
 from models.money import yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
+from models.refund_events import PayoutAnswer
 from models.reviews import Role
 from models.shops import Shop
 from notifications.operations import BankContradicts

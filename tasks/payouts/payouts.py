@@ -12,10 +12,11 @@ from sqlmodel import col, func, select
 from models.base import new_id
 from models.books import AccountKind, Transfer
 from models.cases import Case, CaseState, WaitState
-from models.events import PayeeData, PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
+from models.event_parts import PayeeData
 from models.messages import InboxMessage
 from models.money import Money
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
+from models.refund_events import PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
 from models.shops import ShopState
 from office.base.db import Tx
 from office.base.vault import keyed_hash, opened_json, place, seal_json

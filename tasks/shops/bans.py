@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from sqlmodel import col, func, select
 
 from models.books import Account, AccountKind, Transfer
+from models.case_events import MessageRefused
 from models.cases import Case, CaseKind, CaseState
-from models.events import MessageRefused, ReceivablesHeld
+from models.closure_events import ReceivablesHeld
 from models.messages import InboxMessage
 from models.money import Money, yuan
 from models.payouts import Payout, PayoutState

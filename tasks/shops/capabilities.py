@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.cases import Case
-from models.events import CapabilityDisabled, CapabilityRestored
+from models.shop_events import CapabilityDisabled, CapabilityRestored
 from models.shops import Capability, Shop
 from office.base.db import Tx
 from office.cases.cases import emit

@@ -15,9 +15,9 @@ from sqlmodel import col, select
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Side, WaitState
-from models.events import ShopOpened, TopUpDemanded
 from models.money import Money
 from models.reviews import Review, Role
+from models.shop_events import ShopOpened, TopUpDemanded
 from models.shops import Capability, Shop, ShopState
 from models.windows import Reckoned
 from notifications import deposit as words
@@ -26,9 +26,10 @@ from office.base.db import Tx, in_transaction, is_contention
 from office.cases import approvals, cases, deadlines, dossier, merchants
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
+from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
-from office.cases.reviews import Answer, Dossier, Gate, decided, last_decider
+from office.cases.reviews import decided, last_decider
 from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox

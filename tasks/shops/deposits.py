@@ -10,9 +10,10 @@ from models.accounts import shows_a_part
 from models.books import AccountKind, DepositPayment
 from models.cases import Case
 from models.deposits import DeductionReason
-from models.events import DepositDeducted, DepositPaid, DepositSetOff, PaymentPurpose
+from models.event_parts import PaymentPurpose
 from models.messages import InboxMessage
 from models.money import Money
+from models.shop_events import DepositDeducted, DepositPaid, DepositSetOff
 from models.shops import Shop, ShopState
 from notifications import deposit as words
 from office.base.db import Tx

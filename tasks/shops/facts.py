@@ -13,9 +13,9 @@ from typing import Any
 from sqlmodel import col, select
 
 from models.cases import Case, CaseDeadline, CaseWait, DeadlineState, Side, WaitState
-from models.events import FactsRequested, ShopSnapshotTaken
 from models.messages import InboxMessage
 from models.reviews import Role
+from models.shop_events import FactsRequested, ShopSnapshotTaken
 from models.shops import ShopSnapshot
 from notifications.message import hours_between
 from notifications.operations import FactsMissing

@@ -10,8 +10,8 @@ from sqlmodel import col, func, select
 from models.arbitration import Arbitration, Stage
 from models.books import AccountKind
 from models.deposits import BookFacts
-from models.events import ShopRegistered, ShopUpdated
 from models.messages import InboxMessage
+from models.shop_events import ShopRegistered, ShopUpdated
 from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json

@@ -22,7 +22,7 @@ from models.base import Frozen
 from models.reviews import Role
 from office.base.clock import clock
 from office.base.db import Tx, reading
-from office.cases import reviews
+from office.cases import gates as review_gates
 from office.cases.dossier import plain
 from office.runs import engine
 from policies.policy import SHANGHAI
@@ -77,7 +77,7 @@ def board(tx: Tx) -> Board:
 def _text(tx: Tx, role: Role) -> str:
     total, late = queue.counted(tx, role)
     rows = queue.waiting(tx, role, limit=SHOWN)
-    in_hand = [row for row in rows if row.claimed_by or row.held_by or row.notice.startswith(reviews.NOT_TAKEN)]
+    in_hand = [row for row in rows if row.claimed_by or row.held_by or row.notice.startswith(review_gates.NOT_TAKEN)]
     others = [row for row in rows if row not in in_hand]
     midnight = tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     done = queue.decided(tx, role, since=midnight, limit=DECIDED + 1)

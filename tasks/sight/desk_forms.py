@@ -22,7 +22,7 @@ from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash, opened_json, place_in, seal_json
 from office.cases import decisions, reviews
-from office.cases.reviews import OPEN, Answer, Outcome
+from office.cases.gates import OPEN, Answer, Outcome
 from office.staff import passkeys
 
 KEPT = timedelta(days=30)

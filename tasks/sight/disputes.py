@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notifications.document import render_document
 from office.base.settings import settings
-from tasks.sight.views import CaseDossier
+from tasks.sight.shown import CaseDossier
 
 PARTS = (
     ("facts", "案件事实"), ("timeline", "案件经过"), ("rulings", "判责"),

@@ -19,7 +19,7 @@ from office.base.vault import keyed_hash
 from office.record import alerts, audit, standing
 from policies.policy import SHANGHAI
 from tasks import agreement
-from tasks.invoicing import freezes
+from tasks.invoicing import freeze_proof
 from tasks.sight import proof
 
 LINES = 2_000
@@ -139,4 +139,4 @@ def _nightly() -> int:
 
 def _books(tx: Tx) -> Iterable[str]:
     yield from proof.check(tx)
-    yield from freezes.check(tx)
+    yield from freeze_proof.check(tx)

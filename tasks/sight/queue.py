@@ -18,6 +18,7 @@ from models.cases import Case, CaseDeadline, CaseKind, CaseWait, WaitState
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
 from office.cases import confirmations, reviews
+from office.cases import gates as review_gates
 from policies.policy import SHANGHAI
 
 
@@ -54,12 +55,12 @@ class Waiting(Frozen):
 
 _OWN = and_(
     CaseDeadline.case_id == Review.case_id,
-    CaseDeadline.key == literal(f"{reviews.DEADLINE}/", String).concat(col(Review.id)),
+    CaseDeadline.key == literal(f"{review_gates.DEADLINE}/", String).concat(col(Review.id)),
 )
 """The review's own deadline."""
 _TIMES: ColumnElement[int] = func.coalesce(CaseDeadline.escalations, 0)
 _IN_HAND: ColumnElement[int] = case(
-    (col(Review.notice).startswith(reviews.NOT_TAKEN, autoescape=True), 0),
+    (col(Review.notice).startswith(review_gates.NOT_TAKEN, autoescape=True), 0),
     (col(Review.claimed_by).is_not(None), 1),
     else_=2,
 )
@@ -88,7 +89,7 @@ def waiting(
         .join(Case, col(Case.id) == Review.case_id)
         .outerjoin(CaseDeadline, _OWN)
         .outerjoin(Staff, col(Staff.id) == Review.claimed_by)
-        .where(col(Review.state).in_(reviews.OPEN))
+        .where(col(Review.state).in_(review_gates.OPEN))
         .order_by(_IN_HAND, case((_TIMES > 0, 0), else_=1), col(Review.due_at), col(Review.opened_at), col(Review.id))
         .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
         .limit(limit)
@@ -126,7 +127,7 @@ def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
     query = select(func.count(), late).select_from(Review).outerjoin(CaseDeadline, _OWN)
     if role:
         query = query.where(_for_role(role))
-    total, escalated = tx.exec(query.where(col(Review.state).in_(reviews.OPEN))).one()
+    total, escalated = tx.exec(query.where(col(Review.state).in_(review_gates.OPEN))).one()
     return total, int(escalated)
 
 
@@ -231,7 +232,7 @@ def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
             times(col(Review.due_at) < tx.now),
         )
         .select_from(Review)
-        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles))
+        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
     )  # fmt: skip
     total, mine, back, late = tx.exec(query).one()
     done = select(func.count()).select_from(Review).where(
@@ -246,13 +247,15 @@ def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
         select(Staff.name, func.count())
         .select_from(Review)
         .join(Staff, col(Staff.id) == Review.claimed_by)
-        .where(col(Review.state).in_(reviews.OPEN), _for_role(roles), Review.claimed_by != staff_id)
+        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), Review.claimed_by != staff_id)
         .group_by(Staff.name)
         .order_by(Staff.name)
     )
     waits = select(func.count()).select_from(CaseWait).where(CaseWait.state == WaitState.OPEN)
     outside = tx.exec(waits).one()
-    first = tx.exec(select(func.min(Review.due_at)).where(col(Review.state).in_(reviews.OPEN), _for_role(roles))).one()
+    first = tx.exec(
+        select(func.min(Review.due_at)).where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
+    ).one()
     return (
         *(f"{name} 认领 {count} 件" for name, count in tx.exec(taken)),
         *([f"等待商家、银行或平台 {outside} 件"] if outside else []),

@@ -20,332 +20,56 @@ from models.cases import (
     Case,
     CaseDeadline,
     CaseFinding,
-    CaseKind,
-    CaseState,
     CaseWait,
     DeadlineState,
     Finding,
 )
-from models.events import INBOUND, OUTBOUND
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import PayoutState, Permit
 from models.requests import NOT_SHOWN
-from models.reviews import Review, ReviewState, Role, Staff
+from models.reviews import Review, ReviewState, Role
 from models.shops import Shop
-from models.views import CaseView, EvidenceShown, TimelineLine
+from models.views import EvidenceShown
 from models.windows import Reckoned
+from models.wire import INBOUND, OUTBOUND
 from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from office.base.db import Tx, reading
 from office.base.vault import opened_json
-from office.cases import cases, confirmations, deadlines, merchants, reviews
+from office.cases import confirmation_letters, confirmations, merchants, reviews
 from office.cases.dossier import when
-from office.cases.locks import UnknownCase
 from office.files import papers
 from office.process import office
 from office.record import audit
 from policies.appeal import window_of
-from policies.deadlines import in_time, seconds_left
+from policies.deadlines import seconds_left
 from policies.policy import policy
-from tasks.arbitration import arbitration
-from tasks.closure import closures
+from tasks.arbitration import rulings
 from tasks.payouts import payouts
-
-# ── what a case waits for ────────────────────────────────────────────────────
-
-
-def _read(tx: Tx, case_id: str) -> Case:
-    case = tx.get(Case, case_id)
-    if case is None:
-        raise UnknownCase(case_id)
-    return case
-
-
-def open_reviews(tx: Tx, case_id: str) -> list[Review]:
-    """Questions of the case that nobody has answered yet."""
-    query = select(Review).where(Review.case_id == case_id, col(Review.state).in_(reviews.OPEN))
-    return list(tx.exec(query.order_by(col(Review.opened_at))))
-
-
-def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
-    """Who or what the case waits for, in Chinese; empty when it is over. ``inside`` names gates, roles and holders."""
-    if case.concluded_at is not None:
-        return ""
-    if case.halted:
-        return f"人工处理故障:{case.halted}" if inside else "平台处理"
-    questions = open_reviews(tx, case.id)
-    if questions and not inside:
-        return "平台审核"
-    awaited = [_question(tx, review) for review in questions]
-    awaited += [office().waits.get(wait.kind, wait.question or wait.kind) for wait in cases.open_waits(tx, case.id)]
-    return "、".join(awaited) or "系统处理"
-
-
-def _question(tx: Tx, review: Review) -> str:
-    holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
-    if held := confirmations.open_of(tx, review.id):
-        holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
-    return f"{reviews.gate_of(review).title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
-
-
-def next_deadline(tx: Tx, case: Case) -> CaseDeadline | None:
-    """The deadline that comes first, one of ours that has passed and still runs included; none when it is over."""
-    if case.concluded_at is not None:
-        return None
-    running = select(CaseDeadline).where(
-        CaseDeadline.case_id == case.id,
-        (col(CaseDeadline.state) == DeadlineState.OPEN) | col(CaseDeadline.next_action_at).is_not(None),
-    )
-    return tx.exec(running.order_by(col(CaseDeadline.due_at)).limit(1)).first()
-
-
-# ── what the merchant may do ─────────────────────────────────────────────────
-
-
-def allowed_actions(tx: Tx, case: Case) -> tuple[str, ...]:
-    """What the merchant's side may send about the case at this moment, reckoned from where it stands."""
-    found = [
-        "merchant.answered"
-        for wait in cases.open_waits(tx, case.id, closures.QUESTION)
-        if (due := deadlines.find(tx, case.id, wait.key)) is None or in_time(tx.now, due.due_at)
-    ]
-    if may_send := office().kinds[case.kind].may_send:
-        found += may_send(tx, case)
-    return tuple(dict.fromkeys(found))
-
-
-def merchant_view(case_id: str) -> CaseView:
-    """Where a case stands, fit for the merchant's eyes; raises :class:`UnknownCase`."""
-    with reading() as tx:
-        case = _read(tx, case_id)
-        deadline = next_deadline(tx, case)
-        view = office().kinds[case.kind].view
-        own = view(tx, case) if view else {}
-        late = deadline is not None and not in_time(tx.now, deadline.due_at)
-        return CaseView(
-            id=case.id, kind=case.kind, kind_label=case.kind.label, shop_id=case.shop_id, state=case.state,
-            state_label=case.state.label, waits_for=waits_for(tx, case, inside=False),
-            due_at=deadline.due_at if deadline else None,
-            seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
-            allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
-            outcome_text=case.outcome_text,
-            timeline=tuple(
-                TimelineLine(at=line.at, text=line.text, clause=line.clause)
-                for line in audit.timeline(tx, case.id, public_only=True)
-            ),
-            **{"past_due": late, **own},
-        )  # fmt: skip
-
-
-# ── the whole picture ────────────────────────────────────────────────────────
-
-
-class DeadlineShown(Frozen):
-    """A deadline with the proof of how it was reckoned. ``seconds_left`` is 0 once ``due_at`` has passed."""
-
-    key: str
-    side: str
-    clause: str
-    state: str
-    running: bool
-    started_at: datetime
-    due_at: datetime
-    seconds_left: int
-    reckoned: str
-    provisional: bool
-
-
-class FindingShown(Frozen):
-    """What a check found, and when it looked."""
-
-    check: str
-    recorded_at: datetime
-    finding: Finding
-
-
-class ReviewShown(Frozen):
-    """One question: who could answer it, what they were shown, and what was said by whom."""
-
-    id: str
-    title: str
-    clause: str
-    round: int
-    seat: int
-    state: str
-    roles: str
-    opened_at: datetime
-    due_at: datetime | None
-    claimed_by: str
-    decided: bool
-    decided_by: str
-    """``王芳(wang-fang)``; empty while nobody has."""
-    decided_at: datetime | None
-    verdict: str
-    reason: str
-    held: str
-    """What was answered and waits to be confirmed by whom, until when; empty when nothing does."""
-    answer: tuple[tuple[str, str], ...]
-    revision: int
-    shown: str
-    """The dossier in Markdown, exactly as it was shown."""
-    shown_sha256: str
-    shown_intact: bool
-    """Whether the text still has the hash that the decision was bound to in the audit."""
-    facts_sha256: str
-
-
-class WaitShown(Frozen):
-    """Something the case waited for besides a review, with the merchant's answer where it was theirs."""
-
-    what: str
-    question: str
-    state: str
-    opened_at: datetime
-    closed_at: datetime | None
-    answer: str
-
-
-class PostingShown(Frozen):
-    """Money that went from one account to another because of the case."""
-
-    key: str
-    debit: str
-    credit: str
-    amount_fen: int
-    reason: str
-    clause: str
-    posted_at: datetime
-
-
-class RulingShown(Frozen):
-    """A ruling the case is about: what was recorded, the proof of its window, and its money in the books."""
-
-    id: str
-    kind: str
-    facts: tuple[tuple[str, str], ...]
-    sides: tuple[tuple[str, str], ...]
-    """Each side's account in the arbitration."""
-    window: str
-    postings: tuple[PostingShown, ...]
-
-
-class PayoutShown(Frozen):
-    """An attempt to pay out, with the people whose permit it used. The payee is masked."""
-
-    request_no: str
-    amount_fen: int
-    payee: str
-    state: str
-    permitted_by: str
-    requested_at: datetime
-    answered_at: datetime | None
-    bank_reason: str
-
-
-class MessageShown(Frozen):
-    """Something sent because of the case. An event's body stays sealed; words to people are shown."""
-
-    key: str
-    channel: str
-    to: str
-    to_merchant: bool
-    subject: str
-    text: str
-    state: str
-    attempts: int
-    created_at: datetime
-    closed_at: datetime | None
-    note: str
-
-
-class ReceivedShown(Frozen):
-    """A message that reached the door about the case: its hash, never its body."""
-
-    source: str
-    message_id: str
-    title: str
-    received_at: datetime
-    sha256: str
-    state: str
-    note: str
-
-
-class AuditShown(Frozen):
-    """One line of the case's chain with everything its hash covers."""
-
-    seq: int
-    at: datetime
-    actor: str
-    who: str
-    """The actor as people say it: ``王芳(wang-fang)``."""
-    action: str
-    clause: str
-    text: str
-    detail: dict[str, Any]
-    public: bool
-    prev_hash: str
-    hash: str
-
-
-class ChainShown(Frozen):
-    """The case's audit chain and what is wrong with it: nothing, when it is whole."""
-
-    lines: tuple[AuditShown, ...]
-    head: str
-    seal: str
-    problems: tuple[str, ...]
-
-
-class CaseDossier(Frozen):
-    """Everything we hold about one case, fit for our own people: account numbers masked, no secret, no code."""
-
-    id: str
-    kind: CaseKind
-    shop_id: str | None
-    shop_name: str
-    subject: str
-    state: CaseState
-    waits_for: str
-    halted: str
-    origin: str
-    policy_version: str
-    received_at: datetime
-    opened_at: datetime
-    withdrawn_at: datetime | None
-    concluded_at: datetime | None
-    outcome: CaseState | None
-    outcome_clause: str
-    outcome_text: str
-    run_id: str | None
-    run_attempt: int
-    seen_at: datetime
-    """When this was looked up, by the clock that deadlines go by."""
-    request: tuple[tuple[str, str], ...]
-    allowed_actions: tuple[str, ...]
-    rulings: tuple[RulingShown, ...]
-    counters: str
-    """What the shop's valid rulings add up to now; empty where the case is about none."""
-    timeline: tuple[AuditShown, ...]
-    """The case from the ruling on, the lines of the shop's history about it included, oldest first."""
-    deadlines: tuple[DeadlineShown, ...]
-    findings: tuple[FindingShown, ...]
-    reviews: tuple[ReviewShown, ...]
-    waits: tuple[WaitShown, ...]
-    postings: tuple[PostingShown, ...]
-    payouts: tuple[PayoutShown, ...]
-    messages: tuple[MessageShown, ...]
-    received: tuple[ReceivedShown, ...]
-    evidence: tuple[EvidenceShown, ...]
-    chain: ChainShown
+from tasks.sight.merchant import allowed_actions, read_case, staff_name, waits_for
+from tasks.sight.shown import (
+    AuditShown,
+    CaseDossier,
+    ChainShown,
+    DeadlineShown,
+    FindingShown,
+    MessageShown,
+    PayoutShown,
+    PostingShown,
+    ReceivedShown,
+    ReviewShown,
+    RulingShown,
+    WaitShown,
+)
 
 
 def case_dossier(case_id: str) -> CaseDossier:
     """The whole picture of a case as it is now; raises :class:`UnknownCase`."""
     with reading() as tx:
-        case = _read(tx, case_id)
+        case = read_case(tx, case_id)
         shop = tx.get(Shop, case.shop_id) if case.shop_id else None
-        rulings = arbitration.concerned(tx, case)
+        about = rulings.concerned(tx, case)
         return CaseDossier(
             id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
             state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
@@ -353,19 +77,13 @@ def case_dossier(case_id: str) -> CaseDossier:
             withdrawn_at=case.withdrawn_at, concluded_at=case.concluded_at, outcome=case.outcome,
             outcome_clause=case.outcome_clause or "", outcome_text=case.outcome_text or "", run_id=case.run_id,
             run_attempt=case.run_attempt, seen_at=tx.now, request=_request(case),
-            allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in rulings),
-            counters=arbitration.counters_text(tx, case.shop_id) if rulings else "",
-            timeline=_timeline(tx, case, rulings), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
+            allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in about),
+            counters=rulings.counters_text(tx, case.shop_id) if about else "",
+            timeline=_timeline(tx, case, about), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
             reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_postings(tx, case),
             payouts=_payouts(tx, case), messages=_messages(tx, case), received=_received(tx, case),
             evidence=_evidence(tx, case), chain=_chain(tx, case),
         )  # fmt: skip
-
-
-def staff_name(tx: Tx, staff_id: str | None) -> str:
-    """``王芳(wang-fang)``; the bare id of somebody unknown, nothing for nobody."""
-    person = tx.get(Staff, staff_id) if staff_id else None
-    return f"{person.name}({person.id})" if person else staff_id or ""
 
 
 def _request(case: Case) -> tuple[tuple[str, str], ...]:
@@ -483,7 +201,7 @@ def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
     rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
     window = window_of(ruling, policy(ruling.policy_version))
     return RulingShown(
-        id=ruling.id, kind=ruling.kind.label, facts=tuple(arbitration.ruling_rows(ruling, _as_is).items()),
+        id=ruling.id, kind=ruling.kind.label, facts=tuple(rulings.ruling_rows(ruling, _as_is).items()),
         sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)), window=window.text(),
         postings=_shown(tx, rows),
     )  # fmt: skip
@@ -560,8 +278,8 @@ def message_shown(row: OutboxMessage) -> MessageShown:
 
 
 def _staff_audience(audience: str) -> str:
-    if audience.startswith(confirmations.PERSON):
-        return f"本人({audience.removeprefix(confirmations.PERSON)})"
+    if audience.startswith(confirmation_letters.PERSON):
+        return f"本人({audience.removeprefix(confirmation_letters.PERSON)})"
     return Role(audience).label
 
 

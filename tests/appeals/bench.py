@@ -16,7 +16,7 @@ from models.cases import Case, CaseKind
 from models.messages import Channel, InboxMessage, InboxState
 from office.base.db import Tx, reading, transaction
 from office.cases import routing
-from office.cases.reviews import Outcome
+from office.cases.gates import Outcome
 from office.files import evidence
 from office.record import inbox
 from office.record.inbox import Arrival, Receipt

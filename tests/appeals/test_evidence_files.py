@@ -28,8 +28,9 @@ from models.base import new_id
 from office.base.clock import VirtualClock, use_clock
 from office.base.db import reading
 from office.base.settings import settings
-from office.files import evidence
-from office.files.evidence import EvidenceDamaged, EvidenceRefused, Fetcher
+from office.files import evidence, fetching
+from office.files.evidence import EvidenceDamaged, EvidenceRefused
+from office.files.fetching import Fetcher
 from policies.evidence import safe_name, sniff
 from policies.policy import policy
 from tests.appeals.bench import PDF, PNG, Bench
@@ -292,7 +293,7 @@ def fetcher(*hosts: str, permitted: bool = True) -> Fetcher:
 def test_a_file_is_fetched_from_an_allowed_host_and_staged(bench: Bench) -> None:
     with host({"/p/%E5%8D%95.png?x=1": (200, {}, PNG)}) as port:
         address = f"img.example.com:{port}"
-        staged = evidence.stage_from("shop-1", f"http://{address}/p/%E5%8D%95.png?x=1", fetcher(address))
+        staged = fetching.stage_from("shop-1", f"http://{address}/p/%E5%8D%95.png?x=1", fetcher(address))
     assert (staged.name, staged.media_type) == ("单.png", "image/png")
     with reading() as tx:
         assert tx.exec(select(EvidenceItem.origin)).one() == "img.example.com"

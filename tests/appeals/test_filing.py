@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from models.events import DepositDeducted
 from models.messages import Channel
+from models.shop_events import DepositDeducted
 from office.base.db import reading
 from office.cases.cases import findings
 from ops.commands.inbox import app as command_line

@@ -40,7 +40,7 @@ from office.record.inbox import Arrival, Receipt
 from office.staff import staff
 from policies.appeal import counters
 from tasks import delivery
-from tasks.appeal import appeals
+from tasks.appeal import review as appeal_review
 from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done
@@ -585,7 +585,7 @@ class Appeals(RuleBasedStateMachine):
         self.seen["deaths"] += self.died
         with reading() as tx:
             more = list(tx.exec(select(InboxMessage).where(InboxMessage.type == "appeal.evidence_submitted")))
-            second = select(Review).where(Review.gate == appeals.SECOND.name, col(Review.decided_by).is_not(None))
+            second = select(Review).where(Review.gate == appeal_review.SECOND.name, col(Review.decided_by).is_not(None))
             self.seen["second reviews"] += len(list(tx.exec(second)))
             self.seen["money returned"] += len(list(tx.exec(select(MoneyReturn))))
         self.seen["evidence taken"] += sum(row.state is InboxState.DONE for row in more)

@@ -13,11 +13,12 @@ from models.messages import Channel
 from notifications.channels import MERCHANT
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading
-from office.cases import decisions, reviews, routing, timekeeping
+from office.cases import decisions, routing, timekeeping
+from office.cases import gates as review_gates
 from office.record import inbox, outbox
 from ops.commands.inbox import app as command_line
 from tasks import delivery
-from tasks.appeal import appeals
+from tasks.appeal import window as appeal_window
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
 from webhooks.requests import BODY_SECONDS
@@ -39,7 +40,7 @@ def test_the_notice_says_why_and_the_window_runs_from_its_sending(bench: Bench, 
     assert told["reason"] == "请补充揽收证明"
     assert (told["window_hours"], told["still_expected"]) == (72, ["沟通记录"])
     with reading() as tx:
-        sent_at = appeals.notice_sent_at(tx, asked.id)
+        sent_at = appeal_window.notice_sent_at(tx, asked.id)
     assert sent_at is not None
     deadline = bench.office.deadline(asked, "re-evidence")
     assert (deadline.started_at, deadline.due_at, deadline.clause) == (sent_at, sent_at + THREE_DAYS, "ARB-5")
@@ -156,9 +157,9 @@ def test_only_what_is_new_and_the_shops_own_counts_as_further_evidence(bench: Be
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
 
 
-def _insufficient(bench: Bench, case: Case) -> reviews.Answer:
+def _insufficient(bench: Bench, case: Case) -> review_gates.Answer:
     review = bench.office.question(case)
-    return reviews.Answer(
+    return review_gates.Answer(
         review_id=review.id, revision=review.revision, staff_id="zhou-yan", code=bench.office.code("zhou-yan"),
         verdict="INSUFFICIENT", reason="请补充",
     )  # fmt: skip
@@ -194,7 +195,7 @@ def test_a_notice_we_could_not_send_for_hours_starts_its_window_when_it_is_sent(
         bench.office.pass_time(minutes=30)
     extras = _extras(bench, case)
     with reading() as tx:
-        assert appeals.notice_sent_at(tx, case.id) is None
+        assert appeal_window.notice_sent_at(tx, case.id) is None
     assert extras["due_by"] is None
     assert extras["allowed_actions"] == ["appeal.evidence_submitted"], "what comes before the notice is welcome"
     delivery.use_notifier(ScriptedNotifier())
@@ -241,7 +242,7 @@ def test_a_notice_that_has_not_gone_out_is_not_sent_after_its_answer(bench: Benc
     case = bench.file()
     bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
     bench.send_more(case)
-    forms = [row for row in bench.office.outbox() if row.key in appeals.notice_forms(case.id)]
+    forms = [row for row in bench.office.outbox() if row.key in appeal_window.notice_forms(case.id)]
     assert [row.state for row in forms] == ["SKIPPED", "SKIPPED"]
     assert _extras(bench, case)["due_by"] is None
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
@@ -250,7 +251,7 @@ def test_a_notice_that_has_not_gone_out_is_not_sent_after_its_answer(bench: Benc
 def _extras(bench: Bench, case: Case) -> dict[str, object]:
     now = bench.office.case(case.id)
     with reading() as tx:
-        return appeals.view_extras(tx, now)
+        return appeal_window.view_extras(tx, now)
 
 
 def test_the_merchant_sees_due_time_submissions_and_checklist(bench: Bench, asked: Case) -> None:

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from models.cases import Case
 from office.base.settings import settings
 from tasks.sight.disputes import dispute_file
-from tasks.sight.views import case_dossier, merchant_view
+from tasks.sight.merchant import merchant_view
+from tasks.sight.views import case_dossier
 from tests.appeals.bench import Bench
 from tests.play import SILENCE, Office
 from webhooks.app import create_app

@@ -11,8 +11,8 @@ from models.cases import CaseState, Effect
 from models.shops import Capability
 from office.base.db import reading
 from office.cases.locks import UnknownCase
-from tasks.closure import closures
-from tasks.refund import refunds
+from tasks.closure import steps as closure_steps
+from tasks.refund import steps as refund_steps
 from tests.play import Office
 
 
@@ -25,15 +25,15 @@ def test_an_effect_run_again_returns_what_it_returned_and_changes_nothing(office
     office.open_shop()
     case = office.request_closure()
     before = (len(office.outbox()), len(office.trail(case.id)), len(keys()))
-    assert closures.admit(case.id) is None
-    closures.check(case.id, 1)
+    assert closure_steps.admit(case.id) is None
+    closure_steps.check(case.id, 1)
     assert (len(office.outbox()), len(office.trail(case.id)), len(keys())) == before
 
 
 def test_a_refusal_is_returned_again_as_the_refusal_it_was(office: Office) -> None:
     office.open_shop()
     case = office.request_closure(account_id="acct-other")
-    refusal = closures.admit(case.id)
+    refusal = closure_steps.admit(case.id)
     assert refusal is not None and (refusal.clause, refusal.code) == ("CLS-3", "not-owner")
 
 
@@ -47,7 +47,7 @@ def test_the_same_effect_from_many_threads_happens_once(office: Office) -> None:
         start.wait()
         try:
             for capability in Capability:
-                closures.shut_off(case.id, capability)
+                closure_steps.shut_off(case.id, capability)
         except BaseException as fault:
             raised.append(fault)
 
@@ -69,7 +69,7 @@ def test_money_paid_from_many_threads_is_paid_once(office: Office) -> None:
 
     def run() -> None:
         start.wait()
-        said.append(refunds.pay(case.id, 1, 1))
+        said.append(refund_steps.pay(case.id, 1, 1))
 
     threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
@@ -85,13 +85,13 @@ def test_arguments_by_name_and_by_position_are_the_same_effect(office: Office) -
     office.open_shop()
     case = office.request_closure()
     before = len(keys())
-    closures.check(case.id, round=1)
+    closure_steps.check(case.id, round=1)
     assert len(keys()) == before
 
 
 def test_an_effect_on_a_case_nobody_knows_is_an_error(office: Office) -> None:
     with pytest.raises(UnknownCase):
-        closures.check("CLS-000000-NOBODY", 1)
+        closure_steps.check("CLS-000000-NOBODY", 1)
 
 
 def test_states_and_words_come_back_from_the_database_as_what_they_were(office: Office) -> None:

@@ -11,7 +11,7 @@ from models.messages import Channel
 from office.base.db import in_transaction, reading
 from office.base.vault import opened_json
 from office.record import audit
-from ops.commands.doctor import Check, bad, good
+from ops.commands.health import Check, bad, good
 from ops.examiner import Examiner
 from tasks.sight import examination
 from tests.core.sql import write

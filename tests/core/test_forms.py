@@ -12,7 +12,8 @@ from models.reviews import Review
 from office.base.db import in_transaction
 from office.cases.confirmations import take_form_answer
 from office.cases.forms import form_description, form_schema, read_answer, task_token
-from office.cases.reviews import Answer, gate_of
+from office.cases.gates import Answer
+from office.cases.reviews import gate_of
 from office.process import office as opened
 from policies.policy import policy_at
 from tests.play import PAYEE, Office

@@ -22,12 +22,12 @@ from notifications.scripted import ScriptedNotifier
 from office.base import clock
 from office.base.db import reading
 from office.base.settings import settings
-from office.cases import reviews
+from office.cases import gates as review_gates
 from office.files import evidence
 from ops import migrate
 from policies.policy import SHANGHAI
 from tasks import delivery
-from tasks.invoicing import freezes
+from tasks.invoicing import freeze_proof
 from tasks.shops import demands
 from tasks.sight import examination, proof
 from tests.appeals.bench import PNG
@@ -142,7 +142,7 @@ def test_shops_that_were_open_without_their_deposit_are_asked_once_and_not_shut(
 
 def wrong(office: Office) -> list[str]:
     with reading() as tx:
-        found = [*proof.check(tx), *freezes.check(tx)]
+        found = [*proof.check(tx), *freeze_proof.check(tx)]
     return found + office.chains()
 
 
@@ -171,7 +171,7 @@ class Everybody:
     def staff_answer(self) -> bool:
         """Answer every open question with its first verdict; whether any was."""
         with reading() as tx:
-            asked = list(tx.exec(select(Review).where(col(Review.state).in_(reviews.OPEN))))
+            asked = list(tx.exec(select(Review).where(col(Review.state).in_(review_gates.OPEN))))
             tx.expunge_all()
         asked.sort(
             key=lambda review: review.gate != "withdrawal"
@@ -195,7 +195,7 @@ class Everybody:
         """Whether another question stands there now: the facts have changed since it was asked."""
         with reading() as tx:
             now = tx.get_one(Review, review.id)
-            return now.state not in reviews.OPEN or now.revision != review.revision
+            return now.state not in review_gates.OPEN or now.revision != review.revision
 
     def may_answer(self, review: Review) -> list[str]:
         with reading() as tx:

@@ -11,7 +11,7 @@ import pytest
 
 from flows.stories import STORIES
 from models.cases import CaseKind
-from models.events import INBOUND
+from models.wire import INBOUND
 from office import process
 from office.process import Office, Process
 from policies.policy import policy, versions

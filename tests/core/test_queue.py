@@ -12,8 +12,8 @@ import pytest
 from models.cases import CaseKind
 from models.reviews import Role
 from office.base.db import in_transaction, reading
-from office.cases import confirmations, reviews
-from office.cases.reviews import Answer
+from office.cases import confirmations, hands, reviews
+from office.cases.gates import Answer
 from tasks.sight import board as boards
 from tasks.sight import queue
 from tasks.sight.board import Board, Clerk
@@ -128,7 +128,7 @@ def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed
     assert narrowed(kind=CaseKind.CLOSURE) == [closure.id]
     assert narrowed(late=True) == [refund.id]
     task = office.question(closure).id
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
+    in_transaction(lambda tx: hands.claim(tx, task, "li-na", office.code("li-na")))
     assert narrowed(unclaimed=True) == [refund.id]
     assert narrowed(role=Role.FINANCE, limit=1) == [refund.id] and narrowed(role=Role.SUPERVISOR) == []
 
@@ -136,7 +136,7 @@ def test_the_list_is_narrowed_by_kind_by_lateness_and_to_what_nobody_has_claimed
 def test_a_claim_is_shown_with_the_name(office: Office) -> None:
     office.open_shop()
     task = office.question(office.request_closure()).id
-    proved(office, reviews.claim, task, "li-na")
+    proved(office, hands.claim, task, "li-na")
     assert "李娜 已认领" in page()
     with reading() as tx:
         assert [row.review_id for row in queue.waiting(tx, claimed_by="li-na")] == [task]
@@ -147,7 +147,7 @@ def test_the_run_list_shows_the_role_then_that_it_is_late_then_who_has_taken_it(
     office.open_shop()
     case = office.request_closure()
     task = office.question(case)
-    in_transaction(lambda tx: reviews.claim(tx, task.id, "li-na", office.code("li-na")))
+    in_transaction(lambda tx: hands.claim(tx, task.id, "li-na", office.code("li-na")))
     office.pass_time(days=10)
     task = office.question(case)
     with reading() as tx:
@@ -168,7 +168,7 @@ def test_what_is_claimed_or_was_answered_in_vain_stands_on_top_with_the_reason(o
         cases.append(office.request_closure(f"shop-{number}").id)
         office.pass_time(hours=1)
     claimed, refused = office.question(office.case(cases[1])), office.question(office.case(cases[2]))
-    proved(office, reviews.claim, claimed.id, "li-na")
+    proved(office, hands.claim, claimed.id, "li-na")
     answer = Answer(
         review_id=refused.id, revision=1, staff_id="li-na", code="000000", verdict="REJECT", reason="缺少 **材料**"
     )
@@ -226,12 +226,12 @@ def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Off
         return found[1] if found else ""
 
     assert holder() == ""
-    in_transaction(lambda tx: reviews.claim(tx, task, "li-na", office.code("li-na")))
+    in_transaction(lambda tx: hands.claim(tx, task, "li-na", office.code("li-na")))
     assert holder() == "李娜"
     code = office.code("he-qiang")
-    in_transaction(lambda tx: reviews.reassign(tx, task, "zhao-min", "he-qiang", code))
+    in_transaction(lambda tx: hands.reassign(tx, task, "zhao-min", "he-qiang", code))
     assert holder() == "赵敏"
-    in_transaction(lambda tx: reviews.release(tx, task, "zhao-min", office.code("zhao-min")))
+    in_transaction(lambda tx: hands.release(tx, task, "zhao-min", office.code("zhao-min")))
     assert holder() == ""
 
 

@@ -154,7 +154,8 @@ def test_of_a_short_account_at_most_half_is_shown(account: str, shown: str) -> N
 
 
 def test_values_that_hold_secrets_do_not_print_them() -> None:
-    from models.events import PayeeData, RefundRequested
+    from models.event_parts import PayeeData
+    from models.refund_events import RefundRequested
 
     payee = PayeeData(**(PAYEE | {"account_no": ACCOUNT}))
     event = RefundRequested(shop_id="s", account_id="a", amount_fen=1, payee=payee)

@@ -26,7 +26,7 @@ from office.cases import deadlines
 from office.record import outbox
 from office.record.outbox import Item
 from tasks import delivery
-from tasks.appeal import appeals
+from tasks.appeal import window as appeal_window
 from tests.appeals.bench import Bench
 from tests.play import Office
 
@@ -166,7 +166,7 @@ def insufficient(office: Office) -> Case:
 
 def begun(office: Office, case: Case) -> bool:
     with reading() as tx:
-        return deadlines.find(tx, case.id, appeals.EVIDENCE) is not None
+        return deadlines.find(tx, case.id, appeal_window.EVIDENCE) is not None
 
 
 def test_the_window_opens_when_the_notice_has_left_whichever_courier_comes_first(office: Office) -> None:
@@ -177,7 +177,7 @@ def test_the_window_opens_when_the_notice_has_left_whichever_courier_comes_first
     delivery.send_post()
     sent_at = office.clock.at
     carry_on(office)
-    assert office.deadline(case, appeals.EVIDENCE).due_at == sent_at + timedelta(days=3)
+    assert office.deadline(case, appeal_window.EVIDENCE).due_at == sent_at + timedelta(days=3)
 
 
 def test_the_wake_up_is_written_with_the_word_that_the_notice_has_left(office: Office) -> None:

@@ -13,7 +13,7 @@ from models.reviews import Review
 from office.base.db import in_transaction
 from office.base.settings import settings
 from office.base.vault import opened_json
-from office.cases import reviews, sessions, together
+from office.cases import hands, sessions, together
 from office.record import decision_seals
 from office.staff import desk_sessions
 from tasks.sight import examination
@@ -106,7 +106,7 @@ def test_under_no_setting_does_a_form_answer_of_somebody_whom_sql_made_fit_move_
 def test_meanwhile_nobody_claims_it_by_a_role_that_sql_wrote(office: Office, second: Case) -> None:
     review, code = office.question(second), office.code("wang-fang")
     write(ATTACKS["she is excluded no more"][1])
-    outcome = in_transaction(lambda tx: reviews.claim(tx, review.id, "wang-fang", code))
+    outcome = in_transaction(lambda tx: hands.claim(tx, review.id, "wang-fang", code))
     assert (outcome.accepted, outcome.sentence) == (False, decision_seals.REFUSAL)
 
 
@@ -185,13 +185,13 @@ def test_a_code_whose_mark_was_taken_away_and_that_is_used_again_is_heard_of_in_
         office.open_shop(shop)
     one, two = (office.question(office.request_closure(shop)) for shop in ("shop-1", "shop-2"))
     code = office.code("li-na")
-    assert in_transaction(lambda tx: reviews.claim(tx, one.id, "li-na", code)).accepted
+    assert in_transaction(lambda tx: hands.claim(tx, one.id, "li-na", code)).accepted
     examination.examine()
     office.clock.advance(timedelta(seconds=5))
-    assert not in_transaction(lambda tx: reviews.claim(tx, two.id, "li-na", code)).accepted
+    assert not in_transaction(lambda tx: hands.claim(tx, two.id, "li-na", code)).accepted
     assert findings(office) == "" and office.chains() == []
     write("DELETE FROM spent_code WHERE staff_id = 'li-na'")
-    assert in_transaction(lambda tx: reviews.claim(tx, two.id, "li-na", code)).accepted  # what is not promised
+    assert in_transaction(lambda tx: hands.claim(tx, two.id, "li-na", code)).accepted  # what is not promised
     for _ in range(2):
         examination.examine()
     assert "staff/li-na: one code of theirs was used 2 times" in findings(office)

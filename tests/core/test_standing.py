@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from models.cases import Case
+from models.reviews import Role
 from office.base.db import in_transaction, reading
-from office.cases import reviews
+from office.cases import gates as review_gates
+from office.cases import hands
 from office.record import audit, standing
 from office.staff import staff
 from tests.core.sql import write
@@ -30,9 +32,9 @@ def closure(office: Office) -> Case:
     return office.request_closure()
 
 
-def claim(office: Office, case: Case, staff_id: str) -> reviews.Outcome:
+def claim(office: Office, case: Case, staff_id: str) -> review_gates.Outcome:
     review_id, code = office.question(case).id, office.code(staff_id)
-    return in_transaction(lambda tx: reviews.claim(tx, review_id, staff_id, code))
+    return in_transaction(lambda tx: hands.claim(tx, review_id, staff_id, code))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -73,7 +75,7 @@ def test_a_role_given_by_sql_is_not_counted_among_those_who_hold_it_and_claims_n
     case = closure(office)
     write("UPDATE staff SET roles = '[\"closure-reviewer\"]' WHERE id = 'wang-fang'")
     with reading() as tx:
-        assert {one.id for one in staff.with_role(tx, reviews.Role.CLOSURE_REVIEWER)} == {"li-na", "zhao-min"}
+        assert {one.id for one in staff.with_role(tx, Role.CLOSURE_REVIEWER)} == {"li-na", "zhao-min"}
     outcome = claim(office, case, "wang-fang")
     assert (outcome.accepted, outcome.sentence) == (False, standing.REFUSAL)
 

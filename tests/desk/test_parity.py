@@ -11,7 +11,7 @@ import pytest
 from models.cases import Case
 from models.reviews import Review
 from office.base.db import in_transaction
-from office.cases import reviews
+from office.cases import hands
 from office.staff import staff
 from tests.desk.seat import Seat
 from tests.play import Office
@@ -53,7 +53,7 @@ def spend(office: Office, review: Review) -> None:
 
 def claim(office: Office, review: Review) -> None:
     code = office.code("zhao-min")
-    assert in_transaction(lambda tx: reviews.claim(tx, review.id, "zhao-min", code)).accepted
+    assert in_transaction(lambda tx: hands.claim(tx, review.id, "zhao-min", code)).accepted
 
 
 @dataclass(frozen=True)

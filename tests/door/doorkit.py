@@ -17,8 +17,8 @@ from sqlmodel import col, select
 from standardwebhooks.webhooks import Webhook
 
 from models.audit import AuditEntry
-from models.events import INBOUND
 from models.messages import InboxMessage
+from models.wire import INBOUND
 from office.base import db
 from office.base.settings import Settings
 from webhooks.app import create_app

@@ -11,8 +11,8 @@ from doorkit import Door, door_of, message, stored, traces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.events import INBOUND
 from models.money import MAX_FEN
+from models.wire import INBOUND
 from office.base.settings import Settings
 
 

@@ -17,8 +17,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
-from models.events import INBOUND, OUTBOUND, FactsData, PayoutRequested, read_inbound
+from models.event_parts import FactsData
+from models.refund_events import PayoutRequested
 from models.shops import ShopFacts
+from models.wire import INBOUND, OUTBOUND, read_inbound
 from office.base import vault
 from office.base.settings import Settings
 from webhooks import catalogue, sandbox_bank

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import UndefinedStatusCode
 
-from models.events import INBOUND
 from models.views import CaseView
+from models.wire import INBOUND
 from office.base.settings import Settings
 from office.cases.locks import UnknownCase
 from webhooks.app import create_app

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from schemathesis.generation import GenerationMode
 from sqlmodel import col, select
 
-from models.events import INBOUND
 from models.messages import InboxMessage, InboxState
+from models.wire import INBOUND
 from office.base.db import reading
 from office.base.settings import settings as installation
 from office.cases import routing

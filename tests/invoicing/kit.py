@@ -15,7 +15,7 @@ from models.messages import Channel
 from office.base.db import in_transaction, reading
 from office.files import evidence
 from office.record.outbox import Item
-from tasks.invoicing import documents, freezes, periods
+from tasks.invoicing import documents, freeze_proof, freezes, periods
 from tasks.words import made
 from tests.play import SILENCE, Office
 
@@ -163,5 +163,5 @@ def books_agree(office: Office) -> None:
     """The ledger's invariants, the statements against it, and the audit chains."""
     assert office.books() == []
     with reading() as tx:
-        assert freezes.check(tx) == []
+        assert freeze_proof.check(tx) == []
     assert office.chains() == []

@@ -20,7 +20,7 @@ from models.messages import InboxMessage, InboxState
 from office.base.db import Tx, in_transaction
 from office.files import evidence
 from policies.policy import SHANGHAI, policy, policy_at, use_policies
-from tasks.invoicing.invoices import accept_by_clerk
+from tasks.invoicing.invoice_review import accept_by_clerk
 from tests.appeals.bench import Bench
 from tests.invoicing import kit
 from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
@@ -181,7 +181,7 @@ def test_an_invoice_that_waited_while_its_statement_was_deducted_cannot_be_accep
 def test_the_check_of_the_books_says_when_a_statements_state_does_not_fit_its_money(
     office: Office, words: str, spoilt: dict[str, Any]
 ) -> None:
-    from tasks.invoicing import freezes
+    from tasks.invoicing import freeze_proof
 
     billed(office)
 
@@ -191,7 +191,7 @@ def test_the_check_of_the_books_says_when_a_statements_state_does_not_fit_its_mo
             setattr(found, name, value)
         tx.add(found)
         tx.flush()
-        return freezes.check(tx)
+        return freeze_proof.check(tx)
 
     assert any(words in sentence for sentence in in_transaction(spoil))
 

@@ -20,7 +20,7 @@ from office.base.settings import settings
 from office.record.inbox import Refused
 from policies.invoicing import Draft, anomalies
 from policies.policy import policy
-from tasks.invoicing import documents, periods, statements
+from tasks.invoicing import documents, drafts, periods, statements
 from tests.invoicing import kit
 from tests.invoicing.kit import (
     NOVEMBER,
@@ -224,7 +224,7 @@ def test_the_result_of_a_month_says_how_much_was_issued_and_how_much_is_held(off
     at(office, 2026, 12, 1, 2)
     case = issue_month(office, hold="shop-2：核对")
     with reading() as tx:
-        totals = statements.issued(tx, statements.period_row(tx, case.request["period"]))
+        totals = statements.issued(tx, drafts.period_row(tx, case.request["period"]))
     assert (totals["issued_fen"], totals["held"], totals["held_fen"]) == (9_000, 1, 500)
 
 
@@ -458,11 +458,11 @@ def test_a_run_killed_after_any_chunk_goes_on_where_it_was_and_no_number_is_miss
     record(office, *(item(i, fen=1_000 + n) for n, i in enumerate(ids)))
     at(office, 2026, 12, 1, 2)
     case = in_transaction(lambda tx: periods.open_month(tx, NOVEMBER))
-    statements.begin(case.id, 1)
+    drafts.begin(case.id, 1)
     for _ in range(killed_after):
-        in_transaction(lambda tx: statements.draft_chunk(tx, NOVEMBER, size=1))
+        in_transaction(lambda tx: drafts.draft_chunk(tx, NOVEMBER, size=1))
     with pytest.raises(KeyboardInterrupt):
-        in_transaction(lambda tx: _die(statements.draft_chunk(tx, NOVEMBER, size=2)))
+        in_transaction(lambda tx: _die(drafts.draft_chunk(tx, NOVEMBER, size=2)))
     office.settle()  # another run: drafts the rest and asks
     case = office.case(case.id)
     statements_before = len(kit.all_statements())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events import TaxpayerType
+from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, InvoiceContent, InvoiceKind, StatementState
 from models.invoicing_events import InvoiceSubmitted
 from policies.invoice_checks import (

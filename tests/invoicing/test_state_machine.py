@@ -25,7 +25,7 @@ from models.invoicing import (
 )
 from models.shops import ShopState
 from office.base import db
-from office.cases import reviews
+from office.cases import gates as review_gates
 from policies.invoicing import share
 from policies.policy import policy
 from tasks.invoicing import exit_invoices, statements
@@ -157,7 +157,7 @@ class Months(RuleBasedStateMachine):
     def a_closure_begins_or_is_decided(self, shop: str, verdict: str) -> None:
         for case in self.going("closure"):
             if case.shop_id == shop:
-                if any(review.state in reviews.OPEN for review in self.office.reviews(case)):
+                if any(review.state in review_gates.OPEN for review in self.office.reviews(case)):
                     over = self.office.question(case).gate == "closure-override"
                     who, says = ("he-qiang", "CONFIRM") if over else ("li-na", verdict)
                     self.answer(case, who, says, says)  # its facts may have changed

@@ -22,8 +22,8 @@ from apprise import NotifyBase
 from apprise.manager_plugins import NotificationManager
 from pydantic import ValidationError
 
-from models.events import ShopRegistered
 from models.reviews import Role
+from models.shop_events import ShopRegistered
 from notifications.channels import (
     MERCHANT,
     AppriseNotifier,

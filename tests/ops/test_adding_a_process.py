@@ -44,7 +44,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from models.base import Labelled
-from models.events import Event, Id, inbound
+from models.wire import Event, Id, inbound
 from models.requests import Asked
 
 
@@ -113,7 +113,7 @@ from notifications.sample import SampleAnswered
 from office.base.db import Tx
 from office.cases import cases, dossier, merchants
 from office.cases.effects import effects_of
-from office.cases.reviews import Dossier, Gate
+from office.cases.gates import Dossier, Gate
 from office.process import Process
 from tasks.shops import shops
 
@@ -181,10 +181,12 @@ from office.base.db import reading
 from office.cases.forms import form_schema
 from office.cases.reviews import gate_of
 from office.process import office as opened
-from ops.commands.doctor import deployments
+from ops.commands.doctor_engine import deployments
 from ops.deploy import DEPLOYMENTS
 from tasks import sample
-from tasks.sight import proof, queue, views
+from tasks.sight import proof, queue
+from tasks.sight import merchant as merchant_sight
+from tasks.sight import views
 from webhooks import catalogue
 
 
@@ -200,7 +202,7 @@ def test_it_is_known_everywhere(office):
     assert views.case_dossier(case.id).request == (("申请账号", "acct-shop-1"),)
     office.decide(case, "wu-tao", "LEND")
     assert office.case(case.id).outcome == "ACCEPTED" and "sample_answered" in office.told()
-    assert views.merchant_view(case.id).allowed_actions == ("sample.requested",)
+    assert merchant_sight.merchant_view(case.id).allowed_actions == ("sample.requested",)
     assert "samples" in opened().every_minute  # the sweep
     for _ in range(2):
         opened().every_minute["samples"]()

@@ -24,7 +24,8 @@ from office.base.db import in_transaction
 from office.cases import reviews
 from ops import migrate
 from ops.commands import doctor
-from ops.commands.doctor import Check, Health, deployments
+from ops.commands.doctor_engine import deployments
+from ops.commands.health import Check, Health
 from ops.deploy import DEPLOYMENTS
 from ops.environment import environment, prefect_settings
 from tasks import delivery

@@ -6,7 +6,8 @@ import pytest
 
 from models.views import CaseView
 from office.cases.locks import UnknownCase
-from tasks.sight.views import case_dossier, merchant_view
+from tasks.sight.merchant import merchant_view
+from tasks.sight.views import case_dossier
 from tests.play import PAYEE, SILENCE, Office
 
 CORRECTION = {"shop_id": "shop-1", "account_id": "acct-shop-1", "payee": {**PAYEE, "account_no": "3301040160000125678"}}

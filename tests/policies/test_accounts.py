@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from models.accounts import LEAST, MOST, is_bank_number, shows_a_part
-from models.events import DepositPaid, PayeeData
+from models.event_parts import PayeeData
 from models.payouts import Payee, PayeeMethod
+from models.shop_events import DepositPaid
 from policies.payees import account_key
 from policies.refund import _payee_information
 from tests.play import START

@@ -8,10 +8,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from models.arbitration import MediaType
-from models.events import Contact, Line, Prose, WebAddress
 from models.text import has_text, odd, without_odd
+from models.wire import Contact, Line, Prose, WebAddress
 from notifications.text import one_line, prose
-from office.cases.reviews import Answer
+from office.cases.gates import Answer
 from policies.evidence import safe_name
 from policies.text import same_name
 

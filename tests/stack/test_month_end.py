@@ -21,7 +21,7 @@ from ops.scenes.closing import ClosureScene
 from ops.scenes.invoicing import month_of
 from ops.stack import Stack
 from ops.worker.settings import WorkerSettings
-from tasks.invoicing import freezes
+from tasks.invoicing import freeze_proof
 from tests.stack.conftest import running_stack
 
 pytestmark = pytest.mark.engine
@@ -94,7 +94,7 @@ def test_a_month_whose_worker_dies_at_every_chunk_is_issued_once_and_other_cases
             assert tx.exec(select(func.count()).select_from(StatementDocument)).one() == SHOPS
             events = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == "statement.issued")
             assert tx.exec(events).one() == SHOPS
-            assert [*ledger.check(tx), *audit.verify(tx), *freezes.check(tx)] == []
+            assert [*ledger.check(tx), *audit.verify(tx), *freeze_proof.check(tx)] == []
         artifacts = engine.client().read_artifacts(limit=200)
         (summary,) = {a.data for a in artifacts if a.key == f"invoicing-{period}"}
         assert "出账结果" in summary and "|---" in summary and "█" in summary

@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
 from models.cases import Case
 from models.reviews import Role
 from office.base.db import in_transaction
-from office.cases import reviews
+from office.cases import hands, reviews
 from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
@@ -93,9 +93,9 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(stage: Rehearsal, r
     stage.wait(lambda: tagged(stage, first) == [], "a run that waits for no person has no role")
     assert tagged(stage, second) == ["岗位:关店审核员"]
     asked = question(stage, second)
-    in_transaction(lambda tx: reviews.claim(tx, asked, reviewer, stage.code(reviewer)))
+    in_transaction(lambda tx: hands.claim(tx, asked, reviewer, stage.code(reviewer)))
     stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员", "认领:李娜"], "the run list shows the claim")
-    in_transaction(lambda tx: reviews.release(tx, asked, reviewer, stage.code(reviewer)))
+    in_transaction(lambda tx: hands.release(tx, asked, reviewer, stage.code(reviewer)))
     stage.wait(lambda: tagged(stage, second) == ["岗位:关店审核员"], "the run list shows that it is free again")
     assert (again, written) == (artifact, 1)
     late = board.Board(version=0, pages=(board.Page(role=Role.CLOSURE_REVIEWER, text=""),))

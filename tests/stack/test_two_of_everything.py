@@ -17,7 +17,7 @@ from models.reviews import Role
 from office.base.settings import Settings
 from office.record import audit
 from ops import secrets
-from ops.commands import doctor
+from ops.commands import doctor, health
 from ops.environment import prefect_settings
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
@@ -111,11 +111,11 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
             for case_id in cases.values():
                 assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
             assert stage.read(lambda tx: list(proof.check(tx))) == [] == stage.read(lambda tx: list(audit.verify(tx)))
-            ill = {check.name: check.sentence for check in doctor.examine() if check.health is doctor.Health.BAD}
+            ill = {check.name: check.sentence for check in doctor.examine() if check.health is health.Health.BAD}
             assert not ill, ill
             pair.started["redis"].kill()
             pair.started["redis"].wait()
-            ill = {check.name: check.sentence for check in doctor.examine() if check.health is doctor.Health.BAD}
+            ill = {check.name: check.sentence for check in doctor.examine() if check.health is health.Health.BAD}
             assert "消息通道" in ill, ill
             assert "Prefect" not in ill, ill
             pair.start("redis")

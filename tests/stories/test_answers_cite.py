@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tasks.closure import closures
+from tasks.shops import questions
 from tests.play import Office
 
 
@@ -24,11 +24,11 @@ def test_an_answer_to_a_refunds_question_is_judged_by_its_own_due_time_and_claus
     office.closed_shop()
     case = office.request_refund()
     office.decide(case, "wang-fang", "ASK", "请补充开户许可证")
-    due = office.deadline(case, f"{closures.QUESTION}/1").due_at
+    due = office.deadline(case, f"{questions.QUESTION}/1").due_at
     office.clock.at = due + timedelta(seconds=seconds)
     office.merchant_answers(case)
     clauses = [clause for clause, _ in office.refusals()]
-    assert clauses == ([] if seconds <= 0 else [office.deadline(case, f"{closures.QUESTION}/1").clause])
+    assert clauses == ([] if seconds <= 0 else [office.deadline(case, f"{questions.QUESTION}/1").clause])
     assert "CLS-5" not in clauses
 
 

@@ -10,7 +10,7 @@ from dateutil.relativedelta import relativedelta
 from pydantic import ValidationError
 
 from models.cases import Case, DeadlineState, Side
-from models.events import ClosureRequested
+from models.closure_events import ClosureRequested
 from models.messages import Channel
 from models.shops import Capability, ShopState
 from notifications.catalogue import restore

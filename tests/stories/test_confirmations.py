@@ -15,9 +15,11 @@ from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading, transaction
 from office.base.settings import Settings, settings
 from office.base.vault import opened_json
-from office.cases import confirmations, reviews
+from office.cases import confirmations, reviews, weights
+from office.cases import gates as review_gates
 from office.cases.forms import form_description
-from office.cases.reviews import Answer, gate_of
+from office.cases.gates import Answer
+from office.cases.reviews import gate_of
 from office.process import office as opened
 from office.record import outbox
 from office.record.outbox import Item, Undeliverable
@@ -81,10 +83,10 @@ def test_every_routine_gate_is_one_and_what_no_policy_names_weighs() -> None:
     for version in versions():
         rules = policy(version).decisions
         assert set(rules.routine) <= set(opened().gates)
-        assert confirmations.weight("a-gate-of-tomorrow", rules) is Weight.WEIGHTY
+        assert weights.weight("a-gate-of-tomorrow", rules) is Weight.WEIGHTY
         for gate in opened().gates:
             if gate.startswith(("refund-", "forced-", "closure-override")) or gate.endswith(("-second", "-finance")):
-                assert confirmations.weight(gate, rules) is Weight.WEIGHTY, gate
+                assert weights.weight(gate, rules) is Weight.WEIGHTY, gate
 
 
 def test_a_demonstration_is_quick_and_production_never_silently_so() -> None:
@@ -176,8 +178,8 @@ def test_a_routine_answer_counts_at_once(office: Office, confirmed: None) -> Non
 def test_the_form_says_what_will_follow(office: Office, refund: Case, window: None) -> None:
     review = office.question(refund)
     with reading() as tx:
-        said = form_description(review, gate_of(review), confirmations.follows(tx, review.gate))
-        routine = confirmations.follows(tx, "closure-review")
+        said = form_description(review, gate_of(review), weights.follows(tx, review.gate))
+        routine = weights.follows(tx, "closure-review")
     assert "4 小时内您未提出异议即生效" in said and "dianwu review confirm" in said
     assert routine == ""
 
@@ -326,7 +328,7 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
     return found
 
 
-def retried(case: Case, staff_id: str, code: str) -> reviews.Outcome:
+def retried(case: Case, staff_id: str, code: str) -> review_gates.Outcome:
     return in_transaction(lambda tx: recovery.retry(tx, case.id, staff_id, code))
 
 

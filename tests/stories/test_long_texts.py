@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from models.cases import Case
-from models.events import ShopRegistered
+from models.shop_events import ShopRegistered
 from models.text import MOST_REASON, shortened, too_long
 from notifications.mail import recipients
 from notifications.text import prose

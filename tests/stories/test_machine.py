@@ -26,12 +26,13 @@ from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
 from office.base.db import in_transaction, reading
-from office.cases import cases, reviews
+from office.cases import cases
+from office.cases import gates as review_gates
 from office.record import audit
 from office.record.outbox import NotYet
 from office.staff import staff
 from tasks.invoicing import bills
-from tasks.refund import refunds
+from tasks.refund import plan as refund_plan
 from tasks.shops import demands, shops
 from tasks.sight import proof
 from tests.deaths import Died, mortal
@@ -320,7 +321,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             for payout in self._new_payouts():
                 with reading() as tx:
                     case = cases.get(tx, payout.case_id)
-                    standing = [finding for finding in refunds.findings_now(tx, case) if finding.blocking]
+                    standing = [finding for finding in refund_plan.findings_now(tx, case) if finding.blocking]
                     people = tx.get_one(Permit, payout.permit_id).granted_by.split(",")
                     query = select(Review).where(
                         Review.case_id == case.id, col(Review.gate).in_(["refund-review", "refund-second"])
@@ -438,7 +439,9 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             return [review for review in self._questions() if review.gate == "refund-second"]
 
         def _questions(self) -> list[Review]:
-            return self._rows(select(Review).where(col(Review.state).in_(reviews.OPEN)).order_by(col(Review.opened_at)))
+            return self._rows(
+                select(Review).where(col(Review.state).in_(review_gates.OPEN)).order_by(col(Review.opened_at))
+            )
 
     return Back
 

@@ -11,7 +11,8 @@ from models.cases import Case
 from models.messages import Channel
 from models.reviews import Role
 from office.base.db import in_transaction
-from office.cases import appointing, reviews
+from office.cases import appointing, hands
+from office.cases import gates as review_gates
 from office.record.outbox import Item
 from office.staff import staff
 from tasks.words import made
@@ -47,7 +48,7 @@ def send_away(office: Office, staff_id: str, by: str, hours: int = 1) -> None:
     in_transaction(lambda tx: staff.set_substitute(tx, staff_id, by, until))
 
 
-def appoint(office: Office, review_id: str, to: str, by: str = "he-qiang", code: str = "") -> reviews.Outcome:
+def appoint(office: Office, review_id: str, to: str, by: str = "he-qiang", code: str = "") -> review_gates.Outcome:
     given = code or office.code(by)
     outcome = in_transaction(lambda tx: appointing.appoint(tx, review_id, to, by, given))
     office.settle()
@@ -191,7 +192,7 @@ def test_a_supervisor_who_acted_leaves_it_to_one_who_has_not(office: Office) -> 
 @pytest.mark.parametrize("how", ["dismissed", "without the role"])
 def test_a_claim_falls_when_its_holder_may_no_longer_answer(office: Office, case: Case, how: str) -> None:
     review, code = office.question(case), office.code("li-na")
-    assert in_transaction(lambda tx: reviews.claim(tx, review.id, "li-na", code)).accepted
+    assert in_transaction(lambda tx: hands.claim(tx, review.id, "li-na", code)).accepted
     gone(office, how, "li-na")
     assert (office.question(case).state, office.question(case).claimed_by) == ("PENDING", None)
     assert "review.released" in office.trail(case.id)

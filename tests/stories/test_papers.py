@@ -188,7 +188,7 @@ def test_the_merchant_is_told_at_once_that_an_answers_file_is_not_here(office: O
     case = office.request_closure()
     office.decide(case, "li-na", "ASK", "请提交说明")
     office.merchant_answers(case, "见附件", REPORT, staged=False)
-    from tasks.sight.views import merchant_view
+    from tasks.sight.merchant import merchant_view
 
     assert "商家已补充材料,其中未收到文件(请上传):鉴定报告.pdf" in [
         line.text for line in merchant_view(case.id).timeline

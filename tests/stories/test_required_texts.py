@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.arbitration_events import AppealFiled
-from models.events import ClosureRequested, MerchantAnswered, ShopRegistered
+from models.closure_events import ClosureRequested, MerchantAnswered
+from models.shop_events import ShopRegistered
 from office.base.db import in_transaction
 from office.cases import routing
 from tests.play import Office

@@ -11,8 +11,8 @@ import pytest
 from models.cases import Case
 from models.reviews import Review, ReviewState
 from office.base.db import Tx, in_transaction
-from office.cases import decisions, reviews
-from office.cases.reviews import Answer, Outcome
+from office.cases import decisions, hands, reviews
+from office.cases.gates import Answer, Outcome
 from office.staff import staff
 from tests.play import Office
 
@@ -256,9 +256,9 @@ def test_spent_codes_are_forgotten_only_when_they_could_not_be_used_again(office
 
 def test_what_one_has_claimed_nobody_else_decides(office: Office, case: Case) -> None:
     review = office.question(case)
-    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na"))).accepted
-    assert acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na"))).accepted  # again is no harm
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
+    assert acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na"))).accepted
+    assert acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na"))).accepted  # again is no harm
+    assert not acting(lambda tx: hands.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
     other = office.answer(review, "zhao-min", "APPROVE")
     assert not other.accepted and "李娜" in other.sentence
     assert office.answer(review, "li-na", "APPROVE").accepted
@@ -266,18 +266,18 @@ def test_what_one_has_claimed_nobody_else_decides(office: Office, case: Case) ->
 
 def test_what_was_released_is_everybodys_again(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
-    assert not acting(lambda tx: reviews.release(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
-    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", "")).accepted  # anybody could say so
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
+    assert not acting(lambda tx: hands.release(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
+    assert not acting(lambda tx: hands.release(tx, review.id, "he-qiang", "")).accepted  # anybody could say so
     code = office.code("he-qiang")
-    assert acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted  # a supervisor may
-    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted
+    assert acting(lambda tx: hands.release(tx, review.id, "he-qiang", code)).accepted  # a supervisor may
+    assert not acting(lambda tx: hands.release(tx, review.id, "he-qiang", code)).accepted
     assert office.answer(review, "zhao-min", "APPROVE").accepted
 
 
 def test_only_a_supervisor_reassigns_and_only_to_somebody_who_may_decide(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
     assert not reassigned(office, review, "zhao-min", "li-na").accepted
     assert not reassigned(office, review, "wang-fang", "he-qiang").accepted
     assert office.question(case).claimed_by == "li-na"
@@ -289,16 +289,16 @@ def test_only_a_supervisor_reassigns_and_only_to_somebody_who_may_decide(office:
 
 def reassigned(office: Office, review: Review, to: str, by: str, code: str = "") -> Outcome:
     code = code or office.code(by)
-    return acting(lambda tx: reviews.reassign(tx, review.id, to, by, code))
+    return acting(lambda tx: hands.reassign(tx, review.id, to, by, code))
 
 
 def test_a_dismissed_supervisor_neither_reassigns_nor_releases(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_active(tx, "he-qiang", False))
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
     code = office.code("he-qiang")
-    assert not acting(lambda tx: reviews.release(tx, review.id, "he-qiang", code)).accepted
+    assert not acting(lambda tx: hands.release(tx, review.id, "he-qiang", code)).accepted
     assert office.question(case).claimed_by == "li-na"
 
 
@@ -308,7 +308,7 @@ def test_of_a_decision_and_a_reassignment_at_once_the_decision_stands(office: Of
 
     def reassign() -> None:
         start.wait()
-        acting(lambda tx: reviews.reassign(tx, review.id, "zhao-min", "he-qiang", code))
+        acting(lambda tx: hands.reassign(tx, review.id, "zhao-min", "he-qiang", code))
 
     other = threading.Thread(target=reassign)
     other.start()
@@ -324,19 +324,19 @@ def test_a_task_is_not_handed_to_somebody_who_was_dismissed(office: Office, case
     in_transaction(lambda tx: staff.set_active(tx, "zhao-min", False))
     review = office.question(case)
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
+    assert not acting(lambda tx: hands.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
 
 
 def test_a_task_that_is_decided_is_neither_claimed_nor_reassigned(office: Office, case: Case) -> None:
     review = office.question(case)
     office.decide(case, "li-na", "APPROVE")
-    assert not acting(lambda tx: reviews.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
+    assert not acting(lambda tx: hands.claim(tx, review.id, "zhao-min", office.code("zhao-min"))).accepted
     assert not reassigned(office, review, "zhao-min", "he-qiang").accepted
 
 
 def test_a_substitute_decides_what_the_absent_claimed_until_they_are_back(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
     until = office.clock.at + timedelta(hours=1)
     in_transaction(lambda tx: staff.set_substitute(tx, "li-na", "zhao-min", until))
     office.clock.advance(timedelta(hours=2))
@@ -347,14 +347,14 @@ def test_a_substitute_decides_what_the_absent_claimed_until_they_are_back(office
 
 def test_a_substitute_without_the_role_decides_nothing(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_substitute(tx, "li-na", "wang-fang", office.clock.at + timedelta(days=1)))
     assert not office.answer(review, "wang-fang", "APPROVE").accepted
 
 
 def test_what_a_dismissed_person_had_claimed_others_may_decide(office: Office, case: Case) -> None:
     review = office.question(case)
-    acting(lambda tx: reviews.claim(tx, review.id, "li-na", office.code("li-na")))
+    acting(lambda tx: hands.claim(tx, review.id, "li-na", office.code("li-na")))
     in_transaction(lambda tx: staff.set_active(tx, "li-na", False))
     assert office.answer(review, "zhao-min", "APPROVE").accepted
 

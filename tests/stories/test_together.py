@@ -11,7 +11,7 @@ from models.confirmations import Weight
 from models.reviews import Review, Role
 from office.base.clock import clock
 from office.base.db import in_transaction, reading
-from office.cases import confirmations, sessions, together
+from office.cases import sessions, together, weights
 from office.cases.together import Asked, NotTogether, Result
 from office.process import office as the_office
 from office.record import audit
@@ -113,7 +113,7 @@ def test_what_has_weight_or_blocks_or_is_of_another_kind_is_never_decided_in_a_b
     forged = [one.model_copy(update={"review_id": "RV-000000-NOBODY"}) for one in shown(questions[:1])]
     assert "不存在" in refused(office, forged)
     rules = policy_at(office.clock.at).decisions
-    routine = {name for name in the_office().gates if confirmations.weight(name, rules) is Weight.ROUTINE}
+    routine = {name for name in the_office().gates if weights.weight(name, rules) is Weight.ROUTINE}
     assert not {"refund-review", "refund-second", "closure-override"} & routine
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from models.cases import Case
 from office.base.db import in_transaction, reading
-from office.cases import confirmations, reviews
+from office.cases import confirmations, hands, reviews
+from office.cases import gates as review_gates
 from office.staff import guard, staff
 from office.staff.guard import Place
 from tasks.sight.views import audit_lines
@@ -25,10 +26,10 @@ def case(office: Office) -> Case:
     return office.request_closure()
 
 
-def in_the_form(office: Office, case: Case, staff_id: str, code: str) -> reviews.Outcome:
+def in_the_form(office: Office, case: Case, staff_id: str, code: str) -> review_gates.Outcome:
     """An answer that came through Prefect's form, which carries the time it was sent."""
     asked = office.question(case)
-    given = reviews.Answer(
+    given = review_gates.Answer(
         review_id=asked.id, revision=asked.revision,
         staff_id=staff_id, code=code, verdict="APPROVE", given_at=office.clock.at, through=Place.FORM,
     )  # fmt: skip
@@ -129,12 +130,12 @@ def test_a_supervisor_unlocks_with_their_own_code_and_nobody_else(office: Office
     assert "staff.unlocked" in office.trail("staff/li-na")
 
 
-@pytest.mark.parametrize("act", [reviews.claim, reviews.release])
+@pytest.mark.parametrize("act", [hands.claim, hands.release])
 def test_claiming_and_releasing_are_proved(office: Office, case: Case, act: object) -> None:
     """A claim keeps others from deciding: it is no note that anybody may write in somebody's name."""
     review = office.question(case)
     code = office.code("li-na")
-    assert in_transaction(lambda tx: reviews.claim(tx, review.id, "li-na", code)).accepted
+    assert in_transaction(lambda tx: hands.claim(tx, review.id, "li-na", code)).accepted
     for bad in ("", WRONG, code):
         assert not in_transaction(lambda tx, bad=bad: act(tx, review.id, "li-na", bad)).accepted  # type: ignore[operator]
     assert office.question(case).claimed_by == "li-na"

@@ -24,7 +24,7 @@ from models.arbitration_events import (
     ArbitrationWithdrawalRequested,
     RulingEffective,
 )
-from models.events import Event
+from models.wire import Event
 from office.base.settings import Settings
 from office.record.inbox import ODD, Arrival, Receipt
 from webhooks import bodies

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 
-from models.events import INBOUND, Envelope, Event
+from models.wire import INBOUND, Envelope, Event
 from office.base.settings import Settings, SettingsError
 from office.record.inbox import Arrival, Receipt
 from webhooks import bodies, signing

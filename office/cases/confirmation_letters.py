@@ -1,0 +1,68 @@
+"""What somebody is told of a decision in their name, over a channel of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import select
+
+from models.cases import Case
+from models.confirmations import Confirmation
+from models.messages import Channel, OutboxMessage, OutboxState
+from models.reviews import Review, Staff
+from notifications.engine import DecisionDropped, DecisionRecorded
+from notifications.message import StaffMessage
+from office.base.db import Tx
+from office.cases import reviews
+from office.cases.gates import Gate
+from office.record import outbox
+
+DEADLINE = "confirmation"
+"""The kind of deadline that a held answer has: ours."""
+PERSON = "@"
+"""How the audience of a message to one person begins, over a channel of their own."""
+
+
+def key_of(held: Confirmation) -> str:
+    return f"{DEADLINE}/{held.id}"
+
+
+# ── telling ──────────────────────────────────────────────────────────────────
+
+
+def tell(tx: Tx, person: Staff, message: StaffMessage, key: str, case: Case) -> None:
+    """Tell one person, over a channel of their own."""
+    outbox.put(
+        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case,
+        audience=f"{PERSON}{person.id}",
+    )  # fmt: skip
+
+
+def tell_recorded(
+    tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, verdict: str, reason: str, said: str, about: str
+) -> None:
+    message = DecisionRecorded(
+        **in_name(case, review, gate, person), verdict=gate.verdict(verdict).label, reason=reason or "(未填写)",
+        recorded_at=tx.now, follows=said,
+    )  # fmt: skip
+    tell(tx, person, message, f"recorded/{about}", case)
+
+
+def tell_dropped(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, why: str, key: str) -> None:
+    """Tell somebody that an answer in their name does not count."""
+    message = DecisionDropped(**in_name(case, review, gate, person), why=why, link=reviews.link_to(case))
+    tell(tx, person, message, f"dropped/{review.id}/{key}", case)
+
+
+def in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str, Any]:
+    return {
+        "review_id": review.id, "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id,
+        "gate": gate.title, "staff_id": person.id, "staff_name": person.name,
+    }  # fmt: skip
+
+
+def was_told(tx: Tx, held: Confirmation) -> bool:
+    """Whether the notice of what was recorded reached its author."""
+    key = f"staff:recorded/{held.id}"
+    state = tx.exec(select(OutboxMessage.state).where(OutboxMessage.key == key)).first()
+    return state is OutboxState.SENT

@@ -1,0 +1,79 @@
+"""Who holds a question: claimed, given back, handed over."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from models.reviews import Review, ReviewState, Role
+from office.base.db import Tx
+from office.cases.gates import OPEN, Outcome
+from office.cases.judge import may_not_answer, unproved
+from office.cases.reviews import let_go, locked
+from office.record import audit, outbox
+from office.staff import desk_sessions, people, staff
+
+
+def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:
+    """Say "this one is mine", so that two people do not read the same dossier.
+
+    It keeps everybody else from deciding, so it takes a one-time code or a session at the desk: without, anybody could
+    set a colleague's name before whatever they would have delayed.
+    """
+    (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
+    if sentence := _nobody(tx, staff_id, code, session):
+        return Outcome(accepted=False, sentence=sentence)
+    if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
+        return Outcome(accepted=True, sentence="您已认领该任务")
+    if sentence := may_not_answer(tx, review, person):
+        return Outcome(accepted=False, sentence=sentence)
+    won = tx.execute(
+        update(Review)
+        .where(col(Review.id) == review_id, col(Review.state) == ReviewState.PENDING)
+        .values(state=ReviewState.CLAIMED, claimed_by=staff_id, claimed_at=tx.now)
+        .execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]
+    if won != 1:
+        return Outcome(accepted=False, sentence="该任务已被认领或已处理")
+    audit.record(
+        tx, review.case_id, "review.claimed", actor=f"staff/{staff_id}", text=f"{person.name} 认领", review=review_id
+    )
+    outbox.retag(tx, case)
+    return Outcome(accepted=True, sentence="已认领")
+
+
+def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:
+    """Give a claimed task back to everybody; only its holder may, or a supervisor, by a one-time code or a session."""
+    (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
+    if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
+        return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
+    if sentence := _nobody(tx, staff_id, code, session):
+        return Outcome(accepted=False, sentence=sentence)
+    if review.state is not ReviewState.CLAIMED:
+        return Outcome(accepted=False, sentence="该任务当前未被认领")
+    let_go(tx, case, review, f"staff/{staff_id}", f"{person.name} 释放")
+    return Outcome(accepted=True, sentence="已释放")
+
+
+def _nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
+    """Why neither a code nor a session at the desk proves them."""
+    return desk_sessions.unproved(tx, session, staff_id) if session else unproved(tx, staff_id, code)
+
+
+def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
+    """A supervisor, who proves it with a one-time code, hands a task to somebody who may answer it."""
+    (case, review), person, boss = locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
+    if Role.SUPERVISOR not in boss.roles:
+        return Outcome(accepted=False, sentence="只有主管可以改派任务")
+    if sentence := unproved(tx, by_staff_id, code):
+        return Outcome(accepted=False, sentence=sentence)
+    if review.state not in OPEN:
+        return Outcome(accepted=False, sentence="该任务已处理或已失效")
+    if sentence := people.unfit(tx, review, person):
+        return Outcome(accepted=False, sentence=f"{person.name}:{sentence}")
+    review.state, review.claimed_by, review.claimed_at = ReviewState.CLAIMED, person.id, tx.now
+    tx.add(review)
+    audit.record(tx, review.case_id, "review.reassigned", actor=f"staff/{by_staff_id}",
+                 text=f"改派给 {person.name}", review=review_id)  # fmt: skip
+    outbox.retag(tx, case)
+    return Outcome(accepted=True, sentence=f"已改派给 {person.name}")

@@ -1,0 +1,155 @@
+"""The doctor looks into the database: people, keys, what waits too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import col, func, select
+
+from models.audit import ClockOffset
+from models.cases import Case, CaseDeadline, DeadlineState
+from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.reviews import Role, Staff
+from models.windows import duration
+from office.base.calendar import standing
+from office.base.db import Tx
+from office.base.settings import Settings
+from office.base.vault import CannotUnseal, opened
+from office.cases import deadlines
+from ops.commands.health import Check, bad, good, warn
+from policies.policy import SHANGHAI
+from tasks.payouts import contradictions
+
+STALE = timedelta(minutes=10)
+"""A message that should have left so long ago says that nobody delivers."""
+SKEW = timedelta(seconds=30)
+"""Machines further apart than a one-time code lasts refuse each other's codes and signatures."""
+
+
+def content(tx: Tx, given: Settings) -> Iterator[Check]:
+    """What the rows say: keys that fit, people, halted cases, messages that did not leave, time."""
+    yield from _keys_fit(tx)
+    yield from _people(tx)
+    yield from _reached(tx, given)
+    yield from _halted(tx)
+    yield from _contradictions(tx)
+    yield from _undelivered(tx)
+    yield from _calendar(tx)
+    yield from _clock(tx, given)
+
+
+def _keys_fit(tx: Tx) -> Iterator[Check]:
+    someone = tx.exec(select(Staff).limit(1)).first()
+    if someone is None:
+        return
+    try:
+        opened(someone, "totp_sealed")
+    except (CannotUnseal, ValueError):  # no key, no proper key, or another one
+        yield bad("加密数据", "现有密钥打不开已存数据", "把原来的密钥补回 encryption_keys")
+
+
+def _people(tx: Tx) -> Iterator[Check]:
+    active = list(tx.exec(select(Staff).where(col(Staff.active).is_(True))))
+    vacant = [role.label for role in Role if not any(role in one.roles for one in active)]
+    if vacant:
+        yield warn("员工", f"没有在岗的{'、'.join(vacant)}", "dianwu staff enrol 工号 --name 姓名 --role 岗位")
+    else:
+        yield good("员工", f"{len(active)} 人在岗,每个岗位都有人")
+
+
+def _reached(tx: Tx, given: Settings) -> Iterator[Check]:
+    """In production, who decides weighty things must hear what is recorded in their name, and our own worker must run them."""
+    if not given.production:
+        return
+    mute = [one.id for one in tx.exec(select(Staff).where(col(Staff.active).is_(True))) if not one.contact_sealed]
+    if mute:
+        sentence = f"{len(mute)} 名在岗员工没有本人联系方式:{'、'.join(mute[:5])}{' 等' if len(mute) > 5 else ''};其重要决定不会因异议期届满而生效"
+        yield warn("本人通知", sentence, "由本人执行 dianwu staff contact 工号 地址")
+    else:
+        yield good("本人通知", "在岗员工都登记了本人联系方式")
+
+
+def worker_of(given: Settings) -> Iterator[Check]:
+    if given.worker_type != "dianwu":
+        sentence = "Prefect 自带的执行器会执行接口里写的任何步骤:能使用 Prefect 接口的人就能读到本机的全部密钥"
+        yield (bad if given.production else warn)(
+            "执行器", sentence, "worker_type 改为 dianwu(docs/engine-authority.md)"
+        )
+
+
+def _count(tx: Tx, table_: Any, *where: Any) -> int:
+    return tx.exec(select(func.count()).select_from(table_).where(*where)).one()
+
+
+def _contradictions(tx: Tx) -> Iterator[Check]:
+    """What the bank said that cannot be, and nobody has ended yet (ambiguity 38)."""
+    for line in contradictions.lines(tx):
+        yield bad("银行回执", f"有矛盾,尚未核清:{line}", "向银行取得证明后,在该案件中核对并由主管复核")
+
+
+def _halted(tx: Tx) -> Iterator[Check]:
+    halted = list(tx.exec(select(Case.id).where(col(Case.halted).is_not(None), col(Case.concluded_at).is_(None))))
+    if halted:
+        shown = "、".join(halted[:5]) + (" 等" if len(halted) > 5 else "")
+        yield bad("案件", f"{len(halted)} 个案件已停止:{shown}", "dianwu cases show 查看原因,排除后 dianwu cases retry")
+    else:
+        yield good("案件", f"{_count(tx, Case, col(Case.concluded_at).is_(None))} 个未办结,没有停止的案件")
+
+
+def _undelivered(tx: Tx) -> Iterator[Check]:
+    dead = _count(tx, OutboxMessage, OutboxMessage.state == OutboxState.DEAD)
+    failed = _count(tx, InboxMessage, InboxMessage.state == InboxState.FAILED)
+    waiting = _count(
+        tx, OutboxMessage, OutboxMessage.state == OutboxState.NEW, col(OutboxMessage.next_at) < tx.now - STALE
+    ) + _count(tx, InboxMessage, InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) < tx.now - STALE)
+    twice = tx.exec(select(func.sum(OutboxMessage.twice))).one() or 0
+    if twice:
+        sentence = f"{twice} 次投递的结果没有记下(进程被杀,或一次发送超过一分钟),已重发,对方可能收到两次"
+        yield warn("重复投递", sentence, "检查邮件服务器的快慢和各进程是否被强行结束")
+    if dead:
+        yield warn("发件箱", f"{dead} 条消息投递失败", "dianwu outbox list --state DEAD,再 dianwu outbox resend")
+    if failed:
+        yield warn("收件箱", f"{failed} 条消息处理失败", "dianwu inbox list --state FAILED,再 dianwu inbox retry")
+    if waiting:
+        yield bad("投递", f"{waiting} 条消息到点 10 分钟仍未处理", "确认 dianwu up 在运行,Prefect 中 delivery 未暂停")
+    if not dead and not failed and not waiting:
+        yield good("收发消息", "没有积压和失败")
+
+
+def _calendar(tx: Tx) -> Iterator[Check]:
+    today, covered = tx.now.astimezone(SHANGHAI).date(), standing().calendar.coverage()
+    remedy = "国务院公布后写入数据目录的 calendar.toml,再执行 dianwu calendar recount"
+    if fault := standing().fault:
+        yield bad("工作日历文件", fault, "改正 calendar.toml 后保存;确要去掉某一年,请执行 dianwu calendar adopt")
+    if moved := deadlines.corrected(tx):
+        yield warn(
+            "更正的放假安排", f"{len(moved)} 个已确定的期限会变动", "dianwu calendar recount 查看,确认后加 --corrected"
+        )
+    november = 11
+    if covered < today.year:
+        yield warn("工作日历", f"只到 {covered} 年,今年的期限都是暂定", remedy)
+    elif today.month >= november and covered == today.year:
+        yield warn("工作日历", f"{today.year + 1} 年放假安排尚未录入,跨年的期限是暂定", remedy)
+    else:
+        yield good("工作日历", f"已覆盖到 {covered} 年")
+    rows = tx.exec(
+        select(CaseDeadline.due_at).where(
+            CaseDeadline.state == DeadlineState.OPEN, col(CaseDeadline.provisional).is_(True)
+        )
+    )
+    ready = sum(due.astimezone(SHANGHAI).year <= covered for due in rows)
+    if ready:
+        yield warn("暂定期限", f"{ready} 个暂定期限所需的年份已录入", "dianwu calendar recount")
+
+
+def _clock(tx: Tx, given: Settings) -> Iterator[Check]:
+    row = tx.get(ClockOffset, 1)
+    ahead = timedelta(seconds=row.seconds if row else 0)
+    if not ahead:
+        yield good("时钟", "与实际时间一致")
+    elif given.production:
+        yield warn("时钟", f"库中留有演示时钟(快 {duration(ahead)}),生产环境不采用", "确认没有误用演示数据库")
+    else:
+        yield warn("时钟", f"演示时钟比实际快 {duration(ahead)}", "演示结束后换用新的数据目录即可复原")

@@ -1,0 +1,188 @@
+"""The questions of an appeal: 申诉审核 and the final word."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import col, func, select
+
+from models.base import Labelled
+from models.cases import Case, CaseKind
+from models.money import yuan
+from models.reviews import Review, Role, Staff
+from office.base.db import Tx
+from office.cases import approvals, cases, dossier
+from office.cases.cases import rules
+from office.cases.gates import Answer, Dossier, Gate
+from office.cases.merchants import shop_of
+from office.files import evidence
+from office.staff import staff
+from policies.approvals import Seen
+from policies.deadlines import seconds_left
+from tasks.appeal.request import AppealAsked
+from tasks.appeal.window import EVIDENCE, checklist_of, last_of, reason_of
+from tasks.arbitration import rulings
+from tasks.arbitration.rulings import ruling_of, ruling_part, the_ruling
+from tasks.shops.questions import shop_part
+
+EARLIER_SHOWN = 10
+"""Earlier appeals that a dossier lists; how many more there are is said."""
+"""The merchant's second window: the key of its wait, its deadline, and the kind of both."""
+
+
+class AppealVerdict(Labelled):
+    UPHOLD = "UPHOLD", "申诉成立"
+    DISMISS = "DISMISS", "申诉不成立"
+    INSUFFICIENT = "INSUFFICIENT", "举证不足,驳回补充"
+
+
+class FinalVerdict(Labelled):
+    UPHOLD = "UPHOLD", "申诉成立"
+    DISMISS = "DISMISS", "申诉不成立"
+
+
+# ── what reviewers see ───────────────────────────────────────────────────────
+
+
+def evidence_part(tx: Tx, case: Case, until: datetime) -> str:
+    """Submitted items with what each is, its hash and a link that expires."""
+    damaged = damaged_items(tx, case)
+    rows = [
+        f"- {row.kind.label}:[{dossier.plain(item.name)}]({evidence.link(item.id, until)})"
+        f"{' ⛔ **文件丢失或已损坏**' if item.id in damaged else ''}"
+        f"({item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交,"
+        f"SHA-256 `{item.sha256}`)"
+        for row, item in evidence.submitted(tx, case.id)
+    ]
+    if not rows:
+        return "商家没有提交凭证。"
+    return "\n".join(
+        [*rows, "", f"点击文件名下载,链接有效至 {dossier.when(until)}。文件来自商家,请勿在工作电脑上运行其中任何程序。"]
+    )
+
+
+def damaged_items(tx: Tx, case: Case, *, whole: bool = False) -> dict[str, str]:
+    """Submitted items (id → name) that nobody can open any more; ``whole`` reads every file to the end (ambiguity 26)."""
+    there = evidence.intact if whole else evidence.present
+    return {item.id: item.name for _, item in evidence.submitted(tx, case.id) if not there(item)}
+
+
+def _evidence_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Nobody judges finally over evidence that cannot be opened; asking for it again is always possible."""
+    if given.verdict not in rulings.FINAL or not (gone := damaged_items(tx, case, whole=True)):
+        return None
+    return f"凭证「{'」「'.join(gone.values())}」的文件丢失或已损坏,无法查看,不能作出最终结论,请恢复文件或请商家重新上传原文件(ARB-4)"
+
+
+def _may_be_said(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Evidence is asked for again so often and no more (ambiguity 10); a final verdict needs evidence that opens."""
+    most = rules(case).appeal.max_reevidence
+    if given.verdict == AppealVerdict.INSUFFICIENT and len(cases.waits(tx, case.id, EVIDENCE)) >= most:
+        return f"重新举证只有 {most} 次,请作出最终结论(ARB-5)"
+    return _evidence_is_here(tx, case, review, given)
+
+
+def checklist_part(tx: Tx, case: Case) -> str:
+    lines = [f"- {'✅' if item.satisfied else '⬜'} {item.kind.label}" for item in checklist_of(tx, case)]
+    return f"申诉理由「{reason_of(case).label}」通常需要:\n\n" + "\n".join(lines)
+
+
+def history_part(tx: Tx, case: Case) -> str:
+    """What valid rulings the shop has, and how its earlier appeals ended."""
+    earlier = select(Case).where(Case.shop_id == case.shop_id, Case.kind == CaseKind.APPEAL, Case.id != case.id)
+    lines = [
+        f"- {other.id}:{other.outcome.label if other.outcome else '审理中'}({dossier.when(other.received_at)})"
+        for other in tx.exec(earlier.order_by(col(Case.received_at).desc()).limit(EARLIER_SHOWN))
+    ]
+    every = tx.exec(select(func.count()).select_from(earlier.subquery())).one()
+    if every > EARLIER_SHOWN:
+        lines.append(f"- 另有更早的申诉 {every - EARLIER_SHOWN} 件,见店铺案件列表。")
+    return rulings.counters_text(tx, case.shop_id) + "\n\n" + ("\n".join(lines) if lines else "此前没有提交过申诉。")
+
+
+_TERMS = {
+    "ruling": "判责", "voided": "判责状态", "deduction": "已扣赔付款", "evidence": "商家的凭证", "damaged": "凭证文件丢失或损坏",
+}  # fmt: skip
+
+
+def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, ruling = shop_of(tx, case), the_ruling(tx, case)
+    until = evidence.links_until(tx, review.opened_at)
+    first = last_of(tx, case, REVIEW.name) if review.gate == SECOND.name else None
+    again = cases.find_wait(tx, case.id, EVIDENCE)
+    more = ((again.answer or {}).get("text") or "(无文字说明)") if again and again.answer else ""
+    sides = (
+        f"**买家:**\n{dossier.quoted(ruling.buyer_account)}\n\n**商家(仲裁时):**\n{dossier.quoted(ruling.merchant_account)}"
+        f"\n\n**商家(申诉):**\n{dossier.quoted(AppealAsked.of(case).statement)}"
+        + (f"\n\n**商家(重新举证):**\n{dossier.quoted(more)}" if more else "")
+    )
+    filed = dossier.table(
+        {
+            "收到时间": f"{dossier.when(case.received_at)}(截止 {dossier.when(ruling.appeal_until)},ARB-2)",
+            "申诉理由": reason_of(case).label,
+            "审核时限": f"{dossier.when(review.due_at)},剩余 {_left(tx, review.due_at)}(截至 {dossier.when(tx.now)})",
+        }
+    )
+    money = f",已扣赔付款 {yuan(ruling.deduction_fen)} 转商服联系商家处理(ARB-8)" if ruling.deduction_fen else ""
+    results = f"- **申诉成立**:判责自动剔除(ARB-7){money}。\n- **申诉不成立**:最终结果,商家不能再申诉(ARB-3)。"
+    if review.gate == REVIEW.name:
+        results += "\n- **举证不足**:发出驳回通知,商家有一次、3 天(自通知发出起)的重新举证机会(ARB-5)。"
+    now = Seen.of(
+        {
+            "ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
+            "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
+            **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {}),
+        }
+    )  # fmt: skip
+    return dossier.assemble(
+        f"仲裁申诉 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
+        ("各结论的后果", results), ("申诉", filed), ("判责", ruling_part(ruling)), ("双方陈述", sides),
+        ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
+        ("第一次审核意见", dossier.quoted(first.reason) if first else ""), ("商家历史", history_part(tx, case)),
+        ("店铺", shop_part(tx, shop)),
+        facts=now.terms, links_until=until.isoformat(),
+    )  # fmt: skip
+
+
+def _left(tx: Tx, due: datetime | None) -> str:
+    hours, rest = divmod(seconds_left(tx.now, due) if due else 0, 3600)
+    return f"{hours} 小时 {rest // 60} 分"
+
+
+def _made_the_ruling(tx: Tx, case: Case) -> set[str]:
+    ruling = ruling_of(tx, case)
+    return {ruling.ruled_by} if ruling and ruling.ruled_by else set()
+
+
+def _not_for_the_second(tx: Tx, case: Case) -> set[str]:
+    """By policy another arbitrator judges again, or the same one as long as that person is still with us."""
+    barred = _made_the_ruling(tx, case)
+    first = last_of(tx, case, REVIEW.name)
+    if first is None or first.decided_by is None:
+        return barred
+    if rules(case).appeal.second_reviewer == "other":
+        return barred | {first.decided_by}
+    person = tx.get(Staff, first.decided_by)
+    if person is None or not person.active:
+        return barred
+    return barred | {other.id for other in staff.with_role(tx, Role.ARBITRATOR) if other.id != person.id}
+
+
+_RESULTS = {
+    "UPHOLD": "判责自动剔除;有扣款的由商服联系商家处理",
+    "DISMISS": "最终结果,商家不能再申诉,理由会告知商家",
+    "INSUFFICIENT": "发出驳回通知,商家有一次 3 天内重新举证的机会",
+}
+
+REVIEW = Gate(
+    name="appeal-review", title="仲裁申诉审核", roles=(Role.ARBITRATOR,), verdicts=AppealVerdict, dossier=appeal_dossier,
+    window=lambda case: rules(case).appeal.review_sla, clause="ARB-4", reason_required=frozenset(AppealVerdict),
+    consequences=_RESULTS, excluded=_made_the_ruling, check=_may_be_said,
+)  # fmt: skip
+
+SECOND = Gate(
+    name="appeal-second", title="仲裁申诉终审", roles=(Role.ARBITRATOR,), verdicts=FinalVerdict, dossier=appeal_dossier,
+    window=lambda case: rules(case).appeal.review_sla, clause="ARB-5", reason_required=frozenset(FinalVerdict),
+    consequences=_RESULTS, excluded=_not_for_the_second, check=_evidence_is_here,
+)  # fmt: skip

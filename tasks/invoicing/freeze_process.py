@@ -1,0 +1,14 @@
+"""Freezes: what statements hold of their shops' receivables, moved towards what it should be (INV-7, 10, 12)."""
+
+from __future__ import annotations
+
+from models.invoicing_events import ReceivablePaidOut, ReceivableSettled
+from office.process import Process
+from tasks.invoicing.freezes import pay_out, receive, sweep
+from tasks.shops import shops
+
+PROCESS = Process(
+    name="freezes",
+    hears={ReceivableSettled: shops.about_shop(receive), ReceivablePaidOut: shops.about_shop(pay_out)},
+    every_minute={"statements": sweep},
+)

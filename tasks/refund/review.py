@@ -1,0 +1,194 @@
+"""The questions of a refund: 财务审核, the second person, what came back."""
+
+from __future__ import annotations
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case
+from models.money import Money
+from models.reviews import Review, Role
+from models.shops import ShopState
+from models.text import has_text
+from models.windows import Window
+from office.base.db import Tx
+from office.cases import approvals, deadlines, dossier
+from office.cases.cases import rules
+from office.cases.gates import Answer, Dossier, Gate
+from office.cases.merchants import shop_of
+from office.cases.reviews import decided, last_decider
+from office.files import papers
+from office.money.ledger import shop_balance
+from policies import refund as policy_of_refund
+from policies.approvals import Seen
+from tasks.payouts import payouts
+from tasks.refund.plan import (
+    DUE,
+    Plan,
+    amount_of,
+    findings_now,
+    outstanding,
+    payees_of,
+    plan_now,
+    second_person_reasons,
+)
+from tasks.shops.questions import answers_part, shop_part
+
+
+class RefundVerdict(Labelled):
+    APPROVE = "APPROVE", "同意退还"
+    ASK = "ASK", "要求商家补充"
+    REJECT = "REJECT", "驳回申请"
+
+
+class SecondVerdict(Labelled):
+    CONFIRM = "CONFIRM", "复核同意"
+    REJECT = "REJECT", "驳回申请"
+
+
+class Paid(Labelled):
+    """What has become of a turn of instructions to the bank."""
+
+    ARRIVED = "ARRIVED", "已全部到账"
+    CAME_BACK = "CAME_BACK", "有款项退回或失败"
+    FACTS_CHANGED = "FACTS_CHANGED", "事实已变化,没有打款"
+
+
+class ReturnVerdict(Labelled):
+    ASK_PAYEE = "ASK_PAYEE", "请商家更正收款账户"
+    AGAIN = "AGAIN", "账户无误,重新打款"
+    ABANDON = "ABANDON", "终止退款"
+
+
+# ── what reviewers see ───────────────────────────────────────────────────────
+
+
+def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    shop, findings, plan = shop_of(tx, case), findings_now(tx, case), plan_now(tx, case)
+    deadline = deadlines.find(tx, case.id, DUE)
+    balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
+    named = payees_of(case)
+    asked = dossier.table(
+        {
+            "申请金额": f"**{amount_of(case)}**",
+            "保证金余额": str(balance),
+            "收款账户": dossier.plain(payouts.masked(named)),
+            "收款户名": dossier.plain("、".join(dict.fromkeys(payee.name for payee in named))),
+            "开户行": dossier.plain("、".join(dict.fromkeys(filter(None, (payee.bank_name for payee in named)))))
+            or "—",
+            "关店时间": dossier.when(shop.closed_at),
+            "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,7 个工作日)",
+        }
+    )
+    history = "\n".join(
+        f"- 第 {row.attempt} 笔:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
+        f"{dossier.plain(row.bank_reason)}({dossier.when(row.answered_at)})"
+        for row in payouts.of_case(tx, case.id)
+    )
+    reasons = "\n".join(f"- {dossier.plain(reason)}" for reason in second_person_reasons(tx, case))
+    first = decided(tx, case.id, REVIEW.name, review.round) if review.gate == SECOND.name else None
+    said = f"{first.decided_by}:同意退还。\n{dossier.quoted(first.reason)}" if first else ""
+    now = Seen.of(
+        {
+            "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
+            "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
+        },
+        findings,
+    )  # fmt: skip
+    return dossier.assemble(
+        f"退保证金 · {dossier.plain(shop.name)} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
+        ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
+        ("申请材料", papers.part(tx, case, review) or "**商家没有提交任何材料。**"), ("打款记录", history),
+        ("补充往来", answers_part(tx, case)),
+        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
+    )  # fmt: skip
+
+
+_TERMS = {
+    "amount": "退款金额", "balance": "保证金余额", "set_off": "抵扣的欠款", "shares": "收款账户与分配", "shop": "店铺状态",
+}  # fmt: skip
+
+
+def _preview(plan: Plan, asked: Money, balance: Money) -> str:
+    """What approving does to the money: set off, paid, to whom, and what stays."""
+    if plan.net.kept:
+        kept = f"另留存 **{plan.net.kept}**,对应未开票账单应冻结的部分(INV-7),开票后可再申请退还。"
+        return f"{_preview(plan.model_copy(update={'net': plan.net.model_copy(update={'kept': Money()})}), asked, balance)}{kept}"
+    after = f"退后保证金余额 **{_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen))}**。"
+    if asked.fen > balance.fen or not plan.shares:
+        return f"待退还 **{asked}**,保证金余额 {balance},**余额不足**,不能同意退还。"
+    what = f"同意后将{plan.net.text()}" if plan.net.set_off else f"同意后将退还 **{plan.net.paid}**"
+    if len(plan.shares) == 1:
+        return f"{what} 至 **{dossier.plain(plan.shares[0].payee.masked)}**,{after}"
+    lines = [
+        f"- **{share.amount}** 至 **{dossier.plain(share.payee.masked)}**(户名 {dossier.plain(share.payee.name)})"
+        for share in plan.shares
+    ]
+    return f"{what},分 {len(lines)} 笔原路或按规则退至:\n\n" + "\n".join(lines) + f"\n\n{after}"
+
+
+def _after(balance: Money, amount: Money) -> str:
+    return str(Money(fen=balance.fen - amount.fen)) if balance.fen >= amount.fen else "余额不足"
+
+
+def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict not in {RefundVerdict.APPROVE, SecondVerdict.CONFIRM, ReturnVerdict.AGAIN}:
+        return None
+    shop = shop_of(tx, case)
+    if shop.state is ShopState.FORCED_CLOSED:
+        return "店铺已被强制关闭,保证金不予退还,请驳回申请(REF-10)"
+    needed = rules(case).refund.required_documents[shop.entity_type]
+    if unreadable := papers.refusal(tx, case, "REF-2", {word for kind in needed for word in (kind.value, kind.label)}):
+        return unreadable
+    balance, asked = shop_balance(tx, shop.id, AccountKind.DEPOSIT), outstanding(tx, case)
+    if asked.fen > balance.fen:
+        return f"申请金额 {asked} 超过保证金余额 {balance},不能同意退还(REF-8)"
+    findings = findings_now(tx, case)
+    if never := policy_of_refund.not_to_be_overridden(findings):
+        return f"以下情况解决前不能同意退还:{''.join(finding.sentence for finding in never)}({never[0].clause})"
+    if not plan_now(tx, case).shares:
+        return "没有可以退还的款项(REF-8)"
+    blocked = [finding for finding in findings if finding.blocking]
+    if blocked and not has_text(given.reason, 2):
+        return f"存在 {len(blocked)} 项未满足的条件,放行必须填写理由(REF-2、REF-9)"
+    return None
+
+
+def _not_after_a_ban(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict != ReturnVerdict.ABANDON and shop_of(tx, case).state is ShopState.FORCED_CLOSED:
+        return "店铺已被强制关店,退回的款项已罚没,不能再次打款,请终止退款(REF-10)"
+    return None
+
+
+def _window(case: Case) -> Window:
+    return rules(case).refund.review_sla
+
+
+REVIEW = Gate(
+    name="refund-review", title="退保证金审核", roles=(Role.FINANCE,), verdicts=RefundVerdict, dossier=finance_dossier,
+    window=_window, clause="REF-7", check=_may_be_paid,
+    reason_required=frozenset({RefundVerdict.ASK, RefundVerdict.REJECT}),
+    consequences={
+        "APPROVE": "按上方预览打款(需要时先由第二人复核)",
+        "ASK": "把理由作为问题发给商家,限期补充,逾期则关闭申请",
+        "REJECT": "结束申请,理由会告知商家,保证金不动",
+    },
+)  # fmt: skip
+
+SECOND = Gate(
+    name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=finance_dossier,
+    window=_window, clause="REF-7", check=_may_be_paid, reason_required=frozenset({SecondVerdict.REJECT}),
+    consequences={"CONFIRM": "按上方预览打款", "REJECT": "结束申请,理由会告知商家,保证金不动"},
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name), rests_on=REVIEW.name,
+)  # fmt: skip
+
+RETURNED = Gate(
+    name="refund-returned", title="退票处理", roles=(Role.FINANCE,), verdicts=ReturnVerdict, dossier=finance_dossier,
+    window=_window, clause="REF-3", reason_required=frozenset({ReturnVerdict.ABANDON}), check=_not_after_a_ban,
+    consequences={
+        "ASK_PAYEE": "请商家限期更正收款账户,收到后重新审核",
+        "AGAIN": "收款账户不变,重新进入审核后再次打款",
+        "ABANDON": "结束申请,款项留在保证金账户",
+    },
+)  # fmt: skip
