@@ -58,7 +58,6 @@ NOBODYS = {
     },
     "desk/queue.py": {"found[:at]", "given.get('shop', '')[:64]", "query[:500]"},  # a filter
     "tasks/sight/lookup.py": {"given.strip()[:64]"},  # a number, never longer
-    "office/staff/passkeys.py": {"name.strip()[:60]"},  # what somebody calls their own key
     "office/staff/desk_sessions.py": {"agent[:80]"},  # how a browser calls itself
     "models/windows.py": {"[f'{number} {unit}' for number, unit in parts if number][:2]"},  # "3 天 2 小时" of a span
     "notifications/plugins/folder.py": {"re.sub('[^\\\\w]+', '-', one_line(title)).strip('-')[:40]"},  # name of a file
