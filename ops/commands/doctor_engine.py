@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from uuid import uuid4
 
 import httpx
 
@@ -107,6 +108,7 @@ PATIENCE = 30.0
 def _carried(client: httpx.Client) -> Iterator[Check]:
     """Whether Prefect can pass messages on, which with several servers takes Redis: one that nobody keeps."""
     word = {
+        "id": str(uuid4()),
         "event": "dianwu.doctor.looked",
         "occurred": datetime.now(UTC).isoformat(),
         "resource": {"prefect.resource.id": "dianwu.doctor"},
@@ -115,7 +117,7 @@ def _carried(client: httpx.Client) -> Iterator[Check]:
         said = client.post("/events", json=[word], timeout=PATIENCE).status_code
     except httpx.TimeoutException:
         said = httpx.codes.GATEWAY_TIMEOUT
-    if httpx.codes.is_server_error(said):
+    if not httpx.codes.is_success(said):
         sentence = f"Prefect 不能传递消息(应答 {said:d}),案件不会前进"
         yield bad("消息通道", sentence, "检查 Redis 是否在运行(PREFECT_REDIS_MESSAGING_HOST),恢复后案件自动继续")
     else:

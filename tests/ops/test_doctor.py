@@ -323,7 +323,7 @@ def test_a_role_nobody_holds_is_named(installed: Office) -> None:
     assert ailing("员工").sentence == "没有在岗的主管"
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [422, 500, 503])
 def test_a_prefect_that_cannot_pass_messages_on_is_a_fault_and_redis_is_named(
     installed: Office, prefect: PrefectDouble, status: int
 ) -> None:
