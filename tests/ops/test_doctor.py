@@ -23,7 +23,7 @@ from office.base import settings as settings_module
 from office.base.db import in_transaction
 from office.cases import reviews
 from ops import migrate
-from ops.commands import doctor
+from ops.commands import doctor, doctor_engine
 from ops.commands.doctor_engine import deployments
 from ops.commands.health import Check, Health
 from ops.deploy import DEPLOYMENTS
@@ -336,7 +336,7 @@ def test_a_prefect_that_waits_for_redis_without_an_answer_is_the_same_fault_and_
     installed: Office, prefect: PrefectDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefect.silent = "/api/events"
-    monkeypatch.setattr(doctor, "PATIENCE", 0.2)
+    monkeypatch.setattr(doctor_engine, "PATIENCE", 0.2)
     assert ailing("消息通道").health is Health.BAD
     assert [check.health for check in found("Prefect")] == [Health.GOOD]
     assert [check.health for check in found("后台服务")] == [Health.GOOD]

@@ -117,7 +117,6 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
             pair.started["redis"].wait()
             ill = {check.name: check.sentence for check in doctor.examine() if check.health is health.Health.BAD}
             assert "消息通道" in ill, ill
-            assert "Prefect" not in ill, ill
             pair.start("redis")
 
 
