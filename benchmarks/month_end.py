@@ -219,6 +219,8 @@ def fill(shops: int, period: str = "2026-10") -> None:
     from models.shops import EntityType, Shop, ShopState
     from office.base import db
     from office.money import ledger
+    from policies.deposit import required_deposit
+    from policies.policy import policy_at
 
     settled = datetime.fromisoformat(f"{period}-08T00:00:00+00:00")
     for start in range(0, shops, 2_000):
@@ -245,6 +247,14 @@ def fill(shops: int, period: str = "2026-10") -> None:
                 ledger.Posting(
                     key=f"receivable/{n}", debit=ledger.platform_account(AccountKind.CASH), fen=100_000,
                     credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.RECEIVABLE), reason="bench", clause="STL-1",
+                )
+                for n in numbers
+            ])  # fmt: skip
+            deposit = required_deposit(EntityType.ENTERPRISE, ["服饰"], policy_at(tx.now))
+            ledger.post_many(tx, [
+                ledger.Posting(
+                    key=f"deposit/{n}", debit=ledger.platform_account(AccountKind.CASH), fen=deposit.fen,
+                    credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.DEPOSIT), reason="bench", clause="DEP-1",
                 )
                 for n in numbers
             ])  # fmt: skip

@@ -49,6 +49,9 @@ WINDOW = "deposit-window"
 ASKED = (ShopState.AWAITING_DEPOSIT, ShopState.OPEN)
 """Shops that must have paid. One that is being closed, or is closed, is asked for nothing."""
 PER_SWEEP = 1_000
+"""Shops looked at in one sweep."""
+ASKED_PER_SWEEP = 60
+"""Cases begun by one sweep: an office full of shops without deposit is asked a shop a second, not all at once."""
 
 
 class OverdueVerdict(Labelled):
@@ -88,10 +91,13 @@ def opens(tx: Tx, shop: Shop) -> bool:
     return shop.state is ShopState.AWAITING_DEPOSIT and not missing(tx, shop).total
 
 
-def look(tx: Tx, shop: Shop) -> None:
-    """Compare what the shop has paid with what it must have paid, and do what follows; nothing where nothing is new."""
+def look(tx: Tx, shop: Shop) -> bool:
+    """Compare what the shop has paid with what it must have paid, and do what follows; nothing where nothing is new.
+
+    Returns whether something is missing.
+    """
     if shop.state not in ASKED:
-        return
+        return False
     shop.deposit_policy = policy_at(tx.now).version
     tx.add(shop)
     lacks = missing(tx, shop)
@@ -99,13 +105,14 @@ def look(tx: Tx, shop: Shop) -> None:
         _demand(tx, shop, lacks)
     else:
         _fully_paid(tx, shop)
+    return bool(lacks.total)
 
 
-def sweep(limit: int = PER_SWEEP) -> int:
+def sweep(limit: int = PER_SWEEP, most_asked: int = ASKED_PER_SWEEP) -> int:
     """Look at every shop that nobody has looked at under the policy in force, or whose paid year of certification is over.
 
     So those are asked, once, that an older version left open without a deposit, that registered and did not pay, and of
-    whom a new policy wants more. Returns how many were looked at.
+    whom a new policy wants more. After ``most_asked`` of them the next sweep goes on. Returns how many were looked at.
     """
 
     def due(tx: Tx) -> list[str]:
@@ -120,17 +127,20 @@ def sweep(limit: int = PER_SWEEP) -> int:
         )
         return list(tx.exec(query.order_by(Shop.id).limit(limit)))
 
-    found, faults = in_transaction(due), []
-    for shop_id in found:
+    looked, asked, faults = 0, 0, []
+    for shop_id in in_transaction(due):
+        if asked == most_asked:
+            break
+        looked += 1
         try:
-            in_transaction(lambda tx, s=shop_id: look(tx, _locked(tx, s)))  # type: ignore[misc]
+            asked += in_transaction(lambda tx, s=shop_id: look(tx, _locked(tx, s)))  # type: ignore[misc]
         except Exception as fault:  # one shop that cannot be looked at takes nobody else's turn; raised below
             if not is_contention(fault):
                 logger.exception("the deposit of shop %s could not be looked at", shop_id)
                 faults.append(fault)
     if faults:
         raise ExceptionGroup("deposits that could not be looked at", faults)
-    return len(found)
+    return looked
 
 
 def _locked(tx: Tx, shop_id: str) -> Shop:

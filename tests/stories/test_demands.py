@@ -539,3 +539,23 @@ def test_demanding_suspending_and_giving_back_moves_no_money(office: Office) -> 
         reasons = {row.reason for row in tx.exec(select(Transfer))}
     assert reasons == {"deposit.paid", "LATE_SHIPMENT"}
     assert len({row.key for row in office.outbox(Channel.MERCHANT)}) == len(office.outbox(Channel.MERCHANT))
+
+
+def test_an_office_full_of_shops_without_deposit_is_asked_a_few_at_a_time(office: Office) -> None:
+    names = [office.open_shop(f"shop-{number}") for number in range(1, 5)]
+
+    def as_before(tx: Any) -> None:
+        for name in names:
+            shop = tx.get(Shop, name)
+            shop.categories, shop.deposit_policy = ["珠宝文玩"], None
+            tx.add(shop)
+
+    in_transaction(as_before)
+    with reading() as tx:
+        short_ones = sum(1 for name in names if demands.missing(tx, tx.get(Shop, name)).total)
+    assert short_ones == 4
+    demands.sweep(most_asked=3)
+    assert len(all_demands(office)) == 3
+    demands.sweep(most_asked=3)
+    assert len(all_demands(office)) == 4
+    assert demands.sweep(most_asked=3) == 0
