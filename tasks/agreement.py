@@ -12,7 +12,7 @@ from itertools import islice
 
 from sqlmodel import col, func, or_, select
 
-from models.audit import AuditEntry
+from models.audit import AuditEntry, AuditHead
 from models.cases import Case, CaseDeadline, DeadlineState
 from office.base.db import Tx
 from office.cases import signatures
@@ -57,7 +57,7 @@ def _states(tx: Tx) -> Iterator[str]:
             ended = line is not None and line.action == "case.concluded"
             if ended is (outcome is not None) and said in {None, state}:
                 continue
-            if len(audit.streams(tx, case_id)) == 1:  # a chain that was broken is told by itself
+            if _one_chain(tx, case_id):
                 yield f"{case_id}: the row says {state}, the record {said or 'nothing of an end'}"
 
 
@@ -71,8 +71,13 @@ def _due_times(tx: Tx) -> Iterator[str]:
         lines = _lines(tx, sorted({row[0] for row in chunk}), CLOCKS)
         said = {(line.stream, line.detail["key"]): datetime.fromisoformat(line.detail["due_at"]) for line in lines}
         for case_id, key, due in chunk:
-            if said.get((case_id, key)) != due and len(audit.streams(tx, case_id)) == 1:
+            if said.get((case_id, key)) != due and _one_chain(tx, case_id):
                 yield f"{case_id}: {key} is due at {due.isoformat()}, the record says {said.get((case_id, key))}"
+
+
+def _one_chain(tx: Tx, case_id: str) -> bool:
+    """Whether the case has its chain: one that was broken or taken away is told by itself."""
+    return tx.get(AuditHead, case_id) is not None and len(audit.streams(tx, case_id)) == 1
 
 
 def _lines(tx: Tx, streams: Sequence[str], actions: Sequence[str]) -> Iterator[AuditEntry]:

@@ -124,9 +124,12 @@ def test_what_was_cut_off_is_noticed_when_the_next_line_is_written(office: Offic
     assert office.staff_told("integrity_broken") == (["supervisor"] if "head" in taken else [])
 
 
-def test_a_case_whose_whole_record_was_taken_away_is_named(office: Office) -> None:
+@pytest.mark.parametrize("over", [False, True])
+def test_a_case_whose_whole_record_was_taken_away_is_named(office: Office, over: bool) -> None:
     office.open_shop()
     case = office.request_closure()
+    if over:
+        office.decide(case, "li-na", "REJECT", "资料不符")
     for table in ("audit", "audit_head"):
         in_transaction(lambda tx, t=table: tx.execute(text(f"DELETE FROM {t} WHERE stream = '{case.id}'")))  # type: ignore[misc]
     assert office.chains() == [f"{case.id}: the case has no chain"]
