@@ -125,6 +125,8 @@ def conclude(tx: Tx, case: Case, outcome: CaseState, text: str, *, clause: str =
     )
     told = CaseConcluded(**_about(tx, case), outcome=outcome, clause=clause, text=text)
     emit(tx, told, f"{case.id}/concluded/{line.number}", case)
+    if case.shop_id:
+        wake_leaving(tx, case.shop_id)
 
 
 def reopen(tx: Tx, case: Case, state: CaseState, text: str, *, clause: str, actor: str) -> None:
@@ -223,6 +225,13 @@ def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
     query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), col(Case.id).in_(awaiting))
     for case in tx.exec(query):
         outbox.wake(tx, case)
+
+
+def wake_leaving(tx: Tx, shop_id: str) -> None:
+    """Something that stands in the way of leaving has come or gone: have closings and refunds of the shop look at it."""
+    for case in open_cases(tx, shop_id):
+        if case.kind in {CaseKind.CLOSURE, CaseKind.REFUND}:
+            outbox.wake(tx, case)
 
 
 # ── what flows read ──────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ from models.shop_events import DepositDeducted
 from models.shops import Shop
 from notifications import appeal as words
 from office.base.db import Tx
-from office.cases import merchants
+from office.cases import cases, merchants
 from office.cases.cases import emit
 from office.record import audit
 from office.record.inbox import Kept, Refused
@@ -59,6 +59,8 @@ def seen_before(
             id=arbitration_id, shop_id=shop.id, source=_source(message), stage=stage, seen_at=message.received_at
         )
     found.order_id, found.aftersale_id = found.order_id or order_id or "", found.aftersale_id or aftersale_id or ""
+    if stage is Stage.RULED and found.stage is not stage:
+        cases.wake_leaving(tx, shop.id)  # it stands in nobody's way any more
     if found.stage is not Stage.RULED:  # messages come in any order; a ruling is not undone by an older report
         found.stage = stage
     found.seen_at = message.received_at

@@ -161,6 +161,7 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
         raise LookupError(f"{case.id}: no arbitration")
     found.withdrawn_at, found.withdrawal_case, found.stage = tx.now, case.id, Stage.WITHDRAWN
     tx.add(found)
+    cases.wake_leaving(tx, found.shop_id)
     reason = WithdrawalAsked.of(case).reason
     adopt(tx, found)
     struck: list[Ruling] = []

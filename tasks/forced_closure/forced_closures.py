@@ -55,20 +55,13 @@ def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None
                  "description": event.description, "proposed_by": event.proposed_by,
                  "documents": [document.model_dump(mode="json") for document in event.documents]},
     )  # fmt: skip
-    _look_again(tx, shop.id)
+    cases.wake_leaving(tx, shop.id)
 
 
 def _money_with_us(tx: Tx, shop_id: str) -> bool:
     """Whether anything of the shop's could still leave."""
     kinds = (AccountKind.DEPOSIT, AccountKind.RECEIVABLE, AccountKind.RECEIVABLE_FROZEN)
     return any(shop_balance(tx, shop_id, kind) for kind in kinds) or bool(bans.on_the_way(tx, shop_id))
-
-
-def _look_again(tx: Tx, shop_id: str) -> None:
-    """A proposal has come or gone: whoever decides about closing or refunding the shop is shown it."""
-    for kind in (CaseKind.CLOSURE, CaseKind.REFUND):
-        for case in cases.open_cases(tx, shop_id, kind):
-            outbox.wake(tx, case)
 
 
 @effect("受理强制关店提议")
@@ -85,7 +78,6 @@ def to_second(tx: Tx, case: Case) -> None:
 def drop(tx: Tx, case: Case, reason: str) -> None:
     cases.conclude(tx, case, CaseState.DROPPED, "经复核不予强制关店", clause="CLS-10")
     audit.record(tx, case.id, "forced_closure.dropped", text=f"不予强制关店:{reason}", clause="CLS-10")
-    _look_again(tx, case.shop_id or "")
 
 
 class TooFewPeople(RuntimeError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from models.books import AccountKind
+from models.cases import Case, CaseKind
 from tests.appeals.bench import Bench
 from tests.play import Office
 
@@ -55,3 +57,77 @@ def test_one_that_is_ruled_is_no_longer_under_way(office: Office) -> None:
     applied(office, "arb-rul-1")
     bench.rule(deduction_fen=0)
     assert "仲裁未完结" not in office.question(office.request_closure()).dossier
+
+
+# ── what stood in the way has ended ──
+
+
+def ruled(office: Office, conclusion: str = "MERCHANT_LIABLE") -> None:
+    office.send("ruling.effective", {
+        "shop_id": "shop-1", "ruling_id": "rul-1", "arbitration_id": "arb-1", "order_id": "order-88",
+        "aftersale_id": "as-arb-1", "effective_at": office.clock.at.isoformat(), "conclusion": conclusion,
+        "decided": "以物流记录为准。", "buyer_account": "十天未收到货。", "merchant_account": "已发货。",
+        "ruled_by": "sun-lei", "points": 2 if conclusion == "MERCHANT_LIABLE" else 0, "deduction_fen": 0,
+    })  # fmt: skip
+
+
+def ruled_for_the_merchant(office: Office) -> None:
+    ruled(office, "NOT_MERCHANT")
+
+
+def withdrawn(office: Office) -> None:
+    office.send("arbitration.withdrawal_requested", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
+    })  # fmt: skip
+    (case,) = [case for case in office.cases() if case.kind is CaseKind.WITHDRAWAL]
+    office.decide(case, "wu-tao", "CONFIRM", "已电话核实买家")
+
+
+ENDS = pytest.mark.parametrize("ends", [ruled, ruled_for_the_merchant, withdrawn])
+
+
+def waits_for_arbitration(office: Office) -> Case:
+    """A closing that only an arbitration keeps from CLOSED: the facts are of the moment before it was reported."""
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    office.clock.advance(timedelta(seconds=1))
+    facts = {"shop_id": "shop-1", "as_of": office.clock.at.isoformat(), "facts": {}}
+    applied(office)
+    office.send("shop.snapshot", facts)
+    assert office.case(case.id).outcome is None
+    return case
+
+
+@ENDS
+def test_a_closing_goes_on_at_once_when_it_ends(office: Office, ends: Callable[[Office], None]) -> None:
+    """ARB-9, CLS-9"""
+    case = waits_for_arbitration(office)
+    ends(office)
+    assert office.case(case.id).outcome == "CLOSED"
+    assert office.told(case).count("shop_closed") == 1
+
+
+def test_a_closing_goes_on_at_once_when_the_shops_last_appeal_is_decided(office: Office) -> None:
+    """CLS-9"""
+    bench = Bench(office)
+    bench.rule(deduction_fen=0)
+    appeal = bench.file()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    office.decide(case, "he-qiang", "CONFIRM", "放行")
+    office.snapshot()
+    assert office.case(case.id).outcome is None
+    office.decide(appeal, "zhou-yan", "DISMISS")
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+@ENDS
+def test_whoever_looks_at_a_refund_is_shown_that_it_ended(office: Office, ends: Callable[[Office], None]) -> None:
+    """ARB-9, REF-8"""
+    office.closed_shop()
+    applied(office)
+    case = office.request_refund()
+    assert "仲裁未完结" in office.question(case).dossier
+    ends(office)
+    assert "已消除:还有 1 件仲裁未完结" in office.question(case).dossier
