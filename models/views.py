@@ -40,6 +40,7 @@ class CaseView(Frozen):
     outcome: str | None = None
     outcome_clause: str | None = None
     outcome_text: str | None = None
+    service_contact: str = Field(default="", description="where the merchant gets help with any question (CLS-11)")
     timeline: tuple[TimelineLine, ...] = ()
     submission_count: int | None = Field(default=None, ge=0, description="of evidence; null where none is asked for")
     evidence: tuple[dict[str, Any], ...] | None = Field(

@@ -12,6 +12,7 @@ from models.cases import (
 from models.reviews import Review, Role, Staff
 from models.views import CaseView, TimelineLine
 from office.base.db import Tx, reading
+from office.base.settings import settings
 from office.cases import cases, confirmations, deadlines, reviews
 from office.cases import gates as review_gates
 from office.cases.locks import UnknownCase
@@ -97,7 +98,7 @@ def merchant_view(case_id: str) -> CaseView:
             due_at=deadline.due_at if deadline else None,
             seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
             allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
-            outcome_text=case.outcome_text,
+            outcome_text=case.outcome_text, service_contact=settings().service_contact,
             timeline=tuple(
                 TimelineLine(at=line.at, text=line.text, clause=line.clause)
                 for line in audit.timeline(tx, case.id, public_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.views import CaseView
+from office.base.settings import settings
 from office.cases.locks import UnknownCase
 from tasks.sight.merchant import merchant_view
 from tasks.sight.views import case_dossier
@@ -24,6 +25,20 @@ def test_a_closure_can_be_taken_back_until_the_shop_is_closed(office: Office) ->
     office.snapshot()
     closed = merchant_view(case.id)
     assert (closed.outcome, closed.waits_for, closed.allowed_actions, closed.due_at) == ("CLOSED", "", (), None)
+
+
+def test_every_state_says_who_helps(office: Office) -> None:
+    """CLS-11"""
+    office.open_shop()
+    case = office.request_closure()
+    under_review = merchant_view(case.id)
+    office.decide(case, "li-na", "APPROVE")
+    clearing = merchant_view(case.id)
+    office.snapshot()
+    closed = merchant_view(case.id)
+    assert [view.state for view in (under_review, clearing, closed)] == ["UNDER_REVIEW", "CLEARING", "CLOSED"]
+    assert {view.service_contact for view in (under_review, clearing, closed)} == {settings().service_contact}
+    assert settings().service_contact
 
 
 def test_a_question_counts_down_and_can_be_answered_until_its_last_second(office: Office) -> None:
