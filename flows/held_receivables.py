@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from itertools import count
 
+from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
@@ -28,7 +29,7 @@ def decide_held_receivables(case_id: str) -> None:
         ask(case_id, held_receivables.FIRST, round=round)
         held_receivables.to_second(case_id, round)
         second = ask(case_id, held_receivables.SECOND, round=round)  # another person
-        if second.verdict == HeldSecondVerdict.CONFIRM and held_receivables.carry_out(case_id, round):
+        if second.verdict == HeldSecondVerdict.CONFIRM and on_fresh_facts(held_receivables.carry_out, case_id, round):
             return
         held_receivables.back_to_first(case_id, round)
     raise AssertionError("unreachable")

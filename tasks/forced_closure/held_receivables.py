@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case, CaseKind, CaseState
+from models.cases import Case, CaseKind, CaseState, Finding
 from models.closure_events import ReceivablesDecided
+from models.deposits import BookFacts
 from models.money import Money
 from models.reviews import Review, Role
 from notifications import closure as words
@@ -13,7 +14,7 @@ from office.base.db import Tx
 from office.cases import approvals, dossier, merchants
 from office.cases.cases import conclude, emit, move, rules
 from office.cases.effects import effects_of
-from office.cases.gates import Dossier, Gate
+from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, last_decider
 from office.money import ledger
@@ -22,9 +23,10 @@ from office.process import Process
 from office.record import audit
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
+from policies.gates import money_owed
 from tasks.forced_closure.request import HeldReceivablesAsked
 from tasks.invoicing import freezes
-from tasks.shops import bans
+from tasks.shops import bans, facts, shops
 from tasks.shops.questions import shop_part
 
 effect = effects_of("held_receivables")
@@ -62,6 +64,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
     shop = shop_of(tx, case)
     if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
         return None
+    facts.insist(tx, case)
     held, arrears = _amounts(tx, case)
     forfeits = given[0].verdict == HeldVerdict.FORFEIT
     set_off = Money() if forfeits else Money(fen=min(held.fen, arrears.fen))
@@ -137,12 +140,25 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "正在打款途中的保证金": str(bans.on_the_way(tx, shop.id)),
         }
     )
-    now = Seen.of({"held": held.fen, "arrears": arrears.fen})
+    now = Seen.of({"held": held.fen, "arrears": arrears.fen}, _findings(tx, shop.id))
     return dossier.assemble(
         f"封店货款处理 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", preview), ("货款", about), ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms,
+        ("将发生什么", preview), ("检查", dossier.findings_table(now.blocking) if now.blocking else ""), ("货款", about),
+        ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms, blocking=now.blocking,
     )  # fmt: skip
+
+
+def _findings(tx: Tx, shop_id: str) -> list[Finding]:
+    """What the shop owes by the platform's facts: nothing here can set it off, so it goes before a release."""
+    known, snapshot = shops.facts_of(tx, shop_id)
+    return money_owed(known, snapshot.as_of if snapshot else None, BookFacts(), tx.now)
+
+
+def _owes_nothing_elsewhere(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    if given.verdict != HeldVerdict.RELEASE or not (found := _findings(tx, case.shop_id or "")):
+        return None
+    return f"{found[0].sentence}还清前不能解冻,也不能在此抵扣;请等平台报送新的经营数据,或选择罚没(DED-7)"
 
 
 def _proposer(case: Case) -> set[str]:
@@ -154,9 +170,9 @@ FIRST = Gate(
     window=lambda case: rules(case).forced_closure.receivables_sla, clause="DED-7",
     reason_required=frozenset(HeldVerdict),
     consequences={
-        "RELEASE": "由主管决定后按上方预览解冻", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
+        "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款时不能选择", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
     },
-    excluded=lambda tx, case: _proposer(case),
+    excluded=lambda tx, case: _proposer(case), check=_owes_nothing_elsewhere,
 )  # fmt: skip
 
 SECOND = Gate(

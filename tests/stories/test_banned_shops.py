@@ -147,6 +147,61 @@ def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid
     whole(office)
 
 
+def test_nothing_is_released_over_arrears_that_the_platform_reports(office: Office) -> None:
+    """DED-7, CLS-7: they cannot be set off here, so they must be gone first; forfeiting does not wait for them."""
+    banned(office)
+    case = held_case(office)
+    office.snapshot(arrears_fen=1)
+    assert "商家在平台尚有欠款" in office.question(case).dossier
+    refused = office.answer(office.question(case), "wang-fang", "RELEASE", "投诉已处理完")
+    assert not refused.accepted and "平台尚有欠款 ¥0.01" in refused.sentence and "DED-7" in refused.sentence
+    office.snapshot(arrears_fen=0)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    assert (office.balance(HELD), office.balance(FREED)) == (0, 500_000)
+    whole(office)
+
+
+def test_what_is_forfeited_may_be_so_over_arrears_on_the_platform(office: Office) -> None:
+    banned(office)
+    case = held_case(office)
+    office.snapshot(arrears_fen=100)
+    office.decide(case, "wang-fang", "FORFEIT", "全部为假货销售款")
+    office.decide(case, "gao-yuan", "CONFIRM", "同意罚没")
+    assert office.balance(HELD) == 0
+
+
+@pytest.mark.parametrize("when", ["before the supervisor", "before the act"])
+def test_arrears_that_the_platform_reports_after_somebody_looked_stop_the_release(office: Office, when: str) -> None:
+    """DED-7, ambiguity 23"""
+    banned(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    if when == "before the act":
+        with mortal(lambda when, key: when == "before" and "held_receivables.carry_out" in key), pytest.raises(Died):
+            office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    office.snapshot(arrears_fen=5_000)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
+    assert "商家在平台尚有欠款" in office.question(case).dossier and office.balance(FREED) == 0
+
+
+def test_what_two_people_decided_is_done_on_facts_that_are_new_enough(office: Office) -> None:
+    """DED-7, ambiguity 27: the platform is asked, and the money stays frozen until it has answered."""
+    banned(office)
+    case = held_case(office)
+    office.snapshot()
+    office.platform_answers = False
+    office.pass_time(days=2)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    assert (office.balance(HELD), office.events("facts.requested")[-1]["case_id"]) == (500_000, case.id)
+    office.snapshot()
+    assert (office.balance(HELD), office.balance(FREED)) == (0, 500_000)
+    whole(office)
+
+
 def test_who_proposed_the_ban_and_one_person_alone_decide_nothing_about_the_money(office: Office) -> None:
     office.hire("both", "finance", "supervisor")
     office.hire("risk-17", "finance")
