@@ -29,6 +29,7 @@ from office.process import Process
 from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
+from policies.approvals import Seen
 from tasks.arbitration.request import WithdrawalAsked
 from tasks.arbitration.rulings import find_ruling, ruling_part
 from tasks.invoicing import freezes
@@ -106,15 +107,15 @@ def agreed(tx: Tx, case: Case, round: int) -> tuple[Handling, Review]:
 @effect("处理赔付款")
 def settle(tx: Tx, case: Case, round: int) -> bool:
     """Carry out what was agreed, once per ruling, and tell the merchant; ``False`` while another ruling's is left, or when
-    the books or the shop are no longer as finance saw them."""
+    the books or the shop are no longer as both saw them (ambiguity 23)."""
     ruling = owed(tx, case)
     if tx.get(MoneyReturn, ruling.id) is not None:
         return True
     handling, service = agreed(tx, case, round)
     finance = decided(tx, case.id, FINANCE.name, round)
     split = split_now(tx, ruling, handling)
-    if finance is not None and not approvals.stand([finance], _dossier(tx, case, finance).seen):
-        return False  # what finance confirmed is no longer what would be posted: merchant service is asked again (ambiguity 23)
+    if not approvals.stand([review for review in (service, finance) if review], _seen(tx, case)):
+        return False  # what they agreed or confirmed is no longer what would be posted: merchant service is asked again
     if moves_money(split) and finance is None:
         raise PermissionError(f"{case.id}: money would move without finance")
     compensation = platform_account(AccountKind.COMPENSATION)
@@ -179,9 +180,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("规则建议", f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。"
          if ground and proposed else ""), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
-        facts={"ruling": ruling.id, "handling": chosen, "split": [split_now(tx, ruling, handling).model_dump() for handling in options],
-               "shop": shop.state},
+        facts=_seen(tx, case).terms,
     )  # fmt: skip
+
+
+def _seen(tx: Tx, case: Case) -> Seen:
+    """What both agree to, the same for both: where the money of this ruling would go by each handling."""
+    ruling = owed(tx, case)
+    splits = {handling.value: split_now(tx, ruling, handling).model_dump() for handling in Handling}
+    return Seen.of({"ruling": ruling.id, "splits": splits, "shop": shop_of(tx, case).state})
 
 
 def _not_for_this_shop(state: ShopState, handling: Handling) -> bool:
@@ -216,11 +223,12 @@ def _says_what_was_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> 
     return None
 
 
-def _fits_the_shop(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    if given.verdict == FinanceVerdict.CONFIRM and _not_for_this_shop(
-        shop_of(tx, case).state, agreed(tx, case, review.round)[0]
-    ):
+def _still_as_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    handling, service = agreed(tx, case, review.round)
+    if given.verdict == FinanceVerdict.CONFIRM and _not_for_this_shop(shop_of(tx, case).state, handling):
         return "店铺已被强制关店,款项不能退回保证金,请退回商服重新与商家约定(REF-10)"
+    if given.verdict == FinanceVerdict.CONFIRM and not approvals.stand([service], _seen(tx, case)):
+        return "商服约定之后入账预览或店铺状态有变化,请退回商服重新与商家约定(ARB-8)"
     return None
 
 
@@ -246,7 +254,7 @@ FINANCE = Gate(
     window=lambda case: rules(case).appeal.finance_sla, clause="ARB-8",
     reason_required=frozenset({FinanceVerdict.SEND_BACK}),
     consequences={"CONFIRM": "按上方预览入账,仅一次", "SEND_BACK": "退回商服重新与商家约定"},
-    excluded=_others, check=_fits_the_shop,
+    excluded=_others, check=_still_as_agreed,
 )  # fmt: skip
 
 PROCESS = Process(name="compensation", asks=(SERVICE, FINANCE))

@@ -228,3 +228,48 @@ def test_what_finance_confirmed_is_posted_only_as_finance_saw_it(bench: Bench) -
     office.settle()
     assert office.question(case).gate == "compensation-service" and office.balance(AccountKind.DEPOSIT) == 0
     assert office.books() == []
+
+
+def further_arrears(bench: Bench, fen: int = 5_000, number: str = "ded-1") -> None:
+    bench.office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": number, "amount_fen": fen, "reason": "LATE_SHIPMENT", "clause": "x",
+        "appealable": False, "not_appealable_reason": "未提供申诉通道的处罚。",
+    })  # fmt: skip
+
+
+def test_what_merchant_service_agreed_counts_only_as_it_was_shown_to_them(office: Office) -> None:
+    """ARB-8, ambiguity 23: they told the merchant where the money goes; when that changes they call again."""
+    bench = Bench(office, deposit_fen=20_000)
+    case = upheld(bench)
+    office.decide(case, "wu-tao", "AGREED", **AGREED)
+    further_arrears(bench)
+    assert office.question(case).gate == "compensation-finance"
+    refused = office.answer(office.question(case), "wang-fang", "CONFIRM", "确认")
+    assert not refused.accepted and "退回商服" in refused.sentence and "ARB-8" in refused.sentence
+    assert bench.look_again(case, "wang-fang", "SEND_BACK").accepted
+    office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_ARREARS")
+    office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.money() == {"deposit": 15_000, "arrears": 0, "receivable": 0, "compensation": 0}
+    assert office.told(case).count("compensation_returned") == 1 and office.books() == []
+
+
+@pytest.mark.parametrize("handling", ["TO_DEPOSIT", "NO_MONEY"])
+def test_what_changes_just_before_the_posting_asks_merchant_service_again(office: Office, handling: str) -> None:
+    """ARB-8, ambiguity 23: also where nothing moves and finance is not asked."""
+    bench = Bench(office, deposit_fen=20_000)
+    case = upheld(bench)
+    agreed = {"contact": "电话联系店主", "handling": handling}
+    with mortal(lambda when, key: when == "before" and "compensation.settle" in key), pytest.raises(Died):
+        office.decide(case, "wu-tao", "AGREED", **agreed)
+        office.decide(case, "wang-fang", "CONFIRM")
+    further_arrears(bench)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    question = office.question(case)
+    assert (question.gate, question.round) == ("compensation-service", 2)
+    assert "compensation_returned" not in office.told(case)
+    office.decide(case, "wu-tao", "AGREED", **agreed)
+    if handling == "TO_DEPOSIT":
+        office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "UPHELD" and office.told(case).count("compensation_returned") == 1
+    assert office.books() == [] == office.chains()
