@@ -7,9 +7,14 @@ back, and the difference is the bank's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from models.arbitration import EvidenceItem
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import Case, CaseKind, CaseState
+from models.cases import Case, CaseKind, CaseState, Finding
 from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role
@@ -24,6 +29,7 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.reviews import decided, last_decider
+from office.files import evidence
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
@@ -201,21 +207,45 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     if first is not None:
         proof = f"银行证明:{first.answer.get('proof', '')}\n{first.reason}"
         said = f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}\n{dossier.quoted(proof)}"
+    paper = _paper(tx, row, first) if first else None
     now = Seen.of(
         {
             "contradiction": row.id, "state": payout.state if payout else None,
             "deposit": books.deposit_fen if books else None, "arrears": books.arrears_fen if books else None,
-        }
+        },
+        [_unread(tx)] if first and row.shop_id and not (paper and evidence.present(paper)) else [],
     )  # fmt: skip
+    until = evidence.links_until(tx, review.opened_at)
     terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款"}
     return dossier.assemble(
         f"银行回执核对 · {dossier.plain(row.request_no)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, terms)),
         ("银行怎么说", claim), ("我们的账", ours),
-        ("须做什么", "向银行取得书面证明(回单、流水或查询函),核对后选择结论。核清之前,该店铺不再打款。"),
+        ("须做什么", "向银行取得书面证明(回单、流水或查询函),由银行或财务上传文件,核对后选择结论。核清之前,该店铺不再打款。"),
         ("各结论的后果", follows), ("财务核对意见", said),
-        facts=now.terms,
+        ("银行证明文件", _linked(paper, until)), ("检查", dossier.findings_table(now.blocking) if now.blocking else ""),
+        facts=now.terms, blocking=now.blocking, links_until=until.isoformat() if paper else "",
     )  # fmt: skip
+
+
+def _paper(tx: Tx, row: BankContradiction, first: Review) -> EvidenceItem | None:
+    """The file that finance named; it was staged for the very shop whose money it is about (ambiguity 26)."""
+    return next(iter(evidence.of_shop(tx, row.shop_id or "", [_named(first.answer)])), None)
+
+
+def _named(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("paper", "")).strip()
+
+
+def _linked(paper: EvidenceItem | None, until: datetime) -> str:
+    if paper is None:
+        return ""
+    return f"[{dossier.plain(paper.name)}]({evidence.link(paper.id, until)})({paper.id},SHA-256 `{paper.sha256}`)"
+
+
+def _unread(tx: Tx) -> Finding:
+    sentence = "银行证明文件未收到、丢失或已损坏,无法查看。"
+    return Finding(code="bank_proof", clause="REF-3", blocking=True, sentence=sentence, as_of=tx.now)
 
 
 def _consequence(row: BankContradiction, payout: Payout | None, verdict: ProofVerdict) -> str:
@@ -237,7 +267,27 @@ def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
         return f"「{verdict.label}」不适用于「{row.kind.label}」,请选择:{'、'.join(one.label for one in possible(row))}"
     if not has_text(str(given.extra.get("proof", "")), 2):
         return "请填写银行证明的编号(回单号、流水号或查询函号)"
-    return None
+    return _unreadable(tx, row, _named(given.extra))
+
+
+def _unreadable(tx: Tx, row: BankContradiction, paper_id: str) -> str | None:
+    """Why nobody can open the proof; of an answer about nobody's money there is no shop that a file could be staged for."""
+    if not row.shop_id:
+        return None
+    found = evidence.of_shop(tx, row.shop_id, [paper_id])
+    if not found:
+        return (
+            f"未收到银行证明文件「{paper_id}」:请先由银行或财务为店铺 {row.shop_id} 上传(POST /evidence),"
+            "再在「银行证明文件」栏填写返回的编号(EV-…),没有文件不能作结论(REF-3)"
+        )
+    return None if evidence.intact(found[0]) else f"银行证明文件「{paper_id}」丢失或已损坏,请重新上传原文件(REF-3)"
+
+
+def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    first = decided(tx, case.id, PROOF.name, review.round)
+    if given.verdict != ConfirmVerdict.CONFIRM or first is None:
+        return None
+    return _unreadable(tx, contradiction_of(tx, case), _named(first.answer))
 
 
 def _window(case: Case) -> Window:
@@ -251,7 +301,11 @@ PROOF = Gate(
         "proof": {
             "title": "银行证明编号", "type": "string", "maxLength": 200, "default": "",
             "description": "回单号、流水号或查询函号;必填",
-        }
+        },
+        "paper": {
+            "title": "银行证明文件", "type": "string", "maxLength": 40, "default": "",
+            "description": "银行或财务为该店铺上传文件(POST /evidence)后返回的编号 EV-…;必填",
+        },
     },
 )  # fmt: skip
 
@@ -259,7 +313,7 @@ CONFIRM = Gate(
     name="bank-proof-second", title="银行回执复核", roles=(Role.SUPERVISOR,), verdicts=ConfirmVerdict, dossier=_dossier,
     window=_window, clause="REF-3", reason_required=frozenset({ConfirmVerdict.SEND_BACK}),
     consequences={"CONFIRM": "按财务的结论处理,打款可以继续", "SEND_BACK": "退回财务重新核对"},
-    excluded=lambda tx, case: last_decider(tx, case, PROOF.name), rests_on=PROOF.name,
+    excluded=lambda tx, case: last_decider(tx, case, PROOF.name), rests_on=PROOF.name, check=_proof_is_here,
 )  # fmt: skip
 
 PROCESS = Process(

@@ -13,10 +13,12 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 import tasks
+from models.arbitration import EvidenceItem
 from models.books import AccountKind
 from models.cases import Case, CaseKind
 from models.payouts import BankContradiction, Payout
 from office.base.db import reading
+from office.base.settings import settings
 from ops.cli import app
 from tasks.payouts import contradictions
 from tasks.sight import proof
@@ -24,6 +26,14 @@ from tests.deaths import Died, mortal
 from tests.play import Office
 
 PROVED = {"proof": "回单 20261204-0017"}
+"""The number of the bank's proof, without the file."""
+
+
+def lose(paper: str) -> None:
+    """The stored file is gone."""
+    with reading() as tx:
+        sha256 = tx.get_one(EvidenceItem, paper).sha256
+    (settings().home / "evidence" / sha256[:2] / sha256).unlink()
 
 
 def with_the_bank(office: Office, fen: int = 400_000) -> Case:
@@ -52,7 +62,7 @@ def inquiry(office: Office) -> Case:
 
 def clear(office: Office, verdict: str) -> Case:
     case = inquiry(office)
-    office.decide(case, "wang-fang", verdict, "银行出具回单", **PROVED)
+    office.decide(case, "wang-fang", verdict, "银行出具回单", **office.bank_proof())
     office.decide(case, "he-qiang", "CONFIRM", "已核对")
     assert office.case(case.id).outcome == "RESOLVED"
     return case
@@ -210,7 +220,7 @@ def test_only_the_banks_proof_and_two_people_move_it_on(office: Office) -> None:
     for extra in ({}, {"proof": " "}):
         refused = office.answer(office.question(case), "wang-fang", "BOOKS", "已核对", **extra)
         assert not refused.accepted and "银行证明" in refused.sentence
-    office.decide(case, "wang-fang", "BOOKS", "已核对", **PROVED)
+    office.decide(case, "wang-fang", "BOOKS", "已核对", **office.bank_proof())
     review = office.question(case)
     assert (review.gate, review.roles) == ("bank-proof-second", ["supervisor"]) and "20261204" in review.dossier
     office.decide(case, "he-qiang", "SEND_BACK", "请附流水")
@@ -220,7 +230,7 @@ def test_only_the_banks_proof_and_two_people_move_it_on(office: Office) -> None:
 def test_what_is_corrected_is_what_both_saw(office: Office) -> None:
     after(office, ("failed", 400_000), ("settled", 400_000))
     case = inquiry(office)
-    office.decide(case, "wang-fang", "ANSWER", "已核对", **PROVED)
+    office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
     office.send("deposit.deducted", {
         "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
         "clause": "发货规则", "appealable": True,
@@ -236,7 +246,7 @@ def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_aga
     """REF-3"""
     after(office, ("failed", 400_000), ("settled", 400_000))
     case = inquiry(office)
-    office.decide(case, "wang-fang", "ANSWER", "已核对", **PROVED)
+    office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
     with mortal(lambda when, key: when == "before" and "bank_inquiries.carry_out" in key), pytest.raises(Died):
         office.decide(case, "he-qiang", "CONFIRM", "同意")
     office.send("deposit.deducted", {
@@ -269,7 +279,7 @@ def test_books_check_and_doctor_list_every_open_contradiction(office: Office) ->
     assert told.exit_code == 1 and told.output.count("银行回执有矛盾") == 2 and case.id in told.output.replace("\n", "")
     assert CliRunner().invoke(app, ["doctor"]).output.count("尚未核清") == 2
     for found in [one for one in office.cases() if one.kind is CaseKind.BANK_INQUIRY]:
-        office.decide(found, "wang-fang", "BOOKS", "已核对", **PROVED)
+        office.decide(found, "wang-fang", "BOOKS", "已核对", **office.bank_proof())
         office.decide(found, "he-qiang", "CONFIRM", "已核对")
     assert CliRunner().invoke(app, ["books", "check"]).exit_code == 0
 
@@ -316,3 +326,41 @@ def test_a_sentence_that_asks_for_a_person_reaches_the_refusal_by_no_other_way()
                 if ASKS.search(text):
                     asking.setdefault(getattr(node.exc.func, "id", "?"), path.name)
     assert set(asking) <= {"_contradicted"}, asking
+
+
+# ── the proof is a file ──
+
+
+def test_without_the_banks_file_nobody_decides(office: Office) -> None:
+    """REF-3, ambiguities 26 and 38"""
+    after(office, ("failed", 400_000), ("settled", 400_000))
+    office.open_shop("shop-2")
+    case = inquiry(office)
+    for paper in ({}, {"paper": ""}, {"paper": "EV-261119-AAAAAA"}, {"paper": office.bank_proof("shop-2")["paper"]}):
+        refused = office.answer(office.question(case), "wang-fang", "BOOKS", "已核对", **PROVED, **paper)
+        assert not refused.accepted and "未收到银行证明文件" in refused.sentence and "shop-1" in refused.sentence
+    lost = office.bank_proof()
+    lose(lost["paper"])
+    assert "丢失或已损坏" in office.answer(office.question(case), "wang-fang", "BOOKS", "已核对", **lost).sentence
+    office.decide(case, "wang-fang", "BOOKS", "已核对", **office.bank_proof())
+    assert f"]({settings().public}/evidence/{lost['paper']}?" in office.question(case).dossier
+    office.decide(case, "he-qiang", "CONFIRM", "已核对")
+    assert office.case(case.id).outcome == "RESOLVED"
+    whole(office)
+
+
+def test_a_proof_that_got_lost_is_confirmed_by_nobody_and_finance_is_asked_again(office: Office) -> None:
+    after(office, ("failed", 400_000), ("settled", 400_000))
+    case, given = inquiry(office), office.bank_proof()
+    office.decide(case, "wang-fang", "ANSWER", "已核对", **given)
+    question = office.question(case)
+    lose(given["paper"])
+    assert not office.answer(question, "he-qiang", "CONFIRM", "已核对").accepted
+    assert office.balance(AccountKind.DEPOSIT) == 400_000
+    office.pass_time(hours=1)
+    if office.question(case).gate == "bank-proof-second":
+        assert "无法查看" in office.question(case).dossier
+        office.decide(case, "he-qiang", "SEND_BACK", "文件丢失")
+    assert (office.question(case).gate, office.question(case).round) == ("bank-proof", 2)
+    clear(office, "ANSWER")
+    whole(office)

@@ -235,7 +235,10 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         def _answer(self, review: Review, person: str, verdict: str, how: str, write_off: bool) -> None:
             code = "000000" if how == "wrong" else None
-            extra = {"write_off": write_off, "proof": "回单 20261204-0017"}
+            proof = (
+                self.office.bank_proof(self.office.case(review.case_id).shop_id) if review.gate == "bank-proof" else {}
+            )
+            extra = {"write_off": write_off} | proof
             outcome = self.office.answer(review, person, verdict, "理由充分", code=code, **extra)
             may = person in self._able(review)
             assert not (outcome.accepted and (how == "wrong" or not may)), (person, review.gate)
