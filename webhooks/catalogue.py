@@ -78,9 +78,9 @@ def render() -> str:
 
 
 def _ordered(registry: dict[str, Any]) -> dict[str, Any]:
-    """The registry with the common events first, then process by process, whoever was imported first."""
-    home = "models.events"
-    return dict(sorted(registry.items(), key=lambda item: (item[1].__module__ != home, item[1].__module__)))
+    """The registry with what every shop has first, then process by process, whoever was imported first."""
+    first = ("models.shop_events", "models.case_events")
+    return dict(sorted(registry.items(), key=lambda item: (item[1].__module__ not in first, item[1].__module__)))
 
 
 def _index(registry: dict[str, Any]) -> str:

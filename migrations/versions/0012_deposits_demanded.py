@@ -14,14 +14,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("shop") as table:
-        table.add_column(sa.Column("official_account", sa.Boolean(), nullable=True))
-        table.add_column(sa.Column("certified_until", models.base.UTCDateTime(), nullable=True))
-        table.add_column(sa.Column("deposit_policy", sa.String(length=32), nullable=True))
+    op.add_column("shop", sa.Column("official_account", sa.Boolean(), nullable=True))
+    op.add_column("shop", sa.Column("certified_until", models.base.UTCDateTime(), nullable=True))
+    op.add_column("shop", sa.Column("deposit_policy", sa.String(length=32), nullable=True))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("shop") as table:
-        table.drop_column("deposit_policy")
-        table.drop_column("certified_until")
-        table.drop_column("official_account")
+    for column in ("deposit_policy", "certified_until", "official_account"):  # in place: much refers to a shop
+        op.drop_column("shop", column)

@@ -19,6 +19,7 @@ from office.record import inbox, outbox
 from ops.commands.inbox import app as command_line
 from tasks import delivery
 from tasks.appeal import window as appeal_window
+from tasks.sight.merchant import allowed_actions
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
 from webhooks.requests import BODY_SECONDS
@@ -251,7 +252,7 @@ def test_a_notice_that_has_not_gone_out_is_not_sent_after_its_answer(bench: Benc
 def _extras(bench: Bench, case: Case) -> dict[str, object]:
     now = bench.office.case(case.id)
     with reading() as tx:
-        return appeal_window.view_extras(tx, now)
+        return {**appeal_window.view_extras(tx, now), "allowed_actions": [*allowed_actions(tx, now)]}
 
 
 def test_the_merchant_sees_due_time_submissions_and_checklist(bench: Bench, asked: Case) -> None:

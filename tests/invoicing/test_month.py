@@ -560,6 +560,6 @@ def test_a_closed_period_takes_no_items_any_more(office: Office) -> None:
 
 
 def test_finance_may_hold_only_with_its_role() -> None:
-    from tasks.invoicing.releases import GATES
+    from tasks.invoicing.releases import PROCESS
 
-    assert [gate.roles for gate in GATES] == [(Role.FINANCE,), (Role.FINANCE, Role.SUPERVISOR)]
+    assert [gate.roles for gate in PROCESS.asks] == [(Role.FINANCE,), (Role.FINANCE, Role.SUPERVISOR)]

@@ -25,8 +25,8 @@ ENTRIES = {
         ("from models.base import Frozen\n", "from policies.sample import SamplePolicy\n"),
     ],
     "tasks/processes.py": [
-        ("    closures.PROCESS,\n", "    sample.PROCESS,\n"),
-        ("from tasks.appeal import appeals\n", "from tasks import sample\n"),
+        ("    closure.PROCESS,\n", "    sample.PROCESS,\n"),
+        ("from tasks.appeal import process as appeal\n", "from tasks import sample\n"),
     ],
     "flows/stories.py": [
         ("        Story(closure.close_shop),\n", "        Story(sample.lend_sample),\n"),
