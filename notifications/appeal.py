@@ -87,6 +87,8 @@ class AppealClosedTimeout(MerchantCaseMessage):
 
     ruling_id: Line
     due: Moment
+    channels: tuple[Line, ...] = ()
+    """Where the merchant may still turn (ARB-10); none in messages of an older version."""
 
 
 class AppealUpheld(MerchantCaseMessage):

@@ -193,7 +193,7 @@ def clearing_remaining(
                 sentence="现有经营数据早于停止接单的时间,需等待平台提供新的数据后才能确认清算完成。",
             )
         )  # fmt: skip
-    elif policy is not None:
+    if policy is not None and as_of is not None:
         found += facts_stale(as_of, now, policy, blocking=True)
     found += payouts_unsettled(facts, as_of)
     found += business_open(facts, as_of, books, open_cases, now)

@@ -172,8 +172,9 @@ def close_unanswered(tx: Tx, case: Case) -> None:
     if case.concluded_at is not None or deadline is None:
         return
     told = words.AppealClosedTimeout(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, due=deadline.due_at
-    )
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, due=deadline.due_at,
+        channels=rules_of_appeal.channels_after_dismissal(),
+    )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/timeout", case=case)
     cases.conclude(tx, case, CaseState.CLOSED_TIMEOUT, "逾期未重新举证,申诉关闭,不能再次申诉", clause="ARB-6")
 

@@ -119,7 +119,7 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
         return None
     strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)
     told = words.RulingCorrected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.id, court=CorrectionAsked.of(case).court,
+        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.called, court=CorrectionAsked.of(case).court,
         judgment_no=CorrectionAsked.of(case).judgment_no, deduction_fen=ruling.deduction_fen,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/corrected", case=case)

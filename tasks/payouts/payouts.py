@@ -172,7 +172,12 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     payout = tx.get(Payout, event.request_no, populate_existing=True) or found
     if payout.amount_fen != event.amount_fen:
         raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
-    if said is payout.state or (payout.state, said) in SAME:
+    paid_after_all = (
+        (payout.state, said) == (PayoutState.RETURNED, PayoutState.SETTLED)
+        and payout.answered_at is not None
+        and event.at > payout.answered_at
+    )  # money that was back has left once more: no late report of what came before the return
+    if not paid_after_all and (said is payout.state or (payout.state, said) in SAME):
         return
     if (payout.state, said) not in FOLLOWS:
         raise _contradicted(

@@ -117,6 +117,7 @@ def test_silence_closes_the_appeal_for_good(bench: Bench, asked: Case) -> None:
     bench.office.pass_time(days=3, seconds=SILENCE.seconds)
     assert bench.outcome(asked) == "CLOSED_TIMEOUT"
     assert bench.office.case(asked.id).outcome_clause == "ARB-6"
+    assert len(bench.office.message("appeal_closed_timeout")["channels"]) == 4
     bench.send_more(asked)
     again = bench.file()
     assert bench.outcome(again) == "REFUSED"

@@ -272,6 +272,15 @@ def test_answers_that_say_the_same_of_the_money_contradict_nothing(
     assert office.outbox(topic="bank_contradicts") == [] and office.refusals() == []
 
 
+@pytest.mark.parametrize(("later", "heard"), [(0, 0), (1, 2)])
+def test_money_that_left_once_more_after_it_was_back_is_no_late_report(office: Office, later: int, heard: int) -> None:
+    case = after(office, ("returned", 400_000))
+    office.clock.advance(timedelta(seconds=later))
+    office.bank(f"{case.id}-P1")
+    assert len(office.outbox(topic="bank_contradicts")) == heard
+    assert office.books() == []
+
+
 def test_books_check_and_doctor_list_every_open_contradiction(office: Office) -> None:
     case = after(office, ("failed", 400_000), ("settled", 400_000))
     office.bank("REF-NOBODY-P1")

@@ -461,6 +461,18 @@ def test_facts_from_before_orders_stopped_prove_nothing(office: Office) -> None:
     assert office.case(case.id).state == "CLEARING"
 
 
+def test_facts_from_before_orders_stopped_are_asked_for_anew_when_they_have_aged(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    office.pass_time(hours=23)
+    assert office.events("facts.requested") == []
+    for _ in range(3):
+        office.pass_time(days=2)
+    assert len(office.events("facts.requested")) == 1, "and the platform answers"
+    assert office.case(case.id).outcome == "CLOSED"
+
+
 def test_an_older_snapshot_never_overwrites_a_newer_one(office: Office) -> None:
     case = clearing(office)
     office.snapshot(open_orders=2)
