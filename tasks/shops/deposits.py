@@ -35,7 +35,7 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     """Money arrived: it becomes frozen deposit (DEP-9), settles what the shop owes (DED-9), or is a fee (DEP-7)."""
     if tx.get(ledger.Transfer, f"payment/{event.payment_id}") is not None:
         raise Refused(f"付款 {event.payment_id} 已入账,未重复入账")
-    if shop.state is ShopState.FORCED_CLOSED:
+    if shop.state is ShopState.FORCED_CLOSED and event.purpose is not PaymentPurpose.ARREARS:  # what is owed is taken
         raise Refused("店铺已被强制关店,不再收取保证金", "CLS-10")
     if event.purpose is PaymentPurpose.CERTIFICATION_FEE:
         return _certify(tx, event, shop)

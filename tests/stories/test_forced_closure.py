@@ -124,3 +124,18 @@ def test_it_takes_no_deposit_any_more(office: Office) -> None:
     office.decide(case, "he-qiang", "CONFIRM")
     office.pay_deposit("shop-1", 100)
     assert office.refusals()[-1][0] == "CLS-10"
+
+
+def test_a_banned_shop_may_still_pay_what_it_owes(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-late", "amount_fen": 50_000, "reason": "RULE_VIOLATION",
+        "clause": "平台规则", "appealable": True,
+    })  # fmt: skip
+    owed = office.balance(AccountKind.ARREARS)
+    assert owed > 0, office.refusals()
+    office.pay_deposit("shop-1", owed, purpose="ARREARS")
+    assert office.balance(AccountKind.ARREARS) == 0 and office.books() == []
