@@ -60,7 +60,11 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
         )
     ).first()  # fmt: skip
     if waiting is not None:
-        raise Refused(f"发票 {event.number} 正在人工审核中,请等待结果", "INV-1")
+        case = tx.get_one(Case, waiting.case_id)
+        if not any(finding.final for finding in cases.findings(tx, case.id, "invoice")):
+            raise Refused(f"发票 {event.number} 正在人工审核中,请等待结果", "INV-1")
+        let_go(tx, waiting, f"merchant/{event.account_id}")  # nobody could accept it: corrected, as they were asked to
+        cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已更正并重新提交这张发票,无需审核", clause="INV-1")
     xml, trouble, files = _evidence(tx, shop, event)
     named, unknown, left = _cover(tx, shop, event)
     expected = _expected(tx, event, shop, message, named, unknown, left, xml, trouble, files)

@@ -199,3 +199,21 @@ def test_a_clerk_is_told_how_many_lines_of_an_invoice_are_not_listed(office: Off
     send_invoice(office, lines=lines)
     shown = office.question(review_of(office)).dossier
     assert "推广29" in shown and "推广30" not in shown and "另有 3 行未列出,请打开发票文件查看" in shown
+
+
+def test_what_nobody_could_accept_is_corrected_without_waiting_for_the_clerk(office: Office) -> None:
+    billed(office)
+    bad = send_invoice(office, buyer_tax_no="91110108551385082Q")
+    case = review_of(office)
+    assert send_invoice(office, number=bad.number).state == "ACCEPTED"
+    assert office.case(case.id).outcome == "WITHDRAWN"
+    assert statement().state == "INVOICED" and statement().pending_fen == 0
+    kit.books_agree(office)
+
+
+def test_what_a_clerk_may_still_accept_is_waited_for(office: Office) -> None:
+    billed(office)
+    doubtful = send_invoice(office, kind="ORDINARY", difficulty="税务机关系统升级")
+    case = review_of(office)
+    send_invoice(office, number=doubtful.number)
+    assert office.refusals()[-1][0] == "INV-1" and office.case(case.id).concluded_at is None
