@@ -132,8 +132,11 @@ class Storeroom:
                     last = connection.execute(text(f"SELECT max({_quoted(numbered.name)}) FROM {named}")).scalar()
                     script.append(f"SELECT setval({counter}, {last or 1}, {bool(last)})")
                 if connection.execute(text(f"SELECT 1 FROM {named} LIMIT 1")).first() is not None:
+                    every = ", ".join(
+                        _quoted(column.name) for column in table.columns
+                    )  # whose order a migration changes
                     connection.execute(text(f"CREATE TABLE {kept}.{named} AS SELECT * FROM {named}"))
-                    script.append(f"INSERT INTO {named} SELECT * FROM {kept}.{named}")
+                    script.append(f"INSERT INTO {named} ({every}) SELECT {every} FROM {kept}.{named}")
         return "; ".join(script)
 
 
