@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Asset:
     content: bytes
     media_type: str
 
-    @property
+    @cached_property
     def address(self) -> str:
         stem, _, ending = self.name.rpartition(".")
         return f"/static/{stem}.{hashlib.sha256(self.content).hexdigest()[:16]}.{ending}"

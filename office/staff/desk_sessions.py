@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlmodel import col, select
 
@@ -92,11 +92,6 @@ def touch(tx: Tx, session_id: str) -> None:
 
 def touched_long_ago(row: DeskSession) -> bool:
     return clock().real() - row.seen_at >= TOUCHED_EVERY
-
-
-def ends_at(tx: Tx, row: DeskSession) -> datetime:
-    """When it ends if its person does nothing more."""
-    return min(row.until, row.seen_at + timedelta(minutes=policy_at(tx.now).staff.desk_idle_minutes))
 
 
 def end(tx: Tx, session_id: str, staff_id: str) -> bool:
