@@ -29,7 +29,7 @@ class Labelled(StrEnum):
 class Frozen(BaseModel):
     """A value: compared by content, never changed, closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class UTCDateTime(TypeDecorator[datetime]):

@@ -21,7 +21,7 @@ NOT_SHOWN = ""
 class Asked(Frozen):
     """What was asked, and what verbs have noted with it since. Fields that a case does not have are not shown."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     @classmethod
     def of(cls, case: Case) -> Self:

@@ -169,7 +169,7 @@ Categories = Annotated[tuple[ShortLine, ...], Field(min_length=1, max_length=20)
 class Event(Frozen):
     """What every event's ``data`` has in common. ``type`` is its name on the wire."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     type: ClassVar[str]
     EXAMPLE: ClassVar[dict[str, Any]]

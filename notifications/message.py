@@ -59,7 +59,7 @@ class Message(Frozen):
     ``notifications.catalogue.restore`` brings it back.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     name: ClassVar[str]
     audience: ClassVar[Audience]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markdown import Markdown
 from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, CaseState
@@ -17,9 +16,9 @@ from office.base.db import Tx, in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
-    console,
     countdown,
     first,
+    markdown,
     person,
     print_json,
     refuse,
@@ -173,7 +172,7 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
     )  # fmt: skip
     for one in case.reviews if dossiers else ():
         say(f"—— {one.title} {one.id} 所展示的内容 ——", "dim")
-        console().print(Markdown(one.shown, hyperlinks=False))
+        markdown(one.shown)
     table(
         "往来等待", ["事项", "问题", "状态", "开始", "结束", "答复"],
         [[one.what, one.question, one.state, when(one.opened_at), when(one.closed_at), one.answer]

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import typer
-from rich.markdown import Markdown
 from sqlmodel import col, select
 
 from models.cases import Case, CaseKind
@@ -18,9 +17,9 @@ from office.process import office
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
-    console,
     countdown,
     first,
+    markdown,
     misuse,
     parse_span,
     person,
@@ -122,7 +121,7 @@ def _print(tx: Tx, review: Review) -> None:
         say(f"认领人:{staff_name(tx, review.claimed_by)}")
     if review.notice:
         say(f"⚠ {review.notice}", "yellow")
-    console().print(Markdown(review.dossier, hyperlinks=False))
+    markdown(review.dossier)
     table(
         "可选结论", ["代码", "结论", "后果", "理由"],
         [[word, gate.verdict(word).label, gate.consequences.get(word, ""),

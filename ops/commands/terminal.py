@@ -49,6 +49,13 @@ def say(text: str = "", style: str = "") -> None:
     console().print(Text(text, style=style), soft_wrap=True)
 
 
+def markdown(text: str) -> None:
+    """A text as it was shown to who decided; links stay addresses, so that nothing hides behind a word."""
+    from rich.markdown import Markdown  # the two commands that show one pay for it, not every command
+
+    console().print(Markdown(text, hyperlinks=False))
+
+
 def first(rows: Sequence[R], limit: int) -> Sequence[R]:
     """The first ``limit`` of rows that were asked for with one more; says beside the list when there are more."""
     if len(rows) > limit:
