@@ -28,9 +28,12 @@ class AccountKind(Labelled):
     SET_OFF = "set-off", "开票抵扣"
     ADVANCE = "advance", "平台垫付"
     CERTIFICATION = "certification", "认证审核费"
+    OWN_FUNDS = "own-funds", "平台自有资金"
 
 
 ASSETS = frozenset({AccountKind.CASH, AccountKind.ARREARS})
+OF_PLATFORM = frozenset({AccountKind.OWN_FUNDS})
+"""Sources of a payment that are the platform's own, whoever it is about."""
 
 
 class Account(SQLModel, table=True):

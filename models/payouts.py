@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code
@@ -47,14 +47,20 @@ class Payee(Frozen):
 
 
 class Order(Frozen):
-    """An amount for a payee: what one permit allows and one instruction to the bank says."""
+    """An amount for a payee: what one permit allows and one instruction to the bank says.
+
+    ``covered_by_fen`` is for an amount that nobody may read yet: that much is booked and shown in its place, and the
+    amount itself lies sealed with the payee until the payout is revealed.
+    """
 
     payee: Payee
     fen: Fen
+    covered_by_fen: Fen = 0
 
     @property
     def amount(self) -> Money:
-        return Money(fen=self.fen)
+        """What is booked, and what may be shown."""
+        return Money(fen=self.covered_by_fen or self.fen)
 
 
 class PayoutState(Labelled):
@@ -67,9 +73,10 @@ class PayoutState(Labelled):
 class Payout(SQLModel, table=True):
     """One instruction to the bank about a case's money, with its own request number, permit and outcome.
 
-    A case pays in turns: all instructions of a ``turn`` leave together, to different accounts. What comes back is
-    paid by the next turn. ``attempt`` numbers the instructions of the case (``…-P1``, ``…-P2``); versions that knew
-    one account per case had a turn for each.
+    ``shop_id`` is whose money it is, or whom it is about; ``source`` the account it is taken from. A case pays in turns:
+    all instructions of a ``turn`` leave together, to different accounts. What comes back is paid by the next turn.
+    ``attempt`` numbers the instructions of the case (``…-P1``, ``…-P2``); versions that knew one account per case had a
+    turn for each.
     """
 
     __tablename__ = "payout"
@@ -80,16 +87,20 @@ class Payout(SQLModel, table=True):
 
     request_no: str = Field(primary_key=True, sa_type=code())
     case_id: str = Field(foreign_key="case.id", sa_type=code())
+    shop_id: str | None = Field(default=None, foreign_key="shop.id", index=True, sa_type=code())
     attempt: int
     turn: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     permit_id: str = Field(foreign_key="permit.id", unique=True, sa_type=code())
     amount_fen: int = Field(sa_type=BigInteger)
+    """What is booked; of an amount that nobody may read yet, what covers it."""
+    covered: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether the amount itself still lies sealed with the payee."""
     payee_sealed: str
     payee_masked: str
     source: AccountKind = Field(
         default=AccountKind.DEPOSIT, sa_type=Word(AccountKind), sa_column_kwargs={"server_default": "deposit"}
     )
-    """The shop's account that the money is taken from, and goes back to when the bank does not pay it."""
+    """The account that the money is taken from, and goes back to when the bank does not pay it."""
     state: PayoutState = Field(default=PayoutState.REQUESTED, sa_type=Word(PayoutState))
     requested_at: datetime = Field(sa_type=UTCDateTime)
     answered_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

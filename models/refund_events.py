@@ -1,13 +1,13 @@
-"""Events about a refund and what the bank says of it."""
+"""Events about a refund."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from models.event_parts import DOCUMENT_EXAMPLE, PAYEE_EXAMPLE, Documents, OtherPayees, PayeeData
 from models.money import PositiveFen
-from models.payouts import PayoutState
-from models.wire import Event, Id, Moment, OptionalLine, Outgoing, inbound, outbound
+from models.payout_events import Instruction, InstructionUpdated
+from models.wire import Event, Id, inbound, outbound
 
 
 @inbound
@@ -72,59 +72,8 @@ class RefundWithdrawn(Event):
     case_id: Id
 
 
-_ANSWER_EXAMPLE = {
-    "shop_id": "shop-1001", "request_no": "REF-261122-7K3QM9-P1", "amount_fen": 1000000,
-    "at": "2026-11-24T15:00:00+08:00",
-}  # fmt: skip
-
-
-class PayoutAnswer(Event):
-    """What the bank says about one payout instruction; ``request_no`` is ours and never changes."""
-
-    sender: ClassVar[Literal["platform", "bank"]] = "bank"
-
-    shop_id: Id
-    request_no: Id
-    amount_fen: PositiveFen
-    at: Moment
-    reason: OptionalLine = ""
-
-
-@inbound
-class PayoutSettled(PayoutAnswer):
-    """退款到账(REF-3)
-
-    The money has arrived.
-    """
-
-    type: ClassVar[str] = "payout.settled"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ANSWER_EXAMPLE
-
-
-@inbound
-class PayoutFailed(PayoutAnswer):
-    """银行拒付(REF-3)
-
-    The bank did not take the instruction; no money moved.
-    """
-
-    type: ClassVar[str] = "payout.failed"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ANSWER_EXAMPLE | {"reason": "户名与账号不符"}
-
-
-@inbound
-class PayoutReturned(PayoutAnswer):
-    """银行退票(REF-3)
-
-    The money came back; it can also follow a ``payout.settled``.
-    """
-
-    type: ClassVar[str] = "payout.returned"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ANSWER_EXAMPLE | {"reason": "收款账户已销户"}
-
-
 @outbound
-class PayoutRequested(Outgoing):
+class PayoutRequested(Instruction):
     """退保证金付款指令(REF-3、REF-7)
 
     To the bank only. The same ``request_no`` is the same payment, however often it is delivered. The bank
@@ -132,21 +81,14 @@ class PayoutRequested(Outgoing):
     """
 
     type: ClassVar[str] = "deposit.payout.requested"
-    subscriber: ClassVar[str] = "bank"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "shop_id": "shop-1001", "case_id": "REF-261122-7K3QM9", "request_no": "REF-261122-7K3QM9-P1",
         "amount_fen": 1000000, "payee": PAYEE_EXAMPLE,
     }  # fmt: skip
 
-    shop_id: Id
-    case_id: Id
-    request_no: Id
-    amount_fen: PositiveFen
-    payee: PayeeData
-
 
 @outbound
-class PayoutUpdated(Outgoing):
+class PayoutUpdated(InstructionUpdated):
     """退保证金付款进度(REF-3)
 
     Where a payout stands. The payee is masked.
@@ -158,12 +100,3 @@ class PayoutUpdated(Outgoing):
         "amount_fen": 1000000, "payee": "对公账户 尾号 3456", "state": "RETURNED", "reason": "收款账户已销户",
         "at": "2026-11-24T07:00:00Z",
     }  # fmt: skip
-
-    shop_id: Id
-    case_id: Id
-    request_no: Id
-    amount_fen: PositiveFen
-    payee: str
-    state: PayoutState
-    reason: str = ""
-    at: Moment

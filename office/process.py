@@ -16,6 +16,8 @@ from models.requests import Asked
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
     from models.cases import Case, CaseKind
     from models.messages import InboxMessage
+    from models.payout_events import Instruction, InstructionUpdated
+    from models.payouts import Payout, PayoutState
     from models.views import EvidenceShown
     from models.wire import Event
     from office.base.db import Tx
@@ -23,6 +25,24 @@ if TYPE_CHECKING:  # what a process brings is made of these; they ask the office
     from office.cases.gates import Gate
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pays:
+    """How a kind of case pays through the bank: in which events, under which clauses, and what an answer means to it.
+
+    Permits, instructions, postings and answers are the same for everybody (``tasks.payouts.payouts``).
+    """
+
+    asks_bank: type[Instruction]
+    """The event that orders the bank to pay."""
+    tells: type[InstructionUpdated] | None
+    """The event that tells the platform how a payment stands; ``None`` where it is not to know."""
+    clause: str
+    permitted_under: str = ""
+    answered_under: str = ""
+    taken: Callable[[Tx, Case, Payout, PayoutState], None] | None = None
+    """What follows from an answer, when the money is already where it says: the payout, and its state before."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,7 @@ class Process:
     """Fields of its own in what the merchant's side reads about a case (:class:`models.views.CaseView`)."""
     evidence: Callable[[Tx, Case], Iterable[EvidenceShown]] | None = None
     """What it keeps of what was submitted in any case, beside the documents that events name."""
+    pays: Pays | None = None
     every_minute: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Steps of the sweep, by the name under which it reports them."""
     proves: Callable[[Tx], Iterable[str]] | None = None

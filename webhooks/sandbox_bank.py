@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from models.refund_events import PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled
-from models.wire import Envelope
+from models.payout_events import Instruction, PayoutFailed, PayoutReturned, PayoutSettled
+from models.wire import OUTBOUND, Envelope
 from office.base.settings import Settings
 from webhooks import bodies, signing
 from webhooks.problems import Problem, field_errors
@@ -65,15 +65,16 @@ class SandboxBank:
         message = bodies.parse_object(text)
         try:
             envelope = Envelope.model_validate(message)
-            order = PayoutRequested.model_validate(envelope.data)
+            model = OUTBOUND.get(envelope.type)
+            if model is None or not issubclass(model, Instruction):
+                raise Problem(422, "unknown-type", "The bank takes payout instructions only.")
+            order = model.model_validate(envelope.data)
         except ValidationError as error:
             raise Problem(422, "wrong-fields", "This is no payout instruction.", errors=field_errors(error)) from None
-        if envelope.type != PayoutRequested.type:
-            raise Problem(422, "unknown-type", "The bank takes payout instructions only.")
         self.post.send(self._keep(order, envelope.timestamp))
         return {"status": "accepted", "request_no": order.request_no}
 
-    def _keep(self, order: PayoutRequested, at: datetime) -> Path:
+    def _keep(self, order: Instruction, at: datetime) -> Path:
         """Write down the answer. Its bytes follow from the instruction, so a repeat is the same message."""
         model, reason = decide(order.payee.account_no)
         event = model(

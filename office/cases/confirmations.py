@@ -17,7 +17,7 @@ from models.base import Frozen, new_id
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.confirmations import Confirmation, ConfirmationState, Holding
 from models.messages import OutboxMessage, OutboxState
-from models.refund_events import PayoutRequested
+from models.payout_events import TO_BANK
 from models.reviews import Decision, Review, Role, Staff
 from models.text import shortened, too_long
 from notifications.engine import ConfirmationLate, DecisionDisputed
@@ -272,7 +272,7 @@ def dispute(
 
 def _payments(tx: Tx, case: Case) -> str:
     """Which orders to pay were kept back, and which are out of our hands; nothing where the case has none."""
-    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.topic == PayoutRequested.type)
+    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.audience == TO_BANK)
     orders = list(tx.exec(query.order_by(col(OutboxMessage.id))))
     kept = [_order(row) for row in orders if row.note == outbox.HELD]
     gone = [_order(row) for row in orders if row.state in {OutboxState.SENT, OutboxState.NEW}]  # NEW: leaving right now

@@ -13,12 +13,12 @@ from typing import Any
 
 from models.arbitration import EvidenceItem
 from models.base import Labelled
-from models.books import AccountKind
+from models.books import OF_PLATFORM, AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
 from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role
-from models.shops import Shop, ShopState
+from models.shops import Shop
 from models.text import has_text
 from models.windows import Window
 from notifications import refund as words
@@ -31,13 +31,13 @@ from office.cases.locks import lock_case
 from office.cases.reviews import decided, last_decider
 from office.files import evidence
 from office.money import ledger
-from office.money.ledger import platform_account, shop_account, shop_balance
+from office.money.ledger import platform_account, shop_account
 from office.process import Process
 from office.record import audit, outbox
 from policies.approvals import Seen
-from tasks.payouts import contradictions, payouts
+from tasks.payouts import contradictions, payouts, sources
 from tasks.payouts.request import BankInquiryAsked
-from tasks.shops import deposits, shops
+from tasks.shops import bans, deposits, shops
 
 effect = effects_of("bank_inquiries")
 
@@ -117,11 +117,10 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
     if payout is None:
         raise LookupError(f"{row.id}: there is no instruction to correct")
     case = lock_case(tx, payout.case_id)
-    shop = shops.find_shop(tx, case.shop_id or "")
     done: list[str] = []
     amount = Money(fen=payout.amount_fen)
     if row.said is PayoutState.SETTLED and payout.state in BACK:
-        done += _take_from_shop(tx, shop, case, f"{row.id}/paid", amount)
+        done += _take_back(tx, case, payout, f"{row.id}/paid", amount)
         payout.state, payout.answered_at = PayoutState.SETTLED, tx.now
         tx.add(payout)
         payouts.tell_how_it_stands(tx, case, payout)
@@ -130,48 +129,59 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
         payouts.take(tx, case, payout, row.said, row.bank_reason, actor="staff")
     elif row.said in BACK and payout.state is PayoutState.SETTLED:
         payouts.take(tx, case, payout, PayoutState.RETURNED, row.bank_reason, actor="staff")
-        done.append(f"{amount} 未付出,已退回保证金")
+        done.append(f"{amount} 未付出,已退回{WORDS.get(payout.source, payout.source.label)}")
     if verdict is ProofVerdict.ANSWER and row.said is not PayoutState.FAILED:
         more = row.amount_fen - payout.amount_fen
         out = more if row.said is PayoutState.SETTLED else -more  # what left us beyond what the books say
         if out > 0:
-            done += _take_from_shop(tx, shop, case, f"{row.id}/difference", Money(fen=out))
+            done += _take_back(tx, case, payout, f"{row.id}/difference", Money(fen=out))
         elif out < 0:
-            done += _give_to_shop(tx, shop, case, f"{row.id}/difference", Money(fen=-out))
-    if done:
+            done += _give_back(tx, case, payout, f"{row.id}/difference", Money(fen=-out))
+    if done and payout.shop_id:
+        shop = shops.find_shop(tx, payout.shop_id)
         told = words.RefundCorrected(
             shop_name=shop.name, case_id=case.id, request_no=row.request_no, corrected_at=tx.now, changes=tuple(done)
         )
-        merchants.tell(tx, told, f"{row.id}/corrected", case=case)
+        merchants.tell(tx, told, f"{row.id}/corrected", case=case if case.shop_id else None, shop_id=shop.id)
 
 
-def _take_from_shop(tx: Tx, shop: Shop, case: Case, key: str, amount: Money) -> list[str]:
-    """Money that left us though the books have it: out of the deposit as far as that goes, the rest is owed."""
-    held = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
-    kept = Money(fen=min(held.fen, amount.fen))
+WORDS = {AccountKind.DEPOSIT: "保证金", AccountKind.RECEIVABLE: "货款"}
+"""What the merchant calls the money of a source."""
+
+
+def _take_back(tx: Tx, case: Case, payout: Payout, key: str, amount: Money) -> list[str]:
+    """Money that left us though the books have it: out of where it came from as far as that goes, the rest is owed."""
+    source = sources.account_of(payout.source, payout.shop_id or "")
+    if payout.source in OF_PLATFORM:
+        sources.fund(tx, case, payout.attempt, payout.source, amount, key=f"{key}/funded")
+    kept = Money(fen=min(ledger.balance(tx, source).fen, amount.fen))
     owed = Money(fen=amount.fen - kept.fen)
-    for kind, part, source in (
-        (AccountKind.DEPOSIT, kept, AccountKind.CASH), (AccountKind.ARREARS, owed, AccountKind.ADVANCE),
-    ):  # fmt: skip
+    for kind, account, part, against in (
+        (payout.source, source, kept, AccountKind.CASH),
+        (AccountKind.ARREARS, shop_account(payout.shop_id or "", AccountKind.ARREARS), owed, AccountKind.ADVANCE),
+    ):
         ledger.post(
-            tx, f"{key}/{kind}", debit=shop_account(shop.id, kind), credit=platform_account(source), amount=part,
+            tx, f"{key}/{kind}", debit=account, credit=platform_account(against), amount=part,
             reason="payout.corrected", clause="REF-3", case_id=case.id,
         )  # fmt: skip
+    word = WORDS.get(payout.source, payout.source.label)
     return [
-        *([f"从保证金冲减 {kept}"] if kept else []), *([f"多付的 {owed} 记为店铺欠款"] if owed else []),
+        *([f"从{word}冲减 {kept}"] if kept else []), *([f"多付的 {owed} 记为店铺欠款"] if owed else []),
     ]  # fmt: skip
 
 
-def _give_to_shop(tx: Tx, shop: Shop, case: Case, key: str, amount: Money) -> list[str]:
-    """Money that is still with us though the books have it gone: into the deposit, or forfeited with it (CLS-10)."""
+def _give_back(tx: Tx, case: Case, payout: Payout, key: str, amount: Money) -> list[str]:
+    """Money that is still with us though the books have it gone: back to its source, or held by the ban (CLS-10)."""
     ledger.post(
-        tx, key, debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, AccountKind.DEPOSIT),
+        tx, key, debit=platform_account(AccountKind.CASH), credit=sources.account_of(payout.source, payout.shop_id or ""),
         amount=amount, reason="payout.corrected", clause="REF-3", case_id=case.id,
     )  # fmt: skip
-    if shop.state is ShopState.FORCED_CLOSED:
-        deposits.forfeit(tx, shop, case, f"{key}/forfeit")
+    if payout.shop_id and bans.is_banned(tx, payout.shop_id):
+        if payout.source is AccountKind.DEPOSIT:
+            deposits.forfeit(tx, shops.find_shop(tx, payout.shop_id), case, f"{key}/forfeit")
+        bans.hold(tx, payout.shop_id)
         return []
-    return [f"未付出的 {amount} 记入保证金"]
+    return [f"未付出的 {amount} 记入{WORDS.get(payout.source, payout.source.label)}"]
 
 
 # ── what people see ──────────────────────────────────────────────────────────

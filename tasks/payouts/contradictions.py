@@ -11,13 +11,14 @@ from models.base import new_id
 from models.cases import Case, CaseKind, Finding
 from models.messages import InboxMessage
 from models.money import yuan
+from models.payout_events import PayoutAnswer
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
-from models.refund_events import PayoutAnswer
 from models.reviews import Role
 from models.shops import Shop
 from notifications.operations import BankContradicts
 from office.base.db import Tx
 from office.cases import cases, reviews
+from office.process import office
 from office.record import audit, outbox
 
 OPEN = col(BankContradiction.closed_at).is_(None)
@@ -30,7 +31,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     """
     payout = tx.get(Payout, event.request_no)
     about = tx.get(Case, payout.case_id if payout else event.request_no.rpartition("-P")[0])
-    known = about.shop_id if about else None
+    known = (payout.shop_id if payout else None) or (about.shop_id if about else None)
     the_same = select(BankContradiction.id).where(
         OPEN, BankContradiction.request_no == event.request_no, BankContradiction.said == said,
         BankContradiction.amount_fen == event.amount_fen,
@@ -71,9 +72,10 @@ def _kind(payout: Payout | None, fen: int) -> Contradiction:
 
 
 def wake_paying(tx: Tx, shop_id: str | None) -> None:
-    """Have the shop's open refunds look again: what stands in their way has changed."""
-    for case in cases.open_cases(tx, shop_id, CaseKind.REFUND) if shop_id else []:
-        outbox.wake(tx, case)
+    """Have the shop's open cases that pay look again: what stands in their way has changed."""
+    for case in cases.open_cases(tx, shop_id) if shop_id else []:
+        if office().kinds[case.kind].pays is not None:
+            outbox.wake(tx, case)
 
 
 def sentence(row: BankContradiction) -> str:

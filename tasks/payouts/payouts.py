@@ -1,4 +1,7 @@
-"""Payouts: a permit given by people, used once; an instruction to the bank; what the bank answers (REF-3, REF-8)."""
+"""Payouts: a permit given by people, used once; an instruction to the bank; what the bank answers (REF-3, REF-8).
+
+The same for every kind of case that pays: what is its own, it says once (:class:`office.process.Pays`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from sqlmodel import col, func, select
+from sqlalchemy import ColumnElement
+from sqlmodel import and_, col, func, select
 
 from models.base import new_id
 from models.books import AccountKind, Transfer
@@ -15,23 +19,22 @@ from models.cases import Case, CaseState, WaitState
 from models.event_parts import PayeeData
 from models.messages import InboxMessage
 from models.money import Money
+from models.payout_events import PayoutFailed, PayoutReturned, PayoutSettled
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
-from models.refund_events import PayoutFailed, PayoutRequested, PayoutReturned, PayoutSettled, PayoutUpdated
-from models.shops import ShopState
 from office.base.db import Tx
-from office.base.vault import keyed_hash, opened_json, place, seal_json
+from office.base.vault import keyed_hash, place, seal_json
 from office.cases import cases
 from office.cases.cases import emit
 from office.cases.locks import lock_case
 from office.money import ledger
-from office.money.ledger import platform_account, shop_account
+from office.money.ledger import platform_account
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.masking import mask_accounts
 from policies.payees import Account, account_of
-from tasks.payouts import contradictions, payout_proof
-from tasks.shops import bans, deposits, shops
+from tasks.payouts import contradictions, payout_proof, sources
+from tasks.payouts.sources import PermitRefused, pays
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""
@@ -42,28 +45,29 @@ OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
 BankAnswer = PayoutSettled | PayoutFailed | PayoutReturned
 
 
-class PermitRefused(RuntimeError):
-    """Money was about to move without a permit that fits. A bug or an attack, never an outcome."""
-
-
 def payee_hash(payee: Payee) -> str:
     return keyed_hash(json.dumps(payee.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
 
 
 def grant(tx: Tx, case: Case, orders: Sequence[Order], granted_by: list[str]) -> list[Permit]:
     """Give the single-use rights to pay each of these amounts to its payee: one for each instruction."""
-    permits = []
+    permits, clause = [], pays(case).permitted_under or pays(case).clause
     for attempt, order in enumerate(orders, start=_next_attempt(tx, case.id)):
         permit = Permit(
-            id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=order.fen,
+            id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=order.amount.fen,
             payee_sha256=payee_hash(order.payee), granted_by=",".join(granted_by), granted_at=tx.now,
         )  # fmt: skip
         tx.add(permit)
         tx.flush()
-        audit.record(tx, case.id, "payout.permitted", clause="REF-7", permit=permit.id, by=granted_by,
-                     text=f"已批准打款 {order.amount} 至 {order.payee.masked}", amount_fen=order.fen)  # fmt: skip
+        audit.record(tx, case.id, "payout.permitted", clause=clause, permit=permit.id, by=granted_by,
+                     text=f"已批准打款{shown(order)} 至 {order.payee.masked}", amount_fen=order.amount.fen)  # fmt: skip
         permits.append(permit)
     return permits
+
+
+def shown(order: Order) -> str:
+    """The amount as anybody may read it."""
+    return "(金额保密)" if order.covered_by_fen else f" {order.amount}"
 
 
 def _next_attempt(tx: Tx, case_id: str) -> int:
@@ -75,9 +79,8 @@ def revoke(tx: Tx, case: Case) -> None:
     for permit in unused(tx, case.id):
         tx.delete(permit)
         tx.flush()
-        audit.record(
-            tx, case.id, "payout.permit_revoked", clause="REF-7", text="事实发生变化,打款许可已收回", permit=permit.id
-        )
+        audit.record(tx, case.id, "payout.permit_revoked", clause=pays(case).permitted_under or pays(case).clause,
+                     text="事实发生变化,打款许可已收回", permit=permit.id)  # fmt: skip
 
 
 def unused(tx: Tx, case_id: str) -> list[Permit]:
@@ -91,10 +94,12 @@ def permit_of(tx: Tx, payout: Payout) -> Permit | None:
 
 
 def instruct(
-    tx: Tx, case: Case, turn: int, orders: Sequence[Order], source: AccountKind = AccountKind.DEPOSIT
-) -> list[Payout]:
+    tx: Tx, case: Case, turn: int, orders: Sequence[Order], source: AccountKind = AccountKind.DEPOSIT,
+    *, says: str = "",
+) -> list[Payout]:  # fmt: skip
     """Use the permits, reserve the money and write the instructions to the bank, all in one transaction.
 
+    The money is that of the case's shop in ``source``, or the platform's own. ``says`` is the line that both sides read.
     Raises :class:`PermitRefused` unless the unused permits are for exactly these amounts and payees.
     """
     if case.halted:  # an objection that came between the steps of a run
@@ -105,12 +110,15 @@ def instruct(
     if not orders or len(permits) != len(orders):
         raise PermitRefused(f"{case.id}: {len(permits)} unused permits for {len(orders)} payments")
     for permit, order in zip(permits, orders, strict=True):
-        if (permit.amount_fen, permit.payee_sha256) != (order.fen, payee_hash(order.payee)):
+        if (permit.amount_fen, permit.payee_sha256) != (order.amount.fen, payee_hash(order.payee)):
             raise PermitRefused(f"{case.id}: the permit of attempt {permit.attempt} is for another amount or payee")
     paid = [_send(tx, case, turn, permit, order, source) for permit, order in zip(permits, orders, strict=True)]
-    total = Money(fen=sum(order.fen for order in orders))
-    cases.move(tx, case, CaseState.PAYING, f"已向银行提交打款 {total} 至 {masked([order.payee for order in orders])}",
-               clause="REF-7")  # fmt: skip
+    amount = (
+        "(金额保密)" if any(order.covered_by_fen for order in orders) else f" {Money(fen=sum(o.fen for o in orders))}"
+    )
+    cases.move(tx, case, CaseState.PAYING,
+               says or f"已向银行提交打款{amount} 至 {masked([order.payee for order in orders])}",
+               clause=pays(case).permitted_under or pays(case).clause)  # fmt: skip
     return paid
 
 
@@ -125,34 +133,42 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
     tx.add(permit)
     shop_id, attempt, payee = case.shop_id or "", permit.attempt, order.payee
     request_no = f"{case.id}-P{attempt}"
+    sources.fund(tx, case, attempt, source, order.amount)
     ledger.post(
-        tx, f"{case.id}/payout/{attempt}", debit=shop_account(shop_id, source),
-        credit=platform_account(AccountKind.CLEARING), amount=order.amount, reason="payout.requested", clause="REF-8",
-        case_id=case.id,
+        tx, f"{case.id}/payout/{attempt}", debit=sources.account_of(source, shop_id),
+        credit=platform_account(AccountKind.CLEARING), amount=order.amount, reason="payout.requested",
+        clause=pays(case).clause, case_id=case.id,
     )  # fmt: skip
+    sealed = payee.model_dump(mode="json") | ({"fen": order.fen} if order.covered_by_fen else {})
     payout = Payout(
-        request_no=request_no, case_id=case.id, attempt=attempt, turn=turn, permit_id=permit.id, amount_fen=order.fen,
-        payee_sealed=seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", request_no)),
+        request_no=request_no, case_id=case.id, shop_id=case.shop_id, attempt=attempt, turn=turn, permit_id=permit.id,
+        amount_fen=order.amount.fen, covered=order.covered_by_fen > 0,
+        payee_sealed=seal_json(sealed, place(Payout, "payee_sealed", request_no)),
         payee_masked=payee.masked, source=source, requested_at=tx.now,
     )  # fmt: skip
     tx.add(payout)
     tx.flush()
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
-    # As it was taken, also under the rules of an earlier version: the permit is for this very account.
-    data = PayeeData.model_construct(
-        method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name
-    )
-    sent = PayoutRequested(
-        shop_id=shop_id, case_id=case.id, request_no=payout.request_no, amount_fen=order.fen, payee=data
+    sent = pays(case).asks_bank(
+        shop_id=shop_id or case.id, case_id=case.id, request_no=request_no, amount_fen=order.fen, payee=as_told(payee)
     )
     emit(tx, sent, payout.request_no, case)
     tell_how_it_stands(tx, case, payout)
     return payout
 
 
+def as_told(payee: Payee) -> PayeeData:
+    """As the bank is told. As it was taken, also under the rules of an earlier version: the permit is for this very account."""
+    return PayeeData.model_construct(
+        method=payee.method, name=payee.name, account_no=payee.account_no, bank_name=payee.bank_name
+    )
+
+
 def tell_how_it_stands(tx: Tx, case: Case, payout: Payout) -> None:
-    event = PayoutUpdated(
-        shop_id=case.shop_id or "", case_id=case.id, request_no=payout.request_no, amount_fen=payout.amount_fen,
+    if (tells := pays(case).tells) is None:
+        return
+    event = tells(
+        shop_id=payout.shop_id or "", case_id=case.id, request_no=payout.request_no, amount_fen=payout.amount_fen,
         payee=payout.payee_masked, state=payout.state, reason=payout.bank_reason, at=tx.now,
     )  # fmt: skip
     emit(tx, event, f"{payout.request_no}/{payout.state}", case)
@@ -170,7 +186,7 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
         raise _contradicted(f"没有请求号为 {event.request_no} 的打款指令,未入账,已请人工核对银行流水", event, said)
     case = lock_case(tx, found.case_id)
     payout = tx.get(Payout, event.request_no, populate_existing=True) or found
-    if payout.amount_fen != event.amount_fen:
+    if sources.amount_of(payout) != event.amount_fen:
         raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
     paid_after_all = (
         (payout.state, said) == (PayoutState.RETURNED, PayoutState.SETTLED)
@@ -234,40 +250,36 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
     clearing, cash = platform_account(AccountKind.CLEARING), platform_account(AccountKind.CASH)
     if now is PayoutState.SETTLED:
         _post(tx, case, payout, "settled", clearing, cash, amount)
+        sources.settled(tx, case, payout)
     else:
         if before is PayoutState.SETTLED:
             _post(tx, case, payout, "returned", cash, clearing, amount)
-        _post(tx, case, payout, "reversed", clearing, shop_account(case.shop_id or "", payout.source), amount)
-        shop = shops.find_shop(tx, case.shop_id or "")
-        if shop.state is ShopState.FORCED_CLOSED:  # nobody is asked to pay again (ambiguity 24)
-            deposits.forfeit(tx, shop, case, f"{case.id}/forfeit/{payout.attempt}")
-    audit.record(tx, case.id, "payout.answered", actor=actor, clause="REF-3", public=True, state=now,
+        sources.cover_again(tx, case, payout)
+        _post(tx, case, payout, "reversed", clearing, sources.account_of(payout.source, payout.shop_id or ""), amount)
+    audit.record(tx, about(case, payout), "payout.answered", actor=actor, clause=_answered_under(case), public=True, state=now,
                  text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
     tell_how_it_stands(tx, case, payout)
     wait = cases.find_wait(tx, case.id, f"{BANK}/{payout.attempt}")
     if wait is not None:
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"state": now})
-    if case.outcome is CaseState.REFUNDED and before is PayoutState.SETTLED:
-        cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor=actor)
-    if _unpaid(tx, case) and bans.is_banned(tx, case.shop_id or ""):
-        bans.end_refunds(tx, [case])
-    outbox.wake(tx, case)
+    if (taken := pays(case).taken) is not None:
+        taken(tx, case, payout, before)
+    if case.concluded_at is None:
+        outbox.wake(tx, case)
 
 
-def _unpaid(tx: Tx, case: Case) -> bool:
-    """Whether something of the case's last turn did not reach its payee."""
-    rows = of_case(tx, case.id)
-    last = max(row.turn for row in rows)
-    return any(row.turn == last and row.state in {PayoutState.FAILED, PayoutState.RETURNED} for row in rows)
+def about(case: Case, payout: Payout) -> str:
+    """Where it is recorded: a case that pays many shops leaves each its own line."""
+    return case.id if case.shop_id or not payout.shop_id else f"shop/{payout.shop_id}"
 
 
-def payee_of(payout: Payout) -> Payee:
-    return Payee.model_validate(opened_json(payout, "payee_sealed"))
+def _answered_under(case: Case) -> str:
+    return pays(case).answered_under or pays(case).clause
 
 
 def _masked(reason: str, payout: Payout) -> str:
     """The bank's words without the account it was to pay to, nor any other."""
-    payee = payee_of(payout)
+    payee = sources.payee_of(payout)
     return mask_accounts(reason.replace(payee.account_no, payee.tail))
 
 
@@ -276,7 +288,7 @@ def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str
     if tx.get(Transfer, key):  # posted before a correction undid it: this is another event
         key = f"{key}/{tx.now.isoformat()}"
     ledger.post(tx, key, debit=debit, credit=credit, amount=amount,
-                reason=f"payout.{what}", clause="REF-3", case_id=case.id)  # fmt: skip
+                reason=f"payout.{what}", clause=_answered_under(case), case_id=case.id)  # fmt: skip
 
 
 def total(payouts: Iterable[Payout], *states: PayoutState) -> int:
@@ -286,23 +298,21 @@ def total(payouts: Iterable[Payout], *states: PayoutState) -> int:
 
 def paid_back(tx: Tx, shop_id: str) -> dict[Account, int]:
     """What each account has got of a shop's deposit so far, or is about to get (ambiguity 25)."""
-    query = select(Payout).join(Case, col(Case.id) == Payout.case_id).where(
-        Case.shop_id == shop_id, Payout.source == AccountKind.DEPOSIT,
-        col(Payout.state).in_(OUT),
-    )  # fmt: skip
+    query = select(Payout).where(_of_deposit(shop_id))
     got: dict[Account, int] = {}
     for payout in tx.exec(query):
-        account = account_of(payee_of(payout))
+        account = account_of(sources.payee_of(payout))
         got[account] = got.get(account, 0) + payout.amount_fen
     return got
 
 
+def _of_deposit(shop_id: str) -> ColumnElement[bool]:
+    return and_(col(Payout.shop_id) == shop_id, col(Payout.source) == AccountKind.DEPOSIT, col(Payout.state).in_(OUT))
+
+
 def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
-    """What has been paid out for a shop since then, or is on its way."""
-    query = select(func.sum(Payout.amount_fen)).join(Case, col(Case.id) == Payout.case_id).where(
-        Case.shop_id == shop_id, col(Payout.requested_at) >= since,
-        col(Payout.state).in_(OUT),
-    )  # fmt: skip
+    """What has been paid out of a shop's deposit since then, or is on its way."""
+    query = select(func.sum(Payout.amount_fen)).where(_of_deposit(shop_id), col(Payout.requested_at) >= since)
     return Money(fen=int(tx.exec(query).one() or 0))
 
 

@@ -6,7 +6,7 @@ from models.cases import CaseKind
 from models.refund_events import RefundPayeeCorrected, RefundRequested, RefundWithdrawn
 from office.cases import deadlines
 from office.process import Process
-from tasks.refund import refund_proof
+from tasks.refund import bank, refund_proof
 from tasks.refund.clock import late, payee_lapsed, remind_early, remind_payee
 from tasks.refund.intake import correct_payee, may_send, request, withdraw_request
 from tasks.refund.plan import DUE, PAYEE
@@ -26,5 +26,6 @@ PROCESS = Process(
     },
     waits={PAYEE: "商家更正收款账户"},
     may_send=may_send,
+    pays=bank.PAYS,
     proves=refund_proof.check,
 )

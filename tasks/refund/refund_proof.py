@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -20,13 +21,13 @@ SETTLING = timedelta(minutes=10)
 
 def check(tx: Tx) -> Iterator[str]:
     """What is wrong, a Chinese sentence each."""
-    payouts = list(tx.exec(select(Payout).order_by(col(Payout.request_no))))
-    paid = {payout.case_id: [one for one in payouts if one.case_id == payout.case_id] for payout in payouts}
+    paid: dict[str, list[Payout]] = defaultdict(list)
+    query = select(Payout).join(Case, col(Case.id) == Payout.case_id).where(Case.kind == CaseKind.REFUND)
+    for payout in tx.exec(query.order_by(col(Payout.request_no))):
+        paid[payout.case_id].append(payout)
     ended = select(Case.id).where(Case.kind == CaseKind.REFUND, Case.outcome == CaseState.REFUNDED)
     for case_id in sorted({*paid, *tx.exec(ended)}):
-        case, rows = tx.get(Case, case_id), paid.get(case_id, [])
-        if case is None or case.kind is not CaseKind.REFUND:
-            continue
+        case, rows = tx.get_one(Case, case_id), paid.get(case_id, [])
         asked = RefundAsked.of(case)
         due = asked.amount_fen if asked.target_fen is None else asked.target_fen
         arrived = sum(row.amount_fen for row in rows if row.state is PayoutState.SETTLED)

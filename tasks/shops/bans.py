@@ -118,9 +118,9 @@ def with_free_receivables(tx: Tx, among: Collection[str] | None = None) -> list[
 
 
 def on_the_way(tx: Tx, shop_id: str) -> Money:
-    """What the bank was told to pay the shop and has not answered about."""
-    query = select(func.sum(Payout.amount_fen)).join(Case, col(Case.id) == Payout.case_id)
-    query = query.where(Case.shop_id == shop_id, Payout.state == PayoutState.REQUESTED)
+    """What the bank was told to pay of the shop's deposit and has not answered about."""
+    query = select(func.sum(Payout.amount_fen)).where(Payout.shop_id == shop_id, Payout.source == AccountKind.DEPOSIT)
+    query = query.where(Payout.state == PayoutState.REQUESTED)
     return Money(fen=int(tx.exec(query).one() or 0))
 
 
