@@ -34,9 +34,15 @@ def _stands_in(later: Paper, earlier: Paper) -> bool:
     return earlier.kind != DocumentKind.OTHER or later.name == earlier.name
 
 
-def paper_findings(papers: Sequence[Paper], clause: str, now: datetime) -> list[Finding]:
-    """A blocking finding for each paper that nobody can read, and what is odd about those that are here."""
+def paper_findings(papers: Sequence[Paper], clause: str, now: datetime, *, needed: bool = False) -> list[Finding]:
+    """A blocking finding for each paper that nobody can read, and what is odd about those that are here.
+
+    That none was named at all is one where a paper is ``needed``.
+    """
     found = []
+    if needed and not papers:
+        sentence = "没有收到任何材料,无法核实,不能同意。"
+        found.append(Finding(code="paper_none", clause=clause, blocking=True, sentence=sentence, as_of=now))
     for paper in papers:
         match paper.state:
             case PaperState.NOT_RECEIVED:
@@ -84,6 +90,6 @@ def refuse_without_papers(
     if needed or papers:
         return Refusal(
             code="no-paper", clause=clause,
-            sentence="没有收到任何一份所需材料的文件,不能同意,请要求商家补充或驳回。",
+            sentence="没有收到任何一份所需材料的文件,不能同意,请等待补充或驳回。",
         )  # fmt: skip
     return None

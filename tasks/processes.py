@@ -12,7 +12,7 @@ from tasks.forced_closure import forced_closures, held_receivables
 from tasks.invoicing import billables, freeze_process, invoice_process, releases
 from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import process as refund
-from tasks.shops import bans, demands, deposits, facts, shops
+from tasks.shops import bans, demands, deposits, facts, proposals, shops
 
 PROCESSES = (
     review_clock.PROCESS,
@@ -23,6 +23,7 @@ PROCESSES = (
     deposits.PROCESS,
     bans.PROCESS,
     demands.PROCESS,
+    proposals.PROCESS,
     closure.PROCESS,
     forced_closures.PROCESS,
     held_receivables.PROCESS,

@@ -72,6 +72,7 @@ def paper(name: str, kind: str = "OTHER", content: bytes = b"") -> dict[str, Any
 
 
 PAPERS = [paper("营业执照.pdf", "BUSINESS_LICENCE"), paper("开户许可.pdf", "ACCOUNT_PERMIT")]
+REPORT, JUDGMENT = paper("鉴定报告.pdf"), paper("民事判决书.pdf")
 UNSENT = {"name": "鉴定报告.pdf", "kind": "OTHER", "sha256": "ef" * 32}
 """A document whose file nobody ever stages."""
 
@@ -249,10 +250,23 @@ class Office:
         return self._open("refund.requested", data)
 
     def propose_forced_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
-        return self._open("forced_closure.proposed", {
+        """A proposal with its paper, which is staged before."""
+        data: dict[str, Any] = {
             "shop_id": shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
-            "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17",
-        } | changes)  # fmt: skip
+            "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17", "documents": [REPORT],
+        } | changes  # fmt: skip
+        self.stage(shop_id, *data["documents"])
+        return self._open("forced_closure.proposed", data)
+
+    def propose_correction(self, shop_id: str = "shop-1", **changes: Any) -> Case:
+        """A court's judgment against a ruling with its paper, which is staged before."""
+        data: dict[str, Any] = {
+            "shop_id": shop_id, "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
+            "judged_on": self.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
+            "documents": [JUDGMENT],
+        } | changes  # fmt: skip
+        self.stage(shop_id, *data["documents"])
+        return self._open("ruling.correction_proposed", data)
 
     def _open(self, type_: str, data: dict[str, Any]) -> Case:
         """Send what opens a case; the case it has opened."""

@@ -48,9 +48,9 @@ def readable_kinds(tx: Tx, case: Case) -> set[str]:
     return {paper.kind for paper in of_case(tx, case) if paper.readable}
 
 
-def findings(tx: Tx, case: Case, clause: str) -> list[Finding]:
+def findings(tx: Tx, case: Case, clause: str, *, needed: bool = False) -> list[Finding]:
     """What the rules find about the case's papers at this moment."""
-    return rules_of_papers.paper_findings(of_case(tx, case), clause, tx.now)
+    return rules_of_papers.paper_findings(of_case(tx, case), clause, tx.now, needed=needed)
 
 
 def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = ()) -> str | None:
@@ -64,14 +64,14 @@ def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = ()) -> st
     return f"{refused.sentence}({refused.clause})" if refused else None
 
 
-def parts(tx: Tx, case: Case, review: Review, clause: str) -> tuple[tuple[str, str], ...]:
+def parts(tx: Tx, case: Case, review: Review, clause: str, *, needed: bool = False) -> tuple[tuple[str, str], ...]:
     """The papers and what is wrong with them, for the dossier of a case that has no other checks."""
-    found = findings(tx, case, clause)
+    found = findings(tx, case, clause, needed=needed)
     return ("材料", part(tx, case, review)), ("材料检查", dossier.findings_table(found) if found else "")
 
 
-def blocking(tx: Tx, case: Case, clause: str) -> list[Finding]:
-    return [finding for finding in findings(tx, case, clause) if finding.blocking]
+def blocking(tx: Tx, case: Case, clause: str, *, needed: bool = False) -> list[Finding]:
+    return [finding for finding in findings(tx, case, clause, needed=needed) if finding.blocking]
 
 
 def part(tx: Tx, case: Case, review: Review) -> str:

@@ -22,7 +22,7 @@ from office.base.db import Tx
 from office.cases import approvals, cases, dossier, merchants
 from office.cases.cases import rules
 from office.cases.effects import effects_of
-from office.cases.gates import Answer, Dossier, Gate
+from office.cases.gates import Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, last_decider
@@ -32,6 +32,7 @@ from policies.approvals import Seen
 from tasks.arbitration.request import CorrectionAsked
 from tasks.arbitration.rulings import appeal_of, lock_ruling, named, ruling_of, ruling_part, strike, the_ruling
 from tasks.arbitration.withdrawal import end_as_moot
+from tasks.shops import proposals
 
 effect = effects_of("arbitration")
 
@@ -170,20 +171,17 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen, "points": ruling.points,
             "conclusion": ruling.conclusion, "appeal": [heard.id, heard.outcome] if heard else None,
         },
-        papers.blocking(tx, case, "ARB-10"),
+        papers.blocking(tx, case, "ARB-10", needed=True),
     )  # fmt: skip
     return dossier.assemble(
         f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _CORRECTION_TERMS)),
         ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(CorrectionAsked.of(case).summary)),
-        *papers.parts(tx, case, review, "ARB-10"), ("判责", ruling_part(ruling)), ("该判责的申诉", f"{heard.id}:{result}" if heard else ""),
+        *papers.parts(tx, case, review, "ARB-10", needed=True), ("判责", ruling_part(ruling)),
+        ("该判责的申诉", f"{heard.id}:{result}" if heard else ""),
         ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
-        links_until=papers.links_until(tx, case, review),
+        shown=proposals.shown(tx, case), links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
-
-
-def _judgment_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    return papers.refusal(tx, case, "ARB-10") if given.verdict == CorrectionVerdict.CONFIRM else None
 
 
 _CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"}
@@ -191,14 +189,14 @@ _CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可�
 CORRECTION = Gate(
     name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
     excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by},
 )  # fmt: skip
 
 CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=_judgment_is_here,
+    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
     excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by} | last_decider(tx, case, CORRECTION.name),
     rests_on=CORRECTION.name,
 )  # fmt: skip

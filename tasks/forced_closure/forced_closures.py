@@ -17,7 +17,7 @@ from office.base.db import Tx
 from office.cases import approvals, cases, dossier, merchants
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
-from office.cases.gates import Answer, Dossier, Gate
+from office.cases.gates import Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, last_decider
@@ -28,7 +28,7 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
 from tasks.forced_closure.request import ForcedClosureAsked
-from tasks.shops import bans, capabilities, demands, deposits, shops
+from tasks.shops import bans, capabilities, demands, deposits, proposals, shops
 from tasks.shops.questions import shop_part
 
 effect = effects_of("forced_closures")
@@ -177,22 +177,18 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
     said = f"{first.decided_by}:同意强制关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
     contested = _contested(tx, case)
-    now = Seen.of({"shop": shop.state}, [*contested, *papers.blocking(tx, case, "CLS-10")])
+    now = Seen.of({"shop": shop.state}, [*contested, *papers.blocking(tx, case, "CLS-10", needed=True)])
     return dossier.assemble(
         f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
         ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", dossier.findings_table(contested) if contested else ""),
         ("说明", dossier.quoted(ForcedClosureAsked.of(case).description)),
-        *papers.parts(tx, case, review, "CLS-10"), ("第一位审核人意见", said),
+        *papers.parts(tx, case, review, "CLS-10", needed=True), ("第一位审核人意见", said),
         ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6);待结算货款 **{free}** 立即冻结,以后到账的也冻结,"
          f"由两人另案决定解冻或罚没(DED-7)。" + (f"另有 **{under_way}** 正在打款途中,如被退回即罚没。" if under_way else "")),
-        facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen},
+        facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen} | proposals.shown(tx, case),
         links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
-
-
-def _papers_are_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    return papers.refusal(tx, case, "CLS-10") if given.verdict == ForcedVerdict.CONFIRM else None
 
 
 _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销", "DROP": "结束案件,店铺不受影响"}
@@ -200,14 +196,14 @@ _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证
 FIRST = Gate(
     name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
     excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by},
 )  # fmt: skip
 
 SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=_papers_are_here,
+    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
     excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
 )  # fmt: skip
 

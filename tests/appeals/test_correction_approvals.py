@@ -15,14 +15,6 @@ from tests.deaths import Died, mortal
 from tests.play import PAPERS
 
 
-def proposed(bench: Bench, **changes: object) -> Case:
-    bench.office.send("ruling.correction_proposed", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-        "judged_on": bench.now.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-    } | changes)  # fmt: skip
-    return bench.latest()
-
-
 def money_is_taken(bench: Bench, _: Case) -> None:
     bench.office.send("deposit.deducted", {
         "shop_id": "shop-1", "deduction_id": "ded-9", "ruling_id": "rul-1", "amount_fen": 30_000,
@@ -38,7 +30,7 @@ def something_new(bench: Bench, before: Callable[[Bench, Case], None]) -> tuple[
     """A correction one supervisor has agreed to, and what is to happen next."""
     bench.rule(deduction_fen=0)
     appeal = bench.file()
-    case = proposed(bench)
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     return case, lambda: before(bench, appeal)
 
@@ -82,7 +74,7 @@ def test_what_comes_between_the_second_supervisor_and_the_act_is_shown_to_both(
 
 def test_the_act_once_more_strikes_nothing_twice(bench: Bench) -> None:
     bench.rule(deduction_fen=0)
-    case = proposed(bench)
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     with mortal(lambda when, key: when == "after" and "arbitration.correct" in key), pytest.raises(Died):
         bench.office.decide(case, "gao-yuan", "CONFIRM", "判决书已核对")
@@ -94,7 +86,7 @@ def test_the_act_once_more_strikes_nothing_twice(bench: Bench) -> None:
 
 def test_a_ruling_struck_between_the_two_supervisors_leaves_nothing_to_correct(bench: Bench) -> None:
     bench.rule(deduction_fen=0)
-    case = proposed(bench)
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     shown = bench.office.question(case)
     bench.office.decide(ask(bench), "wu-tao", "CONFIRM", "买家同意撤销")
@@ -105,7 +97,7 @@ def test_a_ruling_struck_between_the_two_supervisors_leaves_nothing_to_correct(b
 def test_a_paper_that_is_lost_between_the_two_supervisors_is_seen_by_both(bench: Bench) -> None:
     bench.rule()
     bench.office.stage("shop-1", *PAPERS)
-    case = proposed(bench, documents=PAPERS)
+    case = bench.office.propose_correction(documents=PAPERS)
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     shown = bench.office.question(case)
     (settings().home / "evidence" / PAPERS[0]["sha256"][:2] / PAPERS[0]["sha256"]).unlink()

@@ -40,7 +40,6 @@ NEWS = pytest.mark.parametrize(
 
 def one_has_confirmed(bench: Bench) -> Case:
     bench.rule(deduction_fen=0)
-    bench.office.stage("shop-1", *PAPERS)
     case = bench.office.propose_forced_closure(documents=PAPERS)
     bench.office.decide(case, "li-na", "CONFIRM", "售假属实")
     assert bench.office.question(case).gate == "forced-second"

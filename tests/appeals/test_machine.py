@@ -45,7 +45,7 @@ from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done
 from tests.machines import play, rounds
-from tests.play import PEOPLE, Office
+from tests.play import FILES, JUDGMENT, PEOPLE, REPORT, Office
 
 EDGES = st.sampled_from([timedelta(seconds=-1), timedelta(0), timedelta(milliseconds=900), timedelta(seconds=1)])
 """Around the last second of a window: that second counts to its end, the next one does not."""
@@ -190,6 +190,11 @@ class Appeals(RuleBasedStateMachine):
                 "requested_by": "BUYER",
             }, name, read)  # fmt: skip
 
+    def _papers(self, paper: dict[str, Any]) -> list[dict[str, Any]]:
+        """A paper whose file is here."""
+        self.bench.stage(FILES[paper["sha256"]])
+        return [paper]
+
     @precondition(lambda self: not self._all("ruling.correction_proposed"))
     @rule(which=st.integers(0, 2), read=st.booleans(), luck=st.integers(0, 2))
     def a_court_has_judged(self, which: int, read: bool, luck: int) -> None:
@@ -198,6 +203,7 @@ class Appeals(RuleBasedStateMachine):
             self._arrive("ruling.correction_proposed", self._named(name) | {
                 "shop_id": self.bench.shop_id, "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
                 "judged_on": self.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
+                "documents": self._papers(JUDGMENT),
             }, name, read)  # fmt: skip
 
     @precondition(lambda self: not self._all("forced_closure.proposed"))
@@ -208,6 +214,7 @@ class Appeals(RuleBasedStateMachine):
             self._arrive("forced_closure.proposed", {
                 "shop_id": self.bench.shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
                 "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17",
+                "documents": self._papers(REPORT),
             }, self.bench.shop_id, read)  # fmt: skip
             for _ in range(2 if end != "pending" else 0):
                 for question in self._questions("forced-"):

@@ -80,11 +80,7 @@ def test_a_court_judgment_voids_a_ruling_only_by_two_supervisors(bench: Bench) -
     bench.rule()
     appeal = bench.file()
     bench.office.decide(appeal, "zhou-yan", "DISMISS")
-    bench.office.send("ruling.correction_proposed", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-        "judged_on": bench.now.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-    })  # fmt: skip
-    case = bench.latest()
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     assert bench.counters() == (1, 2, 20_000)
     assert "四眼" in bench.office.answer(bench.office.question(case), "he-qiang", "CONFIRM", "同意").sentence
@@ -99,11 +95,7 @@ def test_a_court_judgment_voids_a_ruling_only_by_two_supervisors(bench: Bench) -
 
 def correct(bench: Bench) -> Case:
     """A court has decided, and two supervisors agree."""
-    bench.office.send("ruling.correction_proposed", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-        "judged_on": bench.now.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-    })  # fmt: skip
-    case = bench.latest()
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
     bench.office.decide(case, "gao-yuan", "CONFIRM", "判决书已核对")
     return case
@@ -133,11 +125,7 @@ def test_a_ruling_that_was_struck_needs_no_appeal(bench: Bench) -> None:
 
 def test_two_supervisors_are_needed_and_one_of_them_can_stop_it(bench: Bench) -> None:
     bench.rule()
-    bench.office.send("ruling.correction_proposed", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "某法院", "judgment_no": "1", "judged_on": bench.now.isoformat(),
-        "summary": "判决。", "proposed_by": "legal-3",
-    })  # fmt: skip
-    case = bench.latest()
+    case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "同意")
     bench.office.decide(case, "gao-yuan", "REJECT", "判决尚未生效")
     assert bench.outcome(case) == "REJECTED"

@@ -28,11 +28,11 @@ from ops import migrate
 from policies.policy import SHANGHAI
 from tasks import delivery
 from tasks.invoicing import freeze_proof
-from tasks.shops import demands
+from tasks.shops import demands, proposals
 from tasks.sight import examination, proof
 from tests.appeals.bench import PNG
 from tests.invoicing import kit
-from tests.play import PAPERS, Office
+from tests.play import PAPERS, REPORT, Office
 from tests.previous import office as previous
 from tests.previous.fill import AUDIT_KEY, FERNET_KEY
 
@@ -151,14 +151,17 @@ class Everybody:
 
     def __init__(self, office: Office) -> None:
         self.office = office
+        self.documented: set[str] = set()
 
     def play_on(self) -> None:
         for _ in range(60):
             kit.sweep(self.office)
             examination.examine()
+            self.platform_documents()
             while self.staff_answer() or self.merchants_answer() or self.merchants_pay() or self.bank_answers():
                 pass
             self.merchants_clear()
+            self.platform_documents()
             if not self.open():
                 self.office.pass_time(hours=1)  # what goes to staff in lists leaves by the quarter of an hour
                 return
@@ -243,6 +246,18 @@ class Everybody:
             "shop_id": case.shop_id, "account_id": f"acct-{case.shop_id}", "case_id": case.id, "statement": "补充揽收证明。",
             "evidence": [{"id": item.id, "kind": "CHAT"}],
         }  # fmt: skip
+
+    def platform_documents(self) -> None:
+        """The platform sends the papers it is asked for."""
+        proposals.sweep()
+        self.office.settle()
+        for event in self.office.events("proposal.papers_requested"):
+            case = self.office.case(event["case_id"])
+            if case.concluded_at is None and case.id not in self.documented:
+                self.documented.add(case.id)
+                self.office.stage(str(case.shop_id), REPORT)
+                told = {"shop_id": case.shop_id, "case_id": case.id, "documents": [REPORT]}
+                self.office.send("proposal.documented", told)
 
     def merchants_clear(self) -> None:
         """Who closes sends the invoices that are missing, and the platform reports that nothing else is open."""

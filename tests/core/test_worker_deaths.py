@@ -151,10 +151,7 @@ def a_correction(office: Office) -> dict[str, str]:
     """The appeal is dismissed, a court judges otherwise, two supervisors correct the ruling, the money comes back."""
     _, appeal = an_appeal(office)
     decide(office, appeal, "zhou-yan", "DISMISS")
-    until_done(office, lambda: office.send("ruling.correction_proposed", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-        "judged_on": office.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-    }))  # fmt: skip
+    until_done(office, office.propose_correction)
     correction = of_kind(CaseKind.CORRECTION)
     decide(office, correction, "he-qiang", "CONFIRM")
     decide(office, correction, "gao-yuan", "CONFIRM")

@@ -38,7 +38,7 @@ from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.machines import play, rounds
-from tests.play import PAPERS, PAYEE, PEOPLE, Office
+from tests.play import PAPERS, PAYEE, PEOPLE, REPORT, Office
 
 SHOPS = ("shop-1", "shop-2")
 ALIPAY = {"method": "ALIPAY", "name": "林晓", "account_no": "13800001234", "bank_name": ""}
@@ -164,9 +164,10 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(shop=st.sampled_from(SHOPS))
         def the_platform_proposes_to_close_by_force(self, shop: str) -> None:
+            self.office.stage(shop, REPORT)
             self.office.send("forced_closure.proposed", {
                 "shop_id": shop, "proposal_id": f"p-{len(self.office.cases())}", "violation": "售假", "clause": "DED-7", "description": "抽检",
-                "proposed_by": "risk-17",
+                "proposed_by": "risk-17", "documents": [REPORT],
             })  # fmt: skip
 
         @precondition(lambda self: self._under_way(CaseKind.REFUND) and not self._under_way(CaseKind.FORCED_CLOSURE))

@@ -13,9 +13,9 @@ from models.books import AccountKind
 from models.cases import Case
 from office.base.settings import settings
 from office.files import evidence
-from tests.play import FILES, PAPERS, UNSENT, Office, paper
-
-REPORT = paper("鉴定报告.pdf")
+from tasks.shops import proposals
+from tests.appeals.bench import Bench
+from tests.play import FILES, PAPERS, REPORT, UNSENT, Office, paper
 
 
 def place(document: dict[str, Any]) -> Any:
@@ -236,3 +236,88 @@ def test_the_second_person_of_a_forced_closure_cannot_confirm_over_a_report_that
     place(REPORT).unlink()
     assert not office.answer(office.question(case), "he-qiang", "CONFIRM", "一致").accepted
     assert office.shop().state == "OPEN"
+
+
+# ── what the platform proposes ──
+
+
+def documented(office: Office, case: Case, *documents: dict[str, Any], shop_id: str = "shop-1") -> None:
+    office.send("proposal.documented", {"shop_id": shop_id, "case_id": case.id, "documents": list(documents)})
+
+
+def a_ban_without_papers(office: Office) -> tuple[Case, list[str]]:
+    office.open_shop()
+    return office.propose_forced_closure(documents=[]), ["li-na", "he-qiang"]
+
+
+def a_correction_without_papers(office: Office) -> tuple[Case, list[str]]:
+    Bench(office).rule(deduction_fen=0)
+    return office.propose_correction(documents=[]), ["he-qiang", "gao-yuan"]
+
+
+WITHOUT = pytest.mark.parametrize("begin", [a_ban_without_papers, a_correction_without_papers])
+
+
+@WITHOUT
+def test_two_people_together_cannot_carry_out_a_proposal_that_names_no_paper(
+    office: Office, begin: Callable[[Office], tuple[Case, list[str]]]
+) -> None:
+    """CLS-10, ARB-10, ambiguity 26: what is blocking is said, either can end it, and nobody can confirm."""
+    case, people = begin(office)
+    review = office.question(case)
+    assert "没有收到任何材料" in review.dossier and "⛔" in review.dossier
+    for person in people:
+        refused = office.answer(office.question(case), person, "CONFIRM", "情况属实,无需材料")
+        assert not refused.accepted
+    assert office.question(case).gate in {"forced-first", "correction"} and office.shop().state == "OPEN"
+    no = next(verdict for verdict in office.question(case).verdicts if verdict != "CONFIRM")
+    office.decide(case, people[0], no, "没有证据")
+    assert office.case(case.id).concluded_at is not None and office.shop().state == "OPEN"
+
+
+@WITHOUT
+def test_the_platform_is_asked_once_for_the_papers_of_a_proposal_and_they_can_come_later(
+    office: Office, begin: Callable[[Office], tuple[Case, list[str]]]
+) -> None:
+    case, people = begin(office)
+    before = office.question(case)
+    for _ in range(2):
+        proposals.sweep()
+        office.settle()
+    assert [event["case_id"] for event in office.events("proposal.papers_requested")] == [case.id]
+    late = paper("补充鉴定报告.pdf")
+    documented(office, case, late)
+    assert "未收到文件" in office.question(case).dossier
+    assert not office.answer(office.question(case), people[0], "CONFIRM", "已看过").accepted, "only a name so far"
+    office.stage("shop-1", late)
+    assert office.question(case).revision > before.revision and "⛔" not in office.question(case).dossier
+    office.decide(case, people[0], "CONFIRM", "已看过")
+    office.decide(case, people[1], "CONFIRM", "已看过")
+    assert office.case(case.id).outcome in {"FORCED_CLOSED", "CORRECTED"}
+    assert office.books() == [] == office.chains()
+
+
+def test_papers_for_a_case_that_is_no_proposal_or_over_or_another_shops_are_refused(office: Office) -> None:
+    office.open_shop("shop-2")
+    office.open_shop()
+    closing = office.request_closure("shop-2")
+    case = office.propose_forced_closure()
+    documented(office, closing, REPORT, shop_id="shop-2")
+    documented(office, case, REPORT, shop_id="shop-2")
+    office.decide(case, "li-na", "DROP", "证据不足")
+    documented(office, case, REPORT)
+    assert [clause for clause, _ in office.refusals()] == ["CLS-10"] * 3
+
+
+def test_a_paper_that_comes_between_the_two_people_undoes_no_approval_and_is_shown(office: Office) -> None:
+    office.open_shop()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM", "证据充分")
+    more = paper("第二份报告.pdf")
+    office.stage("shop-1", more)
+    documented(office, case, more)
+    documented(office, case, more)  # sent again in another message: still the same file
+    question = office.question(case)
+    assert question.gate == "forced-second" and "第二份报告" in question.dossier
+    office.decide(case, "he-qiang", "CONFIRM", "一致")
+    assert office.case(case.id).outcome == "FORCED_CLOSED"
