@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prefect import Flow
 
 from flows import (
+    account_binding,
     appeal,
     arbitration_withdrawal,
     bank_inquiry,
@@ -43,6 +44,7 @@ STORIES: Mapping[CaseKind, Story] = {
         Story(arbitration_withdrawal.withdraw_arbitration),
         Story(bank_inquiry.clear_contradiction),
         Story(deposit_demand.demand_deposit),
+        Story(account_binding.bind_account),
         Story(ruling_correction.correct_ruling),
         Story(invoicing.invoice_month, queue="month-end"),
         Story(invoice_review.review_invoice),

@@ -32,6 +32,11 @@ class CaseKind(Labelled):
     HELD_RECEIVABLES = "held-receivables", "封店货款处理", "HLD"
     BANK_INQUIRY = "bank-inquiry", "银行回执核对", "BNK"
     DEPOSIT_DEMAND = "deposit-demand", "保证金催缴", "DEP"
+    ACCOUNT_BINDING = "account-binding", "账号绑定", "BND"
+
+
+NEVER_IN_THE_WAY = frozenset({CaseKind.DEPOSIT_DEMAND, CaseKind.ACCOUNT_BINDING})
+"""Kinds whose open cases keep no shop from leaving: a demand ends when clearing begins, and nothing is bound to who leaves."""
 
 
 class CaseState(Labelled):
@@ -42,6 +47,11 @@ class CaseState(Labelled):
     SECOND_REVIEW = "SECOND_REVIEW", "复核中"
     AWAITING_MERCHANT = "AWAITING_MERCHANT", "待商家补充"
     AWAITING_PAYMENT = "AWAITING_PAYMENT", "待商家缴足"
+    PENDING_SCAN = "PENDING_SCAN", "待扫码接受"
+    ACCOUNT_ACCEPTED = "ACCOUNT_ACCEPTED", "账号已接受,待店铺确认"
+    PENDING_CODE = "PENDING_CODE", "待输入验证码"
+    AWAITING_FIGURES = "AWAITING_FIGURES", "待成交数据"
+    AWAITING_CONSENT = "AWAITING_CONSENT", "待达人同意"
     CLEARING = "CLEARING", "清算中"
     PAYING = "PAYING", "打款中"
     DRAFTING = "DRAFTING", "起草账单中"
@@ -51,6 +61,8 @@ class CaseState(Labelled):
     REFUSED = "REFUSED", "不予受理"
     REJECTED = "REJECTED", "已驳回"
     LAPSED = "LAPSED", "逾期关闭"
+    DECLINED = "DECLINED", "对方未同意"
+    BOUND = "BOUND", "已绑定"
     WITHDRAWN = "WITHDRAWN", "已撤回"
     SUPERSEDED = "SUPERSEDED", "已被其他案件取代"
     CLOSED = "CLOSED", "已关店"

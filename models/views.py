@@ -57,3 +57,37 @@ class EvidenceShown(Frozen):
     url: str = ""
     submitted_at: datetime | None = None
     where: str = ""
+
+
+class BoundAccountView(Frozen):
+    """An account that is a shop's now. Times are in UTC; words ending in ``_label`` are Chinese."""
+
+    kind: str
+    kind_label: str
+    platform: str
+    platform_label: str
+    account_id: str
+    account_name: str = ""
+    bound_at: datetime
+    unbind_from: datetime | None = Field(
+        default=None, description="from when a channel may be let go (BND-8); null where nothing is waited for"
+    )
+    for_ever: bool = Field(description="an official account is never let go (BND-3)")
+    case_id: str
+
+
+class ShopAccountsView(Frozen):
+    """Whose figures are a shop's own: every account in force, oldest first, for whoever aggregates (BND-15)."""
+
+    shop_id: str
+    as_of: datetime
+    accounts: tuple[BoundAccountView, ...]
+
+
+class TicketView(Frozen):
+    """What whoever has scanned a link reads before they accept in the app. Texts are Chinese."""
+
+    shop_name: str
+    open: bool = Field(description="whether the link can still be scanned and accepted")
+    expires_at: datetime
+    warning: str

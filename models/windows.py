@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from models.base import Frozen
+
+
+class Minutes(Frozen):
+    """``n`` times 60 s, inclusive like the others: how long a link or a code is good for (BND-2, BND-7)."""
+
+    unit: Literal["minutes"] = "minutes"
+    n: int
 
 
 class Hours(Frozen):
@@ -45,7 +52,18 @@ class Months(Frozen):
     n: int
 
 
-Window = Annotated[Hours | NaturalDays | CalendarDays | WorkingDays | Months, Field(discriminator="unit")]
+Window = Annotated[Minutes | Hours | NaturalDays | CalendarDays | WorkingDays | Months, Field(discriminator="unit")]
+
+
+def _positive(window: Window) -> Window:
+    if window.n < 1:
+        raise ValueError(f"a window of {window.n} {window.unit} is over before it begins")
+    return window
+
+
+PositiveWindow = Annotated[Window, AfterValidator(_positive)]
+PositiveHours = Annotated[Hours, AfterValidator(_positive)]
+PositiveMinutes = Annotated[Minutes, AfterValidator(_positive)]
 
 
 class Reckoned(Frozen):
@@ -66,7 +84,7 @@ class Reckoned(Frozen):
 
         zone = ZoneInfo("Asia/Shanghai")
         words = {
-            "hours": "小时", "natural_days": "个自然日(每日 24 小时)", "calendar_days": "个日历日(至当日 23:59:59)",
+            "minutes": "分钟", "hours": "小时", "natural_days": "个自然日(每日 24 小时)", "calendar_days": "个日历日(至当日 23:59:59)",
             "working_days": "个工作日", "months": "个自然月",
         }[self.window.unit]  # fmt: skip
         sentence = (

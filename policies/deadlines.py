@@ -8,7 +8,7 @@ from typing import assert_never
 
 from dateutil.relativedelta import relativedelta
 
-from models.windows import CalendarDays, Hours, Months, NaturalDays, Reckoned, Window, WorkingDays
+from models.windows import CalendarDays, Hours, Minutes, Months, NaturalDays, Reckoned, Window, WorkingDays
 from policies.policy import SHANGHAI, DeadlinePolicy, QuietHours
 from policies.workdays import DEFAULT, WorkCalendar
 
@@ -35,6 +35,8 @@ def reckon(start: datetime, window: Window, clause: str, calendar: WorkCalendar 
     local = _aware(start).astimezone(SHANGHAI)
     sources, provisional = "", False
     match window:
+        case Minutes(n=n):
+            due = start.astimezone(UTC) + timedelta(minutes=n)
         case Hours(n=n):
             due = start.astimezone(UTC) + timedelta(hours=n)
         case NaturalDays(n=n):

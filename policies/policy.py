@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.arbitration import AppealReason, EvidenceKind, Handling, MediaType, WithdrawalReason
 from models.base import Frozen
@@ -23,7 +23,8 @@ from models.event_parts import TaxpayerType
 from models.invoicing import InvoiceContent
 from models.money import Fen
 from models.shops import EntityType
-from models.windows import Hours, Months, NaturalDays, Window, WorkingDays
+from models.windows import Hours, Months, NaturalDays, PositiveHours, PositiveWindow, WorkingDays
+from policies.binding_numbers import BindingPolicy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """The zone every deadline is reckoned in."""
@@ -33,14 +34,6 @@ class UnknownPolicy(LookupError):
     """No file holds this version, or the moment lies before the first. A bug, never an answer."""
 
 
-def _positive(window: Window) -> Window:
-    if window.n < 1:
-        raise ValueError(f"a window of {window.n} {window.unit} is over before it begins")
-    return window
-
-
-PositiveWindow = Annotated[Window, AfterValidator(_positive)]
-PositiveHours = Annotated[Hours, AfterValidator(_positive)]
 HoursBefore = tuple[Annotated[int, Field(gt=0)], ...]
 
 
@@ -314,6 +307,7 @@ class Policy(Frozen):
     staff: StaffPolicy
     inbox: InboxPolicy = InboxPolicy()
     decisions: DecisionPolicy = DecisionPolicy()
+    bindings: BindingPolicy = BindingPolicy()
 
     @property
     def version(self) -> str:

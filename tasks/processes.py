@@ -7,6 +7,7 @@ from office.process import open_with
 from tasks.appeal import process as appeal
 from tasks.arbitration import compensation
 from tasks.arbitration import process as arbitration
+from tasks.bindings import process as bindings
 from tasks.closure import process as closure
 from tasks.forced_closure import forced_closures, held_receivables
 from tasks.invoicing import billables, freeze_process, invoice_process, releases
@@ -24,6 +25,7 @@ PROCESSES = (
     bans.PROCESS,
     demands.PROCESS,
     proposals.PROCESS,
+    bindings.PROCESS,
     closure.PROCESS,
     forced_closures.PROCESS,
     held_receivables.PROCESS,

@@ -39,7 +39,7 @@ from office.record import inbox
 from office.record.inbox import Arrival, Receipt
 from tasks.processes import open_office
 from tasks.sight.merchant import merchant_view
-from webhooks import evidence, sandbox_bank, sandbox_platform
+from webhooks import accounts, evidence, sandbox_bank, sandbox_platform
 from webhooks.access import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
 from webhooks.requests import Grant, RateLimit, Tokens, check_headers, read_body
@@ -109,6 +109,7 @@ def create_app(
         _add_sender(app, sender, settings, limit, signed, on_conflict)
     _add_cases(app, settings, limit, case_view)
     app.include_router(evidence.router(settings, limit))
+    app.include_router(accounts.router(settings, limit))
     _add_health(app, settings)
     if bank:
         app.include_router(bank.router(settings.max_body_bytes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from models.cases import (
+    NEVER_IN_THE_WAY,
     Case,
     CaseKind,
     Finding,
@@ -27,10 +28,10 @@ def books(tx: Tx, case: Case) -> BookFacts:
 
 
 def others(tx: Tx, case: Case) -> Counter[CaseKind]:
-    """The shop's other cases that must end first. A demand for deposit is not among them: it ends when clearing begins."""
+    """The shop's other cases that must end first."""
     return Counter(
         other.kind for other in cases.open_cases(tx, case.shop_id or "", but=case.id)
-        if other.kind not in {CaseKind.CLOSURE, CaseKind.DEPOSIT_DEMAND}
+        if other.kind not in {CaseKind.CLOSURE, *NEVER_IN_THE_WAY}
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from models.base import Frozen
-from models.cases import Case, CaseKind, CaseState, Finding
+from models.cases import NEVER_IN_THE_WAY, Case, CaseKind, CaseState, Finding
 from models.deposits import BookFacts, RefundDocument
 from models.money import Money
 from models.payouts import Payee, PayoutState
@@ -100,7 +100,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         known, snapshot.as_of if snapshot else None, _books(tx, shop.id), entity=shop.entity_type,
         documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
-                           if other.kind is not CaseKind.REFUND),
+                           if other.kind not in {CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
         written_off=closure.request.get("written_off", {}) if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import col, func, select
 
 from models.arbitration import Arbitration, Stage
+from models.bindings import Binding, BindingKind
 from models.books import AccountKind
 from models.deposits import BookFacts
 from models.messages import InboxMessage
@@ -66,6 +67,8 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     """Change what the platform says has changed; other categories may mean a higher deposit (DEP-11)."""
     shop = find_shop(tx, event.shop_id)
     changes = event.changes()
+    if changes.get("official_account") is False and _has_official(tx, shop):
+        raise Refused("店铺已绑定官方账号,官方账号不能解绑", "BND-3")
     contacts = changes.pop("contacts", None)
     if contacts is not None:
         shop.contacts_sealed = seal_json(list(contacts), place_in(shop, "contacts_sealed")) if contacts else ""
@@ -80,6 +83,12 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
         tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())
     )
     demands.look(tx, shop)
+
+
+def _has_official(tx: Tx, shop: Shop) -> bool:
+    """Whether an account is bound for ever; whatever anybody sends later, it stays (BND-3)."""
+    query = select(Binding.case_id).where(Binding.shop_id == shop.id, Binding.kind == BindingKind.OFFICIAL)
+    return tx.exec(query.where(col(Binding.bound_at).is_not(None))).first() is not None
 
 
 def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | None]:

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from models.cases import Case
 from office.base.settings import settings
+from tests import accounts
 from tests.play import Office
 from webhooks.app import create_app
 
@@ -78,3 +79,23 @@ def test_the_timeline_tells_the_merchants_part_and_nothing_from_inside(office: O
     assert len(told) < len(office.trail(case.id))
     for inside in ("li-na", "李娜", "内部意见", "关店审核:"):
         assert inside not in str(view), inside
+
+
+def test_a_shops_accounts_are_read_by_whoever_may_and_a_link_by_whoever_holds_it(office: Office) -> None:
+    office.open_shop()
+    case = accounts.bound(office)
+    client = TestClient(create_app(settings()))
+    headers = {"authorization": f"Bearer {settings().api_tokens[0].get_secret_value()}"}
+    told = client.get("/shops/shop-1/accounts", headers=headers).json()
+    assert [(one["account_id"], one["kind"], one["for_ever"]) for one in told["accounts"]] == [
+        ("dy-1", "OFFICIAL", True)
+    ]
+    assert client.get("/shops/shop-9/accounts", headers=headers).status_code == 404
+    assert client.get("/shops/shop-1/accounts").status_code == 401
+    link = office.events("account.ticket.issued")[0]["link"]
+    assert client.get(link.removeprefix(settings().public)).json()["open"] is False
+    office.open_shop("shop-2")
+    fresh = accounts.ticket(office, accounts.ask(office, "shop-2"))
+    assert client.get(f"/accounts/tickets/{fresh}").json()["open"] is True
+    assert client.get(f"/accounts/tickets/{'A' * 32}").status_code == 404
+    assert case.outcome == "BOUND"

@@ -47,6 +47,8 @@ def test_the_document_describes_every_route_and_every_reference_resolves(install
     assert set(document["paths"]) == {
         "/webhooks/platform",
         "/cases/{id}",
+        "/shops/{id}/accounts",
+        "/accounts/tickets/{ticket}",
         "/evidence",
         "/evidence/{id}",
         "/healthz",
@@ -97,7 +99,9 @@ def test_what_schemathesis_sends_signed_is_answered_as_documented(reader: Door, 
     assert (202 if mode is GenerationMode.POSITIVE else 422) in seen
 
 
-@pytest.mark.parametrize("path", ["/cases/{id}", "/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    "path", ["/cases/{id}", "/shops/{id}/accounts", "/accounts/tickets/{ticket}", "/healthz", "/readyz"]
+)
 def test_what_schemathesis_reads_is_answered_as_documented(reader: Door, path: str) -> None:
     schema = schemathesis.openapi.from_dict(reader.app.openapi())
     operation = schema[path]["GET"]

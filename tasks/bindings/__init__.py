@@ -1,0 +1,1 @@
+"""账号绑定: binding official, channel and self-operated accounts to a shop."""
