@@ -1,27 +1,18 @@
-"""A dossier as a page shows it: the stored Markdown, read by a reader of Markdown that knows no HTML and few links."""
+"""A dossier as a page shows it: its parts, which the page's template draws; older texts by a reader of Markdown."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 
+from desk import marked
+from models.dossier import Block, Findings, Marked, Papers, Sheet
 from office.base.settings import Settings
 
-_CASE = re.compile(r"\b[A-Z]{2,4}-\d{6}-[0-9A-Z]{6}\b")
-_FILE = re.compile(r"/evidence/([A-Za-z0-9-]{1,64})\?")
-_BAR = "│ "
-_SIGNS = {ord("⛔"): "✕", ord("✅"): "✓", ord("⬜"): "□", ord("\ufe0f"): None}
-"""Signs that every font has, and that take the colour of the text around them."""
-_MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False})
-    .enable("table")
-    .disable(["image", "autolink", "html_inline", "html_block"])
-)
+STOPS = "✕"
+"""The sign of what stands in the way, as an older text has it."""
 
 
 @dataclass(frozen=True)
@@ -29,59 +20,47 @@ class Section:
     """A titled part of a dossier; ``blocking`` when something in it stands in the way."""
 
     title: str
-    body: Markup
+    blocks: tuple[Block | Markup, ...]
     blocking: bool
 
 
-def files(markdown: str, given: Settings) -> list[str]:
-    """The ids of the files that a dossier leads to, in its order."""
-    children = (child for token in _MARKDOWN.parse(markdown) for child in token.children or [])
-    found = (_FILE.search(str(child.attrGet("href") or "")) for child in children if child.type == "link_open")
-    return list(dict.fromkeys(one[1] for one in found if one and one.string.startswith(f"{given.public}/")))
-
-
-def sections(markdown: str, given: Settings) -> list[Section]:
-    """The parts under each heading; the dossier's own title is the page's business."""
-    found: list[tuple[str, list[Token]]] = [("", [])]
-    tokens = iter(_MARKDOWN.parse(markdown))
-    for token in tokens:
-        if token.type == "heading_open":
-            title = next(tokens)
-            next(tokens)
-            found.append((_text(title) if token.tag == "h4" else "", []))
-        else:
-            body = found[-1][1]
-            body.append(_cleaned(token, given))
-            if token.meta.get("quoted") and body[-2].type == "paragraph_open":
-                body[-2].attrSet("class", "quote")
+def sections(kept: str, given: Settings) -> list[Section]:
+    """What a review keeps as shown, part by part."""
     return [
-        Section(title, Markup(_MARKDOWN.renderer.render(body, _MARKDOWN.options, {})), any("⛔" in one.content for one in body))  # noqa: S704
-        for title, body in found
-        if body
+        section for part in Sheet.read(kept).parts for section in _sections(part.title, part.blocks, given)
     ]  # fmt: skip
 
 
-def _text(token: Token) -> str:
-    return "".join(child.content for child in token.children or [])
+def _sections(title: str, blocks: Iterable[Block], given: Settings) -> list[Section]:
+    """A part is one section; an older text has as many as it has headings."""
+    found: list[tuple[str, list[Block | Markup]]] = [(title, [])]
+    for block in blocks:
+        if not isinstance(block, Marked):
+            found[-1][1].append(block)
+            continue
+        for heading, body in marked.sections(block.markdown, given):
+            if heading:
+                found.append((heading, []))
+            found[-1][1].append(body)
+    return [Section(name, tuple(content), any(map(_stops, content))) for name, content in found if content]
 
 
-def _cleaned(token: Token, given: Settings) -> Token:
-    """Links lead to our own pages and files only; a bar before somebody's words is the page's to draw."""
-    children = token.children or []
-    for at, child in enumerate(children):
-        if child.type == "link_open":
-            words = next((one.content for one in children[at:] if one.type == "text"), "")
-            child.attrs = _link(str(child.attrGet("href") or ""), words, given)
-        elif child.type == "text":
-            token.meta["quoted"] = token.meta.get("quoted") or child.content.startswith(_BAR)
-            child.content = child.content.removeprefix(_BAR).translate(_SIGNS)
-    return token
+def _stops(block: Block | Markup) -> bool:
+    match block:
+        case Markup():
+            return STOPS in block
+        case Findings():
+            return any(one.blocking for one in block.findings)
+        case Papers():
+            return any(paper.blocking for paper in block.papers)
+        case _:
+            return False
 
 
-def _link(href: str, words: str, given: Settings) -> dict[str, str | int | float]:
-    if case := _CASE.search(words):
-        return {"href": f"/c/{case[0]}"}
-    ours = {urlsplit(address).netloc for address in (given.public, given.prefect_ui)}
-    if urlsplit(href).scheme in {"http", "https"} and urlsplit(href).netloc in ours:
-        return {"href": href, "target": "_blank", "rel": "noopener"}
-    return {}
+def files(kept: str, given: Settings) -> list[str]:
+    """The ids of the files that a dossier leads to, in its order."""
+    sheet = Sheet.read(kept)
+    older = (
+        one for block in sheet.blocks() if isinstance(block, Marked) for one in marked.files(block.markdown, given)
+    )
+    return list(dict.fromkeys((*sheet.files(), *older)))

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from models.money import yuan
 from notifications.text import one_line, prose
+from office.cases import addresses
 from policies.policy import SHANGHAI
 
 HERE = Path(__file__).parent
@@ -49,14 +50,28 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    env.filters |= {"moment": moment, "day": day, "span": span, "line": one_line, "prose": prose, "yuan": yuan}
-    env.globals["asset"] = lambda name: assets()[name].address
+    env.filters |= {
+        "moment": moment,
+        "day": day,
+        "span": span,
+        "line": one_line,
+        "prose": prose,
+        "yuan": yuan,
+        "words": words,
+    }
+    env.globals |= {"asset": lambda name: assets()[name].address, "original": addresses.of_file}
     return env
 
 
 def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page by its template's name."""
     return HTMLResponse(environment().get_template(f"{name}.html.j2").render(**values), status)
+
+
+def words(text: str) -> str:
+    """A piece of a line, without invisible characters; where it is put beside another, a space of it stays."""
+    before, after = " " * text.startswith(" "), " " * text.endswith(" ")
+    return f"{before}{one_line(text, 25_000)}{after}"
 
 
 def moment(at: datetime | None, now: datetime | None = None) -> str:

@@ -16,8 +16,10 @@ from desk.pictures import shown_in
 from desk.queue import Filter, counts, next_for
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
+from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx, in_transaction, reading
+from office.base.settings import Settings
 from office.cases import appointing, confirmations, forms, hands, judge, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.gates import OPEN, Answer, Outcome
@@ -66,7 +68,7 @@ def _page(
     return page(
         "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=queue.version(tx), now=tx.now,
         review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
-        papers=shown_in(tx, files(review.dossier, request.app.state.settings)),
+        **_papers(tx, review, request.app.state.settings),
         open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
         given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
         token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
@@ -76,10 +78,17 @@ def _page(
         roles="、".join(Role(role).label for role in review.roles),
         holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
         held=held, held_name=staff_name(tx, held.staff_id) if held else "",
-        decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in review.dossier,
+        decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in Sheet.read(review.dossier),
         timeline=list(reversed(audit_lines(tx, case.id))), field=FIELD, done=_done(tx, who, done),
         decided=review.state is ReviewState.DECIDED, **_colleagues(tx, who, review),
     )  # fmt: skip
+
+
+def _papers(tx: Tx, review: Review, given: Settings) -> dict[str, Any]:
+    """The files that can be drawn, and those of them that no part lists: an older text only links them."""
+    listed = Sheet.read(review.dossier).files()
+    drawn = shown_in(tx, files(review.dossier, given))
+    return {"drawn": {one.id for one in drawn}, "loose": [one for one in drawn if one.id not in listed]}
 
 
 def _find(tx: Tx, review_id: str) -> Review:

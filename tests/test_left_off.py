@@ -22,7 +22,7 @@ PARSED = {
 
 NAMES = {
     "sha256[:16]", "sha256[:2]", "item.sha256[:2]", "one.sha256[:16]", "one.shown_sha256[:12]", "one.shown_sha256[:16]", "line.hash[:12]",
-    "said[:16]", "str(file['sha256'])[:16]",
+    "said[:16]",
 }  # fmt: skip
 """The beginning of a hash, which names it; other hashes are cut where they are made."""
 

@@ -18,6 +18,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from models.cases import Case
+from models.dossier import Item, Items, Line, Strong, line
 from models.reviews import Review, ReviewState, Staff
 from office.base.db import Tx
 from office.cases import dossier
@@ -32,27 +33,29 @@ def stand(approvals: Iterable[Review], now: Seen) -> bool:
     return all_hold((review.seen for review in approvals), now)
 
 
-def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[str, str]) -> str:
+def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[str, str]) -> Items:
     """What is new since people looked: for everybody who decided before, and since this question was shown last.
 
     ``terms`` has the Chinese word for each term. Empty when nobody looked yet, or nothing has changed.
     """
-    lines = []
+    found = []
     for who, shown in _looked(tx, case, review):
         seen = Seen.model_validate(shown)
         news = [
-            f"  - {'✅' if change.news is News.GONE else '⛔'} {change.news.label}:{dossier.plain(change.sentence)}"
-            + (f"(当时:{dossier.plain(change.before)})" if change.before else "")
+            line(
+                f"{'✅' if change.news is News.GONE else '⛔'} {change.news.label}:{change.sentence}"
+                + (f"(当时:{change.before})" if change.before else "")
+            )
             for change in changes(seen, now)
         ]
         if names := list(dict.fromkeys(terms.get(name, "审核内容") for name in other_terms(seen, now))):
-            news.append(f"  - 已更改:{'、'.join(names)}")
+            news.append(line(f"已更改:{'、'.join(names)}"))
         if news:
-            lines += [f"- {who}", *news]
-    return "\n".join(lines)
+            found.append(Item(line=who, under=tuple(news)))
+    return Items(items=tuple(found))
 
 
-def _looked(tx: Tx, case: Case, review: Review) -> list[tuple[str, dict[str, Any]]]:
+def _looked(tx: Tx, case: Case, review: Review) -> list[tuple[Line, dict[str, Any]]]:
     """Who looked before, each with what they saw last; and this very question as it was shown last."""
     query = select(Review).where(
         Review.case_id == case.id, Review.state == ReviewState.DECIDED, Review.id != review.id,
@@ -60,11 +63,11 @@ def _looked(tx: Tx, case: Case, review: Review) -> list[tuple[str, dict[str, Any
     last = {before.decided_by: before for before in tx.exec(query) if before.seen is not None}
     looked = [(_who(tx, before), before.seen or {}) for before in last.values()]
     if review.seen is not None and review.state is not ReviewState.DECIDED:
-        looked.append((f"本任务第 {review.revision} 版内容之后:", review.seen))
+        looked.append((line(f"本任务第 {review.revision} 版内容之后:"), review.seen))
     return looked
 
 
-def _who(tx: Tx, before: Review) -> str:
+def _who(tx: Tx, before: Review) -> Line:
     person = tx.get(Staff, before.decided_by)
-    name = dossier.plain(person.name) if person else before.decided_by
-    return f"**{name}**(第 {before.round} 轮,{dossier.when(before.decided_at)})查看之后:"
+    name = person.name if person else before.decided_by or ""
+    return line((Strong(text=name), f"(第 {before.round} 轮,{dossier.when(before.decided_at)})查看之后:"))

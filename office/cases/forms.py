@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from models.dossier import Sheet
 from models.reviews import Review, Role
 from models.text import MOST_REASON
 from office.cases.gates import Answer, Gate
+from office.cases.markdown import markdown
 from office.staff.guard import Place
 from policies.policy import SHANGHAI
 
@@ -93,10 +95,12 @@ def form_description(review: Review, gate: Gate, follows: str = "") -> str:
         for code, text in gate.consequences.items()
         if code in review.verdicts
     ]
-    told = not verdicts or CONSEQUENCES in review.dossier  # a dossier that knows the amounts tells them itself
+    told = not verdicts or CONSEQUENCES in Sheet.read(
+        review.dossier
+    )  # a dossier that knows the amounts tells them itself
     after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *verdicts, ""])
     before_it_counts = f"\n\n**{follows}**\n" if follows else ""
-    return f"{notice}{' · '.join(head)}\n\n{review.dossier}{after}{before_it_counts}"
+    return f"{notice}{' · '.join(head)}\n\n{markdown(review.dossier)}{after}{before_it_counts}"
 
 
 def read_fields(gate: Gate, given: Mapping[str, str], prefix: str) -> dict[str, Any]:

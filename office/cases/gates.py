@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from models.base import Frozen, Labelled
 from models.cases import Case, Finding
+from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role
 from models.text import typed
 from models.windows import Window
@@ -39,7 +40,7 @@ NOT_TAKEN = "上次答复未采纳"
 class Dossier(Frozen):
     """What a reviewer is shown, and the facts in it that may not change between the look and the decision."""
 
-    markdown: str
+    sheet: Sheet
     facts: dict[str, Any] = Values(default_factory=dict)
     blocking: tuple[Finding, ...] = ()
     shown: dict[str, Any] = Values(default_factory=dict)
@@ -51,10 +52,6 @@ class Dossier(Frozen):
     def seen(self) -> Seen:
         """What somebody who decides on this has seen, as it can be compared later (ambiguity 23)."""
         return Seen.of(self.facts, self.blocking)
-
-    @property
-    def markdown_sha256(self) -> str:
-        return hashlib.sha256(self.markdown.encode()).hexdigest()
 
     @property
     def facts_sha256(self) -> str:

@@ -16,13 +16,14 @@ from sqlmodel import col, func, select
 from models.base import new_id
 from models.cases import Case, Side
 from models.confirmations import Confirmation, ConfirmationState
+from models.dossier import CaseLink, Code, Items, Words
 from models.reviews import Review, ReviewState, Role, Staff
 from notifications.message import StaffMessage
 from notifications.review import ReviewWaiting
 from office.base.calendar import work_calendar
 from office.base.db import Tx
-from office.base.settings import settings
 from office.cases import bundles, deadlines
+from office.cases.addresses import link_to
 from office.cases.cases import rules
 from office.cases.gates import DEADLINE, NOT_TAKEN, OPEN, Gate
 from office.cases.locks import lock_case
@@ -115,9 +116,11 @@ def _held_too_long(tx: Tx, review: Review) -> int:
 def show_anew(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     """Put the current dossier into the review."""
     dossier = gate.dossier(tx, case, review)
-    shown = dossier.model_copy(update={"markdown": dossier.markdown + others_part(tx, case)})
-    review.dossier = shown.markdown
-    review.dossier_sha256, review.facts_sha256 = shown.markdown_sha256, shown.facts_sha256
+    sheet = dossier.sheet
+    others = others_part(tx, case)
+    if others is not None:
+        sheet = sheet.with_part(*others)
+    review.dossier, review.dossier_sha256, review.facts_sha256 = sheet.kept, sheet.sha256, dossier.facts_sha256
     review.seen = dossier.seen.model_dump(mode="json")
     decision_seals.put_question(tx, review)
     tx.flush()
@@ -127,20 +130,25 @@ OTHERS = 20
 """Other cases of the shop named in a dossier; the rest is counted, and listed by ``dianwu cases list --shop``."""
 
 
-def others_part(tx: Tx, case: Case) -> str:
-    """The shop's other cases, those that are open first, then the newest, each with its link."""
+def others_part(tx: Tx, case: Case) -> tuple[str, Items] | None:
+    """The shop's other cases, those that are open first, then the newest, each with its link; none where there is none."""
     if case.shop_id is None:
-        return ""
+        return None
     query = select(Case).where(Case.shop_id == case.shop_id, Case.id != case.id)
     open_first = sql_case((col(Case.concluded_at).is_(None), 0), else_=1)
     found = list(tx.exec(query.order_by(open_first, col(Case.received_at).desc(), col(Case.id)).limit(OTHERS)))
     if not found:
-        return ""
-    lines = [f"- [{other.kind.label} · {other.id}]({link_to(other)}):{_standing(other)}" for other in found]
+        return None
+    named: list[Words] = [
+        (CaseLink(text=f"{one.kind.label} · {one.id}", case_id=one.id, run_id=one.run_id or ""), f":{_standing(one)}")
+        for one in found
+    ]
     total = tx.exec(select(func.count()).select_from(Case).where(Case.shop_id == case.shop_id)).one() - 1
     if total > len(found):
-        lines.append(f"- 另有 {total - len(found)} 个较早的未列出:`dianwu cases list --shop {case.shop_id}`")
-    return "\n".join(["", f"#### 该店铺的其他案件({total})", "", *lines, ""])
+        named.append(
+            (f"另有 {total - len(found)} 个较早的未列出:", Code(text=f"dianwu cases list --shop {case.shop_id}"))
+        )
+    return f"该店铺的其他案件({total})", Items.of(named)
 
 
 def _standing(other: Case) -> str:
@@ -153,15 +161,6 @@ def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
         "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id, "gate": gate.title,
         "role": people.roles_of(review), "link": link_to(case, review), "rule": gate.clause,
     }  # fmt: skip
-
-
-def link_to(case: Case, review: Review | None = None) -> str:
-    """Where an operator finds the case, or this question of it: at the desk where the settings say its address, else in the
-    Prefect UI, of which ``/v2`` is the default one, whose dialog shows most."""
-    if settings().desk_url:
-        return f"{settings().desk}/r/{review.id}" if review else f"{settings().desk}/c/{case.id}"
-    runs = f"{settings().prefect_ui}/v2/runs"
-    return f"{runs}/flow-run/{case.run_id}" if case.run_id else runs
 
 
 def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:

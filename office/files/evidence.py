@@ -28,8 +28,8 @@ from models.cases import Case
 from models.outcomes import Refusal
 from models.shops import Shop
 from office.base.db import Tx, in_transaction, reading
-from office.base.settings import SettingsError, settings
-from office.cases import naming
+from office.base.settings import settings
+from office.cases import addresses, naming
 from office.record import audit
 from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
@@ -177,18 +177,8 @@ def _note(
 # ── links ────────────────────────────────────────────────────────────────────
 
 
-def _signature(evidence_id: str, expires: int) -> str:
-    key = settings().audit_key.get_secret_value()
-    if not key:
-        raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
-    own = hmac.new(key.encode(), b"dianwu evidence links, 1", hashlib.sha256).digest()
-    return hmac.new(own, f"{evidence_id}\n{expires}".encode(), hashlib.sha256).hexdigest()
-
-
-def link(evidence_id: str, until: datetime) -> str:
-    """An address that opens one item until then, and only that one."""
-    expires = int(until.timestamp())
-    return f"{settings().public}/evidence/{evidence_id}?exp={expires}&sig={_signature(evidence_id, expires)}"
+link = addresses.of_file
+"""An address that opens one item until then, and only that one."""
 
 
 def links_until(tx: Tx, since: datetime) -> datetime:
@@ -200,7 +190,9 @@ def links_until(tx: Tx, since: datetime) -> datetime:
 
 def opened_by(evidence_id: str, expires: int, signature: str) -> EvidenceItem | None:
     """The item a link opens; ``None`` when the link is forged, for another item, or over."""
-    if not hmac.compare_digest(_signature(evidence_id, expires).encode(), signature.encode("utf-8", "replace")):
+    if not hmac.compare_digest(
+        addresses.signature(evidence_id, expires).encode(), signature.encode("utf-8", "replace")
+    ):
         return None
     with reading() as tx:
         item = tx.get(EvidenceItem, evidence_id)

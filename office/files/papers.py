@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from models.cases import Case, Finding
+from models.dossier import Findings, Papers, PaperShown
 from models.event_parts import DocumentKind
 from models.papers import Paper, PaperState
 from models.reviews import Review
@@ -64,38 +65,33 @@ def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = ()) -> st
     return f"{refused.sentence}({refused.clause})" if refused else None
 
 
-def parts(tx: Tx, case: Case, review: Review, clause: str, *, needed: bool = False) -> tuple[tuple[str, str], ...]:
+def parts(
+    tx: Tx, case: Case, review: Review, clause: str, *, needed: bool = False
+) -> tuple[tuple[str, Papers | Findings | None], ...]:
     """The papers and what is wrong with them, for the dossier of a case that has no other checks."""
     found = findings(tx, case, clause, needed=needed)
-    return ("材料", part(tx, case, review)), ("材料检查", dossier.findings_table(found) if found else "")
+    return ("材料", part(tx, case, review)), ("材料检查", Findings.of(found) if found else None)
 
 
 def blocking(tx: Tx, case: Case, clause: str, *, needed: bool = False) -> list[Finding]:
     return [finding for finding in findings(tx, case, clause, needed=needed) if finding.blocking]
 
 
-def part(tx: Tx, case: Case, review: Review) -> str:
-    """The papers for a dossier: each with a link that opens it, or with what was claimed."""
-    until = evidence.links_until(tx, review.opened_at)
-    return listed(of_case(tx, case), until)
+def part(tx: Tx, case: Case, review: Review) -> Papers | None:
+    """The papers for a dossier: each with the file it opens, or with what was claimed; none where none is named."""
+    return listed(of_case(tx, case), evidence.links_until(tx, review.opened_at))
 
 
-def listed(found: Collection[Paper], until: datetime) -> str:
-    if not found:
-        return ""
-    lines = [_line(paper, until) for paper in found]
-    return "\n".join(
-        [*lines, "", f"点击文件名下载,链接有效至 {dossier.when(until)}。请勿在工作电脑上运行其中任何程序。"]
-    )
+def listed(found: Collection[Paper], until: datetime) -> Papers | None:
+    return Papers(papers=tuple(map(_shown, found)), until=until) if found else None
 
 
-def _line(paper: Paper, until: datetime) -> str:
-    name, where = dossier.plain(paper.name), dossier.plain(paper.where)
-    if paper.readable:
-        link = evidence.link(paper.evidence_id, until)
-        return f"- {paper.kind_label}:[{name}]({link})({where},{dossier.when(paper.given_at)},SHA-256 `{paper.sha256}`)"
-    claimed = dossier.plain(paper.sha256 or paper.url)
-    return f"- {paper.kind_label}:{name} **{paper.state.label}**({where},{dossier.when(paper.given_at)},{claimed})"
+def _shown(paper: Paper) -> PaperShown:
+    return PaperShown(
+        label=paper.kind_label, name=paper.name, file=paper.evidence_id if paper.readable else "", sha256=paper.sha256,
+        about=f"{paper.where},{dossier.when(paper.given_at)}", amiss="" if paper.readable else paper.state.label,
+        claimed="" if paper.sha256 else paper.url,
+    )  # fmt: skip
 
 
 def links_until(tx: Tx, case: Case, review: Review) -> str:

@@ -111,6 +111,7 @@ def _find(tx: Tx, given: str) -> Review:
 
 
 def _print(tx: Tx, review: Review) -> None:
+    from office.cases.markdown import markdown as drawn
     from tasks.sight.merchant import staff_name
 
     gate = gate_of(review)
@@ -121,7 +122,7 @@ def _print(tx: Tx, review: Review) -> None:
         say(f"认领人:{staff_name(tx, review.claimed_by)}")
     if review.notice:
         say(f"⚠ {review.notice}", "yellow")
-    markdown(review.dossier)
+    markdown(drawn(review.dossier))
     table(
         "可选结论", ["代码", "结论", "后果", "理由"],
         [[word, gate.verdict(word).label, gate.consequences.get(word, ""),

@@ -8,6 +8,7 @@ from sqlmodel import col, func, select
 
 from models.base import Labelled
 from models.cases import Case, CaseKind
+from models.dossier import Block, Items, Papers, PaperShown, Quote, Rows, Sides, Strong, Text, Words
 from models.money import yuan
 from models.reviews import Review, Role, Staff
 from office.base.db import Tx
@@ -44,21 +45,18 @@ class FinalVerdict(Labelled):
 # ── what reviewers see ───────────────────────────────────────────────────────
 
 
-def evidence_part(tx: Tx, case: Case, until: datetime) -> str:
-    """Submitted items with what each is, its hash and a link that expires."""
+def evidence_part(tx: Tx, case: Case, until: datetime) -> Papers | Text:
+    """Submitted items with what each is, its hash and the file it opens."""
     damaged = damaged_items(tx, case)
-    rows = [
-        f"- {row.kind.label}:[{dossier.plain(item.name)}]({evidence.link(item.id, until)})"
-        f"{' ⛔ **文件丢失或已损坏**' if item.id in damaged else ''}"
-        f"({item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交,"
-        f"SHA-256 `{item.sha256}`)"
+    shown = tuple(
+        PaperShown(
+            label=row.kind.label, name=item.name, file=item.id, sha256=item.sha256, blocking=item.id in damaged,
+            amiss="文件丢失或已损坏" if item.id in damaged else "",
+            about=f"{item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交",
+        )
         for row, item in evidence.submitted(tx, case.id)
-    ]
-    if not rows:
-        return "商家没有提交凭证。"
-    return "\n".join(
-        [*rows, "", f"点击文件名下载,链接有效至 {dossier.when(until)}。文件来自商家,请勿在工作电脑上运行其中任何程序。"]
-    )
+    )  # fmt: skip
+    return Papers(papers=shown, until=until) if shown else Text.of("商家没有提交凭证。")
 
 
 def damaged_items(tx: Tx, case: Case, *, whole: bool = False) -> dict[str, str]:
@@ -82,22 +80,23 @@ def _may_be_said(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     return _evidence_is_here(tx, case, review, given)
 
 
-def checklist_part(tx: Tx, case: Case) -> str:
-    lines = [f"- {'✅' if item.satisfied else '⬜'} {item.kind.label}" for item in checklist_of(tx, case)]
-    return f"申诉理由「{reason_of(case).label}」通常需要:\n\n" + "\n".join(lines)
+def checklist_part(tx: Tx, case: Case) -> tuple[Block, ...]:
+    lines = [f"{'✅' if item.satisfied else '⬜'} {item.kind.label}" for item in checklist_of(tx, case)]
+    return Text.of(f"申诉理由「{reason_of(case).label}」通常需要:"), Items.of(lines)
 
 
-def history_part(tx: Tx, case: Case) -> str:
+def history_part(tx: Tx, case: Case) -> tuple[Block, ...]:
     """What valid rulings the shop has, and how its earlier appeals ended."""
     earlier = select(Case).where(Case.shop_id == case.shop_id, Case.kind == CaseKind.APPEAL, Case.id != case.id)
-    lines = [
-        f"- {other.id}:{other.outcome.label if other.outcome else '审理中'}({dossier.when(other.received_at)})"
+    lines: list[Words] = [
+        f"{other.id}:{other.outcome.label if other.outcome else '审理中'}({dossier.when(other.received_at)})"
         for other in tx.exec(earlier.order_by(col(Case.received_at).desc()).limit(EARLIER_SHOWN))
     ]
     every = tx.exec(select(func.count()).select_from(earlier.subquery())).one()
     if every > EARLIER_SHOWN:
-        lines.append(f"- 另有更早的申诉 {every - EARLIER_SHOWN} 件,见店铺案件列表。")
-    return rulings.counters_text(tx, case.shop_id) + "\n\n" + ("\n".join(lines) if lines else "此前没有提交过申诉。")
+        lines.append(f"另有更早的申诉 {every - EARLIER_SHOWN} 件,见店铺案件列表。")
+    before = Items.of(lines) if lines else Text.of("此前没有提交过申诉。")
+    return Text.of(rulings.counters_text(tx, case.shop_id)), before
 
 
 _TERMS = {
@@ -111,12 +110,13 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     first = last_of(tx, case, REVIEW.name) if review.gate == SECOND.name else None
     again = cases.find_wait(tx, case.id, EVIDENCE)
     more = ((again.answer or {}).get("text") or "(无文字说明)") if again and again.answer else ""
-    sides = (
-        f"**买家:**\n{dossier.quoted(ruling.buyer_account)}\n\n**商家(仲裁时):**\n{dossier.quoted(ruling.merchant_account)}"
-        f"\n\n**商家(申诉):**\n{dossier.quoted(AppealAsked.of(case).statement)}"
-        + (f"\n\n**商家(重新举证):**\n{dossier.quoted(more)}" if more else "")
-    )
-    filed = dossier.table(
+    sides = [
+        Quote.of(ruling.buyer_account, Strong(text="买家:")),
+        Quote.of(ruling.merchant_account, Strong(text="商家(仲裁时):")),
+        Quote.of(AppealAsked.of(case).statement, Strong(text="商家(申诉):")),
+    ]
+    sides += [Quote.of(more, Strong(text="商家(重新举证):"))] if more else []
+    filed = Rows.of(
         {
             "收到时间": f"{dossier.when(case.received_at)}(截止 {dossier.when(ruling.appeal_until)},ARB-2)",
             "申诉理由": reason_of(case).label,
@@ -124,9 +124,13 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         }
     )
     money = f",已扣赔付款 {yuan(ruling.deduction_fen)} 转商服联系商家处理(ARB-8)" if ruling.deduction_fen else ""
-    results = f"- **申诉成立**:判责自动剔除(ARB-7){money}。\n- **申诉不成立**:最终结果,商家不能再申诉(ARB-3)。"
+    results = [
+        (Strong(text="申诉成立"), f":判责自动剔除(ARB-7){money}。"),
+        (Strong(text="申诉不成立"), ":最终结果,商家不能再申诉(ARB-3)。"),
+    ]
     if review.gate == REVIEW.name:
-        results += "\n- **举证不足**:发出驳回通知,商家有一次、3 天(自通知发出起)的重新举证机会(ARB-5)。"
+        again_once = ":发出驳回通知,商家有一次、3 天(自通知发出起)的重新举证机会(ARB-5)。"
+        results.append((Strong(text="举证不足"), again_once))
     now = Seen.of(
         {
             "ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
@@ -134,12 +138,12 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {}),
         }
     )  # fmt: skip
-    return dossier.assemble(
-        f"仲裁申诉 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"仲裁申诉 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("各结论的后果", results), ("申诉", filed), ("判责", ruling_part(ruling)), ("双方陈述", sides),
+        ("各结论的后果", Items.of(results)), ("申诉", filed), ("判责", ruling_part(ruling)), ("双方陈述", Sides(sides=tuple(sides))),
         ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
-        ("第一次审核意见", dossier.quoted(first.reason) if first else ""), ("商家历史", history_part(tx, case)),
+        ("第一次审核意见", Quote.of(first.reason) if first else None), ("商家历史", history_part(tx, case)),
         ("店铺", shop_part(tx, shop)),
         facts=now.terms, links_until=until.isoformat(),
     )  # fmt: skip

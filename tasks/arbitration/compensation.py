@@ -11,6 +11,7 @@ from models.arbitration import Handling, MoneyReturn, Ruling, WithdrawalReason
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseKind
+from models.dossier import Items, Quote, Strong, Text
 from models.money import Money
 from models.reviews import Review, Role
 from models.shops import ShopState
@@ -164,21 +165,20 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     ]  # fmt: skip
     ground = _reason(case)
     proposed = rules_of_appeal.proposed_handling(ground, rules(case)) if ground else None
-    preview = "\n".join(f"- **{handling.label}**:{split_now(tx, ruling, handling).text()}" for handling in options)
-    said = ""
-    if service:
-        said = f"{service.decided_by}:{chosen.label if chosen else ''}\n" + dossier.quoted(
-            f"联系方式:{service.answer.get('contact', '')}\n{service.reason}"
-        )
-    before = [found for earlier in range(1, review.round) if (found := decided(tx, case.id, SERVICE.name, earlier))]
-    history = "\n".join(
-        f"- 第 {found.round} 次:{dossier.plain(found.reason)}({dossier.when(found.decided_at)})" for found in before
+    preview = Items.of(
+        (Strong(text=handling.label), f":{split_now(tx, ruling, handling).text()}") for handling in options
     )
-    return dossier.assemble(
-        f"赔付款处理 · {dossier.plain(shop.name)} · {case.id}",
+    said = None
+    if service:
+        words = f"联系方式:{service.answer.get('contact', '')}\n{service.reason}"
+        said = Quote.of(words, f"{service.decided_by}:{chosen.label if chosen else ''}")
+    before = [found for earlier in range(1, review.round) if (found := decided(tx, case.id, SERVICE.name, earlier))]
+    history = Items.of(f"第 {found.round} 次:{found.reason}({dossier.when(found.decided_at)})" for found in before)
+    return dossier.of(
+        f"赔付款处理 · {shop.name} · {case.id}",
         ("将如何入账", preview),
-        ("规则建议", f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。"
-         if ground and proposed else ""), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
+        ("规则建议", Text.of(f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。")
+         if ground and proposed else None), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
         facts=_seen(tx, case).terms,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from models.arbitration_events import (
 )
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
+from models.dossier import Quote, Rows, Text
 from models.messages import InboxMessage
 from models.money import yuan
 from models.outcomes import Refusal
@@ -152,16 +153,17 @@ _CORRECTION_TERMS = {
 
 def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, ruling = shop_of(tx, case), the_ruling(tx, case)
-    judgment = dossier.table(
+    asked = CorrectionAsked.of(case)
+    judgment = Rows.of(
         {
-            "法院": dossier.plain(CorrectionAsked.of(case).court),
-            "案号": dossier.plain(CorrectionAsked.of(case).judgment_no),
-            "判决日期": dossier.when(CorrectionAsked.of(case).judged_on),
-            "提议人": dossier.plain(CorrectionAsked.of(case).proposed_by),
+            "法院": asked.court,
+            "案号": asked.judgment_no,
+            "判决日期": dossier.when(asked.judged_on),
+            "提议人": asked.proposed_by,
         }
     )
     first = decided(tx, case.id, CORRECTION.name, review.round) if review.gate == CORRECTION_SECOND.name else None
-    said = f"{first.decided_by}:同意更正。\n{dossier.quoted(first.reason)}" if first else ""
+    said = Quote.of(first.reason, f"{first.decided_by}:同意更正。") if first else None
     outcome = f"两位主管均同意后剔除判责;已扣赔付款 {yuan(ruling.deduction_fen)} 由商服与财务处理。"
     appeal = appeal_of(tx, ruling.id)
     heard = tx.get(Case, appeal.case_id) if appeal else None
@@ -173,12 +175,12 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         },
         papers.blocking(tx, case, "ARB-10", needed=True),
     )  # fmt: skip
-    return dossier.assemble(
-        f"判责更正 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"判责更正 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _CORRECTION_TERMS)),
-        ("同意后的结果", outcome), ("法院判决", judgment), ("判决摘要", dossier.quoted(CorrectionAsked.of(case).summary)),
+        ("同意后的结果", Text.of(outcome)), ("法院判决", judgment), ("判决摘要", Quote.of(asked.summary)),
         *papers.parts(tx, case, review, "ARB-10", needed=True), ("判责", ruling_part(ruling)),
-        ("该判责的申诉", f"{heard.id}:{result}" if heard else ""),
+        ("该判责的申诉", Text.of(f"{heard.id}:{result}") if heard else None),
         ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
         shown=proposals.shown(tx, case), links_until=papers.links_until(tx, case, review),
     )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -19,6 +17,7 @@ from models.arbitration_events import (
     RulingVoided,
 )
 from models.cases import Case, CaseState
+from models.dossier import Rows
 from models.money import yuan
 from models.reviews import Review
 from office.base.db import Tx
@@ -142,18 +141,18 @@ def rulings_of(tx: Tx, arbitration_id: str) -> list[Ruling]:
     return list(tx.exec(query.order_by(col(Ruling.effective_at), col(Ruling.id))))
 
 
-def ruling_part(ruling: Ruling) -> str:
-    """A ruling in a table; every word of it comes from outside."""
-    return dossier.table(ruling_rows(ruling, dossier.plain))
+def ruling_part(ruling: Ruling) -> Rows:
+    """A ruling, name by value; every word of it comes from outside."""
+    return Rows.of(ruling_rows(ruling))
 
 
-def ruling_rows(ruling: Ruling, word: Callable[[str, int], str]) -> dict[str, str]:
-    """What is recorded of a ruling; ``word`` makes words from outside fit for where they are shown."""
+def ruling_rows(ruling: Ruling) -> dict[str, str]:
+    """What is recorded of a ruling, in words as they came."""
     return {
-        "编号": f"{word(ruling.called, 300)}({ruling.kind.label})",
-        "订单 / 售后": f"{word(ruling.order_id, 300) or '—'} / {word(ruling.aftersale_id, 300) or '—'}",
+        "编号": f"{ruling.called}({ruling.kind.label})",
+        "订单 / 售后": f"{ruling.order_id or '—'} / {ruling.aftersale_id or '—'}",
         "结论": ruling.conclusion.label,
-        "判定内容": word(ruling.decided, 1000),
+        "判定内容": ruling.decided,
         "扣款": rules_of_appeal.deduction_text(ruling),
         "记分": str(ruling.points),
         "生效时间": dossier.when(ruling.effective_at),

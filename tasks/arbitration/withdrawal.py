@@ -17,6 +17,7 @@ from models.arbitration_events import (
 )
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
+from models.dossier import Items, Rows, Strong, Text
 from models.messages import InboxMessage
 from models.outcomes import Refusal
 from models.reviews import Review, Role
@@ -225,25 +226,27 @@ def conclude_withdrawal(tx: Tx, case: Case) -> None:
 def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, found = shop_of(tx, case), tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
     rulings = rulings_of(tx, WithdrawalAsked.of(case).arbitration_id)
-    consent = WithdrawalAsked.of(case).consent
-    asked = dossier.table(
+    wish = WithdrawalAsked.of(case)
+    asked = Rows.of(
         {
-            "仲裁编号": dossier.plain(WithdrawalAsked.of(case).arbitration_id),
-            "申请方": WithdrawalAsked.of(case).requested_by.label,
-            "原因": WithdrawalAsked.of(case).reason.label,
-            "说明": dossier.lines(WithdrawalAsked.of(case).note) or "(无)",
-            "买家同意记录": dossier.plain(consent.record) if consent else "**未附,须核实后填写**",
+            "仲裁编号": wish.arbitration_id,
+            "申请方": wish.requested_by.label,
+            "原因": wish.reason.label,
+            "说明": wish.note or "(无)",
+            "买家同意记录": wish.consent.record if wish.consent else Strong(text="未附,须核实后填写"),
             "收到时间": dossier.when(case.received_at),
         }
     )
     given = rules(case).appeal
-    effects = [
-        "- 同一售后**不能再次申请仲裁**(WDR-2)。",
-        "- 进行中的申诉将终止(WDR-1)。",
-        f"- 判责{'将被剔除' if given.withdrawal_strikes_ruling else '继续有效'},"
-        "已扣赔付款由商服与财务决定去向,并告知商家结果和原因;规则建议:"
-        f"{rules_of_appeal.proposed_handling(WithdrawalAsked.of(case).reason, rules(case)).label}。",
-    ]
+    effects = Items.of(
+        (
+            ("同一售后", Strong(text="不能再次申请仲裁"), "(WDR-2)。"),
+            "进行中的申诉将终止(WDR-1)。",
+            f"判责{'将被剔除' if given.withdrawal_strikes_ruling else '继续有效'},"
+            "已扣赔付款由商服与财务决定去向,并告知商家结果和原因;规则建议:"
+            f"{rules_of_appeal.proposed_handling(wish.reason, rules(case)).label}。",
+        )
+    )
     now = Seen.of(
         {
             "withdrawn": found is not None and found.withdrawn_at is not None,
@@ -251,12 +254,12 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         },
         papers.blocking(tx, case, "WDR-3"),
     )  # fmt: skip
-    return dossier.assemble(
-        f"撤销仲裁 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"撤销仲裁 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"rulings": "相关判责"})),
-        ("撤销后的结果", "\n".join(effects)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("撤销后的结果", effects), ("申请", asked), ("店铺", shop_part(tx, shop)),
         *papers.parts(tx, case, review, "WDR-3"),
-        ("相关判责", "\n\n".join(ruling_part(ruling) for ruling in rulings) or "尚未判责。"),
+        ("相关判责", [ruling_part(ruling) for ruling in rulings] or Text.of("尚未判责。")),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
 

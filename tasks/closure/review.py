@@ -9,6 +9,7 @@ from models.cases import (
     Case,
     Finding,
 )
+from models.dossier import Findings, Quote, Rows, Text
 from models.reviews import Review, Role
 from models.text import has_text
 from office.base.db import Tx
@@ -37,21 +38,22 @@ class OverrideVerdict(Labelled):
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, findings = shop_of(tx, case), findings_now(tx, case)
-    asked = dossier.table(
+    wish = ClosureAsked.of(case)
+    asked = Rows.of(
         {
-            "原因": ClosureAsked.of(case).reason.label,
-            "说明": dossier.lines(ClosureAsked.of(case).reason_text) or "(无)",
-            "申请人": dossier.plain(ClosureAsked.of(case).account_id),
+            "原因": wish.reason.label,
+            "说明": wish.reason_text or "(无)",
+            "申请人": wish.account_id,
             "收到时间": dossier.when(case.received_at),
         }
     )
     blocked = [finding for finding in findings if finding.blocking]
     warning = f"存在 {len(blocked)} 项阻断事项:同意关店须填写理由,并由主管复核。" if blocked else "没有阻断事项。"
     now = seen_of(tx, case, findings)
-    return dossier.assemble(
-        f"关店审核 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"关店审核 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
-        ("检查结果", dossier.findings_table(findings) + "\n\n" + warning), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("检查结果", (Findings.of(findings), Text.of(warning))), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("补充往来", answers_part(tx, case)), ("材料", papers.part(tx, case, review)),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
@@ -64,8 +66,10 @@ def seen_of(tx: Tx, case: Case, findings: Sequence[Finding]) -> Seen:
 def _override_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     first = decided(tx, case.id, REVIEW.name, review.round)
     base = _dossier(tx, case, review)
-    said = f"审核员 {first.decided_by} 建议:同意关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
-    return base.model_copy(update={"markdown": f"{base.markdown}\n#### 审核员意见\n\n{said}\n"})
+    if first is None:
+        return base
+    said = Quote.of(first.reason, f"审核员 {first.decided_by} 建议:同意关店。理由:")
+    return base.model_copy(update={"sheet": base.sheet.with_part("审核员意见", said)})
 
 
 def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:

@@ -9,6 +9,7 @@ from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
 from models.closure_events import ForcedClosureProposed, ShopForcedClosed
+from models.dossier import Findings, Quote, Rows, Strong, Text
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.shops import Capability, ShopState
@@ -166,26 +167,31 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop = shop_of(tx, case)
     deposit = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
     free, under_way = shop_balance(tx, shop.id, AccountKind.RECEIVABLE), bans.on_the_way(tx, shop.id)
-    proposal = dossier.table(
+    asked = ForcedClosureAsked.of(case)
+    proposal = Rows.of(
         {
-            "违规": dossier.plain(ForcedClosureAsked.of(case).violation),
-            "依据": dossier.plain(ForcedClosureAsked.of(case).clause),
-            "提议人": dossier.plain(ForcedClosureAsked.of(case).proposed_by),
-            "提议编号": dossier.plain(ForcedClosureAsked.of(case).proposal_id),
+            "违规": asked.violation,
+            "依据": asked.clause,
+            "提议人": asked.proposed_by,
+            "提议编号": asked.proposal_id,
         }
     )
     first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
-    said = f"{first.decided_by}:同意强制关店。理由:\n{dossier.quoted(first.reason)}" if first else ""
+    said = Quote.of(first.reason, f"{first.decided_by}:同意强制关店。理由:") if first else None
     contested = _contested(tx, case)
     now = Seen.of({"shop": shop.state}, [*contested, *papers.blocking(tx, case, "CLS-10", needed=True)])
-    return dossier.assemble(
-        f"强制关店 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"强制关店 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
-        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", dossier.findings_table(contested) if contested else ""),
-        ("说明", dossier.quoted(ForcedClosureAsked.of(case).description)),
+        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", Findings.of(contested) if contested else None),
+        ("说明", Quote.of(asked.description)),
         *papers.parts(tx, case, review, "CLS-10", needed=True), ("第一位审核人意见", said),
-        ("同意后的结果", f"立即关闭店铺且**不可重新开店**,罚没保证金 **{deposit}**(CLS-10、DED-6);待结算货款 **{free}** 立即冻结,以后到账的也冻结,"
-         f"由两人另案决定解冻或罚没(DED-7)。" + (f"另有 **{under_way}** 正在打款途中,如被退回即罚没。" if under_way else "")),
+        ("同意后的结果", Text.of(
+            "立即关闭店铺且", Strong(text="不可重新开店"), ",罚没保证金 ", Strong(text=str(deposit)),
+            "(CLS-10、DED-6);待结算货款 ", Strong(text=str(free)),
+            " 立即冻结,以后到账的也冻结,由两人另案决定解冻或罚没(DED-7)。",
+            *(("另有 ", Strong(text=str(under_way)), " 正在打款途中,如被退回即罚没。") if under_way else ()),
+        )),
         facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen} | proposals.shown(tx, case),
         links_until=papers.links_until(tx, case, review),
     )  # fmt: skip

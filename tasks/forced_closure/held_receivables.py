@@ -7,6 +7,7 @@ from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
 from models.closure_events import ReceivablesDecided
 from models.deposits import BookFacts
+from models.dossier import Findings, Items, Quote, Rows, Strong
 from models.money import Money
 from models.reviews import Review, Role
 from notifications import closure as words
@@ -119,32 +120,33 @@ _TERMS = {"held": "冻结金额", "arrears": "欠款", "verdict": "第一人意�
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, (held, arrears) = shop_of(tx, case), _amounts(tx, case)
     first = decided(tx, case.id, FIRST.name, review.round) if review.gate == SECOND.name else None
-    said = (
-        f"{first.decided_by}:**{HeldVerdict(str(first.verdict)).label}**。理由:\n{dossier.quoted(first.reason)}"
-        if first
-        else ""
-    )
-    set_off = Money(fen=min(held.fen, arrears.fen))
-    preview = "\n".join(
-        (
-            f"- **解冻**:先抵扣欠款 **{set_off}**,其余 **{Money(fen=held.fen - set_off.fen)}** 扣除逾期未开票账单应冻结的部分(INV-7)后,"
-            "可由平台打款给商家",
-            f"- **罚没**:**{held}** 归平台,商家可联系客服提出异议",
+    said = None
+    if first:
+        said = Quote.of(
+            first.reason, f"{first.decided_by}:", Strong(text=HeldVerdict(str(first.verdict)).label), "。理由:"
         )
-    )
-    about = dossier.table(
+    set_off = Money(fen=min(held.fen, arrears.fen))
+    rest = Strong(text=str(Money(fen=held.fen - set_off.fen)))
+    preview = Items.of(
+        (
+            (Strong(text="解冻"), ":先抵扣欠款 ", Strong(text=str(set_off)), ",其余 ", rest,
+             " 扣除逾期未开票账单应冻结的部分(INV-7)后,可由平台打款给商家"),
+            (Strong(text="罚没"), ":", Strong(text=str(held)), " 归平台,商家可联系客服提出异议"),
+        )
+    )  # fmt: skip
+    about = Rows.of(
         {
-            "强制关店案件": dossier.plain(HeldReceivablesAsked.of(case).ban) or "—",
-            "冻结货款": f"**{held}**",
+            "强制关店案件": HeldReceivablesAsked.of(case).ban or "—",
+            "冻结货款": Strong(text=str(held)),
             "账上欠款": str(arrears),
             "正在打款途中的保证金": str(bans.on_the_way(tx, shop.id)),
         }
     )
     now = Seen.of({"held": held.fen, "arrears": arrears.fen}, _findings(tx, shop.id))
-    return dossier.assemble(
-        f"封店货款处理 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"封店货款处理 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", preview), ("检查", dossier.findings_table(now.blocking) if now.blocking else ""), ("货款", about),
+        ("将发生什么", preview), ("检查", Findings.of(now.blocking) if now.blocking else None), ("货款", about),
         ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms, blocking=now.blocking,
     )  # fmt: skip
 

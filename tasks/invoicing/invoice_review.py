@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlmodel import func, select
 
 from models.base import Labelled
 from models.cases import Case, CaseState, Finding
+from models.dossier import Findings, Items, Papers, PaperShown, Quote, Rows, Strong, Text
 from models.event_parts import DocumentKind
 from models.invoicing import (
     Invoice,
@@ -179,52 +179,59 @@ def found_now(tx: Tx, case: Case) -> list[Finding]:
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     invoice, shop = _invoice(tx, case), shop_of(tx, case)
     sent = invoice.fields
-    fields = dossier.table(
+    fields = Rows.of(
         {
-            "发票号码": dossier.plain(f"{sent['invoice_code']} {sent['number']}".strip()),
+            "发票号码": f"{sent['invoice_code']} {sent['number']}".strip(),
             "种类": f"{invoice.kind.label}" + ("(税务机关代开)" if sent["issue_mode"] == "TAX_BUREAU_AGENT" else ""),
             "开票日期": str(invoice.issued_on),
-            "购买方": dossier.plain(f"{sent['buyer_name']} {sent['buyer_tax_no']}"),
-            "销售方": dossier.plain(f"{sent['seller_name']} {sent['seller_tax_no']}"),
+            "购买方": f"{sent['buyer_name']} {sent['buyer_tax_no']}",
+            "销售方": f"{sent['seller_name']} {sent['seller_tax_no']}",
             "金额 + 税额": f"{yuan(sent['net_fen'])} + {yuan(sent['tax_fen'])}",
-            "价税合计": f"**{yuan(invoice.gross_fen)}**",
+            "价税合计": Strong(text=yuan(invoice.gross_fen)),
             "收到时间": dossier.when(invoice.received_at),
         }
     )
     lines = []
     for line in sent["lines"][:LINES_SHOWN]:
         content = "服务" if line["content"] == "SERVICE" else "货物"
-        lines.append(f"- {dossier.plain(line['name'])}({content},数量 {line['quantity'] or '—'}):"
+        lines.append(f"{line['name']}({content},数量 {line['quantity'] or '—'}):"
                      f"金额 {yuan(line['net_fen'])},税率 {line['rate']}%,税额 {yuan(line['tax_fen'])}")  # fmt: skip
     if len(sent["lines"]) > LINES_SHOWN:
-        lines.append(f"- 另有 {len(sent['lines']) - LINES_SHOWN} 行未列出,请打开发票文件查看")
+        lines.append(f"另有 {len(sent['lines']) - LINES_SHOWN} 行未列出,请打开发票文件查看")
     covers = [
-        f"- {statement.number}:待开票 {yuan(statement.open_fen)},本发票对应 **{yuan(allocation.amount_fen)}**"
-        + ("" if allocation.in_time else "(逾期后收到)")
-        + ("" if allocation.amount_fen else "(不能采纳,不计入)")
+        (
+            f"{statement.number}:待开票 {yuan(statement.open_fen)},本发票对应 ",
+            Strong(text=yuan(allocation.amount_fen)),
+            "" if allocation.in_time else "(逾期后收到)",
+            "" if allocation.amount_fen else "(不能采纳,不计入)",
+        )
         for allocation, statement in allocations_of(tx, invoice)
     ]
     until = evidence.links_until(tx, review.opened_at)
-    proofs = [_proof(file, until) for file in invoice.evidence if "bytes" in file]
-    if sent_papers := papers.part(tx, case, review):
-        proofs.append(sent_papers)
+    own = tuple(_proof(file) for file in invoice.evidence if "bytes" in file)
+    proofs = [Papers(papers=own, until=until) if own else None, papers.part(tx, case, review)]
     found, final = found_now(tx, case), _final(tx, case, invoice)
     now = Seen.of({"final": [finding.code for finding in final], "state": invoice.state}, found)
-    warning = f"\n\n**不能采纳:**{dossier.plain(final[0].sentence)}" if final else ""
-    return dossier.assemble(
-        f"发票审核 · {dossier.plain(shop.name)} · {case.id}",
+    warning = Text.of(Strong(text="不能采纳:"), final[0].sentence) if final else None
+    return dossier.of(
+        f"发票审核 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"final": "能否采纳", "state": "发票状态"})),
-        ("发票", fields), ("明细", "\n".join(lines)), ("对应账单", "\n".join(covers) or "(无)"),
-        ("检查结果", dossier.findings_table(found) + warning), ("困难说明", dossier.quoted(sent["difficulty"])
-         if invoice.kind is InvoiceKind.ORDINARY else ""), ("附件", "\n".join(proofs) or "(无)"),
+        ("发票", fields), ("明细", Items.of(lines)), ("对应账单", Items.of(covers) if covers else Text.of("(无)")),
+        ("检查结果", (Findings.of(found), warning)), ("困难说明", Quote.of(sent["difficulty"])
+         if invoice.kind is InvoiceKind.ORDINARY else None), ("附件", proofs if any(proofs) else Text.of("(无)")),
         facts=now.terms, blocking=now.blocking, links_until=until.isoformat(),
     )  # fmt: skip
 
 
-def _proof(file: dict[str, Any], until: datetime) -> str:
-    """The XML that came within the event, as a clerk reads of it: a link that opens it."""
-    name = f"[{dossier.plain(str(file['name']))}]({evidence.link(file['evidence_id'], until)})"
-    return f"- {name} sha256 {str(file['sha256'])[:16]}"
+def _proof(file: dict[str, Any]) -> PaperShown:
+    """The XML that came within the event, as a clerk reads of it."""
+    return PaperShown(
+        label="发票数据",
+        name=str(file["name"]),
+        file=str(file["evidence_id"]),
+        sha256=str(file["sha256"]),
+        about="随发票收到",
+    )
 
 
 REVIEW = Gate(

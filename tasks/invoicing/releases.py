@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from models.base import Frozen, Labelled
 from models.cases import Case, CaseKind
+from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
 from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
 from models.money import yuan
@@ -17,6 +18,7 @@ from office.base.db import Tx, reading
 from office.cases import cases, dossier
 from office.cases.cases import rules
 from office.cases.gates import Answer, Dossier, Gate
+from office.cases.markdown import drawn
 from office.cases.reviews import decided, reviewers_of
 from office.process import Process
 from policies.invoicing import sentence
@@ -41,14 +43,14 @@ class SecondRelease(Labelled):
     REDRAFT = "REDRAFT", "重新起草"
 
 
-def bars(rows: Sequence[tuple[str, int, int]]) -> str:
+def bars(rows: Sequence[tuple[str, int, int]]) -> Table:
     """A bar chart in text, which every face of a case can show: a line for each label, its amount, and last month's."""
     most = max((abs(fen) for _, fen, _ in rows), default=0) or 1
-    lines = ["| 项目 | 金额 | 上期 | 图示 |", "|---|---:|---:|:---|"]
-    for label, fen, before in rows:
-        bar = "█" * max(round(abs(fen) / most * BAR), 1 if fen else 0)
-        lines.append(f"| {label} | {yuan(fen)} | {yuan(before)} | {'▼' if fen < 0 else ''}{bar} |")
-    return "\n".join(lines)
+    lines = [
+        (label, yuan(fen), yuan(before), f"{'▼' if fen < 0 else ''}{'█' * max(round(abs(fen) / most * BAR), 1 if fen else 0)}")
+        for label, fen, before in rows
+    ]  # fmt: skip
+    return Table.of(("项目", "金额", "上期", "图示"), lines, sums=(1, 2))
 
 
 def change(now: int, before: int) -> str:
@@ -56,23 +58,23 @@ def change(now: int, before: int) -> str:
     return f"{(now - before) / before * 100:+.1f}%" if before else "—"
 
 
-def totals_part(period: str, totals: dict[str, object]) -> str:
-    """The control totals in a table."""
+def totals_part(period: str, totals: dict[str, object]) -> Rows:
+    """The control totals, name by value."""
     t: dict[str, int] = totals  # type: ignore[assignment]
-    return dossier.table(
+    before = f"(上期 {yuan(t['total_before_fen'])},{change(t['total_fen'], t['total_before_fen'])})"
+    return Rows.of(
         {
             "账期": periods.label(period),
             "店铺数": f"{t['shops']:,}(上期 {t['shops_before']:,})",
-            "需开票账单": f"**{t['statements']:,}** 份",
-            "合计金额": f"**{yuan(t['total_fen'])}**(上期 {yuan(t['total_before_fen'])},"
-            f"{change(t['total_fen'], t['total_before_fen'])})",
+            "需开票账单": (Strong(text=f"{t['statements']:,}"), " 份"),
+            "合计金额": (Strong(text=yuan(t["total_fen"])), before),
             "无金额 / 负数结转": f"{t['nil']:,} / {t['negative']:,} 份",
             "有异常的店铺": f"{t['anomalous']:,} 家",
         }
     )
 
 
-def charts_part(totals: dict[str, list[list[object]]]) -> str:
+def charts_part(totals: dict[str, list[list[object]]]) -> list[Block]:
     """Amounts by category and by taxpayer type as bars."""
     categories = [
         (BillableCategory(str(row[0])).label, int(str(row[1])), int(str(row[3]))) for row in totals["by_category"]
@@ -81,63 +83,65 @@ def charts_part(totals: dict[str, list[list[object]]]) -> str:
         (TaxpayerType(str(row[0])).label if row[0] else "未登记", int(str(row[1])), int(str(row[3])))
         for row in totals["by_taxpayer"]
     ]
-    return "\n\n".join(
-        f"**{title}**\n\n{bars(rows)}" for title, rows in (("按类别", categories), ("按纳税人类型", taxpayers)) if rows
-    )
+    charts = [(title, rows) for title, rows in (("按类别", categories), ("按纳税人类型", taxpayers)) if rows]
+    return [block for title, rows in charts for block in (Text.of(Strong(text=title)), bars(rows))]
 
 
-def movers_part(totals: dict[str, list[list[object]]]) -> str:
+def movers_part(totals: dict[str, list[list[object]]]) -> Table | Text:
     """The shops whose amounts changed most."""
     rows = [
-        f"| {dossier.named(str(name), str(shop))} | {yuan(int(str(now)))} | {yuan(int(str(before)))} "
-        f"| {change(int(str(now)), int(str(before)))} |"
+        (f"{name}({shop})", yuan(int(str(now))), yuan(int(str(before))), change(int(str(now)), int(str(before))))
         for shop, name, now, before in totals["movers"]
     ]
-    return "\n".join(["| 店铺 | 本期 | 上期 | 变化 |", "|---|---:|---:|---:|", *rows]) if rows else "(无)"
+    return Table.of(("店铺", "本期", "上期", "变化"), rows, sums=(1, 2, 3)) if rows else Text.of("(无)")
 
 
-def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) -> str:
-    counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals["anomalies"])
+def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) -> list[Block]:
     rows = [
-        f"| {odd.kind.label} | {dossier.named(statement.shop_name, statement.shop_id)} "
-        f"| {sentence(odd.kind, odd.value_fen, odd.before_fen)} |"
+        (
+            odd.kind.label,
+            f"{statement.shop_name}({statement.shop_id})",
+            sentence(odd.kind, odd.value_fen, odd.before_fen),
+        )
         for statement, odd in anomalies(tx, period)
     ]
     if not rows:
-        return "没有发现异常。"
-    head = ["| 异常 | 店铺 | 说明 |", "|---|---|---|"]
-    return (
-        f"{counted}(下表按金额最多列 50 项)\n\n"
-        + "\n".join([*head, *rows])
-        + (f"\n\n完整清单:`dianwu invoicing anomalies {period} --out 异常.csv`")
-    )
+        return [Text.of("没有发现异常。")]
+    counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals["anomalies"])
+    return [
+        Text.of(f"{counted}(下表按金额最多列 50 项)"),
+        Table.of(("异常", "店铺", "说明"), rows),
+        Text.of("完整清单:", Code(text=f"dianwu invoicing anomalies {period} --out 异常.csv")),
+    ]
 
 
-def _held_part(totals: dict[str, list[list[object]]]) -> str:
+def _held_part(totals: dict[str, list[list[object]]]) -> list[Block]:
     """What was held out of months before and has no number yet, so that nobody forgets it."""
     held = totals.get("held_before", [])
     if not held:
-        return "(无)"
+        return [Text.of("(无)")]
     rows = [
-        f"| {period} | {dossier.named(str(name), str(shop))} | {yuan(int(str(fen)))} "
-        f"| {dossier.plain(str(reason))} | {by} |"
+        (str(period), f"{name}({shop})", yuan(int(str(fen))), str(reason), str(by))
         for period, shop, name, fen, reason, by in held[:HELD_SHOWN]
     ]
     more = f"另有 {len(held) - HELD_SHOWN} 份未列出。" if len(held) > HELD_SHOWN else ""
-    return (
-        f"起草时共 {len(held)} 份,合计 {yuan(sum(int(str(row[3])) for row in held))}。{more}"
-        "核对清楚后逐份放行:`dianwu invoicing release-held 账期 店铺编号`\n\n"
-        + "\n".join(["| 账期 | 店铺 | 金额 | 暂缓理由 | 暂缓人 |", "|---|---|---:|---|---|", *rows])
-    )
+    return [
+        Text.of(
+            f"起草时共 {len(held)} 份,合计 {yuan(sum(int(str(row[3])) for row in held))}。{more}核对清楚后逐份放行:",
+            Code(text="dianwu invoicing release-held 账期 店铺编号"),
+        ),
+        Table.of(("账期", "店铺", "金额", "暂缓理由", "暂缓人"), rows, sums=(2,)),
+    ]
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     period = period_row(tx, MonthAsked.of(case).period)
-    eyes = "异常超过规定数量,放行须由**两人**完成。" if several_eyes(tx, case) else "一人放行即可。"
-    return dossier.assemble(
+    two = ("异常超过规定数量,放行须由", Strong(text="两人"), "完成。")
+    eyes = Text.of(*two) if several_eyes(tx, case) else Text.of("一人放行即可。")
+    return dossier.of(
         f"{periods.label(period.id)}账单放行 · {case.id}",
         ("控制总数", totals_part(period.id, period.totals)), ("图表", charts_part(period.totals)),
-        ("变化最大的店铺", movers_part(period.totals)), ("异常", _anomalies_part(tx, period.id, period.totals) + "\n\n" + eyes),
+        ("变化最大的店铺", movers_part(period.totals)), ("异常", [*_anomalies_part(tx, period.id, period.totals), eyes]),
         ("以前账期暂缓、尚未出账", _held_part(period.totals)),
         facts={"draft": period.drafts, "total": period.totals.get("total_fen"), "shops": period.totals.get("shops")},
     )  # fmt: skip
@@ -147,12 +151,13 @@ def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     base, first = _dossier(tx, case, review), decided(tx, case.id, RELEASE.name, review.round)
     if first is None:
         return base
-    held = "\n".join(
-        f"- {dossier.plain(shop)}:{dossier.plain(reason)}"
-        for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()
-    )
-    said = f"{first.decided_by}:放行。{dossier.quoted(first.reason)}\n\n暂缓的店铺:\n\n{held or '(无)'}"
-    return Dossier(markdown=f"{base.markdown}\n#### 第一位放行人意见\n\n{said}\n", facts=base.facts)
+    held = [f"{shop}:{reason}" for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()]
+    said: list[Block] = [
+        Quote.of(first.reason, f"{first.decided_by}:放行。"),
+        Text.of("暂缓的店铺:"),
+        Items.of(held) if held else Text.of("(无)"),
+    ]
+    return base.model_copy(update={"sheet": base.sheet.with_part("第一位放行人意见", *said)})
 
 
 def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
@@ -182,16 +187,18 @@ def result_of(case_id: str) -> Page:
         period = MonthAsked.of(cases.get(tx, case_id)).period
         totals = statements.issued(tx, period_row(tx, period))
     title = f"{periods.label(period)}出账结果"
-    parts = [
-        f"# {title}",
-        f"已出账 **{totals['issued']:,}** 份({yuan(totals['issued_fen'])}),"
-        f"暂缓 **{totals['held']:,}** 份({yuan(totals['held_fen'])})。",
+    parts: list[Block] = [
+        Marked(markdown=f"# {title}"),
+        Text.of(
+            "已出账 ", Strong(text=f"{totals['issued']:,}"), f" 份({yuan(totals['issued_fen'])}),",
+            "暂缓 ", Strong(text=f"{totals['held']:,}"), f" 份({yuan(totals['held_fen'])})。",
+        ),
         totals_part(period, totals),
-        charts_part(totals),
-        "## 变化最大的店铺",
+        *charts_part(totals),
+        Marked(markdown="## 变化最大的店铺"),
         movers_part(totals),
-    ]
-    return Page(key=f"invoicing-{period}", title=title, markdown="\n\n".join(parts))
+    ]  # fmt: skip
+    return Page(key=f"invoicing-{period}", title=title, markdown=drawn(parts))
 
 
 RELEASE = Gate(

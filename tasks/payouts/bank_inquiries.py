@@ -15,6 +15,7 @@ from models.arbitration import EvidenceItem
 from models.base import Labelled
 from models.books import OF_PLATFORM, AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
+from models.dossier import Findings, Items, Papers, PaperShown, Quote, Rows, Strong, Text
 from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role
@@ -192,31 +193,31 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     payout = tx.get(Payout, row.request_no)
     shop = tx.get(Shop, row.shop_id) if row.shop_id else None
     books = shops.book_facts(tx, shop.id) if shop else None
-    claim = dossier.table(
+    claim = Rows.of(
         {
-            "请求号": dossier.plain(row.request_no),
+            "请求号": row.request_no,
             "矛盾": row.kind.label,
-            "银行这次回执": f"**{row.said.label} {yuan(row.amount_fen)}** {dossier.plain(row.bank_reason)}",
+            "银行这次回执": (Strong(text=f"{row.said.label} {yuan(row.amount_fen)}"), f" {row.bank_reason}"),
             "银行时间": dossier.when(row.bank_at),
             "收到时间": dossier.when(row.received_at),
         }
     )
-    ours = dossier.table(
+    ours = Rows.of(
         {
             "所属案件": row.case_id or "—",
-            "店铺": dossier.named(shop.name, shop.id) if shop else "—",
+            "店铺": f"{shop.name}({shop.id})" if shop else "—",
             "指令": f"{yuan(payout.amount_fen)} 至 {payout.payee_masked}" if payout else "没有这笔指令",
-            "账面状态": f"**{payout.state.label}** {dossier.plain(payout.bank_reason)}" if payout else "—",
+            "账面状态": (Strong(text=payout.state.label), f" {payout.bank_reason}") if payout else "—",
             "保证金余额": yuan(books.deposit_fen) if books else "—",
             "账上欠款": yuan(books.arrears_fen) if books else "—",
         }
     )
-    follows = "\n".join(f"- **{verdict.label}**:{_consequence(row, payout, verdict)}" for verdict in possible(row))
+    follows = Items.of((Strong(text=one.label), f":{_consequence(row, payout, one)}") for one in possible(row))
     first = decided(tx, case.id, PROOF.name, review.round) if review.gate == CONFIRM.name else None
-    said = ""
+    said = None
     if first is not None:
         proof = f"银行证明:{first.answer.get('proof', '')}\n{first.reason}"
-        said = f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}\n{dossier.quoted(proof)}"
+        said = Quote.of(proof, f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}")
     paper = _paper(tx, row, first) if first else None
     now = Seen.of(
         {
@@ -227,13 +228,13 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )  # fmt: skip
     until = evidence.links_until(tx, review.opened_at)
     terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款"}
-    return dossier.assemble(
-        f"银行回执核对 · {dossier.plain(row.request_no)} · {case.id}",
+    return dossier.of(
+        f"银行回执核对 · {row.request_no} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, terms)),
         ("银行怎么说", claim), ("我们的账", ours),
-        ("须做什么", "向银行取得书面证明(回单、流水或查询函),由银行或财务上传文件,核对后选择结论。核清之前,该店铺不再打款。"),
+        ("须做什么", Text.of("向银行取得书面证明(回单、流水或查询函),由银行或财务上传文件,核对后选择结论。核清之前,该店铺不再打款。")),
         ("各结论的后果", follows), ("财务核对意见", said),
-        ("银行证明文件", _linked(paper, until)), ("检查", dossier.findings_table(now.blocking) if now.blocking else ""),
+        ("银行证明文件", _linked(paper, until)), ("检查", Findings.of(now.blocking) if now.blocking else None),
         facts=now.terms, blocking=now.blocking, links_until=until.isoformat() if paper else "",
     )  # fmt: skip
 
@@ -247,10 +248,11 @@ def _named(answer: Mapping[str, Any]) -> str:
     return str(answer.get("paper", "")).strip()
 
 
-def _linked(paper: EvidenceItem | None, until: datetime) -> str:
+def _linked(paper: EvidenceItem | None, until: datetime) -> Papers | None:
     if paper is None:
-        return ""
-    return f"[{dossier.plain(paper.name)}]({evidence.link(paper.id, until)})({paper.id},SHA-256 `{paper.sha256}`)"
+        return None
+    shown = PaperShown(label="银行证明", name=paper.name, file=paper.id, sha256=paper.sha256, about=paper.id)
+    return Papers(papers=(shown,), until=until)
 
 
 def _unread(tx: Tx) -> Finding:

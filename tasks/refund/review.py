@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case
+from models.dossier import Block, Findings, Items, Piece, Quote, Rows, Strong, Text
 from models.money import Money
 from models.reviews import Review, Role
 from models.shops import ShopState
@@ -67,26 +68,24 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     deadline = deadlines.find(tx, case.id, DUE)
     balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
     named = payees_of(case)
-    asked = dossier.table(
+    asked = Rows.of(
         {
-            "申请金额": f"**{amount_of(case)}**",
+            "申请金额": Strong(text=str(amount_of(case))),
             "保证金余额": str(balance),
-            "收款账户": dossier.plain(payouts.masked(named)),
-            "收款户名": dossier.plain("、".join(dict.fromkeys(payee.name for payee in named))),
-            "开户行": dossier.plain("、".join(dict.fromkeys(filter(None, (payee.bank_name for payee in named)))))
-            or "—",
+            "收款账户": payouts.masked(named),
+            "收款户名": "、".join(dict.fromkeys(payee.name for payee in named)),
+            "开户行": "、".join(dict.fromkeys(filter(None, (payee.bank_name for payee in named)))) or "—",
             "关店时间": dossier.when(shop.closed_at),
             "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,7 个工作日)",
         }
     )
-    history = "\n".join(
-        f"- 第 {row.attempt} 笔:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
-        f"{dossier.plain(row.bank_reason)}({dossier.when(row.answered_at)})"
+    history = Items.of(
+        f"第 {row.attempt} 笔:{Money(fen=row.amount_fen)} 至 {row.payee_masked},{row.state.label} "
+        f"{row.bank_reason}({dossier.when(row.answered_at)})"
         for row in payouts.of_case(tx, case.id)
     )
-    reasons = "\n".join(f"- {dossier.plain(reason)}" for reason in second_person_reasons(tx, case))
     first = decided(tx, case.id, REVIEW.name, review.round) if review.gate == SECOND.name else None
-    said = f"{first.decided_by}:同意退还。\n{dossier.quoted(first.reason)}" if first else ""
+    said = Quote.of(first.reason, f"{first.decided_by}:同意退还。") if first else None
     now = Seen.of(
         {
             "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
@@ -94,12 +93,12 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         },
         findings,
     )  # fmt: skip
-    return dossier.assemble(
-        f"退保证金 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"退保证金 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
-        ("检查结果", dossier.findings_table(findings)), ("需要第二人复核的原因", reasons), ("第一位审核人意见", said),
-        ("申请材料", papers.part(tx, case, review) or "**商家没有提交任何材料。**"), ("打款记录", history),
+        ("检查结果", Findings.of(findings)), ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case))), ("第一位审核人意见", said),
+        ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))), ("打款记录", history),
         ("补充往来", answers_part(tx, case)),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
@@ -110,22 +109,26 @@ _TERMS = {
 }  # fmt: skip
 
 
-def _preview(plan: Plan, asked: Money, balance: Money) -> str:
+def _preview(plan: Plan, asked: Money, balance: Money) -> list[Block]:
     """What approving does to the money: set off, paid, to whom, and what stays."""
     if plan.net.kept:
-        kept = f"另留存 **{plan.net.kept}**,对应未开票账单应冻结的部分(INV-7),开票后可再申请退还。"
-        return f"{_preview(plan.model_copy(update={'net': plan.net.model_copy(update={'kept': Money()})}), asked, balance)}{kept}"
-    after = f"退后保证金余额 **{_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen))}**。"
+        most = plan.model_copy(update={"net": plan.net.model_copy(update={"kept": Money()})})
+        kept = ("另留存 ", Strong(text=str(plan.net.kept)), ",对应未开票账单应冻结的部分(INV-7),开票后可再申请退还。")
+        return [*_preview(most, asked, balance), Text.of(*kept)]
+    left = Strong(text=_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen)))
+    after = ("退后保证金余额 ", left, "。")
     if asked.fen > balance.fen or not plan.shares:
-        return f"待退还 **{asked}**,保证金余额 {balance},**余额不足**,不能同意退还。"
-    what = f"同意后将{plan.net.text()}" if plan.net.set_off else f"同意后将退还 **{plan.net.paid}**"
+        short = Strong(text="余额不足")
+        return [Text.of("待退还 ", Strong(text=str(asked)), f",保证金余额 {balance},", short, ",不能同意退还。")]
+    paid = Strong(text=str(plan.net.paid))
+    what: tuple[Piece, ...] = (f"同意后将{plan.net.text()}",) if plan.net.set_off else ("同意后将退还 ", paid)
     if len(plan.shares) == 1:
-        return f"{what} 至 **{dossier.plain(plan.shares[0].payee.masked)}**,{after}"
-    lines = [
-        f"- **{share.amount}** 至 **{dossier.plain(share.payee.masked)}**(户名 {dossier.plain(share.payee.name)})"
-        for share in plan.shares
-    ]
-    return f"{what},分 {len(lines)} 笔原路或按规则退至:\n\n" + "\n".join(lines) + f"\n\n{after}"
+        return [Text.of(*what, " 至 ", Strong(text=plan.shares[0].payee.masked), ",", *after)]
+    shares = Items.of(
+        (Strong(text=str(one.amount)), " 至 ", Strong(text=one.payee.masked), f"(户名 {one.payee.name})")
+        for one in plan.shares
+    )
+    return [Text.of(*what, f",分 {len(plan.shares)} 笔原路或按规则退至:"), shares, Text.of(*after)]
 
 
 def _after(balance: Money, amount: Money) -> str:

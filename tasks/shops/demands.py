@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from models.base import Labelled
 from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Side, WaitState
+from models.dossier import Items, Rows, Strong
 from models.money import Money
 from models.reviews import Review, Role
 from models.shop_events import ShopOpened, TopUpDemanded
@@ -320,29 +321,31 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, numbers, granted = shop_of(tx, case), rules(case).deposit, DepositDemanded.of(case).longer
     lacks = missing(tx, shop)
     held = "、".join(capability.label for capability in Capability if capability.value in shop.capabilities)
-    preview = "\n".join(
+    suspends = f"关闭 {held}," if held else "店铺尚未开通,保持不开通,"
+    preview = Items.of(
         (
-            f"- **延长期限**:再给 {numbers.longer.n} 天,告知商家;已延长 {granted} 次,最多 {numbers.most_longer} 次,每次须由不同的人决定",
-            f"- **暂停营业**:{f'关闭 {held},' if held else '店铺尚未开通,保持不开通,'}理由告知商家;缴足后自动恢复,无需再审",
+            (Strong(text="延长期限"), f":再给 {numbers.longer.n} 天,告知商家;已延长 {granted} 次,最多 {numbers.most_longer} 次,每次须由不同的人决定"),
+            (Strong(text="暂停营业"), f":{suspends}理由告知商家;缴足后自动恢复,无需再审"),
         )
-    )
-    owed = dossier.table(
+    )  # fmt: skip
+    owed = Rows.of(
         {
-            "应缴保证金": str(lacks.required), "保证金余额": str(lacks.balance), "需补缴保证金": f"**{lacks.shortfall}**",
-            "应缴认证审核费": str(lacks.fee), "合计欠缴": f"**{lacks.total}**",
+            "应缴保证金": str(lacks.required), "保证金余额": str(lacks.balance),
+            "需补缴保证金": Strong(text=str(lacks.shortfall)), "应缴认证审核费": str(lacks.fee),
+            "合计欠缴": Strong(text=str(lacks.total)),
         }
     )  # fmt: skip
-    about = dossier.table(
+    about = Rows.of(
         {
-            "店铺": dossier.named(shop.name, shop.id), "主体": shop.entity_type.label,
-            "类目": dossier.plain("、".join(shop.categories)), "状态": shop.state.label,
+            "店铺": f"{shop.name}({shop.id})", "主体": shop.entity_type.label,
+            "类目": "、".join(shop.categories), "状态": shop.state.label,
             "账上欠款": str(shop_balance(tx, shop.id, AccountKind.ARREARS)), "登记时间": dossier.when(shop.registered_at),
         }
     )  # fmt: skip
-    given = "\n".join(f"- {dossier.plain(Reckoned.model_validate(row.reckoned).text())}" for row in _windows(tx, case))
+    given = Items.of(Reckoned.model_validate(row.reckoned).text() for row in _windows(tx, case))
     now = Seen.of({"missing": lacks.total.fen, "shop": shop.state, "longer": granted})
-    return dossier.assemble(
-        f"保证金逾期未缴 · {dossier.plain(shop.name)} · {case.id}",
+    return dossier.of(
+        f"保证金逾期未缴 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", preview), ("欠缴", owed), ("已给期限", given), ("店铺", about), facts=now.terms,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from models.cases import (
 from models.closure_events import (
     MerchantAnswered,
 )
+from models.dossier import Block, Quote, Rows, Strong, Text
 from models.messages import InboxMessage
 from models.shops import Shop
 from office.base.db import Tx
@@ -92,13 +93,13 @@ def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
 # ── what reviewers see ───────────────────────────────────────────────────────
 
 
-def shop_part(tx: Tx, shop: Shop) -> str:
-    """The shop in a table; names are the merchant's and therefore escaped."""
-    return dossier.table(
+def shop_part(tx: Tx, shop: Shop) -> Rows:
+    """The shop, name by value."""
+    return Rows.of(
         {
-            "店铺": dossier.named(shop.name, shop.id),
-            "主体": " ".join(filter(None, (shop.entity_type.label, dossier.plain(shop.licence_name)))),
-            "类目": dossier.plain("、".join(shop.categories)),
+            "店铺": f"{shop.name}({shop.id})",
+            "主体": " ".join(filter(None, (shop.entity_type.label, shop.licence_name))),
+            "类目": "、".join(shop.categories),
             "状态": shop.state.label,
             "保证金余额": str(shop_balance(tx, shop.id, AccountKind.DEPOSIT)),
             "登记时间": dossier.when(shop.registered_at),
@@ -106,12 +107,12 @@ def shop_part(tx: Tx, shop: Shop) -> str:
     )
 
 
-def answers_part(tx: Tx, case: Case, kind: str = QUESTION) -> str:
+def answers_part(tx: Tx, case: Case, kind: str = QUESTION) -> list[Block]:
     """What the merchant was asked and answered so far."""
-    parts = []
+    found: list[Block] = []
     for wait in cases.waits(tx, case.id, kind):
         reply = (wait.answer or {}).get("text") or wait.state.label
         count = len((wait.answer or {}).get("documents", []))
-        parts.append(f"**问:** {dossier.plain(wait.question)}\n\n**答:**\n{dossier.quoted(reply)}"
-                     + (f"\n\n附件 {count} 份,见材料一节。" if count else ""))  # fmt: skip
-    return "\n\n".join(parts)
+        found += [Text.of(Strong(text="问:"), f" {wait.question}"), Quote.of(reply, Strong(text="答:"))]
+        found += [Text.of(f"附件 {count} 份,见材料一节。")] if count else []
+    return found

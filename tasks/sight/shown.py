@@ -63,10 +63,12 @@ class ReviewShown(Frozen):
     answer: tuple[tuple[str, str], ...]
     revision: int
     shown: str
-    """The dossier in Markdown, exactly as it was shown."""
+    """The dossier in Markdown, part by part as it was shown."""
+    kept: str
+    """The same in its canonical form, which is what was hashed."""
     shown_sha256: str
     shown_intact: bool
-    """Whether the text still has the hash that the decision was bound to in the audit."""
+    """Whether the canonical form still has the hash that the decision was bound to in the audit."""
     facts_sha256: str
 
 

@@ -39,6 +39,7 @@ from office.base.db import Tx, reading
 from office.base.vault import opened_json
 from office.cases import confirmation_letters, confirmations, merchants, reviews
 from office.cases.dossier import when
+from office.cases.markdown import markdown
 from office.files import papers
 from office.process import office
 from office.record import audit
@@ -159,7 +160,7 @@ def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
         decided_by=staff_name(tx, row.decided_by), decided_at=row.decided_at,
         verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason, held=_held(tx, row),
         answer=tuple((fields.get(name, name), _plain_value(name, value)) for name, value in row.answer.items()),
-        revision=row.revision, shown=row.dossier, shown_sha256=row.dossier_sha256,
+        revision=row.revision, shown=markdown(row.dossier), kept=row.dossier, shown_sha256=row.dossier_sha256,
         shown_intact=digest == row.dossier_sha256 == bound_sha256, facts_sha256=row.facts_sha256,
     )  # fmt: skip
 
@@ -201,14 +202,10 @@ def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
     rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
     window = window_of(ruling, policy(ruling.policy_version))
     return RulingShown(
-        id=ruling.id, kind=ruling.kind.label, facts=tuple(rulings.ruling_rows(ruling, _as_is).items()),
+        id=ruling.id, kind=ruling.kind.label, facts=tuple(rulings.ruling_rows(ruling).items()),
         sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)), window=window.text(),
         postings=_shown(tx, rows),
     )  # fmt: skip
-
-
-def _as_is(text: str, limit: int) -> str:
-    return text  # the page escapes it, and cuts nothing short
 
 
 def _timeline(tx: Tx, case: Case, rulings: Iterable[Ruling]) -> tuple[AuditShown, ...]:

@@ -13,6 +13,7 @@ from tests.appeals.bench import Bench
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal
 from tests.play import PAPERS
+from tests.reading import read
 
 
 def money_is_taken(bench: Bench, _: Case) -> None:
@@ -45,7 +46,7 @@ def test_what_comes_between_the_two_supervisors_is_shown_to_both(
     assert not bench.office.answer(shown, "gao-yuan", "CONFIRM", "判决书已核对").accepted
     again = bench.office.question(case)
     assert (again.gate, again.round) == ("correction", 2) and bench.ruling().voided_at is None
-    assert "自您上次查看以来的变化" in again.dossier and f"已更改:{word}" in again.dossier
+    assert "自您上次查看以来的变化" in read(again) and f"已更改:{word}" in read(again)
     bench.office.decide(case, "he-qiang", "CONFIRM", "都看过了")
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
     assert "四眼" in bench.office.answer(bench.office.question(case), "he-qiang", "CONFIRM", "同意").sentence
@@ -66,7 +67,7 @@ def test_what_comes_between_the_second_supervisor_and_the_act_is_shown_to_both(
     bench.office.settle()
     again = bench.office.question(case)
     assert (again.gate, again.round) == ("correction", 2) and bench.ruling().voided_at is None
-    assert again.dossier.count("查看之后:") == 2, "each reads what is new since they looked"
+    assert read(again).count("查看之后:") == 2, "each reads what is new since they looked"
     bench.office.decide(case, "gao-yuan", "CONFIRM", "都看过了")
     bench.office.decide(case, "he-qiang", "CONFIRM", "都看过了")
     assert bench.ruling().voided_at is not None
@@ -102,6 +103,6 @@ def test_a_paper_that_is_lost_between_the_two_supervisors_is_seen_by_both(bench:
     shown = bench.office.question(case)
     (settings().home / "evidence" / PAPERS[0]["sha256"][:2] / PAPERS[0]["sha256"]).unlink()
     assert not bench.office.answer(shown, "gao-yuan", "CONFIRM", "判决书已核对").accepted
-    assert "丢失或已损坏" in bench.office.question(case).dossier and bench.office.question(case).round == 2
+    assert "丢失或已损坏" in read(bench.office.question(case)) and bench.office.question(case).round == 2
     bench.office.decide(case, "he-qiang", "REJECT", "请重新提交判决书")
     assert bench.outcome(case) == "REJECTED" and "请重新提交判决书" in str(bench.office.case(case.id).outcome_text)

@@ -16,6 +16,7 @@ from tests.appeals.test_correction_approvals import money_is_taken
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal
 from tests.play import PAPERS
+from tests.reading import read
 
 
 def its_file_is_lost(bench: Bench, case: Case) -> None:
@@ -53,7 +54,7 @@ def test_what_comes_between_the_arbitrators_decision_and_the_act_is_judged_again
     question = bench.office.question(case)
     assert (question.gate, question.round) == (gate, 2) and bench.outcome(case) is None
     assert bench.ruling().voided_at is None and "appeal_upheld" not in bench.office.told(case)
-    assert "自您上次查看以来的变化" in question.dossier and f"已更改:{word}" in question.dossier
+    assert "自您上次查看以来的变化" in read(question) and f"已更改:{word}" in read(question)
     if news is its_file_is_lost:
         refused = bench.office.answer(question, who, verdict, "理由充分")
         assert not refused.accepted and "丢失或已损坏" in refused.sentence
@@ -79,7 +80,7 @@ def test_after_a_changed_matter_evidence_can_still_be_asked_for_once(bench: Benc
         (lost,) = [item for _, item in evidence.submitted(tx, case.id)]
     bench.send_more(case)
     question = bench.office.question(case)
-    assert (question.gate, question.round) == ("appeal-second", 1) and lost.name in question.dossier.replace("\\", "")
+    assert (question.gate, question.round) == ("appeal-second", 1) and lost.name in read(question)
 
 
 def test_the_act_once_more_after_another_look_strikes_nothing_twice(bench: Bench) -> None:
@@ -127,7 +128,7 @@ def test_what_comes_between_merchant_services_yes_and_the_withdrawal_asks_them_a
     )  # fmt: skip
     question = bench.office.question(case)
     assert (question.gate, question.round) == ("withdrawal", 2) and bench.ruling().voided_at is None
-    assert shown in question.dossier and "arbitration_withdrawn" not in bench.office.told(case)
+    assert shown in read(question) and "arbitration_withdrawn" not in bench.office.told(case)
     again = bench.office.answer(question, "wu-tao", "CONFIRM", "买家同意")
     if news is the_paper_is_lost:
         assert not again.accepted and "丢失或已损坏" in again.sentence

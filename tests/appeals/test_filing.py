@@ -14,6 +14,7 @@ from office.cases.cases import findings
 from ops.commands.inbox import app as command_line
 from tests.appeals.bench import Bench
 from tests.play import Office
+from tests.reading import read
 
 SEVEN_DAYS = timedelta(days=7)
 
@@ -140,7 +141,7 @@ def test_a_dossier_says_how_many_earlier_appeals_it_does_not_list(bench: Bench) 
         bench.office.clock.advance(timedelta(seconds=1))
         bench.rule(f"rul-{number}", deduction_fen=0)
         last = bench.file(f"rul-{number}")
-    assert "另有更早的申诉 1 件" in bench.office.question(last).dossier
+    assert "另有更早的申诉 1 件" in read(bench.office.question(last))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.appeals.bench import Bench
 from tests.appeals.test_withdrawal import ask
 from tests.deaths import Died, mortal
 from tests.play import PAPERS
+from tests.reading import read
 
 
 def the_ruling_is_appealed(bench: Bench) -> None:
@@ -56,7 +57,7 @@ def test_what_comes_between_the_two_decisions_is_shown_to_both(
     assert not bench.office.answer(shown, "he-qiang", "CONFIRM", "同意").accepted
     again = bench.office.question(case)
     assert (again.gate, again.round) == ("forced-first", 2) and bench.office.shop().state is ShopState.OPEN
-    assert "自您上次查看以来的变化" in again.dossier and sentence in again.dossier
+    assert "自您上次查看以来的变化" in read(again) and sentence in read(again)
     bench.office.stage("shop-1", *PAPERS)  # nobody confirms over a lost file
     bench.office.decide(case, "li-na", "CONFIRM", "与本次违规无关")
     assert bench.office.case(case.id).state == "SECOND_REVIEW"
@@ -77,7 +78,7 @@ def test_what_comes_between_the_second_decision_and_the_act_is_shown_to_both(
     bench.office.settle()
     again = bench.office.question(case)
     assert (again.gate, again.round) == ("forced-first", 2) and bench.office.shop().state is ShopState.OPEN
-    assert sentence in again.dossier and again.dossier.count("查看之后:") == 2
+    assert sentence in read(again) and read(again).count("查看之后:") == 2
     bench.office.decide(case, "li-na", "DROP", "须先等申诉结果")
     assert bench.office.case(case.id).outcome == "DROPPED"
 
@@ -103,6 +104,6 @@ def test_deposits_paid_meanwhile_are_shown_and_undo_no_approval(bench: Bench) ->
         "appealable": True,
     })  # fmt: skip
     assert "事实已发生变化" in bench.office.answer(shown, "he-qiang", "CONFIRM", "同意").sentence
-    assert "¥3,000.00" in bench.office.question(case).dossier
+    assert "¥3,000.00" in read(bench.office.question(case))
     bench.office.decide(case, "he-qiang", "CONFIRM", "同意")
     assert bench.office.case(case.id).outcome == "FORCED_CLOSED"

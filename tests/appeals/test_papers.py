@@ -9,6 +9,7 @@ from office.base.settings import settings
 from tests.appeals.bench import PNG, Bench
 from tests.appeals.test_withdrawal import ask
 from tests.play import FILES, UNSENT, paper
+from tests.reading import read
 
 JUDGMENT = paper("民事判决书.pdf")
 
@@ -32,7 +33,7 @@ def a_withdrawal(bench: Bench, document: dict[str, object]) -> tuple[Case, str, 
 def test_a_paper_that_never_came_blocks_and_one_that_comes_is_opened(bench: Bench, begin) -> None:  # type: ignore[no-untyped-def]
     case, person, verdict = begin(bench, UNSENT)
     review = bench.office.question(case)
-    assert "⛔" in review.dossier and "未收到文件" in review.dossier
+    assert "⛔" in read(review) and "未收到文件" in read(review)
     refused = bench.office.answer(review, person, verdict, "看过了")
     assert not refused.accepted and "没有收到任何一份所需材料的文件" in refused.sentence
 
@@ -43,7 +44,7 @@ def test_a_paper_that_comes_later_is_linked_and_the_decision_is_taken(bench: Ben
     before = bench.office.question(case)
     bench.office.stage(bench.shop_id, JUDGMENT)
     after = bench.office.question(case)
-    assert after.revision > before.revision and "/evidence/EV-" in after.dossier and "⛔" not in after.dossier
+    assert after.revision > before.revision and "/evidence/EV-" in read(after) and "⛔" not in read(after)
     assert FILES[JUDGMENT["sha256"]]
     bench.office.decide(case, person, verdict, "看过了")
 
@@ -60,7 +61,7 @@ def test_an_appeal_is_not_judged_finally_over_evidence_that_is_gone_from_the_dis
         assert not refused.accepted and "丢失或已损坏" in refused.sentence
     bench.stage(content)
     bench.office.settle()
-    assert "丢失或已损坏" not in bench.office.question(appeal).dossier
+    assert "丢失或已损坏" not in read(bench.office.question(appeal))
     bench.office.decide(appeal, "zhou-yan", "UPHOLD")
     assert bench.outcome(appeal) is None or bench.office.case(appeal.id).state == "COMPENSATING"
 

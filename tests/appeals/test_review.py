@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from flows.stories import STORIES
 from models.messages import Channel
+from office.cases.markdown import markdown
 from tests.appeals.bench import Bench
+from tests.reading import read
 
 
 def test_the_arbitrator_sees_everything_in_the_dialog(bench: Bench) -> None:
@@ -17,9 +19,9 @@ def test_the_arbitrator_sees_everything_in_the_dialog(bench: Bench) -> None:
     shown = bench.office.question(case)
     for part in ("各结论的后果", "判责自动剔除", "十天未收到货", "¥200.00", "物流凭证", "沟通记录", "有效判责 1 项", item,
                  "剩余", "SHA-256"):  # fmt: skip
-        assert part in shown.dossier
-    assert "<script>" not in shown.dossier
-    assert "**已发货**" not in shown.dossier, "a merchant's words are never markup"
+        assert part in read(shown)
+    assert "<script>" not in read(shown)
+    assert "**已发货**" not in markdown(shown.dossier), "a merchant's words are never markup"
 
 
 def test_the_verdict_carries_the_hashes_of_the_evidence_it_rests_on(bench: Bench) -> None:
@@ -105,7 +107,7 @@ def test_a_link_that_grows_old_is_renewed_while_the_question_is_open(bench: Benc
     assert not stale.accepted
     renewed = bench.office.question(case)
     assert renewed.revision == first.revision + 1
-    assert renewed.dossier != first.dossier
+    assert read(renewed) != read(first)
     assert bench.office.answer(renewed, "zhou-yan", "UPHOLD", "凭证充分").accepted
 
 

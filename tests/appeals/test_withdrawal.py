@@ -13,6 +13,7 @@ from models.arbitration_events import ArbitrationWithdrawalRequested
 from models.cases import Case
 from policies.policy import policy
 from tests.appeals.bench import Bench
+from tests.reading import read
 
 
 def ask(bench: Bench, ruling_id: str = "rul-1", **changes: Any) -> Case:
@@ -29,7 +30,7 @@ def test_there_are_two_reasons_and_no_third(bench: Bench, reason: WithdrawalReas
     """WDR-1"""
     bench.rule(deduction_fen=0)
     case = ask(bench, reason=reason.value, requested_by="BUYER")
-    assert reason.label in bench.office.question(case).dossier
+    assert reason.label in read(bench.office.question(case))
     bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意")
     assert (bench.outcome(case), bench.office.events("arbitration.withdrawn")[0]["reason"]) == (
         "ARBITRATION_WITHDRAWN", reason.value,
@@ -83,7 +84,7 @@ def test_for_each_reason_people_decide_about_the_money_and_the_policy_only_propo
     bench.rule()
     case = ask(bench, reason=reason)
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
-    assert "规则建议" in bench.office.question(case).dossier
+    assert "规则建议" in read(bench.office.question(case))
     bench.office.decide(case, "wu-tao", "AGREED", "买家放弃,退回商家", contact="电话联系店主", handling="TO_DEPOSIT")
     assert bench.money()["deposit"] == 380_000, "nothing moves before finance has looked"
     bench.office.decide(case, "wang-fang", "CONFIRM")
@@ -197,7 +198,7 @@ def test_where_the_policy_returns_the_money_every_struck_ruling_with_a_deduction
     assert bench.office.case(case.id).state == "COMPENSATING"
     assert bench.counters() == (0, 0, 0)
     agreed = {"contact": "电话联系店主"}
-    assert "¥200.00" in bench.office.question(case).dossier
+    assert "¥200.00" in read(bench.office.question(case))
     bench.office.decide(case, "wu-tao", "AGREED", handling="TO_DEPOSIT", **agreed)
     bench.office.decide(case, "wang-fang", "CONFIRM")
     assert bench.outcome(case) is None, "the other ruling's money is still to be talked about"

@@ -13,10 +13,12 @@ from office.base.db import in_transaction
 from office.cases.confirmations import take_form_answer
 from office.cases.forms import form_description, form_schema, read_answer, task_token
 from office.cases.gates import Answer
+from office.cases.markdown import markdown
 from office.cases.reviews import gate_of
 from office.process import office as opened
 from policies.policy import policy_at
 from tests.play import PAYEE, Office
+from tests.reading import read
 
 HOSTILE = [
     "<script>alert(1)</script>", "# 标题", "**粗** _斜_ `码` ~~删~~", "| 列 | 列 |", "{{ flow_run.id }}{% raw %}",
@@ -93,17 +95,17 @@ def test_an_account_number_is_never_shown_in_full(office: Office) -> None:
     case = office.request_refund()
     review = office.question(case)
     assert PAYEE["account_no"] not in form_description(review, gate_of(review))
-    assert "尾号 1234" in review.dossier
+    assert "尾号 1234" in read(review)
 
 
 def test_a_merchants_line_breaks_stay_and_nothing_is_set_in_italics(office: Office) -> None:
     office.open_shop("shop-7")
     case = office.request_closure("shop-7", reason="OTHER", reason_text="第一行\n第二行\n\n* 第三行")
-    dossier = office.question(case).dossier
-    assert "说明：第一行  \n  第二行  \n    \n  \\* 第三行" in dossier
+    dossier = markdown(office.question(case).dossier)
+    assert "说明：第一行  \n  第二行  \n  —  \n  \\* 第三行" in dossier
     office.decide(case, "li-na", "ASK", "请补充\n两项材料")
     office.merchant_answers(case, "第一项\n第二项")
-    assert "│ 第一项  \n│ 第二项" in office.question(case).dossier
+    assert "│ 第一项  \n│ 第二项" in read(office.question(case))
     assert not any(line.startswith(">") for line in dossier.splitlines())
 
 

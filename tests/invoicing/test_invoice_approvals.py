@@ -13,6 +13,7 @@ from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.invoicing.kit import at, billed, item, open_month, record, send_invoice, statement
 from tests.play import Office
+from tests.reading import read
 
 
 def doubtful(office: Office) -> tuple[Case, str]:
@@ -60,7 +61,7 @@ def test_what_comes_between_the_clerks_yes_and_the_act_asks_the_clerk_again(
     office.settle()
     again = office.question(case)
     assert (again.gate, again.round) == ("invoice-review", 2) and statement().state == "ISSUED"
-    assert "自您上次查看以来的变化" in again.dossier and sentence in again.dossier
+    assert "自您上次查看以来的变化" in read(again) and sentence in read(again)
     office.decide(case, "xu-jing", "RETURN", "请重新提交")
     assert office.case(case.id).outcome == "RETURNED"
     kit.books_agree(office)

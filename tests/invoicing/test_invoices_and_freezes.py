@@ -25,6 +25,7 @@ from tests.appeals.bench import Bench
 from tests.invoicing import kit
 from tests.invoicing.kit import after_due, billed, moves, send_invoice, settle_receivable, statement, told
 from tests.play import FILES, SILENCE, Office, paper
+from tests.reading import read
 
 FROZEN, FREE = AccountKind.RECEIVABLE_FROZEN, AccountKind.RECEIVABLE
 
@@ -76,7 +77,7 @@ def test_an_odd_invoice_waits_for_a_clerk_who_accepts_it_with_a_reason(office: O
     sent = send_invoice(office, kind="ORDINARY", difficulty="税务机关系统升级")
     assert (sent.state, statement().pending_fen) == ("IN_REVIEW", 9_000)
     case = kit.review_of(office)
-    page = office.question(case).dossier
+    page = read(office.question(case))
     assert "疑义" in page and "税务机关系统升级" in page
     assert "必须填写理由" in office.answer(office.question(case), "xu-jing", "ACCEPT").sentence
     assert "岗位权限" in office.answer(office.question(case), "wang-fang", "ACCEPT", "可以").sentence
@@ -104,7 +105,7 @@ def test_a_number_used_before_by_any_shop_is_never_accepted_again(office: Office
     office.open_shop("shop-2")
     send_invoice(office, shop_id="shop-2", number=number)
     case = kit.review_of(office)
-    assert "只能使用一次" in office.question(case).dossier
+    assert "只能使用一次" in read(office.question(case))
     assert not office.answer(office.question(case), "xu-jing", "ACCEPT", "放行").accepted
     office.decide(case, "xu-jing", "RETURN", "重复")
     kit.books_agree(office)
@@ -203,7 +204,7 @@ def test_a_number_that_waits_for_a_clerk_at_another_shop_is_looked_at_by_a_perso
     office.clock.advance(timedelta(seconds=1))  # so that one of the two reviews is the later one
     assert send_invoice(office, number=number).state == "IN_REVIEW"
     question = office.question(kit.review_of(office))
-    assert "另一家店铺" in question.dossier
+    assert "另一家店铺" in read(question)
     assert office.answer(question, "xu-jing", "ACCEPT", "已向税局核实").accepted
 
 
@@ -211,7 +212,7 @@ def test_the_number_of_a_red_letter_is_looked_at_by_a_person(office: Office) -> 
     billed(office)
     red(office, send_invoice(office).number, number="26990000000000000077")
     assert send_invoice(office, number="26990000000000000077").state == "IN_REVIEW"
-    assert "红字发票" in office.question(kit.review_of(office)).dossier
+    assert "红字发票" in read(office.question(kit.review_of(office)))
 
 
 def test_an_invoice_over_two_months_is_not_issued_before_the_later_one_began(office: Office) -> None:
@@ -253,7 +254,7 @@ def test_an_xml_that_says_the_same_is_the_best_evidence(office: Office) -> None:
 
 def opened(page: str, name: str) -> bytes:
     """What the link of that name in a dossier opens, through the door's own rules."""
-    address = re.search(rf"\[{name}\]\((\S+)\)", page)
+    address = re.search(rf"\[{re.escape(name)}\]\((\S+)\)", page)
     assert address is not None
     parts = urlsplit(address[1])
     given = parse_qs(parts.query)
@@ -266,16 +267,16 @@ def test_the_clerk_opens_the_very_files_that_came_with_the_invoice(office: Offic
     billed(office)
     given = xml(BuyerName="另一家公司")
     send_invoice(office, xml=given, number=NUMBER, documents=[kit.pdf(content=b"%PDF-1.7 ours")])
-    page = office.question(kit.review_of(office)).dossier
-    assert opened(page, r"invoice\\.xml") == base64.b64decode(given)
-    assert opened(page, r"发票\\.pdf") == b"%PDF-1.7 ours"
+    page = read(office.question(kit.review_of(office)))
+    assert opened(page, "invoice.xml") == base64.b64decode(given)
+    assert opened(page, "发票.pdf") == b"%PDF-1.7 ours"
 
 
 def test_an_xml_that_cannot_be_read_is_kept_all_the_same(office: Office) -> None:
     billed(office)
     bomb = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
     assert send_invoice(office, xml=base64.b64encode(bomb).decode(), number=NUMBER).state == "IN_REVIEW"
-    assert opened(office.question(kit.review_of(office)).dossier, r"invoice\\.xml") == bomb
+    assert opened(read(office.question(kit.review_of(office))), "invoice.xml") == bomb
 
 
 def test_a_document_that_nobody_staged_is_not_received_and_goes_to_a_person(office: Office) -> None:
@@ -287,7 +288,7 @@ def test_a_document_that_nobody_staged_is_not_received_and_goes_to_a_person(offi
     for document in (unknown, theirs, somewhere):
         assert send_invoice(office, documents=[document]).state == "IN_REVIEW"
         case = kit.review_of(office)
-        assert office.question(case).dossier.count("未收到文件") == 2, "as a finding and in the list of files"
+        assert read(office.question(case)).count("未收到文件") == 2, "as a finding and in the list of files"
         assert not office.answer(office.question(case), "xu-jing", "ACCEPT", "已看原件").accepted, (
             "there is nothing to look at"
         )
@@ -303,8 +304,8 @@ def test_a_document_that_comes_after_its_invoice_is_received_and_shown_to_the_cl
     before = office.question(case)
     office.stage("shop-1", document)
     after = office.question(case)
-    assert after.revision > before.revision and "⛔" not in after.dossier
-    assert opened(after.dossier, r"发票原件\\.pdf") == FILES[document["sha256"]]
+    assert after.revision > before.revision and "⛔" not in read(after)
+    assert opened(read(after), "发票原件.pdf") == FILES[document["sha256"]]
     office.decide(case, "xu-jing", "ACCEPT", "已核对原件")
     assert kit.invoices()[-1].state == "ACCEPTED"
 

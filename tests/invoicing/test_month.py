@@ -35,6 +35,7 @@ from tests.invoicing.kit import (
     told,
 )
 from tests.play import Office
+from tests.reading import read
 
 pytestmark = pytest.mark.both
 
@@ -188,7 +189,7 @@ def test_finance_sees_totals_movers_a_chart_and_the_anomalies(office: Office) ->
     office.send("shop.updated", {"shop_id": "shop-2", "uscc": "91110000600037341L", "taxpayer_type": "SMALL_SCALE"})
     record(office, item("shop-1"), item("shop-2", fen=-400, category="FREIGHT"))
     at(office, 2026, 12, 1, 2)
-    page = office.question(open_month(office)).dossier
+    page = read(office.question(open_month(office)))
     for words in (
         "2026年11月",
         "¥86.00",
@@ -209,7 +210,7 @@ def test_finance_sees_last_months_amount_beside_each_of_this_month(office: Offic
     at(office, 2026, 12, 1, 2)
     issue_month(office, "2026-10")
     record(office, item())
-    page = office.question(open_month(office)).dossier
+    page = read(office.question(open_month(office)))
     for line in (
         "| 平台券补贴 | ¥90.00 | ¥50.00 |",
         "| 运费补贴 | ¥0.00 | ¥7.00 |",
@@ -245,7 +246,7 @@ def test_a_closed_shop_with_an_amount_is_an_anomaly(office: Office) -> None:
     office.closed_shop()
     record(office, item())
     at(office, 2026, 12, 1, 2)
-    assert "店铺已关闭" in office.question(open_month(office)).dossier
+    assert "店铺已关闭" in read(office.question(open_month(office)))
 
 
 def test_the_same_item_under_a_new_id_after_its_month_was_issued_is_flagged(office: Office) -> None:
@@ -256,7 +257,7 @@ def test_the_same_item_under_a_new_id_after_its_month_was_issued_is_flagged(offi
     issue_month(office)
     record(office, one | {"item_id": "sub-again"})
     at(office, 2027, 1, 1, 2)
-    assert "疑似重复" in office.question(open_month(office, "2026-12")).dossier
+    assert "疑似重复" in read(office.question(open_month(office, "2026-12")))
 
 
 def test_the_set_based_anomalies_are_those_of_the_rule(office: Office) -> None:
@@ -326,14 +327,14 @@ def test_what_is_still_held_out_is_shown_to_finance_with_every_later_month_until
     record(office, item("shop-1", settled_at="2026-12-05T10:00:00+08:00"))
     at(office, 2027, 1, 1, 2)
     december = open_month(office, "2026-12")
-    _, _, shown = office.question(december).dossier.partition("以前账期暂缓、尚未出账")
+    _, _, shown = read(office.question(december)).partition("以前账期暂缓、尚未出账")
     assert "起草时共 1 份,合计 ¥90.00" in shown and r"shop\-2" in shown and "2026-11" in shown and "wang-fang" in shown
     assert r"金额\|待核对" in shown, "what people wrote cannot break the table"
     code = office.code("chen-jie")
     released = in_transaction(lambda tx: statements.release_held(tx, NOVEMBER, "shop-2", "chen-jie", code, "已核对"))
     assert released.accepted
     office.decide(december, "wang-fang", "REDRAFT", "重新起草")
-    _, _, shown = office.question(december).dossier.partition("以前账期暂缓、尚未出账")
+    _, _, shown = read(office.question(december)).partition("以前账期暂缓、尚未出账")
     assert r"shop\-2" not in shown
     kit.books_agree(office)
 

@@ -16,6 +16,7 @@ from tests.invoicing import kit
 from tests.invoicing.kit import billed, review_of, send_invoice, statement, told
 from tests.invoicing.test_rules import CLEAN, EXPECTED, POLICY
 from tests.play import Office
+from tests.reading import read
 
 NUMBER = "26330000000012345678"
 BLUE = {
@@ -197,7 +198,7 @@ def test_a_clerk_is_told_how_many_lines_of_an_invoice_are_not_listed(office: Off
     lines = [{"name": f"*现代服务*推广{n}", "content": "SERVICE", "net_fen": 1, "tax_fen": 0, "rate": "6"}
              for n in range(33)]  # fmt: skip
     send_invoice(office, lines=lines)
-    shown = office.question(review_of(office)).dossier
+    shown = read(office.question(review_of(office)))
     assert "推广29" in shown and "推广30" not in shown and "另有 3 行未列出,请打开发票文件查看" in shown
 
 

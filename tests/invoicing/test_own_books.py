@@ -13,6 +13,7 @@ from tasks.shops import penalties
 from tests.invoicing import kit
 from tests.invoicing.kit import send_invoice, told
 from tests.play import Office
+from tests.reading import read
 
 DECEMBER, JANUARY = "2026-12", "2027-01"
 
@@ -112,7 +113,7 @@ def test_decembers_statement_of_yesterday_stands_in_the_way_of_closing_on_the_se
     kit.at(office, 2027, 1, 2, 10)
     office.snapshot()
     case = office.request_closure()
-    assert "账单尚有" in office.question(case).dossier and told(office, "exit_invoices_opened") == []
+    assert "账单尚有" in read(office.question(case)) and told(office, "exit_invoices_opened") == []
     office.decide(case, "li-na", "APPROVE", "等开票")
     office.decide(case, "he-qiang", "CONFIRM", "等开票")
     office.snapshot()
@@ -124,7 +125,7 @@ def test_decembers_statement_of_yesterday_stands_in_the_way_of_closing_on_the_se
 
 def refund_dossier(office: Office) -> str:
     case = office.request_refund()
-    return office.question(case).dossier.replace("\\", "")
+    return read(office.question(case))
 
 
 def test_a_statement_reopened_by_a_red_letter_after_closed_blocks_the_refund_and_its_share_is_kept_back(
@@ -141,7 +142,7 @@ def test_a_statement_reopened_by_a_red_letter_after_closed_blocks_the_refund_and
         "amount_fen": 100_000, "issued_on": "2026-11-21", "reason": "开票有误",
     })  # fmt: skip
     refund = office.request_refund()
-    shown = office.question(refund).dossier.replace("\\", "")
+    shown = read(office.question(refund))
     assert "店务账单尚有 ¥1,000.00 未开票" in shown and "另留存 **¥300.00**" in shown
     office.decide(refund, "wang-fang", "APPROVE", "先退其余")
     office.decide(refund, "chen-jie", "CONFIRM", "先退其余")
@@ -180,12 +181,12 @@ def test_a_deduction_for_a_violation_is_a_penalty_record_beside_the_platforms_fa
     office.closed_shop()
     deducted(office, reason)
     case = office.request_refund(fen=390_000)
-    assert "1 项处罚记录" in office.question(case).dossier
+    assert "1 项处罚记录" in read(office.question(case))
     assert not office.answer(office.question(case), "wang-fang", "APPROVE", "").accepted
     office.snapshot(penalties=[{"id": f"d-{reason}", "kind": "违规", "settled": True}])
-    assert "1 项处罚记录" in office.question(case).dossier  # the same one, reported by the platform
+    assert "1 项处罚记录" in read(office.question(case))  # the same one, reported by the platform
     office.snapshot(penalties=[{"id": "p-9", "kind": "虚假发货", "settled": True}])
-    assert "2 项处罚记录" in office.question(case).dossier
+    assert "2 项处罚记录" in read(office.question(case))
 
 
 def test_what_could_not_be_deducted_leaves_the_penalty_unsettled(office: Office) -> None:

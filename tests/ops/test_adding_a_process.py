@@ -143,7 +143,7 @@ def answer(tx: Tx, case: Case, verdict: SampleVerdict) -> None:
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    return Dossier(markdown=f"申请人:{dossier.plain(case.request['account_id'])}")
+    return dossier.of("样品借用", ("申请", Rows.of({"申请人": case.request["account_id"]})), facts={})
 
 
 REVIEW = Gate(

@@ -187,7 +187,7 @@ def test_a_dossier_changed_after_the_decision_is_exposed(refund: Case, done: Don
         tx.execute(update(Review).where(col(Review.case_id) == refund.id).values(**values))
 
     in_transaction(meddle)
-    assert "与下方原文或审计记录不一致" in exported(done, refund, tmp_path)
+    assert "与下方留存形式或审计记录不一致" in exported(done, refund, tmp_path)
 
 
 # ── letting a case go on ─────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from office.base.db import Tx, in_transaction
 from office.record import decision_seals
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
+from tests.reading import read
 
 PENALTY = {"penalties": [{"id": "p-1", "kind": "虚假发货", "settled": False}]}
 
@@ -50,7 +51,7 @@ def test_the_first_person_is_asked_again_when_something_blocking_comes_after_the
     review = office.question(case)
     assert (review.gate, review.round) == ("refund-review", 2)
     assert [one.state for one in office.reviews(case) if one.gate == "refund-second"] == [ReviewState.SUPERSEDED]
-    assert "自您上次查看以来的变化" in review.dossier and "**王芳**" in review.dossier
+    assert "自您上次查看以来的变化" in read(review) and "**王芳**" in read(review)
     assert paid(office) == []
     office.decide(case, "wang-fang", "APPROVE", "已知悉新的情况")
     office.decide(case, "chen-jie", "CONFIRM", "同意放行")
@@ -82,7 +83,7 @@ def test_a_confirmation_that_meets_new_facts_goes_back_to_the_first_person_by_it
     refused = office.answer(shown, "chen-jie", "CONFIRM", "同意")
     assert not refused.accepted
     assert (office.question(case).gate, office.question(case).round) == ("refund-review", 2)
-    assert "已更改:保证金余额" in office.question(case).dossier
+    assert "已更改:保证金余额" in read(office.question(case))
 
 
 def test_another_payee_is_seen_by_both_before_anything_is_paid_to_it(office: Office) -> None:
@@ -90,7 +91,7 @@ def test_another_payee_is_seen_by_both_before_anything_is_paid_to_it(office: Off
     office.correct_payee(case, account_no="3301040160000125678")
     review = office.question(case)
     assert (review.gate, review.round) == ("refund-review", 2)
-    assert "收款账户" in review.dossier.split("自您上次查看以来的变化")[1].split("####")[0]
+    assert "收款账户" in read(review).split("自您上次查看以来的变化")[1].split("####")[0]
 
 
 def test_what_becomes_less_asks_nobody_again(office: Office) -> None:
@@ -129,12 +130,12 @@ def test_whenever_the_worker_dies_both_have_seen_what_stands(office: Office, aft
 def test_what_is_new_since_the_form_was_shown_stands_in_its_next_version(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(payee=PAYEE)
-    assert "自您上次查看以来的变化" not in office.question(case).dossier
+    assert "自您上次查看以来的变化" not in read(office.question(case))
     office.snapshot(open_orders=3)
     review = office.question(case)
-    assert review.revision == 2 and "新出现:还有 3 笔订单未完成" in review.dossier
+    assert review.revision == 2 and "新出现:还有 3 笔订单未完成" in read(review)
     office.snapshot()
-    assert "已消除" in office.question(case).dossier
+    assert "已消除" in read(office.question(case))
 
 
 def without_what_was_seen(tx: Tx) -> None:

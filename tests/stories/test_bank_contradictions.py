@@ -24,6 +24,7 @@ from tasks.payouts import contradictions
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import Office
+from tests.reading import read
 
 PROVED = {"proof": "回单 20261204-0017"}
 """The number of the bank's proof, without the file."""
@@ -119,7 +120,7 @@ def test_an_unknown_number_is_heard_by_people_too(office: Office, number: str) -
     office.bank(number)
     assert sorted(office.staff_told("bank_contradicts")) == ["finance", "supervisor"]
     question = office.question(inquiry(office))
-    assert "没有这笔指令" in question.dossier
+    assert "没有这笔指令" in read(question)
     refused = office.answer(question, "wang-fang", "ANSWER", "属实", **PROVED)
     assert not refused.accepted
     clear(office, "BOOKS")
@@ -133,7 +134,7 @@ def test_nothing_more_is_paid_while_it_stands_whoever_approves(office: Office) -
     shown = office.question(case)
     office.bank(f"{case.id}-P1", "settled")
     now = office.question(case)
-    assert (now.id, now.revision) == (shown.id, shown.revision + 1) and "银行回执有矛盾" in now.dossier
+    assert (now.id, now.revision) == (shown.id, shown.revision + 1) and "银行回执有矛盾" in read(now)
     for who in ("wang-fang", "chen-jie"):
         refused = office.answer(office.question(case), who, "APPROVE", "照付")
         assert not refused.accepted and "银行回执有矛盾" in refused.sentence
@@ -222,7 +223,7 @@ def test_only_the_banks_proof_and_two_people_move_it_on(office: Office) -> None:
         assert not refused.accepted and "银行证明" in refused.sentence
     office.decide(case, "wang-fang", "BOOKS", "已核对", **office.bank_proof())
     review = office.question(case)
-    assert (review.gate, review.roles) == ("bank-proof-second", ["supervisor"]) and "20261204" in review.dossier
+    assert (review.gate, review.roles) == ("bank-proof-second", ["supervisor"]) and "20261204" in read(review)
     office.decide(case, "he-qiang", "SEND_BACK", "请附流水")
     assert office.question(case).gate == "bank-proof"
 
@@ -255,7 +256,7 @@ def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_aga
     })  # fmt: skip
     office.clock.advance(timedelta(seconds=61))
     office.settle()
-    assert office.question(case).gate == "bank-proof" and "保证金余额" in office.question(case).dossier
+    assert office.question(case).gate == "bank-proof" and "保证金余额" in read(office.question(case))
     clear(office, "ANSWER")
     assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 100_000)
     whole(office)
@@ -352,7 +353,7 @@ def test_without_the_banks_file_nobody_decides(office: Office) -> None:
     lose(lost["paper"])
     assert "丢失或已损坏" in office.answer(office.question(case), "wang-fang", "BOOKS", "已核对", **lost).sentence
     office.decide(case, "wang-fang", "BOOKS", "已核对", **office.bank_proof())
-    assert f"]({settings().public}/evidence/{lost['paper']}?" in office.question(case).dossier
+    assert f"]({settings().public}/evidence/{lost['paper']}?" in read(office.question(case))
     office.decide(case, "he-qiang", "CONFIRM", "已核对")
     assert office.case(case.id).outcome == "RESOLVED"
     whole(office)
@@ -368,7 +369,7 @@ def test_a_proof_that_got_lost_is_confirmed_by_nobody_and_finance_is_asked_again
     assert office.balance(AccountKind.DEPOSIT) == 400_000
     office.pass_time(hours=1)
     if office.question(case).gate == "bank-proof-second":
-        assert "无法查看" in office.question(case).dossier
+        assert "无法查看" in read(office.question(case))
         office.decide(case, "he-qiang", "SEND_BACK", "文件丢失")
     assert (office.question(case).gate, office.question(case).round) == ("bank-proof", 2)
     clear(office, "ANSWER")

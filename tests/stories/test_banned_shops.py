@@ -15,6 +15,7 @@ from tasks.shops import bans
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import Office
+from tests.reading import read
 
 HELD, FREED, FREE = AccountKind.RECEIVABLE_BANNED, AccountKind.RECEIVABLE_FREED, AccountKind.RECEIVABLE
 
@@ -133,7 +134,7 @@ def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid
     settles(office, 500_000)
     ban(office)
     case = held_case(office)
-    assert "先抵扣欠款 **¥1,000.00**" in office.question(case).dossier
+    assert "先抵扣欠款 **¥1,000.00**" in read(office.question(case))
     office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
     office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
     assert (office.balance(HELD), office.balance(FREED), office.balance(AccountKind.ARREARS)) == (0, 400_000, 0)
@@ -152,7 +153,7 @@ def test_nothing_is_released_over_arrears_that_the_platform_reports(office: Offi
     banned(office)
     case = held_case(office)
     office.snapshot(arrears_fen=1)
-    assert "商家在平台尚有欠款" in office.question(case).dossier
+    assert "商家在平台尚有欠款" in read(office.question(case))
     refused = office.answer(office.question(case), "wang-fang", "RELEASE", "投诉已处理完")
     assert not refused.accepted and "平台尚有欠款 ¥0.01" in refused.sentence and "DED-7" in refused.sentence
     office.snapshot(arrears_fen=0)
@@ -184,7 +185,7 @@ def test_arrears_that_the_platform_reports_after_somebody_looked_stop_the_releas
     office.clock.advance(timedelta(seconds=61))
     office.settle()
     assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
-    assert "商家在平台尚有欠款" in office.question(case).dossier and office.balance(FREED) == 0
+    assert "商家在平台尚有欠款" in read(office.question(case)) and office.balance(FREED) == 0
 
 
 def test_what_two_people_decided_is_done_on_facts_that_are_new_enough(office: Office) -> None:
@@ -227,7 +228,7 @@ def test_money_that_arrives_between_the_two_decisions_is_seen_by_both(office: Of
     office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
     settles(office, 900_000, "s2")
     assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
-    assert "冻结金额" in office.question(case).dossier
+    assert "冻结金额" in read(office.question(case))
 
 
 def test_money_that_arrives_between_the_second_decision_and_the_act_is_seen_by_both(office: Office) -> None:
@@ -241,7 +242,7 @@ def test_money_that_arrives_between_the_second_decision_and_the_act_is_seen_by_b
     office.clock.advance(timedelta(seconds=61))
     office.settle()
     assert (office.question(case).gate, office.question(case).round) == ("held-first", 2)
-    assert "冻结金额" in office.question(case).dossier and office.balance(FREED) == 0
+    assert "冻结金额" in read(office.question(case)) and office.balance(FREED) == 0
     office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
     office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
     assert office.balance(FREED) == 1_400_000
@@ -322,7 +323,7 @@ def test_what_the_bank_brings_back_after_the_ban_is_forfeited_and_nobody_is_aske
     refund = office.request_refund()
     office.decide(refund, "wang-fang", "APPROVE")
     proposal = office.propose_forced_closure()
-    assert "¥4,000.00** 正在打款途中" in office.question(proposal).dossier
+    assert "¥4,000.00** 正在打款途中" in read(office.question(proposal))
     office.decide(proposal, "li-na", "CONFIRM", "售假属实")
     office.decide(proposal, "he-qiang", "CONFIRM", "售假属实")
     assert office.events("shop.forced_closed")[0]["on_the_way_fen"] == 400_000

@@ -21,6 +21,7 @@ from policies.policy import SHANGHAI
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.play import SILENCE, Office
+from tests.reading import read
 
 
 def test_a_clean_shop_is_closed_and_everybody_is_told(office: Office) -> None:
@@ -140,14 +141,14 @@ def test_over_a_blocking_finding_approval_needs_a_reason_and_then_a_supervisor(o
     office.open_shop()
     office.snapshot(open_orders=3)
     case = office.request_closure()
-    assert "还有 3 笔订单未完成" in office.question(case).dossier
+    assert "还有 3 笔订单未完成" in read(office.question(case))
     refused = office.answer(office.question(case), "li-na", "APPROVE")
     assert not refused.accepted and "CLS-7" in refused.sentence
 
     office.decide(case, "li-na", "APPROVE", "订单均为赠品,商家已书面承诺")
     assert office.case(case.id).state == "SECOND_REVIEW"
     assert office.shop().state is ShopState.OPEN
-    assert "订单均为赠品" in office.question(case).dossier
+    assert "订单均为赠品" in read(office.question(case))
     assert not office.answer(office.question(case), "he-qiang", "CONFIRM").accepted  # no reason given
 
     office.decide(case, "he-qiang", "CONFIRM", "同意审核员意见")
@@ -232,7 +233,7 @@ def test_an_approval_nobody_had_to_confirm_does_not_reach_what_came_after_it(off
     office.snapshot(arrears_fen=500)
     office.clock.advance(timedelta(seconds=61))
     office.settle()
-    assert office.question(case).round == 2 and "欠款 ¥5" in office.question(case).dossier
+    assert office.question(case).round == 2 and "欠款 ¥5" in read(office.question(case))
 
 
 def test_facts_that_stay_as_they_were_shown_are_not_asked_about_again(office: Office) -> None:
@@ -303,7 +304,7 @@ def test_the_merchant_is_asked_answers_and_the_review_goes_on_with_the_answer(of
     assert office.message("closure_question")["question"] == "请说明库存如何处理"
     office.merchant_answers(case, "库存已全部退回供应商")
     review = office.question(case)
-    assert review.round == 2 and "库存已全部退回供应商" in review.dossier
+    assert review.round == 2 and "库存已全部退回供应商" in read(review)
     office.decide(case, "zhao-min", "APPROVE")
     assert office.case(case.id).state == "CLEARING"
 
@@ -545,7 +546,7 @@ def test_facts_that_change_while_a_person_reads_are_shown_again_before_a_decisio
     stale = office.answer(seen, "li-na", "APPROVE")
     assert not stale.accepted
     again = office.question(case)
-    assert again.revision == 2 and "还有 7 笔订单未完成" in again.dossier and "事实已发生变化" in again.notice
+    assert again.revision == 2 and "还有 7 笔订单未完成" in read(again) and "事实已发生变化" in again.notice
 
 
 def test_facts_that_do_not_matter_to_the_decision_make_no_new_revision(office: Office) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.cases import Case
 from models.shops import ShopState
 from tests.play import Office
+from tests.reading import read
 
 
 def waiting_for_the_supervisor(office: Office, **facts: int) -> Case:
@@ -24,7 +25,7 @@ def test_what_the_reviewer_never_saw_is_not_written_off_by_the_supervisor_alone(
     assert not office.answer(form, "he-qiang", "CONFIRM", "放行", write_off=True).accepted
     again = office.question(case)
     assert (again.gate, again.round) == ("closure-review", 2)
-    assert "自您上次查看以来的变化" in again.dossier and "10,000" in again.dossier
+    assert "自您上次查看以来的变化" in read(again) and "10,000" in read(again)
     assert office.shop().state is ShopState.OPEN
     office.decide(case, "li-na", "APPROVE", "都看过了")
     office.decide(case, "he-qiang", "CONFIRM", "放行", write_off=True)

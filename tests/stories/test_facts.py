@@ -9,6 +9,7 @@ import pytest
 from models.books import AccountKind
 from models.shops import ShopState
 from tests.play import Office
+from tests.reading import read
 
 DAY = timedelta(hours=24)
 SECOND = timedelta(seconds=1)
@@ -49,7 +50,7 @@ def test_a_closure_on_old_facts_asks_once_waits_by_itself_and_goes_on_without_an
     before = office.clock.at
     office.pass_time(days=150)
     case = office.request_closure()
-    assert "距今已超过 24 小时" in office.question(case).dossier
+    assert "距今已超过 24 小时" in read(office.question(case))
     (asked,) = office.events("facts.requested")
     assert (asked["case_id"], asked["shop_id"], asked["clause"]) == (case.id, "shop-1", "CLS-7")
     assert asked["since"].startswith(before.isoformat()[:19])
@@ -70,7 +71,7 @@ def test_worse_facts_that_come_while_it_waits_are_reviewed_before_clearing_begin
     office.decide(case, "li-na", "APPROVE")
     office.snapshot(open_orders=3)
     assert office.shop().state is ShopState.OPEN
-    assert "还有 3 笔订单未完成" in office.question(case).dossier.replace("\\", "")
+    assert "还有 3 笔订单未完成" in read(office.question(case))
 
 
 def test_the_merchant_may_take_it_back_while_the_facts_are_awaited(office: Office) -> None:
@@ -112,7 +113,7 @@ def test_no_refund_leaves_on_facts_of_150_days_ago_and_it_goes_on_by_itself(offi
     as_of_facts(office)
     office.pass_time(days=150)
     case = office.request_refund()
-    assert "距今已超过 24 小时" in office.question(case).dossier
+    assert "距今已超过 24 小时" in read(office.question(case))
     office.decide(case, "wang-fang", "APPROVE")
     assert on_its_way(office) == 0 and office.balance(AccountKind.DEPOSIT) == 400_000
     office.snapshot()
@@ -140,7 +141,7 @@ def test_penalties_that_come_while_a_refund_waits_are_shown_before_it_is_paid(of
     office.decide(case, "wang-fang", "APPROVE")
     office.snapshot(penalties=[{"id": "p1", "kind": "虚假发货", "settled": False}])
     assert on_its_way(office) == 0
-    assert "处罚记录" in office.question(case).dossier
+    assert "处罚记录" in read(office.question(case))
 
 
 # ── nobody answers ──
@@ -212,7 +213,7 @@ def test_of_two_snapshots_of_one_second_the_one_received_later_counts(office: Of
     for orders in (0, 7):
         office.send("shop.snapshot", {"shop_id": "shop-1", "as_of": moment, "facts": {"open_orders": orders}})
     assert office.refusals() == []
-    assert "还有 7 笔订单未完成" in office.question(case).dossier.replace("\\", "")
+    assert "还有 7 笔订单未完成" in read(office.question(case))
 
 
 def test_a_snapshot_of_a_second_before_is_still_refused(office: Office) -> None:

@@ -7,6 +7,7 @@ import pytest
 from models.books import AccountKind
 from models.shops import ShopState
 from tests.play import Office
+from tests.reading import read
 
 
 def test_two_people_confirm_and_the_deposit_is_forfeited(office: Office) -> None:
@@ -102,7 +103,7 @@ def test_a_deduction_while_it_is_decided_is_shown_before_the_decision_counts(off
         "appealable": True,
     })  # fmt: skip
     assert not office.answer(office.question(case), "li-na", "CONFIRM", "售假属实").accepted
-    assert "¥3,000.00" in office.question(case).dossier
+    assert "¥3,000.00" in read(office.question(case))
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
     assert office.platform_balance(AccountKind.FORFEITURE) == 300_000

@@ -12,10 +12,12 @@ import pytest
 from models.books import AccountKind
 from models.cases import Case
 from office.base.settings import settings
+from office.cases.markdown import markdown
 from office.files import evidence
 from tasks.shops import proposals
 from tests.appeals.bench import Bench
 from tests.play import FILES, PAPERS, REPORT, UNSENT, Office, paper
+from tests.reading import read
 
 
 def place(document: dict[str, Any]) -> Any:
@@ -27,7 +29,7 @@ def place(document: dict[str, Any]) -> Any:
 
 def test_finance_opens_every_paper_of_a_refund_by_a_link_in_the_dossier(office: Office) -> None:
     office.closed_shop()
-    dossier = office.question(office.request_refund()).dossier
+    dossier = read(office.question(office.request_refund()))
     for document in PAPERS:
         found = re.search(
             rf"\[{document['name'].replace('.', '.?.')}\]\(\S+/evidence/(EV-[^?]+)\?exp=(\d+)&sig=(\w+)\)", dossier
@@ -52,11 +54,9 @@ def test_a_name_without_a_received_file_is_said_to_be_missing_and_blocks(
     case = office.request_refund(documents=[document, PAPERS[1]])
     review = office.question(case)
     assert (
-        "营业执照「营业执照" in review.dossier
-        and "未收到文件" in review.dossier
-        and "检查未发现问题" not in review.dossier
+        "营业执照「营业执照" in read(review) and "未收到文件" in read(review) and "检查未发现问题" not in read(review)
     )
-    assert "退款资料不齐" in review.dossier
+    assert "退款资料不齐" in read(review)
     assert office.message("refund_received")["not_received"] == ["营业执照.pdf"]
     office.decide(case, "wang-fang", "APPROVE", "原件已在柜台核对")
     assert office.case(case.id).state == "SECOND_REVIEW", "one person alone does not pay over a paper nobody can read"
@@ -90,7 +90,7 @@ def test_the_second_person_cannot_confirm_when_the_only_papers_are_gone_by_then(
     place(PAPERS[0]).unlink()
     outcome = office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert not outcome.accepted
-    assert "丢失或已损坏" in office.question(case).dossier, "the first person has not seen that, and is asked again"
+    assert "丢失或已损坏" in read(office.question(case)), "the first person has not seen that, and is asked again"
     outcome = office.answer(office.question(case), "wang-fang", "APPROVE", "之前看过")
     assert not outcome.accepted and "丢失或已损坏" in outcome.sentence
     assert office.balance(AccountKind.DEPOSIT) == 400_000
@@ -103,7 +103,7 @@ def test_a_file_that_arrives_later_is_received_and_the_question_is_shown_anew(of
     assert not office.answer(before, "wang-fang", "APPROVE", "先同意").accepted
     office.stage("shop-1", *PAPERS)
     after = office.question(case)
-    assert after.revision > before.revision and "⛔" not in after.dossier and "/evidence/EV-" in after.dossier
+    assert after.revision > before.revision and "⛔" not in read(after) and "/evidence/EV-" in read(after)
     assert not office.answer(before, "wang-fang", "APPROVE", "先同意").accepted, "it was shown without the papers"
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == "PAYING"
@@ -123,7 +123,7 @@ def test_another_shops_file_is_nothing_to_this_one(office: Office) -> None:
     office.closed_shop()
     office.stage("shop-2", *PAPERS)
     case = office.request_refund(staged=False)
-    assert "未收到文件" in office.question(case).dossier
+    assert "未收到文件" in read(office.question(case))
     assert not office.answer(office.question(case), "wang-fang", "APPROVE", "别店上传过").accepted
 
 
@@ -131,7 +131,7 @@ def test_a_file_with_other_bytes_than_the_hash_that_was_named_is_not_the_paper(o
     office.closed_shop()
     evidence.stage("shop-1", "营业执照.pdf", io.BytesIO(b"%PDF-1.7 another licence"))
     case = office.request_refund(staged=False)
-    assert "「营业执照" in office.question(case).dossier and "未收到文件" in office.question(case).dossier
+    assert "「营业执照" in read(office.question(case)) and "未收到文件" in read(office.question(case))
 
 
 def test_bytes_changed_on_the_disk_are_found_at_the_moment_of_the_decision(office: Office) -> None:
@@ -150,9 +150,9 @@ def test_a_file_deleted_from_the_disk_blocks_and_is_whole_again_when_it_is_sent_
     place(PAPERS[0]).unlink()
     assert not office.answer(before, "wang-fang", "APPROVE", "看过了").accepted
     office.snapshot()
-    assert "文件丢失或已损坏" in office.question(case).dossier
+    assert "文件丢失或已损坏" in read(office.question(case))
     office.stage("shop-1", PAPERS[0])
-    assert "⛔" not in office.question(case).dossier
+    assert "⛔" not in read(office.question(case))
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == "PAYING"
 
@@ -163,7 +163,7 @@ def test_a_paper_sent_anew_under_its_kind_stands_in_for_the_one_that_never_came(
     office.decide(case, "wang-fang", "ASK", "请上传营业执照原件")
     office.merchant_answers(case, "已上传", paper("执照正本.pdf", "BUSINESS_LICENCE"))
     review = office.question(case)
-    assert "已由后来收到的材料代替" in review.dossier and "⛔" not in review.dossier
+    assert "已由后来收到的材料代替" in read(review) and "⛔" not in read(review)
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == "PAYING"
 
@@ -171,13 +171,15 @@ def test_a_paper_sent_anew_under_its_kind_stands_in_for_the_one_that_never_came(
 def test_one_file_named_as_two_papers_is_pointed_out(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(documents=[PAPERS[0], PAPERS[0] | {"kind": "ACCOUNT_PERMIT", "name": "开户许可.pdf"}])
-    assert "同一份文件被用作多种材料" in office.question(case).dossier
+    assert "同一份文件被用作多种材料" in read(office.question(case))
 
 
 def test_a_hostile_name_stays_a_name_in_the_list_of_papers(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(documents=[*PAPERS, paper("](https://evil.example)<script>.pdf")])
-    assert "](https://evil" not in office.question(case).dossier and "<script>" not in office.question(case).dossier
+    assert "](https://evil" not in markdown(office.question(case).dossier) and "<script>" not in read(
+        office.question(case)
+    )
 
 
 # ── every other kind of case ──
@@ -215,7 +217,7 @@ def test_papers_of_every_case_are_opened_from_the_dossier_and_nobody_approves_ov
 ) -> None:
     case, person, verdict = begin(office, UNSENT)
     review = office.question(case)
-    assert "⛔" in review.dossier and "未收到文件" in review.dossier and "/evidence/" not in review.dossier
+    assert "⛔" in read(review) and "未收到文件" in read(review) and "/evidence/" not in read(review)
     outcome = office.answer(review, person, verdict, "看过了")
     assert not outcome.accepted and "没有收到任何一份所需材料的文件" in outcome.sentence
 
@@ -226,7 +228,7 @@ def test_papers_of_every_case_that_are_here_are_linked_and_do_not_block(
 ) -> None:
     case, person, verdict = begin(office, REPORT)
     review = office.question(case)
-    assert "/evidence/EV-" in review.dossier and "未收到文件" not in review.dossier
+    assert "/evidence/EV-" in read(review) and "未收到文件" not in read(review)
     office.decide(case, person, verdict, "看过了")
 
 
@@ -265,7 +267,7 @@ def test_two_people_together_cannot_carry_out_a_proposal_that_names_no_paper(
     """CLS-10, ARB-10, ambiguity 26: what is blocking is said, either can end it, and nobody can confirm."""
     case, people = begin(office)
     review = office.question(case)
-    assert "没有收到任何材料" in review.dossier and "⛔" in review.dossier
+    assert "没有收到任何材料" in read(review) and "⛔" in read(review)
     for person in people:
         refused = office.answer(office.question(case), person, "CONFIRM", "情况属实,无需材料")
         assert not refused.accepted
@@ -287,10 +289,10 @@ def test_the_platform_is_asked_once_for_the_papers_of_a_proposal_and_they_can_co
     assert [event["case_id"] for event in office.events("proposal.papers_requested")] == [case.id]
     late = paper("补充鉴定报告.pdf")
     documented(office, case, late)
-    assert "未收到文件" in office.question(case).dossier
+    assert "未收到文件" in read(office.question(case))
     assert not office.answer(office.question(case), people[0], "CONFIRM", "已看过").accepted, "only a name so far"
     office.stage("shop-1", late)
-    assert office.question(case).revision > before.revision and "⛔" not in office.question(case).dossier
+    assert office.question(case).revision > before.revision and "⛔" not in read(office.question(case))
     office.decide(case, people[0], "CONFIRM", "已看过")
     office.decide(case, people[1], "CONFIRM", "已看过")
     assert office.case(case.id).outcome in {"FORCED_CLOSED", "CORRECTED"}
@@ -318,6 +320,6 @@ def test_a_paper_that_comes_between_the_two_people_undoes_no_approval_and_is_sho
     documented(office, case, more)
     documented(office, case, more)  # sent again in another message: still the same file
     question = office.question(case)
-    assert question.gate == "forced-second" and "第二份报告" in question.dossier
+    assert question.gate == "forced-second" and "第二份报告" in read(question)
     office.decide(case, "he-qiang", "CONFIRM", "一致")
     assert office.case(case.id).outcome == "FORCED_CLOSED"

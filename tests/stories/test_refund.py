@@ -20,6 +20,7 @@ from tasks.payouts.payouts import PermitRefused
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import PAPERS, PAYEE, SILENCE, Office
+from tests.reading import read
 
 OTHER_ACCOUNT = {"account_no": "3301040160000125678"}
 
@@ -27,7 +28,7 @@ OTHER_ACCOUNT = {"account_no": "3301040160000125678"}
 def test_finance_approves_the_bank_pays_and_the_case_ends(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
-    assert "将退还 **¥4,000.00** 至 **对公账户 尾号 1234**" in office.question(case).dossier
+    assert "将退还 **¥4,000.00** 至 **对公账户 尾号 1234**" in read(office.question(case))
     office.decide(case, "wang-fang", "APPROVE")
     assert [order["amount_fen"] for order in office.events("deposit.payout.requested")] == [400_000]
     assert office.platform_balance(AccountKind.CLEARING) == 400_000
@@ -148,7 +149,7 @@ def test_a_large_refund_in_several_small_parts_takes_a_second_person_too(
     office.decide(case, paid, "APPROVE")
     assert office.case(case.id).state == ("SECOND_REVIEW" if second else "PAYING")
     if second:
-        assert "已退还的 ¥4,000.00 共 ¥10,000.01" in office.question(case).dossier.replace("\\", "")
+        assert "已退还的 ¥4,000.00 共 ¥10,000.01" in read(office.question(case))
 
 
 def test_the_second_person_may_reject(office: Office) -> None:
@@ -185,20 +186,20 @@ def test_what_was_written_off_at_closure_covers_what_was_open_then_and_nothing_m
     assert office.case(closing.id).outcome == "CLOSED"
     office.snapshot(open_aftersales=now)
     case = office.request_refund()
-    assert (f"还有 {now} 笔售后未完结" in office.question(case).dossier) is blocked
+    assert (f"还有 {now} 笔售后未完结" in read(office.question(case))) is blocked
     assert office.answer(office.question(case), "wang-fang", "APPROVE").accepted is not blocked
 
 
 def test_missing_papers_are_asked_for_named_and_taken_from_the_answer(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(documents=PAPERS[:1])
-    assert "对公账户开户证明" in office.question(case).dossier
+    assert "对公账户开户证明" in read(office.question(case))
     office.decide(case, "wang-fang", "ASK", "请补充开户证明")
     assert office.message("refund_question")["missing"] == ["对公账户开户证明"]
     office.merchant_answers(case, "已补充", PAPERS[1])
     review = office.question(case)
-    assert review.round == 2 and "退款资料不齐" not in review.dossier.split("检查结果")[1]
-    assert "已消除:退款资料不齐" in review.dossier
+    assert review.round == 2 and "退款资料不齐" not in read(review).split("检查结果")[1]
+    assert "已消除:退款资料不齐" in read(review)
     office.decide(case, "wang-fang", "APPROVE")
     assert office.case(case.id).state == "PAYING"
 
@@ -225,11 +226,11 @@ def test_a_returned_payment_is_paid_again_to_the_corrected_payee_in_the_same_cas
     assert office.balance(AccountKind.DEPOSIT) == 0
     office.bank(f"{case.id}-P1", "returned", reason="账户已销户")
     assert office.balance(AccountKind.DEPOSIT) == 400_000
-    assert "账户已销户" in office.question(case).dossier
+    assert "账户已销户" in read(office.question(case))
     office.decide(case, "wang-fang", "ASK_PAYEE")
     assert office.message("refund_payee_needed")["bank_reason"] == "账户已销户"
     office.correct_payee(case, **OTHER_ACCOUNT)
-    assert "尾号 5678" in office.question(case).dossier
+    assert "尾号 5678" in read(office.question(case))
     office.decide(case, "wang-fang", "APPROVE")
     office.bank(f"{case.id}-P2")
     assert office.case(case.id).outcome == "REFUNDED"
@@ -350,7 +351,7 @@ def test_a_payee_corrected_before_anybody_asked_is_not_asked_for_again(office: O
     office.correct_payee(case, **OTHER_ACCOUNT)
     office.decide(case, "wang-fang", "ASK_PAYEE")
     assert office.outbox(topic="refund_payee_needed") == []
-    assert "尾号 5678" in office.question(case).dossier
+    assert "尾号 5678" in read(office.question(case))
 
 
 def test_while_the_money_is_on_its_way_the_payee_stays(office: Office) -> None:
@@ -463,7 +464,7 @@ def test_facts_that_change_between_the_look_and_the_decision_are_shown_and_asked
     refused = office.answer(seen, "wang-fang", "APPROVE")
     assert not refused.accepted
     now = office.question(case)
-    assert now.revision == 2 and "在平台尚有欠款 ¥5" in now.dossier
+    assert now.revision == 2 and "在平台尚有欠款 ¥5" in read(now)
 
 
 def test_a_deduction_between_the_look_and_the_decision_is_noticed_though_nobody_woke_the_case(office: Office) -> None:

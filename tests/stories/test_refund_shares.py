@@ -15,6 +15,7 @@ from office.base.db import reading
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.play import PAYEE, Office
+from tests.reading import read
 
 ALIPAY = {"method": "ALIPAY", "name": "林晓", "account_no": "13800001234", "bank_name": ""}
 WECHAT = {"method": "WECHAT", "name": "林晓", "account_no": "wx-linxiao-77", "bank_name": ""}
@@ -65,8 +66,8 @@ def whole(office: Office) -> None:
 def test_each_channel_gets_back_what_came_in_through_it_and_the_case_ends_when_all_have_arrived(office: Office) -> None:
     two_ways(office)
     case = office.request_refund(payee=ALIPAY)
-    dossier = office.question(case).dossier
-    assert "**¥2,000.00** 至 **支付宝 尾号 1234**" in dossier and "**¥2,000.00** 至 **微信支付 尾号 o\\-77**" in dossier
+    dossier = read(office.question(case))
+    assert "**¥2,000.00** 至 **支付宝 尾号 1234**" in dossier and "**¥2,000.00** 至 **微信支付 尾号 o-77**" in dossier
     office.decide(case, "wang-fang", "APPROVE")
     assert orders(office) == [("ALIPAY", "13800001234", 200_000), ("WECHAT", "wx-linxiao-77", 200_000)]
     assert office.message("refund_approved")["shares"] == [
@@ -91,7 +92,7 @@ def test_a_return_of_one_reopens_only_that_ones_way(office: Office) -> None:
     office.bank(f"{case.id}-P2", "returned", fen=200_000, reason="账户已注销")
     assert office.balance(AccountKind.DEPOSIT) == 200_000
     review = office.question(case)
-    assert review.gate == "refund-returned" and "待退还" not in review.dossier
+    assert review.gate == "refund-returned" and "待退还" not in read(review)
     office.decide(case, "wang-fang", "AGAIN")
     office.decide(case, "wang-fang", "APPROVE")
     assert orders(office)[2:] == [("WECHAT", "wx-linxiao-77", 200_000)]
@@ -232,7 +233,7 @@ def owing(office: Office, fen: int = 100_000, deposit: int = 400_000) -> None:
 def test_arrears_are_set_off_first_as_the_dossier_says_and_the_merchant_is_told(office: Office) -> None:
     owing(office)
     case = office.request_refund()
-    assert "先抵扣欠款 ¥1,000.00,退还 ¥3,000.00" in office.question(case).dossier
+    assert "先抵扣欠款 ¥1,000.00,退还 ¥3,000.00" in read(office.question(case))
     approve(office, case)
     assert orders(office) == [("CORPORATE_ACCOUNT", PAYEE["account_no"], 300_000)]
     assert (office.balance(AccountKind.ARREARS), office.balance(AccountKind.DEPOSIT)) == (0, 0)
@@ -267,7 +268,7 @@ def test_arrears_that_come_between_the_approval_and_the_payment_are_previewed_to
     office.pay_deposit("shop-1", 2_000_000)
     late = office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert not late.accepted and orders(office) == []
-    assert "先抵扣欠款 ¥5,000.00,退还 ¥15,000.00" in office.question(case).dossier
+    assert "先抵扣欠款 ¥5,000.00,退还 ¥15,000.00" in read(office.question(case))
     assert office.question(case).gate == "refund-review"
 
 

@@ -11,6 +11,7 @@ from models.books import AccountKind
 from models.cases import Case, CaseKind
 from tests.appeals.bench import Bench
 from tests.play import Office
+from tests.reading import read
 
 
 def applied(office: Office, number: str = "arb-1") -> None:
@@ -25,10 +26,10 @@ def test_it_stands_in_the_way_of_closing_until_the_facts_know_better(office: Off
     office.open_shop()
     applied(office)
     case = office.request_closure()
-    assert "还有 1 件仲裁未完结" in office.question(case).dossier
+    assert "还有 1 件仲裁未完结" in read(office.question(case))
     assert not office.answer(office.question(case), "li-na", "APPROVE").accepted  # blocking: it takes a reason
     office.snapshot(open_arbitrations=1)
-    assert "还有 1 件仲裁未完结" in office.question(case).dossier, "counted once, by whoever reported last"
+    assert "还有 1 件仲裁未完结" in read(office.question(case)), "counted once, by whoever reported last"
     office.snapshot()
     office.decide(case, "li-na", "APPROVE")
     office.snapshot()
@@ -47,7 +48,7 @@ def test_it_is_seen_by_everybody_before_a_deposit_leaves(office: Office, before:
         applied(office)
         assert "事实已发生变化" in office.answer(shown, "wang-fang", "APPROVE", "同意").sentence
     office.decide(case, "wang-fang", "APPROVE", "仲裁与保证金无关")
-    assert office.question(case).gate == "refund-second" and "仲裁未完结" in office.question(case).dossier
+    assert office.question(case).gate == "refund-second" and "仲裁未完结" in read(office.question(case))
     office.decide(case, "chen-jie", "CONFIRM", "同意")
     assert office.platform_balance(AccountKind.CLEARING) == 400_000
 
@@ -56,7 +57,7 @@ def test_one_that_is_ruled_is_no_longer_under_way(office: Office) -> None:
     bench = Bench(office)
     applied(office, "arb-rul-1")
     bench.rule(deduction_fen=0)
-    assert "仲裁未完结" not in office.question(office.request_closure()).dossier
+    assert "仲裁未完结" not in read(office.question(office.request_closure()))
 
 
 # ── what stood in the way has ended ──
@@ -128,6 +129,6 @@ def test_whoever_looks_at_a_refund_is_shown_that_it_ended(office: Office, ends: 
     office.closed_shop()
     applied(office)
     case = office.request_refund()
-    assert "仲裁未完结" in office.question(case).dossier
+    assert "仲裁未完结" in read(office.question(case))
     ends(office)
-    assert "已消除:还有 1 件仲裁未完结" in office.question(case).dossier
+    assert "已消除:还有 1 件仲裁未完结" in read(office.question(case))

@@ -18,6 +18,7 @@ from office.record import audit
 from office.staff import staff
 from policies.policy import Policy, policy_at
 from tests.play import Office
+from tests.reading import read
 
 
 @pytest.fixture
@@ -194,5 +195,5 @@ def test_whoever_ends_their_session_cannot_use_it_any_more(office: Office, quest
 def test_every_dossier_names_the_shops_other_cases_each_with_its_link(office: Office) -> None:
     office.closed_shop()
     refund = office.request_refund()
-    dossier = office.question(refund).dossier
+    dossier = read(office.question(refund))
     assert "该店铺的其他案件(1)" in dossier and "关店 · CLS-" in dossier and "/v2/runs" in dossier
