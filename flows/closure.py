@@ -6,6 +6,8 @@
         │         └──────────────────│── facts have changed since they were shown ◀───┘
         └─▶ refused                  └─▶ withdrawn by the merchant, any time until CLOSED
 
+Clearing that drags on asks reviewer and supervisor whether what stands open is written off, or goes on waiting.
+
 Rules and numbers:       policies/closure.py, policies/gates.py      CLS-1 … CLS-11, ambiguities 3, 9, 22
 What the merchant reads: notifications/closure.py
 When nobody answers:     flows/deadlines.py
@@ -22,9 +24,10 @@ from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
 from models.shops import Capability
 from office.cases import cases
-from tasks.closure import review, steps
+from tasks.closure import review, steps, write_off
 from tasks.closure.review import ClosureVerdict, OverrideVerdict
 from tasks.closure.steps import Approved
+from tasks.closure.write_off import StuckSecondVerdict, StuckVerdict
 
 
 @story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
@@ -81,10 +84,28 @@ def close_shop(case_id: str) -> None:
 
     for capability in Capability:  # CLS-1, one platform event each
         steps.shut_off(case_id, capability)
+    round, turn = 1, 1
     while not steps.close(case_id):  # CLS-6
-        wait_until(case_id, lambda: steps.cleared(case_id))  # CLS-9, looked at again as facts arrive
+        # CLS-9, looked at again as facts arrive; when it drags on, people are asked what still stands open (ambiguity 22)
+        wait_until(case_id, lambda t=turn: steps.cleared(case_id) or write_off.drags(case_id, t))  # type: ignore[misc]
+        if write_off.drags(case_id, turn):
+            round, turn = ask_what_stands_open(case_id, round), turn + 1
     if cases.is_withdrawn(case_id):
         return withdraw(case_id)
+
+
+def ask_what_stands_open(case_id: str, round: int) -> int:
+    """Ask reviewer and supervisor, anew while one has not seen what stands now; returns the next round."""
+    for asked in count(round):
+        first = ask(case_id, write_off.STUCK, round=asked)
+        if first.read(StuckVerdict) is not StuckVerdict.WRITE_OFF:
+            return asked + 1
+        second = ask(case_id, write_off.STUCK_SECOND, round=asked)
+        if second.overtaken:
+            continue
+        if second.read(StuckSecondVerdict) is not StuckSecondVerdict.CONFIRM or write_off.write_off(case_id, asked):
+            return asked + 1
+    raise AssertionError("unreachable")
 
 
 def withdraw(case_id: str) -> None:

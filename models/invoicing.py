@@ -340,4 +340,8 @@ class ExitObligation(SQLModel, table=True):
     waived_by: str = Field(default="", sa_type=code(32))
     waived_fen: int | None = Field(default=None, sa_type=BigInteger)
     """What was open when it was waived; what comes on top is not covered. ``None`` where nobody noted it: all is."""
+    waived_reported_fen: int | None = Field(default=None, sa_type=BigInteger)
+    """The same of what the platform reported."""
+    reported_fen: int = Field(default=0, sa_type=BigInteger)
+    """What the platform reported as not invoiced when the duty was looked at last."""
     reason: str = ""

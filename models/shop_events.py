@@ -162,7 +162,7 @@ class DepositDeducted(Event):
     nobody can; against an advance compensation everybody can. One that names its ``ruling_id``, or else its
     ``arbitration_id``, or else its ``aftersale_id`` is that ruling's money, whichever of the two comes first: there is
     one thing to appeal against, once. Not posted when the arbitration was withdrawn. ``effective_at`` starts the window; without it the
-    moment the event reached us does.
+    moment the event reached us does. A product violation says that it is ``severe``: any other costs no deposit (DED-4).
     """
 
     type: ClassVar[str] = "deposit.deducted"
@@ -182,6 +182,8 @@ class DepositDeducted(Event):
     arbitration_id: Id | None = None
     aftersale_id: Id | None = None
     effective_at: Moment | None = None
+    severe: Flag = False
+    """For a PRODUCT_VIOLATION, which draws on the deposit only when it is severe (DED-4, VIO-7)."""
     appealable: Flag
     not_appealable_reason: OptionalLine = ""
 
@@ -189,6 +191,10 @@ class DepositDeducted(Event):
     def _appeal_or_why_not(self) -> Self:
         if self.reason is DeductionReason.FORCED_CLOSURE:
             raise ValueError("a reason other than FORCED_CLOSURE: forfeiture is decided here (DED-6)")
+        if self.reason is DeductionReason.PRODUCT_VIOLATION and not self.severe:
+            raise ValueError(
+                "severe: true with PRODUCT_VIOLATION: one that is not takes the product off the shelf only (DED-4)"
+            )
         if not self.appealable and self.reason is DeductionReason.ADVANCE_COMPENSATION:
             raise ValueError("appealable when a buyer was paid in advance: that can always be appealed (ARB-1, DED-5)")
         if not self.appealable and not self.not_appealable_reason:

@@ -67,6 +67,8 @@ class Shop(SQLModel, table=True):
     """Until when the certification fee is paid."""
     topup_demanded_fen: int = 0
     """What is missing, as the merchant was told last; 0 when nothing is, or nobody has looked yet."""
+    deposit_looked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """When what it must have paid was looked at last, whole seconds: a year of certification that ended since is new."""
     deposit_policy: str | None = Field(default=None, sa_type=code(32))
     """The policy under which it was looked at last whether something is missing; ``None``: never."""
 

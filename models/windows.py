@@ -96,6 +96,14 @@ class Reckoned(Frozen):
         return sentence + (";暂定,待国务院公布节假日后复核)" if self.provisional else ")")
 
 
+def in_words(window: Window) -> str:
+    """A window in a form or a letter: ``7 个工作日``, ``3 天``."""
+    units = {
+        "minutes": "分钟", "hours": "小时", "natural_days": "天", "calendar_days": "天", "working_days": "个工作日", "months": "个月",
+    }  # fmt: skip
+    return f"{window.n} {units[window.unit]}"
+
+
 def duration(span: timedelta) -> str:
     """The two largest units of a span that is not negative."""
     minutes = int(span.total_seconds() // 60)

@@ -126,8 +126,19 @@ class ForcedClosureDecided(MerchantCaseMessage, Appealable):
     """Receivables that are frozen with it (DED-7)."""
 
 
-class ReceivablesHeld(MerchantCaseMessage):
-    """Receivables that arrived after a ban are frozen, and who decides about them (DED-7, ambiguity 24)."""
+class ForcedClosureDropped(MerchantCaseMessage):
+    """A proposal to close the shop by force has come to nothing: the shop goes on, and what waited for it goes on too (CLS-10)."""
+
+    name: ClassVar[str] = "forced_closure_dropped"
+    clause: ClassVar[str] = "CLS-10"
+
+    violation: Line
+    proposed_at: Moment
+    decided_at: Moment
+
+
+class ReceivablesHeld(MerchantCaseMessage, Appealable):
+    """Receivables that arrived after a ban are frozen, and who decides about them (DED-7, DED-8, ambiguity 24)."""
 
     name: ClassVar[str] = "receivables_held"
     clause: ClassVar[str] = "DED-7"
@@ -135,6 +146,7 @@ class ReceivablesHeld(MerchantCaseMessage):
     amount_fen: PositiveFen
     held_fen: PositiveFen
     held_at: Moment
+    appeal_how: Line = "请联系平台客服，提供案件编号并提交证明材料。"
 
 
 class ReceivablesDecided(MerchantCaseMessage, Appealable):

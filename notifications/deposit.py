@@ -49,6 +49,25 @@ class DepositDeducted(Appealable):
         return self
 
 
+class ArrearsReduced(Appealable):
+    """What the shop owes has become less: paid by the merchant, or taken from the deposit (DEP-9, DED-9)."""
+
+    name: ClassVar[str] = "arrears_reduced"
+    clause: ClassVar[str] = "DED-9"
+
+    number: Line
+    how: Line
+    rule: Line
+    """The clause it was done by: ``DEP-9`` for the deposit, ``DED-9`` for a payment."""
+    note: Line = ""
+    at: Moment
+    amount_fen: PositiveFen
+    arrears_fen: Fen
+    """What is owed still."""
+    balance_fen: Fen
+    """What the deposit holds now."""
+
+
 class DepositTopupDemanded(MerchantMessage):
     """The balance is below what the shop's categories require, or a certification fee is due (DEP-7, DEP-10, DEP-11)."""
 

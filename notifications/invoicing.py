@@ -133,6 +133,7 @@ class ExitInvoicesOpened(MerchantCaseMessage):
     year: Count
     amount_fen: Fen
     statements: tuple[Line, ...]
+    reported_fen: Fen = 0
     due: Moment
 
 

@@ -78,7 +78,7 @@ class ShareLine(Frozen):
 
 
 class RefundApproved(MerchantCaseMessage):
-    """Approved and on its way to the bank: what was set off for arrears first, and which account gets how much."""
+    """Approved and on its way to the bank: what was set off first, what is kept back and why, which account gets how much."""
 
     name: ClassVar[str] = "refund_approved"
     clause: ClassVar[str] = "REF-7"
@@ -86,6 +86,11 @@ class RefundApproved(MerchantCaseMessage):
     amount_fen: PositiveFen
     payee: Line
     set_off_fen: Fen = 0
+    """Taken for arrears first (REF-8, DED-9)."""
+    kept_fen: Fen = 0
+    """Left in the deposit for what INV-7 would freeze of statements without an invoice (ambiguity 30)."""
+    objection: Line = ""
+    """How to object to what was taken or kept; empty where nothing was."""
     shares: tuple[ShareLine, ...] = ()
     approved_at: Moment
     due: Moment

@@ -93,7 +93,7 @@ def refuse_filing(
     if not in_time(received_at, ruling.appeal_until):
         return Refusal(
             code="too-late", clause="ARB-2",
-            sentence=f"申诉须在判责或扣款生效后 7 天内提交,截止时间为 {_day(ruling.appeal_until)}(北京时间),"
+            sentence=f"申诉须在判责或扣款生效后的申诉期限内提交,截止时间为 {_day(ruling.appeal_until)}(北京时间),"
             f"本次申诉于 {_day(received_at)} 收到,已超过期限。",
         )  # fmt: skip
     if evidence == 0:

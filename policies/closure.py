@@ -47,11 +47,13 @@ def refuse_request(
     reason_text: str,
     shop_state: ShopState,
     other_closure: str | None,
+    proposed_ban: str | None = None,
 ) -> Refusal | None:
     """Why a closing request is not taken up, or None when it is.
 
-    ``requester`` and ``owner`` are account ids; ``other_closure`` is the id of a closure of this shop, forced
-    or not, that is still under way. Ownership comes first: a stranger learns nothing about the shop.
+    ``requester`` and ``owner`` are account ids; ``other_closure`` is the id of a closure of this shop that is still
+    under way, ``proposed_ban`` that of a forced closure about which nobody has decided. Ownership comes first: a stranger
+    learns nothing about the shop.
     """
     if requester != owner:
         return Refusal(
@@ -75,6 +77,12 @@ def refuse_request(
             pass
         case unknown:
             assert_never(unknown)
+    if proposed_ban is not None:
+        return Refusal(
+            code="forced-closure-pending", clause="CLS-10",
+            sentence=f"平台已提议强制关闭该店铺({proposed_ban}),正在审核;决定作出之前不受理关店申请。"
+            "如对提议有异议,请联系平台客服并提交证明材料。",
+        )  # fmt: skip
     if other_closure is not None:
         return Refusal(
             code="closure-under-way", clause="CLS-5",
@@ -135,11 +143,12 @@ def _note(code: str, clause: str, value: int | str, sentence: str, as_of: dateti
 def _penalties(facts: ShopFacts | None, as_of: datetime | None) -> list[Finding]:
     found = []
     penalties = facts.penalties if facts else ()
-    if unsettled := sum(not penalty.settled for penalty in penalties):
+    if open_ones := sorted(penalty.id for penalty in penalties if not penalty.settled):
+        unsettled = len(open_ones)
         found.append(
             Finding(
                 code="penalties_unsettled", clause="CLS-9", blocking=True, value=unsettled, as_of=as_of,
-                sentence=f"还有 {unsettled} 项处罚未处理完毕。",
+                items=tuple(open_ones), sentence=f"还有 {unsettled} 项处罚未处理完毕。",
             )
         )  # fmt: skip
     if settled := sum(penalty.settled for penalty in penalties):

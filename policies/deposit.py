@@ -14,7 +14,7 @@ from models.money import Money
 from models.shops import EntityType, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.policy import Policy
+from policies.policy import DepositSchedule, Policy
 
 
 class NotRecruiting(Exception):
@@ -38,15 +38,23 @@ def required_deposit(entity: EntityType, categories: Collection[str], policy: Po
     By the schedule of its entity type: individual business DEP-2, enterprise DEP-3, person DEP-4. It alone governs: the
     "typical" 2,000 to 5,000 of DEP-6 (ambiguity 8) and the 600 a year of DEP-7, a certification fee (ambiguity 2), do not.
 
-    A category outside the schedule costs the entity type's default, as does a shop without any category;
+    A category goes by each of its names (ambiguity 45).
+    One outside the schedule costs the entity type's default, as does a shop without any category;
     where only the listed ones are recruited, an unlisted one raises NotRecruiting.
     """
     schedule = policy.deposit.of(entity)
-    unlisted = [category for category in categories if category not in schedule.categories]
+    listed = {category: _listed(category, schedule, policy) for category in categories}
+    unlisted = [category for category, name in listed.items() if name is None]
     if unlisted and schedule.only_listed:
         raise NotRecruiting(entity, unlisted, list(schedule.categories))
-    figures = [schedule.categories.get(category, schedule.default_fen) for category in categories]
+    figures = [schedule.categories[name] if name else schedule.default_fen for name in listed.values()]
     return Money(fen=max(figures, default=schedule.default_fen))
+
+
+def _listed(category: str, schedule: DepositSchedule, policy: Policy) -> str | None:
+    """The name under which the schedule has the category."""
+    names = [category, *(name for names in policy.deposit.same_category if category in names for name in names)]
+    return next((name for name in names if name in schedule.categories), None)
 
 
 def topup_due(required: Money, balance: Money) -> Money:

@@ -168,7 +168,7 @@ def clearing_remaining(
     books: BookFacts,
     *,
     open_cases: Mapping[CaseKind, int],
-    exit_invoices_pending: bool,
+    exit_invoices: tuple[int, int],
     now: datetime,
     written_off: WrittenOff = MappingProxyType({}),
     shut_off_at: datetime | None = None,
@@ -180,7 +180,8 @@ def clearing_remaining(
     cover a fourth. That the facts are known cannot be written off. With ``shut_off_at`` (when the shop could last
     take orders) facts from before it prove nothing, because an order may have come in between; with ``policy`` facts
     that are too old by now prove nothing either (ambiguity 27). Arrears and
-    penalties do not keep a shop open: they keep its deposit (ambiguity 3 and 4).
+    penalties do not keep a shop open: they keep its deposit (ambiguity 3 and 4). ``exit_invoices`` is what of them is neither
+    invoiced nor waived, in fen: by our books, and by the platform's report (CLS-8).
     """
     found = []
     if facts is None or as_of is None:
@@ -197,13 +198,12 @@ def clearing_remaining(
         found += facts_stale(as_of, now, policy, blocking=True)
     found += payouts_unsettled(facts, as_of)
     found += business_open(facts, as_of, books, open_cases, now)
-    if exit_invoices_pending:
-        found.append(
-            Finding(
-                code=Gate.EXIT_INVOICES.value, clause="CLS-8", blocking=True, as_of=now,
-                sentence="退店当年已发生费用的发票尚未开具,也未获豁免。",
-            )
-        )  # fmt: skip
+    if any(exit_invoices):
+        value = "、".join(
+            f"{whose} {yuan(fen)}" for whose, fen in zip(("店务账单", "平台报告"), exit_invoices, strict=True) if fen
+        )
+        sentence = f"退店当年已发生费用尚未开票,也未获豁免:{value}。"
+        found.append(_blocking(Gate.EXIT_INVOICES, "CLS-8", value, sentence, now, *exit_invoices))
     return tuple(finding for finding in found if not _covered(finding, written_off))
 
 

@@ -52,6 +52,8 @@ class ClosurePolicy(Frozen):
     facts_ahead_minutes: int = Field(ge=0)
     facts_answer_within: PositiveWindow = Hours(n=4)
     clearing_reminder_every: PositiveWindow
+    write_off_after: PositiveWindow = NaturalDays(n=15)
+    """How long clearing may drag on until people are asked whether what stands open is written off, and asked again."""
     exit_invoice: PositiveWindow
     reopen: PositiveWindow
     reopen_strict: bool
@@ -112,6 +114,8 @@ class DepositPolicy(Frozen):
     """The longer window that a person may grant, at most ``most_longer`` times, each time another person."""
     most_longer: int = Field(default=2, ge=0, le=12)
     overdue_sla: PositiveWindow = WorkingDays(n=3)
+    same_category: tuple[tuple[str, ...], ...] = (("服饰", "服饰内衣"),)
+    """Names of one level-1 category (ambiguity 45)."""
     certification_fee_fen: Fen = 600_00
     certification_fee_every: PositiveWindow = Months(n=12)
     certification_fee_of: tuple[EntityType, ...] = (EntityType.ENTERPRISE, EntityType.INDIVIDUAL_BUSINESS)

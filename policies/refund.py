@@ -27,9 +27,13 @@ from policies.text import normalise_name
 from policies.workdays import DEFAULT, WorkCalendar
 
 NEVER_OVERRIDDEN = frozenset(
-    {Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.FORCED_CLOSURE.value, "bank_contradiction"}
-)
-"""Codes of blocking findings over which nobody approves a refund, not two people either (ambiguities 24, 29 and 38)."""
+    {
+        Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.UNSETTLED_PAYOUTS.value, Gate.FORCED_CLOSURE.value,
+        "bank_contradiction", "refund_under_way",
+    }
+)  # fmt: skip
+"""Codes of blocking findings over which nobody approves a refund, not two people either (REF-7, REF-9, ambiguities 24, 29
+and 38)."""
 
 
 class Net(Frozen):
@@ -140,11 +144,12 @@ def refund_findings(
     payees: Sequence[Payee],
     judgement: PayeeJudgement,
     open_cases: Mapping[CaseKind, int],
-    exit_invoices_pending: bool,
+    exit_invoices: tuple[int, int],
     now: datetime,
     policy: Policy,
     written_off: WrittenOff = MappingProxyType({}),
     own_penalties: Sequence[Penalty] = (),
+    other_refund: str | None = None,
 ) -> tuple[Finding, ...]:
     """Everything finance must see before a deposit goes back, blocking findings first.
 
@@ -152,16 +157,29 @@ def refund_findings(
     still complete (REF-8), for a dispute can come up after the shop is closed; no arrears beyond what the deposit
     covers, and all payouts settled (REF-9, ambiguities 3 and 29). ``written_off`` is what the closure's reviewer wrote off (ambiguity
     22), to its extent: arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
-    about the payee.
+    about the payee. ``other_refund`` is one of the shop that goes first (REF-7).
     """
     if facts is None or as_of is None:
         facts = as_of = None
     found: list[Finding] = []
+    if other_refund is not None:
+        sentence = f"该店铺的退款 {other_refund} 因款项被退回尚在处理,请等其办结后再处理本申请。"
+        found.append(
+            Finding(
+                code="refund_under_way",
+                clause="REF-7",
+                blocking=True,
+                sentence=sentence,
+                items=(other_refund,),
+                as_of=now,
+            )
+        )
     if missing := missing_documents(entity, documents, policy):
         value = "、".join(document.label for document in missing)
         found.append(
             Finding(
                 code="documents_missing", clause="REF-2", blocking=True, value=value, as_of=now,
+                items=tuple(document.value for document in missing),
                 sentence=f"退款资料不齐,还缺:{value}。",
             )
         )  # fmt: skip
@@ -173,7 +191,7 @@ def refund_findings(
     found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
     own_gates = {Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_BILLS.value}
     for finding in clearing_remaining(
-        facts, as_of, books, open_cases=open_cases, exit_invoices_pending=exit_invoices_pending, now=now,
+        facts, as_of, books, open_cases=open_cases, exit_invoices=exit_invoices, now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
     ):  # fmt: skip
         if finding.code == Gate.FORCED_CLOSURE.value:
@@ -216,7 +234,7 @@ def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
         value = "、".join(absent)
         found.append(
             Finding(
-                code="payee_incomplete", clause="REF-2", blocking=True, value=value, as_of=now,
+                code="payee_incomplete", clause="REF-2", blocking=True, value=value, as_of=now, items=tuple(absent),
                 sentence=f"收款信息不完整,还缺:{value}。",
             )
         )  # fmt: skip
@@ -243,11 +261,12 @@ def _penalties(penalties: Sequence[Penalty], as_of: datetime | None, policy: Pol
     found = []
     if standing:
         value = len(standing)
-        unsettled = sum(not penalty.settled for penalty in standing)
+        open_ones = [f"{penalty.id}/unsettled" for penalty in standing if not penalty.settled]
+        unsettled = len(open_ones)
         found.append(
             Finding(
                 code="penalties", clause="REF-2", blocking=True, value=value, as_of=as_of,
-                extent=(value, unsettled), items=tuple(sorted(penalty.id for penalty in standing)),
+                extent=(value, unsettled), items=tuple(sorted([*(penalty.id for penalty in standing), *open_ones])),
                 sentence=f"店铺有 {value} 项处罚记录不符合退还条件,其中 {unsettled} 项未处理完毕。",
             )
         )  # fmt: skip

@@ -10,7 +10,7 @@ from tasks.arbitration import process as arbitration
 from tasks.bindings import process as bindings
 from tasks.closure import process as closure
 from tasks.forced_closure import forced_closures, held_receivables
-from tasks.invoicing import billables, freeze_process, invoice_process, releases
+from tasks.invoicing import billables, exit_invoices, freeze_process, invoice_process, releases
 from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import process as refund
 from tasks.shops import bans, demands, deposits, facts, proposals, shops
@@ -36,6 +36,7 @@ PROCESSES = (
     compensation.PROCESS,
     billables.PROCESS,
     freeze_process.PROCESS,
+    exit_invoices.PROCESS,
     releases.PROCESS,
     invoice_process.PROCESS,
 )

@@ -19,10 +19,12 @@ from models.cases import Case, CaseDeadline, CaseKind
 from models.messages import Channel, OutboxMessage
 from models.reviews import Review, Role
 from models.shops import Shop
+from notifications.catalogue import restore
+from notifications.rendering import render
 from office.base.clock import VirtualClock
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened_json
-from office.cases import confirmations, deadlines, decisions, reviews, routing, timekeeping
+from office.cases import confirmations, deadlines, decisions, merchants, reviews, routing, timekeeping
 from office.cases import gates as review_gates
 from office.cases.locks import lock_case
 from office.files import evidence
@@ -484,6 +486,11 @@ class Office:
         assert len(found) == 1, f"{len(found)} messages {topic}"
         fields: dict[str, Any] = opened_json(found[0], "payload_sealed")
         return fields
+
+    def letters(self, topic: str) -> list[str]:
+        """What merchants read in the messages of that name, in order."""
+        rows = self.outbox(Channel.MERCHANT, topic)
+        return [render(restore(topic, words.made(Item.of(row))), merchants.context()).text for row in rows]
 
     def events(self, type_: str) -> list[dict[str, Any]]:
         """Payloads of the events written for subscribers."""

@@ -11,6 +11,7 @@ from models.cases import Case, CaseKind
 from models.dossier import Block, Items, Papers, PaperShown, Quote, Rows, Sides, Strong, Text, Words
 from models.money import yuan
 from models.reviews import Review, Role, Staff
+from models.windows import in_words
 from office.base.db import Tx
 from office.cases import approvals, cases, dossier
 from office.cases.cases import rules
@@ -129,7 +130,8 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         (Strong(text="申诉不成立"), ":最终结果,商家不能再申诉(ARB-3)。"),
     ]
     if review.gate == REVIEW.name:
-        again_once = ":发出驳回通知,商家有一次、3 天(自通知发出起)的重新举证机会(ARB-5)。"
+        given = in_words(rules(case).appeal.reevidence)
+        again_once = f":发出驳回通知,商家有一次、{given}(自通知发出起)的重新举证机会(ARB-5)。"
         results.append((Strong(text="举证不足"), again_once))
     now = Seen.of(
         {
@@ -176,7 +178,7 @@ def _not_for_the_second(tx: Tx, case: Case) -> set[str]:
 _RESULTS = {
     "UPHOLD": "判责自动剔除;有扣款的由商服联系商家处理",
     "DISMISS": "最终结果,商家不能再申诉,理由会告知商家",
-    "INSUFFICIENT": "发出驳回通知,商家有一次 3 天内重新举证的机会",
+    "INSUFFICIENT": "发出驳回通知,商家有一次限期重新举证的机会",
 }
 
 REVIEW = Gate(

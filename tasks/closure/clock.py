@@ -13,7 +13,7 @@ from office.base.db import Tx
 from office.cases import cases, merchants
 from office.cases.merchants import shop_of
 from office.record import outbox
-from tasks.closure.steps import needs_facts, remaining
+from tasks.closure.steps import remaining
 from tasks.shops import shops
 
 # ── when time passes ─────────────────────────────────────────────────────────
@@ -36,8 +36,7 @@ def remind_exit_invoice(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 def clearing_drags(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     items = remaining(tx, case)
-    if not items or needs_facts(items):
-        outbox.wake(tx, case)
+    outbox.wake(tx, case)  # it may be done, need newer facts, or have dragged on until somebody is asked
     if not items:
         return
     shop = shop_of(tx, case)

@@ -20,6 +20,7 @@ from tasks.closure.intake import may_send, request, withdraw_request
 from tasks.closure.request import ClosureAsked
 from tasks.closure.review import OVERRIDE, REVIEW
 from tasks.closure.steps import CLEARING, EXIT_INVOICE
+from tasks.closure.write_off import STUCK, STUCK_SECOND
 from tasks.shops.questions import QUESTION, answer
 
 PROCESS = Process(
@@ -28,7 +29,7 @@ PROCESS = Process(
     request=ClosureAsked,
     clause="CLS-5",
     hears={ClosureRequested: request, ClosureWithdrawn: withdraw_request, MerchantAnswered: answer},
-    asks=(REVIEW, OVERRIDE),
+    asks=(REVIEW, OVERRIDE, STUCK, STUCK_SECOND),
     clocks={
         QUESTION: deadlines.Kind(remind=remind_question, due=question_lapsed),
         EXIT_INVOICE: deadlines.Kind(remind=remind_exit_invoice, due=nothing),

@@ -41,7 +41,7 @@ from tasks.closure.request import ClosureAsked
 from tasks.closure.review import OVERRIDE, REVIEW, seen_of
 from tasks.invoicing import exit_invoices
 from tasks.shops import capabilities, demands, facts, shops
-from tasks.shops.questions import QUESTION
+from tasks.shops.questions import QUESTION, ask, asked
 from tasks.shops.shops import FACTS
 
 effect = effects_of("closures")
@@ -66,13 +66,16 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the request up, or refuse it with the clause (CLS-3, CLS-4, CLS-10)."""
     shop = shop_of(tx, case)
     reason = ClosureAsked.of(case).reason
-    others = [*cases.open_cases(tx, shop.id, CaseKind.CLOSURE, but=case.id),
-              *cases.open_cases(tx, shop.id, CaseKind.FORCED_CLOSURE)]  # fmt: skip
-    earlier = [other for other in others if cases.comes_before(other, case)]
+    earlier = {
+        kind: other.id
+        for kind in (CaseKind.CLOSURE, CaseKind.FORCED_CLOSURE)
+        for other in cases.open_cases(tx, shop.id, kind, but=case.id)
+        if cases.comes_before(other, case)
+    }
     refusal = policy_of_closure.refuse_request(
         requester=ClosureAsked.of(case).account_id, owner=shop.owner_account_id, reason=reason,
         reason_text=ClosureAsked.of(case).reason_text, shop_state=shop.state,
-        other_closure=earlier[0].id if earlier else None,
+        other_closure=earlier.get(CaseKind.CLOSURE), proposed_ban=earlier.get(CaseKind.FORCED_CLOSURE),
     )  # fmt: skip
     if refusal is not None:
         cases.refuse(tx, case, refusal)
@@ -115,17 +118,9 @@ def check(tx: Tx, case: Case, round: int) -> None:
 def ask_merchant(tx: Tx, case: Case, round: int, question: str) -> str:
     """Ask the merchant to complete something; silence will close the request, and they are told so."""
     key = f"{QUESTION}/{round}"
-    wait = cases.open_wait(tx, case, key, QUESTION, question)
-    if case.withdrawn_at is not None:  # taken back in the moment after the decision
-        cases.close_wait(tx, wait, WaitState.CANCELLED)
-        return key
-    due = reckon(tx.now, rules(case).closure.ask, "CLS-5", work_calendar())
-    hours = list(rules(case).reminders.merchant_hours_before)
-    deadlines.start(tx, case, key, QUESTION, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
-    cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家补充", clause="CLS-5")
-    shop = shop_of(tx, case)
-    told = words.ClosureQuestion(shop_name=shop.name, case_id=case.id, question=question, due=due.due)
-    merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
+    if due := ask(tx, case, key, question, rules(case).closure.ask, "CLS-5"):
+        told = words.ClosureQuestion(shop_name=shop_of(tx, case).name, case_id=case.id, question=question, due=due)
+        merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
     return key
 
 
@@ -137,13 +132,8 @@ def resume_review(tx: Tx, case: Case, round: int) -> None:
 @effect("逾期未补充,结束申请")
 def lapse(tx: Tx, case: Case, round: int) -> None:
     """Silence closes the request (told beforehand)."""
-    wait = cases.find_wait(tx, case.id, f"{QUESTION}/{round}")
-    deadline = deadlines.find(tx, case.id, f"{QUESTION}/{round}")
-    if wait is None or deadline is None:
-        raise LookupError(f"{case.id} asked nothing in round {round}")
-    told = words.ClosureQuestionLapsed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, question=wait.question, due=deadline.due_at
-    )
+    question, due = asked(tx, case, f"{QUESTION}/{round}")
+    told = words.ClosureQuestionLapsed(shop_name=shop_of(tx, case).name, case_id=case.id, question=question, due=due)
     merchants.tell(tx, told, f"{case.id}/lapsed", case=case)
     cases.conclude(tx, case, CaseState.LAPSED, "商家逾期未补充,本次申请关闭,可重新提交", clause="CLS-5")
 
@@ -226,7 +216,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     return policy_of_closure.clearing_remaining(
         known, snapshot.as_of if snapshot else None, books(tx, case),
         open_cases=others(tx, case),
-        exit_invoices_pending=exit_invoices.pending(tx, case, known.uninvoiced_fen if known else 0), now=tx.now,
+        exit_invoices=exit_invoices.pending(tx, case), now=tx.now,
         written_off=case.request.get("written_off", {}), shut_off_at=wait.opened_at if wait else None,
         policy=rules(case),
     )  # fmt: skip
@@ -250,6 +240,7 @@ def close(case_id: str) -> bool:
         case = lock_case(tx, case_id)
         if _over(case):
             return True
+        exit_invoices.notice(tx, case)
         if left := remaining(tx, case):
             if needs_facts(left):
                 facts.want(tx, case)

@@ -77,6 +77,12 @@ def to_second(tx: Tx, case: Case) -> None:
 
 @effect("不予强制关店")
 def drop(tx: Tx, case: Case, reason: str) -> None:
+    """Nothing comes of it: the merchant, whose closing and refund waited for it, is told; why stays in the record."""
+    told = words.ForcedClosureDropped(
+        shop_name=shop_of(tx, case).name, case_id=case.id, violation=ForcedClosureAsked.of(case).violation,
+        proposed_at=case.received_at, decided_at=tx.now,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/dropped", case=case)
     cases.conclude(tx, case, CaseState.DROPPED, "经复核不予强制关店", clause="CLS-10")
     audit.record(tx, case.id, "forced_closure.dropped", text=f"不予强制关店:{reason}", clause="CLS-10")
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import select
 
 from models.cases import Case
-from models.invoicing import ExitObligation, ExitState, Statement, StatementState
+from models.invoicing import ExitState, Statement, StatementState
 from office.base.db import Tx
 from policies.invoicing import share
 from policies.policy import SHANGHAI, policy_at
-from tasks.invoicing.exit_invoices import duty, outstanding
+from tasks.invoicing.exit_invoices import duty, last_of, outstanding
 
 LIVE = (StatementState.ISSUED, StatementState.OVERDUE)
 
@@ -30,9 +30,8 @@ def open_now(tx: Tx, shop_id: str) -> tuple[int, list[str]]:
 
 def _waived(tx: Tx, shop_id: str) -> int:
     """What of it a supervisor has waived, at the shop's last closure."""
-    query = select(ExitObligation).where(ExitObligation.shop_id == shop_id, ExitObligation.state == ExitState.WAIVED)
-    last = max(tx.exec(query), key=lambda one: one.opened_at, default=None)
-    if last is None:
+    last = last_of(tx, shop_id)
+    if last is None or last.state is not ExitState.WAIVED:
         return 0
     open_of_it, _ = duty(tx, tx.get_one(Case, last.case_id), last.year)
     return open_of_it if last.waived_fen is None else min(open_of_it, last.waived_fen)

@@ -27,15 +27,16 @@ from models.invoicing import (
 from models.invoicing_events import StatementIssued
 from models.money import yuan
 from models.reviews import Role
-from models.shops import Shop
+from models.shops import Shop, ShopFacts, ShopSnapshot
 from models.text import shortened, unfit_reason
 from models.windows import Reckoned
 from notifications import invoicing as words
-from office.base.db import Tx
+from office.base.db import Tx, in_transaction
 from office.cases import cases, deadlines, merchants
 from office.cases.cases import emit, rules
 from office.cases.gates import Outcome
 from office.cases.locks import lock_case
+from office.process import Process
 from office.record import audit, outbox
 from office.staff import staff
 from policies.deadlines import lapses, reminder_times
@@ -59,19 +60,31 @@ def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObli
     year = case.received_at.astimezone(SHANGHAI).year
     _draw_up(tx, case, shop, year)
     uninvoiced, named = duty(tx, case, year)
+    reported = reported_by_platform(tx, shop.id)
+    left = bool(uninvoiced or reported)
     obligation = ExitObligation(
         case_id=case.id, shop_id=shop.id, year=year, opened_fen=uninvoiced, opened_at=tx.now, due_at=until.due,
-        state=ExitState.OPEN if uninvoiced else ExitState.FULFILLED, closed_at=None if uninvoiced else tx.now,
+        state=ExitState.OPEN if left else ExitState.FULFILLED, closed_at=None if left else tx.now, reported_fen=reported,
     )  # fmt: skip
     tx.add(obligation)
     tx.flush()
-    if not uninvoiced:  # nobody is reminded of nothing
+    if not left:  # nobody is reminded of nothing
         deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
     audit.record(tx, case.id, "exit_invoices.opened", clause="CLS-8", public=True,
-                 text=f"{year} 年度待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
-    if uninvoiced:
+                 text=f"{year} 年度待开票 {_said(uninvoiced, reported)}", statements=named)  # fmt: skip
+    if left:
         _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices")
     return obligation
+
+
+def reported_by_platform(tx: Tx, shop_id: str) -> int:
+    """What the platform's newest facts call not invoiced, in fen; nothing where it never sent any."""
+    known, _ = shops.facts_of(tx, shop_id)
+    return known.uninvoiced_fen if known else 0
+
+
+def _said(uninvoiced: int, reported: int) -> str:
+    return yuan(uninvoiced) + (f"(平台报告未开票 {yuan(reported)})" if reported else "")
 
 
 def _tell(
@@ -82,7 +95,7 @@ def _tell(
     )
     told = words.ExitInvoicesOpened(
         shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(listed),
-        due=obligation.due_at,
+        reported_fen=obligation.reported_fen, due=obligation.due_at,
     )  # fmt: skip
     merchants.tell(tx, told, key, case=case)
 
@@ -190,19 +203,75 @@ def outstanding(
     return sum(fen for _, fen in found) + max(unbilled, 0), named
 
 
-def pending(tx: Tx, case: Case, platform_fen: int) -> bool:
-    """Whether exit invoices still keep the shop from closing: by our books, or by what the platform reports."""
-    obligation = tx.get(ExitObligation, case.id)
+def pending(tx: Tx, case: Case) -> tuple[int, int]:
+    """What of the exit invoices still keeps the shop from closing, in fen: by our books, and by what the platform reports.
+
+    A waiver covers as much of each as the supervisor saw, and no further (ambiguity 23).
+    """
+    obligation, reported = tx.get(ExitObligation, case.id), reported_by_platform(tx, case.shop_id or "")
     if obligation is None:
-        return bool(platform_fen)
-    if obligation.state is ExitState.WAIVED:  # as far as the supervisor saw it, and no further (ambiguity 23)
-        return obligation.waived_fen is not None and duty(tx, case, obligation.year)[0] > obligation.waived_fen
+        return 0, reported
     uninvoiced, _ = duty(tx, case, obligation.year)
-    return bool(uninvoiced or platform_fen)
+    return _beyond(uninvoiced, obligation, obligation.waived_fen), _beyond(
+        reported, obligation, obligation.waived_reported_fen
+    )
+
+
+def _beyond(fen: int, obligation: ExitObligation, waived: int | None) -> int:
+    """What of it no waiver covers. Where nobody noted how far a waiver goes it covers all."""
+    if obligation.state is not ExitState.WAIVED:
+        return fen
+    return 0 if waived is None else max(fen - waived, 0)
+
+
+def reported_after_closing(tx: Tx, shop_id: str) -> int:
+    """For a refund: what the platform reports as not invoiced, beyond what was waived at the shop's last closure (REF-8)."""
+    reported, last = reported_by_platform(tx, shop_id), last_of(tx, shop_id)
+    return reported if last is None else _beyond(reported, last, last.waived_reported_fen)
+
+
+def last_of(tx: Tx, shop_id: str) -> ExitObligation | None:
+    """The duty of the shop's last closure."""
+    query = select(ExitObligation).where(ExitObligation.shop_id == shop_id)
+    return tx.exec(query.order_by(col(ExitObligation.opened_at).desc()).limit(1)).first()
+
+
+def notice(tx: Tx, case: Case) -> None:
+    """Look again if the platform has reported something else since the duty was looked at."""
+    obligation = tx.get(ExitObligation, case.id)
+    if obligation is None or obligation.state is ExitState.WAIVED:
+        return
+    if obligation.reported_fen != reported_by_platform(tx, obligation.shop_id):
+        look_again(tx, obligation.shop_id)
+
+
+def sweep() -> int:
+    """Look again at the duties of which the platform has reported something else since; how many."""
+
+    def stirred(tx: Tx) -> list[str]:
+        query = (
+            select(ExitObligation, ShopSnapshot)
+            .join(ShopSnapshot, col(ShopSnapshot.shop_id) == ExitObligation.shop_id)
+            .join(Case, col(Case.id) == ExitObligation.case_id)
+            .where(col(Case.concluded_at).is_(None), ExitObligation.state != ExitState.WAIVED)
+        )
+        return sorted(
+            {
+                duty.shop_id
+                for duty, snapshot in tx.exec(query)
+                if ShopFacts.model_validate(snapshot.facts).uninvoiced_fen != duty.reported_fen
+            }
+        )
+
+    shop_ids = in_transaction(stirred)
+    for shop_id in shop_ids:
+        in_transaction(lambda tx, one=shop_id: look_again(tx, one))  # type: ignore[misc]
+    return len(shop_ids)
 
 
 def look_again(tx: Tx, shop_id: str) -> None:
-    """After an invoice was accepted or reversed, or items came: end obligations that are met, open those that are not."""
+    """After an invoice was accepted or reversed, items came, or the platform reports something else: end obligations that
+    are met, open those that are not."""
     cases.wake_waiting(tx, shop_id, shops.FACTS)  # clearing also waits for the bills of earlier years
     query = select(ExitObligation).where(
         ExitObligation.shop_id == shop_id, col(ExitObligation.state).in_([ExitState.OPEN, ExitState.FULFILLED])
@@ -214,14 +283,17 @@ def look_again(tx: Tx, shop_id: str) -> None:
         shop = tx.get_one(Shop, shop_id)
         more = _draw_up(tx, case, shop, obligation.year)
         uninvoiced, named = duty(tx, case, obligation.year)
-        if uninvoiced and (more or obligation.state is ExitState.FULFILLED):
+        obligation.reported_fen = reported_by_platform(tx, shop_id)
+        tx.add(obligation)
+        left = bool(uninvoiced or obligation.reported_fen)
+        if (uninvoiced and more) or (left and obligation.state is ExitState.FULFILLED):
             obligation.state, obligation.closed_at = ExitState.OPEN, None
-            tx.add(obligation)
             deadlines.resume(tx, case, DEADLINE)
             line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
-                                text=f"{obligation.year} 年度又有待开票 {yuan(uninvoiced)}", statements=named)  # fmt: skip
+                                text=f"{obligation.year} 年度又有待开票 {_said(uninvoiced, obligation.reported_fen)}",
+                                statements=named)  # fmt: skip
             _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.number}")
-        elif not uninvoiced and obligation.state is ExitState.OPEN:
+        elif not left and obligation.state is ExitState.OPEN:
             _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")
         outbox.wake(tx, case)
 
@@ -266,11 +338,18 @@ def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcom
         return Outcome(accepted=False, sentence=f"案件 {shortened(case_id, 64)} 没有退店开票义务")
     case = lock_case(tx, case_id)
     obligation = tx.get_one(ExitObligation, case_id, populate_existing=True)
-    settled = obligation.state is ExitState.WAIVED and not pending(tx, case, 0)
+    settled = obligation.state is ExitState.WAIVED and not any(pending(tx, case))
     if settled or case.concluded_at is not None:
         return Outcome(accepted=False, sentence=f"案件 {case_id} 的退店开票义务已结束")
     obligation.waived_fen, _ = duty(tx, case, obligation.year)
+    obligation.waived_reported_fen = reported_by_platform(tx, obligation.shop_id)
+    covered = _said(obligation.waived_fen, obligation.waived_reported_fen)
     obligation.waived_by, obligation.reason = staff_id, reason.strip()
-    _end(tx, case, obligation, ExitState.WAIVED, f"退店发票已由主管豁免:{reason.strip()}", f"staff/{staff_id}")
+    _end(
+        tx, case, obligation, ExitState.WAIVED, f"退店发票 {covered} 已由主管豁免:{reason.strip()}", f"staff/{staff_id}"
+    )
     outbox.wake(tx, case)
-    return Outcome(accepted=True, sentence=f"{case_id} 的退店发票已豁免")
+    return Outcome(accepted=True, sentence=f"{case_id} 的退店发票 {covered} 已豁免")
+
+
+PROCESS = Process(name="exit-invoices", every_minute={"exit-invoices": sweep})

@@ -18,7 +18,7 @@ from office.files import papers
 from policies import refund as policy_of_refund
 from policies.payees import Holder, Share, judgement, share_out
 from policies.refund import Net
-from tasks.invoicing import bills
+from tasks.invoicing import bills, exit_invoices
 from tasks.payouts import contradictions, payouts
 from tasks.refund.request import RefundAsked
 from tasks.shops import deposits, penalties, shops
@@ -91,6 +91,17 @@ def documents_of(tx: Tx, case: Case) -> set[RefundDocument]:
     return {kind for kind in RefundDocument if kinds & {kind.value, kind.label}}
 
 
+def goes_first(tx: Tx, case: Case) -> str | None:
+    """Another refund of the shop that goes before this one: one whose money is out, or was sent back after it had ended (REF-7)."""
+    others = cases.open_cases(tx, case.shop_id or "", CaseKind.REFUND, but=case.id)
+    first = [
+        other for other in others
+        if other.state is not CaseState.SUBMITTED
+        and ((other.opened_at, other.id) < (case.opened_at, case.id) or money_is_out(tx, other))
+    ]  # fmt: skip
+    return None if money_is_out(tx, case) else next(iter(sorted(other.id for other in first)), None)
+
+
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     """What the rules find about the application at this moment (REF-2, REF-8, REF-9)."""
     shop = shop_of(tx, case)
@@ -101,8 +112,9 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind not in {CaseKind.REFUND, *NEVER_IN_THE_WAY}),
-        exit_invoices_pending=bool(known and known.uninvoiced_fen), now=tx.now, policy=rules(case),
+        exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
         written_off=closure.request.get("written_off", {}) if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
+        other_refund=goes_first(tx, case),
     )  # fmt: skip
     others = (*contradictions.findings(tx, shop.id), *papers.findings(tx, case, "REF-2"))
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))

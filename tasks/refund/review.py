@@ -10,7 +10,7 @@ from models.money import Money
 from models.reviews import Review, Role
 from models.shops import ShopState
 from models.text import has_text
-from models.windows import Window
+from models.windows import Window, in_words
 from office.base.db import Tx
 from office.cases import approvals, deadlines, dossier
 from office.cases.cases import rules
@@ -76,7 +76,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "收款户名": "、".join(dict.fromkeys(payee.name for payee in named)),
             "开户行": "、".join(dict.fromkeys(filter(None, (payee.bank_name for payee in named)))) or "—",
             "关店时间": dossier.when(shop.closed_at),
-            "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,7 个工作日)",
+            "到账时限": f"{dossier.when(deadline.due_at if deadline else None)}(REF-3,{in_words(rules(case).refund.sla)})",
         }
     )
     history = Items.of(

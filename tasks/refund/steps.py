@@ -21,7 +21,6 @@ from office.cases.merchants import ground, shop_of
 from office.cases.reviews import decided
 from office.files import papers
 from policies import refund as policy_of_refund
-from policies.deadlines import reckon, reminder_times
 from tasks.payouts import payouts
 from tasks.refund.plan import (
     DUE,
@@ -36,9 +35,12 @@ from tasks.refund.plan import (
 from tasks.refund.request import RefundAsked
 from tasks.refund.review import REVIEW, SECOND, finance_dossier
 from tasks.shops import deposits, facts, shops
-from tasks.shops.questions import QUESTION
+from tasks.shops.questions import QUESTION, ask, asked
 
 effect = effects_of("refunds")
+
+OBJECTION = "请联系平台客服,提供案件编号与证明材料,申请复核。"
+"""How a merchant objects to what was taken or kept back of a refund (DED-8)."""
 
 
 # ── the steps of the story ───────────────────────────────────────────────────
@@ -94,27 +96,14 @@ def check(tx: Tx, case: Case, round: int) -> None:
 def ask_merchant(tx: Tx, case: Case, round: int, question: str) -> str:
     """Ask for what is missing; silence closes the application, and the deposit stays where it is."""
     key = f"{QUESTION}/{round}"
-    wait = cases.open_wait(tx, case, key, QUESTION, question)
-    if case.withdrawn_at is not None:  # taken back in the moment after the decision
-        cases.close_wait(tx, wait, WaitState.CANCELLED)
-        return key
-    _start_merchant_deadline(tx, case, key, QUESTION)
-    cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家补充", clause="REF-2")
-    shop = shop_of(tx, case)
-    missing = policy_of_refund.missing_documents(shop.entity_type, documents_of(tx, case), rules(case))
-    deadline = deadlines.find(tx, case.id, key)
-    told = words.RefundQuestion(
-        shop_name=shop.name, case_id=case.id, missing=tuple(paper.label for paper in missing), question=question,
-        due=deadline.due_at if deadline else tx.now,
-    )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
+    if due := ask(tx, case, key, question, rules(case).refund.documents, "REF-2"):
+        shop = shop_of(tx, case)
+        missing = policy_of_refund.missing_documents(shop.entity_type, documents_of(tx, case), rules(case))
+        told = words.RefundQuestion(
+            shop_name=shop.name, case_id=case.id, missing=tuple(paper.label for paper in missing), question=question, due=due,
+        )  # fmt: skip
+        merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
     return key
-
-
-def _start_merchant_deadline(tx: Tx, case: Case, key: str, kind: str) -> None:
-    due = reckon(tx.now, rules(case).refund.documents, "REF-2", work_calendar())
-    hours = list(rules(case).reminders.merchant_hours_before)
-    deadlines.start(tx, case, key, kind, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
 
 
 @effect("商家已补充,恢复审核")
@@ -125,12 +114,8 @@ def resume_review(tx: Tx, case: Case, round: int) -> None:
 @effect("逾期未补充,结束申请")
 def lapse(tx: Tx, case: Case, key: str) -> None:
     """Silence ends the application; a new one can be made at any time (REF-11)."""
-    wait, deadline = cases.find_wait(tx, case.id, key), deadlines.find(tx, case.id, key)
-    if wait is None or deadline is None:
-        raise LookupError(f"{case.id} has no question {key}")
-    told = words.RefundQuestionLapsed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, question=wait.question, due=deadline.due_at
-    )
+    question, due = asked(tx, case, key)
+    told = words.RefundQuestionLapsed(shop_name=shop_of(tx, case).name, case_id=case.id, question=question, due=due)
     merchants.tell(tx, told, f"{case.id}/lapsed", case=case)
     cases.conclude(tx, case, CaseState.LAPSED, "商家逾期未补充,本次申请关闭,保证金仍在账上,可重新申请", clause="REF-2")
 
@@ -198,6 +183,7 @@ def pay(tx: Tx, case: Case, round: int, turn: int) -> bool:
     deadline = deadlines.find(tx, case.id, DUE)
     told = words.RefundApproved(
         shop_name=shop.name, case_id=case.id, amount_fen=plan.net.paid.fen, payee=_payees(paid), set_off_fen=set_off.fen,
+        kept_fen=plan.net.kept.fen, objection=OBJECTION if set_off or plan.net.kept else "",
         shares=_share_lines(paid), approved_at=tx.now, due=deadline.due_at if deadline else tx.now,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/approved/{turn}", case=case)
@@ -271,23 +257,20 @@ def ask_payee(tx: Tx, case: Case, turn: int) -> str:
     """Ask for another payee; one that came already counts."""
     key = f"{PAYEE}/{turn}"
     back = _came_back(tx, case, turn)
-    wait = cases.open_wait(tx, case, key, PAYEE, "更正收款账户")
-    if case.withdrawn_at is not None:
-        cases.close_wait(tx, wait, WaitState.CANCELLED)
-        return key
     refused = {permit.payee_sha256 for payout in back if (permit := payouts.permit_of(tx, payout))}
-    if refused.isdisjoint(payouts.payee_hash(share.payee) for share in plan_now(tx, case).shares):
+    corrected = refused.isdisjoint(payouts.payee_hash(share.payee) for share in plan_now(tx, case).shares)
+    if corrected and case.withdrawn_at is None:
+        wait = cases.open_wait(tx, case, key, PAYEE, "更正收款账户")
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": "商家已先行更正"})
         return key
-    _start_merchant_deadline(tx, case, key, PAYEE)
-    cases.move(tx, case, CaseState.AWAITING_MERCHANT, "等待商家更正收款账户", clause="REF-3")
-    deadline = deadlines.find(tx, case.id, key)
-    told = words.RefundPayeeNeeded(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=sum(payout.amount_fen for payout in back),
-        payee=_payees(back), bank_reason="、".join(dict.fromkeys(one.bank_reason or one.state.label for one in back)),
-        answer_by=deadline.due_at if deadline else None,
-    )  # fmt: skip
-    merchants.tell(tx, told, f"{case.id}/payee-needed/{turn}", case=case)
+    window = rules(case).refund.documents
+    if due := ask(tx, case, key, "更正收款账户", window, "REF-3", kind=PAYEE, text="等待商家更正收款账户"):
+        told = words.RefundPayeeNeeded(
+            shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=sum(payout.amount_fen for payout in back),
+            payee=_payees(back), bank_reason="、".join(dict.fromkeys(one.bank_reason or one.state.label for one in back)),
+            answer_by=due,
+        )  # fmt: skip
+        merchants.tell(tx, told, f"{case.id}/payee-needed/{turn}", case=case)
     return key
 
 

@@ -99,7 +99,7 @@ def look(tx: Tx, shop: Shop) -> bool:
     """
     if shop.state not in ASKED:
         return False
-    shop.deposit_policy = policy_at(tx.now).version
+    shop.deposit_policy, shop.deposit_looked_at = policy_at(tx.now).version, tx.now.replace(microsecond=0)
     tx.add(shop)
     lacks = missing(tx, shop)
     if lacks.total:
@@ -120,7 +120,7 @@ def sweep(limit: int = PER_SWEEP, most_asked: int = ASKED_PER_SWEEP) -> int:
         expired = and_(
             col(Shop.certified_until) <= tx.now,
             col(Shop.official_account).is_(False),
-            col(Shop.topup_demanded_fen) == 0,
+            or_(col(Shop.deposit_looked_at).is_(None), col(Shop.deposit_looked_at) <= col(Shop.certified_until)),
         )
         query = select(Shop.id).where(
             col(Shop.state).in_(ASKED),

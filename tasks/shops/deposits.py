@@ -51,7 +51,9 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     audit.record(tx, f"shop/{shop.id}", "deposit.paid", actor="platform", clause="DEP-9", public=True,
                  text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
     if kind is AccountKind.ARREARS:
-        return
+        return _tell_reduced(
+            tx, shop, event.payment_id, f"payment/{event.payment_id}", amount, how=event.purpose.label, rule="DED-9"
+        )
     payer, name = _whole(event.payer_account), _whole(event.payer_name)
     tx.add(
         DepositPayment(
@@ -66,6 +68,17 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
+
+
+def _tell_reduced(
+    tx: Tx, shop: Shop, number: str, key: str, amount: Money, *, how: str, rule: str, note: str = ""
+) -> None:
+    told = words.ArrearsReduced(
+        shop_name=shop.name, number=number, how=how, rule=rule, note=note, at=tx.now, amount_fen=amount.fen,
+        arrears_fen=shop_balance(tx, shop.id, AccountKind.ARREARS).fen,
+        balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, appeal_how=SERVICE_HOW,
+    )  # fmt: skip
+    merchants.tell(tx, told, key, shop_id=shop.id)
 
 
 def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
@@ -175,6 +188,7 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
                 clause="DEP-9")  # fmt: skip
     audit.record(tx, f"shop/{shop.id}", "deposit.set_off", actor="platform", clause="DEP-9", public=True,
                  text=f"保证金抵扣欠款 {amount}", note=event.note)  # fmt: skip
+    _tell_reduced(tx, shop, event.set_off_id, key, amount, how="保证金抵扣", rule="DEP-9", note=event.note)
     demands.look(tx, shop)
 
 

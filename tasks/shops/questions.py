@@ -8,7 +8,9 @@ from models.books import AccountKind
 from models.cases import (
     Case,
     CaseKind,
+    CaseState,
     DeadlineState,
+    Side,
     WaitState,
 )
 from models.closure_events import (
@@ -17,8 +19,11 @@ from models.closure_events import (
 from models.dossier import Block, Quote, Rows, Strong, Text
 from models.messages import InboxMessage
 from models.shops import Shop
+from models.windows import Window
+from office.base.calendar import work_calendar
 from office.base.db import Tx
 from office.cases import cases, deadlines, dossier
+from office.cases.cases import rules
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.files import papers
@@ -26,10 +31,42 @@ from office.money.ledger import shop_balance
 from office.process import office
 from office.record import audit, outbox
 from office.record.inbox import Refused
-from policies.deadlines import in_time
+from policies.deadlines import in_time, reckon, reminder_times
 from policies.masking import mask_accounts
 
 QUESTION = "merchant-answer"
+
+
+def ask(
+    tx: Tx,
+    case: Case,
+    key: str,
+    question: str,
+    window: Window,
+    clause: str,
+    *,
+    kind: str = QUESTION,
+    text: str = "等待商家补充",
+) -> datetime | None:
+    """Have the case wait for the merchant, with reminders; until when. ``None`` when they have taken the request back in the
+    moment after the decision: then nobody is asked, and the wait has ended."""
+    wait = cases.open_wait(tx, case, key, kind, question)
+    if case.withdrawn_at is not None:
+        cases.close_wait(tx, wait, WaitState.CANCELLED)
+        return None
+    due = reckon(tx.now, window, clause, work_calendar())
+    hours = list(rules(case).reminders.merchant_hours_before)
+    deadlines.start(tx, case, key, kind, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
+    cases.move(tx, case, CaseState.AWAITING_MERCHANT, text, clause=clause)
+    return due.due
+
+
+def asked(tx: Tx, case: Case, key: str) -> tuple[str, datetime]:
+    """What the merchant was asked under this key, and until when."""
+    wait, deadline = cases.find_wait(tx, case.id, key), deadlines.find(tx, case.id, key)
+    if wait is None or deadline is None:
+        raise LookupError(f"{case.id} has no question {key}")
+    return wait.question, deadline.due_at
 
 
 def take_back(tx: Tx, case: Case, account_id: str, at: datetime, *awaited: str) -> None:

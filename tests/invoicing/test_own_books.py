@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from models.books import AccountKind
@@ -101,6 +103,79 @@ def test_a_waiver_covers_what_the_supervisor_saw_and_nothing_more(office: Office
     assert office.case(case.id).outcome == "CLOSED"
 
 
+def waive(office: Office, case: Case) -> str:
+    code = office.code("he-qiang")
+    return in_transaction(lambda tx: exit_invoices.waive(tx, case.id, "he-qiang", code, "无法开票")).sentence
+
+
+@pytest.mark.parametrize(("later", "closes"), [(499, True), (500, True), (501, False)])
+def test_a_waiver_covers_what_the_platform_reported_then_and_nothing_more(
+    office: Office, later: int, closes: bool
+) -> None:
+    """CLS-8, ambiguity 23"""
+    office.open_shop()
+    case = closing(office, 2026, 11, 20, 10)
+    office.snapshot(open_orders=1, uninvoiced_fen=500)
+    assert "平台报告未开票 ¥5.00" in waive(office, case)
+    office.snapshot(uninvoiced_fen=later)
+    assert (office.case(case.id).outcome == "CLOSED") is closes
+    if not closes:
+        assert "平台报告未开票 ¥5.01" in waive(office, case)
+        office.snapshot(uninvoiced_fen=later)
+        assert office.case(case.id).outcome == "CLOSED"
+
+
+@pytest.mark.parametrize(("later", "blocks"), [(500, False), (501, True)])
+def test_a_waiver_at_closing_counts_at_the_refund_as_far_as_it_went(office: Office, later: int, blocks: bool) -> None:
+    """REF-8, CLS-8: of what the platform reports and of our own bills."""
+    office.open_shop()
+    fee(office, "2026-11-10T10:00:00+08:00")
+    case = closing(office, 2026, 11, 20, 10)
+    office.snapshot(open_orders=1, uninvoiced_fen=500)
+    waive(office, case)
+    office.snapshot(uninvoiced_fen=500)
+    assert office.case(case.id).outcome == "CLOSED"
+    office.snapshot(uninvoiced_fen=later)
+    dossier = refund_dossier(office)
+    assert ("尚未开票" in dossier) is blocks and "账单尚有" not in dossier
+
+
+@pytest.mark.parametrize("known", ["before the start", "after it"])
+def test_fees_that_only_the_platform_knows_start_the_five_days_too(office: Office, known: str) -> None:
+    """CLS-8: the duty is open, told, reminded and lapses like one of our own books, and ends when the platform says so."""
+    office.open_shop()
+    office.snapshot(uninvoiced_fen=700 if known == "before the start" else 0)
+    case = office.request_closure()
+    office.snapshot(uninvoiced_fen=700)
+    for _ in range(2):
+        exit_invoices.sweep()
+        office.settle()
+    (message,) = told(office, "exit_invoices_opened")
+    assert (message["amount_fen"], message["reported_fen"], message["statements"]) == (0, 700, [])
+    deadline = office.deadline(case.id, "exit-invoice")
+    assert deadline.state == "OPEN" and message["due"] == deadline.due_at.isoformat().replace("+00:00", "Z")
+    office.clock.at = deadline.due_at - timedelta(hours=24)
+    kit.sweep(office)
+    assert office.told(case).count("merchant_deadline_reminder") == 1
+    office.snapshot()
+    exit_invoices.sweep()
+    office.settle()
+    assert office.deadline(case.id, "exit-invoice").state == "MET"
+    assert [message["waived"] for message in told(office, "exit_invoices_settled")] == [False]
+    kit.books_agree(office)
+
+
+def test_fees_the_platform_reports_lapse_after_five_days_and_not_a_second_before(office: Office) -> None:
+    office.open_shop()
+    office.snapshot(uninvoiced_fen=700)
+    case = office.request_closure()
+    due = office.deadline(case.id, "exit-invoice").due_at
+    for seconds, state in ((-1, "OPEN"), (0, "OPEN"), (1, "OPEN"), (31, "LAPSED")):
+        office.clock.at = due + timedelta(seconds=seconds)
+        office.sweep()
+        assert office.deadline(case.id, "exit-invoice").state == state, seconds
+
+
 # ── bills (CLS-9, REF-8, ambiguity 30) ──
 
 
@@ -148,6 +223,8 @@ def test_a_statement_reopened_by_a_red_letter_after_closed_blocks_the_refund_and
     office.decide(refund, "chen-jie", "CONFIRM", "先退其余")
     assert office.platform_balance(AccountKind.CLEARING) == 370_000
     assert office.balance(AccountKind.DEPOSIT) == 30_000
+    [letter] = office.letters("refund_approved")  # what is kept back, why, and how to object
+    assert "另留存 ¥300.00" in letter and "INV-7" in letter and "异议" in letter
     office.bank(f"{refund.id}-P1", fen=370_000)
     assert office.case(refund.id).outcome == "REFUNDED"
     assert office.books() == []
@@ -170,6 +247,7 @@ def test_an_invoiced_shop_shows_no_bill_at_all(office: Office) -> None:
 def deducted(office: Office, reason: str, fen: int = 10_000) -> None:
     office.send("deposit.deducted", {
         "shop_id": "shop-1", "deduction_id": f"d-{reason}", "amount_fen": fen, "reason": reason, "clause": "规则",
+        "severe": reason == "PRODUCT_VIOLATION",
         "appealable": True, **({"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {}),
     })  # fmt: skip
 

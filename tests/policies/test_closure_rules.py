@@ -52,7 +52,7 @@ def findings(facts=None, books=None, cases=None, **changes):
 
 def remaining(facts=None, books=None, **changes):
     """Codes that keep an otherwise cleared shop from CLOSED."""
-    usual = {"as_of": AS_OF, "open_cases": {}, "exit_invoices_pending": False, "now": NOW}
+    usual = {"as_of": AS_OF, "open_cases": {}, "exit_invoices": (0, 0), "now": NOW}
     return [
         f.code for f in clearing_remaining(facts or ShopFacts(), books=books or BookFacts(), **{**usual, **changes})
     ]
@@ -240,7 +240,7 @@ def test_an_appeal_that_was_written_off_does_not_cover_a_case_of_another_kind():
 
 
 def test_clearing_waits_for_exit_invoices_and_our_own_open_cases():
-    assert remaining(exit_invoices_pending=True) == [Gate.EXIT_INVOICES]
+    assert remaining(exit_invoices=(1, 0)) == [Gate.EXIT_INVOICES] == remaining(exit_invoices=(0, 1))
     assert remaining(open_cases={CaseKind.APPEAL: 1}) == [Gate.OPEN_CASES]
     assert remaining(books=BookFacts(receivable_frozen_fen=1)) == [Gate.BOOK_FROZEN]
 

@@ -8,7 +8,7 @@ from models.deposits import DeductionReason
 from models.money import Money
 from models.shops import EntityType
 from policies.deposit import NotRecruiting, required_deposit, split_deduction, topup_due
-from policies.policy import policy
+from policies.policy import policy, versions
 
 POLICY = policy("2026-01-01")
 COMPANY, TRADER, PERSON = EntityType.ENTERPRISE, EntityType.INDIVIDUAL_BUSINESS, EntityType.PERSON
@@ -128,3 +128,17 @@ def test_a_frozen_deposit_is_used_up_by_set_off_only_and_never_goes_negative_amb
     balance = Money.yuan("500")
     taken, owed = split_deduction(Money.yuan("800"), balance)
     assert (taken, owed) == (balance, Money.yuan("300"))
+
+
+@pytest.mark.parametrize(
+    ("entity", "name", "yuan"),
+    [
+        (EntityType.PERSON, "服饰", 500), (EntityType.PERSON, "服饰内衣", 500),
+        (EntityType.INDIVIDUAL_BUSINESS, "服饰内衣", 2_000), (EntityType.ENTERPRISE, "服饰内衣", 4_000),
+    ],
+)  # fmt: skip
+def test_a_category_goes_by_each_of_its_names_ambiguity_45(entity, name, yuan):
+    """DEP-2 to DEP-4, under the policy in force and the one before it."""
+    for version in versions():
+        assert required_deposit(entity, [name], policy(version)).fen == yuan * 100
+    assert required_deposit(EntityType.ENTERPRISE, [name, "母婴"], POLICY).fen == 1_000_000

@@ -75,7 +75,7 @@ def findings(facts=None, books=BALANCE, **changes):
         "payees": [CORPORATE],
         "judgement": PayeeJudgement(),
         "open_cases": {},
-        "exit_invoices_pending": False,
+        "exit_invoices": (0, 0),
         "now": NOW,
         "policy": POLICY,
     }

@@ -13,8 +13,14 @@ from models.reviews import Review, ReviewState
 from office.base.db import Tx, in_transaction
 from office.record import decision_seals
 from tests.deaths import Died, mortal
-from tests.play import PAYEE, Office
+from tests.play import PAYEE, Office, paper
 from tests.reading import read
+
+
+def fined(*settled: bool) -> dict[str, Any]:
+    """So many penalties, settled or not."""
+    return {"penalties": [{"id": f"p-{n}", "kind": "虚假发货", "settled": one} for n, one in enumerate(settled)]}
+
 
 PENALTY = {"penalties": [{"id": "p-1", "kind": "虚假发货", "settled": False}]}
 
@@ -39,9 +45,11 @@ def paid(office: Office) -> list[int]:
         ({}, PENALTY),
         ({"open_orders": 1}, {"open_orders": 2}),
         ({"open_orders": 1}, {"open_orders": 1, "open_aftersales": 1}),
-        ({"unsettled_payouts": 1, "unsettled_payout_fen": 100}, {"unsettled_payouts": 1, "unsettled_payout_fen": 101}),
+        ({"freezes": 1, "frozen_fen": 100}, {"freezes": 1, "frozen_fen": 101}),
+        ({"uninvoiced_fen": 100}, {"uninvoiced_fen": 101}),
+        (fined(True, False), fined(False, True)),
     ],
-    ids=["appears", "grows", "another one", "the same number of more money"],
+    ids=["appears", "grows", "another one", "the same number of more money", "more fees", "another is unsettled"],
 )  # fmt: skip
 def test_the_first_person_is_asked_again_when_something_blocking_comes_after_their_approval(
     office: Office, before: dict[str, Any], after: dict[str, Any]
@@ -95,11 +103,25 @@ def test_another_payee_is_seen_by_both_before_anything_is_paid_to_it(office: Off
 
 
 def test_what_becomes_less_asks_nobody_again(office: Office) -> None:
-    case = first_has_approved(office, open_orders=2, open_aftersales=1)
-    office.snapshot(open_orders=1)
+    case = first_has_approved(office, open_orders=2, open_aftersales=1, uninvoiced_fen=100, **fined(False, False))
+    office.snapshot(open_orders=1, uninvoiced_fen=99, **fined(True, False))
     assert office.question(case).gate == "refund-second"
     office.decide(case, "chen-jie", "CONFIRM", "同意放行")
     assert paid(office) == [2_000_000]
+
+
+def test_a_paper_fewer_to_miss_asks_nobody_again(office: Office) -> None:
+    """REF-2: of two papers missing one has come."""
+    office.closed_shop(entity_type="INDIVIDUAL_BUSINESS", licence_name="")
+    licence, identity = paper("执照.pdf", "BUSINESS_LICENCE"), paper("身份证.pdf", "IDENTITY_CARD")
+    office.stage("shop-1", licence)
+    case = office.request_refund(staged=False, documents=[licence, identity])
+    office.decide(case, "wang-fang", "APPROVE", "原件已在柜台核对")
+    assert "还缺:身份证明、收款账户证明" in read(office.question(case))
+    office.stage("shop-1", identity)
+    assert office.question(case).gate == "refund-second"
+    office.decide(case, "chen-jie", "CONFIRM", "同意放行")
+    assert paid(office) == [400_000]
 
 
 def test_one_person_is_not_enough_when_a_second_is_needed_by_the_time_of_the_permit(office: Office) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from models.cases import Case
 from models.shops import ShopState
 from tests.play import Office
 from tests.reading import read
 
 
-def waiting_for_the_supervisor(office: Office, **facts: int) -> Case:
+def waiting_for_the_supervisor(office: Office, **facts: Any) -> Case:
     """A closure that the reviewer has approved over what is open."""
     office.open_shop()
     case = office.request_closure()
@@ -62,3 +64,13 @@ def test_a_blocking_finding_that_went_and_came_back_still_takes_the_supervisor(o
     office.snapshot()
     assert office.shop().state in {ShopState.OPEN, ShopState.CLEARING, ShopState.CLOSED}
     assert "closure-override" in {row.gate for row in office.reviews(case)}
+
+
+def test_a_penalty_in_place_of_another_is_new_and_one_fewer_is_not(office: Office) -> None:
+    """CLS-9, ambiguity 23: which they are counts, not how many."""
+    first, second = ({"id": f"p-{n}", "kind": "虚假发货", "settled": False} for n in (1, 2))
+    case = waiting_for_the_supervisor(office, penalties=[first, second])
+    office.snapshot(penalties=[first])
+    assert office.question(case).gate == "closure-override"
+    office.snapshot(penalties=[{"id": "p-3", "kind": "售假", "settled": False}])
+    assert (office.question(case).gate, office.question(case).round) == ("closure-review", 2)

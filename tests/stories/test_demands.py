@@ -524,6 +524,26 @@ def test_the_fee_is_due_again_when_its_year_is_over_and_not_a_second_before(offi
     assert demand_ends(office) == [CaseState.PAID, CaseState.PAID]
 
 
+def test_a_year_that_ends_while_a_demand_runs_is_demanded_with_it_once(office: Office) -> None:
+    """DEP-7, DEP-11"""
+    office.open_shop(official_account=False)
+    pay_fee(office)
+    until = office.shop().certified_until
+    assert until is not None
+    office.clock.at = until - timedelta(days=1)
+    office.send("shop.updated", {"shop_id": "shop-1", "categories": ["母婴"]})
+    assert office.events("deposit.topup_demanded")[-1]["certification_fee_fen"] == 0
+    told = len(office.events("deposit.topup_demanded"))
+    for moment, fees in ((until, []), (until + timedelta(seconds=1), [60_000]), (until + timedelta(days=1), [60_000])):
+        office.clock.at = moment
+        for _ in range(2):
+            office.sweep()
+            demands.sweep()
+            office.settle()
+        assert [one["certification_fee_fen"] for one in office.events("deposit.topup_demanded")[told:]] == fees
+    assert len(all_demands(office)) == 2, "the first one was paid; the second asks for both"
+
+
 def test_a_year_paid_early_follows_the_year_that_is_paid() -> None:
     rules = policy_at(START)
     first = certified_for(START, None, rules).due

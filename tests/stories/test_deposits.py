@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.books import AccountKind
+from models.shop_events import DepositDeducted
 from tests.play import Office
 
 
@@ -47,7 +49,7 @@ def test_the_same_payment_under_another_message_id_is_booked_once(office: Office
 def test_a_part_is_deducted_and_goes_where_its_reason_says(office: Office, reason: str, account: AccountKind) -> None:
     """DED-1, DED-2, DED-3, DED-4, DED-5"""
     office.open_shop()
-    deduct(office, 150_000, reason)
+    deduct(office, 150_000, reason, severe=reason == "PRODUCT_VIOLATION")
     assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(account)) == (250_000, 150_000)
     assert office.balance(AccountKind.ARREARS) == 0
     assert office.books() == []
@@ -163,3 +165,28 @@ def test_who_registers_twice_is_told_how_to_change_instead(office: Office) -> No
     office.open_shop(deposit_fen=0, name="别名")
     assert "shop.updated" in office.refusals()[0][1]
     assert office.shop().name == "晨光文具"
+
+
+def test_what_is_set_off_and_paid_of_arrears_is_told_with_amounts_clause_and_way_to_object(office: Office) -> None:
+    """DEP-9, DED-8, DED-9"""
+    office.open_shop()
+    deduct(office, 450_000)
+    office.pay_deposit("shop-1", 60_000)
+    set_off(office, 20_000)
+    set_off(office, 20_000)  # sent again: told once
+    office.pay_deposit("shop-1", 30_000, purpose="ARREARS", payment_id="pay-arrears")
+    office.pay_deposit("shop-1", 30_000, purpose="ARREARS", payment_id="pay-arrears")
+    first, second = office.letters("arrears_reduced")
+    for said in ("保证金抵扣", "¥200.00", "尚欠：¥300.00", "保证金余额：¥400.00", "DEP-9", "平台客服"):
+        assert said in first, said
+    for said in ("补缴欠款", "¥300.00", "尚欠：¥0.00", "DED-9", "平台客服"):
+        assert said in second, said
+
+
+@pytest.mark.parametrize("said", [{}, {"severe": False}], ids=["not said", "not severe"])
+def test_a_product_violation_that_is_not_severe_draws_on_no_deposit(said: dict[str, bool]) -> None:
+    """DED-4: it takes the product off the shelf, nothing else; the door says why it does not take the message."""
+    event = DepositDeducted.EXAMPLE | {"reason": "PRODUCT_VIOLATION"}
+    with pytest.raises(ValidationError, match="DED-4"):
+        DepositDeducted.model_validate(event | said)
+    assert DepositDeducted.model_validate(event | {"severe": True}).severe

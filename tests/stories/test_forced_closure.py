@@ -34,6 +34,8 @@ def test_either_person_can_drop_it_and_the_shop_goes_on(office: Office, seat: in
         office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "li-na" if seat == 1 else "he-qiang", "DROP", "证据不足")
     assert office.case(case.id).outcome == "DROPPED"
+    assert office.told(case) == ["forced_closure_dropped"]
+    assert "证据不足" not in str(office.message("forced_closure_dropped"))
     assert office.shop().state is ShopState.OPEN
     assert office.balance(AccountKind.DEPOSIT) == 400_000
 
@@ -78,7 +80,8 @@ def test_while_it_is_decided_the_merchant_cannot_slip_away_by_closing(office: Of
     office.open_shop()
     office.propose_forced_closure()
     own = office.case(office.request_closure().id)
-    assert (own.outcome, own.outcome_clause) == ("REFUSED", "CLS-5")
+    assert (own.outcome, own.outcome_clause) == ("REFUSED", "CLS-10")
+    assert "已提议强制关闭该店铺" in str(own.outcome_text) and "关店申请正在处理" not in str(own.outcome_text)
     assert office.shop().state is ShopState.OPEN
 
 

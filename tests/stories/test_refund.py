@@ -91,6 +91,59 @@ def test_a_second_application_is_refused_while_the_first_is_under_way_and_names_
     assert first.id in (second.outcome_text or "")
 
 
+def test_what_the_bank_sends_back_later_goes_before_an_application_made_since(office: Office) -> None:
+    """REF-7: one refund at a time; nobody approves the second over the first, not two people either."""
+    office.closed_shop()
+    first = office.request_refund(fen=100_000)
+    office.decide(first, "wang-fang", "APPROVE")
+    office.bank(f"{first.id}-P1", fen=100_000)
+    second = office.request_refund(fen=200_000)
+    office.bank(f"{first.id}-P1", "returned", fen=100_000, reason="账户已销户")
+    assert office.question(first).gate == "refund-returned"
+    for person in ("wang-fang", "chen-jie"):
+        refused = office.answer(office.question(second), person, "APPROVE", "可以退")
+        assert not refused.accepted
+    assert "REF-7" in refused.sentence and first.id in refused.sentence
+    office.decide(first, "wang-fang", "ABANDON", "商家不再要求")
+    office.decide(second, "wang-fang", "APPROVE")
+    office.bank(f"{second.id}-P1", fen=200_000)
+    assert office.case(second.id).outcome == "REFUNDED"
+    assert office.books() == [] == office.chains()
+
+
+def test_a_return_while_the_second_is_with_the_bank_waits_for_the_banks_answer(office: Office) -> None:
+    """REF-7"""
+    office.closed_shop()
+    first = office.request_refund(fen=100_000)
+    office.decide(first, "wang-fang", "APPROVE")
+    office.bank(f"{first.id}-P1", fen=100_000)
+    second = office.request_refund(fen=200_000)
+    office.decide(second, "wang-fang", "APPROVE")
+    office.bank(f"{first.id}-P1", "returned", fen=100_000, reason="账户已销户")
+    office.decide(first, "wang-fang", "AGAIN")
+    assert "REF-7" in office.answer(office.question(first), "wang-fang", "APPROVE", "再付一次").sentence
+    office.bank(f"{second.id}-P1", fen=200_000)
+    office.decide(first, "wang-fang", "APPROVE", "再付一次")
+    if office.case(first.id).state == "SECOND_REVIEW":
+        office.decide(first, "chen-jie", "CONFIRM", "再付一次")
+    office.bank(f"{first.id}-P2", fen=100_000)
+    assert [office.case(one.id).outcome for one in (first, second)] == ["REFUNDED", "REFUNDED"]
+    assert office.books() == [] == office.chains()
+
+
+def test_a_deposit_is_not_returned_while_a_settlement_cycle_is_unpaid_whoever_says_so(office: Office) -> None:
+    """REF-9: a gate like arrears, of the same sentence; it opens when the platform reports the cycle paid."""
+    office.closed_shop()
+    office.snapshot(unsettled_payouts=1, unsettled_payout_fen=100)
+    case = office.request_refund()
+    for person in ("wang-fang", "chen-jie"):
+        refused = office.answer(office.question(case), person, "APPROVE", "差额很小")
+        assert not refused.accepted and "REF-9" in refused.sentence
+    office.snapshot()
+    office.decide(case, "wang-fang", "APPROVE")
+    assert office.case(case.id).state == "PAYING"
+
+
 def test_a_deposit_that_was_returned_cannot_be_returned_again(office: Office) -> None:
     paid_out(office)
     case = office.case(office.request_refund().id)
