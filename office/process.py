@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from models.requests import Asked
 
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
-    from models.cases import Case, CaseKind
+    from models.cases import Case, CaseKind, CaseState
     from models.messages import InboxMessage
     from models.payout_events import Instruction, InstructionUpdated
     from models.payouts import Payout, PayoutState
@@ -53,6 +53,8 @@ class Process:
     kind: CaseKind | None = None
     request: type[Asked] = Asked
     """What its cases are opened with; the titles of the fields are what people read."""
+    states: Sequence[CaseState] = ()
+    """The few words of its own that its cases go through and end in, besides ``SUBMITTED`` and ``REFUSED``."""
     clause: str = ""
     """Under which its merchant is asked, where no question of its own says so."""
     hears: Mapping[type[Event], Callable[[Tx, Any, InboxMessage], None]] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from models.wire import Outgoing
 from office.base.db import Tx, reading
 from office.base.vault import place, seal_json
 from office.cases.locks import UnknownCase
+from office.process import office
 from office.record import audit, outbox
 from policies.policy import Policy, policy, policy_at
 
@@ -52,6 +53,7 @@ def open_case(
     before = tx.exec(select(Case).where(Case.origin == origin)).first()
     if before is not None:
         return before
+    _own_word(kind, state)
     case_id = new_id(kind.prefix, tx.now)
     case = Case(
         id=case_id, kind=kind, shop_id=shop.id if shop else None,
@@ -73,6 +75,12 @@ def rules(case: Case) -> Policy:
     return policy(case.policy_version)
 
 
+def _own_word(kind: CaseKind, state: CaseState) -> None:
+    """A case is only ever where its process says that its cases can be; anything else is a bug, before it is written."""
+    if state not in {CaseState.SUBMITTED, CaseState.REFUSED, *office().kinds[kind].states}:
+        raise ValueError(f"{state} is no state of {kind}: its process does not declare it")
+
+
 def _about(tx: Tx, case: Case) -> dict[str, Any]:
     return {
         "case_id": case.id, "kind": case.kind, "kind_label": case.kind.label, "shop_id": case.shop_id, "at": tx.now
@@ -85,6 +93,7 @@ def move(
     """Put the case into another state, with a line both sides can read."""
     if case.state == state:
         return
+    _own_word(case.kind, state)
     case.state = state
     tx.add(case)
     line = audit.record(
@@ -102,6 +111,7 @@ def conclude(tx: Tx, case: Case, outcome: CaseState, text: str, *, clause: str =
     """End the case: nothing waits any more, every deadline stops. A case that has ended stays as it ended."""
     if case.concluded_at is not None:
         return
+    _own_word(case.kind, outcome)
     case.state = case.outcome = outcome
     case.outcome_clause, case.outcome_text, case.concluded_at = clause, text, tx.now
     tx.add(case)

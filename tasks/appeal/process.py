@@ -9,7 +9,7 @@ from models.arbitration_events import (
     AppealFiled,
     EscalationNoted,
 )
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from office.cases import deadlines
 from office.process import Process
 from tasks.appeal.clock import evidence_lapsed, look_for_notice, remind_evidence
@@ -22,6 +22,17 @@ PROCESS = Process(
     name="appeal",
     kind=CaseKind.APPEAL,
     request=AppealAsked,
+    states=(
+        CaseState.UNDER_REVIEW,
+        CaseState.SECOND_REVIEW,
+        CaseState.AWAITING_MERCHANT,
+        CaseState.COMPENSATING,
+        CaseState.UPHELD,
+        CaseState.DISMISSED,
+        CaseState.CLOSED_TIMEOUT,
+        CaseState.MOOT,
+        CaseState.SUPERSEDED,
+    ),
     clause="ARB-5",
     hears={AppealFiled: file, AppealEvidenceSubmitted: submit_evidence, EscalationNoted: note_escalation},
     asks=(REVIEW, SECOND),

@@ -9,7 +9,7 @@ from models.arbitration_events import (
     RulingCorrectionProposed,
     RulingEffective,
 )
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from models.shop_events import DepositDeducted
 from office.process import Process
 from tasks.arbitration.correction import CORRECTION, CORRECTION_SECOND, propose_correction
@@ -32,6 +32,7 @@ WITHDRAWING = Process(
     name="arbitration-withdrawal",
     kind=CaseKind.WITHDRAWAL,
     request=WithdrawalAsked,
+    states=(CaseState.UNDER_REVIEW, CaseState.COMPENSATING, CaseState.ARBITRATION_WITHDRAWN, CaseState.REJECTED),
     clause="WDR-3",
     hears={ArbitrationWithdrawalRequested: shops.about_shop(request_withdrawal)},
     asks=(WITHDRAWAL,),
@@ -41,6 +42,14 @@ CORRECTING = Process(
     name="ruling-correction",
     kind=CaseKind.CORRECTION,
     request=CorrectionAsked,
+    states=(
+        CaseState.UNDER_REVIEW,
+        CaseState.SECOND_REVIEW,
+        CaseState.COMPENSATING,
+        CaseState.CORRECTED,
+        CaseState.REJECTED,
+        CaseState.SUPERSEDED,
+    ),
     clause="ARB-10",
     hears={RulingCorrectionProposed: shops.about_shop(propose_correction)},
     asks=(CORRECTION, CORRECTION_SECOND),

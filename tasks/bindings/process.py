@@ -10,7 +10,7 @@ from models.binding_events import (
     OfficialAccountRequested,
     UnbindRequested,
 )
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from office.cases import deadlines
 from office.process import Process
 from tasks.bindings import clock, intake, official
@@ -21,6 +21,17 @@ PROCESS = Process(
     name="account-binding",
     kind=CaseKind.ACCOUNT_BINDING,
     request=BindingAsked,
+    states=(
+        CaseState.PENDING_SCAN,
+        CaseState.ACCOUNT_ACCEPTED,
+        CaseState.PENDING_CODE,
+        CaseState.AWAITING_FIGURES,
+        CaseState.AWAITING_CONSENT,
+        CaseState.BOUND,
+        CaseState.DECLINED,
+        CaseState.LAPSED,
+        CaseState.WITHDRAWN,
+    ),
     clause="BND-2",
     hears={
         OfficialAccountRequested: official.request,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from models.cases import (
-    CaseKind,
-)
+from models.cases import CaseKind, CaseState
 from models.closure_events import (
     ClosureRequested,
     ClosureWithdrawn,
@@ -27,6 +25,17 @@ PROCESS = Process(
     name="closure",
     kind=CaseKind.CLOSURE,
     request=ClosureAsked,
+    states=(
+        CaseState.UNDER_REVIEW,
+        CaseState.AWAITING_MERCHANT,
+        CaseState.SECOND_REVIEW,
+        CaseState.CLEARING,
+        CaseState.CLOSED,
+        CaseState.REJECTED,
+        CaseState.LAPSED,
+        CaseState.WITHDRAWN,
+        CaseState.SUPERSEDED,
+    ),
     clause="CLS-5",
     hears={ClosureRequested: request, ClosureWithdrawn: withdraw_request, MerchantAnswered: answer},
     asks=(REVIEW, OVERRIDE, STUCK, STUCK_SECOND),

@@ -223,6 +223,7 @@ PROCESS = Process(
     name="forced-closure",
     kind=CaseKind.FORCED_CLOSURE,
     request=ForcedClosureAsked,
+    states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.FORCED_CLOSED, CaseState.DROPPED),
     clause="CLS-10",
     hears={ForcedClosureProposed: propose},
     asks=(FIRST, SECOND),

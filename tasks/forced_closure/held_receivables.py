@@ -189,6 +189,7 @@ PROCESS = Process(
     name="held-receivables",
     kind=CaseKind.HELD_RECEIVABLES,
     request=HeldReceivablesAsked,
+    states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.RELEASED, CaseState.FORFEITED),
     clause="DED-7",
     asks=(FIRST, SECOND),
 )

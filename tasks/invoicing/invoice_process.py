@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from models.invoicing_events import (
     InvoiceRedLetter,
     InvoiceSubmitted,
@@ -18,6 +18,7 @@ PROCESS = Process(
     name="invoice-review",
     kind=CaseKind.INVOICE_REVIEW,
     request=InvoiceReviewAsked,
+    states=(CaseState.UNDER_REVIEW, CaseState.ACCEPTED, CaseState.RETURNED, CaseState.WITHDRAWN),
     clause="INV-2",
     hears={InvoiceSubmitted: shops.about_shop(submit), InvoiceRedLetter: shops.about_shop(reverse)},
     asks=(REVIEW,),

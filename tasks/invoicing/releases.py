@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlmodel import select
 
 from models.base import Frozen, Labelled
-from models.cases import Case, CaseKind
+from models.cases import Case, CaseKind, CaseState
 from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
 from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
@@ -228,6 +228,7 @@ PROCESS = Process(
     name="monthly-invoicing",
     kind=CaseKind.INVOICING,
     request=MonthAsked,
+    states=(CaseState.DRAFTING, CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.ISSUING, CaseState.ISSUED),
     clause="INV-1",
     asks=(RELEASE, SECOND),
     every_minute={"months": lambda: len(periods.catch_up()), "documents": documents.write_due},

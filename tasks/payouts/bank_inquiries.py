@@ -329,5 +329,10 @@ CONFIRM = Gate(
 )  # fmt: skip
 
 PROCESS = Process(
-    name="bank-inquiry", kind=CaseKind.BANK_INQUIRY, request=BankInquiryAsked, clause="REF-3", asks=(PROOF, CONFIRM)
+    name="bank-inquiry",
+    kind=CaseKind.BANK_INQUIRY,
+    request=BankInquiryAsked,
+    states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.RESOLVED),
+    clause="REF-3",
+    asks=(PROOF, CONFIRM),
 )

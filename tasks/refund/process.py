@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.cases import CaseKind
+from models.cases import CaseKind, CaseState
 from models.refund_events import RefundPayeeCorrected, RefundRequested, RefundWithdrawn
 from office.cases import deadlines
 from office.process import Process
@@ -17,6 +17,17 @@ PROCESS = Process(
     name="refund",
     kind=CaseKind.REFUND,
     request=RefundAsked,
+    states=(
+        CaseState.UNDER_REVIEW,
+        CaseState.AWAITING_MERCHANT,
+        CaseState.SECOND_REVIEW,
+        CaseState.PAYING,
+        CaseState.REFUNDED,
+        CaseState.REJECTED,
+        CaseState.LAPSED,
+        CaseState.WITHDRAWN,
+        CaseState.ABANDONED,
+    ),
     clause="REF-2",
     hears={RefundRequested: request, RefundPayeeCorrected: correct_payee, RefundWithdrawn: withdraw_request},
     asks=(REVIEW, SECOND, RETURNED),

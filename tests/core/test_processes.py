@@ -10,12 +10,16 @@ from dataclasses import replace
 import pytest
 
 from flows.stories import STORIES
-from models.cases import CaseKind
+from models.cases import Case, CaseKind, CaseState
 from models.wire import INBOUND
 from office import process
-from office.process import Office, Process
+from office.base.db import in_transaction
+from office.cases import cases
+from office.process import Office as Opened
+from office.process import Process
 from policies.policy import policy, versions
 from tasks.processes import PROCESSES, open_office
+from tests.play import Office
 from tests.previous import office as previous
 
 
@@ -32,6 +36,21 @@ def test_every_kind_of_case_has_one_process_and_one_story_and_no_other_has() -> 
 
 def test_every_process_with_cases_says_under_which_clause_its_merchant_is_asked() -> None:
     assert [one.name for one in PROCESSES if one.kind and not one.clause] == []
+
+
+def test_every_state_is_a_word_of_some_kind_and_every_kind_has_its_own_few() -> None:
+    kinds = process.office().kinds.values()
+    of_all = {CaseState.SUBMITTED, CaseState.REFUSED}
+    assert {word for one in kinds for word in one.states} | of_all == set(CaseState)
+    assert [one.name for one in kinds if not one.states or of_all & set(one.states)] == []
+
+
+def test_a_case_is_never_put_into_a_state_that_its_process_does_not_declare(office: Office) -> None:
+    case = office.request_closure(office.open_shop())
+    for put, state in ((cases.move, CaseState.PAYING), (cases.conclude, CaseState.REFUNDED)):
+        with pytest.raises(ValueError, match=f"{state} is no state of closure"):
+            in_transaction(lambda tx: put(tx, tx.get_one(Case, case.id), state, "…"))  # noqa: B023
+    assert office.case(case.id).state == "UNDER_REVIEW"
 
 
 def test_every_event_that_comes_in_is_heard_and_nothing_else_is() -> None:
@@ -59,7 +78,7 @@ def test_two_processes_that_bring_the_same_are_refused_by_name(what: str) -> Non
     twin = replace(Process(name="twin"), **{what: getattr(one, what)})
     table = {"asks": "gates", "hears": "handlers", "kind": "kinds"}.get(what, what)
     with pytest.raises(ValueError, match="two processes bring"):
-        getattr(Office([one, twin]), table)
+        getattr(Opened([one, twin]), table)
 
 
 def test_whoever_forgets_to_open_the_office_is_told_how() -> None:

@@ -153,6 +153,7 @@ REVIEW = Gate(
 
 PROCESS = Process(
     name="sample", kind=CaseKind.SAMPLE, request=SampleAsked, clause="SMP-1", hears={SampleRequested: request}, asks=(REVIEW,),
+    states=(CaseState.UNDER_REVIEW, CaseState.ACCEPTED, CaseState.REJECTED),
     may_send=lambda tx, case: ["sample.requested"] if case.concluded_at else [],
     every_minute={"samples": lambda: swept.append(1)}, proves=lambda tx: ["样品账实不符"] if len(swept) > 1 else [],
 )
