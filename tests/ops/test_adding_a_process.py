@@ -106,6 +106,7 @@ class SampleAnswered(MerchantCaseMessage):
 """样品借用: lending samples to merchants."""
 
 from models.cases import Case, CaseKind, CaseState
+from models.dossier import Rows
 from models.messages import InboxMessage
 from models.reviews import Review, Role
 from models.sample import SampleAsked, SampleRequested, SampleVerdict
