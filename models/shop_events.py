@@ -35,7 +35,8 @@ class ShopRegistered(Event):
     A shop that the back office looks after from now on. ``contacts`` are mail addresses (they go through our own
     mail server) or Apprise addresses for the merchant's messages, sealed at once. An enterprise names its licence (REF-5).
     It opens (``shop.opened``) when its deposit is fully paid, not before (DEP-10). ``official_account``: false has it
-    pay the certification fee of a year as well, true waives it; left out, none is asked for (DEP-7).
+    pay the certification fee of a year as well, true waives it; left out, none is asked for (DEP-7). The deposit's figures are
+    for ordinary orders: another ``order_type`` is refused (DEP-1).
     """
 
     type: ClassVar[str] = "shop.registered"
@@ -59,6 +60,7 @@ class ShopRegistered(Event):
     contacts: Contacts = Field(default=(), repr=False)
     auto_deduct: Flag = False
     official_account: Flag | None = None
+    order_type: ShortLine = "普通订单"
 
     @model_validator(mode="after")
     def _enterprise_has_a_licence(self) -> Self:
@@ -90,6 +92,7 @@ class ShopUpdated(Event):
     contacts: Contacts | None = Field(default=None, repr=False)
     auto_deduct: Flag | None = None
     official_account: Flag | None = None
+    order_type: ShortLine | None = None
 
     @model_validator(mode="after")
     def _something_changed(self) -> Self:

@@ -114,6 +114,8 @@ class DepositPolicy(Frozen):
     """The longer window that a person may grant, at most ``most_longer`` times, each time another person."""
     most_longer: int = Field(default=2, ge=0, le=12)
     overdue_sla: PositiveWindow = WorkingDays(n=3)
+    order_types: tuple[str, ...] = ("普通订单",)
+    """The types of orders that the figures are for (DEP-1); of another nobody has said what is to be paid."""
     same_category: tuple[tuple[str, ...], ...] = (("服饰", "服饰内衣"),)
     """Names of one level-1 category (ambiguity 45)."""
     certification_fee_fen: Fen = 600_00

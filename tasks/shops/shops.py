@@ -45,6 +45,7 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
     before = tx.get(Shop, event.shop_id)
     if before is not None:
         raise Refused(f"店铺 {event.shop_id} 已登记,如需修改请发送 shop.updated 事件")
+    _has_figures(tx, event.order_type)
     try:
         required_deposit(event.entity_type, event.categories, policy_at(tx.now))
     except NotRecruiting as refusal:
@@ -63,10 +64,19 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
     audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}")
 
 
+def _has_figures(tx: Tx, order_type: str) -> None:
+    """Refuse a type of orders of which the policy does not say what deposit it takes: less than is due is never asked (DEP-1)."""
+    known = policy_at(tx.now).deposit.order_types
+    if order_type not in known:
+        raise Refused(f"没有「{order_type}」的保证金标准,目前只受理{'、'.join(known)}的店铺", "DEP-1")
+
+
 def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     """Change what the platform says has changed; other categories may mean a higher deposit (DEP-11)."""
     shop = find_shop(tx, event.shop_id)
     changes = event.changes()
+    if order_type := changes.pop("order_type", None):
+        _has_figures(tx, order_type)
     if changes.get("official_account") is False and _has_official(tx, shop):
         raise Refused("店铺已绑定官方账号,官方账号不能解绑", "BND-3")
     contacts = changes.pop("contacts", None)
@@ -74,10 +84,14 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
         shop.contacts_sealed = seal_json(list(contacts), place_in(shop, "contacts_sealed")) if contacts else ""
     for name, value in changes.items():
         setattr(shop, name, list(value) if isinstance(value, tuple) else value)
-    try:
-        required_deposit(shop.entity_type, shop.categories, policy_at(tx.now))
-    except NotRecruiting as refusal:
-        raise Refused(refusal.sentence, refusal.clause) from refusal
+    if {
+        "categories",
+        "entity_type",
+    } & changes.keys():  # what was recruited when it came stays, whatever else changes (DEP-4)
+        try:
+            required_deposit(shop.entity_type, shop.categories, policy_at(tx.now))
+        except NotRecruiting as refusal:
+            raise Refused(refusal.sentence, refusal.clause) from refusal
     tx.add(shop)
     audit.record(
         tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())

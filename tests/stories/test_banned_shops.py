@@ -78,6 +78,8 @@ def test_what_arrives_after_the_ban_is_frozen_too_and_the_merchant_is_told(offic
     settles(office, 7_00, "s2")  # said twice
     assert (office.balance(FREE), office.balance(HELD)) == (0, 500_700)
     assert office.message("receivables_held")["amount_fen"] == 700
+    [letter] = office.letters("receivables_held")  # DED-8: it names the way to object
+    assert "如有异议：请联系平台客服" in letter
     assert len([case for case in office.cases() if case.kind is CaseKind.HELD_RECEIVABLES]) == 1
     whole(office)
 

@@ -9,6 +9,9 @@ from pydantic import ValidationError
 
 from models.books import AccountKind
 from models.shop_events import DepositDeducted
+from models.shops import Shop
+from office.base.db import in_transaction, reading
+from tasks.shops import deposits
 from tests.play import Office
 
 
@@ -26,11 +29,28 @@ def set_off(office: Office, fen: int, set_off_id: str = "set-1") -> None:
 
 
 def test_a_payment_becomes_frozen_deposit_and_the_merchant_is_told_the_balance(office: Office) -> None:
-    """DEP-8, DEP-9"""
+    """DEP-9: nothing leads out of it but what the shop owes and the refund after closing (REF-1)."""
     office.open_shop()
     assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(AccountKind.CASH)) == (400_000, 400_000)
     assert office.message("deposit_paid")["balance_fen"] == 400_000
-    assert office.books() == []
+    set_off(office, 1)
+    assert office.refusals()[-1][0] == "DEP-9", "nothing is owed"
+    assert office.case(office.request_refund().id).outcome_clause == "REF-1", "the shop is open"
+    assert (office.balance(AccountKind.DEPOSIT), office.books()) == (400_000, [])
+
+
+@pytest.mark.parametrize(("channel", "word"), [("ALIPAY", "支付宝"), ("WECHAT", "微信支付"), ("BANK", "银行转账")])
+def test_the_channel_of_a_payment_is_remembered_and_said(office: Office, channel: str, word: str) -> None:
+    """DEP-8: what came by Alipay or WeChat goes back that way (REF-8), to the account that paid."""
+    office.open_shop(deposit_fen=0)
+    office.pay_deposit("shop-1", 400_000, channel, payer_account="13800001234")
+    assert office.message("deposit_paid")["channel"] == word
+    with reading() as tx:
+        back, otherwise = deposits.paid_in(tx, "shop-1")
+    assert [(one.method.value, one.fen, one.account_no) for one in back] == (
+        [] if channel == "BANK" else [(channel, 400_000, "13800001234")]
+    )
+    assert otherwise is (channel == "BANK")
 
 
 def test_the_same_payment_under_another_message_id_is_booked_once(office: Office) -> None:
@@ -190,3 +210,31 @@ def test_a_product_violation_that_is_not_severe_draws_on_no_deposit(said: dict[s
     with pytest.raises(ValidationError, match="DED-4"):
         DepositDeducted.model_validate(event | said)
     assert DepositDeducted.model_validate(event | {"severe": True}).severe
+
+
+def test_a_shop_of_other_orders_than_the_figures_are_for_is_refused_and_stays_as_it_was(office: Office) -> None:
+    """DEP-1"""
+    office.open_shop(order_type="普通订单")
+    office.send("shop.updated", {"shop_id": "shop-1", "name": "改名", "order_type": "预售订单"})
+    assert office.refusals()[-1][0] == "DEP-1" and office.shop().name == "晨光文具"
+    office.send("shop.registered", {
+        "shop_id": "shop-2", "name": "晨光预售", "entity_type": "PERSON", "owner_account_id": "acct-2", "owner_name": "林晓",
+        "categories": ["厨具"], "order_type": "预售订单",
+    })  # fmt: skip
+    assert office.refusals()[-1][0] == "DEP-1" and "普通订单" in office.refusals()[-1][1]
+
+
+def test_a_shop_whose_category_is_not_recruited_any_more_may_change_everything_else(office: Office) -> None:
+    """DEP-4: only a change of categories or entity type is measured against what is recruited now."""
+    office.open_shop(entity_type="PERSON", categories=["厨具"], licence_name="", deposit_fen=50_000)
+
+    def dropped_since(tx: Any) -> None:
+        shop = tx.get(Shop, "shop-1")
+        shop.categories = ["宠物用品"]
+        tx.add(shop)
+
+    in_transaction(dropped_since)
+    office.send("shop.updated", {"shop_id": "shop-1", "name": "改名"})
+    assert office.shop().name == "改名" and office.refusals() == []
+    office.send("shop.updated", {"shop_id": "shop-1", "categories": ["宠物用品", "厨具"]})
+    assert office.refusals()[-1][0] == "DEP-4"
