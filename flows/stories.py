@@ -18,6 +18,7 @@ from flows import (
     held_receivables,
     invoice_review,
     invoicing,
+    opening,
     refund,
     ruling_correction,
 )
@@ -45,6 +46,8 @@ STORIES: Mapping[CaseKind, Story] = {
         Story(bank_inquiry.clear_contradiction),
         Story(deposit_demand.demand_deposit),
         Story(account_binding.bind_account),
+        Story(opening.open_shop),
+        Story(opening.reopen_shop),
         Story(ruling_correction.correct_ruling),
         Story(invoicing.invoice_month, queue="month-end"),
         Story(invoice_review.review_invoice),

@@ -33,10 +33,12 @@ class CaseKind(Labelled):
     BANK_INQUIRY = "bank-inquiry", "银行回执核对", "BNK"
     DEPOSIT_DEMAND = "deposit-demand", "保证金催缴", "DEP"
     ACCOUNT_BINDING = "account-binding", "账号绑定", "BND"
+    OPENING = "opening", "开店入驻", "OPN"
+    REOPENING = "reopening", "重新开店", "REO"
 
 
-NEVER_IN_THE_WAY = frozenset({CaseKind.DEPOSIT_DEMAND, CaseKind.ACCOUNT_BINDING})
-"""Kinds whose open cases keep no shop from leaving: a demand ends when clearing begins, and nothing is bound to who leaves."""
+NEVER_IN_THE_WAY = frozenset({CaseKind.DEPOSIT_DEMAND, CaseKind.ACCOUNT_BINDING, CaseKind.OPENING})
+"""Kinds whose open cases keep no shop from leaving: a demand and an opening end when clearing begins, and nothing is bound to who leaves."""
 
 
 class CaseState(Labelled):
@@ -57,6 +59,7 @@ class CaseState(Labelled):
     DRAFTING = "DRAFTING", "起草账单中"
     ISSUING = "ISSUING", "出账中"
     COMPENSATING = "COMPENSATING", "赔付款处理中"
+    AWAITING_MATERIALS = "AWAITING_MATERIALS", "待商家提交资料"
 
     REFUSED = "REFUSED", "不予受理"
     REJECTED = "REJECTED", "已驳回"
@@ -84,6 +87,7 @@ class CaseState(Labelled):
     RESOLVED = "RESOLVED", "已核清"
     PAID = "PAID", "已缴足"
     SUSPENDED = "SUSPENDED", "已暂停营业"
+    OPENED = "OPENED", "已开店"
 
 
 class Case(SQLModel, table=True):

@@ -39,18 +39,26 @@ class PaymentPurpose(Labelled):
 
 
 class DocumentKind(Labelled):
-    """What a document is: a paper that a refund may need (``RefundDocument``), or another."""
+    """What a document is: a paper that a refund (``RefundDocument``) or an opening may need (OPN-7), or another."""
 
     BUSINESS_LICENCE = "BUSINESS_LICENCE", "营业执照"
     ACCOUNT_PERMIT = "ACCOUNT_PERMIT", "对公账户开户证明"
     IDENTITY_CARD = "IDENTITY_CARD", "身份证明"
     ACCOUNT_PROOF = "ACCOUNT_PROOF", "收款账户证明"
+    TRADEMARK = "TRADEMARK", "商标注册证"
+    PRODUCT_INFO = "PRODUCT_INFO", "商品资料"
+    INDUSTRY_LICENCE = "INDUSTRY_LICENCE", "行业经营许可"
+    BRAND_MATERIAL = "BRAND_MATERIAL", "品牌形象资料"
+    FUNDS_PROOF = "FUNDS_PROOF", "资金证明"
+    QUALITY_REPORT = "QUALITY_REPORT", "产品质检报告"
+    CERTIFICATE_FORM = "CERTIFICATE_FORM", "企业数字证书申请表"
+    LOGO = "LOGO", "店铺 Logo"
     OTHER = "OTHER", "其他材料"
 
     @property
     def refund_document(self) -> RefundDocument | None:
         """The paper the refund rules know; ``None`` for anything else."""
-        return None if self is DocumentKind.OTHER else RefundDocument[self.name]
+        return RefundDocument.__members__.get(self.name)
 
 
 class Document(Frozen):

@@ -19,6 +19,7 @@ class Role(Labelled):
     MERCHANT_SERVICE = "merchant-service", "商服"
     INVOICE_CLERK = "invoice-clerk", "开票专员"
     SUPERVISOR = "supervisor", "主管"
+    OPENING_REVIEWER = "opening-reviewer", "入驻审核员"
 
 
 class Staff(SQLModel, table=True):

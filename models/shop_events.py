@@ -266,6 +266,22 @@ class ShopOpened(Outgoing):
 
 
 @outbound
+class CapabilityGranted(Outgoing):
+    """开通店铺能力(OPN-13)
+
+    The shop is open: this capability is its own from now on. One event for each.
+    """
+
+    type: ClassVar[str] = "shop.capability.granted"
+    EXAMPLE: ClassVar[dict[str, Any]] = SHOP_CASE_EXAMPLE | {"capability": "TAKE_ORDERS", "clause": "OPN-13"}
+
+    shop_id: Id
+    case_id: Id
+    capability: Capability
+    clause: str = ""
+
+
+@outbound
 class CapabilityRestored(Outgoing):
     """恢复店铺能力(CLS-6、DEP-10)
 

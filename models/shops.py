@@ -22,6 +22,8 @@ class EntityType(Labelled):
 class ShopState(Labelled):
     """CLS: the life of a shop as far as the back office goes."""
 
+    APPLYING = "APPLYING", "入驻中,尚未开店"
+    """Applied for and not open; also one whose application came to nothing, which can be taken up again (OPN-6)."""
     AWAITING_DEPOSIT = "AWAITING_DEPOSIT", "待缴足保证金"
     """Not open yet, or no longer, for want of its deposit or certification fee; opens by itself (DEP-10, ambiguity 36)."""
     OPEN = "OPEN", "营业中"
@@ -47,6 +49,8 @@ class Shop(SQLModel, table=True):
 
     id: str = Field(primary_key=True, sa_type=code())
     name: str
+    name_key: str | None = Field(default=None, index=True)
+    """The name as it is compared with others (OPN-3)."""
     entity_type: EntityType = Field(sa_type=Word(EntityType))
     owner_account_id: str = Field(sa_type=code())
     owner_name: str

@@ -47,6 +47,7 @@ PEOPLE: dict[str, tuple[str, list[Role]]] = {
     "qian-li": ("钱莉", [Role.ARBITRATOR]),
     "wu-tao": ("吴涛", [Role.MERCHANT_SERVICE]),
     "xu-jing": ("徐静", [Role.INVOICE_CLERK]),
+    "tang-yu": ("唐宇", [Role.OPENING_REVIEWER]),
     "he-qiang": ("何强", [Role.SUPERVISOR]),
     "gao-yuan": ("高远", [Role.SUPERVISOR]),
 }

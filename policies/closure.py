@@ -73,6 +73,10 @@ def refuse_request(
                 code="shop-clearing", clause="CLS-9",
                 sentence="店铺的关店申请已经通过,正在清算中,无需再次申请。",
             )  # fmt: skip
+        case ShopState.APPLYING:
+            return Refusal(
+                code="shop-not-open", clause="CLS-3", sentence="店铺尚未开通,无需关店;不再入驻请撤回入驻申请。"
+            )
         case ShopState.OPEN | ShopState.AWAITING_DEPOSIT:
             pass
         case unknown:

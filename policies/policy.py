@@ -25,6 +25,7 @@ from models.money import Fen
 from models.shops import EntityType
 from models.windows import Hours, Months, NaturalDays, PositiveHours, PositiveWindow, WorkingDays
 from policies.binding_numbers import BindingPolicy
+from policies.opening_numbers import OpeningPolicy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """The zone every deadline is reckoned in."""
@@ -314,6 +315,7 @@ class Policy(Frozen):
     inbox: InboxPolicy = InboxPolicy()
     decisions: DecisionPolicy = DecisionPolicy()
     bindings: BindingPolicy = BindingPolicy()
+    opening: OpeningPolicy = OpeningPolicy()
 
     @property
     def version(self) -> str:

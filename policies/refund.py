@@ -92,7 +92,7 @@ def refuse_application(
                 code="shop-forced-closed", clause="REF-10",
                 sentence="店铺因违规被平台强制关闭,按规则保证金不予退还(REF-10、CLS-10)。",
             )  # fmt: skip
-        case ShopState.AWAITING_DEPOSIT | ShopState.OPEN | ShopState.CLEARING:
+        case ShopState.APPLYING | ShopState.AWAITING_DEPOSIT | ShopState.OPEN | ShopState.CLEARING:
             return Refusal(
                 code="shop-not-closed", clause="REF-1",
                 sentence=f"店铺当前状态为“{shop_state.label}”,关店完成后才能申请退还保证金。",

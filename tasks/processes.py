@@ -11,9 +11,10 @@ from tasks.bindings import process as bindings
 from tasks.closure import process as closure
 from tasks.forced_closure import forced_closures, held_receivables
 from tasks.invoicing import billables, exit_invoices, freeze_process, invoice_process, releases
+from tasks.opening import process as opening
 from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import process as refund
-from tasks.shops import bans, demands, deposits, facts, proposals, shops
+from tasks.shops import bans, contracts, demands, deposits, facts, proposals, shops
 
 PROCESSES = (
     review_clock.PROCESS,
@@ -26,6 +27,8 @@ PROCESSES = (
     demands.PROCESS,
     proposals.PROCESS,
     bindings.PROCESS,
+    contracts.PROCESS,
+    *opening.PROCESSES,
     closure.PROCESS,
     forced_closures.PROCESS,
     held_receivables.PROCESS,

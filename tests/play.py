@@ -53,6 +53,7 @@ PEOPLE = {
     "zhou-yan": ("周妍", [Role.ARBITRATOR]),
     "wu-tao": ("吴涛", [Role.MERCHANT_SERVICE]),
     "xu-jing": ("徐静", [Role.INVOICE_CLERK]),
+    "tang-yu": ("唐宇", [Role.OPENING_REVIEWER]),
     "he-qiang": ("何强", [Role.SUPERVISOR]),
     "gao-yuan": ("高远", [Role.SUPERVISOR]),
 }

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CODE = ("models", "policies", "notifications", "office", "tasks", "flows")
-SHOWING = ("policies", "stories", "appeals", "invoicing")
+SHOWING = ("policies", "stories", "appeals", "invoicing", "opening")
 CATALOGUE = ROOT / "tests" / "notifications" / "test_message_catalogue.py"
 ROW = re.compile(r"^\| ([A-Z]{3}-\d+(?:(?:, | … )[A-Z]{3}-\d+)*) \|", re.MULTILINE)
 CLAUSE = re.compile(r"\b([A-Z]{3})-(\d+)(?:\s?(?:…|\.\.\.|至|to|–)\s?(?:[A-Z]{3}-)?(\d+))?")

@@ -16,7 +16,7 @@ FLOORS = ("models", "policies", "notifications", "office", "tasks", "flows", "we
 
 PARSED = {
     "following[:4]", "head[:12]", "head[:2]", "head[:3]", "head[:4]", "head[:6]", "period.id[:4]", "period[:4]", "sent.number[:2]",
-    "text[:run.start()]", "folded[:1]", "value[:1]", "zone[:3]", "found[:len(keys)]",
+    "text[:run.start()]", "folded[:1]", "value[:1]", "zone[:3]", "uscc[:2]", "found[:len(keys)]",
 }  # fmt: skip
 """The first characters say what a thing is; the whole is used beside them."""
 

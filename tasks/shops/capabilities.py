@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from models.cases import Case
-from models.shop_events import CapabilityDisabled, CapabilityRestored
+from models.shop_events import CapabilityDisabled, CapabilityGranted, CapabilityRestored
 from models.shops import Capability, Shop
 from office.base.db import Tx
 from office.cases.cases import emit
 from office.record import audit
+
+
+def grant(tx: Tx, case: Case, shop: Shop, clause: str = "OPN-13") -> None:
+    """Give a shop that opens what it can do, one by one."""
+    shop.capabilities = [capability.value for capability in Capability]
+    tx.add(shop)
+    for capability in Capability:
+        event = CapabilityGranted(shop_id=shop.id, case_id=case.id, capability=capability, clause=clause)
+        emit(tx, event, f"{case.id}/granted/{capability}", case)
+        audit.record(
+            tx, case.id, "shop.capability.granted", clause=clause, text=f"已开通:{capability.label}", public=True
+        )
 
 
 def disable(tx: Tx, case: Case, shop: Shop, capability: Capability, clause: str = "CLS-1") -> None:

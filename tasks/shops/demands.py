@@ -39,7 +39,7 @@ from policies.approvals import Seen
 from policies.deadlines import in_time, reckon, reminder_times
 from policies.deposit import Missing, NotRecruiting, certification_fee, required_deposit
 from policies.policy import policy_at
-from tasks.shops import capabilities
+from tasks.shops import applications, capabilities
 from tasks.shops.request import DepositDemanded
 
 logger = logging.getLogger("dianwu.demands")
@@ -173,14 +173,14 @@ def _open_for_business(tx: Tx, shop: Shop) -> None:
     if suspended is not None and DepositDemanded.of(suspended).suspended:
         capabilities.restore(tx, suspended, shop, "DEP-10")
         return
-    shop.capabilities = [capability.value for capability in Capability]
-    tx.add(shop)
+    applications.opens(tx, shop)
     event = ShopOpened(shop_id=shop.id, opened_at=tx.now, capabilities=tuple(Capability), clause="DEP-10")
     emit(tx, event, f"opened/{shop.id}/{line.number}", shop_id=shop.id)
 
 
 def end_for_closing(tx: Tx, shop_id: str, clause: str) -> None:
     """Clearing or a ban has begun: nobody is asked any more. When the closing is taken back, the same window goes on."""
+    applications.end(tx, shop_id, clause)
     _end(tx, shop_id, CaseState.SUPERSEDED, "店铺进入关店流程,催缴终止", clause)
 
 
@@ -302,6 +302,7 @@ def _suspend(tx: Tx, case: Case, shop: Shop, lacks: Missing, reason: str) -> Non
         capabilities.disable(tx, case, shop, capability, clause="DEP-10")
     shop.state = ShopState.AWAITING_DEPOSIT
     tx.add(shop)
+    applications.goes_unpaid(tx, shop)
     told = words.ShopSuspended(
         shop_name=shop.name, case_id=case.id, decided_at=tx.now, missing_fen=lacks.total.fen,
         shut_off=tuple(capability.label for capability in held), reason=reason, appeal_how=SERVICE_HOW,

@@ -37,6 +37,8 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
         raise Refused(f"付款 {event.payment_id} 已入账,未重复入账")
     if shop.state is ShopState.FORCED_CLOSED and event.purpose is not PaymentPurpose.ARREARS:  # what is owed is taken
         raise Refused("店铺已被强制关店,不再收取保证金", "CLS-10")
+    if shop.state is ShopState.APPLYING:
+        raise Refused("店铺尚在入驻审核中,未要求缴费,未入账,请原路退回;店铺审核通过后会通知缴纳保证金", "OPN-13")
     if event.purpose is PaymentPurpose.CERTIFICATION_FEE:
         return _certify(tx, event, shop)
     amount = Money(fen=event.amount_fen)

@@ -22,6 +22,7 @@ from office.record import audit
 from office.record.inbox import Early, Refused, look_again
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
+from policies.text import normalise_name
 from tasks.shops import demands
 
 FACTS = "facts"
@@ -52,7 +53,8 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
         raise Refused(refusal.sentence, refusal.clause) from refusal
     tx.add(
         Shop(
-            id=event.shop_id, name=event.name, entity_type=event.entity_type, owner_account_id=event.owner_account_id,
+            id=event.shop_id, name=event.name, name_key=normalise_name(event.name), entity_type=event.entity_type,
+            owner_account_id=event.owner_account_id,
             owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
             taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
             registered_at=message.received_at, state=ShopState.AWAITING_DEPOSIT, official_account=event.official_account,
@@ -82,6 +84,8 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     contacts = changes.pop("contacts", None)
     if contacts is not None:
         shop.contacts_sealed = seal_json(list(contacts), place_in(shop, "contacts_sealed")) if contacts else ""
+    if "name" in changes:
+        call(shop, changes.pop("name"))
     for name, value in changes.items():
         setattr(shop, name, list(value) if isinstance(value, tuple) else value)
     if {
@@ -103,6 +107,11 @@ def _has_official(tx: Tx, shop: Shop) -> bool:
     """Whether an account is bound for ever; whatever anybody sends later, it stays (BND-3)."""
     query = select(Binding.case_id).where(Binding.shop_id == shop.id, Binding.kind == BindingKind.OFFICIAL)
     return tx.exec(query.where(col(Binding.bound_at).is_not(None))).first() is not None
+
+
+def call(shop: Shop, name: str) -> None:
+    """Give the shop this name, and have it found by it."""
+    shop.name, shop.name_key = name, normalise_name(name)
 
 
 def facts_of(tx: Tx, shop_id: str) -> tuple[ShopFacts | None, ShopSnapshot | None]:

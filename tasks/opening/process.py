@@ -1,0 +1,70 @@
+"""Opening a shop, and opening it again: one set of steps, two kinds of case (OPN, REO)."""
+
+from __future__ import annotations
+
+from models.cases import CaseKind, CaseState
+from models.opening_events import (
+    OpeningAccount,
+    OpeningBasics,
+    OpeningEntity,
+    OpeningLinks,
+    OpeningPapers,
+    OpeningRequested,
+    OpeningTraining,
+    OpeningWithdrawn,
+    ReopeningRequested,
+)
+from office.cases import deadlines
+from office.process import Process
+from tasks.opening import intake
+from tasks.opening.clock import lapsed, remind
+from tasks.opening.parts import TASKS
+from tasks.opening.request import OpeningAsked
+from tasks.opening.review import CERTIFICATE, ENTITY, SHOP
+from tasks.shops import applications
+
+STATES = (
+    CaseState.AWAITING_MATERIALS,
+    CaseState.UNDER_REVIEW,
+    CaseState.PAYING,
+    CaseState.AWAITING_PAYMENT,
+    CaseState.OPENED,
+    CaseState.REJECTED,
+    CaseState.LAPSED,
+    CaseState.WITHDRAWN,
+    CaseState.SUPERSEDED,
+)
+
+OPENING = Process(
+    name="opening",
+    kind=CaseKind.OPENING,
+    request=OpeningAsked,
+    states=STATES,
+    clause="OPN-6",
+    hears={
+        OpeningRequested: intake.request,
+        OpeningBasics: intake.basics,
+        OpeningEntity: intake.entity,
+        OpeningPapers: intake.paper,
+        OpeningTraining: intake.training,
+        OpeningAccount: intake.account,
+        OpeningLinks: intake.links,
+        OpeningWithdrawn: intake.withdraw_request,
+    },
+    asks=(ENTITY, CERTIFICATE, SHOP),
+    clocks={TASKS: deadlines.Kind(remind=remind, due=lapsed)},
+    waits={TASKS: "商家提交入驻资料", applications.DEPOSIT: "商家缴足保证金"},
+    may_send=intake.may_send,
+)
+
+REOPENING = Process(
+    name="reopening",
+    kind=CaseKind.REOPENING,
+    request=OpeningAsked,
+    states=STATES,
+    clause="REO-3",
+    hears={ReopeningRequested: intake.request_again},
+    may_send=intake.may_send,
+)
+
+PROCESSES = (OPENING, REOPENING)

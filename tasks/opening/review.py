@@ -1,0 +1,130 @@
+"""The questions of an application: 主体审核, 证书审核, 店铺审核 (OPN-6, OPN-9, OPN-11, OPN-16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from models.base import Labelled
+from models.cases import Case
+from models.dossier import Findings, Text
+from models.event_parts import DocumentKind
+from models.opening import Part, Stage
+from models.reviews import Review, Role
+from office.base.db import Tx
+from office.cases import approvals, dossier
+from office.cases.cases import rules
+from office.cases.gates import Answer, Dossier, Gate
+from office.cases.merchants import shop_of
+from office.files import papers
+from policies.opening import read_items
+from tasks.opening import parts, sight
+from tasks.opening.request import OpeningAsked
+
+
+class OpeningVerdict(Labelled):
+    APPROVE = "APPROVE", "审核通过"
+    ASK = "ASK", "退回补充"
+    REJECT = "REJECT", "驳回申请"
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    """The same for every step: what would follow, findings, what was brought, the papers, what has changed since."""
+    shop, findings = shop_of(tx, case), sight.findings_now(tx, case)
+    now = sight.seen_now(tx, case, findings)
+    gate = next(one for one in GATES.values() if one.name == review.gate)
+    blocked = sum(finding.blocking for finding in findings)
+    warning = f"存在 {blocked} 项阻断事项:须退回补充或驳回,不能通过。" if blocked else "没有阻断事项。"
+    return dossier.of(
+        f"{gate.title} · {case.kind.label} · {shop.name} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, sight.TERMS)),
+        ("检查结果", (Findings.of(findings), Text.of(warning))),
+        ("申请", sight.applied(tx, case)),
+        ("商家提交的信息", sight.brought(tx, case)),
+        ("与上一次申请的差异", sight.differences(tx, case)),
+        ("材料", papers.part(tx, case, review)),
+        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
+    )  # fmt: skip
+
+
+def _check(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Nobody approves over what blocks, or on papers nobody can open; who asks again says what, a line each."""
+    if given.verdict == OpeningVerdict.ASK:
+        return _items(case, given)
+    if given.verdict != OpeningVerdict.APPROVE:
+        return None
+    if blocked := [finding for finding in sight.findings_now(tx, case) if finding.blocking]:
+        return f"存在 {len(blocked)} 项阻断事项,不能通过,请退回补充或驳回:{blocked[0].sentence}({blocked[0].clause})"
+    return papers.refusal(tx, case, "OPN-7")
+
+
+def _items(case: Case, given: Answer) -> str | None:
+    found, unread = read_items(str(given.extra.get("items", "")))
+    stage, entity = OpeningAsked.of(case).stage, OpeningAsked.of(case).entity_type
+    can: list[Part | DocumentKind] = [*sorted(parts.stage_parts(stage, entity)), *sorted(parts.stage_papers(stage))]
+    words = "、".join(one.label for one in can if one is not DocumentKind.OTHER)
+    if unread:
+        return f"「需重新提交的材料」每行写一项,格式为「名称:原因」,看不懂:{unread[0]}。名称可选:{words}"
+    if foreign := [what for what in found if what not in {one.value for one in can}]:
+        return f"这一步不能要求重新提交「{foreign[0]}」。名称可选:{words}"
+    return None if found else f"退回补充须写明需重新提交的材料和原因,每行一项(名称:原因)。名称可选:{words}"
+
+
+def _both_ticked(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Signature and seal are confirmed apart (OPN-9)."""
+    if given.verdict == OpeningVerdict.APPROVE:
+        ticks = {"signature": "签字", "seal": "盖章"}
+        if missing := [word for name, word in ticks.items() if given.extra.get(name) is not True]:
+            return f"须分别勾选确认申请表上的签字和盖章,尚未确认:{'、'.join(missing)}(OPN-9)"
+    return _check(tx, case, review, given)
+
+
+_ITEMS = {
+    "items": {
+        "title": "需重新提交的材料", "type": "string", "maxLength": 2000, "default": "", "format": "textarea",
+        "description": "选择「退回补充」时必填,每行一项,格式「名称:原因」,例如「营业执照:已过期,请提交最新的」",
+    }
+}  # fmt: skip
+_REASONED = frozenset({OpeningVerdict.REJECT})
+
+ENTITY = Gate(
+    name="opening-entity", title="入驻主体审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict, dossier=_dossier,
+    window=lambda case: rules(case).opening.entity_sla, clause="OPN-6", reason_required=_REASONED, fields=_ITEMS, check=_check,
+    consequences={
+        "APPROVE": "进入下一步(企业:数字证书和打款验证;个人:店铺完善)",
+        "ASK": "逐项把原因告知商家,限期重新提交,已通过的无需再交",
+        "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
+    },
+)  # fmt: skip
+
+CERTIFICATE = Gate(
+    name="opening-certificate", title="数字证书申请表审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict,
+    dossier=_dossier, window=lambda case: rules(case).opening.certificate_sla, clause="OPN-9", reason_required=_REASONED,
+    fields={
+        "signature": {
+            "title": "申请表上有法人签字", "type": "boolean", "default": False, "description": "打开文件看到签字后再勾选"
+        },
+        "seal": {
+            "title": "申请表上有企业公章", "type": "boolean", "default": False, "description": "打开文件看到公章后再勾选"
+        },
+        **_ITEMS,
+    },
+    check=_both_ticked,
+    consequences={
+        "APPROVE": "向对公账户打入一笔随机金额,由商家填写验证",
+        "ASK": "逐项把原因告知商家,限期重新提交",
+        "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
+    },
+)  # fmt: skip
+
+SHOP = Gate(
+    name="opening-shop", title="店铺审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict, dossier=_dossier,
+    window=lambda case: rules(case).opening.shop_sla, clause="OPN-11", reason_required=_REASONED, fields=_ITEMS, check=_check,
+    consequences={
+        "APPROVE": "请商家签署在线合同、缴纳保证金;缴足即开店",
+        "ASK": "逐项把原因告知商家,限期重新提交",
+        "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
+    },
+)  # fmt: skip
+
+GATES: Mapping[Stage, Gate] = {Stage.MATERIALS: ENTITY, Stage.CERTIFICATE: CERTIFICATE, Stage.FINISHING: SHOP}
+"""Which question follows which stage of the merchant's."""

@@ -1,0 +1,78 @@
+"""Online contracts: offered by version and hash, signed by event; nothing is settled before (OPN-12, ambiguity 46)."""
+
+from __future__ import annotations
+
+from sqlmodel import col, select
+
+from models.cases import Case
+from models.messages import InboxMessage
+from models.opening import ShopContract
+from models.opening_events import ContractOffered, ContractSigned
+from models.shops import Shop
+from notifications import opening as words
+from office.base.db import Tx
+from office.cases import cases, merchants
+from office.process import Process
+from office.record import audit
+from office.record.inbox import Refused
+from policies import contracts
+from tasks.shops import shops
+
+
+def current(tx: Tx, shop_id: str) -> ShopContract | None:
+    """The contract the shop was offered last; ``None`` for one that was never offered any here."""
+    query = select(ShopContract).where(ShopContract.shop_id == shop_id)
+    return tx.exec(query.order_by(col(ShopContract.offered_at).desc(), col(ShopContract.version).desc())).first()
+
+
+def blocks_settlement(tx: Tx, shop_id: str) -> bool:
+    """Whether nothing may be settled for want of a signature (OPN-12). A shop that was registered as open, without an
+    opening of ours, signed with the platform."""
+    offered = current(tx, shop_id)
+    return offered is not None and offered.signed_at is None
+
+
+def offer(tx: Tx, case: Case, shop: Shop, version: str) -> ShopContract:
+    """Ask for a signature of this version, unless the shop has signed it already; offered again, it is the same."""
+    row = tx.get(ShopContract, (shop.id, version))
+    if row is not None:
+        return row
+    row = ShopContract(
+        shop_id=shop.id, version=version, sha256=contracts.sha256_of(version), offered_at=tx.now, case_id=case.id
+    )
+    tx.add(row)
+    tx.flush()
+    audit.record(tx, case.id, "contract.offered", clause="OPN-12", public=True, version=version, sha256=row.sha256,
+                 text=f"请签署在线合同 {version} 版,签署前不予结算")  # fmt: skip
+    event = ContractOffered(
+        shop_id=shop.id, case_id=case.id, version=version, sha256=row.sha256, text=contracts.text_of(version)
+    )
+    cases.emit(tx, event, f"{case.id}/contract/{version}", case)
+    told = words.ContractOfferedLetter(
+        shop_name=shop.name, case_id=case.id, version=version, sha256=row.sha256, text=contracts.text_of(version)
+    )
+    merchants.tell(tx, told, f"{case.id}/contract/{version}", case=case)
+    return row
+
+
+def sign(tx: Tx, event: ContractSigned, message: InboxMessage) -> None:
+    """The signing service says that the owner has signed the very text that was offered."""
+    shop = shops.find_shop(tx, event.shop_id)
+    if event.account_id != shop.owner_account_id:
+        raise Refused("只有店铺的主账号可以签署在线合同", "OPN-12")
+    row = tx.get(ShopContract, (shop.id, event.version))
+    if row is None:
+        raise Refused(f"没有请该店铺签署过 {event.version} 版合同", "OPN-12")
+    if row.sha256 != event.sha256:
+        raise Refused(f"所签文本与 {event.version} 版合同不一致(SHA-256 不符),请以平台提供的文本重新签署", "OPN-12")
+    if row.signed_at is not None:
+        return
+    row.signed_at, row.signed_by = min(event.signed_at, tx.now), event.account_id
+    row.signed_sha256 = event.signed_sha256 or ""
+    tx.add(row)
+    for stream in filter(None, (f"shop/{shop.id}", row.case_id)):
+        audit.record(tx, stream, "contract.signed", actor=f"merchant/{event.account_id}", clause="OPN-12", public=True,
+                     text=f"已签署在线合同 {row.version} 版,可以结算", version=row.version, sha256=row.sha256)  # fmt: skip
+
+
+PROCESS = Process(name="contract", hears={ContractSigned: sign})

@@ -1,0 +1,1 @@
+"""Opening shops, and opening them again."""
