@@ -16,7 +16,7 @@ Month = Annotated[str, shown_as("账期", "例如 2026-10;留空则补开所有�
 
 @flow(
     name="open-invoicing-month",
-    description="每月 1 日 02:00 开始上月出账;也可手工指定已结束的账期。",
+    description="每月初自动开始上月出账;也可手工指定已结束的账期。",
     persist_result=False,
 )
 def open_month(period: Month = "") -> list[str]:

@@ -21,7 +21,7 @@ class RulingKind(Labelled):
 
 class Conclusion(Labelled):
     """What an arbitration came to. ``UNSTATED``: the sender gave only a code of its own. ``NOT_MERCHANT`` is no ruling
-    against the shop: nothing is counted and there is nothing to appeal against."""
+    against the shop: nothing is counted, nothing can be appealed against, and what was taken before goes back."""
 
     MERCHANT_LIABLE = "MERCHANT_LIABLE", "商家责任"
     SHARED = "SHARED", "双方责任"
@@ -35,6 +35,8 @@ class VoidCause(Labelled):
     APPEAL_UPHELD = "APPEAL_UPHELD", "申诉成立"
     ARBITRATION_WITHDRAWN = "ARBITRATION_WITHDRAWN", "仲裁已撤销"
     COURT_JUDGMENT = "COURT_JUDGMENT", "法院判决更正"
+    MERCHANT_CLEARED = "MERCHANT_CLEARED", "仲裁裁定非商家责任"
+    SAME_MATTER = "SAME_MATTER", "与另一项为同一事项,已合并"
 
 
 class AppealReason(Labelled):
@@ -189,6 +191,7 @@ class Ruling(SQLModel, table=True):
     policy_version: str = Field(sa_type=code(32))
     source: str = Field(sa_type=code(32))
     deduction_fen: int = Field(default=0, sa_type=BigInteger)
+    """What stands taken for it: nothing any more once it was reversed, or is another row's."""
     from_deposit_fen: int = Field(default=0, sa_type=BigInteger)
     arrears_fen: int = Field(default=0, sa_type=BigInteger)
     posting: str = Field(default="", sa_type=code(80))
@@ -198,6 +201,8 @@ class Ruling(SQLModel, table=True):
     voided_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     void_cause: VoidCause | None = Field(default=None, sa_type=Word(VoidCause))
     void_case: str | None = Field(default=None, foreign_key="case.id", sa_type=code())
+    merged_into: str | None = Field(default=None, sa_type=code(80))
+    """The row that this one has turned out to be one matter with; everything about it is there (ambiguity 32)."""
 
     @property
     def called(self) -> str:

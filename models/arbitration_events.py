@@ -110,8 +110,8 @@ class RulingEffective(Event):
 
     ``effective_at`` starts the seven days in which the merchant may appeal, once; without it the moment the
     event reached us does. A deduction is posted from the deposit to the buyer's compensation (DED-5).
-    ``ruled_by`` is the arbitrator's staff id here: never asked to judge the appeal. ``NOT_MERCHANT`` is noted with the
-    arbitration and no more.
+    ``ruled_by`` is the arbitrator's staff id here: never asked to judge the appeal. ``NOT_MERCHANT`` counts nothing, and
+    what was taken for the matter before goes back.
     """
 
     type: ClassVar[str] = "ruling.effective"
@@ -289,7 +289,8 @@ class RulingRecorded(Outgoing):
 class RulingVoided(Outgoing):
     """判责已剔除(ARB-7、WDR-1)
 
-    The ruling counts no more; the shop's counters as they are without it.
+    The ruling counts no more; the shop's counters as they are without it. Without a case it was the platform's own report
+    that struck it: the arbitration cleared the merchant (ARB-1), or the two are one matter (ARB-3).
     """
 
     type: ClassVar[str] = "ruling.voided"
@@ -300,7 +301,7 @@ class RulingVoided(Outgoing):
 
     shop_id: Id
     ruling_id: str
-    case_id: Id
+    case_id: Id | None = None
     cause: VoidCause
     clause: str
     rulings: int

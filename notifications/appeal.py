@@ -7,7 +7,17 @@ from typing import ClassVar
 from pydantic import Field
 
 from models.money import Fen, PositiveFen
-from notifications.message import Appealable, Count, Grounds, Line, MerchantCaseMessage, Moment, Prose, StaffMessage
+from notifications.message import (
+    Appealable,
+    Count,
+    Grounds,
+    Line,
+    MerchantCaseMessage,
+    MerchantMessage,
+    Moment,
+    Prose,
+    StaffMessage,
+)
 
 
 class RulingEffective(Appealable):
@@ -24,6 +34,35 @@ class RulingEffective(Appealable):
     deduction_fen: Fen = 0
     from_deposit_fen: Fen = 0
     arrears_fen: Fen = 0
+
+
+class MerchantCleared(MerchantMessage):
+    """The arbitration found no fault of the merchant's: what had been taken for the matter is given back (ARB-1)."""
+
+    name: ClassVar[str] = "merchant_cleared"
+    clause: ClassVar[str] = "ARB-1"
+
+    arbitration_id: Line
+    rulings: tuple[Line, ...] = Field(min_length=1)
+    """The rulings and deductions that count no more."""
+    decided: Prose
+    deduction_fen: Fen = 0
+    to_deposit_fen: Fen = 0
+    to_receivable_fen: Fen = 0
+    to_arrears_fen: Fen = 0
+
+
+class MattersUnited(Appealable):
+    """Two reports turned out to be one matter: one appeal, one window, and what was taken twice is given back (ARB-3)."""
+
+    name: ClassVar[str] = "matters_united"
+    clause: ClassVar[str] = "ARB-3"
+
+    ruling_id: Line
+    other_id: Line
+    to_deposit_fen: Fen = 0
+    to_receivable_fen: Fen = 0
+    to_arrears_fen: Fen = 0
 
 
 class AppealReceived(MerchantCaseMessage):

@@ -196,6 +196,10 @@ def clause_of(cause: VoidCause) -> str:
             return "WDR-1"
         case VoidCause.COURT_JUDGMENT:
             return "ARB-10"
+        case VoidCause.MERCHANT_CLEARED:
+            return "ARB-1"
+        case VoidCause.SAME_MATTER:
+            return "ARB-3"
         case unknown:
             assert_never(unknown)
 
@@ -206,6 +210,13 @@ class Split(Frozen):
     to_deposit: Money = Money()
     to_receivable: Money = Money()
     to_arrears: Money = Money()
+
+    def plus(self, other: Split) -> Split:
+        return Split(
+            to_deposit=Money(fen=self.to_deposit.fen + other.to_deposit.fen),
+            to_receivable=Money(fen=self.to_receivable.fen + other.to_receivable.fen),
+            to_arrears=Money(fen=self.to_arrears.fen + other.to_arrears.fen),
+        )
 
     def text(self) -> str:
         parts = [

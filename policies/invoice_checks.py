@@ -161,7 +161,8 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
 
 
 def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
-    if not has_text(sent.difficulty) and any(line.content is InvoiceContent.GOODS for line in sent.lines):
+    goods = any(_goods(line, policy) for line in sent.lines)
+    if goods and not has_text(sent.difficulty):
         yield _found(Check.GOODS, "INV-6", "货物类发票仅在不能开具服务类发票时接受,请在困难说明中写明原因。")
     for position, line in enumerate(sent.lines, start=1):
         if line.content is InvoiceContent.SERVICE and _short_name(line.name) not in policy.service_names:
@@ -175,9 +176,9 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
             yield _never(
                 Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行为货物类,数量必须写成 0。", line.quantity or "空"
             )
-        elif line.content is InvoiceContent.SERVICE and goods_with_quantity(line.name, line.quantity, policy):
+        elif line.content is InvoiceContent.SERVICE and wrong_quantity(line.name, line.quantity, policy):
             yield _never(Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行「{line.name}」不是服务名称,按货物类处理,"
-                         f"数量必须写成 0,发票为 {line.quantity}。", line.quantity)  # fmt: skip
+                         f"数量必须写成 0,发票为{line.quantity or '空'}。", line.quantity or "空")  # fmt: skip
         allowed = allowed_rates(expected.taxpayer, line.content, sent.kind, sent.issued_on, policy)
         if Decimal(line.rate) not in allowed and expected.taxpayer is not None:
             may = "、".join(f"{rate:f}%" for rate in sorted(allowed)) or "无"
@@ -194,17 +195,34 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
             )
 
 
+def _goods(line: InvoiceLineData, policy: InvoicingPolicy) -> bool:
+    return line.content is InvoiceContent.GOODS or (bool(_short_name(line.name)) and goods_by_name(line.name, policy))
+
+
 def _short_name(name: str) -> str:
     """The ``*…*`` word of an item, from the tax administration's classification; empty without one."""
     named = re.match(r"\s*[*＊]([^*＊]+)[*＊]", name)
     return named[1].strip() if named else ""
 
 
-def goods_with_quantity(name: str, quantity: str | Decimal | None, policy: InvoicingPolicy) -> bool:
-    """Whether this is goods by its name, with a quantity that is not 0, whatever it was declared as (INV-6)."""
+NO_GOODS = ("服务", "租赁", "劳务", "费", "无形资产")
+"""What a word of the classification for anything but goods has in it, beside the policy's own list."""
+
+
+def goods_by_name(name: str, policy: InvoicingPolicy) -> bool:
+    """Whether its name says goods, whatever it was declared as (INV-6): by the classification's word, where it has one."""
     word = _short_name(name) or name.strip()
-    service = word in policy.service_names or any(part in word for part in ("服务", "租赁", "劳务", "费"))
-    return not service and quantity is not None and Decimal(quantity) != 0
+    return word not in policy.service_names and not any(part in word for part in NO_GOODS)
+
+
+def wrong_quantity(name: str, quantity: str | Decimal | None, policy: InvoicingPolicy) -> bool:
+    """Whether this is goods by its name without the quantity 0 that goods must show (INV-6).
+
+    Where the classification's word is missing, only a quantity makes it goods: without one a clerk looks at the name.
+    """
+    if not goods_by_name(name, policy):
+        return False
+    return bool(_short_name(name)) if quantity is None else Decimal(quantity) != 0
 
 
 def allowed_rates(
@@ -322,9 +340,9 @@ def _differs(what: str, clause: str = "INV-2") -> Finding:
 def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -> Iterator[Finding]:
     """The file's lines against those sent, in whatever order; only what both say is compared."""
     for position, said in enumerate(xml.lines, start=1):
-        if said.name is not None and goods_with_quantity(said.name, said.quantity, policy):
+        if said.name is not None and wrong_quantity(said.name, said.quantity, policy):
             yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{shortened(said.name, 200)}」为货物类,数量必须写成 0。",
-                         f"{said.quantity:f}")  # fmt: skip
+                         "空" if said.quantity is None else f"{said.quantity:f}")  # fmt: skip
     if not xml.lines:
         return
     if len(xml.lines) != len(sent.lines):
@@ -333,7 +351,18 @@ def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -
     odd = []
     for position, line in enumerate(sent.lines, start=1):
         same = next((said for said in left if not _line_differs(line, said)), None)
-        left.remove(same) if same is not None else odd.append((position, line))
+        if same is None:
+            odd.append((position, line))
+            continue
+        left.remove(same)
+        unnamed = same.name is None or not wrong_quantity(same.name, same.quantity, policy)
+        if line.content is InvoiceContent.GOODS and same.quantity is None and unnamed:
+            yield _never(
+                Check.GOODS_QUANTITY,
+                "INV-6",
+                f"第 {position} 行「{line.name}」为货物类,XML 文件中没有写明数量 0。",
+                "空",
+            )
     for (position, line), said in zip(odd, left, strict=False):
         yield _differs(f"第 {position} 行「{line.name}」的{'、'.join(_line_differs(line, said))}")
 

@@ -482,11 +482,14 @@ class Office:
             return found
 
     def message(self, topic: str) -> dict[str, Any]:
-        """The fields of the one message of that name."""
-        found = self.outbox(Channel.MERCHANT, topic)
+        """The fields of the one message of that name to a merchant."""
+        found = self.messages(topic)
         assert len(found) == 1, f"{len(found)} messages {topic}"
-        fields: dict[str, Any] = opened_json(found[0], "payload_sealed")
-        return fields
+        return found[0]
+
+    def messages(self, topic: str, channel: Channel = Channel.MERCHANT) -> list[dict[str, Any]]:
+        """The fields of each message of that name, in order."""
+        return [opened_json(row, "payload_sealed") for row in self.outbox(channel, topic)]
 
     def letters(self, topic: str) -> list[str]:
         """What merchants read in the messages of that name, in order."""

@@ -8,7 +8,6 @@ from models.arbitration import (
     EscalationNote,
     EvidenceItem,
     EvidenceKind,
-    Ruling,
 )
 from models.arbitration_events import (
     AppealEvidenceSubmitted,
@@ -31,7 +30,7 @@ from policies.deadlines import in_time
 from tasks.appeal.review import REVIEW, AppealVerdict
 from tasks.appeal.window import EVIDENCE, LOST, last_of, notice_forms, window_of
 from tasks.arbitration import doudian
-from tasks.arbitration.rulings import named, the_ruling
+from tasks.arbitration.rulings import find_ruling, named, the_ruling
 from tasks.shops import shops
 from tasks.shops.questions import own_open_case
 
@@ -43,7 +42,7 @@ def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
 
     A ruling we do not know, while one of the shop's is still to be read, is not unknown: the filing waits for it.
     """
-    if tx.get(Ruling, event.object_id) is None and (
+    if find_ruling(tx, event.object_id) is None and (
         behind(tx, message, RulingEffective.type, DepositDeducted.type) or doudian.asking(tx, message.shop_id)
     ):
         raise Later("an earlier ruling of the shop is not recorded yet")

@@ -53,14 +53,13 @@ effect = effects_of("appeals")
 @effect("受理申诉")
 def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the appeal up, or refuse it with the clause (ARB-1 to ARB-4, WDR-2). In time is when it was received."""
-    shop, request = shop_of(tx, case), case.request
-    ruling = lock_ruling(tx, request["object"])
+    shop, asked = shop_of(tx, case), AppealAsked.of(case)
+    ruling = lock_ruling(tx, asked.object)
     before = appeal_of(tx, ruling.id) if ruling else None
-    refs = [EvidenceRef.model_validate(ref) for ref in request["evidence"]]
-    taken, foreign, over = evidence.own(tx, case, refs)
+    taken, foreign, over = evidence.own(tx, case, [EvidenceRef(id=one.id, kind=one.kind) for one in asked.evidence])
     most = rules(case).appeal.evidence.max_items
     refusal = rules_of_appeal.refuse_filing(
-        requester=request["account_id"], owner=shop.owner_account_id, ruling=ruling, shop_id=shop.id,
+        requester=asked.account_id, owner=shop.owner_account_id, ruling=ruling, shop_id=shop.id,
         received_at=case.received_at, earlier_appeal=before.case_id if before else None,
         arbitration_withdrawn=rulings.is_withdrawn(tx, ruling), evidence=len(taken),
     )  # fmt: skip
@@ -75,12 +74,12 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     )
     cases.move(tx, case, CaseState.UNDER_REVIEW, "申诉已受理,等待仲裁员审核", clause="ARB-4")
     told = words.AppealReceived(
-        shop_name=shop.name, case_id=case.id, ruling_id=request["named"], reason=reason_of(case).label,
+        shop_name=shop.name, case_id=case.id, ruling_id=asked.named, reason=reason_of(case).label,
         received_at=case.received_at, accepted=names_of(taken), left_out=(*foreign, *over), most=most, still_expected=expected_of(tx, case),
         review_due=reckon(tx.now, rules(case).appeal.review_sla, "ARB-4", work_calendar()).due,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/received", case=case)
-    doudian.pass_on(tx, case, ruling, 1, [item for item, _ in taken], request["statement"])
+    doudian.pass_on(tx, case, ruling, 1, [item for item, _ in taken], asked.statement)
     return None
 
 

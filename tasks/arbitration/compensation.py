@@ -24,14 +24,14 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided
-from office.money import ledger
-from office.money.ledger import platform_account, shop_account, shop_balance
+from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
 from policies.approvals import Seen
-from tasks.arbitration.request import WithdrawalAsked
+from tasks.arbitration import matter
+from tasks.arbitration.request import Concerned, WithdrawalAsked
 from tasks.arbitration.rulings import find_ruling, ruling_part
 from tasks.invoicing import freezes
 from tasks.shops import demands
@@ -69,7 +69,8 @@ def owed(tx: Tx, case: Case) -> Ruling:
 
 def _objects(case: Case) -> list[str]:
     """One withdrawn arbitration may have had several rulings with money; every other case is about one."""
-    return list(case.request.get("objects") or [case.request["object"]])
+    asked = Concerned.of(case)
+    return list(asked.objects or [asked.object])
 
 
 def split_now(tx: Tx, ruling: Ruling, handling: Handling) -> Split:
@@ -119,15 +120,9 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
         return False  # what they agreed or confirmed is no longer what would be posted: merchant service is asked again
     if moves_money(split) and finance is None:
         raise PermissionError(f"{case.id}: money would move without finance")
-    compensation = platform_account(AccountKind.COMPENSATION)
-    for kind, amount in (
-        (AccountKind.ARREARS, split.to_arrears), (AccountKind.DEPOSIT, split.to_deposit),
-        (AccountKind.RECEIVABLE, split.to_receivable),
-    ):  # fmt: skip
-        ledger.post(
-            tx, f"return/{ruling.id}/{kind}", debit=compensation, credit=shop_account(ruling.shop_id, kind),
-            amount=amount, reason="compensation.returned", clause="ARB-8", case_id=case.id,
-        )  # fmt: skip
+    matter.post_return(
+        tx, ruling, split, f"return/{ruling.id}", reason="compensation.returned", clause="ARB-8", case=case
+    )
     freezes.settle_shop(tx, ruling.shop_id)
     people = [str(review.decided_by) for review in (service, finance) if review is not None]
     tx.add(

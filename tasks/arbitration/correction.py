@@ -31,8 +31,16 @@ from office.files import papers
 from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
 from tasks.arbitration.request import CorrectionAsked
-from tasks.arbitration.rulings import appeal_of, lock_ruling, named, ruling_of, ruling_part, strike, the_ruling
-from tasks.arbitration.withdrawal import end_as_moot
+from tasks.arbitration.rulings import (
+    appeal_of,
+    end_appeal,
+    lock_ruling,
+    named,
+    ruling_of,
+    ruling_part,
+    strike,
+    the_ruling,
+)
 from tasks.shops import proposals
 
 effect = effects_of("arbitration")
@@ -129,7 +137,7 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
     running = lock_case(tx, appeal.case_id) if appeal else None
     if running is not None and running.concluded_at is None:
         cause = f"判责已依法院判决 {CorrectionAsked.of(case).judgment_no} 更正"
-        end_as_moot(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
+        end_appeal(tx, running, ruling, cause, clause="ARB-10", outcome=CaseState.SUPERSEDED)
     if not ruling.deduction_fen:
         _conclude_correction(tx, case)
         return False

@@ -19,6 +19,16 @@ class Consent(Frozen):
     obtained_at: datetime | None = Field(None, title="取得时间")
 
 
+class Concerned(Asked):
+    """What any case about rulings says of them: an appeal and a correction name one, a withdrawal an arbitration, and
+    later those of its rulings with money to be talked about."""
+
+    named: str = Field("", title=NOT_SHOWN)
+    object: str = Field("", title=NOT_SHOWN)
+    arbitration_id: str = Field("", title=NOT_SHOWN)
+    objects: tuple[str, ...] = Field((), title=NOT_SHOWN)
+
+
 class WithdrawalAsked(Asked):
     """A wish to withdraw an arbitration. ``objects`` are its rulings with money to be talked about."""
 

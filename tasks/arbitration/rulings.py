@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import (
     Appeal,
     Arbitration,
     MerchantCounter,
     Ruling,
+    RulingKind,
     VoidCause,
 )
 from models.arbitration_events import (
     AboutRuling,
     RulingVoided,
+    deduction_key,
 )
 from models.cases import Case, CaseState
 from models.dossier import Rows
 from models.money import yuan
 from models.reviews import Review
+from notifications import appeal as words
 from office.base.db import Tx
-from office.cases import dossier
+from office.cases import cases, dossier, merchants
 from office.cases.cases import emit
 from office.cases.locks import lock_case
-from office.record import audit
+from office.cases.merchants import shop_of
+from office.record import audit, outbox
 from policies import appeal as rules_of_appeal
+from tasks.arbitration.request import Concerned
 
 FINAL = frozenset({"UPHOLD", "DISMISS"})
 """Verdicts after which an appeal's result stands, whether or not everything that follows from it has happened."""
@@ -37,24 +41,30 @@ FINAL = frozenset({"UPHOLD", "DISMISS"})
 def lock_ruling(tx: Tx, ruling_id: str) -> Ruling | None:
     """The ruling, locked until the transaction ends. A case is always locked before its ruling.
 
-    Found by its own number, or by the key of the deduction that is its money.
+    Found by its own number, by the key of the deduction that is its money, or by what has become part of it.
     """
-    query = _named(ruling_id).execution_options(populate_existing=True)
+    if (found := find_ruling(tx, ruling_id)) is None:
+        return None
+    query = select(Ruling).where(Ruling.id == found.id).execution_options(populate_existing=True)
     return tx.exec(query.with_for_update() if tx.postgres else query).first()
 
 
-def _named(object_id: str) -> SelectOfScalar[Ruling]:
-    named = (col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id) | (col(Ruling.number) == object_id)
-    return select(Ruling).where(named)
-
-
 def find_ruling(tx: Tx, object_id: str) -> Ruling | None:
-    return tx.exec(_named(object_id)).first()
+    named = (col(Ruling.id) == object_id) | (col(Ruling.posting) == object_id) | (col(Ruling.number) == object_id)
+    found = tx.exec(select(Ruling).where(named).order_by(col(Ruling.merged_into).is_not(None))).first()
+    while found is not None and found.merged_into is not None:
+        found = tx.get(Ruling, found.merged_into)
+    return found
+
+
+def names_no_ruling(ruling: Ruling) -> bool:
+    """Whether it is a deduction that came without a ruling's number, and none has come since."""
+    return ruling.kind is RulingKind.DEDUCTION and ruling.id.startswith(deduction_key(""))
 
 
 def ruling_of(tx: Tx, case: Case) -> Ruling | None:
     """The ruling a case is about, if it exists and is the shop's."""
-    object_id = case.request.get("object")
+    object_id = Concerned.of(case).object
     found = find_ruling(tx, object_id) if object_id else None
     return found if found is not None and found.shop_id == case.shop_id else None
 
@@ -78,21 +88,25 @@ def recount(tx: Tx, shop_id: str) -> MerchantCounter:
     return row
 
 
-def strike(tx: Tx, case: Case, ruling_id: str, cause: VoidCause) -> bool:
-    """Strike a ruling and recount; ``False`` if it was struck before. Money is another matter (ARB-7, ARB-8)."""
+def strike(tx: Tx, case: Case | None, ruling_id: str, cause: VoidCause) -> bool:
+    """Strike a ruling and recount; ``False`` if it was struck before. Money is another matter (ARB-7, ARB-8).
+
+    Without a case it is the platform's own report that strikes it.
+    """
     ruling = lock_ruling(tx, ruling_id)
     if ruling is None or ruling.voided_at is not None:
         return False
-    ruling.voided_at, ruling.void_cause, ruling.void_case = tx.now, cause, case.id
+    ruling.voided_at, ruling.void_cause, ruling.void_case = tx.now, cause, case.id if case else None
     tx.add(ruling)
     tx.flush()
     row, clause = recount(tx, ruling.shop_id), rules_of_appeal.clause_of(cause)
     event = RulingVoided(
-        shop_id=ruling.shop_id, ruling_id=ruling.called, case_id=case.id, cause=cause, clause=clause, rulings=row.rulings,
-        points=row.points, deducted_fen=row.deducted_fen, at=tx.now,
+        shop_id=ruling.shop_id, ruling_id=ruling.called, case_id=ruling.void_case, cause=cause, clause=clause,
+        rulings=row.rulings, points=row.points, deducted_fen=row.deducted_fen, at=tx.now,
     )  # fmt: skip
-    emit(tx, event, f"ruling/{ruling.id}/voided", case)
-    audit.record(tx, case.id, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
+    emit(tx, event, f"ruling/{ruling.id}/voided", case, shop_id=ruling.shop_id)
+    subject = case.id if case else f"shop/{ruling.shop_id}"
+    audit.record(tx, subject, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
                  text=f"{ruling.kind.label} {ruling.called} 已剔除:{cause.label}", rulings=row.rulings, points=row.points)  # fmt: skip
     return True
 
@@ -106,6 +120,19 @@ def is_withdrawn(tx: Tx, ruling: Ruling | None) -> bool:
     """Whether the arbitration behind a ruling has been withdrawn."""
     found = tx.get(Arbitration, ruling.arbitration_id) if ruling and ruling.arbitration_id else None
     return found is not None and found.withdrawn_at is not None
+
+
+def end_appeal(
+    tx: Tx, running: Case, ruling: Ruling, cause: str, *, clause: str, outcome: CaseState = CaseState.MOOT
+) -> None:
+    """End an appeal that has nothing left to decide, and say why on its own case."""
+    told = words.AppealMoot(
+        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=Concerned.of(running).named, cause=cause,
+        struck=ruling.voided_at is not None,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{running.id}/moot", case=running)
+    cases.conclude(tx, running, outcome, f"{cause},申诉终止", clause=clause)
+    outbox.wake(tx, running)  # its run ends instead of waiting in the list for ever
 
 
 def final_appeal(tx: Tx, ruling_id: str) -> str | None:
@@ -130,7 +157,7 @@ def counters_text(tx: Tx, shop_id: str | None) -> str:
 
 def concerned(tx: Tx, case: Case) -> list[Ruling]:
     """The rulings a case is about: the one it names, or all of the arbitration's."""
-    if arbitration_id := case.request.get("arbitration_id"):
+    if arbitration_id := Concerned.of(case).arbitration_id:
         return [ruling for ruling in rulings_of(tx, arbitration_id) if ruling.shop_id == case.shop_id]
     found = ruling_of(tx, case)
     return [found] if found is not None else []

@@ -32,14 +32,13 @@ from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
 from office.cases.reviews import decided
 from office.files import papers
-from office.record import outbox
 from office.record.inbox import Kept
 from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
-from tasks.arbitration import doudian
-from tasks.arbitration.intake import adopt, seen_before, still_on, withdrawn_before
+from tasks.arbitration import doudian, matter
+from tasks.arbitration.intake import seen_before, still_on, withdrawn_before
 from tasks.arbitration.request import WithdrawalAsked
-from tasks.arbitration.rulings import appeal_of, final_appeal, ruling_part, rulings_of, strike
+from tasks.arbitration.rulings import appeal_of, end_appeal, final_appeal, ruling_part, rulings_of, strike
 from tasks.shops.questions import shop_part
 
 effect = effects_of("arbitration")
@@ -88,7 +87,7 @@ def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
     """Why the arbitration cannot be withdrawn as things stand now."""
     found = tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
     known = found is not None and found.shop_id == case.shop_id
-    rulings = rulings_of(tx, found.id) if found is not None and known else []
+    rulings = matter.withdrawn_with(tx, found) if found is not None and known else []
     final = next(filter(None, (final_appeal(tx, ruling.id) for ruling in rulings)), None)
     return rules_of_appeal.refuse_withdrawal(
         known=known, withdrawn=found is not None and found.withdrawn_at is not None, final_appeal=final,
@@ -164,7 +163,9 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
     tx.add(found)
     cases.wake_leaving(tx, found.shop_id)
     reason = WithdrawalAsked.of(case).reason
-    adopt(tx, found)
+    for ruling in matter.withdrawn_with(tx, found):
+        ruling.arbitration_id = found.id
+        tx.add(ruling)
     struck: list[Ruling] = []
     for ruling in rulings_of(tx, found.id):
         appeal = appeal_of(tx, ruling.id)
@@ -174,7 +175,7 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
         ):
             struck.append(ruling)
         if running is not None and running.concluded_at is None:
-            end_as_moot(tx, running, ruling, f"仲裁 {found.id} 已撤销", clause="WDR-1")
+            end_appeal(tx, running, ruling, f"仲裁 {found.id} 已撤销", clause="WDR-1")
     event = ArbitrationWithdrawn(
         shop_id=found.shop_id, arbitration_id=found.id, case_id=case.id, reason=reason, at=tx.now
     )
@@ -200,19 +201,6 @@ def _money_taken(tx: Tx, arbitration_id: str) -> list[str]:
     ]  # fmt: skip
 
 
-def end_as_moot(
-    tx: Tx, running: Case, ruling: Ruling, cause: str, *, clause: str, outcome: CaseState = CaseState.MOOT
-) -> None:
-    """End an appeal that has nothing left to decide, and say why on its own case."""
-    told = words.AppealMoot(
-        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=running.request["named"], cause=cause,
-        struck=ruling.voided_at is not None,
-    )  # fmt: skip
-    merchants.tell(tx, told, f"{running.id}/moot", case=running)
-    cases.conclude(tx, running, outcome, f"{cause},申诉终止", clause=clause)
-    outbox.wake(tx, running)  # its run ends instead of waiting in the list for ever
-
-
 def _conclude_withdrawal(tx: Tx, case: Case) -> None:
     text = f"仲裁 {WithdrawalAsked.of(case).arbitration_id} 已撤销,同一售后不可再次仲裁"
     cases.conclude(tx, case, CaseState.ARBITRATION_WITHDRAWN, text, clause="WDR-2")
@@ -225,7 +213,7 @@ def conclude_withdrawal(tx: Tx, case: Case) -> None:
 
 def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, found = shop_of(tx, case), tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
-    rulings = rulings_of(tx, WithdrawalAsked.of(case).arbitration_id)
+    rulings = matter.withdrawn_with(tx, found) if found is not None else []
     wish = WithdrawalAsked.of(case)
     asked = Rows.of(
         {

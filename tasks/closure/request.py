@@ -22,3 +22,9 @@ class ClosureAsked(Asked):
     written_off: dict[Gate, Any] | tuple[Gate, ...] = Field((), title="核销事项")
     approved_at: datetime | None = Field(None, title="批准时间")
     shop_before: ShopState | None = Field(None, title="清算前店铺状态")
+
+    @property
+    def extents(self) -> dict[str, Any]:
+        """What was written off, to which extent; earlier versions kept only what."""
+        given = self.written_off if isinstance(self.written_off, dict) else dict.fromkeys(self.written_off, ())
+        return {gate.value: extent for gate, extent in given.items()}

@@ -217,7 +217,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
         known, snapshot.as_of if snapshot else None, books(tx, case),
         open_cases=others(tx, case),
         exit_invoices=exit_invoices.pending(tx, case), now=tx.now,
-        written_off=case.request.get("written_off", {}), shut_off_at=wait.opened_at if wait else None,
+        written_off=ClosureAsked.of(case).extents, shut_off_at=wait.opened_at if wait else None,
         policy=rules(case),
     )  # fmt: skip
 

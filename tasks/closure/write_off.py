@@ -19,6 +19,7 @@ from policies.approvals import Seen
 from policies.deadlines import reckon
 from policies.gates import NEVER_WRITTEN_OFF
 from policies.gates import Gate as Gates
+from tasks.closure.request import ClosureAsked
 from tasks.closure.steps import CLEARING, remaining
 from tasks.shops.questions import shop_part
 
@@ -63,7 +64,7 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
     if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
         return False
     forgiven = {one.code: list(one.extent) for one in found}
-    case.request = {**case.request, "written_off": {**case.request.get("written_off", {}), **forgiven}}
+    case.request = {**case.request, "written_off": {**ClosureAsked.of(case).extents, **forgiven}}
     tx.add(case)
     named = "、".join(Gates(one.code).label for one in found)
     audit.record(

@@ -155,7 +155,7 @@ def _contested(tx: Tx, case: Case) -> list[Finding]:
     ).all()  # fmt: skip
     struck = tx.exec(
         select(Ruling)
-        .where(Ruling.shop_id == shop_id, col(Ruling.voided_at) >= case.received_at)
+        .where(Ruling.shop_id == shop_id, col(Ruling.voided_at) >= case.received_at, col(Ruling.merged_into).is_(None))
         .order_by(col(Ruling.id))
     ).all()
     found = []

@@ -20,6 +20,7 @@ from models.invoicing_events import (
 )
 from models.money import yuan
 from models.reviews import Review, Role
+from models.text import has_text
 from notifications import invoicing as words
 from office.base.db import Tx
 from office.cases import approvals, cases, dossier, merchants
@@ -217,10 +218,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"发票审核 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"final": "能否采纳", "state": "发票状态"})),
         ("发票", fields), ("明细", Items.of(lines)), ("对应账单", Items.of(covers) if covers else Text.of("(无)")),
-        ("检查结果", (Findings.of(found), warning)), ("困难说明", Quote.of(sent["difficulty"])
-         if invoice.kind is InvoiceKind.ORDINARY else None), ("附件", proofs if any(proofs) else Text.of("(无)")),
+        ("检查结果", (Findings.of(found), warning)), ("困难说明", _difficulty(invoice)), ("附件", proofs if any(proofs) else Text.of("(无)")),
         facts=now.terms, blocking=now.blocking, links_until=until.isoformat(),
     )  # fmt: skip
+
+
+def _difficulty(invoice: Invoice) -> Quote | None:
+    """Why no special invoice (INV-4), or none for a service (INV-6), can be had; where neither asks for it, what was written."""
+    said = str(invoice.fields["difficulty"])
+    return Quote.of(said) if has_text(said) or invoice.kind is InvoiceKind.ORDINARY else None
 
 
 def _proof(file: dict[str, Any]) -> PaperShown:

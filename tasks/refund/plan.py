@@ -18,6 +18,7 @@ from office.files import papers
 from policies import refund as policy_of_refund
 from policies.payees import Holder, Share, judgement, share_out
 from policies.refund import Net
+from tasks.closure.request import ClosureAsked
 from tasks.invoicing import bills, exit_invoices
 from tasks.payouts import contradictions, payouts
 from tasks.refund.request import RefundAsked
@@ -113,7 +114,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind not in {CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
-        written_off=closure.request.get("written_off", {}) if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
+        written_off=ClosureAsked.of(closure).extents if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
         other_refund=goes_first(tx, case),
     )  # fmt: skip
     others = (*contradictions.findings(tx, shop.id), *papers.findings(tx, case, "REF-2"))

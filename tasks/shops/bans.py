@@ -29,6 +29,7 @@ from office.money import ledger
 from office.money.ledger import shop_account, shop_balance
 from office.process import Process
 from office.record import audit, outbox
+from tasks.shops.request import BanAsked, MoneyAsked
 
 NO_REFUND = "店铺因违规被强制关闭,按规则保证金不予退还(REF-10、CLS-10)。如对事实有异议,请联系平台客服并提交证明材料。"
 
@@ -89,7 +90,7 @@ def _case_of(tx: Tx, shop: Shop) -> Case:
     )  # it is just being carried out
     return cases.open_case(
         tx, CaseKind.HELD_RECEIVABLES, origin=f"held/{shop.id}/{before + 1}", received_at=tx.now, shop=shop,
-        request={"ban": ban.id if ban else "", "proposed_by": ban.request["proposed_by"] if ban else ""},
+        request={"ban": ban.id if ban else "", "proposed_by": BanAsked.of(ban).proposed_by if ban else ""},
         clause="DED-7", text="强制关店后冻结的货款,等待两人决定解冻或罚没",
     )  # fmt: skip
 
@@ -132,7 +133,7 @@ def end_refunds(tx: Tx, refunds: Iterable[Case]) -> None:
             continue
         shop = merchants.shop_of(tx, case)
         told = refund_words.RefundRejected(
-            shop_name=shop.name, case_id=case.id, amount_fen=case.request["amount_fen"], decided_at=tx.now,
+            shop_name=shop.name, case_id=case.id, amount_fen=MoneyAsked.of(case).amount_fen, decided_at=tx.now,
             reason=NO_REFUND,
         )  # fmt: skip
         merchants.tell(tx, told, f"{case.id}/banned", case=case)

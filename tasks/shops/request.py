@@ -8,6 +8,18 @@ from models.requests import Asked
 from models.shops import Capability
 
 
+class BanAsked(Asked):
+    """Of a forced closure: who proposed it."""
+
+    proposed_by: str = Field("", title="提议人")
+
+
+class MoneyAsked(Asked):
+    """Of a refund: how much was applied for, in fen."""
+
+    amount_fen: int = Field(title="申请金额")
+
+
 class DepositDemanded(Asked):
     """A demand, how often its window was made longer, and what was shut off when nothing came."""
 

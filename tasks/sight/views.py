@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from models.arbitration import Ruling
 from models.audit import AuditEntry, AuditHead
@@ -198,7 +198,8 @@ def _postings(tx: Tx, case: Case) -> tuple[PostingShown, ...]:
 
 def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
     taken = col(Transfer.key).in_([ruling.posting, f"{ruling.posting}/arrears"])
-    returned = col(Transfer.key).startswith(f"return/{ruling.id}/", autoescape=True)
+    back = (f"return/{ruling.id}/", *([f"reversed/{ruling.posting}/"] if ruling.posting else []))
+    returned = or_(*(col(Transfer.key).startswith(one, autoescape=True) for one in back))
     rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
     window = window_of(ruling, policy(ruling.policy_version))
     return RulingShown(

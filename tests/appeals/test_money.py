@@ -17,6 +17,7 @@ from policies.appeal import split_return
 from tests.appeals.bench import Bench
 from tests.deaths import Died, mortal
 from tests.play import Office
+from tests.reading import read
 
 AGREED = {"contact": "11 月 20 日电话联系林晓", "handling": "TO_DEPOSIT"}
 
@@ -113,6 +114,26 @@ def test_a_correction_ends_a_running_appeal_and_tells_the_merchant_on_the_appeal
     bench.office.decide(case, "wang-fang", "CONFIRM")
     assert bench.outcome(case) == "CORRECTED"
     assert bench.money()["compensation"] == 0
+
+
+def test_a_correction_calls_the_ruling_by_its_own_number_though_its_deduction_came_first(bench: Bench) -> None:
+    """ARB-10, ambiguity 32"""
+    bench.office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 20_000, "reason": "ADVANCE_COMPENSATION",
+        "clause": "先行赔付", "arbitration_id": "arb-rul-1", "appealable": True,
+    })  # fmt: skip
+    bench.rule()
+    assert bench.ruling("deduction/ded-1").called == "rul-1"
+    case = bench.office.propose_correction()
+    shown = read(bench.office.question(case))
+    assert "编号：rul-1(仲裁判责)" in shown and "ded-1" not in shown
+    bench.office.decide(case, "he-qiang", "CONFIRM", "判决书已核对")
+    bench.office.decide(case, "gao-yuan", "CONFIRM", "判决书已核对")
+    assert bench.office.message("ruling_corrected")["ruling_id"] == "rul-1"
+    assert bench.office.events("ruling.voided")[-1]["ruling_id"] == "rul-1"
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.office.message("compensation_returned")["ruling_id"] == "rul-1"
 
 
 def test_a_ruling_that_was_struck_needs_no_appeal(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pytest
 from models.arbitration import Ruling
 from office.base.db import reading
 from tests.appeals.bench import Bench
+from tests.reading import read
 
 AGREED = {"contact": "电话联系店主", "handling": "TO_DEPOSIT"}
 
@@ -219,6 +220,34 @@ def test_a_deduction_that_names_only_the_after_sale_is_decided_about_when_its_ar
     bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
     bench.office.decide(case, "wang-fang", "CONFIRM")
     assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
+
+
+def test_a_deduction_that_names_only_the_order_is_decided_about_when_its_arbitration_is_withdrawn(bench: Bench) -> None:
+    """WDR-2, ambiguity 35"""
+    deduct(bench, ruling_id=None, order_id="order-88")
+    appeal = bench.file(deduction_id="ded-1")
+    bench.office.clock.advance(timedelta(seconds=1))
+    deduct(bench, ruling_id=None, order_id="order-99", deduction_id="ded-2")
+    deduct(bench, ruling_id=None, order_id="order-88", aftersale_id="as-other", deduction_id="ded-3")
+    bench.office.send("arbitration.applied", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "order_id": "order-88", "aftersale_id": "as-1",
+    })  # fmt: skip
+    bench.office.send("arbitration.withdrawal_requested", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
+    })  # fmt: skip
+    case = bench.latest()
+    shown = read(bench.office.question(case))
+    assert "ded-1" in shown and "ded-2" not in shown and "ded-3" not in shown
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
+    assert bench.office.message("arbitration_withdrawn")["money"] is True
+    assert bench.outcome(appeal) == "MOOT"
+    bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
+    assert bench.money()["compensation"] == 40_000 and bench.counters()[0] == 2, (
+        "the other order's, the other after-sale's"
+    )
+    assert bench.office.books() == [] == bench.office.chains()
 
 
 def test_a_penalty_that_the_appeal_centre_does_not_take_names_customer_service_instead(bench: Bench) -> None:

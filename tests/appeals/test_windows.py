@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from policies.deadlines import in_time
 from policies.policy import SHANGHAI, policy
 from tests.appeals.bench import Bench
 from tests.play import SILENCE
+from tests.reading import read
 
 POLICY = policy("2026-01-01")
 WINDOW, AGAIN = timedelta(days=7), timedelta(days=3)
@@ -156,3 +158,18 @@ def test_whatever_the_gaps_in_time_is_heard_and_late_is_not(bench: Bench, data: 
         assert (found.state, message) == ("SECOND_REVIEW", InboxState.DONE)
     else:
         assert (found.outcome, message) == ("CLOSED_TIMEOUT", InboxState.REFUSED)
+
+
+def test_people_read_the_windows_as_the_policy_in_force_has_them(
+    bench: Bench, appeal_policy: Callable[..., None]
+) -> None:
+    """ARB-2, ARB-5: other numbers in the policy are other numbers in letters, forms and refusals."""
+    appeal_policy(window={"unit": "natural_days", "n": 9}, reevidence={"unit": "natural_days", "n": 5})
+    bench.rule()
+    case = bench.file()
+    assert "一次、5 天(自通知发出起)的重新举证机会" in read(bench.office.question(case))
+    bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    assert bench.office.message("appeal_evidence_requested")["window_hours"] == 120
+    bench.rule("rul-2", effective_at=bench.now - timedelta(days=9, seconds=1))
+    late = bench.office.case(bench.file("rul-2").id)
+    assert late.outcome_clause == "ARB-2" and "7 天" not in str(late.outcome_text)

@@ -92,6 +92,43 @@ def test_for_each_reason_people_decide_about_the_money_and_the_policy_only_propo
     assert bench.outcome(case) == "ARBITRATION_WITHDRAWN"
 
 
+PROPOSED = {"SETTLED_WITH_MERCHANT": "赔付款归买家,不退还商家", "BUYER_GIVES_UP": "退回保证金"}
+
+
+@pytest.mark.parametrize("reason", list(PROPOSED))
+def test_each_reason_has_its_own_proposal_which_people_see_and_need_not_follow(
+    bench: Bench, appeal_policy: Callable[..., None], reason: str
+) -> None:
+    """WDR-1, ambiguity 35"""
+    appeal_policy(withdrawal_handling={"SETTLED_WITH_MERCHANT": "BUYER_KEEPS", "BUYER_GIVES_UP": "TO_DEPOSIT"})
+    proposed, other = PROPOSED[reason], next(word for given, word in PROPOSED.items() if given != reason)
+    bench.rule()
+    case = ask(bench, reason=reason)
+    assert f"规则建议:{proposed}" in read(bench.office.question(case))
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
+    label = WithdrawalReason(reason).label
+    shown = read(bench.office.question(case))
+    assert f"撤销原因「{label}」:{proposed}" in shown
+    bench.office.decide(case, "wu-tao", "AGREED", "与商家另有约定", contact="电话联系店主", handling=other)
+    assert f"撤销原因「{label}」:{proposed}" in read(bench.office.question(case)), "finance sees what the rule proposes"
+    bench.office.decide(case, "wang-fang", "CONFIRM")
+    told = bench.office.message("compensation_returned")
+    assert told["handling"] == other and label in told["reason"] and "与商家另有约定" in told["reason"]
+    assert bench.money()["compensation"] == (20_000 if other.startswith("赔付款归") else 0)
+
+
+@pytest.mark.parametrize(("returns", "proposed"), [(True, "退回保证金"), (False, "赔付款归买家,不退还商家")])
+@pytest.mark.parametrize("reason", list(PROPOSED))
+def test_where_the_policy_names_no_reason_its_one_answer_for_all_is_proposed(
+    bench: Bench, appeal_policy: Callable[..., None], reason: str, returns: bool, proposed: str
+) -> None:
+    """WDR-1, ambiguity 35"""
+    appeal_policy(withdrawal_handling={}, withdrawal_returns_deduction=returns)
+    bench.rule()
+    case = ask(bench, reason=reason)
+    assert f"规则建议:{proposed}" in read(bench.office.question(case))
+
+
 def test_after_an_upheld_appeal_the_money_cannot_be_left_with_the_buyer(bench: Bench) -> None:
     bench.rule()
     case = bench.file()

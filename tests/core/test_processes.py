@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,8 @@ from policies.policy import policy, versions
 from tasks.processes import PROCESSES, open_office
 from tests.play import Office
 from tests.previous import office as previous
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +90,12 @@ def test_whoever_forgets_to_open_the_office_is_told_how() -> None:
     told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert "NotOpen" in told.stderr and "tasks.processes.open_office()" in told.stderr
+
+
+def test_what_a_case_was_opened_with_is_read_through_its_class() -> None:
+    """No verb knows the keys of a request by heart: a field that is renamed or missing is found where it is declared."""
+    raw = re.compile(r"\.request(\[|\.get\()|= (case|\w+)\.request$", re.M)
+    read = {
+        str(file.relative_to(ROOT)) for file in (ROOT / "tasks").rglob("*.py") if raw.search(file.read_text("utf-8"))
+    }
+    assert read == set()

@@ -60,6 +60,16 @@ NEVER = {
     "goods without a quantity": (goods(), "数量必须写成 0"),
     "goods with a fraction": (goods(quantity="0.00000001"), "数量必须写成 0"),
     "goods declared as a service": (goods(quantity="5", content="SERVICE"), "按货物类处理"),
+    "goods declared as a service without a quantity": (goods(content="SERVICE"), "按货物类处理"),
+    "a document of goods without a quantity": (
+        {"xml": document(line={"ItemName": "*文具*笔", "Quantity": ""}), **goods(quantity="0")}, "XML 文件第 1 行"
+    ),
+    "a document of goods without a quantity, declared as a service": (
+        {"xml": document(line={"ItemName": "*文具*笔", "Quantity": ""}), **goods(content="SERVICE")}, "XML 文件第 1 行"
+    ),
+    "a document of something unclear without a quantity, declared as goods": (
+        {"xml": document(line={"ItemName": "笔", "Quantity": ""}), **goods(quantity="0", name="笔")}, "没有写明数量 0"
+    ),
     "the second line is goods": (
         {"lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": 4_246, "tax_fen": 255, "rate": "6"},
                    GOODS | {"quantity": "1", "net_fen": 4_245, "tax_fen": 254}], "difficulty": "只有货物"},
@@ -180,6 +190,28 @@ def test_a_merchant_reads_how_to_object_to_a_returned_invoice(office: Office) ->
     shown = render(InvoiceReturned.model_validate(fields), merchants.context())
     for text in (shown.text, shown.html):
         assert "INV-2" in text and "提出异议" in text and "客服" in text
+
+
+@pytest.mark.parametrize("line", [GOODS, GOODS | {"content": "SERVICE"}], ids=["declared as goods", "as a service"])
+def test_why_goods_are_sent_is_asked_for_and_shown_to_the_clerk_on_a_special_invoice_too(
+    office: Office, line: dict[str, Any]
+) -> None:
+    """INV-6: goods are taken where no service invoice can be had, so somebody says why and somebody reads it."""
+    billed(office)
+    unsaid = send_invoice(office, lines=[line | {"quantity": "0"}], issued_on="2026-10-30")
+    assert "困难说明" in read(office.question(review_of(office))), "the finding asks for it"
+    office.decide(review_of(office), "xu-jing", "RETURN", "请写明原因")
+    assert any("困难说明" in ground["sentence"] for ground in told(office, "invoice_returned")[0]["grounds"])
+    send_invoice(office, number=unsaid.number, lines=[line | {"quantity": "0"}], difficulty="经营范围不含任何服务",
+                 issued_on="2026-10-30")  # fmt: skip
+    assert "经营范围不含任何服务" in read(office.question(review_of(office)))
+
+
+def test_a_name_without_a_classification_and_a_quantity_is_for_a_clerk_to_judge() -> None:
+    """INV-6"""
+    sent = CLEAN | {"lines": [{**CLEAN["lines"][0], "name": "推广"}]}
+    found = check_invoice(InvoiceSubmitted.model_validate(sent), EXPECTED, POLICY)
+    assert [(finding.code, finding.final) for finding in found] == [("service_name", False)]
 
 
 def test_more_reasons_than_a_message_lists_are_counted(office: Office) -> None:

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from models.arbitration import Stage
 from models.books import AccountKind
 from models.cases import Case, CaseKind
 from tests.appeals.bench import Bench
 from tests.play import Office
 from tests.reading import read
+from tests.stories.test_refund import with_the_bank
 
 
 def applied(office: Office, number: str = "arb-1") -> None:
@@ -46,7 +48,7 @@ def test_it_is_seen_by_everybody_before_a_deposit_leaves(office: Office, before:
     if before == "the approval":
         shown = office.question(case)
         applied(office)
-        assert "事实已发生变化" in office.answer(shown, "wang-fang", "APPROVE", "同意").sentence
+        assert "内容已过期" in office.answer(shown, "wang-fang", "APPROVE", "同意").sentence, "it is shown anew at once"
     office.decide(case, "wang-fang", "APPROVE", "仲裁与保证金无关")
     assert office.question(case).gate == "refund-second" and "仲裁未完结" in read(office.question(case))
     office.decide(case, "chen-jie", "CONFIRM", "同意")
@@ -132,3 +134,100 @@ def test_whoever_looks_at_a_refund_is_shown_that_it_ended(office: Office, ends: 
     assert "仲裁未完结" in read(office.question(case))
     ends(office)
     assert "已消除:还有 1 件仲裁未完结" in read(office.question(case))
+
+
+# ── whatever stage it is at, whenever it is reported ──
+
+UNDER_WAY = [stage for stage in Stage if stage not in {Stage.RULED, Stage.WITHDRAWN}]
+TWO = pytest.mark.parametrize("stage", [Stage.APPLIED, Stage.DISCUSSING])
+
+
+def reported(office: Office, stage: Stage) -> None:
+    """The platform says how far the buyer's arbitration is."""
+    if stage is Stage.APPLIED:
+        return applied(office)
+    office.clock.advance(timedelta(seconds=1))
+    office.send("arbitration.progressed", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "order_id": "order-88", "aftersale_id": "as-arb-1", "stage": stage,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", UNDER_WAY)
+def test_at_every_stage_of_its_own_it_keeps_a_clearing_from_its_end_until_it_is_ruled(
+    office: Office, stage: Stage
+) -> None:
+    """ARB-9, CLS-9"""
+    office.open_shop()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    office.clock.advance(timedelta(seconds=1))
+    facts = {"shop_id": "shop-1", "as_of": office.clock.at.isoformat(), "facts": {}}
+    reported(office, stage)
+    office.send("shop.snapshot", facts)
+    assert office.case(case.id).outcome is None
+    ruled(office)
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+@TWO
+@pytest.mark.parametrize("when", ["before the request", "while it is reviewed", "when one has approved"])
+def test_at_every_stage_of_a_closing_whoever_decides_is_shown_it_and_nobody_approves_alone(
+    office: Office, when: str, stage: Stage
+) -> None:
+    """ARB-9, CLS-5, ambiguity 23"""
+    office.open_shop()
+    if when == "before the request":
+        reported(office, stage)
+    case = office.request_closure()
+    if when == "while it is reviewed":
+        reported(office, stage)
+    if when == "when one has approved":
+        office.snapshot(open_orders=1)
+        office.decide(case, "li-na", "APPROVE", "订单由客服跟进")
+        assert office.question(case).gate == "closure-override"
+        reported(office, stage)
+    shown = office.question(case)
+    assert shown.gate == "closure-review" and "还有 1 件仲裁未完结" in read(shown)
+    assert not office.answer(shown, "li-na", "APPROVE").accepted, "without a reason"
+    office.decide(case, "li-na", "APPROVE", "仲裁由客服跟进")
+    second = office.question(case)
+    assert second.gate == "closure-override" and "还有 1 件仲裁未完结" in read(second)
+    office.decide(case, "he-qiang", "CONFIRM", "同意放行")
+    assert office.case(case.id).state == "CLEARING"
+
+
+@TWO
+@pytest.mark.parametrize(
+    "when", ["before the application", "while it is reviewed", "when one has approved", "when the bank has returned it"]
+)
+def test_at_every_stage_of_a_refund_whoever_decides_is_shown_it_and_nobody_pays_alone(
+    office: Office, when: str, stage: Stage
+) -> None:
+    """ARB-9, REF-8, ambiguity 23"""
+    paid = 0
+    if when == "when the bank has returned it":
+        case = with_the_bank(office)
+        office.bank(f"{case.id}-P1", "returned", reason="退票")
+        reported(office, stage)
+        office.decide(case, "wang-fang", "AGAIN")
+        paid = 1
+    else:
+        office.closed_shop(deposit_fen=2_000_000)
+        if when == "before the application":
+            reported(office, stage)
+        case = office.request_refund(fen=2_000_000)
+        if when == "while it is reviewed":
+            reported(office, stage)
+        if when == "when one has approved":
+            office.decide(case, "wang-fang", "APPROVE")
+            assert office.question(case).gate == "refund-second", "over ¥10,000.00"
+            reported(office, stage)
+    shown = office.question(case)
+    assert shown.gate == "refund-review" and "还有 1 件仲裁未完结" in read(shown)
+    assert not office.answer(shown, "wang-fang", "APPROVE").accepted, "without a reason"
+    office.decide(case, "wang-fang", "APPROVE", "仲裁与保证金无关")
+    second = office.question(case)
+    assert second.gate == "refund-second" and "还有 1 件仲裁未完结" in read(second)
+    assert len(office.events("deposit.payout.requested")) == paid
+    office.decide(case, "chen-jie", "CONFIRM", "同意")
+    assert len(office.events("deposit.payout.requested")) == paid + 1
