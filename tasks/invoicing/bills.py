@@ -37,9 +37,8 @@ def _waived(tx: Tx, shop_id: str) -> int:
     return open_of_it if last.waived_fen is None else min(open_of_it, last.waived_fen)
 
 
-def kept_back(tx: Tx, shop_id: str) -> int:
-    """What INV-7 would freeze of it and has not frozen or set off yet, in fen: it does not leave with the deposit."""
-    fen, _ = open_now(tx, shop_id)
+def kept_back(tx: Tx, shop_id: str, fen: int) -> int:
+    """What INV-7 would freeze of these open fen and has not frozen or set off yet: it does not leave with the deposit."""
     held = sum(
         one.frozen_fen + one.set_off_fen
         for one in tx.exec(select(Statement).where(Statement.shop_id == shop_id))

@@ -50,8 +50,12 @@ def payees_of(case: Case) -> list[Payee]:
 
 
 class Plan(Frozen):
-    """What paying would do at this moment: arrears set off first, the rest shared out among accounts."""
+    """What paying would do at this moment: arrears set off first, the rest shared out among accounts.
 
+    ``books`` is what it was reckoned from: whoever looks at more than the plan asks the books no second time.
+    """
+
+    books: BookFacts
     net: Net
     shares: tuple[Share, ...]
 
@@ -69,7 +73,7 @@ def outstanding(tx: Tx, case: Case) -> Money:
 def _books(tx: Tx, shop_id: str) -> BookFacts:
     """What our books say, with the bills that stand in the way of a refund and what of them is kept back (ambiguity 30)."""
     open_fen, _ = bills.open_now(tx, shop_id)
-    told = {"bills_fen": open_fen, "kept_fen": bills.kept_back(tx, shop_id)}
+    told = {"bills_fen": open_fen, "kept_fen": bills.kept_back(tx, shop_id, open_fen)}
     return shops.book_facts(tx, shop_id).model_copy(update=told)
 
 
@@ -83,7 +87,7 @@ def plan_now(tx: Tx, case: Case) -> Plan:
         net.paid.fen, holder, payees_of(case), paid_in=paid_in, paid_back=payouts.paid_back(tx, shop.id),
         balance_fen=books.deposit_fen - net.set_off.fen, otherwise=otherwise,
     )  # fmt: skip
-    return Plan(net=net, shares=shares)
+    return Plan(books=books, net=net, shares=shares)
 
 
 def documents_of(tx: Tx, case: Case) -> set[RefundDocument]:
@@ -103,14 +107,14 @@ def goes_first(tx: Tx, case: Case) -> str | None:
     return None if money_is_out(tx, case) else next(iter(sorted(other.id for other in first)), None)
 
 
-def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
-    """What the rules find about the application at this moment (REF-2, REF-8, REF-9)."""
-    shop = shop_of(tx, case)
+def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding, ...]:
+    """What the rules find about the application at this moment (REF-2, REF-8, REF-9); ``plan`` is that of this moment."""
+    shop, plan = shop_of(tx, case), plan or plan_now(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     found = policy_of_refund.refund_findings(
-        known, snapshot.as_of if snapshot else None, _books(tx, shop.id), entity=shop.entity_type,
-        documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan_now(tx, case).shares),
+        known, snapshot.as_of if snapshot else None, plan.books, entity=shop.entity_type,
+        documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan.shares),
         open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
                            if other.kind not in {CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
@@ -121,10 +125,13 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))
 
 
-def second_person_reasons(tx: Tx, case: Case) -> tuple[str, ...]:
-    """Why a second finance person must look, a sentence each (ambiguity 6)."""
-    shop, plan = shop_of(tx, case), plan_now(tx, case)
+def second_person_reasons(
+    tx: Tx, case: Case, plan: Plan | None = None, findings: tuple[Finding, ...] | None = None
+) -> tuple[str, ...]:
+    """Why a second finance person must look, a sentence each (ambiguity 6); plan and findings are those of this moment."""
+    shop, plan = shop_of(tx, case), plan or plan_now(tx, case)
+    findings = findings_now(tx, case, plan) if findings is None else findings
     return policy_of_refund.needs_second_person(
-        plan.net.paid, judgement(plan.shares), findings_now(tx, case), rules(case),
+        plan.net.paid, judgement(plan.shares), findings, rules(case),
         promised=payouts.promised(tx, shop.id, shop.closed_at or case.received_at),
     )  # fmt: skip

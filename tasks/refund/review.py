@@ -64,7 +64,8 @@ class ReturnVerdict(Labelled):
 
 
 def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, findings, plan = shop_of(tx, case), findings_now(tx, case), plan_now(tx, case)
+    shop, plan = shop_of(tx, case), plan_now(tx, case)
+    findings = findings_now(tx, case, plan)
     deadline = deadlines.find(tx, case.id, DUE)
     balance = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
     named = payees_of(case)
@@ -97,7 +98,8 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"退保证金 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
-        ("检查结果", Findings.of(findings)), ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case))), ("第一位审核人意见", said),
+        ("检查结果", Findings.of(findings)),
+        ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case, plan, findings))), ("第一位审核人意见", said),
         ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))), ("打款记录", history),
         ("补充往来", answers_part(tx, case)),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
@@ -147,10 +149,11 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     balance, asked = shop_balance(tx, shop.id, AccountKind.DEPOSIT), outstanding(tx, case)
     if asked.fen > balance.fen:
         return f"申请金额 {asked} 超过保证金余额 {balance},不能同意退还(REF-8)"
-    findings = findings_now(tx, case)
+    plan = plan_now(tx, case)
+    findings = findings_now(tx, case, plan)
     if never := policy_of_refund.not_to_be_overridden(findings):
         return f"以下情况解决前不能同意退还:{''.join(finding.sentence for finding in never)}({never[0].clause})"
-    if not plan_now(tx, case).shares:
+    if not plan.shares:
         return "没有可以退还的款项(REF-8)"
     blocked = [finding for finding in findings if finding.blocking]
     if blocked and not has_text(given.reason, 2):

@@ -158,9 +158,11 @@ def _approvals(tx: Tx, case: Case, round: int) -> list[Review]:
 
 def _approved(tx: Tx, case: Case, given: list[Review]) -> bool:
     """Whether the application still stands, enough people said yes, and all of them saw what is so now (ambiguity 23)."""
-    if case.withdrawn_at is not None or policy_of_refund.not_to_be_overridden(findings_now(tx, case)):
+    plan = plan_now(tx, case)
+    findings = findings_now(tx, case, plan)
+    if case.withdrawn_at is not None or policy_of_refund.not_to_be_overridden(findings):
         return False
-    enough = len(given) > 1 or not second_person_reasons(tx, case)
+    enough = len(given) > 1 or not second_person_reasons(tx, case, plan, findings)
     return enough and approvals.stand(given, finance_dossier(tx, case, given[-1]).seen)
 
 

@@ -16,7 +16,7 @@ from models.shop_events import ShopRegistered, ShopUpdated
 from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json
-from office.money.ledger import shop_balance
+from office.money.ledger import shop_balances
 from office.process import Process
 from office.record import audit
 from office.record.inbox import Early, Refused, look_again
@@ -129,13 +129,12 @@ def book_facts(tx: Tx, shop_id: str) -> BookFacts:
     )
     if snapshot := tx.get(ShopSnapshot, shop_id):
         running = running.where(col(Arbitration.seen_at) > snapshot.as_of)
+    held = shop_balances(tx, shop_id)
     return BookFacts(
-        arbitrations=tx.exec(running).one(),
-        deposit_fen=shop_balance(tx, shop_id, AccountKind.DEPOSIT).fen,
-        receivable_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen,
-        arrears_fen=shop_balance(tx, shop_id, AccountKind.ARREARS).fen,
-        receivable_frozen_fen=shop_balance(tx, shop_id, AccountKind.RECEIVABLE_FROZEN).fen,
-    )
+        arbitrations=tx.exec(running).one(), deposit_fen=held[AccountKind.DEPOSIT].fen,
+        receivable_fen=held[AccountKind.RECEIVABLE].fen, arrears_fen=held[AccountKind.ARREARS].fen,
+        receivable_frozen_fen=held[AccountKind.RECEIVABLE_FROZEN].fen,
+    )  # fmt: skip
 
 
 def about_shop(act: Callable[[Tx, Any, Shop, InboxMessage], None]) -> Callable[[Tx, Any, InboxMessage], None]:

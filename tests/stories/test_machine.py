@@ -340,7 +340,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                             assert all(now <= then for now, then in zip(finding.extent, most, strict=True))
                     assert not standing or len(people) == 2
                     shop = case.shop_id or ""
-                    kept = bills.kept_back(tx, shop)
+                    kept = bills.kept_back(tx, shop, bills.open_now(tx, shop)[0])
                     assert shops.book_facts(tx, shop).deposit_fen >= kept  # what INV-7 would freeze stays here
                     seen["paid with a bill open"] += kept > 0
                     assert not tx.exec(PENDING_BANS.where(Case.shop_id == shop)).first()
