@@ -15,7 +15,7 @@ Ticket = Annotated[
     Field(repr=False, description="what the link holds; never logged, kept as a keyed hash"),
 ]
 _TICKET = "3q2-7wAAAAC8V1kQfT0mZxXbYd9Gh1Jr"
-_CASE = {"shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "BND-261122-7K3QM9"}
+CASE = {"shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "BND-261122-7K3QM9"}
 
 
 # ── what comes in ────────────────────────────────────────────────────────────
@@ -78,7 +78,7 @@ class OfficialAccountConfirmed(Event):
     """
 
     type: ClassVar[str] = "account.official_confirmed"
-    EXAMPLE: ClassVar[dict[str, Any]] = _CASE | {"target_account_id": "dy-7001", "knows_for_ever": True}
+    EXAMPLE: ClassVar[dict[str, Any]] = CASE | {"target_account_id": "dy-7001", "knows_for_ever": True}
 
     shop_id: Id
     account_id: Id
@@ -95,7 +95,7 @@ class BindingWithdrawn(Event):
     """
 
     type: ClassVar[str] = "account.binding_withdrawn"
-    EXAMPLE: ClassVar[dict[str, Any]] = _CASE
+    EXAMPLE: ClassVar[dict[str, Any]] = CASE
 
     shop_id: Id
     account_id: Id
@@ -125,7 +125,7 @@ class UnbindRequested(Event):
 
 # ── what goes out ────────────────────────────────────────────────────────────
 
-_ABOUT = {
+ABOUT = {
     "shop_id": "shop-1001", "case_id": "BND-261122-7K3QM9", "kind": "OFFICIAL", "platform": "DOUYIN",
     "target_account_id": "dy-7001", "target_name": "晨光文具官方号",
 }  # fmt: skip
@@ -173,7 +173,7 @@ class ScanRecorded(AboutBinding):
     """
 
     type: ClassVar[str] = "account.scan.recorded"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ABOUT | {"until": "2026-11-22T02:30:00Z"}
+    EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {"until": "2026-11-22T02:30:00Z"}
 
     until: Moment
 
@@ -186,7 +186,7 @@ class AccountAccepted(AboutBinding):
     """
 
     type: ClassVar[str] = "account.accepted"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ABOUT | {
+    EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
         "until": "2026-11-23T02:30:00Z", "warning": "官方账号绑定后不能解绑,也不能更换。",
     }  # fmt: skip
 
@@ -203,7 +203,7 @@ class AccountBound(AboutBinding):
     """
 
     type: ClassVar[str] = "account.bound"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ABOUT | {
+    EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
         "bound_at": "2026-11-22T02:20:00Z", "for_ever": True, "unbind_from": None, "fee_waived": True, "clause": "BND-1",
     }  # fmt: skip
 
@@ -222,7 +222,7 @@ class AccountUnbound(AboutBinding):
     """
 
     type: ClassVar[str] = "account.unbound"
-    EXAMPLE: ClassVar[dict[str, Any]] = _ABOUT | {
+    EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
         "kind": "CHANNEL", "ended_at": "2027-06-01T02:20:00Z", "how": "UNBOUND", "clause": "BND-8",
     }  # fmt: skip
 

@@ -85,3 +85,21 @@ class Binding(SQLModel, table=True):
     def shown(self) -> str:
         """The account as people read it: ``晨光文具官方号(dy-77)``."""
         return f"{self.account_name}({self.account_id})" if self.account_name else self.account_id or ""
+
+
+class BindingCode(SQLModel, table=True):
+    """A code that was sent to an account, sealed until it was entered or another one counts; then it is wiped (BND-7)."""
+
+    __tablename__ = "binding_code"
+    __table_args__ = (
+        CheckConstraint("tries >= 0", name="ck_binding_code_tries"),
+        Index("ix_binding_code_sent", "sent_at"),
+    )
+
+    case_id: str = Field(primary_key=True, foreign_key="binding.case_id", sa_type=code())
+    number: int = Field(primary_key=True)
+    code_sealed: str = ""
+    sent_at: datetime = Field(sa_type=UTCDateTime)
+    expires_at: datetime = Field(sa_type=UTCDateTime)
+    tries: int = 0
+    """How often it was entered wrongly."""

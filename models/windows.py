@@ -63,6 +63,7 @@ def _positive(window: Window) -> Window:
 
 PositiveWindow = Annotated[Window, AfterValidator(_positive)]
 PositiveHours = Annotated[Hours, AfterValidator(_positive)]
+PositiveDays = Annotated[NaturalDays, AfterValidator(_positive)]
 PositiveMinutes = Annotated[Minutes, AfterValidator(_positive)]
 
 

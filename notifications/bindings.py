@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from models.money import Fen
-from notifications.message import Grounds, Line, MerchantCaseMessage, Moment, Prose
+from notifications.message import Count, Grounds, Line, MerchantCaseMessage, MerchantMessage, Moment, Prose
 
 
 class OfficialLinkIssued(MerchantCaseMessage):
@@ -26,6 +26,44 @@ class OfficialAccepted(MerchantCaseMessage):
     account: Line
     until: Moment
     warning: Line
+
+
+class ChannelCodeSent(MerchantCaseMessage):
+    """A code has been sent to the account; the shop has to log in to it and enter the code until then (BND-7)."""
+
+    name: ClassVar[str] = "channel_code_sent"
+    clause: ClassVar[str] = "BND-7"
+
+    platform: Line
+    account: Line
+    code_until: Moment
+    until: Moment
+    tries: Count
+    unbind_days: Count
+    """After how many days it may be let go (BND-8)."""
+
+
+class ConsentAsked(MerchantCaseMessage):
+    """The talent has been asked; silence until then is a no (BND-10)."""
+
+    name: ClassVar[str] = "consent_asked"
+    clause: ClassVar[str] = "BND-10"
+
+    account: Line
+    share_percent: Line
+    until: Moment
+
+
+class SelfOperatedProposed(MerchantMessage):
+    """Accounts that sell mostly for the shop, as the daily look found them new (BND-11)."""
+
+    name: ClassVar[str] = "self_operated_proposed"
+    clause: ClassVar[str] = "BND-11"
+
+    days: Count
+    accounts: tuple[Line, ...]
+    more: Count = 0
+    """How many are not named here."""
 
 
 class AccountBound(MerchantCaseMessage):

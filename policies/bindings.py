@@ -12,6 +12,7 @@ from models.windows import Reckoned
 from policies.binding_numbers import BindingPolicy
 from policies.deadlines import reckon
 from policies.policy import SHANGHAI
+from policies.shares import Share
 
 OBJECTION = "如有异议,请联系平台客服,提供案件编号与账号主页截图,申请复核。"
 """How a merchant objects to what was decided about a binding: there is nothing to appeal against at arbitration."""
@@ -63,6 +64,67 @@ def refuse_official(*, shop_has: str | None, account_has: str | None) -> Refusal
     if account_has is not None:
         return Refusal(
             code="account-is-official", clause="BND-1", sentence="该抖音号已是其他店铺的官方账号,不能再次绑定。"
+        )
+    return None
+
+
+def refuse_channel(
+    *, taken: Collection[int], holder: str | None, shop_id: str, policy: BindingPolicy
+) -> Refusal | None:
+    """So many channels for a shop, and one shop for a channel (BND-5). ``holder`` is the shop that has the account now."""
+    if holder is not None:
+        whose = "本店" if holder == shop_id else "其他店铺"
+        return Refusal(code="channel-taken", clause="BND-5", sentence=f"该账号已是{whose}的渠道号,不能再次绑定。")
+    if free_place(taken, policy) is None:
+        return Refusal(
+            code="channels-full", clause="BND-5",
+            sentence=f"一个店铺最多绑定 {policy.most_channels} 个渠道号,已满;请先解绑已满期限的渠道号。",
+        )  # fmt: skip
+    return None
+
+
+def refuse_self_operated(*, holder: str | None, shop_id: str) -> Refusal | None:
+    """An account is self-operated for one shop (BND-12). ``holder`` is the shop that has it now."""
+    if holder is None:
+        return None
+    whose = "本店" if holder == shop_id else "其他店铺"
+    return Refusal(code="self-operated-taken", clause="BND-12", sentence=f"该账号已是{whose}的自营账号,不能再次绑定。")
+
+
+def refuse_share(share: Share, policy: BindingPolicy) -> Refusal | None:
+    """Why a talent cannot be marked: what is known is not enough, or not enough is known (BND-9)."""
+    if share.enough:
+        return None
+    if share.findings:
+        said = ";".join(finding.sentence for finding in share.findings)
+        return Refusal(code="share-unknown", clause="BND-9", sentence=f"无法核算成交占比:{said}。")
+    needed = "达到" if policy.share_inclusive else "超过"
+    return Refusal(
+        code="share-too-small", clause="BND-9",
+        sentence=f"近 {policy.share_days} 天本店成交额占该账号总成交额 {share.percent}%,未{needed} {policy.share_percent}%。",
+    )  # fmt: skip
+
+
+def refuse_code(
+    *, sent: int, last_at: datetime | None, to_account: int, now: datetime, policy: BindingPolicy
+) -> Refusal | None:
+    """Why no further code is sent (BND-7): ``sent`` for this binding, the last at ``last_at``, ``to_account`` in 24 hours."""
+    if to_account >= policy.codes_a_day:
+        return Refusal(
+            code="codes-a-day", clause="BND-7",
+            sentence=f"该账号 24 小时内最多接收 {policy.codes_a_day} 个验证码,请稍后再试。",
+        )  # fmt: skip
+    if sent >= policy.codes:
+        return Refusal(
+            code="codes-used-up",
+            clause="BND-7",
+            sentence=f"本次绑定最多获取 {policy.codes} 个验证码,已用完,请重新发起。",
+        )
+    if last_at is not None and (now - last_at).total_seconds() < policy.code_again_seconds:
+        return Refusal(
+            code="code-too-soon",
+            clause="BND-7",
+            sentence=f"请在上一个验证码发出 {policy.code_again_seconds} 秒后再获取。",
         )
     return None
 

@@ -27,6 +27,8 @@ NAMES = {
 """The beginning of a hash, which names it; other hashes are cut where they are made."""
 
 COUNTED = {
+    "policies/shares.py": {"days[:MOST_DAYS_NAMED]"},
+    "tasks/bindings/watch.py": {"accounts[:NAMED]"},
     "desk/looking.py": {"done[:DONE]", "found[:lookup.MOST]"},
     "desk/queue.py": {"found[:ROWS]"},
     "tasks/sight/board.py": {"done[:DECIDED]"},

@@ -30,6 +30,8 @@ logger = logging.getLogger("dianwu.sandbox.platform")
 PATH = "/sandbox/platform"
 FILE = "platform-events.jsonl"
 _SECRET = frozenset({"account_no", "payer_account", "contacts"})
+_NOBODYS = frozenset({"code", "ticket", "link", "qr_svg"})
+"""What opens something: not even its end is shown."""
 
 
 def of(settings: Settings, now: Callable[[], float]) -> SandboxPlatform | None:
@@ -89,11 +91,15 @@ class SandboxPlatform:
 
 
 def masked(value: Any) -> Any:
-    """The same JSON with account numbers and contacts hidden, wherever they sit."""
+    """The same JSON with account numbers, contacts, codes and links hidden, wherever they sit."""
     match value:
         case dict():
             return {
-                name: (mask(item) if isinstance(item, str) else "****") if name in _SECRET else masked(item)
+                name: "****"
+                if name in _NOBODYS
+                else (mask(item) if isinstance(item, str) else "****")
+                if name in _SECRET
+                else masked(item)
                 for name, item in value.items()
             }
         case list():

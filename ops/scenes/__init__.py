@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ops.rehearsal import Rehearsal
+from ops.scenes.accounts import AccountsScene
 from ops.scenes.appeals import AppealScene, SilenceScene
 from ops.scenes.closing import ClosureScene, ForcedScene, RefundScene
 from ops.scenes.invoicing import InvoicingScene
@@ -15,6 +16,7 @@ SCENES: list[Callable[[Rehearsal], Scene]] = [
     ClosureScene,
     RefundScene,
     ForcedScene,
+    AccountsScene,
     AppealScene,
     SilenceScene,  # last: it lets three days pass
 ]

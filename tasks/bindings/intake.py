@@ -22,6 +22,13 @@ from tasks.bindings import register
 from tasks.shops.questions import own_open_case, take_back
 from tasks.shops.shops import find_shop
 
+SCAN, CONFIRM, CODE = "binding-scan", "binding-confirm", "binding-code"
+"""Kinds of wait and of deadline: the account's side, the shop's last word, the code that was sent to the account."""
+FIGURES, CONSENT = "binding-figures", "binding-consent"
+"""The same of a self-operated account: days of sales that are missing, the talent's word."""
+SENDS = {CONFIRM: ("account.official_confirmed",), CODE: ("account.code_entered", "account.code_requested")}
+"""What the shop's side may send while that is awaited."""
+
 
 def open_binding(
     tx: Tx,
@@ -32,10 +39,15 @@ def open_binding(
     platform: AccountPlatform = AccountPlatform.DOUYIN,
     target: str = "",
     name: str = "",
+    *,
+    part: str = "",
 ) -> Case:
-    """A case for one account and one shop, with its row in the register; also for what will be refused."""
+    """A case for one account and one shop, with its row in the register; also for what will be refused.
+
+    ``part`` tells it from the others of one message.
+    """
     case = cases.open_case(
-        tx, CaseKind.ACCOUNT_BINDING, origin=f"{message.source}/{message.message_id}{f'/{target}' if target else ''}",
+        tx, CaseKind.ACCOUNT_BINDING, origin=f"{message.source}/{message.message_id}{part}",
         received_at=message.received_at, shop=shop, subject=f"{shop.name} · {kind.label}",
         request={
             "account_id": account_id, "kind": kind, "platform": platform, "target_account_id": target, "target_name": name,
@@ -97,5 +109,4 @@ def may_send(tx: Tx, case: Case) -> Iterable[str]:
     """What the shop's side may send about a case now, whoever is awaited."""
     if case.concluded_at is None and case.withdrawn_at is None:
         yield "account.binding_withdrawn"
-        if any(wait.kind == "binding-confirm" for wait in cases.open_waits(tx, case.id)):
-            yield "account.official_confirmed"
+        yield from (type_ for wait in cases.open_waits(tx, case.id) for type_ in SENDS.get(wait.kind, ()))

@@ -33,15 +33,12 @@ from office.record.inbox import Refused
 from policies.bindings import FOR_EVER
 from policies.deadlines import in_time
 from tasks.bindings import register
-from tasks.bindings.intake import open_binding
+from tasks.bindings.intake import CONFIRM, SCAN, open_binding
 from tasks.bindings.steps import start_wait
 from tasks.shops.questions import own_open_case
 from tasks.shops.shops import find_shop
 
 effect = effects_of("official-account")
-
-SCAN, CONFIRM = "binding-scan", "binding-confirm"
-"""Kinds of wait and of deadline: the account's side, then the shop's."""
 
 
 def hashed(ticket: str) -> str:

@@ -11,10 +11,12 @@ from models.binding_events import (
     UnbindRequested,
 )
 from models.cases import CaseKind, CaseState
+from models.channel_events import ChannelRequested, CodeEntered, CodeRequested
+from models.talent_events import ConsentAnswered, ConsentWithdrawn, MarkingRequested, TalentSales
 from office.cases import deadlines
 from office.process import Process
-from tasks.bindings import clock, intake, official
-from tasks.bindings.official import CONFIRM, SCAN
+from tasks.bindings import channel, clock, intake, official, sales, self_operated, watch
+from tasks.bindings.intake import CODE, CONFIRM, CONSENT, FIGURES, SCAN
 from tasks.bindings.request import BindingAsked
 
 PROCESS = Process(
@@ -38,13 +40,30 @@ PROCESS = Process(
         AccountScanned: official.scanned,
         AccountAnswered: official.answered,
         OfficialAccountConfirmed: official.confirmed,
+        ChannelRequested: channel.request,
+        CodeEntered: channel.entered,
+        CodeRequested: channel.again,
+        MarkingRequested: self_operated.mark,
+        ConsentAnswered: self_operated.answered,
+        ConsentWithdrawn: self_operated.taken_back,
+        TalentSales: sales.record,
         BindingWithdrawn: intake.withdraw,
         UnbindRequested: intake.unbind,
     },
     clocks={
         SCAN: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
+        CODE: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
+        FIGURES: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
+        CONSENT: deadlines.Kind(remind=clock.remind_talent, due=clock.lapsed),
         CONFIRM: deadlines.Kind(remind=clock.remind_confirm, due=clock.lapsed),
     },
-    waits={SCAN: "账号扫码接受", CONFIRM: "店铺确认官方账号"},
+    waits={
+        FIGURES: "平台补报达人成交数据",
+        CONSENT: "达人同意",
+        SCAN: "账号扫码接受",
+        CODE: "商家输入验证码",
+        CONFIRM: "店铺确认官方账号",
+    },
+    every_minute={"self-operated": watch.sweep},
     may_send=intake.may_send,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, assert_never
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from models.binding_events import AccountBound, AccountUnbound
-from models.bindings import Binding, BindingEnd, BindingKind
+from models.bindings import Binding, BindingCode, BindingEnd, BindingKind
 from models.cases import Case
 from models.outcomes import Refusal
 from models.shops import Shop
@@ -64,10 +65,24 @@ def stands_in_the_way(tx: Tx, row: Binding) -> Refusal | None:
             return policy_of_bindings.refuse_official(
                 shop_has=ours[0].shown if ours else None, account_has=theirs[0].shop_id if theirs else None
             )
-        case BindingKind.CHANNEL | BindingKind.SELF_OPERATED:
-            raise NotImplementedError(row.kind)
+        case BindingKind.CHANNEL:
+            holders = in_force(tx, kind=row.kind, platform=row.platform, account_id=row.account_id)
+            return policy_of_bindings.refuse_channel(
+                taken=_places(tx, row), holder=holders[0].shop_id if holders else None, shop_id=row.shop_id,
+                policy=numbers(tx, row),
+            )  # fmt: skip
+        case BindingKind.SELF_OPERATED:
+            holders = in_force(tx, kind=row.kind, account_id=row.account_id)
+            return policy_of_bindings.refuse_self_operated(
+                holder=holders[0].shop_id if holders else None, shop_id=row.shop_id
+            )
         case unknown:
             assert_never(unknown)
+
+
+def _places(tx: Tx, row: Binding) -> set[int]:
+    """The places that the shop's channels have."""
+    return {one.place for one in in_force(tx, kind=BindingKind.CHANNEL, shop_id=row.shop_id) if one.place is not None}
 
 
 def bind(tx: Tx, case: Case, row: Binding, shop: Shop) -> Refusal | None:
@@ -78,6 +93,8 @@ def bind(tx: Tx, case: Case, row: Binding, shop: Shop) -> Refusal | None:
     try:
         with tx.begin_nested():
             row.bound_at = tx.now
+            if row.kind is BindingKind.CHANNEL:
+                row.place = policy_of_bindings.free_place(_places(tx, row), rules(case).bindings)
             tx.add(row)
     except IntegrityError:  # somebody else had it between our look and our write
         tx.refresh(row)
@@ -131,6 +148,11 @@ def let_go(tx: Tx, row: Binding, how: BindingEnd, clause: str, actor: str) -> No
         objection=OBJECTION,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/unbound", case=case)
+
+
+def forget_codes(tx: Tx, case: Case) -> None:
+    """Wipe what was sealed of the codes of a binding that is over: it opens nothing any more."""
+    tx.execute(update(BindingCode).where(col(BindingCode.case_id) == case.id).values(code_sealed=""))
 
 
 def numbers(tx: Tx, row: Binding) -> BindingPolicy:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import Field
 
 from models.bindings import AccountPlatform, BindingKind
@@ -16,3 +18,5 @@ class BindingAsked(Asked):
     platform: AccountPlatform = Field(AccountPlatform.DOUYIN, title="账号平台")
     target_account_id: str = Field("", title="绑定账号")
     target_name: str = Field("", title="账号名称")
+    first_day: date | None = Field(None, title="统计首日")
+    last_day: date | None = Field(None, title="统计末日")

@@ -18,11 +18,18 @@ from office.cases.merchants import ground, shop_of
 from policies import bindings as policy_of_bindings
 from policies.bindings import ASKED_UNDER, BOUND_UNDER, OBJECTION
 from policies.deadlines import reckon, reminder_times
-from tasks.bindings import register
+from tasks.bindings import register, sales
+from tasks.bindings.intake import CONSENT, FIGURES
 from tasks.bindings.request import BindingAsked
 from tasks.shops.shops import find_shop
 
 effect = effects_of("bindings")
+
+SILENCE = {
+    FIGURES: "达人成交数据逾期未补齐,无法核算占比,本次标记已关闭",
+    CONSENT: "达人逾期未答复,视为不同意,本次标记已关闭",
+}
+"""What the merchant reads when nothing came."""
 
 
 def start_wait(tx: Tx, case: Case, kind: str, window: Window, clause: str) -> datetime:
@@ -64,6 +71,7 @@ def _same(one: BindingAsked, other: BindingAsked) -> bool:
 
 def refuse(tx: Tx, case: Case, refusal: Refusal) -> None:
     """End the case as refused, and tell the merchant why and how to object."""
+    register.forget_codes(tx, case)
     cases.refuse(tx, case, refusal)
     told = words.BindingRefused(
         shop_name=shop_of(tx, case).name, case_id=case.id, kind=BindingAsked.of(case).kind.label,
@@ -77,9 +85,13 @@ def bind(tx: Tx, case: Case) -> None:
     """Bind what everybody has agreed to, if nothing has come in between, and end the case either way."""
     if case.withdrawn_at is not None:
         return _end(tx, case, CaseState.WITHDRAWN, "店铺已撤回绑定申请")
+    consent = cases.find_wait(tx, case.id, CONSENT)
+    if consent is not None and consent.state is not WaitState.ANSWERED:  # taken back while this was on its way
+        return _end(tx, case, CaseState.DECLINED, (consent.answer or {}).get("why", ""))
     shop = find_shop(tx, case.shop_id or "")
     row = register.of_case(tx, case)
-    if (refusal := register.bind(tx, case, row, shop)) is not None:
+    refusal = sales.refuse(tx, case, row) if row.kind is BindingKind.SELF_OPERATED else None
+    if (refusal := refusal or register.bind(tx, case, row, shop)) is not None:
         return refuse(tx, case, refusal)
     clause = BOUND_UNDER[row.kind]
     cases.conclude(tx, case, CaseState.BOUND, f"{row.kind.label}已绑定", clause=clause)
@@ -92,12 +104,14 @@ def end(tx: Tx, case: Case, key: str) -> None:
     if case.withdrawn_at is not None:
         return _end(tx, case, CaseState.WITHDRAWN, "店铺已撤回绑定申请")
     if wait is not None and wait.state is WaitState.LAPSED:
-        return _end(tx, case, CaseState.LAPSED, "逾期未完成,本次绑定已关闭")
-    _end(tx, case, CaseState.DECLINED, "账号未同意,本次绑定已关闭")
+        return _end(tx, case, CaseState.LAPSED, SILENCE.get(key, "逾期未完成,本次绑定已关闭"))
+    said = (wait.answer or {}).get("why") if wait is not None else None
+    _end(tx, case, CaseState.DECLINED, said or "账号未同意,本次绑定已关闭")
 
 
 def _end(tx: Tx, case: Case, outcome: CaseState, text: str) -> None:
     asked = BindingAsked.of(case)
+    register.forget_codes(tx, case)
     told = words.BindingEnded(
         shop_name=shop_of(tx, case).name, case_id=case.id, kind=asked.kind.label, ended_at=tx.now, why=text,
         rule=ASKED_UNDER[asked.kind], objection=OBJECTION,

@@ -11,6 +11,7 @@ from office.cases import deadlines
 from policies.bindings import FOR_EVER, unbinds_from
 from policies.deadlines import in_time
 from tasks.bindings import official, register
+from tasks.bindings.intake import SCAN
 
 
 class UnknownShop(LookupError):
@@ -34,7 +35,7 @@ def ticket(given: str) -> TicketView:
     """What the link of an official account is about, for whoever holds it; raises :class:`UnknownTicket`."""
     with reading() as tx:
         row = official.of_ticket(tx, given)
-        due = deadlines.find(tx, row.case_id, official.SCAN) if row else None
+        due = deadlines.find(tx, row.case_id, SCAN) if row else None
         if row is None or due is None:
             raise UnknownTicket
         still = due.state is DeadlineState.OPEN and in_time(tx.now, due.due_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from office.base.db import reading
 from office.base.settings import settings
 from office.cases import reviews
 from tasks.sight import proof
+from tests import accounts
 from tests.appeals.bench import Bench
 from tests.deaths import mortal, until_done
 from tests.invoicing import kit
@@ -201,6 +203,33 @@ def a_demand(office: Office) -> dict[str, str]:
     return {case.id: "DEP"}
 
 
+def bound_accounts(office: Office) -> dict[str, str]:
+    """An official account; a channel after a wrong code; a self-operated one whose days come late, agreed to and taken back."""
+    office.open_shop()
+    names: dict[str, str] = {}
+
+    def opened(name: str, act: Callable[[], object]) -> Case:
+        until_done(office, act)
+        (new,) = [case for case in office.cases() if case.id not in names]
+        names[new.id] = name
+        return new
+
+    official = opened("OFF", lambda: accounts.ask(office))
+    until_done(office, lambda: accounts.scan(office, official))
+    until_done(office, lambda: accounts.answer(office, official))
+    until_done(office, lambda: accounts.confirm(office, official))
+    channel = opened("CHA", lambda: accounts.ask_channel(office))
+    until_done(office, lambda: accounts.enter(office, channel, accounts.wrong(office, channel)))
+    until_done(office, lambda: accounts.enter(office, channel))
+    accounts.month(office, but=(7,))
+    own = opened("OWN", lambda: accounts.mark(office))
+    lacks = accounts.today(office) - timedelta(days=7)
+    until_done(office, lambda: accounts.report(office, accounts.sales_of(lacks, 60_000)))
+    until_done(office, lambda: accounts.consent(office, own))
+    until_done(office, lambda: accounts.withdraw_consent(office))
+    return names
+
+
 Tell = Callable[[Office], dict[str, str]]
 TALES: dict[Tell, list[tuple[str, str]]] = {
     both_stories: [("closure", "CLOSED"), ("refund", "REFUNDED")],
@@ -211,6 +240,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     a_forced_closure: [("forced-closure", "FORCED_CLOSED")],
     a_forced_closure_through_prefect: [("forced-closure", "FORCED_CLOSED")],
     a_demand: [("deposit-demand", "SUSPENDED")],
+    bound_accounts: [("account-binding", "BOUND")] * 3,
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""

@@ -53,6 +53,8 @@ TRIED_ON_BOTH = {
     "office/staff/guard.py": "stories/test_wrong_codes.py",
     "office/staff/staff.py": "core/test_worker_deaths.py",
     "tasks/arbitration/rulings.py": "core/test_worker_deaths.py",
+    "tasks/bindings/sales.py": "stories/test_self_operated_accounts.py",
+    "tasks/bindings/watch.py": "stories/test_self_operated_accounts.py",
     "tasks/invoicing/billables.py": "invoicing/test_month.py",
     "tasks/invoicing/drafts.py": "invoicing/test_month.py",
     "tasks/invoicing/exit_invoices.py": "invoicing/test_state_machine.py",

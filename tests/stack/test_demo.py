@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from models.messages import OutboxMessage
 from models.reviews import Staff
 from office.base.db import reading
-from office.base.vault import opened
+from office.base.vault import opened, opened_json
 from tests.stack.conftest import free_port, settings_of
 
 pytestmark = pytest.mark.engine
@@ -79,6 +80,8 @@ def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
 def test_accounts_and_code_secrets_are_nowhere_on_disk(demo: Demo) -> None:
     with settings_of(demo.home), reading() as tx:
         secrets = [*ACCOUNTS, *(opened(person, "totp_sealed") for person in tx.exec(select(Staff)))]
+        tickets = tx.exec(select(OutboxMessage).where(OutboxMessage.topic == "account.ticket.issued"))
+        secrets += [opened_json(row, "payload_sealed")["data"]["ticket"] for row in tickets]
     assert len(secrets) > 10
     searched: dict[str, int] = {}
     found = []

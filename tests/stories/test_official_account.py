@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from models.cases import CaseKind, CaseState
 from office.base.db import in_transaction
 from policies.bindings import FOR_EVER
-from tasks.bindings.official import CONFIRM, SCAN
+from tasks.bindings.intake import CONFIRM, SCAN
 from tasks.sight.accounts import shop_accounts
 from tests.accounts import answer, ask, bound, confirm, row, scan, ticket, unbind
 from tests.play import SILENCE, Office

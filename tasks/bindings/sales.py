@@ -1,0 +1,110 @@
+"""What talents sold: kept by day, replaced by what is newer, and a shop's share of it (BND-9, ambiguity 50)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+
+from models.bindings import Binding
+from models.cases import Case, CaseWait, WaitState
+from models.messages import InboxMessage
+from models.outcomes import Refusal
+from models.talent_events import TalentSales, TalentSalesOfADay
+from models.talents import TalentDay, TalentShopDay
+from office.base.db import Tx
+from office.cases import cases, deadlines
+from office.cases.cases import rules
+from office.cases.locks import lock_case
+from office.record import outbox
+from office.record.inbox import Refused
+from policies import shares
+from policies.bindings import refuse_share
+from policies.policy import policy_at
+from policies.shares import DayFigure, Share, ends_at
+from tasks.bindings.intake import FIGURES
+from tasks.bindings.request import BindingAsked
+
+
+def record(tx: Tx, event: TalentSales, message: InboxMessage) -> None:
+    """Keep the days of a batch; those older than what is known stay away. Markings that wait for them go on."""
+    ahead = timedelta(minutes=policy_at(tx.now).closure.facts_ahead_minutes)
+    if event.as_of > message.received_at + ahead:
+        raise Refused("成交数据的截止时间晚于当前时间", "BND-9")
+    if any(ends_at(one.day) - timedelta(days=1) > event.as_of for one in event.days):
+        raise Refused("成交数据含有截止时间之后的日期", "BND-9")
+    for one in sorted(event.days, key=lambda found: (found.target_account_id, found.day)):  # one order for everybody
+        _keep(tx, one, event.as_of)
+    tx.flush()
+    _go_on(tx, {one.target_account_id for one in event.days})
+
+
+def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:
+    query = select(TalentDay).where(TalentDay.account_id == one.target_account_id, TalentDay.day == one.day)
+    row = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    if row is not None and row.as_of > as_of:
+        return
+    row = row or TalentDay(
+        account_id=one.target_account_id, day=one.day, as_of=as_of, total_fen=0, parts_fen=0, whole=False
+    )
+    row.as_of, row.total_fen, row.whole = as_of, one.total_fen, as_of >= ends_at(one.day)
+    row.parts_fen = sum(part.fen for part in one.shops)
+    tx.add(row)
+    of_day = col(TalentShopDay.account_id) == one.target_account_id, col(TalentShopDay.day) == one.day
+    tx.execute(delete(TalentShopDay).where(*of_day))
+    for part in one.shops:
+        tx.add(TalentShopDay(account_id=one.target_account_id, day=one.day, shop_id=part.shop_id, fen=part.fen))
+
+
+def _go_on(tx: Tx, account_ids: Iterable[str]) -> None:
+    """Whoever waits for days of these talents goes on when none is missing any more."""
+    waiting = (
+        select(Binding.case_id).join(CaseWait, col(CaseWait.case_id) == col(Binding.case_id))
+        .where(col(Binding.account_id).in_(sorted(account_ids)))
+        .where(CaseWait.kind == FIGURES, CaseWait.state == WaitState.OPEN).order_by(Binding.case_id)
+    )  # fmt: skip
+    for case_id in list(tx.exec(waiting)):
+        case = lock_case(tx, case_id)
+        wait = cases.find_wait(tx, case.id, FIGURES)
+        if wait is not None and not share(tx, case, tx.get_one(Binding, case.id)).findings:
+            cases.close_wait(tx, wait, WaitState.ANSWERED)
+            deadlines.stop(tx, case.id, FIGURES)
+            outbox.wake(tx, case)
+
+
+def window(case: Case) -> tuple[date, date]:
+    """The days a marking is judged by: those before the day it was asked, whatever day it is by now."""
+    asked = BindingAsked.of(case)
+    if asked.first_day is None or asked.last_day is None:
+        return shares.days_before(case.received_at, rules(case).bindings.share_days)
+    return asked.first_day, asked.last_day
+
+
+def share(tx: Tx, case: Case, row: Binding) -> Share:
+    """The shop's share in what the account sold, from the days as they are known now."""
+    first, last = window(case)
+    between = TalentDay.day >= first, TalentDay.day <= last
+    days = {one.day: one for one in tx.exec(select(TalentDay).where(TalentDay.account_id == row.account_id, *between))}
+    parts = select(TalentShopDay).where(
+        TalentShopDay.account_id == row.account_id, TalentShopDay.shop_id == row.shop_id,
+        TalentShopDay.day >= first, TalentShopDay.day <= last,
+    )  # fmt: skip
+    ours = {one.day: one.fen for one in tx.exec(parts)}
+    figures = {
+        day: DayFigure(
+            total_fen=one.total_fen,
+            parts_fen=one.parts_fen,
+            shop_fen=ours.get(day, 0),
+            whole=one.whole,
+            as_of=one.as_of,
+        )
+        for day, one in days.items()
+    }
+    return shares.judge(figures, first, last, rules(case).bindings)
+
+
+def refuse(tx: Tx, case: Case, row: Binding) -> Refusal | None:
+    """Why the share is not enough, as the days are known now: what was corrected meanwhile counts."""
+    return refuse_share(share(tx, case, row), rules(case).bindings)
