@@ -5,11 +5,10 @@ Clauses CLS-1 … CLS-11, REO-1, REO-5; ambiguities 3, 7, 9 and 22.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
-from models.cases import CaseKind, Finding
+from models.cases import Finding
 from models.closures import ClosureReason
 from models.deposits import BookFacts
 from models.money import yuan
@@ -19,6 +18,7 @@ from models.text import has_text
 from models.windows import Reckoned
 from policies.deadlines import reckon
 from policies.gates import (
+    OpenCases,
     business_open,
     clearing_remaining,
     facts_stale,
@@ -108,7 +108,7 @@ def closure_findings(
     as_of: datetime | None,
     books: BookFacts,
     *,
-    open_cases: Mapping[CaseKind, int],
+    open_cases: OpenCases,
     now: datetime,
     policy: Policy,
 ) -> tuple[Finding, ...]:
@@ -116,7 +116,7 @@ def closure_findings(
 
     ``facts`` are the platform's newest, as of ``as_of``, or both None when none ever came. Arrears and
     unsettled payouts block (CLS-7, ambiguity 3), and so does open business (CLS-9, ambiguity 22) and a
-    penalty that is not settled. ``open_cases`` counts the shop's other open cases by kind.
+    penalty that is not settled. ``open_cases`` are the shop's other open cases by kind.
     """
     if facts is None or as_of is None:
         facts = as_of = None

@@ -6,10 +6,11 @@ here: one finding per gate, with the clause, the value, as of when, and a senten
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from types import MappingProxyType
+from typing import Any
 
 from models.base import Labelled
 from models.cases import CaseKind, Finding
@@ -45,16 +46,31 @@ NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_STALE, Gate.FACTS_
 """A reviewer can write off what is known to be open, not the duty to look, nor a ban that others decide about."""
 
 
-WrittenOff = Mapping[str, Sequence[int]]
-"""What a reviewer wrote off: each finding's code with its extent at that time."""
+WrittenOff = Mapping[str, Any]
+"""What a reviewer wrote off: each finding's code with what :func:`forgiven` says of it, or its extent alone."""
+
+OpenCases = Mapping[CaseKind, Collection[str]]
+"""The ids of a shop's other open cases, by kind."""
+
+
+def forgiven_of(finding: Finding) -> Any:
+    """How far a finding goes at this moment, and which it is about where that is known: so far it is written off."""
+    return {"extent": [*finding.extent], "items": [*finding.items]} if finding.items else [*finding.extent]
 
 
 def _blocking(
-    gate: Gate, clause: str, value: int | str, sentence: str, as_of: datetime | None, *extent: int
+    gate: Gate,
+    clause: str,
+    value: int | str,
+    sentence: str,
+    as_of: datetime | None,
+    *extent: int,
+    items: Iterable[str] = (),
 ) -> Finding:
     return Finding(
-        code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of, extent=extent
-    )
+        code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of, extent=extent,
+        items=tuple(sorted(items)),
+    )  # fmt: skip
 
 
 def facts_unknown() -> Finding:
@@ -113,12 +129,12 @@ def business_open(
     facts: ShopFacts | None,
     as_of: datetime | None,
     books: BookFacts,
-    open_cases: Mapping[CaseKind, int],
+    open_cases: OpenCases,
     now: datetime,
 ) -> list[Finding]:
     """Business that must end before a shop is CLOSED: orders, disputes, freezes, bills (CLS-9, ambiguity 22).
 
-    ``open_cases`` are the shop's other cases in this back office that have not been concluded.
+    ``open_cases`` are the shop's other cases in this back office that have not been concluded: which they are counts.
     """
     found = []
     if facts:
@@ -147,18 +163,18 @@ def business_open(
         value = yuan(books.bills_fen)
         sentence = f"店务账单尚有 {value} 未开票(含尚未出账和被红冲重新打开的)。"
         found.append(_blocking(Gate.BOOK_BILLS, "CLS-9", value, sentence, now, books.bills_fen))
-    if bans := open_cases.get(CaseKind.FORCED_CLOSURE, 0):
+    if bans := open_cases.get(CaseKind.FORCED_CLOSURE, ()):
         sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金。"
-        found.append(_blocking(Gate.FORCED_CLOSURE, "CLS-10", bans, sentence, now, bans))
-    others: dict[CaseKind, int] = {
-        kind: count for kind, count in open_cases.items() if kind is not CaseKind.FORCED_CLOSURE
+        found.append(_blocking(Gate.FORCED_CLOSURE, "CLS-10", len(bans), sentence, now, len(bans), items=bans))
+    others: dict[CaseKind, Collection[str]] = {
+        kind: ids for kind, ids in open_cases.items() if kind is not CaseKind.FORCED_CLOSURE and ids
     }
-    if running := {kind: count for kind, count in others.items() if count > 0}:
-        value = "、".join(f"{kind.label} {running[kind]} 件" for kind in sorted(running))
+    if others:
+        value = "、".join(f"{kind.label} {len(others[kind])} 件" for kind in sorted(others))
         sentence = f"该店铺在店务系统中还有未结案件:{value}。"
-        found.append(
-            _blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *(others.get(kind, 0) for kind in CaseKind))
-        )
+        by_kind = [len(others.get(kind, ())) for kind in CaseKind]
+        which = [case_id for ids in others.values() for case_id in ids]
+        found.append(_blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *by_kind, items=which))
     return found
 
 
@@ -167,7 +183,7 @@ def clearing_remaining(
     as_of: datetime | None,
     books: BookFacts,
     *,
-    open_cases: Mapping[CaseKind, int],
+    open_cases: OpenCases,
     exit_invoices: tuple[int, int],
     now: datetime,
     written_off: WrittenOff = MappingProxyType({}),
@@ -210,6 +226,12 @@ def clearing_remaining(
 def _covered(finding: Finding, written_off: WrittenOff) -> bool:
     if finding.code in NEVER_WRITTEN_OFF or finding.code not in written_off:
         return False
-    most = written_off[finding.code]
+    most, of_these = written_off[finding.code], None
+    if isinstance(most, Mapping):
+        most, of_these = most["extent"], most["items"]
+    if of_these is not None and not {*finding.items} <= {
+        *of_these
+    }:  # another case in place of one that has ended is new
+        return False
     pairs = zip_longest(finding.extent, most, fillvalue=0)  # a kind of case that came later was open for nobody then
     return bool(most or not finding.extent) and all(now <= then for now, then in pairs)

@@ -5,14 +5,14 @@ Clauses REF-1 … REF-11, DEP-9, CLS-10; ambiguities 3, 4, 5, 6, 22 and 29. To w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
 
 from models import accounts
 from models.base import Frozen
-from models.cases import CaseKind, Finding
+from models.cases import Finding
 from models.deposits import BookFacts, RefundDocument
 from models.money import Money, yuan
 from models.outcomes import Refusal
@@ -20,7 +20,7 @@ from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import Gate, WrittenOff, clearing_remaining, facts_stale, money_owed
+from policies.gates import Gate, OpenCases, WrittenOff, clearing_remaining, facts_stale, money_owed
 from policies.payees import PayeeJudgement
 from policies.policy import Policy
 from policies.text import normalise_name
@@ -143,7 +143,7 @@ def refund_findings(
     documents: Collection[RefundDocument],
     payees: Sequence[Payee],
     judgement: PayeeJudgement,
-    open_cases: Mapping[CaseKind, int],
+    open_cases: OpenCases,
     exit_invoices: tuple[int, int],
     now: datetime,
     policy: Policy,

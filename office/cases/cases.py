@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -280,6 +280,15 @@ def open_cases(tx: Tx, shop_id: str, kind: CaseKind | None = None, *, but: str =
     if kind:
         query = query.where(Case.kind == kind)
     return list(tx.exec(query))
+
+
+def open_by_kind(tx: Tx, shop_id: str, *, but: str, apart: Collection[CaseKind]) -> dict[CaseKind, list[str]]:
+    """The ids of the shop's other cases that have not ended, by kind, ``apart`` from some kinds."""
+    found: dict[CaseKind, list[str]] = {}
+    for other in open_cases(tx, shop_id, but=but):
+        if other.kind not in apart:
+            found.setdefault(other.kind, []).append(other.id)
+    return found
 
 
 def comes_before(other: Case, case: Case) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from models.cases import (
     NEVER_IN_THE_WAY,
     Case,
@@ -27,12 +25,9 @@ def books(tx: Tx, case: Case) -> BookFacts:
     return shops.book_facts(tx, case.shop_id or "").model_copy(update={"bills_fen": fen})
 
 
-def others(tx: Tx, case: Case) -> Counter[CaseKind]:
-    """The shop's other cases that must end first."""
-    return Counter(
-        other.kind for other in cases.open_cases(tx, case.shop_id or "", but=case.id)
-        if other.kind not in {CaseKind.CLOSURE, *NEVER_IN_THE_WAY}
-    )  # fmt: skip
+def others(tx: Tx, case: Case) -> dict[CaseKind, list[str]]:
+    """The shop's other cases that must end first, by kind."""
+    return cases.open_by_kind(tx, case.shop_id or "", but=case.id, apart={CaseKind.CLOSURE, *NEVER_IN_THE_WAY})
 
 
 def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:

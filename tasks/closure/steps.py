@@ -33,7 +33,7 @@ from office.cases.reviews import decided
 from office.money.ledger import shop_balance
 from policies import closure as policy_of_closure
 from policies.deadlines import reckon, reminder_times
-from policies.gates import NEVER_WRITTEN_OFF
+from policies.gates import NEVER_WRITTEN_OFF, forgiven_of
 from policies.gates import Gate as Gates
 from policies.policy import SHANGHAI
 from tasks.closure.findings import books, findings_now, others
@@ -173,7 +173,7 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
     before, shop.state = shop.state, ShopState.CLEARING
     tx.add(shop)
     demands.end_for_closing(tx, shop.id, "CLS-9")
-    forgiven = {one.code: list(one.extent) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and written_off}
+    forgiven = {one.code: forgiven_of(one) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and written_off}
     case.request = {
         **case.request,
         "written_off": forgiven,

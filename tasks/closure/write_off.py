@@ -17,7 +17,7 @@ from office.cases.reviews import decided, last_decider
 from office.record import audit
 from policies.approvals import Seen
 from policies.deadlines import reckon
-from policies.gates import NEVER_WRITTEN_OFF
+from policies.gates import NEVER_WRITTEN_OFF, forgiven_of
 from policies.gates import Gate as Gates
 from tasks.closure.request import ClosureAsked
 from tasks.closure.steps import CLEARING, remaining
@@ -63,7 +63,7 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
     found = stuck(tx, case)
     if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
         return False
-    forgiven = {one.code: list(one.extent) for one in found}
+    forgiven = {one.code: forgiven_of(one) for one in found}
     case.request = {**case.request, "written_off": {**ClosureAsked.of(case).extents, **forgiven}}
     tx.add(case)
     named = "、".join(Gates(one.code).label for one in found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from models.base import Frozen
 from models.cases import NEVER_IN_THE_WAY, Case, CaseKind, CaseState, Finding
 from models.deposits import BookFacts, RefundDocument
@@ -115,8 +113,7 @@ def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding,
     found = policy_of_refund.refund_findings(
         known, snapshot.as_of if snapshot else None, plan.books, entity=shop.entity_type,
         documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan.shares),
-        open_cases=Counter(other.kind for other in cases.open_cases(tx, shop.id, but=case.id)
-                           if other.kind not in {CaseKind.REFUND, *NEVER_IN_THE_WAY}),
+        open_cases=cases.open_by_kind(tx, shop.id, but=case.id, apart={CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
         written_off=ClosureAsked.of(closure).extents if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
         other_refund=goes_first(tx, case),

@@ -11,6 +11,7 @@ from models.cases import CaseKind
 from models.closures import ClosureReason
 from models.deposits import BookFacts
 from models.shops import Penalty, ShopFacts, ShopState
+from policies.approvals import covered
 from policies.closure import (
     clearing_remaining,
     closure_findings,
@@ -19,7 +20,7 @@ from policies.closure import (
     refuse_request,
     reopen_from,
 )
-from policies.gates import Gate
+from policies.gates import Gate, forgiven_of
 from policies.policy import policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -164,7 +165,9 @@ def test_what_our_own_books_hold_against_the_shop_blocks_too(books, code, shown)
 
 
 def test_open_cases_of_the_shop_block_and_are_named():
-    finding = findings(cases={CaseKind.APPEAL: 2, CaseKind.INVOICE_REVIEW: 1, CaseKind.WITHDRAWAL: 0})[Gate.OPEN_CASES]
+    finding = findings(cases={CaseKind.APPEAL: ["a", "b"], CaseKind.INVOICE_REVIEW: ["c"], CaseKind.WITHDRAWAL: []})[
+        Gate.OPEN_CASES
+    ]
     assert finding.blocking
     assert finding.value == "仲裁申诉 2 件、发票审核 1 件"
 
@@ -233,15 +236,25 @@ def test_what_was_written_off_covers_what_was_open_then_and_not_more(then, now, 
 
 
 def test_an_appeal_that_was_written_off_does_not_cover_a_case_of_another_kind():
-    found = findings(cases={CaseKind.APPEAL: 1})[Gate.OPEN_CASES]
-    off = {found.code: found.extent}
-    assert remaining(open_cases={CaseKind.APPEAL: 1}, written_off=off) == []
-    assert remaining(open_cases={CaseKind.CORRECTION: 1}, written_off=off) == [Gate.OPEN_CASES]
+    found = findings(cases={CaseKind.APPEAL: ["a"]})[Gate.OPEN_CASES]
+    as_before = {found.code: found.extent}  # as an older version kept it
+    for off in (as_before, {found.code: forgiven_of(found)}):
+        assert remaining(open_cases={CaseKind.APPEAL: ["a"]}, written_off=off) == []
+        assert remaining(open_cases={CaseKind.CORRECTION: ["b"]}, written_off=off) == [Gate.OPEN_CASES]
+
+
+def test_an_appeal_that_was_written_off_does_not_cover_another_in_its_place():
+    """CLS-9, ambiguity 22: which it was counts, not that there was one."""
+    found = findings(cases={CaseKind.APPEAL: ["a"]})[Gate.OPEN_CASES]
+    off = {found.code: forgiven_of(found)}
+    assert remaining(open_cases={CaseKind.APPEAL: ["b"]}, written_off=off) == [Gate.OPEN_CASES]
+    assert remaining(open_cases={CaseKind.APPEAL: ["a", "b"]}, written_off=off) == [Gate.OPEN_CASES]
+    assert not covered(findings(cases={CaseKind.APPEAL: ["b"]})[Gate.OPEN_CASES], found)
 
 
 def test_clearing_waits_for_exit_invoices_and_our_own_open_cases():
     assert remaining(exit_invoices=(1, 0)) == [Gate.EXIT_INVOICES] == remaining(exit_invoices=(0, 1))
-    assert remaining(open_cases={CaseKind.APPEAL: 1}) == [Gate.OPEN_CASES]
+    assert remaining(open_cases={CaseKind.APPEAL: ["a"]}) == [Gate.OPEN_CASES]
     assert remaining(books=BookFacts(receivable_frozen_fen=1)) == [Gate.BOOK_FROZEN]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from models.cases import Case
 from models.shops import ShopState
+from tests.appeals.bench import Bench
 from tests.play import Office
 from tests.reading import read
 
@@ -74,3 +75,18 @@ def test_a_penalty_in_place_of_another_is_new_and_one_fewer_is_not(office: Offic
     assert office.question(case).gate == "closure-override"
     office.snapshot(penalties=[{"id": "p-3", "kind": "售假", "settled": False}])
     assert (office.question(case).gate, office.question(case).round) == ("closure-review", 2)
+
+
+def test_an_appeal_that_was_written_off_does_not_cover_the_next_one(office: Office) -> None:
+    """CLS-9, ambiguity 23: of our own cases which they are counts."""
+    bench = Bench(office)
+    bench.rule("rul-1", deduction_fen=0)
+    first = bench.file()
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE", "申诉可以核销")
+    office.decide(case, "he-qiang", "CONFIRM", "核销", write_off=True)
+    bench.rule("rul-2", deduction_fen=0)
+    bench.file("rul-2")
+    office.decide(first, "zhou-yan", "DISMISS")
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING", "nobody has seen the second appeal"
