@@ -239,9 +239,8 @@ def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
 
 def wake_leaving(tx: Tx, shop_id: str) -> None:
     """Something that stands in the way of leaving has come or gone: have closings and refunds of the shop look at it."""
-    for case in open_cases(tx, shop_id):
-        if case.kind in {CaseKind.CLOSURE, CaseKind.REFUND}:
-            outbox.wake(tx, case)
+    for case in open_cases(tx, shop_id, CaseKind.CLOSURE, CaseKind.REFUND):
+        outbox.wake(tx, case)
 
 
 # ── what flows read ──────────────────────────────────────────────────────────
@@ -274,20 +273,21 @@ def is_withdrawn(case_id: str) -> bool:
     return read_case(case_id).withdrawn_at is not None
 
 
-def open_cases(tx: Tx, shop_id: str, kind: CaseKind | None = None, *, but: str = "") -> list[Case]:
-    """The shop's cases that have not ended, other than ``but``."""
+def open_cases(tx: Tx, shop_id: str, *kinds: CaseKind, but: str = "") -> list[Case]:
+    """The shop's cases of these kinds that have not ended, other than ``but``. Of kinds of which a shop has few: it may have
+    thousands of cases open, which :func:`open_by_kind` names."""
     query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but)
-    if kind:
-        query = query.where(Case.kind == kind)
-    return list(tx.exec(query))
+    return list(tx.exec(query.where(col(Case.kind).in_(kinds))))
 
 
 def open_by_kind(tx: Tx, shop_id: str, *, but: str, apart: Collection[CaseKind]) -> dict[CaseKind, list[str]]:
     """The ids of the shop's other cases that have not ended, by kind, ``apart`` from some kinds."""
+    query = select(Case.kind, Case.id).where(
+        Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but, col(Case.kind).not_in(apart)
+    )
     found: dict[CaseKind, list[str]] = {}
-    for other in open_cases(tx, shop_id, but=but):
-        if other.kind not in apart:
-            found.setdefault(other.kind, []).append(other.id)
+    for kind, case_id in tx.exec(query.order_by(col(Case.id))):
+        found.setdefault(CaseKind(kind), []).append(case_id)
     return found
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, String, cast, or_
 from sqlmodel import col, select
 
 from models.arbitration import EvidenceSubmission
 from models.cases import Case, CaseKind, CaseWait, WaitState
 from models.invoicing import Invoice
 from office.base.db import Tx
-from office.cases.cases import open_cases
 from office.record import outbox
 
 Named = tuple[dict[str, Any], datetime | None, str]
@@ -35,9 +35,23 @@ def named(tx: Tx, case: Case) -> Iterator[Named]:
 
 def file_arrived(tx: Tx, shop_id: str, sha256: str) -> None:
     """Have every open case of the shop that names this file look again: its question is shown anew."""
-    for case in open_cases(tx, shop_id):
-        submitted = select(EvidenceSubmission.id).where(
-            EvidenceSubmission.case_id == case.id, EvidenceSubmission.sha256 == sha256
+    for case in tx.exec(
+        select(Case).where(
+            Case.shop_id == shop_id,
+            col(Case.concluded_at).is_(None),
+            or_(
+                _holds(Case.request, sha256),
+                select(Invoice.id).where(Invoice.case_id == Case.id, _holds(Invoice.fields, sha256)).exists(),
+                select(CaseWait.id).where(CaseWait.case_id == Case.id, _holds(CaseWait.answer, sha256)).exists(),
+                select(EvidenceSubmission.id)
+                .where(EvidenceSubmission.case_id == Case.id, EvidenceSubmission.sha256 == sha256)
+                .exists(),
+            ),
         )
-        if any(given.get("sha256") == sha256 for given, _, _ in named(tx, case)) or tx.exec(submitted).first():
-            outbox.wake(tx, case)
+    ):
+        outbox.wake(tx, case)
+
+
+def _holds(column: Any, sha256: str) -> ColumnElement[bool]:
+    """Whether what a column keeps as JSON names the hash anywhere: the case looks for itself where."""
+    return cast(col(column), String).contains(sha256)

@@ -249,6 +249,13 @@ def waiting(tx: Tx, role: str | None = None, case_id: str | None = None) -> list
     return [review for review in rows if role is None or role in review.roles]
 
 
+def asking(tx: Tx, shop_id: str) -> list[Case]:
+    """The shop's cases with a question open."""
+    asked = select(Review.case_id).where(col(Review.state).in_(OPEN))
+    query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), col(Case.id).in_(asked))
+    return list(tx.exec(query.order_by(col(Case.id))))
+
+
 def tags(tx: Tx, review: Review) -> list[str]:
     """What the run list shows of an open question, to look at and to filter by: whose, how urgent, taken by whom."""
     own = deadlines.find(tx, review.case_id, f"{DEADLINE}/{review.id}")

@@ -108,10 +108,7 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     given = [review for gate in (FIRST, SECOND) if (review := decided(tx, case.id, gate.name, round))]
     if len(people := {review.decided_by for review in given}) < rules(case).forced_closure.people:
         raise TooFewPeople(f"{case.id}: decided by {len(people)}")
-    ids = sorted(
-        other.id for kind in (CaseKind.CLOSURE, CaseKind.REFUND)
-        for other in cases.open_cases(tx, case.shop_id or "", kind)
-    )  # fmt: skip
+    ids = sorted(one.id for one in cases.open_cases(tx, case.shop_id or "", CaseKind.CLOSURE, CaseKind.REFUND))
     locked = [lock_case(tx, other) for other in ids]
     others = [other for other in locked if other.kind is CaseKind.CLOSURE]
     shop = shops.find_shop(tx, case.shop_id or "")  # locked: what the bank returns at this moment is forfeited too

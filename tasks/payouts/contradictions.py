@@ -73,9 +73,9 @@ def _kind(payout: Payout | None, fen: int) -> Contradiction:
 
 def wake_paying(tx: Tx, shop_id: str | None) -> None:
     """Have the shop's open cases that pay look again: what stands in their way has changed."""
-    for case in cases.open_cases(tx, shop_id) if shop_id else []:
-        if office().kinds[case.kind].pays is not None:
-            outbox.wake(tx, case)
+    paying = [kind for kind, process in office().kinds.items() if process.pays is not None]
+    for case in cases.open_cases(tx, shop_id, *paying) if shop_id else []:
+        outbox.wake(tx, case)
 
 
 def sentence(row: BankContradiction) -> str:

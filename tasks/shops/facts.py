@@ -67,9 +67,8 @@ def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> No
             _end(tx, case)
         outbox.wake(tx, case)
     cases.wake_waiting(tx, shop.id, shops.FACTS)
-    for case in cases.open_cases(tx, shop.id):
-        if reviews.waiting(tx, case_id=case.id):
-            outbox.wake(tx, case)
+    for case in reviews.asking(tx, shop.id):
+        outbox.wake(tx, case)
 
 
 def _asking(tx: Tx, shop_id: str) -> list[str]:
