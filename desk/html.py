@@ -15,7 +15,6 @@ from starlette.responses import HTMLResponse
 
 from models.money import yuan
 from notifications.text import one_line, prose
-from office.cases import addresses
 from policies.policy import SHANGHAI
 
 HERE = Path(__file__).parent
@@ -59,7 +58,7 @@ def environment() -> Environment:
         "yuan": yuan,
         "words": words,
     }
-    env.globals |= {"asset": lambda name: assets()[name].address, "original": addresses.of_file}
+    env.globals["asset"] = lambda name: assets()[name].address
     return env
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from office.cases import confirmations
 from office.cases.locks import UnknownCase
 from office.process import office
 from office.staff import desk_sessions, passkeys
-from tasks.sight import desk_forms, lookup, queue
+from tasks.sight import desk_forms, lookup, queue, snippets
 from tasks.sight.views import case_dossier
 
 router = APIRouter()
@@ -33,18 +34,41 @@ SPANS = {"1": "今日", "7": "近 7 天", "90": "近 90 天", "3660": "全部"}
 
 
 @router.get("/me")
-def mine(request: Request, who: Person, days: str = "1") -> Response:
+def mine(who: Person, days: str = "1") -> Response:
+    return _mine(who, days)
+
+
+def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str] | None = None) -> Response:
     days = days if days in SPANS else "1"
     with reading() as tx:
         since = queue.today(tx) if days == "1" else tx.now - timedelta(days=int(days))
         done = queue.decided(tx, by=who.id, since=since, limit=DONE + 1)
         own = desk_sessions.of(tx, who.id)
         return page(
-            "mine", who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
+            "mine", 422 if refused else 200, who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
             done=done[:DONE], more=len(done) > DONE, sessions=own, keys=passkeys.of(tx, who.id),
             held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
+            snippets=snippets.of(tx, who.id), snippet_refused=refused, snippet_given={"name": "", "text": "", **(given or {})},
             token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
         )  # fmt: skip
+
+
+@router.post("/me/snippets")
+def keep_snippet(who: Person, form: Form) -> Response:
+    """Keep a reason that this person writes often."""
+    name, text = form.get("name", ""), form.get("text", "")
+    if not desk_forms.fits(form.get("token", ""), who.session_id, "sessions"):
+        return _mine(who, "1", refused=desk_forms.NOT_OURS, given={"name": name, "text": text})
+    if sentence := in_transaction(lambda tx: snippets.keep(tx, who.id, name, text)):
+        return _mine(who, "1", refused=sentence, given={"name": name, "text": text})
+    return RedirectResponse("/me#snippets", 303)
+
+
+@router.post("/me/snippets/{snippet_id}/end")
+def drop_snippet(who: Person, form: Form, snippet_id: str) -> Response:
+    if desk_forms.fits(form.get("token", ""), who.session_id, "sessions"):
+        in_transaction(lambda tx: snippets.drop(tx, who.id, snippet_id))
+    return RedirectResponse("/me#snippets", 303)
 
 
 @router.post("/me/sessions/{session_id}/end")
@@ -101,7 +125,7 @@ def case(request: Request, who: Person, case_id: str) -> Response:
     with reading() as tx:
         return page(
             "case", who=who, here="c", counts=counts(tx, who), now=tx.now, case=found,
-            shown={one.id: sections(one.shown, given) for one in found.reviews},
+            shown={one.id: sections(one.kept, given) for one in found.reviews}, drawn=(), seen={},
             token=desk_forms.token(who.session_id, "leave"),
         )  # fmt: skip
 

@@ -9,19 +9,25 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from desk.html import page
 from desk.queue import counts
 from desk.visitor import Visitor, visitor
 from models.arbitration import EvidenceItem, MediaType
-from office.base.db import Tx, reading
+from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
+from office.cases import looks
+from office.cases.looks import ORIGINAL
 from office.files import evidence
 from tasks.sight import desk_forms
 
@@ -82,13 +88,19 @@ def shown_in(tx: Tx, ids: list[str]) -> list[EvidenceItem]:
     return [item for item in found if item is not None and item.media_type in DRAWN]
 
 
-def _item(evidence_id: str) -> EvidenceItem:
+def _item(evidence_id: str, media_types: Collection[MediaType] = DRAWN) -> EvidenceItem:
     with reading() as tx:
         item = tx.get(EvidenceItem, evidence_id)
-        if item is None or item.media_type not in DRAWN:
+        if item is None or item.media_type not in media_types:
             raise HTTPException(404)
         tx.expunge(item)
         return item
+
+
+def _note(who: Visitor, item: EvidenceItem, number: int, pages: int, *, whole: bool) -> None:
+    """That this was handed out; a page asks for several pictures at once, and one of them writes it."""
+    with suppress(IntegrityError):
+        in_transaction(lambda tx: looks.handed_out(tx, item, who.id, who.session_id, number, pages, whole=whole))
 
 
 @router.get("/p/{evidence_id}")
@@ -99,6 +111,8 @@ def paper(who: Person, evidence_id: str) -> Response:
         _, pages = drawn(item, 1, SMALL)
     except NotDrawn:
         pages = 0
+    if not pages:
+        _note(who, item, ORIGINAL, 0, whole=False)
     with reading() as tx:
         return page(
             "paper", who=who, here="p", counts=counts(tx, who), item=item, pages=pages, shown=min(pages, SHOWN),
@@ -112,7 +126,21 @@ def picture(request: Request, who: Person, evidence_id: str, number: int, w: int
     if w not in {SMALL, LARGE} or number < 1:
         raise HTTPException(404)
     try:
-        content, _ = drawn(item, number, w)
+        content, pages = drawn(item, number, w)
     except NotDrawn:
         raise HTTPException(404) from None
+    _note(who, item, number, pages, whole=w == LARGE)
     return Response(content, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
+
+
+@router.get("/p/{evidence_id}/file")
+def original(who: Person, evidence_id: str) -> Response:
+    """The file itself, to be kept and never opened in the browser."""
+    item = _item(evidence_id, tuple(MediaType))
+    try:
+        content = evidence.content(item)
+    except evidence.EvidenceDamaged:
+        raise HTTPException(404) from None
+    _note(who, item, ORIGINAL, 0, whole=True)
+    name = f"attachment; filename*=UTF-8''{quote(item.name, safe='')}"
+    return StreamingResponse(content, media_type="application/octet-stream", headers={"content-disposition": name})

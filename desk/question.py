@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -13,19 +14,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from desk.dossier import files, sections
 from desk.html import moment, page
 from desk.pictures import shown_in
-from desk.queue import Filter, counts, next_for
+from desk.queue import Filter, counts, next_for, pulse_version
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import Settings
-from office.cases import appointing, confirmations, forms, hands, judge, reviews, signatures
+from office.cases import appointing, confirmations, forms, hands, judge, later, looks, objections, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.gates import OPEN, Answer, Outcome
 from office.staff import passkeys, people
 from office.staff.guard import Place
-from tasks.sight import desk_forms, queue
+from policies.policy import SHANGHAI
+from tasks.sight import desk_forms, snippets
 from tasks.sight.merchant import staff_name
 from tasks.sight.views import audit_lines
 
@@ -66,9 +68,11 @@ def _page(
     held = confirmations.open_of(tx, review.id)
     about = desk_forms.about(review)
     return page(
-        "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=queue.version(tx), now=tx.now,
+        "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=pulse_version(tx), now=tx.now,
         review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
-        **_papers(tx, review, request.app.state.settings),
+        **_papers(tx, review, who.id, request.app.state.settings), times=TIMES,
+        here_now=looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ()), put_off=later.of(tx, review.id, who.id),
+        snippets=snippets.of(tx, who.id),
         open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
         given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
         token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
@@ -84,11 +88,14 @@ def _page(
     )  # fmt: skip
 
 
-def _papers(tx: Tx, review: Review, given: Settings) -> dict[str, Any]:
+def _papers(tx: Tx, review: Review, staff_id: str, given: Settings) -> dict[str, Any]:
     """The files that can be drawn, and those of them that no part lists: an older text only links them."""
     listed = Sheet.read(review.dossier).files()
     drawn = shown_in(tx, files(review.dossier, given))
-    return {"drawn": {one.id for one in drawn}, "loose": [one for one in drawn if one.id not in listed]}
+    return {
+        "drawn": {one.id for one in drawn}, "loose": [one for one in drawn if one.id not in listed],
+        "seen": {one.id: one.seen for one in looks.papers_seen(tx, review, staff_id)},
+    }  # fmt: skip
 
 
 def _find(tx: Tx, review_id: str) -> Review:
@@ -191,6 +198,17 @@ def sign(who: Person, form: Form, review_id: str) -> Response:
     return Response(in_transaction(asked), media_type="application/json")
 
 
+@router.post("/r/{review_id}/sign-confirmation")
+def sign_confirmation(who: Person, form: Form, review_id: str) -> Response:
+    """The same to confirm what this person has answered in Prefect."""
+    if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
+        return Response(status_code=403)
+    with reading() as tx:
+        _find(tx, review_id)
+    options = in_transaction(lambda tx: confirmations.sign(tx, review_id, who.id, who.session_id))
+    return Response(options, media_type="application/json") if options else Response(status_code=404)
+
+
 @router.post("/r/{review_id}/draft")
 def draft(request: Request, who: Person, form: Form, review_id: str) -> Response:
     """Keep what is typed. The page's script asks for JSON; without script its button comes back to the page."""
@@ -220,6 +238,10 @@ def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> 
         outcome = Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
     else:
         outcome = in_transaction(lambda tx: ACTS[act](tx, who, review_id, form))
+    if outcome.accepted and act == "later":
+        with reading() as tx:
+            following = next_for(tx, who, chosen, review_id)
+        return RedirectResponse(f"/r/{following or review_id}?" + urlencode({"from": chosen.address()}), 303)
     if outcome.accepted:
         return RedirectResponse(f"/r/{review_id}?" + urlencode({"from": chosen.address()}), 303)
     with reading() as tx:
@@ -227,11 +249,11 @@ def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> 
 
 
 def _confirm(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
-    return confirmations.confirm(tx, review_id, who.id, form.get("code", ""), Place.DESK)
+    return confirmations.confirm(tx, review_id, who.id, form.get("code", ""), Place.DESK, form.get("signature", ""))
 
 
 def _object(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
-    return confirmations.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
+    return objections.dispute(tx, review_id, who.id, form.get("code", ""), form.get("words", ""), Place.DESK)
 
 
 def _reassign(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:
@@ -249,7 +271,32 @@ def _colleague(tx: Tx, form: Mapping[str, str]) -> str:
     return form["to"]
 
 
+TIMES = {"hour": "1 小时后", "afternoon": "今天 14:00", "morning": "明早 9:00", "monday": "下周一 9:00"}
+"""When somebody may want to see a question again."""
+
+
+def _time(tx: Tx, word: str) -> datetime:
+    """The moment that such a word means now; nothing sensible for a word nobody offers."""
+    here = tx.now.astimezone(SHANGHAI)
+    day = here.replace(hour=9, minute=0, second=0, microsecond=0)
+    match word:
+        case "hour":
+            return tx.now + timedelta(hours=1)
+        case "afternoon":
+            return day.replace(hour=14)
+        case "morning":
+            return day + timedelta(days=1)
+        case "monday":
+            return day + timedelta(days=7 - here.weekday())
+        case _:
+            return tx.now
+
+
 ACTS: dict[str, Any] = {
+    "later": lambda tx, who, review_id, form: later.put_off(
+        tx, review_id, who.id, _time(tx, form.get("later", "")), session=who.word
+    ),
+    "take-up": lambda tx, who, review_id, form: later.take_up(tx, review_id, who.id, session=who.word),
     "reassign": _reassign,
     "appoint": _appoint,
     "claim": lambda tx, who, review_id, form: hands.claim(tx, review_id, who.id, session=who.word),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+import zlib
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy.exc import IntegrityError
 from starlette.responses import JSONResponse, Response
 
 from desk.html import page
 from desk.visitor import Visitor, visitor
 from models.base import Frozen
 from models.reviews import Review, Role
-from office.base.db import Tx, reading
+from office.base.db import Tx, in_transaction, reading
+from office.cases import looks
 from office.process import office
 from tasks.sight import desk_forms, queue
 
@@ -21,7 +25,14 @@ router = APIRouter()
 Person = Annotated[Visitor, Depends(visitor)]
 
 ROWS = 50
-VIEWS = {"open": "待处理", "mine": "我认领的", "back": "退回与有新情况", "late": "已超时", "done": "今日已办"}
+VIEWS = {
+    "open": "待处理",
+    "mine": "我认领的",
+    "back": "退回与有新情况",
+    "late": "已超时",
+    "later": "稍后再看",
+    "done": "今日已办",
+}
 
 
 class Filter(Frozen):
@@ -59,6 +70,7 @@ def rows(tx: Tx, who: Visitor, chosen: Filter, limit: int = ROWS) -> list[queue.
     return queue.waiting(
         tx, roles, claimed_by=who.id if chosen.view == "mine" else None, gate=chosen.gate or None,
         shop=chosen.shop or None, late=chosen.view == "late", noticed=chosen.view == "back", limit=limit, skip=chosen.skip,
+        seen_by=who.id, put_off=chosen.view == "later",
     )  # fmt: skip
 
 
@@ -88,30 +100,61 @@ def show(request: Request, who: Person) -> Response:
         elsewhere = queue.elsewhere(tx, who.roles, who.id) if not found and not done else ()
         return page(
             "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
-            counts=counts(tx, who), version=queue.version(tx), elsewhere=elsewhere, rows_each=ROWS,
+            counts=counts(tx, who), version=pulse_version(tx), elsewhere=elsewhere, rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
             roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
             token=desk_forms.token(who.session_id, "leave"), here="q",
         )  # fmt: skip
 
 
-_seen: list[tuple[float, int]] = []
+def pulse_version(tx: Tx) -> str:
+    """While it is the same nothing has happened, and nobody has begun or ended to look: the newest line of any audit trail,
+    and who is where."""
+    return f"{queue.version(tx)}.{zlib.crc32(repr(looks.now_here(tx)).encode()):08x}"
+
+
+_seen: list[tuple[float, str]] = []
 """When the version was read last, and what it was: one question a second to the database, however many look."""
+_noted: dict[tuple[str, str], float] = {}
+"""When it was noted last that somebody looks at a question: not with every beat."""
+EVERY = 30
+"""Seconds."""
 
 
-def _version() -> int:
+def _version() -> str:
     if not _seen or time.monotonic() - _seen[0][0] > 1:
         with reading() as tx:
-            _seen[:] = [(time.monotonic(), queue.version(tx))]
+            _seen[:] = [(time.monotonic(), pulse_version(tx))]
     return _seen[0][1]
 
 
+def _look(who: Visitor, review_id: str) -> None:
+    """Note that they have it before them, if it is one."""
+    if len(review_id) > 64:
+        return
+    now = time.monotonic()
+    if now - _noted.get((who.id, review_id), -EVERY) < EVERY:
+        return
+    if len(_noted) > 10_000:
+        _noted.clear()
+    _noted[who.id, review_id] = now
+    with suppress(IntegrityError):
+        in_transaction(lambda tx: looks.here(tx, review_id, who.id))
+    _seen.clear()
+
+
 @router.get("/pulse")
-def pulse(request: Request, who: Person, v: str = "", r: str = "") -> Response:
-    """Nothing new, or what has changed: the tabs' counts and the revision of the question that is looked at."""
-    if v == str(_version()):
+def pulse(request: Request, who: Person, v: str = "", r: str = "", here: str = "") -> Response:
+    """Nothing new, or what has changed: the tabs' counts, and of the question that is looked at its revision and who else
+    looks at it. ``here``: the page is before its reader's eyes, which is all that a GET ever notes."""
+    if r and here:
+        _look(who, r)
+    if v == _version():
         return Response(status_code=304)
     with reading() as tx:
         review = tx.get(Review, r) if r else None
-        about = {"revision": review.revision, "state": review.state.value} if review is not None else {}
-        return JSONResponse({"version": queue.version(tx), "counts": counts(tx, who), **about})
+        about: dict[str, Any] = {}
+        if review is not None:
+            also = looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ())
+            about = {"revision": review.revision, "state": review.state.value, "here": also}
+        return JSONResponse({"version": pulse_version(tx), "counts": counts(tx, who), **about})

@@ -1,10 +1,10 @@
-"""The desk: who sits at it, what they have begun to write, and which forms of it were answered."""
+"""The desk: who sits at it, what they have begun to write, have looked at and put off, and which forms of it were answered."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.base import UTCDateTime, code
@@ -56,4 +56,65 @@ class DeskAnswer(SQLModel, table=True):
     review_id: str = Field(foreign_key="review.id", sa_type=code())
     accepted: bool
     sentence: str
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class DeskPresence(SQLModel, table=True):
+    """Who has a question before them, as their page said last. It keeps nobody out; it is dropped with the day. Real time."""
+
+    __tablename__ = "desk_presence"
+
+    review_id: str = Field(primary_key=True, foreign_key="review.id", sa_type=code())
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    at: datetime = Field(index=True, sa_type=UTCDateTime)
+
+
+class PutOff(SQLModel, table=True):
+    """Somebody wants to look at a question later: until then it is out of their list, and in everybody else's."""
+
+    __tablename__ = "put_off"
+
+    review_id: str = Field(primary_key=True, foreign_key="review.id", sa_type=code())
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    revision: int
+    """What they had seen: when the facts change it is back at once."""
+    until: datetime = Field(sa_type=UTCDateTime)
+    times: int = 1
+    """How often they have put it off, for the supervisor."""
+
+
+class PaperLook(SQLModel, table=True):
+    """A page of a paper that was handed to somebody at full size, by what the file holds: another content is another paper.
+    Page 0 is the original. Real time."""
+
+    __tablename__ = "paper_look"
+
+    staff_id: str = Field(primary_key=True, foreign_key="staff.id", sa_type=code(32))
+    sha256: str = Field(primary_key=True, sa_type=code(64))
+    page: int = Field(primary_key=True)
+    pages: int
+    """How many the file has; 0 when nobody knows."""
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class PaperRead(SQLModel, table=True):
+    """That a paper was handed out in a session at the desk, small or large: once each into the shop's audit chain."""
+
+    __tablename__ = "paper_read"
+
+    session_id: str = Field(primary_key=True, foreign_key="desk_session.id", sa_type=code())
+    evidence_id: str = Field(primary_key=True, foreign_key="evidence_item.id", sa_type=code())
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+class Snippet(SQLModel, table=True):
+    """A reason that somebody writes often, under a word of theirs."""
+
+    __tablename__ = "snippet"
+    __table_args__ = (UniqueConstraint("staff_id", "name", name="uq_snippet"),)
+
+    id: str = Field(primary_key=True, sa_type=code())
+    staff_id: str = Field(foreign_key="staff.id", index=True, sa_type=code(32))
+    name: str = Field(sa_type=code(40))
+    text: str
     at: datetime = Field(sa_type=UTCDateTime)

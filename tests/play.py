@@ -24,7 +24,7 @@ from notifications.rendering import render
 from office.base.clock import VirtualClock
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import opened_json
-from office.cases import confirmations, deadlines, decisions, merchants, reviews, routing, timekeeping
+from office.cases import confirmations, deadlines, decisions, merchants, objections, reviews, routing, timekeeping
 from office.cases import gates as review_gates
 from office.cases.locks import lock_case
 from office.files import evidence
@@ -379,7 +379,7 @@ class Office:
     def object_to(self, review: Review, staff_id: str, words: str = "我选的是驳回") -> review_gates.Outcome:
         """Object at the terminal to what was recorded."""
         proof = self.code(staff_id)
-        outcome = in_transaction(lambda tx: confirmations.dispute(tx, review.id, staff_id, proof, words))
+        outcome = in_transaction(lambda tx: objections.dispute(tx, review.id, staff_id, proof, words))
         self.settle()
         return outcome
 

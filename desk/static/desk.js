@@ -63,6 +63,10 @@ byKey(enrol, () => true, async () => {
 byKey(answer, () => able && answer.dataset.signs && !answer.elements.code?.value, async () => {
   answer.elements.signature.value = await signed(await ask(`/r/${page.review}/sign`, answer));
 }, say);
+const confirming = document.querySelector("form.confirm");
+byKey(confirming, () => able && confirming.dataset.signs && !confirming.elements.code.value, async () => {
+  confirming.elements.signature.value = await signed(await ask(`/r/${page.review}/sign-confirmation`, confirming));
+}, say);
 
 // ── one press, one decision: the server answers a second one with the first one's result ──
 for (const form of document.querySelectorAll("form[method=post]")) {
@@ -89,6 +93,15 @@ function requireReason() {
   if (verb && chosen) verb.textContent = chosen.dataset.label;
 }
 answer?.addEventListener("change", requireReason);
+const snippets = answer?.querySelector(".snippets");
+if (snippets) snippets.hidden = false;
+snippets?.addEventListener("change", (event) => {
+  const reason = answer.elements.reason;
+  reason.setRangeText(event.target.value, reason.selectionStart, reason.selectionEnd, "end");
+  event.target.value = "";
+  reason.focus();
+  reason.dispatchEvent(new Event("input", { bubbles: true }));
+});
 requireReason();
 
 // ── drafts: saved a second after typing stops; restoring saves nothing, for only typing does ──
@@ -129,14 +142,20 @@ async function beat() {
   if (document.hidden && Date.now() - silentSince > 300_000) return;
   if (!document.hidden) silentSince = Date.now();
   try {
-    const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}`);
+    const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}${document.hidden ? "" : "&here=1"}`);
     if (response.status !== 200) return;
     const now = await response.json();
-    version = String(now.version);
+    const happened = version.split(".")[0] !== now.version.split(".")[0];
+    version = now.version;
+    const here = document.querySelector(".here");
+    if (here && now.here) {
+      here.querySelector("b").textContent = now.here.join("、");
+      here.hidden = !now.here.length;
+    }
     for (const place of document.querySelectorAll("[data-count]")) place.textContent = now.counts[place.dataset.count] ?? "";
     const moved = page.review
       ? String(now.revision) !== page.revision || (now.state !== page.state && !["PENDING", "CLAIMED"].includes(now.state))
-      : true;
+      : happened;
     if (news && moved) {
       news.querySelector("a").href = location.href;
       news.hidden = false;
@@ -187,6 +206,8 @@ function single(event) {
     case "KeyJ": case "ArrowDown": if (!rows.length) return false; step(1); return true;
     case "KeyK": case "ArrowUp": if (!rows.length) return false; step(-1); return true;
     case "KeyR": answer?.querySelector("#reason").focus(); return Boolean(answer);
+    case "KeyS": answer?.querySelector("#later")?.focus(); return Boolean(answer);
+    case "Semicolon": answer?.querySelector("#snippet")?.focus(); return Boolean(answer);
     case "KeyC": press(event.shiftKey ? "release" : "claim"); return true;
     case "KeyN": case "Enter": case "NumpadEnter": {
       if (event.code !== "KeyN" && (event.target !== document.body || answer)) return false;

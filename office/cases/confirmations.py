@@ -16,16 +16,14 @@ from sqlmodel import col, select
 from models.base import Frozen, new_id
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.confirmations import Confirmation, ConfirmationState, Holding
-from models.messages import OutboxMessage, OutboxState
-from models.payout_events import TO_BANK
 from models.reviews import Decision, Review, Role, Staff
-from models.text import shortened, too_long
-from notifications.engine import ConfirmationLate, DecisionDisputed
+from models.text import shortened
+from notifications.engine import ConfirmationLate
 from office.base.calendar import work_calendar
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash
-from office.cases import alarms, deadlines, judge, reviews
+from office.cases import alarms, deadlines, judge, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.confirmation_letters import DEADLINE, in_name, key_of, tell_dropped, tell_recorded, was_told
 from office.cases.gates import OPEN, Answer, Gate, Outcome
@@ -36,7 +34,6 @@ from office.record import audit, outbox
 from office.staff import staff
 from office.staff.guard import Place
 from policies.deadlines import reckon
-from policies.masking import mask_accounts
 from policies.policy import SHANGHAI, policy_at
 
 # ── taking an answer ─────────────────────────────────────────────────────────
@@ -197,111 +194,65 @@ def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
 # ── having a say ─────────────────────────────────────────────────────────────
 
 
-def confirm(tx: Tx, review_id: str, staff_id: str, code: str, place: Place = Place.TERMINAL) -> Outcome:
-    """Whoever gave a held answer says, where only we listen, that it is theirs: it counts from now."""
-    case, review, gate = _about(tx, review_id)
+def confirm(
+    tx: Tx, review_id: str, staff_id: str, code: str, place: Place = Place.TERMINAL, signature: str = ""
+) -> Outcome:
+    """Whoever gave a held answer says, where only we listen, that it is theirs, by a code or by a passkey's signature over
+    the very decision: it counts from now."""
+    case, review, gate = about(tx, review_id)
     held = open_of(tx, review_id)
     if held is None:
         return Outcome(accepted=False, sentence="该任务没有待确认的答复")
     if held.staff_id != staff_id:
         return Outcome(accepted=False, sentence="只有作出该答复的本人可以确认")
-    if sentence := judge.unproved(tx, staff_id, code, place=place):
+    if sentence := _not_theirs(tx, case, review, gate, held, code, place, signature):
         return Outcome(accepted=False, sentence=sentence)
-    if sentence := _settle(tx, case, review, gate, held, ConfirmationState.CONFIRMED):
+    if sentence := _settle(tx, case, review, gate, held, ConfirmationState.CONFIRMED, signature):
         return Outcome(accepted=False, sentence=sentence)
     return Outcome(accepted=True, sentence="已确认,决定生效")
 
 
-def dispute(
-    tx: Tx,
-    review_id: str,
-    staff_id: str,
-    code: str,
-    words: str,
-    place: Place = Place.TERMINAL,
-) -> Outcome:
-    """Somebody says that what was recorded in their name is not theirs, or a supervisor says so for them.
-
-    What is held ends, and the question is asked again. What counts already is not undone, but stopped where it is: the case
-    goes no further, and what it says and orders to the outside and has not left yet, payments above all, is kept back until
-    a supervisor has looked.
-    """
-    case, review, gate = _about(tx, review_id)
+def sign(tx: Tx, review_id: str, staff_id: str, session_id: str) -> str | None:
+    """What the browser is to have signed to confirm their held answer, as JSON; none where they have none."""
+    case, review, _ = about(tx, review_id)
     held = open_of(tx, review_id)
-    author = held.staff_id if held else review.decided_by
-    verdict = held.verdict if held else review.verdict
-    if author is None or verdict is None:
-        return Outcome(accepted=False, sentence="该任务没有以您的名义记录的决定")
-    by = tx.get(Staff, staff_id)
-    if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
-        return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
-    if sentence := judge.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
-        return Outcome(accepted=False, sentence=sentence)
-    said = mask_accounts(words.strip())
-    if held is not None:
-        done = "该答复尚未生效,已作废,问题已重新提出。请核实是否有人改动了表单。"
-        _close(tx, case, held, ConfirmationState.DISPUTED, by.id, said)
-        review.notice = (
-            f"{by.name} 表示上一份答复「{gate.verdict(verdict).label}」并非本人所作,已作废。请核对后重新决定。"
-        )
-        tx.add(review)
-        outbox.wake(tx, case)
-    elif case.concluded_at is None:
-        case.halted = f"{by.name} 对「{gate.title}」{review_gates.OBJECTED}"
-        tx.add(case)
-        outbox.hold(tx, case)
-        done = (
-            f"该决定已经生效,系统不会自动撤销。案件已停止自动处理,尚未发出的通知和指令已扣住。{_payments(tx, case)}核实决定无误的,"
-            f"由主管执行 dianwu cases retry {case.id} --by 工号 继续(须动态口令),扣住的随之发出;确非本人所作的,请勿继续,"
-            "查明原因后再定如何处理。"
-        )
-    else:
-        done = "该决定已经生效,案件已办结。请核实并决定如何补救。"
-    audit.record(
-        tx, case.id, "review.disputed", actor=f"staff/{by.id}", clause=gate.clause, review=review.id, author=author,
-        text=f"对以其名义记录的「{gate.title}:{gate.verdict(verdict).label}」提出异议", verdict=verdict, said=said,
-        held=held is not None,
-    )  # fmt: skip
-    told = DecisionDisputed(
-        **in_name(case, review, gate, staff.find(tx, author)), verdict=gate.verdict(verdict).label, said=said or "(未说明)",
-        by_name=by.name, done=done, link=reviews.link_to(case),
-    )  # fmt: skip
-    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"disputed/{held.id if held else review.id}/{by.id}", case)
-    return Outcome(accepted=True, sentence=f"已记录异议并告知主管。{done}")
+    if held is None or held.staff_id != staff_id:
+        return None
+    return signatures.begin(tx, review, judge.said(case, _as_given(held)), session_id)
 
 
-def _payments(tx: Tx, case: Case) -> str:
-    """Which orders to pay were kept back, and which are out of our hands; nothing where the case has none."""
-    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.audience == TO_BANK)
-    orders = list(tx.exec(query.order_by(col(OutboxMessage.id))))
-    kept = [_order(row) for row in orders if row.note == outbox.HELD]
-    gone = [_order(row) for row in orders if row.state in {OutboxState.SENT, OutboxState.NEW}]  # NEW: leaving right now
-    return (f"打款指令 {'、'.join(kept)} 尚未送达银行,已扣住。" if kept else "") + (
-        f"打款指令 {'、'.join(gone)} 已发往银行,系统无法撤回,请立即联系银行。" if gone else ""
-    )
+def _not_theirs(
+    tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, code: str, place: Place, signature: str
+) -> str | None:
+    if not signature:
+        return judge.unproved(tx, held.staff_id, code, place=place)
+    return signatures.unproved(tx, review, judge.said(case, _as_given(held)), signature, judge.rest_hours(tx, gate))
 
 
-def _order(row: OutboxMessage) -> str:
-    return row.key.partition(":")[2]
-
-
-def _about(tx: Tx, review_id: str) -> tuple[Case, Review, Gate]:
+def about(tx: Tx, review_id: str) -> tuple[Case, Review, Gate]:
     case, review = reviews.locked(tx, review_id)
     return case, review, reviews.gate_of(review)
 
 
-def _settle(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, how: ConfirmationState) -> str | None:
-    """Let a held answer count, as if it were given now; the sentence if it cannot any more, and then it is over."""
-    answer = Answer(
-        review_id=review.id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
-        reason=held.reason, extra=held.answer, through=Place.FORM,
+def _as_given(held: Confirmation, signature: str = "") -> Answer:
+    """What was answered in the form, with the signature that confirms it."""
+    return Answer(
+        review_id=held.review_id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
+        reason=held.reason, extra=held.answer, through=Place.FORM, signature=signature,
     )  # fmt: skip
+
+
+def _settle(
+    tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, how: ConfirmationState, signature: str = ""
+) -> str | None:
+    """Let a held answer count, as if it were given now; the sentence if it cannot any more, and then it is over."""
+    answer = _as_given(held, signature)
     sentence = _forged(tx, case, held) or judge.unfit(tx, case, review, gate, answer)
     if sentence is None:
         outcome = judge.record(tx, case, review, gate, answer, confirmed=how.value, confirmation=held.id)
         sentence = None if outcome.accepted else outcome.sentence
     if sentence is None:
-        _close(tx, case, held, how, held.staff_id if how is ConfirmationState.CONFIRMED else "system", "")
+        close(tx, case, held, how, held.staff_id if how is ConfirmationState.CONFIRMED else "system", "")
     else:
         _drop(tx, case, review, gate, held, sentence)
     outbox.wake(tx, case)
@@ -337,14 +288,15 @@ def _drop_open(tx: Tx, case: Case, review: Review, gate: Gate, why: str, *, told
 
 def _drop(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, why: str, *, told: bool = True) -> None:
     """End a held answer that can count no more; whoever gave it hears why."""
-    _close(tx, case, held, ConfirmationState.DROPPED, "system", why)
+    close(tx, case, held, ConfirmationState.DROPPED, "system", why)
     audit.record(tx, case.id, "review.dropped", clause=gate.clause, text=f"{gate.title}:待确认的答复已失效({why})",
                  review=review.id, confirmation=held.id)  # fmt: skip
     if told:
         tell_dropped(tx, case, review, gate, staff.find(tx, held.staff_id), why, held.id)
 
 
-def _close(tx: Tx, case: Case, held: Confirmation, state: ConfirmationState, by: str, note: str) -> None:
+def close(tx: Tx, case: Case, held: Confirmation, state: ConfirmationState, by: str, note: str) -> None:
+    """End what is held, this way, with who ended it and what they said."""
     held.state, held.closed_at, held.closed_by, held.note = state, tx.now, by, note
     tx.add(held)
     tx.flush()

@@ -21,7 +21,7 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = 
     set a colleague's name before whatever they would have delayed.
     """
     (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
-    if sentence := _nobody(tx, staff_id, code, session):
+    if sentence := nobody(tx, staff_id, code, session):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is ReviewState.CLAIMED and review.claimed_by == staff_id:
         return Outcome(accepted=True, sentence="您已认领该任务")
@@ -47,7 +47,7 @@ def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str 
     (case, review), person = locked(tx, review_id), staff.find(tx, staff_id)
     if review.claimed_by != staff_id and Role.SUPERVISOR not in person.roles:
         return Outcome(accepted=False, sentence="只有认领人或主管可以释放该任务")
-    if sentence := _nobody(tx, staff_id, code, session):
+    if sentence := nobody(tx, staff_id, code, session):
         return Outcome(accepted=False, sentence=sentence)
     if review.state is not ReviewState.CLAIMED:
         return Outcome(accepted=False, sentence="该任务当前未被认领")
@@ -55,7 +55,7 @@ def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str 
     return Outcome(accepted=True, sentence="已释放")
 
 
-def _nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
+def nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
     """Why neither a code nor a session at the desk proves them."""
     return desk_sessions.unproved(tx, session, staff_id) if session else unproved(tx, staff_id, code)
 

@@ -16,7 +16,7 @@ from models.reviews import Decision, Review, ReviewState, Staff
 from models.text import has_text, shortened, too_long
 from office.base.db import Tx
 from office.base.vault import opened_json
-from office.cases import deadlines, signatures
+from office.cases import deadlines, looks, signatures
 from office.cases.gates import DEADLINE, MOST_KEPT, NOT_TAKEN, OBJECTED, OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.reviews import decided, get, restored, show_anew
@@ -163,8 +163,7 @@ def _unproved_by(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer)
     """Why neither the answer's signature nor its code nor its session proves its author."""
     rules = policy_at(tx.now)
     if answer.signature:
-        rest = 0 if gate.name in rules.decisions.routine else rules.staff.passkey_rest_hours
-        return signatures.unproved(tx, review, said(case, answer), answer.signature, rest)
+        return signatures.unproved(tx, review, said(case, answer), answer.signature, rest_hours(tx, gate))
     if gate.name in rules.decisions.signed_only:
         return f"「{gate.title}」须在工作台用通行密钥签名"
     if answer.session and not answer.code.strip():
@@ -173,6 +172,12 @@ def _unproved_by(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer)
         if stale := _not_the_form_shown(review, answer):
             return stale  # what they saw may have asked for no code
     return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
+
+
+def rest_hours(tx: Tx, gate: Gate) -> int:
+    """How many hours a key must have been enrolled before it signs answers of this gate."""
+    rules = policy_at(tx.now)
+    return 0 if gate.name in rules.decisions.routine else rules.staff.passkey_rest_hours
 
 
 def said(case: Case, answer: Answer) -> signatures.Said:
@@ -236,9 +241,17 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
         facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through.value,
-        proof=answer.proof, **(signatures.kept(tx, answer.signature) if answer.signature else {}), **how,
+        proof=answer.proof, **_seen_and_signed(tx, review, answer), **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
+
+
+def _seen_and_signed(tx: Tx, review: Review, answer: Answer) -> dict[str, Any]:
+    """What of the papers its author was handed at the desk, as they signed it or as it stands; and the signature."""
+    if answer.signature:
+        return signatures.kept(tx, answer.signature)
+    found = looks.papers_seen(tx, review, answer.staff_id) if answer.through is Place.DESK else ()
+    return {"papers": [[one.id, one.sha256, one.seen] for one in found]} if found else {}
 
 
 def _masked(case: Case, text: str) -> str:

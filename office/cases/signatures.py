@@ -19,6 +19,7 @@ from models.reviews import Review, ReviewState
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash
+from office.cases import looks
 from office.staff import passkeys
 
 PURPOSE = "decide"
@@ -35,9 +36,10 @@ class Said(Frozen):
 
 def begin(tx: Tx, review: Review, said: Said, session_id: str) -> str:
     """What the browser is to have signed, as JSON: the hash of the statement of this decision."""
+    seen = [[one.id, one.sha256, one.seen] for one in looks.papers_seen(tx, review, said.staff_id)]
     statement = {
-        "v": 1, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
-        "session": session_id, "nonce": secrets.token_hex(32), "issued_at": clock().real().isoformat(),
+        "v": 2, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
+        "papers": seen, "session": session_id, "nonce": secrets.token_hex(32), "issued_at": clock().real().isoformat(),
     }  # fmt: skip
     return passkeys.begin(tx, PURPOSE, said.staff_id, session_id, _packed(statement))
 
@@ -67,7 +69,7 @@ def kept(tx: Tx, credential: str) -> dict[str, Any]:
         "statement": asked.statement, "credential": given["id"], "client_data": response["clientDataJSON"],
         "authenticator_data": response["authenticatorData"], "signature": response["signature"],
     }  # fmt: skip
-    return {"signed": signed}
+    return {"signed": signed, "papers": json.loads(asked.statement).get("papers", [])}
 
 
 def check(tx: Tx) -> Iterator[str]:
@@ -104,6 +106,7 @@ def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) 
     said = json.loads(signed["statement"])
     told = {"review": line.detail["review"], "verdict": line.detail["verdict"], "reason": line.detail["reason"],
             "fields": line.detail["answer"], "shown_sha256": line.detail["shown_sha256"]}  # fmt: skip
+    told |= {"papers": line.detail["papers"]} if "papers" in line.detail else {}
     if f"staff/{said['staff']}" != line.actor or any(said.get(name) != value for name, value in told.items()):
         return "the record is not what was signed"
     response = {"clientDataJSON": signed["client_data"], "authenticatorData": signed["authenticator_data"],

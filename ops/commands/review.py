@@ -156,6 +156,22 @@ def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     _done(in_transaction(lambda tx: hands.release(tx, task.id, staff_id, proof)))
 
 
+@app.command("later")
+def later_on(
+    review_id: str = ID,
+    staff_id: str = AS,
+    span: str = typer.Option("1h", "--for", metavar="时长", help="推后多久,例如 1h、3d"),
+    code: str = CODE,
+) -> None:
+    """稍后再看:本人的待办中暂不列出,到时(最迟到期前 2 小时)自动回来;期限照常计算。"""
+    from office.cases import later
+
+    with reading() as tx:
+        task, who = _find(tx, review_id).id, person(tx, staff_id).id
+    proof, wait = code or _prompt_code(), parse_span(span)
+    _done(in_transaction(lambda tx: later.put_off(tx, task, who, tx.now + wait, proof)))
+
+
 @app.command("reassign")
 def reassign(
     review_id: str = ID,
@@ -368,13 +384,11 @@ def object_(
     reason: str = typer.Option("", "--reason", help="说明,例如:我选的是驳回"),
 ) -> None:
     """对以自己名义记录的决定提出异议:尚未生效的作废并重新提问,已生效的停止案件;主管会收到通知。"""
-    from office.cases import confirmations
+    from office.cases import objections
 
     proof = code or _prompt_code()
     _done(
-        in_transaction(
-            lambda tx: confirmations.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason)
-        )
+        in_transaction(lambda tx: objections.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason))
     )
 
 

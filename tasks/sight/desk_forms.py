@@ -21,7 +21,7 @@ from models.reviews import Review
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash, opened_json, place_in, seal_json
-from office.cases import decisions, reviews
+from office.cases import decisions, looks, reviews
 from office.cases.gates import OPEN, Answer, Outcome
 from office.staff import passkeys
 
@@ -128,4 +128,5 @@ def forget_old(tx: Tx) -> None:
     """Drop drafts and answers of forms that nobody comes back to."""
     tx.exec(delete(DeskDraft).where(col(DeskDraft.saved_at) < tx.now - KEPT))
     passkeys.forget_old(tx)
+    looks.forget_old(tx)
     tx.exec(delete(DeskAnswer).where(col(DeskAnswer.at) < clock().real() - KEPT))

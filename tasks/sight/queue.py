@@ -17,7 +17,7 @@ from models.base import Frozen
 from models.cases import Case, CaseDeadline, CaseKind, CaseWait, WaitState
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
-from office.cases import confirmations, reviews
+from office.cases import confirmations, later, looks, reviews
 from office.cases import gates as review_gates
 from policies.policy import SHANGHAI
 
@@ -51,6 +51,8 @@ class Waiting(Frozen):
     """Which of the people asked of the same question: the second looks at what the first has decided."""
     held_by: str = ""
     """Who has answered it, when the answer waits for them to confirm it."""
+    here: tuple[str, ...] = ()
+    """Who has it before them at the desk."""
 
 
 _OWN = and_(
@@ -81,9 +83,12 @@ def waiting(
     noticed: bool = False,
     limit: int | None = None,
     skip: int = 0,
+    seen_by: str = "",
+    put_off: bool = False,
 ) -> list[Waiting]:
     """Open questions: those whose last answer was not taken and those claimed first, then those escalated, then by due
-    time, then by age; at most so many. ``noticed``: only those that came back or whose facts have changed."""
+    time, then by age; at most so many. ``noticed``: only those that came back or whose facts have changed. ``seen_by``: as
+    this person's list, without what they have put off, or (``put_off``) only that."""
     query = (
         select(Review, Case, _TIMES, Staff.name)
         .join(Case, col(Case.id) == Review.case_id)
@@ -99,6 +104,9 @@ def waiting(
         query = query.where(_for_role(role))
     if shop:
         query = query.where(Case.shop_id == shop)
+    if seen_by:
+        hidden = later.hidden_from(tx, seen_by)
+        query = query.where(hidden if put_off else ~hidden)
     if noticed:
         query = query.where(Review.notice != "")
     if case_id:
@@ -114,9 +122,10 @@ def waiting(
     if unclaimed:
         query = query.where(col(Review.claimed_by).is_(None))
     found = list(tx.exec(query))
-    held = confirmations.authors(tx, [review.id for review, *_ in found])
+    ids = [review.id for review, *_ in found]
+    held, here = confirmations.authors(tx, ids), looks.who_is_here(tx, ids, but=seen_by)
     return [
-        _row(review, about, escalations, name or "", held.get(review.id, ""))
+        _row(review, about, escalations, name or "", held.get(review.id, ""), here.get(review.id, ()))
         for review, about, escalations, name in found
     ]
 
@@ -136,14 +145,14 @@ def version(tx: Tx) -> int:
     return tx.exec(select(func.max(AuditEntry.id))).one() or 0
 
 
-def _row(review: Review, about: Case, escalations: int, name: str, held_by: str) -> Waiting:
+def _row(review: Review, about: Case, escalations: int, name: str, held_by: str, here: tuple[str, ...]) -> Waiting:
     return Waiting(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
         title=reviews.gate_of(review).title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
         escalations=escalations, notice=review.notice,
         blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
-        seat=review.seat, held_by=held_by,
+        seat=review.seat, held_by=held_by, here=here,
     )  # fmt: skip
 
 
@@ -221,24 +230,34 @@ def today(tx: Tx) -> datetime:
 
 
 def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
-    """How many questions of these roles are open, claimed by this person, came back, are late; and what they decided today."""
+    """How many questions of these roles are open, claimed by this person, came back, are late, were put off by them; and what
+    they decided today. What is put off counts nowhere else."""
 
     def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
         return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
+    hidden = later.hidden_from(tx, staff_id)
     query = (
         select(
-            func.count(), times(col(Review.claimed_by) == staff_id), times(col(Review.notice) != ""),
-            times(col(Review.due_at) < tx.now),
+            times(~hidden), times(and_(col(Review.claimed_by) == staff_id, ~hidden)),
+            times(and_(col(Review.notice) != "", ~hidden)), times(col(Review.due_at) < tx.now),
         )
         .select_from(Review)
         .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
     )  # fmt: skip
     total, mine, back, late = tx.exec(query).one()
+    put_off = tx.exec(
+        select(func.count())
+        .select_from(Review)
+        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), hidden)
+    ).one()
     done = select(func.count()).select_from(Review).where(
         Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
     )  # fmt: skip
-    return {"open": total, "mine": int(mine), "back": int(back), "late": int(late), "done": tx.exec(done).one()}
+    return {
+        "open": int(total), "mine": int(mine), "back": int(back), "late": int(late), "later": put_off,
+        "done": tx.exec(done).one(),
+    }  # fmt: skip
 
 
 def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
@@ -256,7 +275,15 @@ def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
     first = tx.exec(
         select(func.min(Review.due_at)).where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
     ).one()
+    hidden = later.hidden_from(tx, staff_id)
+    mine = (
+        select(func.count())
+        .select_from(Review)
+        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), hidden)
+    )
+    put_off = tx.exec(mine).one()
     return (
+        *([f"稍后再看 {put_off} 件"] if put_off else []),
         *(f"{name} 认领 {count} 件" for name, count in tx.exec(taken)),
         *([f"等待商家、银行或平台 {outside} 件"] if outside else []),
         *([f"最早到期 {first.astimezone(SHANGHAI):%m-%d %H:%M}"] if first else []),

@@ -12,6 +12,8 @@ from models.cases import Case
 from models.passkeys import Passkey
 from models.reviews import ReviewState
 from office.base.db import in_transaction, reading, transaction
+from office.base.settings import settings
+from office.cases import signatures
 from office.record import audit
 from office.staff import desk_sessions, passkeys
 from tests.desk.seat import Page, Seat, Seats
@@ -162,3 +164,70 @@ def test_an_invitation_is_for_one_person_once_and_for_a_day(office: Office, seat
         in_transaction(lambda tx: passkeys.invite(tx, "chen-jie", "wang-fang", code))[1]
         == "只有主管可以邀请登记通行密钥"
     )
+
+
+# ── confirming what was answered in Prefect ──────────────────────────────────
+
+
+@pytest.fixture
+def confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weighty answer out of Prefect counts when its author has confirmed it where only we listen."""
+    monkeypatch.setenv("DIANWU_CONFIRMATION", "confirm")
+    settings.cache_clear()
+
+
+def to_confirm(who: Seat, page: Page) -> dict[str, object]:
+    own = {"origin": who.origin, "sec-fetch-site": "same-origin"}
+    form = page.form("/confirm")
+    return who.client.post(form.action.replace("/confirm", "/sign-confirmation"), data=form.values, headers=own).json()
+
+
+def test_what_was_answered_in_prefect_is_confirmed_by_a_signature_over_the_very_decision(
+    office: Office, seat: Seats, case: Case, confirmed: None
+) -> None:
+    who = seat("wang-fang")
+    key = enrolled(office, who)
+    review = office.question(case)
+    assert office.fill_in(review, "wang-fang", "APPROVE").accepted
+    page = who.see(f"/r/{review.id}")
+    values = page.form("/confirm").values | {"code": "", "signature": key.sign(to_confirm(who, page))}
+    for _ in range(2):
+        who.send(page.form("/confirm").action, values)
+    with reading() as tx:
+        [line] = [line for line in audit.timeline(tx, case.id) if line.action == "review.decided"]
+        assert list(signatures.check(tx)) == []
+    statement = json.loads(line.detail["signed"]["statement"])
+    assert (statement["verdict"], statement["staff"], line.detail["proof"]) == ("APPROVE", "wang-fang", "signature")
+    assert line.detail["confirmed"] == "CONFIRMED" and office.chains() == []
+
+
+def test_a_signature_of_somebody_else_or_for_something_else_confirms_nothing(
+    office: Office, seat: Seats, case: Case, confirmed: None
+) -> None:
+    who, other = seat("wang-fang"), seat("chen-jie")
+    key = enrolled(office, who)
+    other.log_in()
+    theirs = enrolled(office, other)
+    who.log_in()
+    review = office.question(case)
+    page = who.see(f"/r/{review.id}")
+    _, rejects = asked(who, page, "REJECT", "不同意这一申请")
+    assert office.fill_in(review, "wang-fang", "APPROVE").accepted
+    page = who.see(f"/r/{review.id}")
+    form = page.form("/confirm")
+    for signature in (key.sign(rejects), theirs.sign(to_confirm(who, page)), "{}"):
+        refused = who.send(form.action, form.values | {"code": "", "signature": signature})
+        assert refused.status == 422
+    assert "review.decided" not in office.trail(case.id)
+
+
+def test_nobody_is_asked_to_sign_what_a_colleague_answered(
+    office: Office, seat: Seats, case: Case, confirmed: None
+) -> None:
+    review = office.question(case)
+    assert office.fill_in(review, "wang-fang", "APPROVE").accepted
+    other = seat("chen-jie")
+    page = other.see(f"/r/{review.id}")
+    own = {"origin": other.origin, "sec-fetch-site": "same-origin"}
+    values = {"act": page.form("/decide").values["act"]}
+    assert other.client.post(f"/r/{review.id}/sign-confirmation", data=values, headers=own).status_code == 404

@@ -23,7 +23,7 @@ from models.confirmations import Confirmation, ConfirmationState, ReplacedRun, S
 from models.messages import OutboxMessage
 from models.reviews import Review, ReviewState
 from office.base.db import in_transaction, reading
-from office.cases import confirmations
+from office.cases import objections
 from office.runs import recovery, shown_forms
 from ops import watch
 from ops.rehearsal import Rehearsal
@@ -162,9 +162,7 @@ def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(stage: Rehearsal, ap
     ):  # it was quick enough to look like the resume: the author hears of it and objects
         assert "@wang-fang" in told("decision_recorded", case_id)
         proof = stage.code("wang-fang")
-        assert in_transaction(
-            lambda tx: confirmations.dispute(tx, review.id, "wang-fang", proof, "我选的是驳回")
-        ).accepted
+        assert in_transaction(lambda tx: objections.dispute(tx, review.id, "wang-fang", proof, "我选的是驳回")).accepted
         with reading() as tx:
             held = tx.exec(select(Confirmation).where(Confirmation.case_id == case_id)).one()
         assert held.state is ConfirmationState.DISPUTED

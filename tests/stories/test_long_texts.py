@@ -12,7 +12,7 @@ from models.text import MOST_REASON, shortened, too_long
 from notifications.mail import recipients
 from notifications.text import prose
 from office.base.db import in_transaction, reading
-from office.cases import confirmations, dossier, routing
+from office.cases import dossier, objections, routing
 from ops.cli import app
 from tasks.invoicing import exit_invoices, statements
 from tasks.sight import lookup
@@ -75,7 +75,7 @@ def test_whoever_gives_up_a_message_waives_a_duty_or_objects_hears_when_the_word
     acts = [
         lambda tx, code: routing.dismiss(tx, 1, "he-qiang", code, LONG),
         lambda tx, code: exit_invoices.waive(tx, case.id, "he-qiang", code, LONG),
-        lambda tx, code: confirmations.dispute(tx, review.id, "he-qiang", code, LONG),
+        lambda tx, code: objections.dispute(tx, review.id, "he-qiang", code, LONG),
     ]
     for act in acts:
         code = office.code("he-qiang")

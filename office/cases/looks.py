@@ -1,0 +1,118 @@
+"""Looks: who has a question before them now, and which papers were handed to whom.
+
+A paper is seen when every page of it was handed out at full size, or the original. That is what a decision says of it, and
+no more: nobody can know where eyes have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlmodel import col, delete, select
+
+from models.arbitration import EvidenceItem
+from models.base import Frozen
+from models.desk import DeskPresence, PaperLook, PaperRead
+from models.dossier import Sheet
+from models.reviews import Review, Staff
+from office.base.clock import clock
+from office.base.db import Tx
+from office.record import audit
+
+HERE = timedelta(seconds=90)
+"""How long after their page was heard of last somebody is said to be looking."""
+ORIGINAL = 0
+"""The page number of the file itself."""
+
+
+# ── papers ───────────────────────────────────────────────────────────────────
+
+
+class PaperSeen(Frozen):
+    """A paper of a question, and whether all of it was handed to the person."""
+
+    id: str
+    sha256: str
+    seen: bool
+
+
+def handed_out(
+    tx: Tx, item: EvidenceItem, staff_id: str, session_id: str, page: int, pages: int, *, whole: bool = True
+) -> None:
+    """A page of a paper (or the original) goes to somebody: on the record of the shop, once in a session; at full size
+    (``whole``) also as what they have seen of it."""
+    if tx.get(PaperRead, (session_id, item.id)) is None:
+        tx.add(PaperRead(session_id=session_id, evidence_id=item.id, at=clock().real()))
+        tx.flush()
+        audit.record(tx, f"shop/{item.shop_id}", "evidence.read", actor=f"staff/{staff_id}", text=f"在工作台查看材料 {item.id}",
+                     evidence=item.id, sha256=item.sha256, session=session_id)  # fmt: skip
+    if whole and tx.get(PaperLook, (staff_id, item.sha256, page)) is None:
+        tx.add(PaperLook(staff_id=staff_id, sha256=item.sha256, page=page, pages=pages, at=clock().real()))
+
+
+def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
+    """The papers a question shows, in its order, each with whether all of it was handed to this person."""
+    ids = Sheet.read(review.dossier).files()
+    if not ids:
+        return ()
+    items = {item.id: item for item in tx.exec(select(EvidenceItem).where(col(EvidenceItem.id).in_(ids)))}
+    looked: dict[str, dict[int, int]] = {}
+    wanted = [item.sha256 for item in items.values()]
+    for look in tx.exec(select(PaperLook).where(PaperLook.staff_id == staff_id, col(PaperLook.sha256).in_(wanted))):
+        looked.setdefault(look.sha256, {})[look.page] = look.pages
+    return tuple(
+        PaperSeen(id=one, sha256=items[one].sha256, seen=_all_of(looked.get(items[one].sha256, {})))
+        for one in ids if one in items
+    )  # fmt: skip
+
+
+def _all_of(pages: dict[int, int]) -> bool:
+    """Whether these pages (each with how many the file has) are the whole of it."""
+    if ORIGINAL in pages:
+        return True
+    most = max(pages.values(), default=0)
+    return 0 < most <= len(pages)
+
+
+# ── presence ─────────────────────────────────────────────────────────────────
+
+
+def here(tx: Tx, review_id: str, staff_id: str) -> None:
+    """Somebody has this question before them."""
+    now = clock().real()
+    kept = tx.execute(
+        update(DeskPresence)
+        .where(col(DeskPresence.review_id) == review_id, col(DeskPresence.staff_id) == staff_id)
+        .values(at=now)
+        .execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]
+    if not kept and tx.get(Review, review_id) is not None:
+        tx.add(DeskPresence(review_id=review_id, staff_id=staff_id, at=now))
+
+
+def who_is_here(tx: Tx, review_ids: Iterable[str], but: str = "") -> dict[str, tuple[str, ...]]:
+    """The names of those who have each of these questions before them, other than ``but``."""
+    wanted = list(review_ids)
+    query = (
+        select(DeskPresence.review_id, Staff.name)
+        .join(Staff, col(Staff.id) == DeskPresence.staff_id)
+        .where(col(DeskPresence.at) > clock().real() - HERE, DeskPresence.staff_id != but)
+        .order_by(col(Staff.name))
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for review_id, name in tx.exec(query.where(col(DeskPresence.review_id).in_(wanted))) if wanted else ():
+        found[review_id] = (*found.get(review_id, ()), name)
+    return found
+
+
+def now_here(tx: Tx) -> tuple[tuple[str, str], ...]:
+    """Every question that somebody looks at, with whom: what the pulse compares."""
+    query = select(DeskPresence.review_id, DeskPresence.staff_id).where(col(DeskPresence.at) > clock().real() - HERE)
+    return tuple(sorted(tx.exec(query)))
+
+
+def forget_old(tx: Tx) -> None:
+    """Drop who looked at what an hour ago."""
+    tx.exec(delete(DeskPresence).where(col(DeskPresence.at) < clock().real() - timedelta(hours=1)))
