@@ -21,6 +21,8 @@ from flows import (
     opening,
     refund,
     ruling_correction,
+    settlement,
+    settlement_return,
 )
 from models.cases import CaseKind
 
@@ -51,5 +53,7 @@ STORIES: Mapping[CaseKind, Story] = {
         Story(ruling_correction.correct_ruling),
         Story(invoicing.invoice_month, queue="month-end"),
         Story(invoice_review.review_invoice),
+        Story(settlement.settle_half, queue="month-end"),
+        Story(settlement_return.pay_again),
     )
 }

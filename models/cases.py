@@ -35,6 +35,8 @@ class CaseKind(Labelled):
     ACCOUNT_BINDING = "account-binding", "账号绑定", "BND"
     OPENING = "opening", "开店入驻", "OPN"
     REOPENING = "reopening", "重新开店", "REO"
+    SETTLEMENT = "settlement", "货款结算", "STL"
+    SETTLEMENT_RETURN = "settlement-return", "货款退票处理", "STR"
 
 
 NEVER_IN_THE_WAY = frozenset({CaseKind.DEPOSIT_DEMAND, CaseKind.ACCOUNT_BINDING, CaseKind.OPENING})
@@ -60,6 +62,7 @@ class CaseState(Labelled):
     ISSUING = "ISSUING", "出账中"
     COMPENSATING = "COMPENSATING", "赔付款处理中"
     AWAITING_MATERIALS = "AWAITING_MATERIALS", "待商家提交资料"
+    SETTLING = "SETTLING", "结算中"
 
     REFUSED = "REFUSED", "不予受理"
     REJECTED = "REJECTED", "已驳回"
@@ -88,6 +91,9 @@ class CaseState(Labelled):
     PAID = "PAID", "已缴足"
     SUSPENDED = "SUSPENDED", "已暂停营业"
     OPENED = "OPENED", "已开店"
+    SETTLED = "SETTLED", "已结算"
+    PAID_AGAIN = "PAID_AGAIN", "已再次付款"
+    DEFERRED = "DEFERRED", "并入下期结算"
 
 
 class Case(SQLModel, table=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Self
 
 from models.base import Frozen, Labelled
@@ -51,3 +52,8 @@ class BookFacts(Frozen):
     """Fees that no accepted invoice covers, as far as they stand in the way of what is asked about (ambiguity 30)."""
     kept_fen: Fen = 0
     """What INV-7 would freeze of them: kept back from a refund."""
+    settled_since: datetime | None = None
+    """Since when we settle the shop; ``None`` where the platform does."""
+    unsettled: int = 0
+    """What is not settled in our books: orders, what is left, what is with the bank; none for a shop we never settled."""
+    unsettled_fen: Fen = 0

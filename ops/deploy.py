@@ -29,6 +29,7 @@ ROOT = Path(flows.__file__).resolve().parent.parent
 """Where the flows are found by a worker: the folder that holds the ``flows`` package."""
 
 MONTHLY = Cron("0 2 1 * *", timezone="Asia/Shanghai")
+TWICE_A_MONTH = Cron("0 4 1,16 * *", timezone="Asia/Shanghai")
 EVERY_MINUTE = Cron("* * * * *", timezone="Asia/Shanghai")
 
 
@@ -55,10 +56,12 @@ class Deployed:
 
 CASE = {"case_id": r"[A-Z]{3}-[0-9]{6}-[0-9A-Z]{6}"}
 MONTH = {"period": r"([0-9]{4}-[0-9]{2})?"}
+HALF = {"half": r"([0-9]{4}-[0-9]{2}-[12])?"}
 
 DEPLOYMENTS = (
     *(Deployed(story.tell, (kind.label,), queue=story.queue, parameters=CASE) for kind, story in STORIES.items()),
     Deployed(months.open_month, ("月度开票",), MONTHLY, alone=True, parameters=MONTH),
+    Deployed(months.open_half, ("货款结算",), TWICE_A_MONTH, alone=True, parameters=HALF),
     Deployed(deadlines.keep_deadlines, ("巡检",), EVERY_MINUTE, alone=True),
     Deployed(delivery.deliver_everything, ("投递",), EVERY_MINUTE, alone=True),
 )

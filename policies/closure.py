@@ -122,7 +122,7 @@ def closure_findings(
         facts = as_of = None
     found = [] if facts else [facts_unknown()]
     found += money_owed(facts, as_of, books, now)
-    found += payouts_unsettled(facts, as_of)
+    found += payouts_unsettled(facts, as_of, books, now)
     found += business_open(facts, as_of, books, open_cases, now)
     found += _penalties(facts, as_of)
     found += facts_stale(as_of, now, policy)

@@ -29,6 +29,7 @@ class Gate(Labelled):
     ARREARS = "arrears", "平台欠款"
     BOOK_ARREARS = "book_arrears", "账上欠款"
     UNSETTLED_PAYOUTS = "unsettled_payouts", "周期打款"
+    BOOK_UNSETTLED = "book_unsettled", "店务结算"
     OPEN_ORDERS = "open_orders", "未完成订单"
     OPEN_AFTERSALES = "open_aftersales", "未完结售后"
     OPEN_ARBITRATIONS = "open_arbitrations", "未完结仲裁"
@@ -116,13 +117,23 @@ def _count_and_amount(count: int, fen: int) -> str:
     return f"{count} 笔,合计 {yuan(fen)}"
 
 
-def payouts_unsettled(facts: ShopFacts | None, as_of: datetime | None) -> list[Finding]:
-    """Settlement cycles that have not been paid out (CLS-7, ambiguity 3)."""
-    if facts is None or (facts.unsettled_payouts <= 0 and facts.unsettled_payout_fen <= 0):
-        return []
-    value = _count_and_amount(facts.unsettled_payouts, facts.unsettled_payout_fen)
-    extent = facts.unsettled_payouts, facts.unsettled_payout_fen
-    return [_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of, *extent)]
+def payouts_unsettled(
+    facts: ShopFacts | None, as_of: datetime | None, books: BookFacts, now: datetime
+) -> list[Finding]:
+    """Settlement cycles that have not been paid out (CLS-7, ambiguity 3): by our own books what we settle, by the
+    platform's facts what it does. Where we settle, facts from before we began still say what it had left to pay."""
+    found = []
+    platforms = books.settled_since is None or (as_of is not None and as_of < books.settled_since)
+    if facts is not None and platforms and (facts.unsettled_payouts > 0 or facts.unsettled_payout_fen > 0):
+        value = _count_and_amount(facts.unsettled_payouts, facts.unsettled_payout_fen)
+        extent = facts.unsettled_payouts, facts.unsettled_payout_fen
+        found.append(_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of, *extent))
+    if books.unsettled > 0:
+        value = _count_and_amount(books.unsettled, books.unsettled_fen)
+        sentence = f"店务结算的货款尚未结清:{value}(含未到结算期的订单、暂不打款和银行在途的款项)。"
+        extent = books.unsettled, books.unsettled_fen
+        found.append(_blocking(Gate.BOOK_UNSETTLED, "CLS-7", value, sentence, now, *extent))
+    return found
 
 
 def business_open(
@@ -212,7 +223,7 @@ def clearing_remaining(
         )  # fmt: skip
     if policy is not None and as_of is not None:
         found += facts_stale(as_of, now, policy, blocking=True)
-    found += payouts_unsettled(facts, as_of)
+    found += payouts_unsettled(facts, as_of, books, now)
     found += business_open(facts, as_of, books, open_cases, now)
     if any(exit_invoices):
         value = "、".join(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from models.base import Frozen
 from models.invoicing import AnomalyKind, StatementState
@@ -199,7 +199,17 @@ def sentence(kind: AnomalyKind, value_fen: int, before_fen: int) -> str:
             assert_never(unknown)
 
 
-def needs_second_person(anomalous: int, statements: int, policy: InvoicingPolicy) -> bool:
+class FourEyes(Protocol):
+    """The numbers of a run that say when two people must release it."""
+
+    @property
+    def four_eyes_over_anomalies(self) -> int: ...
+
+    @property
+    def four_eyes_over_percent(self) -> Decimal: ...
+
+
+def needs_second_person(anomalous: int, statements: int, policy: FourEyes) -> bool:
     """Whether a release takes two people: more anomalies than the number **and** than the share of the policy."""
     if anomalous <= policy.four_eyes_over_anomalies:
         return False

@@ -26,6 +26,7 @@ from models.shops import EntityType
 from models.windows import Hours, Months, NaturalDays, PositiveHours, PositiveWindow, WorkingDays
 from policies.binding_numbers import BindingPolicy
 from policies.opening_numbers import OpeningPolicy
+from policies.settlement_numbers import SettlementPolicy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """The zone every deadline is reckoned in."""
@@ -316,6 +317,7 @@ class Policy(Frozen):
     decisions: DecisionPolicy = DecisionPolicy()
     bindings: BindingPolicy = BindingPolicy()
     opening: OpeningPolicy = OpeningPolicy()
+    settlement: SettlementPolicy = SettlementPolicy()
 
     @property
     def version(self) -> str:

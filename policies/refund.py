@@ -189,7 +189,7 @@ def refund_findings(
     known = {penalty.id for penalty in reported}
     found += _penalties((*reported, *(one for one in own_penalties if one.id not in known)), as_of, policy)
     found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
-    own_gates = {Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_BILLS.value}
+    own_gates = {Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_UNSETTLED.value, Gate.BOOK_BILLS.value}
     for finding in clearing_remaining(
         facts, as_of, books, open_cases=open_cases, exit_invoices=exit_invoices, now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},

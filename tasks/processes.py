@@ -14,6 +14,8 @@ from tasks.invoicing import billables, exit_invoices, freeze_process, invoice_pr
 from tasks.opening import process as opening
 from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import process as refund
+from tasks.settlement import orders, returns, sides
+from tasks.settlement import releases as settlement_releases
 from tasks.shops import bans, contracts, demands, deposits, facts, proposals, shops
 
 PROCESSES = (
@@ -42,6 +44,10 @@ PROCESSES = (
     exit_invoices.PROCESS,
     releases.PROCESS,
     invoice_process.PROCESS,
+    sides.PROCESS,
+    orders.PROCESS,
+    settlement_releases.PROCESS,
+    returns.PROCESS,
 )
 
 

@@ -21,6 +21,7 @@ from office.base.vault import opened_json
 from office.cases import merchants
 from office.record.outbox import COPY, TO_MERCHANT, Item, Skip
 from tasks.invoicing import statement_words
+from tasks.settlement import settlement_words
 
 
 def made(item: Item) -> Any:
@@ -29,7 +30,8 @@ def made(item: Item) -> Any:
     copy = item.channel is Channel.EVENT and item.topic == MerchantMessageCreated.type
     if stored is None:
         with reading() as tx:
-            message, event = statement_words.said(tx, item.key)
+            words = settlement_words if item.key.startswith(settlement_words.PREFIXES) else statement_words
+            message, event = words.said(tx, item.key)
         if copy:
             return _for_the_inbox(item, message, item.created_at)
         if item.channel is Channel.MERCHANT:

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ("models", "policies", "notifications", "office", "tasks", "flows", "webhooks", "desk", "ops")
 
 PARSED = {
-    "following[:4]", "head[:12]", "head[:2]", "head[:3]", "head[:4]", "head[:6]", "period.id[:4]", "period[:4]", "sent.number[:2]",
+    "following[:4]", "head[:12]", "head[:2]", "head[:3]", "head[:4]", "head[:6]", "half.id[:4]", "half[:4]", "half[:7]",
+    "period.id[:4]", "period[:4]", "sent.number[:2]",
     "text[:run.start()]", "folded[:1]", "value[:1]", "zone[:3]", "uscc[:2]", "found[:len(keys)]",
 }  # fmt: skip
 """The first characters say what a thing is; the whole is used beside them."""

@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlmodel import col, select
+from sqlmodel import select
 
-from models.base import Frozen
 from models.invoicing import BillableCategory, BillableItem, Period, PeriodState
 from models.invoicing_events import BillableData, BillablesReceived, BillablesRecorded, Rejected
 from models.messages import InboxMessage
 from models.money import yuan
-from models.shops import Shop
-from models.text import shortened, without_odd
 from office.base.db import Tx
 from office.cases.cases import emit
 from office.process import Process
-from office.record import audit
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
+from tasks import batches
+from tasks.batches import AHEAD, Recorded, Sentences
 from tasks.invoicing import exit_invoices
 
-AHEAD = timedelta(days=1)
-"""How far a settlement time may lie ahead of our clock before it is taken for a typing error."""
-
-_REMEDIES = {
-    "item_id": "明细编号须为 1 至 64 个字母、数字或 . _ : -",
-    "shop_id": "店铺编号须为 1 至 64 个字母、数字或 . _ : -",
-    "category": "类别须为 " + "、".join(c.value for c in BillableCategory if c is not BillableCategory.CARRIED),
-    "amount_fen": "金额须为非零的整数分,不接受小数",
-    "settled_at": "结算时间须为带时区的 ISO 8601 时间,例如 2026-10-08T16:00:00+08:00",
-    "description": "说明须为一行不超过 200 字的普通文字",
-    "corrects": "被更正的明细编号格式不正确",
-}
-
-
-class Recorded(Frozen):
-    """What became of some items. ``repeated`` were there before with the same content."""
-
-    accepted: int = 0
-    repeated: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    assumed: int = 0
-    """Lines of a spreadsheet whose time had no zone and was read as Beijing time."""
+_CATEGORIES = "类别须为 " + "、".join(c.value for c in BillableCategory if c is not BillableCategory.CARRIED)
+_WORDS = Sentences(
+    key="item_id",
+    fields={
+        "item_id": "明细编号须为 1 至 64 个字母、数字或 . _ : -",
+        "shop_id": "店铺编号须为 1 至 64 个字母、数字或 . _ : -",
+        "category": _CATEGORIES,
+        "amount_fen": "金额须为非零的整数分,不接受小数",
+        "settled_at": "结算时间须为带时区的 ISO 8601 时间,例如 2026-10-08T16:00:00+08:00",
+        "description": "说明须为一行不超过 200 字的普通文字",
+        "corrects": "被更正的明细编号格式不正确",
+    },
+    rules={"CARRIED": ("category", _CATEGORIES), "corrects": ("corrects", "明细不能更正自己")},
+)
 
 
 def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
@@ -64,24 +50,15 @@ def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
 
 
 def note(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
-    """One audit line for a batch: who brought it, a digest over what it said, and what became of it."""
-    digest = hashlib.sha256(json.dumps(list(content), sort_keys=True, default=str, ensure_ascii=False).encode())
-    audit.record(tx, "invoicing", "billables.recorded", actor=actor, clause="INV-5", sha256=digest.hexdigest(),
-                 accepted=done.accepted, repeated=done.repeated, rejected=len(done.rejected),
-                 text=f"开票明细入账 {done.accepted} 条,重复 {done.repeated} 条,拒绝 {len(done.rejected)} 条")  # fmt: skip
+    """One audit line for a batch (:func:`tasks.batches.note`)."""
+    batches.note(tx, "invoicing", "billables.recorded", "开票明细", "INV-5", done, list(content), actor)
 
 
 def record(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) -> Recorded:
     """Record up to a thousand items, each with its position for the receipt; good ones stay, bad ones say why."""
-    rejected: list[Rejected] = []
-    read: list[tuple[int, BillableData]] = []
-    for position, raw in given:
-        try:
-            read.append((position, BillableData.model_validate(raw)))
-        except ValidationError as error:
-            rejected += _rejections(position, raw, error)
+    read, rejected = batches.read(BillableData, given, _WORDS)
     known = _known(tx, [item.item_id for _, item in read] + [item.corrects for _, item in read if item.corrects])
-    shops = _shops(tx, {item.shop_id for _, item in read})
+    shops = batches.shops(tx, (item.shop_id for _, item in read))
     open_for: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     repeated = 0
@@ -128,20 +105,10 @@ def _content(item: BillableData) -> tuple[Any, ...]:
 
 
 def _known(tx: Tx, ids: Sequence[str | None]) -> dict[str, tuple[Any, ...]]:
-    wanted = sorted({item_id for item_id in ids if item_id})
-    found: dict[str, tuple[Any, ...]] = {}
-    for start in range(0, len(wanted), 500):
-        query = select(BillableItem).where(col(BillableItem.id).in_(wanted[start : start + 500]))
-        for row in tx.exec(query):
-            found[row.id] = (row.shop_id, row.category, row.amount_fen, row.settled_at, row.description, row.corrects)
-    return found
-
-
-def _shops(tx: Tx, ids: set[str]) -> set[str]:
-    wanted, found = sorted(ids), set[str]()
-    for start in range(0, len(wanted), 500):
-        found.update(tx.exec(select(Shop.id).where(col(Shop.id).in_(wanted[start : start + 500]))))
-    return found
+    return {
+        row.id: (row.shop_id, row.category, row.amount_fen, row.settled_at, row.description, row.corrects)
+        for row in batches.rows(tx, BillableItem, BillableItem.id, filter(None, ids))
+    }
 
 
 def _trouble(
@@ -162,28 +129,6 @@ def _trouble(
     if item.corrects and known[item.corrects][0] != item.shop_id:
         return "corrects", f"被更正的明细 {item.corrects} 属于另一家店铺"
     return None
-
-
-def _rejections(position: int, raw: Mapping[str, Any], error: ValidationError) -> list[Rejected]:
-    """One line for each field that is wrong, in Chinese, without repeating what was sent."""
-    item_id = shortened(without_odd(str(raw.get("item_id", "")), ""), 64)
-    lines = {}
-    for problem in error.errors(include_input=False, include_url=False):
-        message = str(problem["msg"])
-        field = (
-            str(problem["loc"][0]) if problem["loc"] else message.rsplit(",", maxsplit=1)[-1].strip().partition(":")[0]
-        )
-        if problem["type"] == "missing":
-            lines[field] = "缺少该字段"
-        elif problem["type"] == "extra_forbidden":
-            lines[shortened(without_odd(field, ""), 64)] = "没有这个字段"
-        elif not problem["loc"] and "CARRIED" in message:
-            lines["category"] = _REMEDIES["category"]
-        elif not problem["loc"]:
-            lines["corrects"] = "明细不能更正自己"
-        else:
-            lines[field] = _REMEDIES.get(field, "内容不正确")
-    return [Rejected(position=position, item_id=item_id, field=field, reason=reason) for field, reason in lines.items()]
 
 
 PROCESS = Process(name="billables", hears={BillablesRecorded: take_batch})

@@ -35,7 +35,7 @@ from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_ti
 from policies.invoicing import Holding, Settlement, settle, state_after
 from policies.policy import policy_at
 from tasks.invoicing.statement_words import MESSAGES
-from tasks.shops import bans
+from tasks.shops import bans, settling
 
 
 @dataclass(slots=True)
@@ -94,6 +94,7 @@ def receive(tx: Tx, event: ReceivableSettled, shop: Shop, message: InboxMessage)
     key = f"receivable/{event.settlement_id}"
     if tx.get(ledger.Transfer, key) is not None:
         raise Refused(f"结算 {event.settlement_id} 已入账,未重复入账", "STL-1")
+    settling.platform_settles(tx, shop.id, event.settled_at, Money(fen=event.amount_fen))
     amount = Money(fen=event.amount_fen)
     ledger.post(tx, key, debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, AccountKind.RECEIVABLE),
                 amount=amount, reason="receivable.settled", clause="STL-1")  # fmt: skip
@@ -107,6 +108,7 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
     key = f"payable/{event.payment_id}"
     if tx.get(ledger.Transfer, key) is not None:
         raise Refused(f"打款 {event.payment_id} 已入账,未重复入账", "STL-1")
+    settling.platform_pays(tx, shop.id, event.paid_at, Money(fen=event.amount_fen))
     source = bans.payable(tx, shop.id)
     amount, free = Money(fen=event.amount_fen), shop_balance(tx, shop.id, source)
     if amount.fen > free.fen and bans.is_banned(tx, shop.id):
@@ -132,8 +134,15 @@ def settle_shop(tx: Tx, shop_id: str) -> None:
 
 def settle_statements(tx: Tx, shop_id: str) -> None:
     """Bring everything the shop's live statements hold to what it should be now, the oldest first."""
+    settle_shops(tx, [shop_id])
+
+
+def settle_shops(tx: Tx, shop_ids: Sequence[str]) -> None:
+    """The same for the statements of many shops at once."""
+    if not shop_ids:
+        return
     tx.flush()
-    query = live_query().where(col(Statement.shop_id) == shop_id, col(Statement.state).in_(LIVE))
+    query = live_query().where(col(Statement.shop_id).in_(shop_ids), col(Statement.state).in_(LIVE))
     query = query.order_by(col(Statement.due_at), col(Statement.id))
     _settle(tx, [Live(*row) for row in tx.execute(query.with_for_update() if tx.postgres else query)])
     tx.expire_all()
@@ -246,7 +255,7 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
     """
     if not statements:
         return
-    free = _balances(tx, sorted({statement.shop_id for statement in statements}))
+    free = balances(tx, sorted({statement.shop_id for statement in statements}))
     auto = _switches(
         tx, sorted({s.shop_id for s in statements if tx.now > s.due_at and s.state is StatementState.ISSUED})
     )
@@ -371,7 +380,7 @@ def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:
                  sha256=digest)  # fmt: skip
 
 
-def _balances(tx: Tx, shop_ids: Sequence[str]) -> dict[str, int]:
+def balances(tx: Tx, shop_ids: Sequence[str]) -> dict[str, int]:
     """Shop → free receivable, locked until the transaction ends."""
     ids = bulk.packed(tx, [{"id": shop_account(shop_id, AccountKind.RECEIVABLE)} for shop_id in shop_ids])
     lock = " FOR UPDATE" if tx.postgres else ""

@@ -60,10 +60,8 @@ def owes(tx: Tx, shop: Shop) -> Refusal | None:
     """No arrears, and every settlement paid out, by the platform's facts and by our books (REO-4)."""
     known, snapshot = shops.facts_of(tx, shop.id)
     as_of = snapshot.as_of if snapshot else None
-    found = [
-        *gates.money_owed(known, as_of, shops.book_facts(tx, shop.id), tx.now),
-        *gates.payouts_unsettled(known, as_of),
-    ]
+    books = shops.book_facts(tx, shop.id)
+    found = [*gates.money_owed(known, as_of, books, tx.now), *gates.payouts_unsettled(known, as_of, books, tx.now)]
     if not found:
         return None
     return Refusal(

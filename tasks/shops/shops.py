@@ -23,7 +23,7 @@ from office.record.inbox import Early, Refused, look_again
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
 from policies.text import normalise_name
-from tasks.shops import demands
+from tasks.shops import demands, settling
 
 FACTS = "facts"
 """The kind of wait that ends when the platform reports new facts (``tasks.shops.facts``)."""
@@ -134,6 +134,7 @@ def book_facts(tx: Tx, shop_id: str) -> BookFacts:
         arbitrations=tx.exec(running).one(), deposit_fen=held[AccountKind.DEPOSIT].fen,
         receivable_fen=held[AccountKind.RECEIVABLE].fen, arrears_fen=held[AccountKind.ARREARS].fen,
         receivable_frozen_fen=held[AccountKind.RECEIVABLE_FROZEN].fen,
+        **settling.unsettled(tx, shop_id),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from flows.stories import STORIES
 from models.cases import Case, CaseKind
 from office.runs.engine import run_name, run_tags
-from ops.deploy import DEPLOYMENTS, EVERY_MINUTE, MONTHLY, Deployed
+from ops.deploy import DEPLOYMENTS, EVERY_MINUTE, MONTHLY, TWICE_A_MONTH, Deployed
 from tests.play import Office
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -20,7 +20,9 @@ ALL = pytest.mark.parametrize("deployed", DEPLOYMENTS, ids=list(BY_NAME))
 
 def test_every_kind_of_case_is_deployed_under_its_kind_and_so_is_what_runs_by_itself() -> None:
     assert set(STORIES) == set(CaseKind)
-    assert set(BY_NAME) == {kind.value for kind in CaseKind} | {"deadlines", "delivery", "open-invoicing-month"}
+    assert set(BY_NAME) == {kind.value for kind in CaseKind} | {
+        "deadlines", "delivery", "open-invoicing-month", "open-settlement-half",
+    }  # fmt: skip
     assert len(BY_NAME) == len(DEPLOYMENTS)
 
 
@@ -28,13 +30,14 @@ def test_time_and_post_are_kept_every_minute_and_months_opened_monthly_never_twi
     scheduled = {name: (deployed.schedule, deployed.alone) for name, deployed in BY_NAME.items() if deployed.schedule}
     assert scheduled == {
         "deadlines": (EVERY_MINUTE, True), "delivery": (EVERY_MINUTE, True), "open-invoicing-month": (MONTHLY, True),
+        "open-settlement-half": (TWICE_A_MONTH, True),
     }  # fmt: skip
     assert (EVERY_MINUTE.cron, MONTHLY.cron, MONTHLY.timezone) == ("* * * * *", "0 2 1 * *", "Asia/Shanghai")
 
 
 def test_only_a_months_run_has_a_queue_of_its_own_and_takes_nobodys_place() -> None:
     queues = {name: deployed.queue for name, deployed in BY_NAME.items() if deployed.queue}
-    assert queues == {CaseKind.INVOICING: "month-end"}
+    assert queues == {CaseKind.INVOICING: "month-end", CaseKind.SETTLEMENT: "month-end"}
 
 
 @ALL

@@ -18,7 +18,7 @@ from models.shops import Shop
 from office.base.db import Tx, in_transaction, reading
 from office.cases.locks import lock_case
 from office.money import ledger
-from office.process import Pays, open_with
+from office.process import Pays, Process, open_with
 from tasks.payouts import payouts, sources
 from tasks.payouts.sources import PermitRefused
 from tasks.processes import PROCESSES, open_office
@@ -40,9 +40,11 @@ def paying(office: Office) -> Iterator[None]:
         asks_bank=PayoutRequested, tells=None, clause="OPN-10",
         taken=lambda tx, case, payout, before: SEEN.append((before, payout.state)),
     )  # fmt: skip
-    open_with([
-        dataclasses.replace(one, pays=pays) if one.kind is CaseKind.DEPOSIT_DEMAND else one for one in PROCESSES
-    ])  # fmt: skip
+
+    def made(one: Process) -> Process:
+        return dataclasses.replace(one, pays=pays, states=(*one.states, CaseState.PAYING))
+
+    open_with([made(one) if one.kind is CaseKind.DEPOSIT_DEMAND else one for one in PROCESSES])
     yield
     open_office()
 

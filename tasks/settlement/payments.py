@@ -1,0 +1,153 @@
+"""Payments of a half: permits and orders to the bank in batches, and what its answers mean (STL-1, ambiguity 38)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from models.books import AccountKind
+from models.cases import Case, CaseKind, CaseState
+from models.payouts import Payout, PayoutState
+from models.reviews import Review, ReviewState
+from models.settlement import Half, HoldReason, Settlement, SettlementAccount, SettlementState
+from models.settlement_events import (
+    PayItem,
+    SettlementPayoutRequested,
+    SettlementPayoutsRequested,
+    SettlementPayoutUpdated,
+)
+from models.shops import Shop
+from notifications.settlement import SettlementReturned
+from office.base import bulk
+from office.base.db import Tx
+from office.base.vault import place, seal_json
+from office.cases import cases, merchants
+from office.money import ledger
+from office.money.ledger import Posting, platform_account, shop_account
+from office.process import Pays
+from tasks.payouts.payouts import as_told
+from tasks.settlement import sides
+from tasks.shops import bans
+
+BACK = frozenset({PayoutState.FAILED, PayoutState.RETURNED})
+
+
+def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement], by: Sequence[str]) -> None:
+    """Order the bank to pay these rows, each once: permit, posting and order in the caller's transaction, one batch.
+
+    The account is opened and compared with the shop once more; whose account does not fit is held instead.
+    """
+    if not rows:
+        return
+    ids = [row.shop_id for row in rows]
+    accounts = {
+        one.shop_id: one for one in tx.exec(select(SettlementAccount).where(col(SettlementAccount.shop_id).in_(ids)))
+    }
+    shops = {shop.id: shop for shop in tx.exec(select(Shop).where(col(Shop.id).in_(ids)))}
+    permits, payouts, postings, items = [], [], [], []
+    for row in rows:
+        account = accounts.get(row.shop_id)
+        payee = sides.payee_of(account) if account else None
+        if account is None or payee is None or not sides.fits(payee, sides.holder_of(shops[row.shop_id])):
+            row.hold = HoldReason.OTHER_NAME if account else HoldReason.NO_ACCOUNT
+            row.left_fen, row.paid_fen = row.left_fen + row.paid_fen, 0
+            continue
+        half.last_payout += 1
+        number = f"{case.id}-P{half.last_payout}"
+        permit = f"PM-{number}"
+        row.request_no, row.payee_masked = number, payee.masked
+        permits.append({
+            "id": permit, "case_id": case.id, "attempt": half.last_payout, "amount_fen": row.paid_fen,
+            "payee_sha256": account.payee_sha256, "granted_by": ",".join(by), "granted_at": half.released_at, "used_at": tx.now,
+        })  # fmt: skip
+        payouts.append({
+            "request_no": number, "case_id": case.id, "shop_id": row.shop_id, "attempt": half.last_payout, "turn": 1,
+            "permit_id": permit, "amount_fen": row.paid_fen, "covered": False, "payee_masked": payee.masked,
+            "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)),
+            "source": AccountKind.RECEIVABLE, "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
+        })  # fmt: skip
+        postings.append(Posting(
+            key=f"{case.id}/payout/{half.last_payout}", debit=shop_account(row.shop_id, AccountKind.RECEIVABLE),
+            credit=platform_account(AccountKind.CLEARING), fen=row.paid_fen, reason="payout.requested", clause="STL-1",
+            case_id=case.id,
+        ))  # fmt: skip
+        items.append(PayItem.model_construct(
+            request_no=number, shop_id=row.shop_id, amount_fen=row.paid_fen, payee=as_told(payee)
+        ))  # fmt: skip
+    if not items:
+        return
+    ledger.post_many(tx, postings)
+    bulk.insert(tx, "permit", _PERMIT, permits)
+    bulk.insert(tx, "payout", _PAYOUT, payouts)
+    last = half.last_payout
+    batch = SettlementPayoutsRequested.model_construct(
+        case_id=case.id, batch_no=f"{case.id}-B{last - len(items) + 1}-{last}", count=len(items),
+        total_fen=sum(item.amount_fen for item in items), payments=tuple(items),
+    )  # fmt: skip
+    cases.emit(tx, batch, batch.batch_no, case)
+
+
+_PERMIT = {
+    "id": str, "case_id": str, "attempt": int, "amount_fen": int, "payee_sha256": str, "granted_by": str,
+    "granted_at": datetime, "used_at": datetime,
+}  # fmt: skip
+_PAYOUT = {
+    "request_no": str, "case_id": str, "shop_id": str, "attempt": int, "turn": int, "permit_id": str, "amount_fen": int,
+    "covered": bool, "payee_masked": str, "payee_sealed": str, "source": str, "state": str, "requested_at": datetime,
+    "bank_reason": str,
+}  # fmt: skip
+
+
+def released_by(tx: Tx, case: Case) -> list[str]:
+    """Who released the half: one person, or two."""
+    query = select(Review).where(Review.case_id == case.id, Review.state == ReviewState.DECIDED)
+    last = max((review.round for review in tx.exec(query)), default=0)
+    return [
+        str(review.decided_by) for review in tx.exec(query.where(Review.round == last).order_by(col(Review.opened_at)))
+    ]
+
+
+# ── what the bank answers ────────────────────────────────────────────────────
+
+
+def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
+    """The money has arrived; or it is back among the shop's receivables, and finance looks at it in a case of its own."""
+    row = tx.exec(select(Settlement).where(Settlement.request_no == payout.request_no)).one_or_none()
+    if row is None:  # a later order pays what this one was for
+        return
+    row.state = SettlementState.RETURNED if payout.state in BACK else SettlementState.PAID
+    shop = tx.get_one(Shop, row.shop_id)
+    if payout.state in BACK:
+        row.paid_fen, row.left_fen = row.paid_fen - payout.amount_fen, row.left_fen + payout.amount_fen
+    elif before in BACK:  # it was back, and has left once more
+        row.paid_fen, row.left_fen = row.paid_fen + payout.amount_fen, row.left_fen - payout.amount_fen
+    tx.add(row)
+    tx.flush()
+    if payout.state in BACK:
+        if case.kind is CaseKind.SETTLEMENT:
+            _return_case(tx, shop, row, payout)
+        elif case.concluded_at is not None:
+            cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:货款被退回,重新处理", clause="STL-1", actor="bank")
+        told = SettlementReturned(
+            shop_name=shop.name, number=str(row.number), amount_fen=payout.amount_fen, payee=payout.payee_masked,
+            bank_reason=payout.bank_reason or payout.state.label,
+        )  # fmt: skip
+        merchants.tell(tx, told, f"{payout.request_no}/returned", shop_id=shop.id)
+        bans.hold(tx, shop.id)
+    cases.wake_leaving(tx, shop.id)
+
+
+def _return_case(tx: Tx, shop: Shop, row: Settlement, payout: Payout) -> Case:
+    return cases.open_case(
+        tx, CaseKind.SETTLEMENT_RETURN, origin=f"return/{payout.request_no}", received_at=tx.now, shop=shop,
+        request={"settlement": row.id, "number": row.number, "amount_fen": payout.amount_fen,
+                 "request_no": payout.request_no},
+        actor="bank", clause="STL-1", text=f"货款被银行退回:{payout.bank_reason or payout.state.label}",
+    )  # fmt: skip
+
+
+PAYS = Pays(
+    asks_bank=SettlementPayoutRequested, tells=SettlementPayoutUpdated, clause="STL-1", taken=taken
+)  # fmt: skip

@@ -1,0 +1,234 @@
+"""A released half posted and paid, in chunks: one transaction each for the books, the orders to the bank and the words.
+
+A chunk also notes how far it got, so a killed run goes on behind the last whole chunk. Every shop is reckoned anew under
+the locks of its accounts: what has come up since people released it is taken off, and never more is paid than they saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import col, select
+
+from models.books import AccountKind
+from models.cases import Case
+from models.messages import Channel, OutboxState
+from models.money import yuan
+from models.settlement import Half, HalfState, HoldReason, Settlement, SettlementState
+from models.settlement_events import SettlementIssued as IssuedEvent
+from models.shops import Shop, ShopState
+from notifications.settlement import SettlementIssued
+from office.base import bulk
+from office.base.db import Tx, breathe, in_transaction, reading
+from office.cases import cases
+from office.cases.locks import lock_case
+from office.money import ledger
+from office.money.ledger import Posting, platform_account, shop_account
+from office.record import audit
+from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
+from policies.deadlines import outside_quiet_hours
+from policies.policy import policy_at
+from tasks.invoicing import freezes
+from tasks.settlement import drafts, payments
+from tasks.settlement.halves import half_row
+from tasks.settlement.request import HalfAsked
+from tasks.shops import bans
+
+CHUNK = 400
+"""Shops in one transaction: about a tenth of a second, so that other writers get their turn."""
+MESSAGES_PER_SECOND = 100
+MESSAGES_PER_SHOP = 3
+
+
+def settle(case_id: str) -> Iterator[tuple[int, int]]:
+    """Post and pay chunk by chunk; yields how many shops are settled and how many there are."""
+    with reading() as tx:
+        half = HalfAsked.of(tx.get_one(Case, case_id)).half
+        row = tx.get_one(Half, half)
+        if row.state is not HalfState.SETTLING:
+            return
+        done, of = row.last_number, row.totals["shops"]
+    yield done, of
+    while count := in_transaction(lambda tx: settle_chunk(tx, case_id, half)):
+        done += count
+        yield done, max(of, done)
+        breathe()
+
+
+def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
+    """Post and pay the next shops of a released half; returns how many, 0 when all are."""
+    case = lock_case(tx, case_id)
+    half = half_row(tx, half_id)
+    if half.state is not HalfState.SETTLING:
+        return 0
+    drafted = tx.execute(bulk.sql("""
+        SELECT shop_id, paid_fen, hold, held_reason, held_by FROM settlement WHERE half = :half AND state = 'DRAFT'
+        AND shop_id > :cursor ORDER BY shop_id LIMIT :size
+        """), {"half": half.id, "cursor": half.cursor, "size": size})  # fmt: skip
+    released = {str(shop): rest for shop, *rest in drafted}
+    if not released:
+        return 0
+    rows = _reckoned(tx, half, list(released))
+    _bound(rows, released)
+    _post(tx, case, rows)
+    for row in rows:
+        half.last_number += 1
+        row.number, row.issued_at = f"JS{half.id[:4]}{half.id[5:]}-{half.last_number:06d}", tx.now
+    payments.pay(tx, case, half, [row for row in rows if row.paid_fen], payments.released_by(tx, case))
+    _write(tx, half, rows)
+    _take_over(tx, half, rows)
+    _tell(tx, case, half, rows)
+    half.cursor = rows[-1].shop_id
+    tx.add(half)
+    return len(rows)
+
+
+def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Settlement]:
+    """These shops drafted anew, their accounts locked until the transaction ends."""
+    given = {"half": half.id, "lo": shop_ids[0], "hi": shop_ids[-1]}
+    if tx.postgres:
+        tx.execute(bulk.sql("""
+            SELECT id FROM account WHERE shop_id >= :lo AND shop_id <= :hi AND kind IN ('receivable', 'arrears')
+            ORDER BY id FOR UPDATE
+            """), given)  # fmt: skip
+    mine = "half = :half AND shop_id >= :lo AND shop_id <= :hi AND state = 'DRAFT'"
+    tx.execute(bulk.sql(f"""
+        DELETE FROM settlement_anomaly WHERE settlement_id IN (SELECT id FROM settlement WHERE {mine})
+        """), given)  # noqa: S608  # fmt: skip
+    tx.execute(bulk.sql(f"DELETE FROM settlement WHERE {mine}"), given)  # noqa: S608
+    tx.expire_all()
+    drafts.write(tx, half, shop_ids[0], shop_ids[-1])
+    query = select(Settlement).where(
+        Settlement.half == half.id, Settlement.state == SettlementState.DRAFT, col(Settlement.shop_id) >= shop_ids[0],
+        col(Settlement.shop_id) <= shop_ids[-1],
+    ).order_by(col(Settlement.shop_id))  # fmt: skip
+    rows = list(tx.exec(query))
+    for row in rows:  # written back all together
+        tx.expunge(row)
+    return rows
+
+
+def _bound(rows: Sequence[Settlement], released: Mapping[str, Sequence[Any]]) -> None:
+    """What finance held out stays held out, and nobody is paid more than was released."""
+    for row in rows:
+        paid, hold, reason, by = released.get(row.shop_id, (0, HoldReason.NONE, "", ""))
+        if hold == HoldReason.FINANCE:
+            row.hold, row.held_reason, row.held_by, paid = HoldReason.FINANCE, reason, by, 0
+        more = max(row.paid_fen - paid, 0)
+        row.paid_fen, row.left_fen = row.paid_fen - more, row.left_fen + more
+
+
+def _post(tx: Tx, case: Case, rows: Sequence[Settlement]) -> None:
+    """What is due, what is taken back, and arrears; then statements hold what they should, before anything is paid."""
+    clause, cash = "STL-1", platform_account(AccountKind.CASH)
+    postings: list[Posting] = []
+    for row in rows:
+        free, arrears = (shop_account(row.shop_id, kind) for kind in (AccountKind.RECEIVABLE, AccountKind.ARREARS))
+        net = row.due_fen + row.carried_in_fen
+        back = min(-net, row.brought_fen) if net < 0 else 0
+        for what, debit, credit, fen, under in (
+            ("due", cash, free, max(net, 0), clause),
+            ("taken-back", free, cash, back, "STL-4"),
+            ("owed", arrears, cash, -row.owed_fen, "DED-9"),
+            ("set-off", free, arrears, row.set_off_fen, "REF-8"),
+        ):
+            if fen:
+                key, reason = f"settlement/{row.id}/{what}", f"settlement.{what}"
+                postings.append(Posting(key, debit, credit, fen, reason, under, case.id))
+    ledger.post_many(tx, postings)
+    owing = [row for row in rows if row.kept_fen]
+    ids = [row.shop_id for row in owing]
+    before = freezes.balances(tx, ids)
+    freezes.settle_shops(tx, ids)
+    after = freezes.balances(tx, ids)
+    for row in owing:
+        _keep(row, before.get(row.shop_id, 0) - after.get(row.shop_id, 0))
+    for row in rows:
+        if row.hold is HoldReason.BANNED:
+            bans.hold(tx, row.shop_id)
+
+
+def _keep(row: Settlement, kept: int) -> None:
+    """What the statements really hold now; the difference is paid less, or stays for the next half."""
+    more = kept - row.kept_fen
+    row.kept_fen = kept
+    if more > 0:
+        less = min(more, row.paid_fen)
+        row.paid_fen, row.left_fen = row.paid_fen - less, row.left_fen - (more - less)
+    else:
+        row.left_fen -= more
+
+
+_COLUMNS = {
+    "id": str, "state": str, "number": str, "kept_fen": int, "paid_fen": int, "left_fen": int, "hold": str,
+    "held_reason": str, "held_by": str, "payee_masked": str, "request_no": str, "issued_at": datetime,
+}  # fmt: skip
+
+
+def _state(row: Settlement) -> SettlementState:
+    if row.paid_fen:
+        return SettlementState.PAYING
+    if row.left_fen:
+        return SettlementState.HELD
+    return SettlementState.CARRIED if row.carried_fen else SettlementState.NIL
+
+
+def _write(tx: Tx, half: Half, rows: Sequence[Settlement]) -> None:
+    """Write the rows back, a whole chunk in one statement."""
+    packed = []
+    for row in rows:
+        row.state = _state(row)
+        packed.append({name: getattr(row, name) for name in _COLUMNS})
+    tx.execute(bulk.sql(f"""
+        UPDATE settlement SET {", ".join(f"{name} = r.{name}" for name in _COLUMNS if name != "id")}
+        FROM {bulk.rows(tx, "given", _COLUMNS)} WHERE settlement.id = r.id
+        """), {"given": bulk.packed(tx, packed)})  # noqa: S608  # fmt: skip
+
+
+def _take_over(tx: Tx, half: Half, rows: Sequence[Settlement]) -> None:
+    """What earlier halves left or carried is now in this one."""
+    tx.execute(bulk.sql(f"""
+        UPDATE settlement SET taken_on = :half WHERE half < :half AND taken_on IS NULL AND state <> 'DRAFT'
+        AND (left_fen > 0 OR carried_fen < 0) AND NOT ({drafts.DECIDING})
+        AND shop_id IN (SELECT r.shop FROM {bulk.rows(tx, "given", {"shop": str})})
+        """), {"half": half.id, "given": bulk.packed(tx, [{"shop": row.shop_id} for row in rows])})  # noqa: S608  # fmt: skip
+
+
+_MESSAGE = {
+    "key": str, "channel": str, "topic": str, "audience": str, "shop_id": str, "case_id": str, "payload_sealed": str,
+    "state": str, "attempts": int, "note": str, "reached": list, "created_at": datetime, "next_at": datetime,
+}  # fmt: skip
+
+
+def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement]) -> None:
+    """A message, its copy for the platform's inbox and an event for each, spread over time, and one line in the audit."""
+    start, digest = half.released_at or tx.now, hashlib.sha256()
+    said = outside_quiet_hours(start, policy_at(start).quiet_hours, start + timedelta(days=2))
+    first, messages = half.last_number - len(rows), []
+    for place, row in enumerate(rows, start=first):
+        later = timedelta(seconds=place * MESSAGES_PER_SHOP / MESSAGES_PER_SECOND)
+        for prefix, channel, topic, audience, at in (
+            (TO_MERCHANT, Channel.MERCHANT, SettlementIssued.name, "", said + later),
+            (COPY, Channel.EVENT, "merchant.message.created", "platform", start + later),
+            ("platform:", Channel.EVENT, IssuedEvent.type, "platform", start + later),
+        ):
+            messages.append({
+                "key": f"{prefix}settlement/{row.id}/issued", "channel": channel, "topic": topic, "audience": audience,
+                "shop_id": row.shop_id, "case_id": case.id, "payload_sealed": MADE_WHEN_SENT, "state": OutboxState.NEW,
+                "attempts": 0, "note": "", "created_at": tx.now, "next_at": at,
+            })  # fmt: skip
+        digest.update(f"{row.number}:{row.due_fen}:{row.paid_fen};".encode())
+    bulk.insert(tx, "outbox", _MESSAGE, messages)
+    paid = sum(row.paid_fen for row in rows)
+    audit.record(
+        tx, case.id, "settlements.issued", clause="STL-1", count=len(rows), paid_fen=paid, sha256=digest.hexdigest(),
+        text=f"已结算 {len(rows)} 家店铺,提交银行 {yuan(paid)}({rows[0].number} 至 {rows[-1].number})",
+    )  # fmt: skip
+    leaving = select(Shop.id).where(
+        col(Shop.id).in_([row.shop_id for row in rows]), col(Shop.state).in_([ShopState.CLEARING, ShopState.CLOSED])
+    )
+    for shop_id in tx.exec(leaving):
+        cases.wake_leaving(tx, shop_id)

@@ -1,0 +1,259 @@
+"""Releasing a half: what finance is shown before anything is paid, who has to say yes, and holds that end (STL-1, STL-5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import select
+
+from models.base import Labelled
+from models.books import AccountKind
+from models.cases import Case, CaseKind, CaseState
+from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
+from models.money import yuan
+from models.reviews import Review, Role
+from models.settlement import (
+    HoldReason,
+    Settlement,
+    SettlementAnomalyKind,
+    SettlementState,
+)
+from models.text import shortened, unfit_reason
+from office.base.db import Tx, reading
+from office.cases import cases, dossier
+from office.cases.cases import rules
+from office.cases.gates import Answer, Dossier, Gate, Outcome
+from office.cases.locks import lock_case
+from office.cases.markdown import drawn
+from office.cases.reviews import decided, reviewers_of
+from office.money.ledger import shop_balance
+from office.process import Process
+from office.record import audit
+from office.staff import staff
+from policies.settlement import label, sentence
+from tasks.invoicing.releases import Page, bars, change
+from tasks.invoicing.statements import read_holds
+from tasks.settlement import drafts, halves, payments, proof, steps
+from tasks.settlement.halves import half_row
+from tasks.settlement.request import HalfAsked
+from tasks.settlement.steps import several_eyes
+
+SHOWN = 20
+"""How many shops that are paid nothing are listed."""
+PARTLY = "平台冻结部分货款(STL-6)"
+
+
+class ReleaseVerdict(Labelled):
+    RELEASE = "RELEASE", "放行结算"
+    REDRAFT = "REDRAFT", "重新起草"
+
+
+class SecondRelease(Labelled):
+    CONFIRM = "CONFIRM", "复核放行"
+    REDRAFT = "REDRAFT", "重新起草"
+
+
+def totals_part(half: str, t: dict[str, Any]) -> Rows:
+    """The control totals, with the sum that must come out."""
+    last = t["last"]
+
+    def beside(key: str) -> str:
+        return f"(上期 {yuan(last[key])},{change(t[key], last[key])})"
+
+    return Rows.of(
+        {
+            "结算期": f"{label(half)}({half})",
+            "店铺数": f"{t['shops']:,}(上期 {last['shops']:,})",
+            "到期订单": f"{t['orders']:,} 笔,售后 {t['aftersales']:,} 笔(上期 {last['orders']:,} 笔)",
+            "应结合计": (Strong(text=yuan(t["due_fen"])), beside("due_fen")),
+            "上期结余 / 负数结转": f"{yuan(t['brought_fen'])} / {yuan(t['carried_in_fen'])}",
+            "抵扣欠款": yuan(t["set_off_fen"]),
+            "未开票冻结(INV-7)": yuan(t["kept_fen"]),
+            "本期付款": (Strong(text=yuan(t["paid_fen"])), f",{t['payments']:,} 笔{beside('paid_fen')}"),
+            "暂不打款": f"{yuan(t['left_fen'])},其中平台冻结 {yuan(t['frozen_fen'])}",
+            "负数结转下期 / 转为欠款": f"{yuan(t['carried_fen'])} / {yuan(t['owed_fen'])}",
+            "售后未结束、顺延的订单": f"{t['waiting_orders']:,} 笔,{yuan(t['waiting_fen'])}",
+            "有异常的店铺": f"{t['anomalous']:,} 家",
+            **({"找不到订单的售后": f"{t['strays']:,} 笔(订单报送后自动归入)"} if t["strays"] else {}),
+        }
+    )
+
+
+def charts_part(t: dict[str, Any]) -> Table:
+    """The parts of the amount as bars, against the half before."""
+    parts = (
+        ("买家实付", "goods_fen", 1), ("平台补贴", "subsidy_fen", 1), ("退款", "refund_fen", -1),
+        ("佣金", "commission_fen", -1), ("服务费", "fee_fen", -1),
+    )  # fmt: skip
+    return bars([(name, sign * t[key], sign * t["last"][key]) for name, key, sign in parts])
+
+
+def movers_part(t: dict[str, Any]) -> Table | Text:
+    """The shops whose amounts changed most."""
+    rows = [
+        (f"{name}({shop})", yuan(now), yuan(before), change(now, before)) for shop, name, now, before in t["movers"]
+    ]
+    return Table.of(("店铺", "本期应结", "上期", "变化"), rows, sums=(1, 2, 3)) if rows else Text.of("(无)")
+
+
+def _anomalies_part(tx: Tx, half: str, t: dict[str, Any]) -> list[Block]:
+    rows = [
+        (odd.kind.label, f"{row.shop_name}({row.shop_id})", sentence(odd.kind, odd.value_fen, odd.before_fen))
+        for row, odd in drafts.anomalies(tx, half)
+    ]
+    if not rows:
+        return [Text.of("没有发现异常。")]
+    counted = "、".join(f"{SettlementAnomalyKind(str(kind)).label} {count}" for kind, count in t["anomalies"])
+    return [
+        Text.of(f"{counted}(下表按金额最多列 50 项)"),
+        Table.of(("异常", "店铺", "说明"), rows),
+        Text.of("完整清单:", Code(text=f"dianwu settlement anomalies {half} --out 异常.csv")),
+    ]
+
+
+def _held_part(tx: Tx, half: str, t: dict[str, Any]) -> list[Block]:
+    """Who is paid nothing, and why; those with most money by name."""
+    if not t["holds"]:
+        return [Text.of("(无)")]
+    rows = [
+        (f"{row.shop_name}({row.shop_id})", yuan(row.left_fen), row.hold.label or PARTLY)
+        for row in drafts.held(tx, half, SHOWN)
+    ]
+    return [
+        Items.of(f"{HoldReason(str(hold)).label}:{count:,} 家,{yuan(fen)}" for hold, count, fen in t["holds"]),
+        Text.of(f"金额最大的 {len(rows)} 家(完整清单:", Code(text=f"dianwu settlement held {half}"), ")"),
+        Table.of(("店铺", "留存", "原因"), rows, sums=(1,)),
+    ]
+
+
+def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    half = half_row(tx, HalfAsked.of(case).half)
+    over = f"付款合计超过 {yuan(rules(case).settlement.four_eyes_over_fen)} 或异常超过规定数量,放行须由"
+    eyes = Text.of(over, Strong(text="两人"), "完成。") if several_eyes(tx, case) else Text.of("一人放行即可。")
+    return dossier.of(
+        f"{label(half.id)}货款结算放行 · {case.id}",
+        ("控制总数", totals_part(half.id, half.totals)), ("金额构成", charts_part(half.totals)),
+        ("变化最大的店铺", movers_part(half.totals)), ("异常", [*_anomalies_part(tx, half.id, half.totals), eyes]),
+        ("暂不打款", _held_part(tx, half.id, half.totals)),
+        facts={"draft": half.drafts, "paid": half.totals.get("paid_fen"), "shops": half.totals.get("shops")},
+    )  # fmt: skip
+
+
+def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    base, first = _dossier(tx, case, review), decided(tx, case.id, RELEASE.name, review.round)
+    if first is None:
+        return base
+    held = [f"{shop}:{reason}" for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()]
+    said: list[Block] = [
+        Quote.of(first.reason, f"{first.decided_by}:放行。"),
+        Text.of("暂缓的店铺:"),
+        Items.of(held) if held else Text.of("(无)"),
+    ]
+    return base.model_copy(update={"sheet": base.sheet.with_part("第一位放行人意见", *said)})
+
+
+def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Each shop held out has a draft and a reason."""
+    half = HalfAsked.of(case).half
+    for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
+        shop = shortened(shop_id, 64)
+        if words := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
+            return words if shop in words else f"暂缓店铺 {shop}:{words}"
+        found = tx.exec(select(Settlement.state).where(Settlement.half == half, Settlement.shop_id == shop_id)).first()
+        if found is not SettlementState.DRAFT:
+            return f"店铺 {shop} 本期没有可暂缓的结算单"
+    return None
+
+
+def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, reason: str) -> Outcome:
+    """Pay one shop that finance held out, proved by another person's own code.
+
+    Only that hold is ended so; every other one ends by what it is about. A refusal is returned, not raised: the code
+    is spent and counted whatever follows.
+    """
+    proof_of = staff.prove(tx, staff_id, code)
+    if not proof_of.ok:
+        return Outcome(accepted=False, sentence=proof_of.sentence)
+    if Role.FINANCE not in staff.find(tx, staff_id).roles:
+        return Outcome(accepted=False, sentence="只有财务可以放行暂缓的结算单")
+    if words := unfit_reason(reason, "放行暂缓的结算单必须填写理由"):
+        return Outcome(accepted=False, sentence=words)
+    row = tx.exec(select(Settlement).where(Settlement.half == half_id, Settlement.shop_id == shop_id)).first()
+    if row is None or row.hold is not HoldReason.FINANCE or row.state is not SettlementState.HELD or row.taken_on:
+        return Outcome(accepted=False, sentence=f"店铺 {shortened(shop_id, 64)} 本期没有财务暂缓、仍未付款的结算单")
+    case = lock_case(tx, str(half_row(tx, half_id).case_id))
+    half = half_row(tx, half_id)
+    tx.refresh(row)
+    if sentence_ := _stands_in_the_way(tx, row):
+        return Outcome(accepted=False, sentence=sentence_)
+    tx.expunge(row)
+    free = shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen
+    row.paid_fen = min(row.left_fen - row.frozen_fen, free)
+    row.left_fen, row.hold = row.left_fen - row.paid_fen, HoldReason.NONE
+    payments.pay(tx, case, half, [row], [row.held_by, staff_id] if row.held_by != staff_id else [staff_id])
+    row.state = SettlementState.PAYING if row.paid_fen else SettlementState.HELD
+    tx.merge(row)
+    tx.flush()
+    audit.record(tx, f"shop/{shop_id}", "settlement.released", actor=f"staff/{staff_id}", clause="STL-1",
+                 text=f"{label(half_id)}货款解除暂缓:{reason}")  # fmt: skip
+    return Outcome(accepted=True, sentence=f"已提交银行付款 {yuan(row.paid_fen)}({row.request_no})")
+
+
+def _stands_in_the_way(tx: Tx, row: Settlement) -> str | None:
+    """Why a shop can be paid nothing at this moment, whatever finance says."""
+    hold = drafts.hold_now(tx, row.shop_id)
+    return f"现在不能付款:{hold.label}" if hold is not HoldReason.NONE else None
+
+
+def result_of(case_id: str) -> Page:
+    """The half in one page: totals, charts, the shops that changed most."""
+    with reading() as tx:
+        half = HalfAsked.of(cases.get(tx, case_id)).half
+        row = half_row(tx, half)
+        totals = row.totals | drafts.sums(tx, half)
+    title = f"{label(half)}结算结果"
+    parts: list[Block] = [
+        Marked(markdown=f"# {title}"),
+        Text.of(
+            "已结算 ", Strong(text=f"{totals['shops']:,}"), " 家店铺,付款 ", Strong(text=f"{row.last_payout:,}"),
+            f" 笔({yuan(totals['paid_fen'])})。",
+        ),
+        totals_part(half, totals), charts_part(totals), Marked(markdown="## 变化最大的店铺"), movers_part(totals),
+    ]  # fmt: skip
+    return Page(key=f"settlement-{half}", title=title, markdown=drawn(parts))
+
+
+RELEASE = Gate(
+    name=steps.RELEASE, title="货款结算放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
+    window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
+    reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
+    consequences={
+        "RELEASE": "入账、抵扣欠款、冻结应冻部分,其余提交银行付款并通知商家(金额或异常超过规定时先由第二人复核)",
+        "REDRAFT": "作废草稿,纳入本期迟到的订单和售后后重新起草",
+    },
+    fields={
+        "hold": {
+            "title": "暂缓付款的店铺", "type": "string", "maxLength": 20_000, "default": "", "format": "textarea",
+            "description": "每行一家,格式「店铺编号:理由」;其余照常付款,暂缓的可单独放行或并入下期",
+        }
+    },
+)  # fmt: skip
+
+SECOND = Gate(
+    name="settlement-second", title="货款结算复核", roles=(Role.FINANCE, Role.SUPERVISOR), verdicts=SecondRelease,
+    dossier=_second_dossier, window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
+    reason_required=frozenset({SecondRelease.REDRAFT}),
+    consequences={"CONFIRM": "按第一位放行人的意见结算付款", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
+)  # fmt: skip
+
+PROCESS = Process(
+    name="settlement",
+    kind=CaseKind.SETTLEMENT,
+    request=HalfAsked,
+    states=(CaseState.DRAFTING, CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.SETTLING, CaseState.SETTLED),
+    clause="STL-1",
+    asks=(RELEASE, SECOND),
+    pays=payments.PAYS,
+    every_minute={"halves": lambda: len(halves.catch_up())},
+    proves=proof.check,
+)

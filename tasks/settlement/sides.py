@@ -1,0 +1,118 @@
+"""Who settles a shop, and where it is paid: what the platform says about either (STL-1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from models.books import AccountKind
+from models.cases import CaseKind
+from models.messages import InboxMessage
+from models.payouts import Payee, PayeeMethod
+from models.settlement import (
+    Half,
+    HalfState,
+    Settlement,
+    SettlementAccount,
+    SettlementOrder,
+    SettlementSwitch,
+    Settler,
+)
+from models.settlement_events import SettlementAccountSet, SettlementAssigned
+from models.shops import Shop
+from office.base.db import Tx
+from office.base.vault import opened_json, place, seal_json
+from office.cases import cases
+from office.money.ledger import shop_balance
+from office.process import Process
+from office.record import audit, outbox
+from office.record.inbox import Refused
+from policies.payees import Holder
+from policies.text import same_name
+from tasks.payouts.payouts import payee_hash
+from tasks.shops import shops
+from tasks.shops.settling import settler_at, switches
+
+
+def assign(tx: Tx, event: SettlementAssigned, shop: Shop, message: InboxMessage) -> None:
+    """From then on the shop is settled by the other side. What was confirmed before stays where it is (STL-1)."""
+    before = switches(tx, shop.id)
+    if event.settler is settler_at(before, event.since):
+        if before and before[0].since == event.since:
+            return
+        raise Refused(f"该店铺自 {event.since.isoformat()} 起已由{event.settler.label}结算,归属未变更", "STL-1")
+    if before and event.since <= before[0].since:
+        raise Refused("变更时间须晚于上一次归属变更的时间", "STL-1")
+    if event.since < tx.now and _settled_since(tx, shop.id, event.since):
+        raise Refused("该时间之后确认收货的订单已经入账,请使用更晚的变更时间", "STL-1")
+    platform = shop_balance(tx, shop.id, AccountKind.RECEIVABLE).fen if event.settler is Settler.OFFICE else 0
+    tx.add(
+        SettlementSwitch(
+            shop_id=shop.id, since=event.since, settler=event.settler, platform_fen=platform, recorded_at=tx.now
+        )
+    )
+    tx.flush()
+    audit.record(tx, f"shop/{shop.id}", "settlement.assigned", actor="platform", clause="STL-1", public=True,
+                 text=f"自 {event.since.isoformat()} 起货款由{event.settler.label}结算", platform_fen=platform)  # fmt: skip
+
+
+def _settled_since(tx: Tx, shop_id: str, since: datetime) -> bool:
+    """Whether an order confirmed since then is in our books already: it cannot become the platform's behind our back."""
+    halves = select(Half.id).where(Half.state != HalfState.SETTLED)
+    query = select(SettlementOrder.id).where(SettlementOrder.shop_id == shop_id, SettlementOrder.confirmed_at >= since)
+    waiting = query.where(col(SettlementOrder.half).is_(None))
+    in_halves = query.where(col(SettlementOrder.half).in_(halves))
+    posted = select(Settlement.id).join(Half, col(Half.id) == Settlement.half).where(
+        Settlement.shop_id == shop_id, Half.settled_at >= since  # type: ignore[operator]
+    )  # fmt: skip
+    return any(tx.exec(found.limit(1)).first() is not None for found in (waiting, in_halves, posted))
+
+
+# ── where it is paid ─────────────────────────────────────────────────────────
+
+
+def set_account(tx: Tx, event: SettlementAccountSet, shop: Shop, message: InboxMessage) -> None:
+    """The account as the platform has verified it. An older report never replaces a newer one."""
+    payee = event.payee.payee()
+    row = tx.get(SettlementAccount, shop.id)
+    if row is not None and row.as_of > event.as_of:
+        raise Refused("该收款账户早于已报送的账户,未采用", "STL-1")
+    hashed = payee_hash(payee)
+    sealed = seal_json(payee.model_dump(mode="json"), place(SettlementAccount, "payee_sealed", shop.id))
+    if row is None:
+        row = SettlementAccount(
+            shop_id=shop.id, payee_sealed=sealed, payee_masked="", payee_sha256="", as_of=event.as_of, changed_at=tx.now
+        )
+    if row.payee_sha256 != hashed:
+        row.payee_sealed, row.payee_masked, row.payee_sha256, row.changed_at = sealed, payee.masked, hashed, tx.now
+        audit.record(tx, f"shop/{shop.id}", "settlement.account_set", actor="platform", clause="STL-1", public=True,
+                     text=f"货款收款账户:{payee.masked}")  # fmt: skip
+    for case in cases.open_cases(tx, shop.id, CaseKind.SETTLEMENT_RETURN):  # whoever decides there sees the new one
+        outbox.wake(tx, case)
+    row.as_of, row.fits = event.as_of, fits(payee, holder_of(shop))
+    tx.add(row)
+
+
+def holder_of(shop: Shop) -> Holder:
+    return Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
+
+
+def payee_of(account: SettlementAccount) -> Payee:
+    return Payee.model_validate(opened_json(account, "payee_sealed"))
+
+
+def fits(payee: Payee, holder: Holder) -> bool:
+    """Whether the account is the shop's own: the licence's corporate account, or one in the owner's name (REF-5)."""
+    if holder.company:
+        return payee.method is PayeeMethod.CORPORATE_ACCOUNT and same_name(payee.name, holder.licence_name)
+    return any(same_name(payee.name, name) for name in (holder.owner_name, holder.licence_name) if name)
+
+
+PROCESS = Process(
+    name="settlement-sides",
+    hears={
+        SettlementAssigned: shops.about_shop(assign),
+        SettlementAccountSet: shops.about_shop(set_account),
+    },
+)
