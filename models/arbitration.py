@@ -235,7 +235,7 @@ class EvidenceItem(SQLModel, table=True):
     name: str
     """The merchant's name for it, made harmless; never a path and never used as one."""
     origin: str = ""
-    """``upload``, or the host it was fetched from."""
+    """``upload``, ``proof`` (by who may bring the bank's proof), ``event``, or the host it was fetched from."""
     staged_at: datetime = Field(sa_type=UTCDateTime)
 
 

@@ -144,9 +144,11 @@ class Office:
 
     # ── the platform ──
 
-    def receive(self, type_: str, data: dict[str, Any], message_id: str = "") -> Receipt:
+    def receive(
+        self, type_: str, data: dict[str, Any], message_id: str = "", happened: datetime | None = None
+    ) -> Receipt:
         """A signed event reaches the door; nothing else happens yet."""
-        body = {"type": type_, "timestamp": self.clock.at.isoformat(), "data": data}
+        body = {"type": type_, "timestamp": (happened or self.clock.at).isoformat(), "data": data}
         arrival = Arrival(
             source="platform", message_id=message_id or f"msg-{next(self._numbers)}", type=type_,
             shop_id=data.get("shop_id"), case_id=data.get("case_id"),
@@ -154,9 +156,9 @@ class Office:
         )  # fmt: skip
         return inbox.receive(arrival, routing.on_conflict)
 
-    def send(self, type_: str, data: dict[str, Any], message_id: str = "") -> Receipt:
+    def send(self, type_: str, data: dict[str, Any], message_id: str = "", happened: datetime | None = None) -> Receipt:
         """A signed event reaches the door and everything that follows is done."""
-        receipt = self.receive(type_, data, message_id)
+        receipt = self.receive(type_, data, message_id, happened)
         self.settle()
         return receipt
 
@@ -239,7 +241,9 @@ class Office:
     def bank_proof(self, shop_id: str | None = "shop-1", content: bytes = b"%PDF-1.7 0017") -> dict[str, str]:
         """What finance fills in about the bank's proof: its number, and the file that they have staged for the shop."""
         number = {"proof": "回单 20261204-0017"}
-        return number | ({"paper": evidence.stage(shop_id, "回单.pdf", io.BytesIO(content)).id} if shop_id else {})
+        return number | (
+            {"paper": evidence.stage(shop_id, "回单.pdf", io.BytesIO(content), evidence.PROOF).id} if shop_id else {}
+        )
 
     def request_refund(
         self, shop_id: str = "shop-1", fen: int = 400_000, *, staged: bool = True, **changes: Any

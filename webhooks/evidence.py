@@ -117,7 +117,11 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
             try:
                 if isinstance(file, UploadFile):
                     return await anyio.to_thread.run_sync(
-                        evidence.stage, shop_id, file.filename or "evidence", file.file
+                        evidence.stage,
+                        shop_id,
+                        file.filename or "evidence",
+                        file.file,
+                        evidence.PROOF if grant.proof else "upload",
                     )
                 return await anyio.to_thread.run_sync(fetching.stage_from, shop_id, str(url))
             except EvidenceRefused as refused:

@@ -110,6 +110,8 @@ class Grant:
     """What a token that fits may do: with which shops."""
 
     shops: tuple[str, ...] = ("*",)
+    proof: bool = False
+    """Whether what it stages counts as the bank's proof."""
 
     def covers(self, shop_id: str | None) -> bool:
         """Whether this shop is among them; what is about no shop is for tokens of all shops."""
@@ -120,9 +122,9 @@ class Tokens:
     """Bearer tokens, compared in constant time: every token is looked at, whichever fits."""
 
     def __init__(self, settings: Settings) -> None:
-        full: frozenset[Right] = frozenset({"cases", "evidence"})
+        full: frozenset[str] = frozenset({"cases", "evidence"})
         given = [(token, full, Grant()) for token in settings.api_tokens]
-        given += [(one.token, one.may, Grant(one.shops)) for one in settings.access_tokens.values()]
+        given += [(one.token, one.may, Grant(one.shops, "proof" in one.may)) for one in settings.access_tokens.values()]
         self._known = [
             (_digest(token.get_secret_value()), may, grant) for token, may, grant in given if token.get_secret_value()
         ]

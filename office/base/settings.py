@@ -22,8 +22,9 @@ class AccessToken(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     token: SecretStr
-    may: frozenset[Literal["cases", "evidence"]]
-    """``cases``: read ``GET /cases/{id}``; ``evidence``: stage files with ``POST /evidence``."""
+    may: frozenset[Literal["cases", "evidence", "proof"]]
+    """``cases``: read ``GET /cases/{id}``; ``evidence``: stage files with ``POST /evidence``; ``proof`` beside it: what this
+    token stages counts as the bank's proof, so only the bank and finance have it."""
     shops: tuple[str, ...] = ("*",)
     """Shop ids; ``*`` in one stands for anything: ``dd-*`` for the shops of one platform."""
 

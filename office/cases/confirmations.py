@@ -81,7 +81,7 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
         tx, case.id, "review.held", actor=f"staff/{person.id}", clause=gate.clause,
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}(待本人确认,尚未生效)", review=review.id,
         confirmation=held.id, verdict=answer.verdict, reason=held.reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=answer.extra, holding=how.value,
+        facts_sha256=review.facts_sha256, revision=review.revision, answer=held.answer, holding=how.value,
     )  # fmt: skip
     deadlines.start(tx, case, key_of(held), DEADLINE, Side.PLATFORM, due)
     until = f"{due.due.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)"

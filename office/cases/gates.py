@@ -138,3 +138,5 @@ class Outcome(Frozen):
 
     accepted: bool
     sentence: str = ""
+    proved: bool = True
+    """Whether its author has proved who they are: of a refused answer, whose words it brings back."""

@@ -121,7 +121,7 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
         review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
         review.unaccepted = {
             "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
-            "answer": masked_values(case, answer),
+            "answer": masked_values(case, answer), "proved": outcome.proved,
         }  # fmt: skip
     tx.add(review)
     return outcome
@@ -270,7 +270,7 @@ def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str, 
     who = f"staff/{answer.staff_id}" if proved else "unproved"
     claim: dict[str, Any] = {} if proved else {"claimed_id": answer.staff_id[:32]}
     audit.record(tx, case.id, "review.refused", actor=who, review=review.id, text=f"未受理的答复:{sentence}", **claim)
-    return Outcome(accepted=False, sentence=sentence)
+    return Outcome(accepted=False, sentence=sentence, proved=proved)
 
 
 def _not_the_form_shown(review: Review, answer: Answer) -> str | None:

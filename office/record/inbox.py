@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
 from sqlalchemy import and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -14,6 +16,7 @@ from sqlmodel import col, select
 from models.base import Frozen, Labelled
 from models.cases import Case
 from models.messages import InboxMessage, InboxState
+from models.wire import Moment
 from office.base.clock import clock
 from office.base.db import RETRIES, Tx, in_transaction
 from office.base.vault import opened, place, place_in, seal
@@ -29,6 +32,9 @@ AGAIN = timedelta(seconds=30)
 BACKOFF = [1, 5, 30, 120, 600, 3600]
 
 
+_MOMENT = TypeAdapter[datetime](Moment)
+
+
 class Arrival(Frozen):
     """A verified message as an adapter hands it over. ``body`` are the raw bytes as signed."""
 
@@ -38,6 +44,13 @@ class Arrival(Frozen):
     shop_id: str | None = None
     case_id: str | None = None
     body: bytes
+
+
+def said_at(message: InboxMessage) -> datetime:
+    """When its sender says that it happened, never after it reached us; when it reached us, where it does not say."""
+    body = json.loads(opened(message, "body_sealed"))
+    said = body.get("timestamp") if isinstance(body, dict) else None
+    return min(_MOMENT.validate_python(said), message.received_at) if said else message.received_at
 
 
 class Receipt(Labelled):

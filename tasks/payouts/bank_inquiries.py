@@ -292,6 +292,11 @@ def _unreadable(tx: Tx, row: BankContradiction, paper_id: str) -> str | None:
             f"未收到银行证明文件「{paper_id}」:请先由银行或财务为店铺 {row.shop_id} 上传(POST /evidence),"
             "再在「银行证明文件」栏填写返回的编号(EV-…),没有文件不能作结论(REF-3)"
         )
+    if found[0].origin != evidence.PROOF:
+        return (
+            f"文件「{paper_id}」不是由银行或财务上传的,不能作为银行证明:请用有 proof 权限的令牌上传(POST /evidence),"
+            "同一文件重新上传后编号不变(REF-3)"
+        )
     return None if evidence.intact(found[0]) else f"银行证明文件「{paper_id}」丢失或已损坏,请重新上传原文件(REF-3)"
 
 

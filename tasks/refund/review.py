@@ -21,6 +21,7 @@ from office.files import papers
 from office.money.ledger import shop_balance
 from policies import refund as policy_of_refund
 from policies.approvals import Seen
+from policies.payees import judgement
 from tasks.payouts import payouts
 from tasks.refund.plan import (
     DUE,
@@ -91,6 +92,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
             "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
+            "payee_rule": sorted({finding.code for finding in judgement(plan.shares).findings}),
         },
         findings,
     )  # fmt: skip
@@ -107,7 +109,8 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 _TERMS = {
-    "amount": "退款金额", "balance": "保证金余额", "set_off": "抵扣的欠款", "shares": "收款账户与分配", "shop": "店铺状态",
+    "amount": "退款金额", "balance": "保证金余额", "set_off": "抵扣的欠款", "shares": "收款账户与分配", "payee_rule": "收款账户与规则不一致之处",
+    "shop": "店铺状态",
 }  # fmt: skip
 
 

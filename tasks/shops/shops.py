@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, func, select
@@ -16,10 +17,11 @@ from models.shop_events import ShopRegistered, ShopUpdated
 from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json
+from office.cases import dossier
 from office.money.ledger import shop_balances
 from office.process import Process
 from office.record import audit
-from office.record.inbox import Early, Refused, look_again
+from office.record.inbox import Early, Refused, look_again, said_at
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
 from policies.text import normalise_name
@@ -63,7 +65,8 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
     )  # fmt: skip
     tx.flush()
     look_again(tx, event.shop_id)
-    audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}")
+    audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}",
+                 said_at=said_at(message).isoformat())  # fmt: skip
 
 
 def _has_figures(tx: Tx, order_type: str) -> None:
@@ -76,7 +79,12 @@ def _has_figures(tx: Tx, order_type: str) -> None:
 def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
     """Change what the platform says has changed; other categories may mean a higher deposit (DEP-11)."""
     shop = find_shop(tx, event.shop_id)
-    changes = event.changes()
+    changes, said = event.changes(), said_at(message)
+    if overtaken := sorted({*changes} & _said_after(tx, shop, said)):
+        raise Refused(
+            f"{dossier.when(said)} 的店铺变更晚到,其中 {'、'.join(overtaken)} 已有更新的变更,整条未采纳;"
+            "如仍须变更,请以新的编号和发生时间重新发送"
+        )
     if order_type := changes.pop("order_type", None):
         _has_figures(tx, order_type)
     if changes.get("official_account") is False and _has_official(tx, shop):
@@ -98,9 +106,19 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
             raise Refused(refusal.sentence, refusal.clause) from refusal
     tx.add(shop)
     audit.record(
-        tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes())
-    )
+        tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes()),
+        said_at=said.isoformat(),
+    )  # fmt: skip
     demands.look(tx, shop)
+
+
+def _said_after(tx: Tx, shop: Shop, moment: datetime) -> set[str]:
+    """The fields about which something was said after that moment and has been taken: what is older does not undo it."""
+    later: set[str] = set()
+    for line in audit.timeline(tx, f"shop/{shop.id}"):
+        if "said_at" in line.detail and datetime.fromisoformat(line.detail["said_at"]) > moment:
+            later |= {*line.detail.get("fields", ShopUpdated.model_fields)}  # whoever registers a shop says all of it
+    return later
 
 
 def _has_official(tx: Tx, shop: Shop) -> bool:

@@ -120,15 +120,28 @@ def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
 
 
 def test_an_answer_that_was_not_taken_comes_back_filled_in_without_its_code(office: Office, case: Case) -> None:
-    review = answered_in_vain(office, case)
+    review = answered_in_vain(
+        office, case, code=office.code("li-na"), reason="账户 6222021234567890128 " + "长" * 2_000
+    )
     schema = form_schema(review, gate_of(review))
     assert schema["properties"]["verdict"]["default"] == "驳回申请"
     reason = schema["properties"]["reason"]
-    assert reason["default"] == "账户 尾号 0128 与执照不符" and "li-na" in reason["description"]
-    assert schema["properties"]["code"]["default"] == "" and "000000" not in str(schema)
-    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
+    assert "账户 尾号 0128" in reason["default"] and "li-na 上次未采纳的填写" in reason["description"]
+    assert schema["properties"]["code"]["default"] == "" and office.code("li-na") not in str(schema)
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:")
     office.decide(case, "li-na", "REJECT", "材料不全")
     assert [one.unaccepted for one in office.reviews(case)] == [None]
+
+
+def test_what_somebody_wrote_under_a_colleagues_id_brings_no_verdict_back_and_says_what_it_is(
+    office: Office, case: Case
+) -> None:
+    review = answered_in_vain(office, case)
+    properties = form_schema(review, gate_of(review))["properties"]
+    assert "default" not in properties["verdict"]
+    assert "未证明身份者以 li-na 名义所填" in properties["reason"]["description"]
+    assert properties["reason"]["default"] == "账户 尾号 0128 与执照不符" and "000000" not in str(properties)
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
 
 
 def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office, case: Case) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import BinaryIO
 
 import pytest
 from doorkit import BANK, CURRENT, NEXT, TOKENS, Door, door_of, message, stored
@@ -13,6 +14,8 @@ from pydantic import SecretStr
 from models.views import CaseView
 from office.base.settings import AccessToken, Settings, SettingsError
 from office.cases.locks import UnknownCase
+from office.files import evidence
+from office.files.evidence import Staged
 from webhooks.app import create_app
 
 SHOPS = {"CLS-1": "shop-1", "CLS-2": "shop-2", "CLS-3": "dd-77", "INV-1": None}
@@ -75,6 +78,22 @@ def test_a_token_for_evidence_reads_no_case_and_one_for_cases_stages_nothing(ins
     assert stage(stager, "shop-1")[0] == 422, "the shop is not registered, but the token would do"
     reader = with_tokens(installation, portal=token({"cases"}))
     assert stage(reader, "shop-1")[0] == 403
+
+
+@pytest.mark.parametrize(("rights", "origin"), [({"evidence"}, "upload"), ({"evidence", "proof"}, "proof")])
+def test_only_what_a_token_with_that_right_stages_counts_as_the_banks_proof(
+    installation: Settings, rights: set[str], origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    def stage_it(shop_id: str, name: str, file: BinaryIO, origin: str) -> Staged:
+        taken.append(origin)
+        return Staged(id="EV-1", sha256="", media_type="", size=0, name=name, duplicate=False)
+
+    monkeypatch.setattr(evidence, "stage", stage_it)
+    assert stage(with_tokens(installation, portal=token(rights)), "shop-1")[0] == 201
+    assert stage(with_tokens(installation), "shop-1", TOKENS[1])[0] == 201, "the platform's own token is not the bank's"
+    assert taken == [origin, "upload"]
 
 
 def test_the_tokens_of_the_installation_do_everything_still_and_an_unknown_one_nothing(installation: Settings) -> None:

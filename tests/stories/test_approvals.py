@@ -102,6 +102,33 @@ def test_another_payee_is_seen_by_both_before_anything_is_paid_to_it(office: Off
     assert "收款账户" in read(review).split("自您上次查看以来的变化")[1].split("####")[0]
 
 
+STRANGER = {"name": "杭州陌生贸易有限公司", "account_no": "3301040160000999999"}
+
+
+def test_who_approved_because_a_second_person_would_look_is_asked_again_when_none_would(office: Office) -> None:
+    """REF-5, ambiguity 25: the payee was a stranger when the first person looked; then the licence gets the stranger's name."""
+    office.closed_shop()
+    case = office.request_refund(payee=PAYEE | STRANGER)
+    shown = office.question(case)
+    assert "需要第二人复核的原因" in read(shown)
+    office.send("shop.updated", {"shop_id": "shop-1", "licence_name": STRANGER["name"]})
+    refused = office.answer(shown, "wang-fang", "APPROVE", "第二人会核实收款户名")
+    assert not refused.accepted and paid(office) == []
+    assert "已更改:收款账户与规则不一致之处" in read(office.question(case))
+
+
+def test_a_payee_that_deviates_only_after_both_approved_is_shown_to_both_before_it_is_paid(office: Office) -> None:
+    office.closed_shop(deposit_fen=2_000_000)
+    office.platform_answers = False
+    office.clock.advance(timedelta(hours=30))
+    case = office.request_refund(fen=2_000_000)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.decide(case, "chen-jie", "CONFIRM")
+    office.send("shop.updated", {"shop_id": "shop-1", "licence_name": "杭州受让贸易有限公司"})
+    office.snapshot()
+    assert paid(office) == [] and office.question(case).gate == "refund-review"
+
+
 def test_what_becomes_less_asks_nobody_again(office: Office) -> None:
     case = first_has_approved(office, open_orders=2, open_aftersales=1, uninvoiced_fen=100, **fined(False, False))
     office.snapshot(open_orders=1, uninvoiced_fen=99, **fined(True, False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from models.cases import Case, CaseKind
 from models.payouts import BankContradiction, Payout
 from office.base.db import reading
 from office.base.settings import settings
+from office.files import evidence
 from ops.cli import app
 from tasks.payouts import contradictions
 from tasks.sight import proof
@@ -373,4 +375,20 @@ def test_a_proof_that_got_lost_is_confirmed_by_nobody_and_finance_is_asked_again
         office.decide(case, "he-qiang", "SEND_BACK", "文件丢失")
     assert (office.question(case).gate, office.question(case).round) == ("bank-proof", 2)
     clear(office, "ANSWER")
+    whole(office)
+
+
+def test_a_file_that_the_shop_put_in_is_no_proof_of_the_bank_until_the_bank_or_finance_brings_the_same(
+    office: Office,
+) -> None:
+    """Ambiguity 38: whose money it is does not bring the proof about it."""
+    after(office, ("failed", 400_000), ("settled", 400_000))
+    case, content = inquiry(office), b"%PDF-1.7 0017"
+    own = {"paper": evidence.stage("shop-1", "回单.pdf", io.BytesIO(content)).id}
+    refused = office.answer(office.question(case), "wang-fang", "BOOKS", "已核对", **PROVED, **own)
+    assert not refused.accepted and "不是由银行或财务上传的" in refused.sentence
+    assert office.bank_proof(content=content)["paper"] == own["paper"]
+    office.decide(case, "wang-fang", "BOOKS", "已核对", **PROVED, **own)
+    office.decide(case, "he-qiang", "CONFIRM", "已核对")
+    assert office.case(case.id).outcome == "RESOLVED"
     whole(office)

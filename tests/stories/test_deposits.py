@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -238,3 +239,29 @@ def test_a_shop_whose_category_is_not_recruited_any_more_may_change_everything_e
     assert office.shop().name == "改名" and office.refusals() == []
     office.send("shop.updated", {"shop_id": "shop-1", "categories": ["宠物用品", "厨具"]})
     assert office.refusals()[-1][0] == "DEP-4"
+
+
+@pytest.mark.parametrize(("ago", "taken"), [(1, False), (0, True), (-1, True)])
+def test_a_change_that_comes_late_does_not_undo_one_that_happened_after_it(
+    office: Office, ago: int, taken: bool
+) -> None:
+    """Who the owner is decides who applies and who is paid: an update that was held up on its way loses to a newer one."""
+    office.open_shop()
+    then = office.clock.at + timedelta(hours=1)
+    office.clock.advance(timedelta(hours=2))
+    office.send("shop.updated", {"shop_id": "shop-1", "owner_account_id": "acct-new"}, happened=then)
+    late = then - timedelta(seconds=ago)
+    office.send(
+        "shop.updated", {"shop_id": "shop-1", "owner_account_id": "acct-old", "auto_deduct": True}, "late", late
+    )
+    assert office.shop().owner_account_id == ("acct-old" if taken else "acct-new")
+    assert office.shop().auto_deduct is taken  # all of it or nothing: its sender reads why
+    assert [("owner_account_id" in sentence) for _, sentence in office.refusals()] == [True] * (not taken)
+    office.send("shop.updated", {"shop_id": "shop-1", "auto_deduct": False}, "other", late)
+    assert office.refusals()[(not taken) :] == []  # about another field nothing newer was said
+
+
+def test_a_change_from_before_the_shop_was_registered_changes_nothing(office: Office) -> None:
+    office.open_shop()
+    office.send("shop.updated", {"shop_id": "shop-1", "name": "旧名"}, happened=office.clock.at - timedelta(days=2))
+    assert office.shop().name != "旧名" and len(office.refusals()) == 1
