@@ -14,11 +14,15 @@ class TalentDay(SQLModel, table=True):
     """One talent's sales of one day, in fen; a later report of the day replaces an earlier one."""
 
     __tablename__ = "talent_day"
-    __table_args__ = (CheckConstraint("total_fen >= 0", name="ck_talent_day_total"), Index("ix_talent_day_day", "day"))
+    __table_args__ = (
+        CheckConstraint("total_fen >= 0", name="ck_talent_day_total"),
+        Index("ix_talent_day_recorded", "recorded_at"),
+    )
 
     account_id: str = Field(primary_key=True, sa_type=code())
     day: date = Field(primary_key=True)
     as_of: datetime = Field(sa_type=UTCDateTime)
+    recorded_at: datetime = Field(sa_type=UTCDateTime)
     total_fen: int = Field(sa_type=BigInteger)
     parts_fen: int = Field(sa_type=BigInteger)
     """What the shops' parts add up to: more than the total contradicts it (ambiguity 50)."""
@@ -41,7 +45,7 @@ class TalentShopDay(SQLModel, table=True):
     fen: int = Field(sa_type=BigInteger)
 
 
-_STANDS = text("ended_on IS NULL")
+_STANDS = text("ended_at IS NULL")
 
 
 class SelfOperatedProposal(SQLModel, table=True):
@@ -56,14 +60,14 @@ class SelfOperatedProposal(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     shop_id: str = Field(foreign_key="shop.id", sa_type=code())
     account_id: str = Field(sa_type=code())
-    proposed_on: date
+    proposed_at: datetime = Field(sa_type=UTCDateTime)
     shop_fen: int = Field(sa_type=BigInteger)
     total_fen: int = Field(sa_type=BigInteger)
-    ended_on: date | None = None
+    ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class SelfOperatedCheck(SQLModel, table=True):
-    """The daily look: how far it is, and what it found. A day is looked at once."""
+    """The daily look: how far it is, and what it found; begun anew the same day when days of talents came after it."""
 
     __tablename__ = "self_operated_check"
 

@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 from models.base import Frozen
 from models.cases import Finding
 from policies.binding_numbers import BindingPolicy
-from policies.policy import SHANGHAI
 
 MOST_DAYS_NAMED = 5
 
@@ -45,17 +44,6 @@ def percent(shop_fen: int, total_fen: int) -> str:
     """``66.67``: for people; rounded down, so that what is not enough does not look it."""
     points = shop_fen * 10_000 // total_fen if total_fen else 0
     return f"{points // 100}.{points % 100:02}"
-
-
-def days_before(now: datetime, n: int) -> tuple[date, date]:
-    """The first and the last of the ``n`` complete days before today in Asia/Shanghai (ambiguity 50)."""
-    today = now.astimezone(SHANGHAI).date()
-    return today - timedelta(days=n), today - timedelta(days=1)
-
-
-def ends_at(day: date) -> datetime:
-    """The first moment after the day: what was reported from then on is about the whole of it."""
-    return datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=SHANGHAI)
 
 
 def threshold(policy: BindingPolicy) -> int:

@@ -16,13 +16,14 @@ from tasks.payouts import bank_inquiries, payouts
 from tasks.refund import process as refund
 from tasks.settlement import orders, returns, sides
 from tasks.settlement import releases as settlement_releases
-from tasks.shops import bans, contracts, demands, deposits, facts, proposals, shops
+from tasks.shops import bans, contracts, demands, deposits, facts, figures, proposals, shops
 
 PROCESSES = (
     review_clock.PROCESS,
     confirmations.PROCESS,
     shops.PROCESS,
     facts.PROCESS,
+    figures.PROCESS,
     payouts.PROCESS,
     deposits.PROCESS,
     bans.PROCESS,

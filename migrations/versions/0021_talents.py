@@ -19,13 +19,14 @@ def upgrade() -> None:
         sa.Column("account_id", sa.String(length=64), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("as_of", models.base.UTCDateTime(), nullable=False),
+        sa.Column("recorded_at", models.base.UTCDateTime(), nullable=False),
         sa.Column("total_fen", sa.BigInteger(), nullable=False),
         sa.Column("parts_fen", sa.BigInteger(), nullable=False),
         sa.Column("whole", sa.Boolean(), nullable=False),
         sa.CheckConstraint("total_fen >= 0", name="ck_talent_day_total"),
         sa.PrimaryKeyConstraint("account_id", "day"),
     )
-    op.create_index("ix_talent_day_day", "talent_day", ["day"])
+    op.create_index("ix_talent_day_recorded", "talent_day", ["recorded_at"])
     op.create_table(
         "talent_shop_day",
         sa.Column("account_id", sa.String(length=64), nullable=False),
@@ -41,14 +42,14 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("shop_id", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("proposed_on", sa.Date(), nullable=False),
+        sa.Column("proposed_at", models.base.UTCDateTime(), nullable=False),
         sa.Column("shop_fen", sa.BigInteger(), nullable=False),
         sa.Column("total_fen", sa.BigInteger(), nullable=False),
-        sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("ended_at", models.base.UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["shop_id"], ["shop.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
-    stands = sa.text("ended_on IS NULL")
+    stands = sa.text("ended_at IS NULL")
     op.create_index(
         "uq_self_operated_proposal", "self_operated_proposal", ["shop_id", "account_id"], unique=True,
         sqlite_where=stands, postgresql_where=stands,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from models.binding_events import BindingWithdrawn, UnbindRequested
 from models.bindings import AccountPlatform, Binding, BindingEnd, BindingKind
@@ -69,15 +69,15 @@ def withdraw(tx: Tx, event: BindingWithdrawn, message: InboxMessage) -> None:
 
 def unbind(tx: Tx, event: UnbindRequested, message: InboxMessage) -> None:
     """The shop lets an account go, if it may; what stays is told to the merchant with the clause and the date."""
-    shop = find_shop(tx, event.shop_id)
-    if shop.owner_account_id != event.account_id:
-        raise Refused("只有店铺的主账号可以解绑账号", ASKED_UNDER[event.kind])
     found = register.in_force(
-        tx, kind=event.kind, platform=event.platform, account_id=event.target_account_id, shop_id=shop.id
+        tx, kind=event.kind, platform=event.platform, account_id=event.target_account_id, shop_id=event.shop_id
     )
+    for one in found:
+        lock_case(tx, one.case_id)  # a case is locked before its shop
+    if find_shop(tx, event.shop_id).owner_account_id != event.account_id:
+        raise Refused("只有店铺的主账号可以解绑账号", ASKED_UNDER[event.kind])
     if not found:
         raise Refused(f"该账号不是本店绑定的{event.kind.label}", ASKED_UNDER[event.kind])
-    lock_case(tx, found[0].case_id)
     row = tx.get_one(Binding, found[0].case_id, populate_existing=True)
     if row.bound_at is None or row.ended_at is not None:
         raise Refused("该账号已解绑", ASKED_UNDER[event.kind])
@@ -92,7 +92,7 @@ def unbind(tx: Tx, event: UnbindRequested, message: InboxMessage) -> None:
     register.let_go(tx, row, how, clause, f"merchant/{event.account_id}")
 
 
-def _telling(row: Binding, refusal: Refusal):  # type: ignore[no-untyped-def]
+def _telling(row: Binding, refusal: Refusal) -> Callable[[Tx, InboxMessage], None]:
     kept, shown, case_id, shop_id = row.kind.label, row.shown, row.case_id, row.shop_id
 
     def tell(tx: Tx, message: InboxMessage) -> None:

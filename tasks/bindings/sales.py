@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import delete
 from sqlmodel import col, select
@@ -19,22 +19,18 @@ from office.cases import cases, deadlines
 from office.cases.cases import rules
 from office.cases.locks import lock_case
 from office.record import outbox
-from office.record.inbox import Refused
 from policies import shares
 from policies.bindings import refuse_share
-from policies.policy import policy_at
-from policies.shares import DayFigure, Share, ends_at
+from policies.days import days_before, ends_at
+from policies.shares import DayFigure, Share
 from tasks.bindings.intake import FIGURES
 from tasks.bindings.request import BindingAsked
+from tasks.shops.figures import refuse_future
 
 
 def record(tx: Tx, event: TalentSales, message: InboxMessage) -> None:
     """Keep the days of a batch; those older than what is known stay away. Markings that wait for them go on."""
-    ahead = timedelta(minutes=policy_at(tx.now).closure.facts_ahead_minutes)
-    if event.as_of > message.received_at + ahead:
-        raise Refused("成交数据的截止时间晚于当前时间", "BND-9")
-    if any(ends_at(one.day) - timedelta(days=1) > event.as_of for one in event.days):
-        raise Refused("成交数据含有截止时间之后的日期", "BND-9")
+    refuse_future(tx, message, event.as_of, (one.day for one in event.days), "BND-9")
     for one in sorted(event.days, key=lambda found: (found.target_account_id, found.day)):  # one order for everybody
         _keep(tx, one, event.as_of)
     tx.flush()
@@ -47,8 +43,15 @@ def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:
     if row is not None and row.as_of > as_of:
         return
     row = row or TalentDay(
-        account_id=one.target_account_id, day=one.day, as_of=as_of, total_fen=0, parts_fen=0, whole=False
+        account_id=one.target_account_id,
+        day=one.day,
+        as_of=as_of,
+        recorded_at=tx.now,
+        total_fen=0,
+        parts_fen=0,
+        whole=False,
     )
+    row.recorded_at = tx.now
     row.as_of, row.total_fen, row.whole = as_of, one.total_fen, as_of >= ends_at(one.day)
     row.parts_fen = sum(part.fen for part in one.shops)
     tx.add(row)
@@ -78,7 +81,7 @@ def window(case: Case) -> tuple[date, date]:
     """The days a marking is judged by: those before the day it was asked, whatever day it is by now."""
     asked = BindingAsked.of(case)
     if asked.first_day is None or asked.last_day is None:
-        return shares.days_before(case.received_at, rules(case).bindings.share_days)
+        return days_before(case.received_at, rules(case).bindings.share_days)
     return asked.first_day, asked.last_day
 
 

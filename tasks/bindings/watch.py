@@ -7,13 +7,14 @@ the next sweep goes on. What is not wholly known of an account changes nothing a
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, and_, case, cast, exists, func, insert, literal, or_, update
 from sqlalchemy import select as sql_select
 from sqlmodel import col, select
 
+from models.base import UTCDateTime
 from models.bindings import Binding, BindingKind
 from models.shops import Shop, ShopState
 from models.talent_events import ProposedAccount, SelfOperatedProposed
@@ -24,9 +25,12 @@ from office.cases import merchants
 from office.cases.cases import emit
 from policies import shares
 from policies.binding_numbers import BindingPolicy
+from policies.days import days_before
 from policies.policy import SHANGHAI, policy_at
 
 SHOPS_AT_ONCE = 500
+AGAIN = timedelta(hours=1)
+"""How soon after a look figures that came later are looked at: yesterday's often come in the morning."""
 NAMED = 20
 """Accounts that a letter names; the rest is counted there, and whole in the event."""
 
@@ -47,13 +51,15 @@ def _chunk(tx: Tx) -> int | None:
         return None
     check = _today(tx, local)
     if check.done_at is not None:
-        return None
-    first, last = shares.days_before(tx.now, numbers.share_days)
+        if not _news(tx, check, check.done_at):
+            return None
+        check.upto, check.started_at, check.done_at = "", tx.now, None
+    first, last = days_before(tx.now, numbers.share_days)
     shops = _next(tx, check, first, last)
     if shops:
         check.upto, check.shops = shops[-1], check.shops + len(shops)
-        check.ended += _end(tx, shops, first, last, numbers, check.day)
-        _propose(tx, shops, first, last, numbers, check.day)
+        check.ended += _end(tx, shops, first, last, numbers)
+        _propose(tx, shops, first, last, numbers)
         check.proposed += _tell(tx, shops, check.day, numbers)
     if len(shops) < SHOPS_AT_ONCE:
         check.done_at = tx.now
@@ -71,11 +77,19 @@ def _today(tx: Tx, local: datetime) -> SelfOperatedCheck:
     return found
 
 
+def _news(tx: Tx, check: SelfOperatedCheck, done_at: datetime) -> bool:
+    """Whether days of talents came after the last look of today began; once an hour at most."""
+    if tx.now - done_at < AGAIN:
+        return False
+    query = select(TalentDay.account_id).where(col(TalentDay.recorded_at) >= check.started_at)
+    return tx.exec(query.limit(1)).first() is not None
+
+
 def _next(tx: Tx, check: SelfOperatedCheck, first: date, last: date) -> list[str]:
     """The next open shops with sales through talents in the window, or with a proposal that stands."""
     sold = exists().where(col(TalentShopDay.shop_id) == col(Shop.id), col(TalentShopDay.day).between(first, last))
     stands = exists().where(
-        col(SelfOperatedProposal.shop_id) == col(Shop.id), col(SelfOperatedProposal.ended_on).is_(None)
+        col(SelfOperatedProposal.shop_id) == col(Shop.id), col(SelfOperatedProposal.ended_at).is_(None)
     )
     query = select(Shop.id).where(col(Shop.id) > check.upto, Shop.state == ShopState.OPEN, or_(sold, stands))
     return list(tx.exec(query.order_by(Shop.id).limit(SHOPS_AT_ONCE)))
@@ -88,7 +102,7 @@ def _known(shops: list[str], first: date, last: date, numbers: BindingPolicy) ->
         col(TalentShopDay.day).between(first, last), col(TalentShopDay.shop_id).in_(shops)
     )
     stand = select(SelfOperatedProposal.account_id).where(
-        col(SelfOperatedProposal.ended_on).is_(None), col(SelfOperatedProposal.shop_id).in_(shops)
+        col(SelfOperatedProposal.ended_at).is_(None), col(SelfOperatedProposal.shop_id).in_(shops)
     )
     return (
         select(TalentDay.account_id, cast(func.sum(TalentDay.total_fen), BigInteger).label("total"))
@@ -126,22 +140,22 @@ def _taken(account_id: Any) -> Any:
     )  # fmt: skip
 
 
-def _propose(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPolicy, today: date) -> None:
+def _propose(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPolicy) -> None:
     known, parts = _known(shops, first, last, numbers), _parts(shops, first, last)
     stands = exists().where(
         col(SelfOperatedProposal.shop_id) == parts.c.shop_id, col(SelfOperatedProposal.account_id) == parts.c.account_id,
-        col(SelfOperatedProposal.ended_on).is_(None),
+        col(SelfOperatedProposal.ended_at).is_(None),
     )  # fmt: skip
     found = (
-        sql_select(parts.c.shop_id, parts.c.account_id, literal(today), parts.c.ours, known.c.total)
+        sql_select(parts.c.shop_id, parts.c.account_id, literal(tx.now, UTCDateTime()), parts.c.ours, known.c.total)
         .join(known, known.c.account_id == parts.c.account_id)
         .where(_reaches(parts.c.ours, known.c.total, numbers), ~stands, ~_taken(parts.c.account_id))
     )
-    names = ["shop_id", "account_id", "proposed_on", "shop_fen", "total_fen"]
+    names = ["shop_id", "account_id", "proposed_at", "shop_fen", "total_fen"]
     tx.execute(insert(SelfOperatedProposal).from_select(names, found))
 
 
-def _end(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPolicy, today: date) -> int:
+def _end(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPolicy) -> int:
     """End proposals whose account is somebody's by now, or is wholly known and sells too little for the shop."""
     known, parts = _known(shops, first, last, numbers), _parts(shops, first, last)
     one = SelfOperatedProposal
@@ -152,9 +166,9 @@ def _end(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPoli
     whole = exists(select(known.c.total).where(known.c.account_id == one.account_id))
     over = (
         update(one)
-        .where(col(one.ended_on).is_(None), col(one.shop_id).in_(shops))
+        .where(col(one.ended_at).is_(None), col(one.shop_id).in_(shops))
         .where(_taken(one.account_id) | (whole & ~still))
-        .values(ended_on=today)
+        .values(ended_at=tx.now)
         .execution_options(synchronize_session=False)
     )
     return tx.execute(over).rowcount  # type: ignore[attr-defined]
@@ -163,14 +177,14 @@ def _end(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPoli
 def _tell(tx: Tx, shops: list[str], today: date, numbers: BindingPolicy) -> int:
     """One letter and one event to each shop that has something new; returns how many accounts that are."""
     query = select(SelfOperatedProposal).where(
-        SelfOperatedProposal.proposed_on == today, col(SelfOperatedProposal.shop_id).in_(shops)
+        SelfOperatedProposal.proposed_at == tx.now, col(SelfOperatedProposal.shop_id).in_(shops)
     )
     new: defaultdict[str, list[ProposedAccount]] = defaultdict(list)
     for row in tx.exec(query.order_by(col(SelfOperatedProposal.shop_id), col(SelfOperatedProposal.account_id))):
         percent = shares.percent(row.shop_fen, row.total_fen)
         new[row.shop_id].append(ProposedAccount(target_account_id=row.account_id, share_percent=percent))
     for shop_id, accounts in new.items():
-        key = f"self-operated/{shop_id}/{today}"
+        key = f"self-operated/{shop_id}/{tx.now.isoformat()}"
         emit(tx, SelfOperatedProposed(shop_id=shop_id, day=today, accounts=tuple(accounts)), key, shop_id=shop_id)
         told = words.SelfOperatedProposed(
             shop_name=tx.get_one(Shop, shop_id).name, days=numbers.share_days, more=max(0, len(accounts) - NAMED),

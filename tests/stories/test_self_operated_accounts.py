@@ -16,7 +16,8 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases import cases
 from office.cases.locks import lock_case
 from policies.binding_numbers import BindingPolicy
-from policies.shares import days_before, reaches
+from policies.days import days_before
+from policies.shares import reaches
 from tasks.bindings import steps, watch
 from tasks.bindings.intake import CONSENT, FIGURES
 from tasks.sight.accounts import shop_accounts
@@ -397,7 +398,7 @@ def look(office: Office) -> int:
 
 def standing(office: Office) -> list[tuple[str, str]]:
     with reading() as tx:
-        rows = tx.exec(select(SelfOperatedProposal).where(SelfOperatedProposal.ended_on == None))  # noqa: E711
+        rows = tx.exec(select(SelfOperatedProposal).where(SelfOperatedProposal.ended_at == None))  # noqa: E711
         return sorted((one.shop_id, one.account_id) for one in rows)
 
 
@@ -436,6 +437,23 @@ def test_it_looks_again_the_next_day_tells_only_what_is_new_and_ends_what_is_ove
     with reading() as tx:
         checks = tx.exec(select(SelfOperatedCheck).order_by("day")).all()
         assert [(one.proposed, one.ended, one.done_at is not None) for one in checks] == [(3, 0, True), (0, 2, True)]
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(59, False), (60, True)])
+def test_figures_that_come_after_the_look_are_looked_at_the_same_day(office: Office, minutes: int, found: bool) -> None:
+    """BND-11"""
+    office.open_shop()
+    month(office, account="dy-1")
+    month(office, account="dy-2", but=(1,))
+    look(office)
+    report(office, sales_of(today(office) - timedelta(days=1), 60_000, account="dy-2"))
+    office.clock.advance(timedelta(minutes=minutes))
+    look(office)
+    assert (("shop-1", "dy-2") in standing(office)) is found
+    told = [
+        [one["target_account_id"] for one in event["accounts"]] for event in office.events("self_operated.proposed")
+    ]
+    assert told == ([["dy-1"], ["dy-2"]] if found else [["dy-1"]])
 
 
 def test_it_begins_at_the_hour_of_the_policy(office: Office) -> None:
