@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.base import Labelled
 from models.cases import Case, Finding
 from models.dossier import Findings, Quote, Rows
+from models.invoicing import ExitObligation
 from models.reviews import Review, Role
 from office.base.calendar import work_calendar
 from office.base.db import Tx, reading
@@ -21,12 +22,10 @@ from policies.gates import NEVER_WRITTEN_OFF, forgiven_of
 from policies.gates import Gate as Gates
 from tasks.closure.request import ClosureAsked
 from tasks.closure.steps import CLEARING, remaining
+from tasks.invoicing import exit_invoices
 from tasks.shops.questions import shop_part
 
 effect = effects_of("closures")
-
-OTHERWISE = {*NEVER_WRITTEN_OFF, Gates.EXIT_INVOICES}
-"""Not written off here: facts, a ban, and exit invoices, which a supervisor waives (``exit_invoices.waive``)."""
 
 
 class StuckVerdict(Labelled):
@@ -41,7 +40,7 @@ class StuckSecondVerdict(Labelled):
 
 def stuck(tx: Tx, case: Case) -> list[Finding]:
     """What keeps the shop from being CLOSED and could be written off."""
-    return [finding for finding in remaining(tx, case) if finding.code not in OTHERWISE]
+    return [finding for finding in remaining(tx, case) if finding.code not in NEVER_WRITTEN_OFF]
 
 
 def drags(case_id: str, turn: int) -> bool:
@@ -58,12 +57,18 @@ def drags(case_id: str, turn: int) -> bool:
 
 @effect("核销清算未完事项")
 def write_off(tx: Tx, case: Case, round: int) -> bool:
-    """Written off is what both have seen, as far as it stands now; ``False`` when one has not seen it (ambiguity 23)."""
+    """Written off is what both have seen, as far as it stands now; ``False`` when one has not seen it (ambiguity 23).
+
+    Exit invoices are waived by it, as a supervisor alone may at any time: so it counts at the refund, too (CLS-8, REF-8).
+    """
     given = [review for gate in (STUCK, STUCK_SECOND) if (review := decided(tx, case.id, gate.name, round))]
     found = stuck(tx, case)
     if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
         return False
     forgiven = {one.code: forgiven_of(one) for one in found}
+    if Gates.EXIT_INVOICES in forgiven and tx.get(ExitObligation, case.id) is not None:
+        exit_invoices.let_go(tx, case, str(given[-1].decided_by), given[-1].reason)
+        del forgiven[Gates.EXIT_INVOICES]
     case.request = {**case.request, "written_off": {**ClosureAsked.of(case).extents, **forgiven}}
     tx.add(case)
     named = "、".join(Gates(one.code).label for one in found)
@@ -83,13 +88,13 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     clearing = deadlines.find(tx, case.id, CLEARING)
     first = decided(tx, case.id, STUCK.name, review.round) if review.gate == STUCK_SECOND.name else None
     said = Quote.of(first.reason, f"{first.decided_by}:核销未完事项。理由:") if first else None
-    others = [finding for finding in remaining(tx, case) if finding.code in OTHERWISE]
+    others = [finding for finding in remaining(tx, case) if finding.code in NEVER_WRITTEN_OFF]
     now = _seen(tx, case, found)
     return dossier.of(
         f"清算未完事项 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
         ("可以核销的未完事项", Findings.of(found)),
-        ("不在此核销的事项", Findings.of(others) if others else None),
+        ("不能核销的事项", Findings.of(others) if others else None),
         ("清算", Rows.of({"开始时间": dossier.when(clearing.started_at if clearing else None)})),
         ("店铺", shop_part(tx, shop)), ("审核员意见", said), facts=now.terms, blocking=now.blocking,
     )  # fmt: skip

@@ -8,7 +8,9 @@ import pytest
 
 from models.cases import Case
 from models.shops import ShopState
+from office.base.db import in_transaction
 from policies.policy import policy_at
+from tasks.invoicing import exit_invoices
 from tests.play import START, Office
 from tests.reading import read
 
@@ -84,15 +86,39 @@ def test_what_grows_between_the_two_is_shown_to_both(office: Office) -> None:
 
 
 def test_what_comes_after_it_is_not_covered_and_is_asked_about_in_its_own_time(office: Office) -> None:
-    case = dragging(office, open_orders=3, uninvoiced_fen=100)
+    case = dragging(office, open_orders=3)
     office.decide(case, "li-na", "WRITE_OFF", "订单已由平台处理")
+    ban = office.propose_forced_closure()
     office.decide(case, "he-qiang", "CONFIRM", "同意核销")
-    office.snapshot(open_orders=3, uninvoiced_fen=100)
-    assert office.case(case.id).state == "CLEARING", "exit invoices have their own waiver"
     office.snapshot(open_orders=4)
+    office.decide(ban, "zhao-min", "DROP", "证据不足")
     assert office.case(case.id).state == "CLEARING" and questions(office, case) == []
     office.pass_time(days=WINDOW.days)
     assert questions(office, case) == ["clearing-stuck"]
+    office.decide(case, "li-na", "WRITE_OFF", "第四笔也已处理")
+    office.decide(case, "he-qiang", "CONFIRM", "同意核销")
+    office.snapshot(open_orders=4)
+    assert office.case(case.id).outcome == "CLOSED"
+
+
+def test_exit_invoices_are_waived_by_it_also_where_they_outgrew_a_waiver_and_it_counts_at_the_refund(
+    office: Office,
+) -> None:
+    """CLS-8, REF-8, ambiguity 23: what has grown beyond a waiver asks people again."""
+    case = clearing(office, open_orders=1, uninvoiced_fen=100)
+    code = office.code("he-qiang")
+    in_transaction(lambda tx: exit_invoices.waive(tx, case.id, "he-qiang", code, "无法开票"))
+    office.snapshot(uninvoiced_fen=150)
+    office.pass_time(days=WINDOW.days + 3)
+    assert "平台报告 ¥0.50" in read(office.question(case))
+    office.decide(case, "li-na", "WRITE_OFF", "多出的也无法开票")
+    office.decide(case, "gao-yuan", "CONFIRM", "同意核销")
+    office.snapshot(uninvoiced_fen=150)
+    assert office.case(case.id).outcome == "CLOSED"
+    refund = office.request_refund()
+    assert "尚未开票" not in read(office.question(refund))
+    office.snapshot(uninvoiced_fen=151)
+    assert "尚未开票" in read(office.question(refund))
 
 
 def test_waiting_is_asked_again_after_as_long_and_facts_that_clear_it_end_the_question(office: Office) -> None:
