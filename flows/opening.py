@@ -22,10 +22,10 @@ from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_for, wait_until
 from models.cases import CaseKind, WaitState
-from models.opening import Stage
+from models.opening import Stage, TransferState
 from office.cases import cases
-from tasks.opening import steps
-from tasks.opening.review import GATES, OpeningVerdict
+from tasks.opening import steps, transfer
+from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
 from tasks.shops import applications
 
 
@@ -54,6 +54,8 @@ def take_through(case_id: str) -> None:
     if not reviewed(case_id, Stage.MATERIALS):  # OPN-3 … OPN-8
         return
     if steps.certifies(case_id) and not reviewed(case_id, Stage.CERTIFICATE):  # OPN-9
+        return
+    if steps.transfers(case_id) and not verified(case_id):  # OPN-10
         return
     if not reviewed(case_id, Stage.FINISHING):  # OPN-11
         return
@@ -98,3 +100,47 @@ def brought(case_id: str, stage: Stage, round: int) -> bool:
             return False
         case _:
             return True
+
+
+def verified(case_id: str) -> bool:
+    """Have the account verified by a random amount, or by a person where that does not help; ``False`` when the case ends."""
+    for number in count(1):
+        if not transfer.allowed(case_id, number):  # two transfers, three tries each, and those of earlier applications
+            decision = ask(case_id, TRANSFER, round=number)
+            match decision.read(TransferVerdict):
+                case None:
+                    steps.withdraw(case_id)
+                    return False
+                case TransferVerdict.REJECT:
+                    steps.reject(case_id, decision.reason)
+                    return False
+                case TransferVerdict.PROVED:
+                    transfer.take_word(case_id, number)
+                    return True
+                case TransferVerdict.OTHER_ACCOUNT:
+                    transfer.ask_other_account(case_id, number, decision.reason)
+                    if not brought(case_id, Stage.TRANSFER, number):
+                        return False
+                case TransferVerdict.AGAIN:
+                    pass
+                case unknown:
+                    assert_never(unknown)
+        wait_until(case_id, lambda: transfer.free(case_id))  # ambiguity 38
+        transfer.send(case_id, number)
+        wait_until(case_id, lambda n=number: transfer.over(case_id, n))  # type: ignore[misc]
+        match transfer.state_of(case_id, number):
+            case None:
+                steps.withdraw(case_id)
+                return False
+            case TransferState.VERIFIED:
+                return True
+            case TransferState.EXPIRED:
+                transfer.lapse(case_id, number)
+                return False
+            case TransferState.RETURNED:
+                transfer.ask_account(case_id, number)
+                if not brought(case_id, Stage.TRANSFER, number):
+                    return False
+            case _:
+                pass  # every try is used up: another transfer, or a person
+    return False

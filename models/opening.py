@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Column, Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code, json_type
@@ -29,6 +29,7 @@ class Stage(Labelled):
 
     MATERIALS = "MATERIALS", "提交入驻资料"
     CERTIFICATE = "CERTIFICATE", "提交数字证书申请表和对公账户"
+    TRANSFER = "TRANSFER", "打款验证"
     FINISHING = "FINISHING", "提交 Logo、资质和店铺链接"
     DEPOSIT = "DEPOSIT", "签署合同、缴纳保证金"
 
@@ -72,6 +73,40 @@ class OpeningPart(SQLModel, table=True):
     identity_hash: str = Field(default="", sa_type=code(64))
     """Of the identity number, under the audit key: the same person is found again, and nobody's number is read (REO-5)."""
     received_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class TransferState(Labelled):
+    SENT = "SENT", "已提交银行"
+    ARRIVED = "ARRIVED", "已到账,待填写金额"
+    VERIFIED = "VERIFIED", "金额相符,验证通过"
+    WRONG = "WRONG", "填写次数已用尽"
+    RETURNED = "RETURNED", "银行退回"
+    EXPIRED = "EXPIRED", "逾期未填写"
+
+
+class OpeningTransfer(SQLModel, table=True):
+    """One random transfer, and how often a wrong amount was entered. The amount lies sealed with its payout alone (OPN-10)."""
+
+    __tablename__ = "opening_transfer"
+    __table_args__ = (
+        UniqueConstraint("case_id", "number", name="uq_opening_transfer"),
+        Index("ix_opening_transfer_payee", "account_hash"),
+        Index("ix_opening_transfer_account", "account_id"),
+    )
+
+    request_no: str = Field(primary_key=True, foreign_key="payout.request_no", sa_type=code())
+    case_id: str = Field(foreign_key="case.id", sa_type=code())
+    number: int
+    account_id: str = Field(sa_type=code())
+    """Whose application it is: wrong amounts count over all applications of an account …"""
+    account_hash: str = Field(sa_type=code(64))
+    """… and over all of a bank account, which is known by its keyed hash only."""
+    state: TransferState = Field(default=TransferState.SENT, sa_type=Word(TransferState))
+    tries: int = 0
+    """Wrong amounts entered."""
+    sent_at: datetime = Field(sa_type=UTCDateTime)
+    settled_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class ShopContract(SQLModel, table=True):

@@ -21,14 +21,12 @@ from models.wire import (
     Line,
     Moment,
     OptionalLine,
-    Outgoing,
     Prose,
     Sha256,
     ShortLine,
     TaxNumber,
     WebAddress,
     inbound,
-    outbound,
 )
 
 Rating = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-5](\.\d{1,2})?$")]
@@ -217,6 +215,20 @@ class OpeningAccount(OfApplication):
 
 
 @inbound
+class AmountEntered(OfApplication):
+    """填写打款金额(OPN-10)
+
+    What the merchant found on the account: ``0.37``, with or without ¥ and 元. A text that is no amount, or one that
+    cannot have been sent, costs no try. In time is what reaches the door by ``due_at`` of ``opening.transfer.updated``.
+    """
+
+    type: ClassVar[str] = "opening.amount_entered"
+    EXAMPLE: ClassVar[dict[str, Any]] = _OF_CASE | {"amount": "0.37"}
+
+    amount: OptionalLine = Field(repr=False)
+
+
+@inbound
 class OpeningLinks(OfApplication):
     """行业资质说明和第三方店铺链接(OPN-11)
 
@@ -264,69 +276,3 @@ class ContractSigned(Event):
     sha256: Sha256
     signed_at: Moment
     signed_sha256: Sha256 | None = None
-
-
-class NeedShown(Frozen):
-    """One thing that is missing."""
-
-    what: str
-    label: str
-    clause: str
-    why: str = ""
-
-
-@outbound
-class OpeningTasks(Outgoing):
-    """入驻待办(OPN-3 至 OPN-11)
-
-    What the merchant has to bring until ``due_at``, told anew whenever a stage begins or something is asked again.
-    """
-
-    type: ClassVar[str] = "opening.tasks"
-    EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "stage": "MATERIALS", "due_at": "2026-12-22T02:00:00Z",
-        "missing": [{"what": "BASICS", "label": "店铺名称、简介和联系方式", "clause": "OPN-3"}],
-    }  # fmt: skip
-
-    shop_id: Id
-    case_id: Id
-    stage: str
-    due_at: Moment
-    missing: tuple[NeedShown, ...]
-
-
-@outbound
-class ContractOffered(Outgoing):
-    """请签署在线合同(OPN-12)
-
-    The text to be signed, by version and hash. ``contract.signed`` answers it.
-    """
-
-    type: ClassVar[str] = "contract.offered"
-    EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "version": "2026-12-01", "sha256": "ab" * 32,
-        "text": "在线入驻合同……",
-    }  # fmt: skip
-
-    shop_id: Id
-    case_id: Id
-    version: str
-    sha256: str
-    text: str
-
-
-@outbound
-class ImportOffered(Outgoing):
-    """一键导入商品(OPN-15)
-
-    The shop is open and its owner has shops on Taobao or Tmall: their products may be imported. An offer, no duty.
-    """
-
-    type: ClassVar[str] = "opening.import_offered"
-    EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "platforms": ["TMALL"],
-    }  # fmt: skip
-
-    shop_id: Id
-    case_id: Id
-    platforms: tuple[ThirdPartyPlatform, ...]

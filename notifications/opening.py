@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from models.base import Frozen
-from notifications.message import Grounds, Line, MerchantCaseMessage, Moment, Prose
+from notifications.message import Count, Grounds, Line, Link, MerchantCaseMessage, Moment, Prose, StaffMessage
 
 
 class NeededLine(Frozen):
@@ -74,6 +74,62 @@ class OpeningWithdrawnLetter(MerchantCaseMessage):
 
     matter: Line
     withdrawn_at: Moment
+
+
+class OpeningTransferSent(MerchantCaseMessage):
+    """A random amount is on its way to the account; nobody is told how much."""
+
+    name: ClassVar[str] = "opening_transfer_sent"
+    clause: ClassVar[str] = "OPN-10"
+
+    payee: Line
+    arrives_by: Moment
+
+
+class OpeningAmountAsked(MerchantCaseMessage):
+    """It has arrived: until when the amount can be entered, and how often."""
+
+    name: ClassVar[str] = "opening_amount_asked"
+    clause: ClassVar[str] = "OPN-10"
+
+    payee: Line
+    due: Moment
+    tries: Count
+
+
+class OpeningAmountTaken(MerchantCaseMessage):
+    """The amount entered fits, or does not; how many tries are left."""
+
+    name: ClassVar[str] = "opening_amount_taken"
+    clause: ClassVar[str] = "OPN-10"
+
+    verified: bool
+    tries_left: Count
+    due: Moment | None = None
+
+
+class OpeningTransferReturned(MerchantCaseMessage):
+    """The bank would not pay this account, in its own words; it costs no try."""
+
+    name: ClassVar[str] = "opening_transfer_returned"
+    clause: ClassVar[str] = "OPN-10"
+
+    payee: Line
+    bank_reason: Line
+
+
+class OpeningTransferSilent(StaffMessage):
+    """The bank has said nothing about a random transfer."""
+
+    name: ClassVar[str] = "opening_transfer_silent"
+    bundled: ClassVar[str] = "银行未回执"
+    clause: ClassVar[str] = "OPN-10"
+
+    case_id: Line
+    subject: Line
+    sent_at: Moment
+    hours_waited: Count
+    link: Link
 
 
 class ContractOfferedLetter(MerchantCaseMessage):

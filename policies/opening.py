@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -178,7 +180,7 @@ def asked_in(
             return (DocumentKind.CERTIFICATE_FORM, Part.ACCOUNT)
         case Stage.FINISHING:
             return (DocumentKind.LOGO, Part.LINKS)
-        case Stage.DEPOSIT:
+        case Stage.TRANSFER | Stage.DEPOSIT:
             return ()
 
 
@@ -218,6 +220,30 @@ def read_items(text: str) -> tuple[dict[str, str], list[str]]:
         else:
             found[what] = reason.strip()
     return found, unread
+
+
+# ── the random transfer ──────────────────────────────────────────────────────
+
+_AMOUNT = re.compile(r"(?:人民币|CNY|RMB|¥)?(\d{1,7}(?:\.\d{1,4})?)(?:元|块|CNY|RMB)?", re.IGNORECASE)
+
+
+def read_amount(text: str) -> int | None:
+    """The amount in fen that somebody typed, however wide and with whatever sign of money; ``None`` for anything else.
+
+    A part of a fen is no amount (``0.375``), zeros behind one change nothing (``0.370``).
+    """
+    folded = "".join(unicodedata.normalize("NFKC", text).split())
+    found = _AMOUNT.fullmatch(folded)
+    fen = Decimal(found[1]) * 100 if found else Decimal("0.5")
+    return int(fen) if fen == fen.to_integral_value() else None
+
+
+def pick_amount(numbers: OpeningPolicy, last: int | None, chance: Callable[[int], int]) -> int:
+    """An amount in fen that is not ``last``, each of the others as likely (OPN-10). ``chance(n)`` gives one of 0 … n-1."""
+    amounts = [
+        fen for fen in range(numbers.transfer_least_fen, numbers.transfer_most_fen + 1) if fen != last
+    ]  # fmt: skip
+    return amounts[chance(len(amounts))]
 
 
 # ── what a reviewer has to see ───────────────────────────────────────────────

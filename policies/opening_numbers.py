@@ -51,6 +51,8 @@ class OpeningPolicy(Frozen):
     transfers: int = Field(default=2, ge=1, le=3)
     transfer_entry: PositiveWindow = NaturalDays(n=7)
     """How long the amount can be entered, from the day the bank reports it settled (ambiguity 44)."""
+    transfer_arrives: PositiveWindow = WorkingDays(n=3)
+    """How soon the bank says what has become of a transfer; then finance is told."""
     transfer_sla: PositiveWindow = WorkingDays(n=2)
     """How soon a person decides about an account that could not be verified."""
     tries_per_payee: int = Field(default=6, ge=1)

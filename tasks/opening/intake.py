@@ -34,7 +34,7 @@ from policies import opening as policy_of_opening
 from policies.deadlines import in_time
 from policies.masking import mask_accounts
 from policies.text import same_name
-from tasks.opening import parts
+from tasks.opening import parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.shops import shops
@@ -245,6 +245,7 @@ def may_send(tx: Tx, case: Case) -> Iterable[str]:
             yield type_
     if parts.stage_papers(asked.stage) or takes & set(DocumentKind):
         yield OpeningPapers.type
+    yield from transfer.may_send(tx, case)
     if asked.stage is not Stage.DEPOSIT:
         yield OpeningWithdrawn.type
 

@@ -163,7 +163,7 @@ def stage_papers(stage: Stage) -> frozenset[DocumentKind]:
         case Stage.FINISHING:
             identity = {DocumentKind.BUSINESS_LICENCE, DocumentKind.IDENTITY_CARD, DocumentKind.CERTIFICATE_FORM}
             return frozenset(DocumentKind) - identity
-        case Stage.DEPOSIT:
+        case Stage.TRANSFER | Stage.DEPOSIT:
             return frozenset()
 
 
@@ -177,5 +177,5 @@ def stage_parts(stage: Stage, entity: EntityType) -> frozenset[Part]:
             return frozenset({Part.ACCOUNT})
         case Stage.FINISHING:
             return frozenset({Part.LINKS})
-        case Stage.DEPOSIT:
+        case Stage.TRANSFER | Stage.DEPOSIT:
             return frozenset()

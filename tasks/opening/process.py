@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.cases import CaseKind, CaseState
 from models.opening_events import (
+    AmountEntered,
     OpeningAccount,
     OpeningBasics,
     OpeningEntity,
@@ -16,11 +17,11 @@ from models.opening_events import (
 )
 from office.cases import deadlines
 from office.process import Process
-from tasks.opening import intake
+from tasks.opening import intake, transfer
 from tasks.opening.clock import lapsed, remind
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
-from tasks.opening.review import CERTIFICATE, ENTITY, SHOP
+from tasks.opening.review import CERTIFICATE, ENTITY, SHOP, TRANSFER
 from tasks.shops import applications
 
 STATES = (
@@ -48,12 +49,25 @@ OPENING = Process(
         OpeningPapers: intake.paper,
         OpeningTraining: intake.training,
         OpeningAccount: intake.account,
+        AmountEntered: transfer.entered,
         OpeningLinks: intake.links,
         OpeningWithdrawn: intake.withdraw_request,
     },
-    asks=(ENTITY, CERTIFICATE, SHOP),
-    clocks={TASKS: deadlines.Kind(remind=remind, due=lapsed)},
-    waits={TASKS: "商家提交入驻资料", applications.DEPOSIT: "商家缴足保证金"},
+    asks=(ENTITY, CERTIFICATE, TRANSFER, SHOP),
+    clocks={
+        TASKS: deadlines.Kind(remind=remind, due=lapsed),
+        transfer.AMOUNT: deadlines.Kind(remind=transfer.remind, due=transfer.expired),
+        transfer.BANK: deadlines.Kind(
+            remind=transfer.nothing, due=transfer.bank_silent, late_text="银行未按时回执,已通知财务"
+        ),
+    },
+    waits={
+        TASKS: "商家提交入驻资料",
+        transfer.AMOUNT: "打款到账、商家填写金额",
+        applications.DEPOSIT: "商家缴足保证金",
+    },
+    pays=transfer.PAYS,
+    every_minute={"transfers": transfer.sweep},
     may_send=intake.may_send,
 )
 
@@ -64,6 +78,7 @@ REOPENING = Process(
     states=STATES,
     clause="REO-3",
     hears={ReopeningRequested: intake.request_again},
+    pays=transfer.PAYS,
     may_send=intake.may_send,
 )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sqlmodel import col, select
+
 from models.base import Labelled
 from models.cases import Case
-from models.dossier import Findings, Text
+from models.dossier import Findings, Table, Text
 from models.event_parts import DocumentKind
-from models.opening import Part, Stage
+from models.opening import OpeningTransfer, Part, Stage
 from models.reviews import Review, Role
 from office.base.db import Tx
 from office.cases import approvals, dossier
 from office.cases.cases import rules
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
-from office.files import papers
+from office.files import evidence, papers
+from policies.approvals import Seen
 from policies.opening import read_items
 from tasks.opening import parts, sight
 from tasks.opening.request import OpeningAsked
@@ -24,6 +27,13 @@ from tasks.opening.request import OpeningAsked
 class OpeningVerdict(Labelled):
     APPROVE = "APPROVE", "审核通过"
     ASK = "ASK", "退回补充"
+    REJECT = "REJECT", "驳回申请"
+
+
+class TransferVerdict(Labelled):
+    PROVED = "PROVED", "凭银行证明通过"
+    AGAIN = "AGAIN", "再打一次款"
+    OTHER_ACCOUNT = "OTHER_ACCOUNT", "请商家更换账户"
     REJECT = "REJECT", "驳回申请"
 
 
@@ -78,6 +88,55 @@ def _both_ticked(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     return _check(tx, case, review, given)
 
 
+def _transfer_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
+    """What was sent and entered so far, without any amount; the account by its tail."""
+    shop = shop_of(tx, case)
+    account = parts.find(tx, case.id, Part.ACCOUNT)
+    rows = tx.exec(
+        select(OpeningTransfer).where(OpeningTransfer.case_id == case.id).order_by(col(OpeningTransfer.number))
+    )
+    sent = list(rows)
+    history = Table.of(
+        ("打款", "提交时间", "到账时间", "填错次数", "结果"),
+        [
+            (
+                f"第 {row.number} 笔",
+                dossier.when(row.sent_at),
+                dossier.when(row.settled_at),
+                str(row.tries),
+                row.state.label,
+            )
+            for row in sent
+        ],
+    )
+    now = Seen.of({
+        "account": account.sha256 if account else "", "transfers": [[row.number, row.state, row.tries] for row in sent],
+        "documents": sorted([one["kind"], one.get("sha256") or ""] for one in OpeningAsked.of(case).documents),
+    })  # fmt: skip
+    why = "打款验证的次数已用尽,或该账号、该账户累计填错次数已达上限。请凭银行证明核验账户归属,或再给一次机会。"
+    return dossier.of(
+        f"对公账户人工核验 · {shop.name} · {case.id}",
+        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TRANSFER_TERMS)),
+        ("为什么需要您", Text.of(why)), ("打款记录", history), ("申请", sight.applied(tx, case)),
+        ("商家提交的信息", sight.brought(tx, case)), ("材料", papers.part(tx, case, review)),
+        facts=now.terms, links_until=papers.links_until(tx, case, review),
+    )  # fmt: skip
+
+
+_TRANSFER_TERMS = {"account": "对公账户", "transfers": "打款记录", "documents": "材料"}
+
+
+def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+    """Whoever passes an account without the transfer names the bank's proof, which opens (ambiguity 26)."""
+    if given.verdict != TransferVerdict.PROVED:
+        return None
+    named = str(given.extra.get("paper", "")).strip()
+    found = evidence.of_shop(tx, case.shop_id or "", [named])
+    if not found:
+        return f"未收到银行证明文件「{named}」:请先为店铺 {case.shop_id} 上传(POST /evidence),再填写返回的编号(OPN-10)"
+    return None if evidence.intact(found[0]) else f"银行证明文件「{named}」丢失或已损坏,请重新上传原文件(OPN-10)"
+
+
 _ITEMS = {
     "items": {
         "title": "需重新提交的材料", "type": "string", "maxLength": 2000, "default": "", "format": "textarea",
@@ -113,6 +172,22 @@ CERTIFICATE = Gate(
         "APPROVE": "向对公账户打入一笔随机金额,由商家填写验证",
         "ASK": "逐项把原因告知商家,限期重新提交",
         "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
+    },
+)  # fmt: skip
+
+TRANSFER = Gate(
+    name="opening-transfer", title="对公账户人工核验", roles=(Role.FINANCE,), verdicts=TransferVerdict, dossier=_transfer_dossier,
+    window=lambda case: rules(case).opening.transfer_sla, clause="OPN-10", reason_required=frozenset(TransferVerdict),
+    fields={
+        "paper": {
+            "title": "银行证明文件", "type": "string", "maxLength": 40, "default": "",
+            "description": "选择「凭银行证明通过」时必填:为该店铺上传文件(POST /evidence)后返回的编号 EV-…",
+        }
+    },
+    check=_proof_is_here,
+    consequences={
+        "PROVED": "不再打款,账户视为已验证,进入店铺审核", "AGAIN": "向同一账户再打一笔随机金额",
+        "OTHER_ACCOUNT": "把理由告知商家,请其提交另一个对公账户,再打款", "REJECT": "结束申请,理由会告知商家",
     },
 )  # fmt: skip
 

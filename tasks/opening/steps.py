@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.cases import Case, CaseKind, CaseState, Side, WaitState
 from models.event_parts import TaxpayerType
 from models.opening import Need, Part, Stage
-from models.opening_events import ImportOffered, NeedShown, OpeningTasks
+from models.opening_told import ImportOffered, NeedShown, OpeningTasks
 from models.outcomes import Refusal
 from models.shops import Capability, Shop, ShopState
 from notifications import opening as words
@@ -20,7 +20,7 @@ from office.cases.reviews import decided
 from policies.appeal import SERVICE_HOW
 from policies.deadlines import reckon, reminder_times
 from policies.opening import COST_HINTS, read_items
-from tasks.opening import admission, parts, sight
+from tasks.opening import admission, certificate, parts, sight
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.opening.review import GATES
@@ -66,6 +66,8 @@ def ask_for(tx: Tx, case: Case, stage: Stage, round: int) -> str:
     if case.withdrawn_at is not None:  # taken back in the moment after the decision
         cases.close_wait(tx, wait, WaitState.CANCELLED)
         return key
+    if stage is Stage.CERTIFICATE and round == 1:
+        certificate.draw(tx, case)
     missing = parts.missing(tx, case)
     if not missing:
         cases.close_wait(tx, wait, WaitState.ANSWERED)
@@ -178,6 +180,12 @@ def certifies(case_id: str) -> bool:
     with reading() as tx:
         case = cases.get(tx, case_id)
         return OpeningAsked.of(case).entity_type in rules(case).opening.certificate_of
+
+
+def transfers(case_id: str) -> bool:
+    """Whether the account is verified by a random transfer (OPN-10, ambiguity 44)."""
+    with reading() as tx:
+        return parts.transfers(tx, cases.get(tx, case_id))
 
 
 def _take_over(tx: Tx, case: Case, shop: Shop) -> None:

@@ -20,6 +20,7 @@ from office.base.db import Tx
 from office.cases import cases, reviews
 from office.process import office
 from office.record import audit, outbox
+from tasks.payouts import sources
 
 OPEN = col(BankContradiction.closed_at).is_(None)
 
@@ -30,15 +31,16 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     One that says the same as one still open adds nothing.
     """
     payout = tx.get(Payout, event.request_no)
+    fen = _as_read(payout, event.amount_fen)
     about = tx.get(Case, payout.case_id if payout else event.request_no.rpartition("-P")[0])
     known = (payout.shop_id if payout else None) or (about.shop_id if about else None)
     the_same = select(BankContradiction.id).where(
         OPEN, BankContradiction.request_no == event.request_no, BankContradiction.said == said,
-        BankContradiction.amount_fen == event.amount_fen,
+        BankContradiction.amount_fen == fen,
     )  # fmt: skip
     if tx.exec(the_same).first():
         return
-    kind = _kind(payout, event.amount_fen)
+    kind = _kind(payout, fen)
     row_id = new_id("BC", tx.now)
     inquiry = cases.open_case(
         tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
@@ -48,7 +50,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     row = BankContradiction(
         id=row_id, inquiry_id=inquiry.id, request_no=event.request_no, case_id=about.id if about else None,
         shop_id=known or (event.shop_id if tx.get(Shop, event.shop_id) else None), kind=kind,
-        stood=payout.state if payout else None, said=said, amount_fen=event.amount_fen, bank_at=event.at,
+        stood=payout.state if payout else None, said=said, amount_fen=fen, bank_at=event.at,
         bank_reason=reason, received_at=message.received_at,
     )  # fmt: skip
     tx.add(row)
@@ -63,6 +65,12 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     for role in (Role.FINANCE, Role.SUPERVISOR):
         reviews.notify_staff(tx, role, told, f"{row.id}/{role}", inquiry)
     wake_paying(tx, row.shop_id)
+
+
+def _as_read(payout: Payout | None, fen: int) -> int:
+    """The amount as it may be read: of one that is still covered, what covers it."""
+    covered = payout is not None and payout.covered and sources.amount_of(payout) == fen
+    return payout.amount_fen if payout is not None and covered else fen
 
 
 def _kind(payout: Payout | None, fen: int) -> Contradiction:

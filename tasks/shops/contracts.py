@@ -7,7 +7,8 @@ from sqlmodel import col, select
 from models.cases import Case
 from models.messages import InboxMessage
 from models.opening import ShopContract
-from models.opening_events import ContractOffered, ContractSigned
+from models.opening_events import ContractSigned
+from models.opening_told import ContractOffered
 from models.shops import Shop
 from notifications import opening as words
 from office.base.db import Tx

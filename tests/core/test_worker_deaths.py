@@ -23,12 +23,22 @@ from models.shops import ShopState
 from office.base.db import reading
 from office.base.settings import settings
 from office.cases import reviews
+from tasks.opening import transfer
 from tasks.sight import proof
 from tests import accounts
 from tests.appeals.bench import Bench
 from tests.deaths import mortal, until_done
 from tests.invoicing import kit
+from tests.opening.bench import FORM, LICENCE, LOGO, Applicant, bank, enter, wish
 from tests.play import PAPERS, Office
+
+
+@pytest.fixture(autouse=True)
+def _amounts() -> Iterator[None]:
+    """Every telling draws the same amounts: 0.37, and without it 0.38."""
+    transfer.use_chance(lambda _: 36)
+    yield
+    transfer.use_chance(None)
 
 
 def both_stories(office: Office) -> dict[str, str]:
@@ -230,6 +240,31 @@ def bound_accounts(office: Office) -> dict[str, str]:
     return names
 
 
+def an_opening(office: Office) -> dict[str, str]:
+    """An enterprise opens a shop: asked again once, a wrong amount and the right one, deposit and certification fee."""
+    until_done(office, lambda: office.send("opening.requested", wish("ENTERPRISE")))
+    applicant = Applicant(office, "ENTERPRISE", case=of_kind(CaseKind.OPENING))
+    for bring in applicant.material():
+        until_done(office, bring)
+    until_done(office, lambda: applicant.ask_again("营业执照:看不清"))
+    until_done(office, lambda: applicant.papers(LICENCE))
+    until_done(office, applicant.approve)
+    until_done(office, lambda: applicant.papers(FORM))
+    until_done(office, applicant.account_given)
+    until_done(office, lambda: applicant.approve(signature=True, seal=True))
+    until_done(office, lambda: bank(applicant))
+    for text in ("0.38", "0.37"):
+        until_done(office, lambda amount=text: enter(applicant, amount))  # type: ignore[misc]
+    until_done(office, lambda: applicant.papers(LOGO))
+    until_done(office, applicant.links)
+    until_done(office, applicant.approve)
+    until_done(office, applicant.sign)
+    until_done(office, lambda: office.pay_deposit("shop-1", 400_000))
+    until_done(office, lambda: office.pay_deposit("shop-1", 60_000, purpose="CERTIFICATION_FEE"))
+    assert office.shop().state is ShopState.OPEN
+    return {applicant.case.id: "OPN", of_kind(CaseKind.DEPOSIT_DEMAND).id: "DEP"}
+
+
 Tell = Callable[[Office], dict[str, str]]
 TALES: dict[Tell, list[tuple[str, str]]] = {
     both_stories: [("closure", "CLOSED"), ("refund", "REFUNDED")],
@@ -241,6 +276,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     a_forced_closure_through_prefect: [("forced-closure", "FORCED_CLOSED")],
     a_demand: [("deposit-demand", "SUSPENDED")],
     bound_accounts: [("account-binding", "BOUND")] * 3,
+    an_opening: [("deposit-demand", "PAID"), ("opening", "OPENED")],
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from models.cases import Case, CaseKind
 from models.opening import Stage
+from models.payouts import Payout
 from office.base.db import reading
 from policies import contracts
-from tasks.opening import parts
+from tasks.opening import parts, transfer
+from tasks.payouts import sources
 from tests.play import PAYEE, Office, paper
 
 GOOD = {"real_name": True, "blue_v": True, "fans": 12_000, "active": True, "compliant": True}
@@ -19,24 +22,34 @@ FORM = paper("证书申请表.pdf", "CERTIFICATE_FORM", b"%PDF-1.7 signed and se
 LOGO = paper("logo.png", "LOGO", b"\x89PNG\r\n\x1a\n logo")
 
 
+def wish(entity: str, shop_id: str = "shop-1", account: str = "acct-shop-1") -> dict[str, Any]:
+    """What an application for a first shop says."""
+    return {
+        "shop_id": shop_id, "account_id": account, "owner_name": "林晓", "entity_type": entity,
+        "categories": ["厨具"] if entity == "PERSON" else ["服饰"], "account": GOOD,
+        "contacts": ["mailto://owner@example.com"],
+    }  # fmt: skip
+
+
 class Applicant:
     """The merchant's side of one application. Everything a step asks for can be sent by one call."""
 
     def __init__(
-        self, office: Office, entity: str = "PERSON", shop_id: str = "shop-1", account: str = "", **changes: Any
-    ) -> None:
+        self, office: Office, entity: str = "PERSON", shop_id: str = "shop-1", owner: str = "",
+        case: Case | None = None, **changes: Any,
+    ) -> None:  # fmt: skip
         self.office, self.entity, self.shop_id = office, entity, shop_id
-        self.account = account or f"acct-{shop_id}"
+        self.account = owner or f"acct-{shop_id}"
         self.categories = ["厨具"] if entity == "PERSON" else ["服饰"]
-        self.case = self.apply(**changes)
+        self.case = case or self.apply(**changes)
 
     # ── asking ──
 
     def apply(self, **changes: Any) -> Case:
-        self.case = self.office._open("opening.requested", {
-            "shop_id": self.shop_id, "account_id": self.account, "owner_name": "林晓", "entity_type": self.entity,
-            "categories": self.categories, "account": GOOD, "contacts": ["mailto://owner@example.com"],
-        } | changes)  # fmt: skip
+        self.case = self.office._open(
+            "opening.requested",
+            wish(self.entity, self.shop_id, self.account) | {"categories": self.categories} | changes,
+        )
         return self.case
 
     def reopen(self, **changes: Any) -> Case:
@@ -84,10 +97,13 @@ class Applicant:
 
     def materials(self, name: str = "晨光文具旗舰店") -> None:
         """Everything the first step asks for."""
-        self.basics(name)
-        self.entity_info()
-        self.papers(*([] if self.entity == "PERSON" else [LICENCE]), IDENTITY, PRODUCTS)
-        self.training()
+        for bring in self.material(name):
+            bring()
+
+    def material(self, name: str = "晨光文具旗舰店") -> list[Callable[[], None]]:
+        """The same, one after another."""
+        papers = [*([] if self.entity == "PERSON" else [LICENCE]), IDENTITY, PRODUCTS]
+        return [lambda: self.basics(name), self.entity_info, lambda: self.papers(*papers), self.training]
 
     def certificate(self) -> None:
         self.papers(FORM)
@@ -139,3 +155,49 @@ def opened(office: Office, shop_id: str = "shop-1", **changes: Any) -> Applicant
     office.pay_deposit(shop_id, 50_000)
     assert applicant.now.kind is CaseKind.OPENING and applicant.now.outcome == "OPENED"
     return applicant
+
+
+# ── the random transfer ──────────────────────────────────────────────────────
+
+
+def enterprise(office: Office, shop_id: str = "shop-1", entity: str = "ENTERPRISE", **changes: Any) -> Applicant:
+    """A business whose random transfer is with the bank."""
+    applicant = Applicant(office, entity, shop_id, **changes)
+    applicant.materials(f"晨光文具 {shop_id}")
+    if entity == "INDIVIDUAL_BUSINESS":
+        return applicant
+    applicant.approve()
+    applicant.certificate()
+    applicant.approve(signature=True, seal=True)
+    return applicant
+
+
+def amount(applicant: Applicant, number: int = 1) -> int:
+    """What only the bank and the vault know: the amount in fen."""
+    with reading() as tx:
+        found = transfer.find(tx, applicant.case.id, number)
+        assert found is not None
+        return sources.amount_of(tx.get_one(Payout, found.request_no))
+
+
+def bank(applicant: Applicant, number: int = 1, what: str = "settled", reason: str = "", fen: int = 0) -> None:
+    """The bank answers about a transfer."""
+    with reading() as tx:
+        found = transfer.find(tx, applicant.case.id, number)
+        assert found is not None
+        request_no = found.request_no
+    applicant.office.bank(request_no, what, fen or amount(applicant, number), applicant.shop_id, reason)
+
+
+def enter(applicant: Applicant, text: str) -> None:
+    applicant.send("opening.amount_entered", amount=text)
+
+
+def right(applicant: Applicant, number: int = 1) -> str:
+    fen = amount(applicant, number)
+    return f"0.{fen:02d}"
+
+
+def wrong(applicant: Applicant, number: int = 1, by: int = 1) -> str:
+    fen = (amount(applicant, number) + by - 1) % 99 + 1
+    return f"0.{fen:02d}"

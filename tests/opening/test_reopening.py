@@ -92,7 +92,7 @@ def test_a_shop_closed_by_force_stays_closed(office: Office) -> None:
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
     office.clock.advance(timedelta(days=400))
-    applicant = Applicant(office, shop_id="shop-2", account="acct-shop-1")
+    applicant = Applicant(office, shop_id="shop-2", owner="acct-shop-1")
     assert applicant.now.outcome_clause == "REO-5"
     again = Applicant.__new__(Applicant)
     again.__dict__ |= applicant.__dict__ | {"shop_id": "shop-1"}
