@@ -40,5 +40,7 @@ class BindingPolicy(Frozen):
     """How long a marking waits for days that were not reported."""
     consent: PositiveDays = NaturalDays(n=7)
     """How long the talent may think about it; silence is a no (BND-10)."""
+    consent_rest: PositiveDays = NaturalDays(n=7)
+    """How long a talent who has said no to a shop is not asked by it again."""
     watch_hour: int = Field(default=9, ge=0, le=23)
     """From which hour of the day in Asia/Shanghai the daily look begins."""

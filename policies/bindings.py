@@ -45,10 +45,26 @@ def refuse_request(
 
 
 def refuse_shop(kind: BindingKind, shop_state: ShopState) -> Refusal | None:
-    """Nothing is bound to a shop that is being closed or is closed."""
-    if shop_state in {ShopState.OPEN, ShopState.AWAITING_DEPOSIT}:
+    """Nothing is bound to a shop that is leaving; to one that is not open yet, its official account only (BND-4, OPN-17)."""
+    stays = {ShopState.OPEN, ShopState.AWAITING_DEPOSIT}
+    if shop_state in stays or (kind is BindingKind.OFFICIAL and shop_state is ShopState.APPLYING):
         return None
-    return Refusal(code="shop-leaving", clause=ASKED_UNDER[kind], sentence=f"店铺{shop_state.label},不能再绑定账号。")
+    return Refusal(
+        code="shop-not-open", clause=ASKED_UNDER[kind], sentence=f"店铺{shop_state.label},不能绑定{kind.label}。"
+    )
+
+
+def refuse_asking_again(said_no_at: datetime | None, now: datetime, policy: BindingPolicy) -> Refusal | None:
+    """A talent who has said no to a shop is left alone for a while (BND-10)."""
+    if said_no_at is None:
+        return None
+    again = reckon(said_no_at, policy.consent_rest, "BND-10").due
+    if now.replace(microsecond=0) >= again.replace(microsecond=0):
+        return None
+    return Refusal(
+        code="talent-said-no", clause="BND-10",
+        sentence=f"该达人已明确不同意,{again.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}(北京时间)起才能再次征询。",
+    )  # fmt: skip
 
 
 def refuse_official(*, shop_has: str | None, account_has: str | None) -> Refusal | None:

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from models.binding_events import AccountBound, AccountUnbound
 from models.bindings import Binding, BindingCode, BindingEnd, BindingKind
-from models.cases import Case
+from models.cases import Case, CaseState
 from models.outcomes import Refusal
 from models.shops import Shop
 from notifications import bindings as words
@@ -38,6 +38,20 @@ def in_force(tx: Tx, **only: Any) -> list[Binding]:
     for name, value in only.items():
         query = query.where(getattr(Binding, name) == value)
     return list(tx.exec(query.order_by(col(Binding.bound_at), col(Binding.case_id))))
+
+
+def said_no_at(tx: Tx, row: Binding) -> datetime | None:
+    """When the talent last said no to this shop, or took the consent back."""
+    query = (
+        select(Binding, Case).join(Case, col(Case.id) == col(Binding.case_id))
+        .where(Binding.kind == BindingKind.SELF_OPERATED, Binding.shop_id == row.shop_id, Binding.account_id == row.account_id)
+    )  # fmt: skip
+    said = [
+        case.concluded_at if case.outcome is CaseState.DECLINED else one.ended_at
+        for one, case in tx.exec(query)
+        if case.outcome is CaseState.DECLINED or one.ended_how is BindingEnd.CONSENT_WITHDRAWN
+    ]
+    return max((moment for moment in said if moment is not None), default=None)
 
 
 def about(row: Binding) -> dict[str, Any]:

@@ -50,6 +50,9 @@ def admit(tx: Tx, case: Case) -> BindingKind | None:
         asked.kind, requester=asked.account_id, owner=shop.owner_account_id, shop_state=shop.state,
         other_case=_under_way(tx, case, row),
     ) or register.stands_in_the_way(tx, row)  # fmt: skip
+    if refusal is None and row.kind is BindingKind.SELF_OPERATED:
+        said_no_at = register.said_no_at(tx, row)
+        refusal = policy_of_bindings.refuse_asking_again(said_no_at, case.received_at, rules(case).bindings)
     if refusal is not None:
         refuse(tx, case, refusal)
         return None

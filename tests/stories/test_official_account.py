@@ -13,7 +13,8 @@ from office.base.db import in_transaction
 from policies.bindings import FOR_EVER
 from tasks.bindings.intake import CONFIRM, SCAN
 from tasks.sight.accounts import shop_accounts
-from tests.accounts import answer, ask, bound, confirm, row, scan, ticket, unbind
+from tests.accounts import answer, ask, ask_channel, bound, confirm, row, scan, ticket, unbind
+from tests.opening.bench import Applicant
 from tests.play import SILENCE, Office
 
 pytestmark = pytest.mark.both
@@ -162,6 +163,15 @@ def test_only_the_owner_asks_and_only_for_a_shop_that_stays(office: Office) -> N
     office.closed_shop("shop-2")
     gone = ask(office, "shop-2")
     assert (office.case(gone.id).outcome, office.case(gone.id).outcome_clause) == ("REFUSED", "BND-1")
+
+
+def test_a_shop_that_is_being_opened_binds_its_official_account_and_no_other(office: Office) -> None:
+    """BND-4, OPN-17"""
+    Applicant(office, "ENTERPRISE")
+    assert office.shop().official_account is False
+    assert bound(office).outcome is CaseState.BOUND
+    assert office.shop().official_account is True
+    assert office.case(ask_channel(office).id).outcome is CaseState.REFUSED
 
 
 def test_a_second_wish_while_one_is_open_names_the_first(office: Office) -> None:

@@ -207,7 +207,8 @@ def test_silence_is_a_no_after_seven_days(office: Office, seconds: int, bound: b
         assert "视为不同意" in office.message("binding_ended")["why"]
 
 
-def test_a_talent_who_says_no_is_not_bound_and_who_asks_again_asks_anew(office: Office) -> None:
+@pytest.mark.parametrize(("seconds", "asked"), [(-1, False), (0, True), (1, True)])
+def test_a_talent_who_says_no_is_not_bound_and_left_alone_for_a_week(office: Office, seconds: int, asked: bool) -> None:
     """BND-10"""
     office.open_shop()
     month(office)
@@ -216,8 +217,14 @@ def test_a_talent_who_says_no_is_not_bound_and_who_asks_again_asks_anew(office: 
     assert office.case(case.id).outcome is CaseState.DECLINED
     consent(office, case)
     assert office.refusals()[-1][0] == "BND-10" and row(case).bound_at is None
+    ended = office.case(case.id).concluded_at
+    assert ended is not None
+    office.clock.at = ended + timedelta(days=7, seconds=seconds)
+    month(office)
     (again,) = mark(office)
-    assert office.case(again.id).state is CaseState.AWAITING_CONSENT
+    assert office.case(again.id).state is (CaseState.AWAITING_CONSENT if asked else CaseState.REFUSED)
+    if not asked:
+        assert office.case(again.id).outcome_clause == "BND-10"
 
 
 def test_only_the_talent_answers(office: Office) -> None:
