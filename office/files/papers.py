@@ -44,9 +44,9 @@ def absent(tx: Tx, shop_id: str, documents: Iterable[Mapping[str, Any]]) -> tupl
     return tuple(paper.name for paper in found if not paper.readable)
 
 
-def readable_kinds(tx: Tx, case: Case) -> set[str]:
+def readable_kinds(found: Iterable[Paper]) -> set[str]:
     """The kinds of which a file is here."""
-    return {paper.kind for paper in of_case(tx, case) if paper.readable}
+    return {paper.kind for paper in found if paper.readable}
 
 
 def findings(tx: Tx, case: Case, clause: str, *, needed: bool = False) -> list[Finding]:
@@ -96,4 +96,5 @@ def _shown(paper: Paper) -> PaperShown:
 
 def links_until(tx: Tx, case: Case, review: Review) -> str:
     """Until when the links of :func:`part` open something; empty for a case that names no paper."""
-    return evidence.links_until(tx, review.opened_at).isoformat() if of_case(tx, case) else ""
+    names_any = next(named(tx, case), None) is not None
+    return evidence.links_until(tx, review.opened_at).isoformat() if names_any else ""

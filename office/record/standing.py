@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from sqlmodel import col, select
 
-from models.audit import AuditEntry, AuditHead
+from models.audit import AGAIN, AuditEntry, AuditHead
 from models.base import Frozen
 from models.reviews import Staff
 from office.base.db import Tx
@@ -50,7 +52,16 @@ def note(tx: Tx, person: Staff, action: str, text: str, **detail: Any) -> None:
 
 def doubt(tx: Tx, person: Staff) -> str | None:
     """What contradicts the record, in a word or two of Chinese; ``None`` when nothing does."""
-    recorded = _recorded(tx, person.id)
+    return doubts(tx, [person])[person.id]
+
+
+def doubts(tx: Tx, people: Sequence[Staff]) -> dict[str, str | None]:
+    """The same of many: the ends of all their chains are read together, however many people there are."""
+    ends = _ends(tx, [person.id for person in people])
+    return {person.id: _against(person, _recorded(tx, ends.get(person.id))) for person in people}
+
+
+def _against(person: Staff, recorded: Standing | None) -> str | None:
     if recorded is None:
         return "没有可信的登记记录"
     try:
@@ -103,13 +114,23 @@ _read: dict[tuple[str, str], Standing | None] = {}
 _KEPT = 1000
 
 
-def _head(tx: Tx, staff_id: str) -> AuditHead | None:
-    return tx.get(AuditHead, audit.streams(tx, f"staff/{staff_id}")[-1])
+def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
+    """The end of each one's chain, or of the last in which it goes on because it was broken."""
+    found: dict[str, AuditHead] = {}
+    names = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
+    going_on = dict(names)
+    for number in count(2):
+        heads = list(tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(going_on))))
+        found |= {going_on[head.stream]: head for head in heads}
+        if not heads and number > 2:
+            return found
+        last = names.values() if number == 2 else [going_on[head.stream] for head in heads]
+        going_on = {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in last}
+    raise AssertionError("unreachable")
 
 
-def _recorded(tx: Tx, staff_id: str) -> Standing | None:
+def _recorded(tx: Tx, head: AuditHead | None) -> Standing | None:
     """The standing last recorded in a chain that is whole and sealed; ``None`` when there is none to rely on."""
-    head = _head(tx, staff_id)
     if head is None or not audit.sealed(head):
         return None
     end = (head.stream, head.seal)

@@ -50,15 +50,17 @@ class Colleague(Frozen):
 
 def roster(tx: Tx) -> tuple[Colleague, ...]:
     """Everybody, read once for however many questions."""
-    found = tx.exec(select(Staff).order_by(col(Staff.id)))
+    found = list(tx.exec(select(Staff).order_by(col(Staff.id))))
+    doubts = standing.doubts(tx, found)
     return tuple(
-        Colleague(id=one.id, name=one.name, roles=tuple(one.roles), hindered=_hindered(tx, one)) for one in found
-    )
+        Colleague(
+            id=one.id, name=one.name, roles=tuple(one.roles), hindered="登记信息存疑" if doubts[one.id] else _away(tx, one)
+        )
+        for one in found
+    )  # fmt: skip
 
 
-def _hindered(tx: Tx, person: Staff) -> str:
-    if standing.doubt(tx, person) is not None:
-        return "登记信息存疑"
+def _away(tx: Tx, person: Staff) -> str:
     if not person.active:
         return "已停用"
     if person.away_until is not None and person.away_until > tx.now:

@@ -100,7 +100,7 @@ def wanted(tx: Tx, case: Case) -> tuple[Part | DocumentKind, ...]:
 
 def missing(tx: Tx, case: Case) -> tuple[Need, ...]:
     """What the case's stage still lacks at this moment."""
-    given, readable = of_case(tx, case.id), papers.readable_kinds(tx, case)
+    given, readable = of_case(tx, case.id), papers.readable_kinds(papers.of_case(tx, case))
     return policy_of_opening.missing(wanted(tx, case), given, readable, OpeningAsked.of(case).asked_again)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from models.base import Frozen
 from models.cases import NEVER_IN_THE_WAY, Case, CaseKind, CaseState, Finding
 from models.deposits import BookFacts, RefundDocument
 from models.money import Money
+from models.papers import Paper
 from models.payouts import Payee, PayoutState
 from office.base.db import Tx
 from office.base.vault import opened_json
@@ -14,6 +17,7 @@ from office.cases.cases import rules
 from office.cases.merchants import shop_of
 from office.files import papers
 from policies import refund as policy_of_refund
+from policies.papers import paper_findings
 from policies.payees import Holder, Share, judgement, share_out
 from policies.refund import Net
 from tasks.closure.request import ClosureAsked
@@ -54,6 +58,8 @@ class Plan(Frozen):
     """
 
     books: BookFacts
+    asked: Money
+    """What is still to be paid of what was asked for."""
     net: Net
     shares: tuple[Share, ...]
 
@@ -78,19 +84,20 @@ def _books(tx: Tx, shop_id: str) -> BookFacts:
 def plan_now(tx: Tx, case: Case) -> Plan:
     shop = shop_of(tx, case)
     books = _books(tx, shop.id)
-    net = policy_of_refund.net_refund(outstanding(tx, case), books)
+    asked = outstanding(tx, case)
+    net = policy_of_refund.net_refund(asked, books)
     holder = Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
     paid_in, otherwise = deposits.paid_in(tx, shop.id)
     shares = share_out(
         net.paid.fen, holder, payees_of(case), paid_in=paid_in, paid_back=payouts.paid_back(tx, shop.id),
         balance_fen=books.deposit_fen - net.set_off.fen, otherwise=otherwise,
     )  # fmt: skip
-    return Plan(books=books, net=net, shares=shares)
+    return Plan(books=books, asked=asked, net=net, shares=shares)
 
 
-def documents_of(tx: Tx, case: Case) -> set[RefundDocument]:
+def documents_of(sent: Iterable[Paper]) -> set[RefundDocument]:
     """The kinds of paper whose file is here, sent with the application or with an answer (ambiguity 26)."""
-    kinds = papers.readable_kinds(tx, case)
+    kinds = papers.readable_kinds(sent)
     return {kind for kind in RefundDocument if kinds & {kind.value, kind.label}}
 
 
@@ -102,23 +109,24 @@ def goes_first(tx: Tx, case: Case) -> str | None:
         if other.state is not CaseState.SUBMITTED
         and ((other.opened_at, other.id) < (case.opened_at, case.id) or money_is_out(tx, other))
     ]  # fmt: skip
-    return None if money_is_out(tx, case) else next(iter(sorted(other.id for other in first)), None)
+    return min(other.id for other in first) if first and not money_is_out(tx, case) else None
 
 
 def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding, ...]:
     """What the rules find about the application at this moment (REF-2, REF-8, REF-9); ``plan`` is that of this moment."""
     shop, plan = shop_of(tx, case), plan or plan_now(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
+    sent = papers.of_case(tx, case)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     found = policy_of_refund.refund_findings(
         known, snapshot.as_of if snapshot else None, plan.books, entity=shop.entity_type,
-        documents=documents_of(tx, case), payees=payees_of(case), judgement=judgement(plan.shares),
+        documents=documents_of(sent), payees=payees_of(case), judgement=judgement(plan.shares),
         open_cases=cases.open_by_kind(tx, shop.id, but=case.id, apart={CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
         written_off=ClosureAsked.of(closure).extents if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
         other_refund=goes_first(tx, case),
     )  # fmt: skip
-    others = (*contradictions.findings(tx, shop.id), *papers.findings(tx, case, "REF-2"))
+    others = (*contradictions.findings(tx, shop.id), *paper_findings(sent, "REF-2", tx.now))
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))
 
 

@@ -99,7 +99,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"退保证金 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", _preview(plan, outstanding(tx, case), balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("将发生什么", _preview(plan, balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
         ("检查结果", Findings.of(findings)),
         ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case, plan, findings))), ("第一位审核人意见", said),
         ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))), ("打款记录", history),
@@ -114,17 +114,17 @@ _TERMS = {
 }  # fmt: skip
 
 
-def _preview(plan: Plan, asked: Money, balance: Money) -> list[Block]:
+def _preview(plan: Plan, balance: Money) -> list[Block]:
     """What approving does to the money: set off, paid, to whom, and what stays."""
     if plan.net.kept:
         most = plan.model_copy(update={"net": plan.net.model_copy(update={"kept": Money()})})
         kept = ("另留存 ", Strong(text=str(plan.net.kept)), ",对应未开票账单应冻结的部分(INV-7),开票后可再申请退还。")
-        return [*_preview(most, asked, balance), Text.of(*kept)]
+        return [*_preview(most, balance), Text.of(*kept)]
     left = Strong(text=_after(balance, Money(fen=plan.net.set_off.fen + plan.net.paid.fen)))
     after = ("退后保证金余额 ", left, "。")
-    if asked.fen > balance.fen or not plan.shares:
+    if plan.asked.fen > balance.fen or not plan.shares:
         short = Strong(text="余额不足")
-        return [Text.of("待退还 ", Strong(text=str(asked)), f",保证金余额 {balance},", short, ",不能同意退还。")]
+        return [Text.of("待退还 ", Strong(text=str(plan.asked)), f",保证金余额 {balance},", short, ",不能同意退还。")]
     paid = Strong(text=str(plan.net.paid))
     what: tuple[Piece, ...] = (f"同意后将{plan.net.text()}",) if plan.net.set_off else ("同意后将退还 ", paid)
     if len(plan.shares) == 1:

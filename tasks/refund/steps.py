@@ -98,7 +98,9 @@ def ask_merchant(tx: Tx, case: Case, round: int, question: str) -> str:
     key = f"{QUESTION}/{round}"
     if due := ask(tx, case, key, question, rules(case).refund.documents, "REF-2"):
         shop = shop_of(tx, case)
-        missing = policy_of_refund.missing_documents(shop.entity_type, documents_of(tx, case), rules(case))
+        missing = policy_of_refund.missing_documents(
+            shop.entity_type, documents_of(papers.of_case(tx, case)), rules(case)
+        )
         told = words.RefundQuestion(
             shop_name=shop.name, case_id=case.id, missing=tuple(paper.label for paper in missing), question=question, due=due,
         )  # fmt: skip

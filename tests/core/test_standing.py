@@ -12,8 +12,8 @@ from office.base.db import in_transaction, reading
 from office.cases import gates as review_gates
 from office.cases import hands
 from office.record import audit, standing
-from office.staff import staff
-from tests.core.sql import write
+from office.staff import people, staff
+from tests.core.sql import said, write
 from tests.play import Office
 
 ATTACKS = {
@@ -142,3 +142,29 @@ def test_whoever_was_enrolled_by_an_earlier_version_is_taken_by_what_it_recorded
     write("UPDATE staff SET roles = '[\"finance\"]' WHERE id = 'li-na'")
     with reading() as tx:
         assert standing.doubt(tx, staff.find(tx, "li-na")) == "岗位"
+
+
+def test_whether_anybody_is_left_is_read_together_however_many_people_there_are(office: Office) -> None:
+    def asked() -> tuple[int, int]:
+        """How many people there are, and how many statements it takes to know who is hindered."""
+        with reading() as tx:
+            people.roster(tx)  # each new chain is read once, then known by its end
+        with reading() as tx, said() as heard:
+            everybody = people.roster(tx)
+        assert not any(one.hindered for one in everybody)
+        return len(everybody), len(heard)
+
+    few, before = asked()
+    for number in range(20):
+        office.hire(f"colleague-{number}", "finance")
+    many, after = asked()
+    assert (many, after) == (few + 20, before) and after <= 4
+
+
+def test_a_chain_that_goes_on_elsewhere_is_followed_among_many(office: Office) -> None:
+    write("UPDATE audit_head SET seal = 'forged' WHERE stream = 'staff/li-na'")
+    in_transaction(lambda tx: standing.note(tx, staff.find(tx, "li-na"), "staff.noted", "重新登记"))
+    write("UPDATE staff SET roles = '[\"finance\"]' WHERE id = 'xu-jing'")
+    with reading() as tx:
+        hindered = {one.id: one.hindered for one in people.roster(tx)}
+    assert hindered["li-na"] == "" and hindered["xu-jing"] == "登记信息存疑" and hindered["wang-fang"] == ""

@@ -11,13 +11,16 @@ from sqlmodel import select
 from models.books import AccountKind, Transfer
 from models.cases import Case, DeadlineState
 from models.payouts import Order, Payee, PayeeMethod, Permit
+from models.reviews import Review
 from models.shops import ShopState
 from office.base.db import in_transaction, reading
 from office.cases import routing
 from office.cases.locks import lock_case
 from tasks.payouts import payouts
 from tasks.payouts.payouts import PermitRefused
+from tasks.refund import review
 from tasks.sight import proof
+from tests.core.sql import said
 from tests.deaths import Died, mortal
 from tests.play import PAPERS, PAYEE, SILENCE, Office
 from tests.reading import read
@@ -630,3 +633,14 @@ def deduct(office: Office, fen: int) -> None:
 def transfers() -> list[Transfer]:
     with reading() as tx:
         return list(tx.exec(select(Transfer)))
+
+
+def test_a_look_at_a_refund_asks_our_books_once(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    shown = office.question(case)
+    with reading() as tx, said() as heard:
+        review.finance_dossier(tx, tx.get_one(Case, case.id), tx.get_one(Review, shown.id))
+    asked = {table: sum(f"FROM {table} " in one for one in heard) for table in ("billable_item", "deposit_payment")}
+    assert asked == {"billable_item": 1, "deposit_payment": 1}
+    assert sum("FROM account " in one and "WHERE account.shop_id" in one for one in heard) == 1
