@@ -28,8 +28,8 @@ from policies.workdays import DEFAULT, WorkCalendar
 
 NEVER_OVERRIDDEN = frozenset(
     {
-        Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.UNSETTLED_PAYOUTS.value, Gate.FORCED_CLOSURE.value,
-        "bank_contradiction", "refund_under_way",
+        Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_UNSETTLED.value,
+        Gate.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way",
     }
 )  # fmt: skip
 """Codes of blocking findings over which nobody approves a refund, not two people either (REF-7, REF-9, ambiguities 24, 29

@@ -309,3 +309,19 @@ def test_an_owner_may_change_the_kind_of_day_in_the_policy_alone_ambiguity_9():
     changed = POLICY.model_copy(update={"refund": refund})
     closed = local("2026-09-24T10:00:00")
     assert refund_due(closed, closed, changed).due == local("2026-10-01T23:59:59")
+
+
+@pytest.mark.parametrize(
+    ("facts", "books"),
+    [
+        (ShopFacts(unsettled_payouts=1, unsettled_payout_fen=1), BALANCE),
+        (ShopFacts(), BALANCE.model_copy(update={"unsettled": 1, "unsettled_fen": 1})),
+    ],
+    ids=["by the platform's facts", "by our own books"],
+)
+def test_an_unpaid_cycle_is_set_aside_by_nobody_whoever_settles_it(facts, books):
+    """REF-9: the same sentence as the arrears."""
+    [never] = not_to_be_overridden(list(findings(facts, books).values()))
+    assert never.clause == "REF-9"
+    off = {never.code: [*never.extent]}  # nor does a write-off at closing help
+    assert not_to_be_overridden(list(findings(facts, books, written_off=off).values())) == (never,)
