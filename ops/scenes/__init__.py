@@ -9,6 +9,7 @@ from ops.scenes.accounts import AccountsScene
 from ops.scenes.appeals import AppealScene, SilenceScene
 from ops.scenes.closing import ClosureScene, ForcedScene, RefundScene
 from ops.scenes.invoicing import InvoicingScene
+from ops.scenes.openings import OpeningScene
 from ops.scenes.stage import Scene
 
 SCENES: list[Callable[[Rehearsal], Scene]] = [
@@ -17,6 +18,7 @@ SCENES: list[Callable[[Rehearsal], Scene]] = [
     RefundScene,
     ForcedScene,
     AccountsScene,
+    OpeningScene,
     AppealScene,
     SilenceScene,  # last: it lets three days pass
 ]

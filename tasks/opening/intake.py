@@ -22,7 +22,7 @@ from models.opening_events import (
     ReopeningRequested,
 )
 from models.payouts import PayeeMethod
-from models.shops import EntityType, Shop, ShopState
+from models.shops import Shop, ShopState
 from office.base.db import Tx
 from office.base.vault import keyed_hash, place, seal_json
 from office.cases import cases, deadlines
@@ -33,7 +33,6 @@ from office.record.inbox import Refused, look_again
 from policies import opening as policy_of_opening
 from policies.deadlines import in_time
 from policies.masking import mask_accounts
-from policies.text import same_name
 from tasks.opening import parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
@@ -177,10 +176,7 @@ def account(tx: Tx, event: OpeningAccount, message: InboxMessage) -> None:
     payee = event.payee.payee()
     if payee.method is not PayeeMethod.CORPORATE_ACCOUNT:
         raise Refused("打款验证须提供对公账户", "OPN-10")
-    row = parts.find(tx, case.id, Part.ENTITY)
-    own = ("legal_person",) if OpeningAsked.of(case).entity_type is EntityType.INDIVIDUAL_BUSINESS else ()
-    allowed = [str(row.fields[name]) for name in ("licence_name", *own)] if row else []
-    if allowed and not any(same_name(payee.name, name) for name in allowed):
+    if not parts.own_account(tx, case, payee.name):
         raise Refused("对公账户户名须与营业执照名称一致", "OPN-10")
     shown = {"payee": payee.masked, "name": payee.name, "bank_name": payee.bank_name}
     parts.put(tx, case, Part.ACCOUNT, shown, payee.model_dump(mode="json"), message.received_at)

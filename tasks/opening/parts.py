@@ -20,7 +20,7 @@ from office.cases.cases import rules
 from office.files import papers
 from office.record import audit, outbox
 from policies import opening as policy_of_opening
-from policies.text import normalise_name
+from policies.text import normalise_name, same_name
 from tasks.opening.request import OpeningAsked
 from tasks.shops.applications import KINDS
 
@@ -144,6 +144,16 @@ def same_business(tx: Tx, shop_id: str, uscc: str) -> int:
     if not uscc:
         return 0
     return len(tx.exec(select(Shop.id).where(Shop.uscc == uscc, Shop.id != shop_id, col(Shop.state).in_(LIVING))).all())
+
+
+def own_account(tx: Tx, case: Case, holder: str) -> bool:
+    """Whether an account in this name is the business's own: by its licence, or by its operator where that is a person.
+
+    Before anybody has said who the business is nothing is known against it: the review looks again.
+    """
+    row = find(tx, case.id, Part.ENTITY)
+    operator = ("legal_person",) if OpeningAsked.of(case).entity_type is EntityType.INDIVIDUAL_BUSINESS else ()
+    return row is None or any(same_name(holder, str(row.fields[name])) for name in ("licence_name", *operator))
 
 
 def transfers(tx: Tx, case: Case) -> bool:

@@ -51,9 +51,18 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
             same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")), now=tx.now,
         ),
         *_missing(tx, case),
+        *_foreign_account(tx, case),
         *papers.findings(tx, case, "OPN-7"),
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda finding: not finding.blocking))
+
+
+def _foreign_account(tx: Tx, case: Case) -> Iterator[Finding]:
+    """An account that was given before the business was named, and is not its own."""
+    row = parts.find(tx, case.id, Part.ACCOUNT)
+    if row is not None and not parts.own_account(tx, case, str(row.fields["name"])):
+        yield Finding(code="account_name", clause="OPN-10", blocking=True, as_of=tx.now,
+                      sentence="对公账户户名与营业执照名称(经营者姓名)不一致,请商家更正。")  # fmt: skip
 
 
 def _missing(tx: Tx, case: Case) -> Iterator[Finding]:

@@ -265,6 +265,43 @@ def an_opening(office: Office) -> dict[str, str]:
     return {applicant.case.id: "OPN", of_kind(CaseKind.DEPOSIT_DEMAND).id: "DEP"}
 
 
+def a_reopening(office: Office) -> dict[str, str]:
+    """A person's shop is opened and closed; six months later it is opened again."""
+    until_done(office, lambda: office.send("opening.requested", wish("PERSON")))
+    applicant = Applicant(office, case=of_kind(CaseKind.OPENING))
+    names = {applicant.case.id: "OPN"}
+    steps(office, applicant)
+    until_done(office, lambda: office.pay_deposit("shop-1", 50_000))
+    until_done(office, office.snapshot)
+    until_done(office, lambda: office.send("closure.requested", {
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "STOCK_CLEARED",
+    }))  # fmt: skip
+    closing = of_kind(CaseKind.CLOSURE)
+    decide(office, closing, "li-na", "APPROVE")
+    until_done(office, office.snapshot)
+    office.clock.advance(timedelta(days=200))
+    until_done(office, lambda: office.send("reopening.requested", {
+        "shop_id": "shop-1", "account_id": "acct-shop-1", "entity_type": "PERSON", "categories": ["厨具"],
+        "account": wish("PERSON")["account"],
+    }))  # fmt: skip
+    applicant.case = of_kind(CaseKind.REOPENING)
+    steps(office, applicant)
+    assert office.shop().state is ShopState.OPEN
+    return names | {closing.id: "CLS", applicant.case.id: "REO", of_kind(CaseKind.DEPOSIT_DEMAND).id: "DEP"}
+
+
+def steps(office: Office, applicant: Applicant) -> None:
+    """From the materials to the shop review, as a person takes them."""
+    for act in (
+        *applicant.material(),
+        applicant.approve,
+        lambda: applicant.papers(LOGO),
+        applicant.links,
+        applicant.approve,
+    ):
+        until_done(office, act)
+
+
 Tell = Callable[[Office], dict[str, str]]
 TALES: dict[Tell, list[tuple[str, str]]] = {
     both_stories: [("closure", "CLOSED"), ("refund", "REFUNDED")],
@@ -277,6 +314,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     a_demand: [("deposit-demand", "SUSPENDED")],
     bound_accounts: [("account-binding", "BOUND")] * 3,
     an_opening: [("deposit-demand", "PAID"), ("opening", "OPENED")],
+    a_reopening: [("closure", "CLOSED"), ("deposit-demand", "PAID"), ("opening", "OPENED"), ("reopening", "OPENED")],
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""
@@ -307,7 +345,11 @@ def remains(names: dict[str, str]) -> dict[str, Any]:
 
 def sent(office: Office, names: dict[str, str]) -> list[str]:
     """Keys of everything that left, without ids; how letters to staff are gathered into lists hangs on the hour."""
-    numbers = names | {review.id: f"{review.gate}/{review.round}" for case in names for review in office.reviews(case)}
+    numbers = names | {
+        review.id: f"{name}/{review.gate}/{review.round}"
+        for case, name in names.items()
+        for review in office.reviews(case)
+    }
     return sorted(
         renamed(row.key, numbers)
         for row in office.outbox()

@@ -13,6 +13,7 @@ from tests.desk.seat import Page, Seats
 from tests.invoicing.kit import DOUBTFUL, billed, invoices, item, record, review_of, send_invoice
 from tests.invoicing.kit import at as moment
 from tests.invoicing.kit import open_month as month
+from tests.opening.bench import LICENCE, Applicant, bank, enter, wrong
 from tests.play import Office
 
 pytestmark = pytest.mark.both
@@ -102,3 +103,23 @@ def test_where_policy_asks_for_a_signature_no_code_decides_wherever_it_is_typed(
     assert office.fill_in(asked, "wang-fang", "APPROVE").sentence == told
     assert office.answer(asked, "wang-fang", "APPROVE").sentence == told
     assert told in who.answer(who.see(f"/r/{asked.id}"), "APPROVE").text
+
+
+def test_an_opening_takes_its_reviewer_three_times_with_two_ticks(office: Office, decide: Callable[..., Page]) -> None:
+    applicant = Applicant(office, "ENTERPRISE")
+    applicant.materials()
+    decide(applicant.case, "tang-yu", "ASK", items="营业执照:看不清,请重新拍摄")
+    applicant.papers(LICENCE)
+    decide(applicant.case, "tang-yu", "APPROVE")
+    applicant.certificate()
+    decide(applicant.case, "tang-yu", "APPROVE", signature="on", seal="on")
+    bank(applicant)
+    for by in (1, 2, 3):
+        enter(applicant, wrong(applicant, by=by))
+    bank(applicant, 2)
+    for by in (1, 2, 3):
+        enter(applicant, wrong(applicant, 2, by))
+    decide(applicant.case, "wang-fang", "PROVED", paper=office.bank_proof()["paper"])
+    applicant.finishing()
+    decide(applicant.case, "tang-yu", "APPROVE")
+    assert office.shop().state == "AWAITING_DEPOSIT"

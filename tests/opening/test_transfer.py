@@ -271,3 +271,16 @@ def test_whoever_decides_is_shown_no_amount(office: Office) -> None:
             enter(applicant, wrong(applicant, number, by))
     shown = markdown(office.question(applicant.case).dossier)
     assert right(applicant) not in shown and right(applicant, 2) not in shown and "第 2 笔" in shown
+
+
+def test_an_account_given_before_the_business_was_named_is_looked_at_by_the_review(office: Office) -> None:
+    """OPN-10: nothing was known against it when it came; nobody approves over it."""
+    applicant = Applicant(office, "INDIVIDUAL_BUSINESS")
+    applicant.account_given(name="另一家公司")
+    applicant.materials()
+    outcome = office.answer(office.question(applicant.case), "tang-yu", "APPROVE", "同意")
+    assert not outcome.accepted and "户名" in outcome.sentence
+    applicant.ask_again("对公账户:户名不一致")
+    applicant.account_given(name="林晓")
+    applicant.approve()
+    assert state(applicant) is TransferState.SENT
