@@ -2,7 +2,9 @@
 
 Whoever reaches Prefect's API can rewrite an answer, a form's text and its choices. So before an answer is judged, what is
 stored is compared with what we stored, and the run's history with what a resume leaves: one suspension of ours, then a
-resume, and the answer written with it, signed by the server that took it. What does not fit is not judged; it is refused, recorded, and told.
+resume, and the answer written with it, signed by the server that took it. What does not fit is not judged; it is refused,
+recorded, and told. So is an answer that is not there any more though the history says that somebody gave one, or does not
+say that nobody did: whoever took it away may know its one-time code.
 
 Times are those the server stamped on what it wrote itself, never one that a caller may choose.
 """
@@ -13,9 +15,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRunInput, State
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
+from pydantic import ValidationError
 
 from models.base import Frozen
 from models.confirmations import ShownForm
@@ -25,6 +30,9 @@ from office.runs.shown_forms import digest
 from office.runs.strays import values_of
 
 REWRITTEN = "答复在提交之后被改写"
+TAKEN_AWAY = "有人提交过答复,答复却被删去"
+VANISHED = "显示表单的运行不见了或无法读取,不能确认有没有人在其中提交过答复"
+NOT_HERE = "提交答复的表单属于一次已被替换的运行"
 RESUMED = "Resuming"
 """The name of the state that Prefect's resume leaves."""
 WITH_IT = timedelta(seconds=1)
@@ -39,18 +47,29 @@ class Given(Frozen):
     doubt: str = ""
 
 
-def given_to(client: SyncPrefectClient, form: ShownForm) -> Given | None:
-    """The answer to a form, if there is one."""
+def given_to(client: SyncPrefectClient, form: ShownForm, carrier: UUID) -> Given | None:
+    """The answer to a form, or the doubt that there was one; ``None`` when nobody answered.
+
+    ``carrier`` is the run that carries the case now: what was answered in another one counts for nothing.
+    """
     run_id, keys = UUID(form.run_id), keyset_from_base_key(form.key)
-    found = {row.key: row for row in client.filter_flow_run_input(run_id, f"{form.key}-", 10, set())}
+    try:
+        found = {row.key: row for row in client.filter_flow_run_input(run_id, f"{form.key}-", 10, set())}
+        states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
+    except (ObjectNotFound, ValidationError):
+        found, states = {}, []
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        found, states = {}, []
     response = found.get(keys["response"])
     if response is None:
-        return None
-    states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
+        doubt = (TAKEN_AWAY if _resumed(states, form.key) else "") if states else VANISHED
+        return Given(raw={}, given_at=None, doubt=doubt) if doubt else None
     resume = _resume(states, form.key)
     return Given(
         raw=values_of(response.value), given_at=resume.timestamp if resume else None,
-        doubt=_form_differs(found, keys, form) or _not_by_resume(states, form.key, keys, response, resume)
+        doubt=("" if run_id == carrier else NOT_HERE) or _form_differs(found, keys, form) or _not_by_resume(states, form.key, keys, response, resume)
         or ("" if not form.schema_sha256 or witnessed(response) else REWRITTEN),
     )  # fmt: skip
 
@@ -77,6 +96,15 @@ def _suspensions(states: list[State[Any]], key: str) -> list[int]:
     """Where in the history the run was suspended, from our own suspension behind this form on."""
     first = next((n for n, state in enumerate(states) if state.state_details.pause_key == key), None)
     return [] if first is None else [n for n, state in enumerate(states) if n >= first and state.is_paused()]
+
+
+def _resumed(states: list[State[Any]], key: str) -> bool:
+    """Whether anything that suspended the run since our form was shown, ours or another's, was resumed as by a person.
+
+    A wake-up of ours leaves another state. What stands in the history can be added to, and not changed, over the API.
+    """
+    after = [state for n in _suspensions(states, key) for state in states[n + 1 : n + 2]]
+    return any(state.name == RESUMED or state.is_running() for state in after)
 
 
 def _resume(states: list[State[Any]], key: str) -> State[Any] | None:

@@ -51,8 +51,8 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
     """Ask a person and wait for the answer. ``verdict`` is ``None`` when the request was taken back meanwhile."""
     review_id = _open_review(case_id, gate.name, round, seat)
     while True:
-        seen, form = in_transaction(lambda tx: _look(tx, review_id, gate))
-        if form is not None and _take_what_came(review_id, gate, form, over=isinstance(seen, Decision)):
+        seen, forms = in_transaction(lambda tx: _look(tx, review_id, gate))
+        if any([_take_what_came(review_id, gate, form, over=isinstance(seen, Decision)) for form in forms]):
             continue
         match seen:
             case Decision():
@@ -63,17 +63,15 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
                 _show_form(seen, gate)
 
 
-def _look(tx: Tx, review_id: str, gate: Gate) -> tuple[Decision | Review | Held, ShownForm | None]:
-    """Where the question stands, and the form this run has shown of it that nobody has read yet."""
-    run = _run()
-    form = shown_forms.unanswered(tx, review_id, str(run[1])) if run else None
-    return confirmations.look(tx, review_id, gate), form
+def _look(tx: Tx, review_id: str, gate: Gate) -> tuple[Decision | Review | Held, list[ShownForm]]:
+    """Where the question stands, and the forms shown of it, by whichever run, whose answer nobody has read yet."""
+    return confirmations.look(tx, review_id, gate), shown_forms.unanswered(tx, review_id)
 
 
 def _take_what_came(review_id: str, gate: Gate, form: ShownForm, *, over: bool) -> bool:
-    """Judge the answer to a form of this run, if there is one, and take it out of Prefect; whether there was one."""
+    """Judge the answer to a form, if there is or was one, and take it out of Prefect; whether there was one."""
     run = _run()
-    given = given_to(run[0], form) if run else None
+    given = given_to(run[0], form, run[1]) if run else None
     if run is None or given is None:
         if over:
             in_transaction(lambda tx: shown_forms.judged(tx, form.key))

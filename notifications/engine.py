@@ -8,7 +8,7 @@ from notifications.message import Line, Link, Moment, Prose, StaffMessage
 
 
 class EngineAlarm(StaffMessage):
-    """To the supervisor: something in Prefect was changed or used in a way that is not ours."""
+    """To the supervisor, and to whoever it touches: something in Prefect was changed or used in a way that is not ours."""
 
     name: ClassVar[str] = "engine_alarm"
     clause: ClassVar[str] = "NOT"

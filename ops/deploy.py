@@ -53,6 +53,11 @@ class Deployed:
         told = self.flow.fn
         return f"{told.__module__.replace('.', '/')}.py:{told.__name__}"
 
+    @property
+    def parameter_schema(self) -> dict[str, Any]:
+        """What Prefect checks a run's parameters by before it makes one."""
+        return self.flow.parameters.model_dump_for_openapi()
+
 
 CASE = {"case_id": r"[A-Z]{3}-[0-9]{6}-[0-9A-Z]{6}"}
 MONTH = {"period": r"([0-9]{4}-[0-9]{2})?"}

@@ -2,7 +2,7 @@
 
 On SQLite, Prefect opens its writing transactions as readers, and SQLite refuses at once to let a reader write when somebody else
 wrote meanwhile: the server answers 503, clients try again two seconds later, and a browser shows the error. Begun as
-writers, transactions wait for their turn, which takes milliseconds.
+writers, transactions wait for their turn, which takes milliseconds; one within another of the same request stays a reader.
 
 An answer that came with a resume and one that somebody wrote over HTTP look alike in Prefect's database. Only a resume
 writes a state and an answer in one transaction; what it writes is signed with a key that Prefect's API does not give
@@ -11,10 +11,12 @@ away, and ``flows.answers`` takes nothing else. ``tests/ops/test_prefect_plugin.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 from prefect.plugins import register_hook
 from sqlalchemy import Connection, event
@@ -35,8 +37,30 @@ def setup_environment(*, ctx: object) -> None:
 def begin_as_writer(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
 ) -> tuple[str, Any]:
-    """Take the write lock with the transaction that will need it. Prefect's reads are in no transaction."""
-    return ("BEGIN IMMEDIATE" if statement == "BEGIN DEFERRED" else statement), parameters
+    """Take the write lock with the transaction that will need it. Prefect's reads are in no transaction.
+
+    But for those that it begins while the same request is in one: what tells of a queue's new status reads beside the
+    transaction that pauses the queue, and would wait for it for ever, and it for that.
+    """
+    request = _task()
+    if statement != "BEGIN DEFERRED" or (request is not None and request in WRITING):
+        return statement, parameters
+    if request is not None:
+        WRITING.add(request)
+        connection.info[WRITER] = request
+    return "BEGIN IMMEDIATE", parameters
+
+
+WRITER = "dianwu_writer"
+WRITING: WeakSet[asyncio.Task[Any]] = WeakSet()
+"""The requests that hold the write lock."""
+
+
+def _task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop: not the server
+        return None
 
 
 STATE_WRITTEN = "dianwu_state_written"
@@ -64,3 +88,5 @@ def sign_answers(
 def forget_states(connection: Connection) -> None:
     """The transaction is over: what is written next is another request's."""
     connection.info.pop(STATE_WRITTEN, None)
+    if (request := connection.info.pop(WRITER, None)) is not None:
+        WRITING.discard(request)

@@ -7,7 +7,6 @@ runs there. What each change can do to us stands in docs/engine-authority.md.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -28,7 +27,7 @@ from office.runs import engine
 from office.runs.sweeps import SWEPT
 from ops import deploy
 from ops.deploy import DEPLOYMENTS, ROOT, Deployed
-from ops.worker.authority import in_deployment, in_pool
+from ops.worker.authority import in_deployment, in_pool, same_place
 from ops.worker.worker import DianwuWorker
 
 logger = logging.getLogger("dianwu.watch")
@@ -36,22 +35,57 @@ logger = logging.getLogger("dianwu.watch")
 EVERY_SECONDS = 60.0
 SILENCE = timedelta(minutes=5)
 """The sweep runs every minute. So long without one, and somebody or something holds up everything that runs in Prefect."""
+DEFAULT = "default"
+"""The queue that Prefect gives to what names none."""
 UNREACHED = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
 
 
 def look() -> list[str]:
-    """Compare once; returns what was found and put back. Nothing is raised while Prefect is out of reach."""
-    found = [*_pool(), *(line for deployed in DEPLOYMENTS for line in _deployment(deployed))]
+    """Hear silence, then compare once; returns what was found and put back. Raises while Prefect is out of reach.
+
+    What cannot be compared was changed too, and keeps nothing else from being compared.
+    """
+    _hear_silence()
+    found, standing = [], []
+    for what, compare in _comparisons():
+        try:
+            found += compare()
+        except httpx.TransportError:
+            raise
+        except Exception:  # something of somebody's that Prefect or its client cannot read; told below
+            logger.exception("%s could not be compared", what)
+            found.append(f"{what} 无法比对")
+    try:
+        standing = list(_held_up())
+    except Exception:
+        logger.exception("what is paused could not be read")
     if found:
-        deploy.deploy()
+        done = _put_back()
         for line in found:
-            _tell("engine.put_back", line, kind=f"put-back/{line}",
-                  done="已按本系统的部署恢复。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令。")  # fmt: skip
+            _tell("engine.put_back", line, kind=f"put-back/{line}", done=done)
+    for line in standing:
+        _tell("engine.held_up", line, kind=f"held-up/{line}", done=(
+            "未自动恢复,因为可能是本团队的操作。如不是,请恢复,并立即更换 Prefect 的口令。"
+        ))  # fmt: skip
+    return found
+
+
+def _put_back() -> str:
+    """Deploy anew; what to say of it."""
+    try:
+        deploy.deploy()
+    except Exception:  # told instead; the next look tries again
+        logger.exception("what was changed could not be put back")
+        return "未能全部恢复,将继续尝试。请执行 dianwu deploy 和 dianwu doctor 查明原因,并立即更换 Prefect 的口令。"
+    return "已按本系统的部署恢复。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令。"
+
+
+def _hear_silence() -> None:
+    """Needs our database alone: whatever becomes of Prefect, silence is heard."""
     if silent := silence(_swept_at(), clock().real()):
         _tell("engine.silent", silent, kind="silent", done=(
             "到期处理、提醒与投递可能已停顿。请检查:工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
         ))  # fmt: skip
-    return found
 
 
 def silence(swept_at: datetime | None, now: datetime) -> str:
@@ -74,6 +108,12 @@ def _tell(action: str, what: str, *, kind: str, done: str) -> None:
 # ── what is compared ─────────────────────────────────────────────────────────
 
 
+def _comparisons() -> Iterable[tuple[str, Callable[[], list[str]]]]:
+    yield f"工作池 {settings().work_pool}", lambda: list(_pool())
+    for deployed in DEPLOYMENTS:
+        yield f"部署 {deployed.flow.name}", lambda d=deployed: list(_deployment(d))  # type: ignore[misc]
+
+
 def _pool() -> Iterable[str]:
     name = settings().work_pool
     try:
@@ -85,6 +125,25 @@ def _pool() -> Iterable[str]:
         yield f"工作池 {name} 的类型被换成了 {shortened(pool.type, 64)}"
     elif pool.type == DianwuWorker.type and any(in_pool(pool.base_job_template)):
         yield f"工作池 {name} 的运行模板被改动"
+    there = {queue.name for queue in engine.client().read_work_queues(work_pool_name=name)}
+    for gone in sorted({deployed.queue for deployed in DEPLOYMENTS if deployed.queue} - there):
+        yield f"工作池 {name} 的队列 {gone} 不见了"
+
+
+def _held_up() -> Iterable[str]:
+    """What keeps our runs from starting, and may be an operator's: pauses, and limits that let none through."""
+    name = settings().work_pool
+    pool = engine.client().read_work_pool(name)
+    if pool.is_paused or pool.concurrency_limit == 0:
+        yield f"工作池 {name} 被暂停"
+    ours = {deployed.queue or DEFAULT for deployed in DEPLOYMENTS}
+    for queue in engine.client().read_work_queues(work_pool_name=name):
+        if queue.name in ours and (queue.is_paused or queue.concurrency_limit == 0):
+            yield f"队列 {queue.name} 被暂停"
+    for deployed in DEPLOYMENTS:
+        found = engine.client().read_deployment_by_name(f"{deployed.flow.name}/{deployed.flow.name}")
+        if found.paused:
+            yield f"部署 {deployed.flow.name} 被暂停"
 
 
 def _deployment(deployed: Deployed) -> Iterable[str]:
@@ -103,14 +162,17 @@ def _deployment(deployed: Deployed) -> Iterable[str]:
 def differences(deployed: Deployed, found: DeploymentResponse) -> Iterable[str]:
     """What a deployment says that was not deployed from here."""
     name = deployed.flow.name
-    if found.entrypoint != deployed.entrypoint or os.path.realpath(found.path or "/") != os.path.realpath(ROOT):
+    if found.entrypoint != deployed.entrypoint or not same_place(found.path, ROOT):
         yield f"部署 {name} 的代码位置被改动"
     if any(in_deployment(found)):
         yield f"部署 {name} 被加上了执行步骤、环境变量或存储"
-    if found.work_pool_name != settings().work_pool or (deployed.queue and found.work_queue_name != deployed.queue):
+    if found.work_pool_name != settings().work_pool or found.work_queue_name != (deployed.queue or DEFAULT):
         yield f"部署 {name} 被移到了别的工作池或队列"
     if (found.parameters or {}) != {}:
         yield f"部署 {name} 被加上了默认参数"
+    asked = _bare(found.parameter_openapi_schema or {})
+    if asked != _bare(deployed.parameter_schema) or not found.enforce_parameter_schema:
+        yield f"部署 {name} 的参数格式被改动"
     ours = [] if deployed.schedule is None else [getattr(deployed.schedule, "cron", None)]
     theirs = [getattr(entry.schedule, "cron", None) for entry in found.schedules if entry.active]
     if theirs != ours:
@@ -120,11 +182,18 @@ def differences(deployed: Deployed, found: DeploymentResponse) -> Iterable[str]:
         yield f"部署 {name} 的并发限制被改动"
 
 
+def _bare(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without its empty parts, which come and go on the way."""
+    return {name: part for name, part in schema.items() if part not in (None, {}, [])}
+
+
 def _strip(deployment_id: UUID, deployed: Deployed) -> None:
     """Put back what deploying anew leaves where it is."""
     bare: dict[str, Any] = {
         "path": str(ROOT), "entrypoint": deployed.entrypoint, "pull_steps": [], "job_variables": {}, "parameters": {}, "storage_document_id": None,
-        "infrastructure_document_id": None, "concurrency_limit": None,
+        "infrastructure_document_id": None, "concurrency_limit": None, "work_pool_name": settings().work_pool,
+        "work_queue_name": deployed.queue or DEFAULT, "parameter_openapi_schema": deployed.parameter_schema,
+        "enforce_parameter_schema": True,
     }  # fmt: skip
     engine.client().request("PATCH", "/deployments/{id}", path_params={"id": deployment_id}, json=bare)
 

@@ -10,7 +10,7 @@ from models.cases import Case
 from models.confirmations import Confirmation
 from models.messages import Channel, OutboxMessage, OutboxState
 from models.reviews import Review, Staff
-from notifications.engine import DecisionDropped, DecisionRecorded
+from notifications.engine import DecisionDropped, DecisionRecorded, EngineAlarm
 from notifications.message import StaffMessage
 from office.base.db import Tx
 from office.cases import reviews
@@ -52,6 +52,16 @@ def tell_dropped(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, 
     """Tell somebody that an answer in their name does not count."""
     message = DecisionDropped(**in_name(case, review, gate, person), why=why, link=reviews.link_to(case))
     tell(tx, person, message, f"dropped/{review.id}/{key}", case)
+
+
+def tell_perhaps_lost(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, why: str) -> None:
+    """Tell somebody who may have answered, once an hour, that an answer of nobody knows whom does not count."""
+    message = EngineAlarm(
+        what=f"「{gate.title}」的一份答复未予采用:{why}", matter=f"审核任务 {review.id},无从判断是谁提交的", seen_at=tx.now,
+        done="若是您提交的,该答复未被采用。问题仍待处理,请核对后重新提交;表单只认从现在起约一分钟后新显示的口令。其他任务上的答复"
+             "若同样未见结果,请一并核对。", case_id=case.id, link=reviews.link_to(case),
+    )  # fmt: skip
+    tell(tx, person, message, f"lost/{person.id}/{tx.now:%Y-%m-%dT%H}", case)
 
 
 def in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str, Any]:

@@ -25,13 +25,21 @@ from office.base.db import Tx
 from office.base.vault import keyed_hash
 from office.cases import alarms, deadlines, judge, reviews, signatures
 from office.cases import gates as review_gates
-from office.cases.confirmation_letters import DEADLINE, in_name, key_of, tell_dropped, tell_recorded, was_told
+from office.cases.confirmation_letters import (
+    DEADLINE,
+    in_name,
+    key_of,
+    tell_dropped,
+    tell_perhaps_lost,
+    tell_recorded,
+    was_told,
+)
 from office.cases.gates import OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.weights import holding
 from office.process import Process
 from office.record import audit, outbox
-from office.staff import staff
+from office.staff import people, staff
 from office.staff.guard import Place
 from policies.deadlines import reckon
 from policies.policy import SHANGHAI, policy_at
@@ -109,16 +117,20 @@ def _record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> O
 def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: str, key: str) -> None:
     """Refuse an answer that cannot be what its author sent to the form we wrote: nothing in it is judged.
 
-    The author, the supervisor and the audit hear of it, the code is spent, and the question is asked again.
+    The author, the supervisor and the audit hear of it, the code is spent, and the question is asked again. Whoever had the
+    answer in hand may have put another name and code into it, or left none: so no code shown by now counts in a form any
+    more, and if the one that came is not its author's, everybody who may answer hears of it.
     """
     case = lock_case(tx, review.case_id)
     review = reviews.get(tx, review.id)
     person = tx.get(Staff, answer.staff_id)
     theirs = person is not None and staff.spend(tx, person.id, answer.code, answer.given_at or clock().real())
+    staff.pass_over_form_codes(tx)
     alarms.raise_alarm(
-        tx, "answer.doubtful", f"{gate.title}:一份答复未予采用,{doubt}", kind=f"doubtful/{key}",
+        tx, "answer.doubtful", f"{gate.title}:一份答复未予采用,{doubt}", kind=f"doubtful/{review.id}",
         matter=f"审核任务 {review.id},署名 {person.name if person else '不明人员'}",
-        done="该答复未被评判,其动态口令已作废,问题已重新提出。说明有人能使用 Prefect 接口改动表单或答复,请核实并更换其口令。",
+        done="该答复未被评判,此刻之前的动态口令在表单中均已作废,问题已重新提出。若非更换了 Prefect 的数据库,说明有人能使用其接口"
+             "改动表单、答复或运行,请核实并更换其口令。",
         case=case, review=review.id, staff=person.id if person else "", verdict=shortened(answer.verdict, 60), doubt=doubt,
         code_spent="yes" if theirs else "no",
     )  # fmt: skip
@@ -128,6 +140,9 @@ def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: s
     tx.add(review)
     if theirs and person is not None:
         tell_dropped(tx, case, review, gate, person, doubt, key)
+    else:
+        for one in people.left(review, people.roster(tx)):
+            tell_perhaps_lost(tx, case, review, gate, staff.find(tx, one.id), doubt)
 
 
 def _of_somebody_else(tx: Tx, review: Review, answer: Answer) -> Outcome | None:

@@ -299,11 +299,20 @@ def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
         drop(tx, f"{to}{case_id}/{deadline}/remind/", why)
 
 
-def resend(tx: Tx, key: str) -> None:
-    """Send a dead or skipped message again, from the first attempt."""
+def resend(tx: Tx, key: str) -> str:
+    """Send a dead or skipped message again, from the first attempt; the sentence if it may not be.
+
+    What an objection keeps back leaves when a supervisor lets the case go on, and not before.
+    """
     row = tx.exec(select(OutboxMessage).where(OutboxMessage.key == key)).first()
     if row is None:
-        raise LookupError(f"no message with key {key}")
+        return f"没有键为 {key} 的消息"
+    if row.state not in {OutboxState.DEAD, OutboxState.SKIPPED}:
+        return f"该消息的状态是「{row.state.label}」,只有投递失败或已跳过的消息可以重发"
+    case = tx.get(Case, row.case_id) if row.case_id else None
+    if row.note == HELD or (case is not None and case.halted):
+        return f"案件 {row.case_id} 已停止,其消息不予重发;核实后执行 dianwu cases retry {row.case_id},扣住的随之发出"
     row.state, row.attempts, row.next_at, row.closed_at, row.note = OutboxState.NEW, 0, tx.now, None, ""
     tx.add(row)
     audit.record(tx, row.case_id or "system", "outbox.resent", text=f"重新投递:{row.topic}", key=key)
+    return ""

@@ -37,7 +37,7 @@ def digest(text: str) -> str:
 
 def note(tx: Tx, review: Review, run_id: str, key: str, description: str, schema: str) -> None:
     """Remember a form about to be shown. What was shown of this question before is passed over."""
-    for before in _open(tx, review.id):
+    for before in unanswered(tx, review.id):
         before.judged_at = clock().real()
         tx.add(before)
     tx.add(
@@ -48,15 +48,10 @@ def note(tx: Tx, review: Review, run_id: str, key: str, description: str, schema
     )  # fmt: skip
 
 
-def _open(tx: Tx, review_id: str) -> list[ShownForm]:
+def unanswered(tx: Tx, review_id: str) -> list[ShownForm]:
+    """The forms shown of a question, oldest first, of which nobody has read yet what came back."""
     query = select(ShownForm).where(ShownForm.review_id == review_id, col(ShownForm.judged_at).is_(None))
     return list(tx.exec(query.order_by(col(ShownForm.shown_at))))
-
-
-def unanswered(tx: Tx, review_id: str, run_id: str) -> ShownForm | None:
-    """The form this run showed last of the question, if what came back to it was not judged yet."""
-    found = [form for form in _open(tx, review_id) if form.run_id == run_id]
-    return found[-1] if found else None
 
 
 def judged(tx: Tx, key: str) -> None:

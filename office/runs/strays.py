@@ -31,7 +31,7 @@ from office.cases import alarms, confirmation_letters, reviews
 from office.cases.gates import OPEN
 from office.cases.locks import lock_case
 from office.record import outbox
-from office.runs import engine
+from office.runs import engine, shown_forms
 from office.staff import staff
 
 logger = logging.getLogger("dianwu.strays")
@@ -114,6 +114,8 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
     staff_id = str(values.get("staff_id", "")).strip()[:32]
     person = tx.get(Staff, staff_id)
     theirs = person is not None and staff.spend(tx, staff_id, str(values.get("code", ""))[:32], clock().real())
+    staff.pass_over_form_codes(tx)  # whoever reached the run can have put another name and code into it
+    shown_forms.judged(tx, key.removesuffix(RESPONSE))
     review = tx.get(Review, str(values.get("task", "")).partition("#")[0][:64])
     who = f"{person.name}({person.id})" if person else "不明人员"
     alarms.raise_alarm(
@@ -192,6 +194,7 @@ def _end_stranger(run: FlowRun) -> None:
 
     def told(tx: Tx) -> None:
         case = lock_case(tx, case_id) if known else None
+        staff.pass_over_form_codes(tx)  # an answer may have been given there and taken away
         alarms.raise_alarm(
             tx, "run.stranger", "Prefect 里有一次挂起的运行不承载任何案件,已结束", kind="stranger",
             matter=f"运行 {run.id}", done="在这样的运行里提交的答复一律不采用。请核实是谁建立了它。", case=case,

@@ -11,6 +11,7 @@ import pyotp
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, func, select
 
+from models.audit import Installation
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
 from office.base.clock import clock
@@ -23,11 +24,14 @@ from office.staff.guard import Place
 from policies.policy import policy_at
 
 ISSUER = "店务 Dianwu"
+FORM_FLOOR = "form_codes_after"
 STEP = 30
 """Seconds a code lasts; one step before and after is accepted for clocks that differ."""
 
 
+USED_CODE = "该动态口令已使用过,请等待验证器显示下一个口令"
 UNKNOWN = "工号不存在或已停用,请核对工号"
+NEXT_CODES = "近期有人在 Prefect 中提交的答复来路不明或被删改,为防口令被冒用,表单只认之后新显示的口令:请等约一分钟再提交,或到工作台、终端处理"
 WRONG_CODE = "动态口令不正确,请输入验证器当前显示的 6 位数字"
 
 
@@ -176,7 +180,8 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
         if now_locked:
             sentence += f";错误次数过多,该工号在{place.label}已暂时锁定"
         return Proof(ok=False, sentence=_locked_sentence(locked, moment) if locked else sentence, locked_now=now_locked)
-    last = last_spent(tx, staff_id)
+    floor = _form_floor(tx) if place is Place.FORM else 0
+    last = max(last_spent(tx, staff_id), floor)
     for step in matched:
         if step > last:
             try:
@@ -188,7 +193,7 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
                 return Proof(ok=False, sentence=_locked_sentence(locked or moment, moment))
             tx.proved[f"staff/{staff_id}"] = step
             return Proof(ok=True)
-    return Proof(ok=False, sentence="该动态口令已使用过,请等待验证器显示下一个口令")
+    return Proof(ok=False, sentence=NEXT_CODES if max(matched) <= floor else USED_CODE)
 
 
 def _locked_sentence(until: datetime, moment: datetime) -> str:
@@ -227,6 +232,19 @@ def spend(tx: Tx, staff_id: str, code: str, given_at: datetime) -> bool:
         tx.add(SpentCode(staff_id=staff_id, step=max(right), at=tx.now))
         tx.flush()
     return bool(right)
+
+
+def pass_over_form_codes(tx: Tx) -> None:
+    """Let no code that anybody's device has shown by now count in a form any more: somebody may have taken one out of
+    Prefect, and nothing says whose. At the desk and at the terminal, where Prefect's API does not reach, codes count on."""
+    row = tx.get(Installation, FORM_FLOOR) or Installation(key=FORM_FLOOR, value="")
+    row.value = str(int(clock().real().timestamp()) // STEP + 1)  # of a device whose clock is fast, the next one too
+    tx.add(row)
+
+
+def _form_floor(tx: Tx) -> int:
+    row = tx.get(Installation, FORM_FLOOR)
+    return int(row.value) if row else 0
 
 
 def forget_spent_codes(tx: Tx) -> None:

@@ -6,7 +6,7 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import Channel, OutboxMessage, OutboxState
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import in_transaction, reading
 from office.record import outbox
 from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
 
@@ -51,15 +51,7 @@ def list_outbox(
 
 @app.command("resend")
 def resend(key: str = typer.Argument(..., metavar="键", help="消息的键,见 dianwu outbox list")) -> None:
-    """重新投递失败或已跳过的消息;键不变,对方可据此去重。"""
-
-    def work(tx: Tx) -> None:
-        row = tx.exec(select(OutboxMessage).where(OutboxMessage.key == key)).first()
-        if row is None:
-            refuse(f"没有键为 {key} 的消息")
-        if row.state not in {OutboxState.DEAD, OutboxState.SKIPPED}:
-            refuse(f"该消息的状态是「{row.state.label}」,只有投递失败或已跳过的消息可以重发")
-        outbox.resend(tx, key)
-
-    in_transaction(work)
+    """重新投递失败或已跳过的消息;键不变,对方可据此去重。已停止的案件的消息不予重发。"""
+    if sentence := in_transaction(lambda tx: outbox.resend(tx, key)):
+        refuse(sentence)
     say(f"✓ {key} 已排队重新投递", "green")

@@ -65,7 +65,17 @@ class Authority:
     def code_of(
         self, template: Mapping[str, Any], deployment: DeploymentResponse | None, flow_run: FlowRun
     ) -> tuple[str, str]:
-        """Root and entrypoint of what this run may execute; raises :class:`Refused`."""
+        """Root and entrypoint of what this run may execute; raises :class:`Refused`, whatever it meets."""
+        try:
+            return self._code_of(template, deployment, flow_run)
+        except Refused:
+            raise
+        except Exception as fault:
+            raise Refused(f"what it carries cannot be judged ({type(fault).__name__})") from fault
+
+    def _code_of(
+        self, template: Mapping[str, Any], deployment: DeploymentResponse | None, flow_run: FlowRun
+    ) -> tuple[str, str]:
         if deployment is None:
             raise Refused("the run belongs to no deployment")
         known = self.known(deployment)
@@ -83,7 +93,7 @@ class Authority:
             raise Refused(
                 f"deployment {deployment.name!r} names another entrypoint than ours: {deployment.entrypoint!r}"
             )
-        if not deployment.path or os.path.realpath(deployment.path) != self.root:
+        if not same_place(deployment.path, self.root):
             raise Refused(f"deployment {deployment.name!r} names another code root than ours: {deployment.path!r}")
         return known
 
@@ -139,6 +149,14 @@ def load(name: str) -> Authority:
     if not isinstance(made, Authority):
         raise TypeError(f"{name} does not make an Authority")
     return made
+
+
+def same_place(named: str | None, ours: Path | str) -> bool:
+    """Whether a path that the API names is a folder of ours; one that no file system knows is not."""
+    try:
+        return bool(named) and os.path.realpath(named or "") == os.path.realpath(ours)
+    except ValueError:
+        return False
 
 
 def here(path: Path) -> str:

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRunInput, State, StateDetails, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.input.run_input import keyset_from_base_key
 
-from flows.answers import WITH_IT, given_to
+from flows.answers import NOT_HERE, TAKEN_AWAY, VANISHED, WITH_IT, Given, given_to
 from models.confirmations import ShownForm
 from office.base.settings import settings
 from office.record.witness import signature
@@ -70,22 +71,81 @@ def form(server: Server) -> ShownForm:
     )  # fmt: skip
 
 
+def judged(server: Server, carrier: UUID | None = None) -> Given | None:
+    return given_to(server, form(server), carrier or server.run_id)  # type: ignore[arg-type]
+
+
 def doubt(server: Server) -> str:
-    given = given_to(server, form(server))  # type: ignore[arg-type]
+    given = judged(server)
     assert given is not None
     return given.doubt
 
 
 def test_what_a_resume_wrote_is_taken_with_the_time_the_server_stamped(server: Server) -> None:
-    given = given_to(server, form(server))  # type: ignore[arg-type]
+    given = judged(server)
     assert given is not None and given.doubt == ""
     assert given.raw == {"verdict": "驳回申请"}
     assert given.given_at == AT + 60 * SECOND  # and not the time that the state says it is due
 
 
-def test_without_an_answer_there_is_nothing_to_judge(server: Server) -> None:
+def woken(server: Server) -> None:
+    """Nobody answered; the run was woken, because something else had happened."""
     del server.inputs[KEYS["response"]]
-    assert given_to(server, form(server)) is None  # type: ignore[arg-type]
+    server.states.pop()
+    server.enters(StateType.SCHEDULED, "Scheduled", AT + 60 * SECOND)
+    server.enters(StateType.PENDING, "Pending", AT + 61 * SECOND)
+    server.enters(StateType.RUNNING, "Running", AT + 62 * SECOND)
+
+
+def test_without_an_answer_there_is_nothing_to_judge(server: Server) -> None:
+    woken(server)
+    assert judged(server) is None
+
+
+def test_a_form_that_was_written_and_never_shown_was_answered_by_nobody(server: Server) -> None:
+    del server.inputs[KEYS["response"]]
+    server.states = [state for state in server.states if not state.is_paused()]
+    assert judged(server) is None
+
+
+def test_an_answer_that_was_deleted_is_a_doubt(server: Server) -> None:
+    del server.inputs[KEYS["response"]]
+    assert doubt(server) == TAKEN_AWAY
+    server.enters(StateType.SCHEDULED, "Scheduled", AT + 63 * SECOND)
+    assert doubt(server) == TAKEN_AWAY
+
+
+@pytest.mark.parametrize("resumed", [(StateType.SCHEDULED, "Resuming"), (StateType.RUNNING, "Running")])
+@pytest.mark.parametrize("foreign", [{"run_input_keyset": {"response": "x", "schema": "y"}}, {"pause_key": KEY}, {}])
+def test_so_is_one_given_to_a_form_that_somebody_else_put_into_our_run(
+    server: Server, foreign: dict[str, Any], resumed: tuple[StateType, str]
+) -> None:
+    """Wherever they had it written, and however their suspension was to be resumed."""
+    woken(server)
+    server.enters(StateType.PAUSED, "Suspended", AT + 70 * SECOND, **foreign)
+    server.enters(*resumed, AT + 71 * SECOND)
+    assert doubt(server) == TAKEN_AWAY
+
+
+def test_a_run_that_vanished_with_its_form_is_a_doubt(server: Server) -> None:
+    server.states, server.inputs = [], {}
+    assert doubt(server) == VANISHED
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "not found"])
+def test_so_is_one_that_cannot_be_read(server: Server, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    def read(run_id: UUID) -> list[State[Any]]:
+        if fault == "not found":
+            raise ObjectNotFound(Exception("404"))
+        return [State.model_validate({"type": "PAUSED", "data": {"storage_key": 5}})]
+
+    monkeypatch.setattr(server, "read_flow_run_states", read)
+    assert doubt(server) == VANISHED
+
+
+def test_an_answer_in_a_run_that_was_replaced_is_a_doubt(server: Server) -> None:
+    given = judged(server, uuid4())
+    assert given is not None and given.doubt == NOT_HERE
 
 
 def test_a_wake_up_of_ours_after_the_resume_and_a_restart_of_the_worker_are_no_doubt(server: Server) -> None:
@@ -137,7 +197,7 @@ def test_of_a_prefect_that_is_not_ours_only_the_times_are_compared(
 def test_a_form_shown_by_an_earlier_version_can_still_be_answered(server: Server) -> None:
     old = form(server).model_copy(update={"description_sha256": "", "schema_sha256": ""})
     server.inputs[KEYS["response"]] = (json.dumps({"verdict": "同意退还"}), AT + 60 * SECOND)
-    given = given_to(server, old)  # type: ignore[arg-type]
+    given = given_to(server, old, server.run_id)  # type: ignore[arg-type]
     assert given is not None and given.doubt == ""
 
 
@@ -164,5 +224,5 @@ def test_a_suspension_that_points_to_another_form_is_a_doubt(server: Server) -> 
 def test_an_answer_that_is_no_form_reads_as_empty(server: Server, value: str) -> None:
     server.inputs[KEYS["response"]] = (value, AT + 60 * SECOND)
     server.sent = value
-    given = given_to(server, form(server))  # type: ignore[arg-type]
+    given = judged(server)
     assert given is not None and given.raw == {}

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
+from models.cases import Case
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
 from office.base import settings as settings_module
 from office.base.db import in_transaction
@@ -45,6 +46,21 @@ def test_only_what_did_not_arrive_is_sent_again(office: Office, refused: Done, t
     sent = told("outbox", "list", "--state", "SENT", "--channel", "MERCHANT")[0]["key"]
     assert "只有投递失败或已跳过" in refused("outbox", "resend", sent)
     assert "没有键为" in refused("outbox", "resend", "nothing")
+
+
+def test_nothing_of_a_case_that_has_stopped_is_sent_again_before_it_goes_on(
+    office: Office, done: Done, refused: Done
+) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    key = dead(office, "case.accepted") if office.outbox(Channel.EVENT, "case.accepted") else office.outbox()[-1].key
+    in_transaction(lambda tx: tx.execute(update(OutboxMessage).where(col(OutboxMessage.key) == key).values(
+        state=OutboxState.DEAD, case_id=case.id,
+    )))  # fmt: skip
+    in_transaction(lambda tx: tx.execute(update(Case).where(col(Case.id) == case.id).values(halted="运行失败")))
+    assert f"dianwu cases retry {case.id}" in refused("outbox", "resend", key)
+    in_transaction(lambda tx: tx.execute(update(Case).where(col(Case.id) == case.id).values(halted=None)))
+    done("outbox", "resend", key)
 
 
 def test_lists_never_show_what_is_in_a_message(office: Office, done: Done, told: Any) -> None:

@@ -65,6 +65,29 @@ def test_with_the_plugin_both_have_their_turn(tmp_path: Path, plugin: None) -> N
     assert asyncio.run(two_at_once(tmp_path / "prefect.db")) == 2
 
 
+async def one_reads_within_its_own(file: Path) -> tuple[int, int]:
+    """A request that has written reads in a session of its own, as what tells of a queue's status does; then writes again."""
+    configuration = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{file}", timeout=1)
+    engine = await configuration.engine()
+    async with engine.begin() as connection:
+        await connection.execute(text("PRAGMA journal_mode = WAL"))
+        await connection.execute(text("CREATE TABLE written (n INTEGER)"))
+    for _ in range(2):
+        async with await configuration.session(engine) as outer, configuration.begin_transaction(outer):
+            await outer.execute(text("INSERT INTO written VALUES (1)"))
+            async with await configuration.session(engine) as inner:
+                seen = (await inner.execute(text("SELECT count(*) FROM written"))).scalar_one()
+            await outer.execute(text("INSERT INTO written VALUES (1)"))
+    async with engine.connect() as connection:
+        count = (await connection.execute(text("SELECT count(*) FROM written"))).scalar_one()
+    await engine.dispose()
+    return int(seen), int(count)
+
+
+def test_a_request_that_reads_beside_its_own_transaction_does_not_wait_for_itself(tmp_path: Path, plugin: None) -> None:
+    assert asyncio.run(one_reads_within_its_own(tmp_path / "prefect.db")) == (2, 4)
+
+
 RUN = uuid4()
 ANSWER = text(
     "INSERT INTO flow_run_input (flow_run_id, key, value, sender) VALUES (:flow_run_id, :key, :value, :sender)"

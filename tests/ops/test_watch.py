@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
+from models.messages import Channel
 from office.base.db import in_transaction
-from office.runs import sweeps
+from office.base.vault import opened_json
+from office.runs import engine, sweeps
+from ops import watch
 from ops.deploy import DEPLOYMENTS, ROOT
 from ops.watch import SILENCE, Watch, differences, silence
 from tests.play import Office
@@ -23,7 +27,7 @@ CLOSURE = next(deployed for deployed in DEPLOYMENTS if deployed.flow.name == "cl
 def found(**changes: Any) -> DeploymentResponse:
     plain = {
         "name": "closure", "flow_id": uuid4(), "entrypoint": CLOSURE.entrypoint, "path": str(ROOT), "pull_steps": [],
-        "work_pool_name": "dianwu",
+        "work_pool_name": "dianwu", "work_queue_name": "default", "parameter_openapi_schema": CLOSURE.parameter_schema,
     }  # fmt: skip
     return DeploymentResponse.model_validate(plain | changes)
 
@@ -35,6 +39,8 @@ def test_a_deployment_as_we_made_it_differs_in_nothing(office: Office) -> None:
 @pytest.mark.parametrize("change", [
     {"entrypoint": "flows/closure.py:withdraw"}, {"path": "/tmp"}, {"path": None}, {"job_variables": {"env": {"A": "b"}}},
     {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}]},
+    {"path": "/x\x00y"}, {"work_queue_name": "limbo"}, {"work_queue_name": None}, {"parameter_openapi_schema": {"required": ["z"]}},
+    {"parameter_openapi_schema": None}, {"enforce_parameter_schema": False},
     {"storage_document_id": str(uuid4())}, {"work_pool_name": "another"}, {"parameters": {"case_id": "x"}},
     {"schedules": [{"schedule": {"cron": "* * * * *"}, "active": True}]},
 ])  # fmt: skip
@@ -48,9 +54,39 @@ def test_silence_is_heard_when_no_sweep_has_run_for_too_long(ago: timedelta, hea
     assert silence(None, AT) == ""
 
 
-def test_a_sweep_leaves_when_it_ran(office: Office) -> None:
-    from ops import watch
+def told(office: Office) -> list[str]:
+    return [opened_json(row, "payload_sealed")["what"] for row in office.outbox(Channel.STAFF, "engine_alarm")]
 
+
+def test_silence_is_heard_though_prefect_cannot_be_reached(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise httpx.ConnectError("nobody there")
+
+    in_transaction(sweeps.note)
+    office.clock.advance(timedelta(hours=5))
+    monkeypatch.setattr(engine, "client", away)
+    with pytest.raises(httpx.ConnectError):
+        watch.look()
+    assert told(office) == ["时限巡检已有 300 分钟没有运行"]
+
+
+def test_what_cannot_be_compared_is_told_and_keeps_nothing_else_from_being_put_back(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> list[str]:
+        raise ValueError("embedded null byte")
+
+    def broken() -> None:
+        raise RuntimeError
+
+    parts = [("部署 closure", unreadable), ("部署 appeal", lambda: ["部署 appeal 不见了"])]
+    monkeypatch.setattr(watch, "_comparisons", lambda: parts)
+    monkeypatch.setattr(watch, "_held_up", unreadable)
+    monkeypatch.setattr(watch.deploy, "deploy", broken)
+    assert watch.look() == ["部署 closure 无法比对", "部署 appeal 不见了"] == told(office)
+
+
+def test_a_sweep_leaves_when_it_ran(office: Office) -> None:
     in_transaction(sweeps.note)
     assert watch._swept_at() == office.clock.real()
 

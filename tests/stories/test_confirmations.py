@@ -17,7 +17,7 @@ from office.base.settings import Settings, settings
 from office.base.vault import opened_json
 from office.cases import confirmations, reviews, weights
 from office.cases import gates as review_gates
-from office.cases.forms import form_description
+from office.cases.forms import form_description, read_answer
 from office.cases.gates import Answer
 from office.cases.reviews import gate_of
 from office.process import office as opened
@@ -281,6 +281,32 @@ def test_under_no_setting_does_an_answer_that_was_meddled_with_count(
     assert office.staff_told("engine_alarm") == ["supervisor"]
 
 
+@pytest.mark.parametrize(
+    "came", [{}, {"staff_id": "nobody", "code": "000000"}, {"staff_id": "wang-fang", "code": "000000"}]
+)
+def test_after_an_answer_that_nobody_can_be_told_of_no_code_shown_by_now_counts_in_a_form(
+    office: Office, refund: Case, window: None, came: dict[str, str]
+) -> None:
+    """As it was done: the answer is taken out of Prefect, or another put in its place, and its code used for the opposite."""
+    review, code = office.question(refund), office.code("wang-fang")
+    taken = read_answer(review, gate_of(review), came, office.clock.at)
+    for _ in range(2):
+        in_transaction(lambda tx: confirmations.refuse_doubtful(tx, review, gate_of(review), taken, "答复被删去", "k"))
+    outcome = office.fill_in(office.question(refund), "wang-fang", "APPROVE", code=code)
+    assert not outcome.accepted and "之后新显示的口令" in outcome.sentence
+    assert {to for to, _ in told(office, "engine_alarm")} == {"supervisor", "@chen-jie", "@wang-fang"}
+    assert len(told(office, "engine_alarm")) == 3
+    fast = office.code("wang-fang")  # what a device whose clock is fast had shown already
+    assert not office.fill_in(office.question(refund), "wang-fang", "APPROVE", code=fast).accepted
+    assert office.fill_in(office.question(refund), "wang-fang", "REJECT").accepted
+
+
+def test_where_prefect_does_not_reach_codes_count_on(office: Office, refund: Case, window: None) -> None:
+    in_transaction(staff.pass_over_form_codes)
+    office.decide(refund, "wang-fang", "REJECT", "材料不符")
+    assert office.case(refund.id).outcome == "REJECTED"
+
+
 # ── objecting ──
 
 
@@ -366,6 +392,9 @@ def test_a_payment_that_has_not_left_is_kept_back_by_an_objection_and_leaves_onc
     office.pass_time(days=2)
     (order,) = office.outbox(Channel.EVENT, "deposit.payout.requested")
     assert (order.state, order.note) == (OutboxState.SKIPPED, outbox.HELD)
+    assert "不予重发" in in_transaction(lambda tx: outbox.resend(tx, order.key))
+    office.settle()
+    assert office.outbox(Channel.EVENT, "deposit.payout.requested") == [order]
     assert retried(refund, "he-qiang", office.code("he-qiang")).accepted
     office.settle()
     (order,) = office.outbox(Channel.EVENT, "deposit.payout.requested")

@@ -78,6 +78,7 @@ FOREIGN_DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "another of our flows": {"entrypoint": "flows/refund.py:refund_deposit"},
     "no entrypoint": {"entrypoint": None},
     "another folder": {"path": "/tmp"},
+    "a folder that no file system knows": {"path": "/x\x00y"},
     "no folder": {"path": None},
     "a folder beside ours": {"path": f"{ROOT}/../elsewhere"},
     "another name": {"name": "nimble"},
