@@ -18,7 +18,7 @@ from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from desk import looking, pictures, question, queue
+from desk import batch, lead, looking, pictures, question, queue
 from desk.guard import Guard
 from desk.html import assets, page
 from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Guard, url=settings.desk)
     _add_files(app)
     _add_logging_in(app)
-    for module in (queue, question, looking, pictures):
+    for module in (queue, question, looking, pictures, batch, lead):
         app.include_router(module.router)
     _answer_faults(app)
     return app

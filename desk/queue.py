@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,6 +20,7 @@ from models.reviews import Review, Role
 from office.base.db import Tx, in_transaction, reading
 from office.cases import looks
 from office.process import office
+from policies.policy import policy_at
 from tasks.sight import desk_forms, queue
 
 router = APIRouter()
@@ -102,9 +104,17 @@ def show(request: Request, who: Person) -> Response:
             "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
             counts=counts(tx, who), version=pulse_version(tx), elsewhere=elsewhere, rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
+            many=_many(tx, found, chosen),
             roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
             token=desk_forms.token(who.session_id, "leave"), here="q",
         )  # fmt: skip
+
+
+def _many(tx: Tx, found: list[queue.Waiting], chosen: Filter) -> dict[str, str]:
+    """The kinds of question in this list of which several can be decided one after another, with their titles."""
+    by_session = policy_at(tx.now).decisions.by_session
+    clean = Counter(row.gate for row in found if row.gate in by_session and not row.blocked)
+    return {gate: office().gates[gate].title for gate, count in clean.items() if count > 1 and chosen.view != "later"}
 
 
 def pulse_version(tx: Tx) -> str:

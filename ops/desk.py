@@ -15,12 +15,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     given = prepare()
     apply(given)
+    from desk.ahead import Ahead
     from desk.app import create_app  # what it shows brings Prefect along, with the environment in place
 
+    app, ahead = create_app(given), Ahead()
+    ahead.start()
     uvicorn.run(
-        create_app(given), host=given.host, port=given.desk_port, access_log=False, server_header=False, log_level="warning",
+        app, host=given.host, port=given.desk_port, access_log=False, server_header=False, log_level="warning",
         ws="none", proxy_headers=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
+    ahead.stop()
 
 
 if __name__ == "__main__":

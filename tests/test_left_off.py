@@ -30,6 +30,7 @@ NAMES = {
 COUNTED = {
     "policies/shares.py": {"days[:MOST_DAYS_NAMED]"},
     "tasks/bindings/watch.py": {"accounts[:NAMED]"},
+    "desk/batch.py": {"found[:MOST]"},
     "desk/looking.py": {"done[:DONE]", "found[:lookup.MOST]"},
     "desk/queue.py": {"found[:ROWS]"},
     "tasks/sight/board.py": {"done[:DECIDED]"},

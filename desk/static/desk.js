@@ -182,6 +182,25 @@ for (const box of document.querySelectorAll(".keys-on")) {
   box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "on" : "off"));
 }
 
+// ── many at once: the one in sight is ticked, and the next one comes into it ──
+const batch = document.querySelector("form.batch");
+const ones = [...document.querySelectorAll("form.batch .one")];
+function tick() {
+  const at = ones.findIndex((one) => one.getBoundingClientRect().bottom > 140);
+  if (at < 0) return false;
+  const box = ones[at].querySelector("input[type=checkbox]");
+  box.checked = !box.checked;
+  box.focus({ preventScroll: true });
+  (box.checked ? ones[at + 1] ?? batch.querySelector(".foot") : ones[at]).scrollIntoView();
+  countTicks();
+  return true;
+}
+function countTicks() {
+  batch.querySelector(".ticked").textContent = ` ${batch.querySelectorAll(".one input:checked").length} 件`;
+}
+batch?.addEventListener("change", countTicks);
+if (batch) countTicks();
+
 let afterG = 0;
 const rows = [...document.querySelectorAll(".rows a.row")];
 const step = (by) => rows[Math.min(Math.max(rows.indexOf(document.activeElement) + by, 0), rows.length - 1)]?.focus();
@@ -190,7 +209,7 @@ const press = (name) => document.querySelector(`button[data-key=${name}]`)?.clic
 function single(event) {
   if (Date.now() - afterG < 1500) {
     afterG = 0;
-    const place = { KeyQ: "/q", KeyM: "/me", KeyD: "/q?view=done" }[event.code];
+    const place = { KeyQ: "/q", KeyM: "/me", KeyD: "/q?view=done", KeyL: "/lead" }[event.code];
     if (place) location.assign(place);
     return Boolean(place);
   }
@@ -206,6 +225,7 @@ function single(event) {
     case "KeyJ": case "ArrowDown": if (!rows.length) return false; step(1); return true;
     case "KeyK": case "ArrowUp": if (!rows.length) return false; step(-1); return true;
     case "KeyR": answer?.querySelector("#reason").focus(); return Boolean(answer);
+    case "KeyX": return tick();
     case "KeyS": answer?.querySelector("#later")?.focus(); return Boolean(answer);
     case "Semicolon": answer?.querySelector("#snippet")?.focus(); return Boolean(answer);
     case "KeyC": press(event.shiftKey ? "release" : "claim"); return true;
@@ -224,9 +244,9 @@ function single(event) {
 
 document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.keyCode === 229 || event.repeat) return;
-  if (event.code === "Enter" && (event.ctrlKey || event.metaKey) && answer) {
+  if (event.code === "Enter" && (event.ctrlKey || event.metaKey) && (answer ?? batch)) {
     event.preventDefault();
-    answer.requestSubmit(answer.querySelector(".primary"));
+    (answer ?? batch).requestSubmit((answer ?? batch).querySelector(".primary"));
     return;
   }
   if (event.ctrlKey || event.altKey || event.metaKey || sheet?.open) return;

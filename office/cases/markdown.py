@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -24,9 +25,32 @@ from models.dossier import (
     Table,
     Text,
 )
-from notifications.text import prose
+from notifications.text import one_line, prose
 from office.cases import addresses
-from office.cases.dossier import WHOLE, escaped, plain, when
+from office.cases.dossier import when
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")
+_ADDRESS = re.compile(r":(?=//)|\bwww(?=\.)|@", re.IGNORECASE)
+
+
+WHOLE = 25_000
+"""Characters: more than the door or a form takes, so whoever decides reads all of it."""
+
+
+def plain(text: str, limit: int = WHOLE) -> str:
+    """Somebody else's text on one line, with every character that Markdown or HTML could read as its own escaped.
+
+    What looks like an address gets an invisible word joiner, because one of Prefect's interfaces makes links of
+    addresses even where they are escaped.
+    """
+    marked = _MARKUP.sub(r"\\\1", _ADDRESS.sub("\\g<0>\u2060", one_line(text, limit)))
+    return marked.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def escaped(text: str) -> str:
+    """The same for a piece of a line, which may begin and end with a space."""
+    before, after = " " * text.startswith(" "), " " * text.endswith(" ")
+    return f"{before}{plain(text)}{after}" if text.strip() else " " * bool(text)
 
 
 def markdown(kept: str) -> str:

@@ -18,6 +18,8 @@ from office.cases import gates as review_gates
 from office.cases.gates import Answer
 from office.process import office
 from office.record import audit, outbox
+from office.staff import desk_sessions
+from office.staff.guard import Place
 from policies.policy import policy_at
 
 MOST = 50
@@ -81,25 +83,31 @@ def why_not(tx: Tx, asked: Sequence[Asked], verdict: str) -> str:
 
 def decide(
     asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, *, code: str = "",
-    session: str = "",
+    session: str = "", desk: str = "", bundle: str = "",
 ) -> list[Result]:  # fmt: skip
-    """Decide them all, each in a transaction of its own, by one code or within a session.
+    """Decide them all, each in a transaction of its own, by one code or within a session at the terminal or the ``desk``.
+    What was decided under the name of a ``bundle`` is not decided again under it.
 
     Raises NotTogether, before anything is spent or decided, when they do not go together or the proof does not hold.
     """
     with reading() as tx:
         if why := why_not(tx, asked, verdict):
             raise NotTogether(why)
-    if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session)):
+    if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session, desk, bundle)):
         raise NotTogether(unproved)
-    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason)) for one in asked]  # type: ignore[misc]
+    place = Place.DESK if desk else Place.TERMINAL
+    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason, place)) for one in asked]  # type: ignore[misc]
 
 
-def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str) -> str | None:
+def _prove(
+    tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str, desk: str, bundle: str
+) -> str | None:
     """Why the person is not proved; otherwise what they were shown is on record before anything is decided."""
     sentence: str | None
     if session:
         sentence = sessions.unproved(tx, session, staff_id)
+    elif desk and not code.strip():
+        sentence = _not_at_the_desk(tx, asked, staff_id, desk)
     elif not code.strip():
         sentence = "没有填写动态口令"
     else:
@@ -107,17 +115,35 @@ def _prove(tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: st
     if sentence:
         return sentence
     audit.record(
-        tx, f"staff/{staff_id}", "review.bundle", actor=f"staff/{staff_id}", bundle=new_id("BN", tx.now),
-        text=f"一次处理 {len(asked)} 个日常任务({'终端会话' if session else '一个动态口令'})",
+        tx, f"staff/{staff_id}", "review.bundle", actor=f"staff/{staff_id}", bundle=bundle or new_id("BN", tx.now),
+        text=f"一次处理 {len(asked)} 个日常任务({'终端会话' if session else '一个动态口令' if code.strip() else '工作台会话'})",
         shown=[[one.review_id, one.revision, one.shown_sha256] for one in asked],
     )  # fmt: skip
     return None
 
 
-def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str) -> Result:
+def _not_at_the_desk(tx: Tx, asked: Sequence[Asked], staff_id: str, desk: str) -> str | None:
+    """Why a session at the desk does not prove them for these: by policy, or because it has ended."""
+    found = [(one, reviews.get(tx, one.review_id)) for one in asked]
+    as_shown = [review for one, review in found if review.revision == one.revision]  # another is refused by itself
+    by_session = policy_at(tx.now).decisions.by_session
+    if any(review.gate not in by_session for _, review in found) or not all(
+        judge.session_is_enough(tx, review, reviews.gate_of(review)) for review in as_shown
+    ):
+        return "没有填写动态口令"
+    return desk_sessions.unproved(tx, desk, staff_id)
+
+
+def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str, place: Place) -> Result:
     case, review = reviews.locked(tx, one.review_id)
     answer = Answer(
-        review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason
+        review_id=one.review_id,
+        revision=one.revision,
+        staff_id=staff_id,
+        code="",
+        verdict=verdict,
+        reason=reason,
+        through=place,
     )
     if (
         review.state in review_gates.OPEN

@@ -101,7 +101,7 @@ def waiting(
         .offset(skip)
     )
     if role is not None and role != "":
-        query = query.where(_for_role(role))
+        query = query.where(for_role(role))
     if shop:
         query = query.where(Case.shop_id == shop)
     if seen_by:
@@ -135,7 +135,7 @@ def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
     late = func.coalesce(func.sum(case((_TIMES > 0, 1), else_=0)), 0)
     query = select(func.count(), late).select_from(Review).outerjoin(CaseDeadline, _OWN)
     if role:
-        query = query.where(_for_role(role))
+        query = query.where(for_role(role))
     total, escalated = tx.exec(query.where(col(Review.state).in_(review_gates.OPEN))).one()
     return total, int(escalated)
 
@@ -200,7 +200,7 @@ def decided(
         .limit(limit)
     )
     if role:
-        query = query.where(_for_role(role))
+        query = query.where(for_role(role))
     if by:
         query = query.where(Review.decided_by == by)
     if since:
@@ -216,7 +216,7 @@ def decided(
     ]  # fmt: skip
 
 
-def _for_role(role: str | Sequence[str]) -> ColumnElement[bool]:
+def for_role(role: str | Sequence[str]) -> ColumnElement[bool]:
     wanted = [role] if isinstance(role, str) else role
     return or_(false(), *(cast(col(Review.roles), String).contains(f'"{one}"', autoescape=True) for one in wanted))
 
@@ -243,13 +243,13 @@ def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
             times(and_(col(Review.notice) != "", ~hidden)), times(col(Review.due_at) < tx.now),
         )
         .select_from(Review)
-        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
+        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles))
     )  # fmt: skip
     total, mine, back, late = tx.exec(query).one()
     put_off = tx.exec(
         select(func.count())
         .select_from(Review)
-        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), hidden)
+        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles), hidden)
     ).one()
     done = select(func.count()).select_from(Review).where(
         Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
@@ -266,20 +266,20 @@ def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:
         select(Staff.name, func.count())
         .select_from(Review)
         .join(Staff, col(Staff.id) == Review.claimed_by)
-        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), Review.claimed_by != staff_id)
+        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles), Review.claimed_by != staff_id)
         .group_by(Staff.name)
         .order_by(Staff.name)
     )
     waits = select(func.count()).select_from(CaseWait).where(CaseWait.state == WaitState.OPEN)
     outside = tx.exec(waits).one()
     first = tx.exec(
-        select(func.min(Review.due_at)).where(col(Review.state).in_(review_gates.OPEN), _for_role(roles))
+        select(func.min(Review.due_at)).where(col(Review.state).in_(review_gates.OPEN), for_role(roles))
     ).one()
     hidden = later.hidden_from(tx, staff_id)
     mine = (
         select(func.count())
         .select_from(Review)
-        .where(col(Review.state).in_(review_gates.OPEN), _for_role(roles), hidden)
+        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles), hidden)
     )
     put_off = tx.exec(mine).one()
     return (

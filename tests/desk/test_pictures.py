@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from PIL import Image
 
-from desk import render
+from desk import ahead, render
+from office.base.settings import settings
 from office.files import evidence
 from tests.desk.seat import Seats
 from tests.play import PAPERS, Office, paper
@@ -100,3 +102,47 @@ def test_whoever_draws_may_use_little(limit: str) -> None:
     asked = f"import resource; from desk import render; render.limit(); print(resource.getrlimit(resource.{limit})[1])"
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
     assert 0 <= int(said) <= render.MEMORY
+
+
+# ── made when the file arrives ───────────────────────────────────────────────
+
+
+def kept(office: Office) -> dict[str, int]:
+    """The pictures that are there, each with when it was made."""
+    return {one.name: one.stat().st_mtime_ns for one in (settings().home / "pictures").rglob("*.webp")}
+
+
+def test_pictures_are_there_before_anybody_looks(office: Office, seat: Seats) -> None:
+    office.open_shop()
+    item = stage("合同.pdf", pdf(3))
+    came = ahead.draw_new(office.clock.at - ahead.BEFORE)
+    before = kept(office)
+    assert sorted(name.partition("-")[2] for name in before) == [
+        "1-1600.webp",
+        "1-320.webp",
+        "2-1600.webp",
+        "3-1600.webp",
+    ]
+    who = seat("wang-fang")
+    who.see(f"/p/{item}")
+    assert who.client.get(f"/p/{item}/3.webp").status_code == 200 and kept(office) == before, (
+        "none was made for the look"
+    )
+    assert ahead.draw_new(came) == came, "and none is made twice"
+
+
+def test_a_file_that_cannot_be_drawn_keeps_no_other_waiting(office: Office) -> None:
+    office.open_shop()
+    stage("坏的.pdf", b"%PDF-1.7 broken")
+    stage("执照.jpg", photo())
+    ahead.draw_new(office.clock.at - ahead.BEFORE)
+    assert len(kept(office)) == 2
+
+
+def test_what_came_while_the_desk_was_down_is_drawn_up_to_a_day_later(office: Office) -> None:
+    office.open_shop()
+    stage("执照.jpg", photo())
+    office.clock.advance(ahead.BEFORE)
+    assert ahead.draw_new(office.clock.at - ahead.BEFORE) == office.clock.at - ahead.BEFORE and kept(office) == {}
+    ahead.draw_new(office.clock.at - ahead.BEFORE - timedelta(seconds=1))
+    assert len(kept(office)) == 2

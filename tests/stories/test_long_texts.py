@@ -7,12 +7,14 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from models.cases import Case
+from models.dossier import Quote, Rows
 from models.shop_events import ShopRegistered
 from models.text import MOST_REASON, shortened, too_long
 from notifications.mail import recipients
 from notifications.text import prose
 from office.base.db import in_transaction, reading
-from office.cases import dossier, objections, routing
+from office.cases import objections, routing
+from office.cases.markdown import drawn, plain
 from ops.cli import app
 from tasks.invoicing import exit_invoices, statements
 from tasks.sight import lookup
@@ -89,9 +91,9 @@ def test_whoever_gives_up_a_message_waives_a_duty_or_objects_hears_when_the_word
 def test_whoever_decides_reads_all_that_a_merchant_may_write(office: Office) -> None:
     text = "\n".join(f"第 {n} 段 {'证' * 180}" for n in range(20))
     assert 3_000 < len(text) <= 4_000
-    for shown in (dossier.quoted(text), dossier.lines(text)):
+    for shown in (drawn([Quote.of(text)]), drawn([Rows.of({"说明": text})])):
         assert "第 19 段" in shown and "…" not in shown
-    assert dossier.plain("字" * 1_500).count("字") == 1_500
+    assert plain("字" * 1_500).count("字") == 1_500
 
 
 def test_what_a_message_leaves_off_is_counted() -> None:

@@ -1,0 +1,138 @@
+"""批量: like questions shown one below the other, each ticked by itself; what was ticked is decided by one act, each by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from desk.dossier import sections
+from desk.html import page
+from desk.queue import Filter, counts, rows
+from desk.visitor import Visitor, posted, visitor
+from models.base import Labelled
+from models.reviews import Review
+from office.base.db import Tx, reading
+from office.cases import together
+from office.cases.gates import Gate
+from office.process import office
+from policies.policy import policy_at
+from tasks.sight import bundles, desk_forms, queue
+
+router = APIRouter()
+Form = Annotated[dict[str, str], Depends(posted)]
+Person = Annotated[Visitor, Depends(visitor)]
+
+MOST = 25
+"""Questions on one page: as many as somebody reads in one sitting. The rest comes when these are done."""
+TICK = "take."
+"""What the names of the boxes begin with that say "this one, too"."""
+
+
+def verdicts(gate: Gate) -> list[Labelled]:
+    """Those that are given many at a time: the ones that need no reason of their own."""
+    return [one for one in gate.verdicts if one.value not in gate.reason_required]
+
+
+def fits(tx: Tx, gate: str) -> bool:
+    """Whether questions of this gate are decided many at a time: routine by policy, and with a verdict that fits."""
+    found = office().gates.get(gate)
+    return found is not None and gate in policy_at(tx.now).decisions.by_session and bool(verdicts(found))
+
+
+def _page(
+    tx: Tx, who: Visitor, chosen: Filter, request: Request, *, refused: str = "", given: Mapping[str, str] | None = None
+) -> Response:
+    gate = office().gates[chosen.gate]
+    listed = rows(tx, who, chosen.model_copy(update={"skip": 0}), MOST * 2 + 1)
+    found: list[tuple[queue.Waiting, Review]] = []
+    apart: list[tuple[queue.Waiting, str]] = []
+    for row in listed:
+        review = tx.get_one(Review, row.review_id)
+        if why := _why_not(who, row, review):
+            apart.append((row, why))
+        else:
+            found.append((row, review))
+    shown = found[:MOST]
+    asked = [(review.id, review.revision, review.dossier_sha256) for _, review in shown]
+    return page(
+        "batch", 422 if refused else 200, who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, gate=gate,
+        shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
+        apart=apart, more=len(found) > MOST or len(listed) > MOST * 2, verdicts=verdicts(gate), refused=refused,
+        given=given or {}, tick=TICK, drawn=(), seen={}, token=desk_forms.token(who.session_id, "leave"),
+        form_token=desk_forms.token(who.session_id, _about(asked)), asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
+    )  # fmt: skip
+
+
+def _why_not(who: Visitor, row: queue.Waiting, review: Review) -> str:
+    if row.blocked:
+        return "有阻断事项,须逐个决定"
+    if row.held_by:
+        return f"{row.held_by} 已答复,待确认"
+    if row.claimed_by not in {"", who.id}:
+        return f"{row.claimed_name} 已认领"
+    return "须由另一人处理" if who.id in review.excluded else ""
+
+
+def _about(asked: list[tuple[str, int, str]]) -> str:
+    return "batch " + hashlib.sha256(repr(asked).encode()).hexdigest()
+
+
+@router.get("/b")
+def show(request: Request, who: Person) -> Response:
+    """The questions of one kind that may be decided many at a time, each in full."""
+    chosen = Filter.read(request.url.query)
+    with reading() as tx:
+        if not fits(tx, chosen.gate):
+            raise HTTPException(404)
+        return _page(tx, who, chosen, request)
+
+
+@router.post("/b")
+def decide(request: Request, who: Person, form: Form) -> Response:
+    """Decide what was ticked of what was shown; sent again it leads to the same result."""
+    chosen = Filter.read(form.get("from", ""))
+    asked = [
+        (i, int(r), s)
+        for i, r, s in (one.split("#") for one in form.get("asked", "").split(";") if one.count("#") == 2)
+        if r.isdigit()
+    ]
+    token = form.get("token", "")
+    bundle = "BN-" + hashlib.sha256(f"{who.session_id} {token}".encode()).hexdigest()
+    with reading() as tx:
+        if not fits(tx, chosen.gate):
+            raise HTTPException(404)
+        if bundles.of(tx, who.id, bundle) is not None:
+            return RedirectResponse(f"/b/{bundle}", 303)
+        if not desk_forms.fits(token, who.session_id, _about(asked)):
+            return _page(tx, who, chosen, request, refused=desk_forms.NOT_OURS, given=form)
+        if form.get("verdict") not in [one.value for one in verdicts(office().gates[chosen.gate])]:
+            return _page(tx, who, chosen, request, refused="请选择一个结论", given=form)
+    taken = [together.Asked(review_id=i, revision=r, shown_sha256=s) for i, r, s in asked if form.get(f"{TICK}{i}")]
+    try:
+        if not taken:
+            raise together.NotTogether("没有勾选任何一件:看过一件,勾选一件")
+        together.decide(taken, who.id, form["verdict"], "", desk=who.word, bundle=bundle)
+    except together.NotTogether as why:
+        with reading() as tx:
+            return _page(tx, who, chosen, request, refused=str(why), given=form)
+    return RedirectResponse(f"/b/{bundle}?" + urlencode({"from": chosen.address()}), 303)
+
+
+@router.get("/b/{bundle}")
+def result(request: Request, who: Person, bundle: str) -> Response:
+    """What became of each; it stays here."""
+    chosen = Filter.read(request.query_params.get("from", ""))
+    with reading() as tx:
+        found = bundles.of(tx, who.id, bundle)
+        if found is None:
+            raise HTTPException(404)
+        return page(
+            "bundle", who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, lines=found,
+            again=fits(tx, chosen.gate), token=desk_forms.token(who.session_id, "leave"),
+        )  # fmt: skip

@@ -1,0 +1,138 @@
+"""主管: who has how much before them, what is late, what has stopped; counted, and each with where it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import case as sql_case
+from sqlmodel import col, func, select
+
+from models.base import Frozen
+from models.cases import Case
+from models.confirmations import Confirmation, ConfirmationState
+from models.desk import PutOff
+from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.reviews import Review, ReviewState, Role, Staff
+from office.base.db import Tx
+from office.cases.gates import OPEN
+from tasks.sight.queue import for_role, today
+
+
+class OfRole(Frozen):
+    """What waits for one role."""
+
+    role: Role
+    open: int
+    unclaimed: int
+    late: int
+    stranded: int
+    first_due: datetime | None
+
+
+class OfPerson(Frozen):
+    """One person: what they hold and have done today, and why they may be hindered."""
+
+    id: str
+    name: str
+    roles: str
+    claimed: int
+    late: int
+    decided: int
+    put_off: int
+    """Questions that are out of their list now."""
+    put_off_times: int
+    """How often they have put open questions off."""
+    held: int
+    """Answers of theirs that wait for their own word."""
+    state: str
+
+
+class Stopped(Frozen):
+    case_id: str
+    subject: str
+    why: str
+
+
+class Load(Frozen):
+    roles: tuple[OfRole, ...]
+    people: tuple[OfPerson, ...]
+    stopped: tuple[Stopped, ...]
+    more_stopped: int
+    undelivered: int
+    unheard: int
+
+
+STOPPED = 20
+"""Stopped cases listed; how many more there are is said."""
+
+
+def load(tx: Tx) -> Load:
+    """The office as whoever supervises looks at it."""
+    halted = select(Case).where(col(Case.halted).is_not(None), col(Case.concluded_at).is_(None))
+    every = tx.exec(select(func.count()).select_from(halted.subquery())).one()
+    stopped = tuple(
+        Stopped(case_id=one.id, subject=one.subject or one.id, why=one.halted or "")
+        for one in tx.exec(halted.order_by(col(Case.received_at)).limit(STOPPED))
+    )
+    return Load(
+        roles=tuple(_of_role(tx, role) for role in Role), people=_people(tx), stopped=stopped,
+        more_stopped=every - len(stopped),
+        undelivered=tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.DEAD)).one(),
+        unheard=tx.exec(select(func.count()).where(InboxMessage.state == InboxState.FAILED)).one(),
+    )  # fmt: skip
+
+
+def _times(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(sql_case((condition, 1), else_=0)), 0)
+
+
+def _of_role(tx: Tx, role: Role) -> OfRole:
+    here = col(Review.state).in_(OPEN), for_role(role.value)
+    counted = select(
+        func.count(), _times(col(Review.claimed_by).is_(None)), _times(col(Review.due_at) < tx.now),
+        _times(col(Review.stranded_at).is_not(None)),
+    )  # fmt: skip
+    total, unclaimed, late, stranded = tx.exec(counted.select_from(Review).where(*here)).one()
+    first = tx.exec(select(func.min(Review.due_at)).where(*here)).one()
+    return OfRole(
+        role=role, open=total, unclaimed=int(unclaimed), late=int(late), stranded=int(stranded), first_due=first
+    )
+
+
+def _people(tx: Tx) -> tuple[OfPerson, ...]:
+    claimed = _by(tx, col(Review.claimed_by), col(Review.state).in_(OPEN))
+    late = _by(tx, col(Review.claimed_by), col(Review.state).in_(OPEN), col(Review.due_at) < tx.now)
+    decided = _by(tx, col(Review.decided_by), Review.state == ReviewState.DECIDED, col(Review.decided_at) >= today(tx))
+    open_ = select(Review.id).where(col(Review.state).in_(OPEN))
+    off = select(PutOff.staff_id, func.count()).where(col(PutOff.until) > tx.now, col(PutOff.review_id).in_(open_))
+    times = select(PutOff.staff_id, func.sum(PutOff.times)).where(col(PutOff.review_id).in_(open_))
+    held = select(Confirmation.staff_id, func.count()).where(Confirmation.state == ConfirmationState.OPEN)
+    put_off = dict(tx.exec(off.group_by(col(PutOff.staff_id))).all())
+    how_often = dict(tx.exec(times.group_by(col(PutOff.staff_id))).all())
+    waits = dict(tx.exec(held.group_by(col(Confirmation.staff_id))).all())
+    return tuple(
+        OfPerson(
+            id=one.id, name=one.name, roles="、".join(Role(role).label for role in one.roles), claimed=claimed.get(one.id, 0),
+            late=late.get(one.id, 0), decided=decided.get(one.id, 0), put_off=put_off.get(one.id, 0),
+            put_off_times=int(how_often.get(one.id) or 0), held=waits.get(one.id, 0), state=_state(tx, one),
+        )
+        for one in tx.exec(select(Staff).where(col(Staff.active).is_(True)).order_by(col(Staff.id)))
+    )  # fmt: skip
+
+
+def _by(tx: Tx, person: Any, *conditions: ColumnElement[bool] | bool) -> dict[str, int]:
+    query: Sequence[tuple[str | None, int]] = tx.exec(
+        select(person, func.count()).select_from(Review).where(person.is_not(None), *conditions).group_by(person)
+    ).all()
+    return {str(who): count for who, count in query}
+
+
+def _state(tx: Tx, one: Staff) -> str:
+    if one.locked_until is not None and one.locked_until > tx.now:
+        return f"已锁定:dianwu staff unlock {one.id}"
+    if one.away_until is not None and one.away_until > tx.now:
+        return f"外出,由 {one.substitute_id} 代班" if one.substitute_id else "外出"
+    return ""
