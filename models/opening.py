@@ -67,7 +67,7 @@ class OpeningPart(SQLModel, table=True):
     case_id: str = Field(primary_key=True, foreign_key="case.id", sa_type=code())
     part: Part = Field(primary_key=True, sa_type=Word(Part))
     fields: dict[str, Any] = Field(sa_column=Column(json_type(), nullable=False))
-    sealed: str = ""
+    fields_sealed: str = ""
     sha256: str = Field(sa_type=code(64))
     """Of everything in it, under the audit key: that something has changed is seen without opening it."""
     identity_hash: str = Field(default="", sa_type=code(64))

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.String(length=64), nullable=False),
         sa.Column("part", sa.String(length=32), nullable=False),
         sa.Column("fields", sa.JSON(), nullable=False),
-        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("fields_sealed", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("identity_hash", sa.String(length=64), nullable=False),
         sa.Column("received_at", models.base.UTCDateTime(), nullable=False),

@@ -67,7 +67,7 @@ def _write(
 ) -> None:  # fmt: skip
     row = find(tx, case.id, part) or OpeningPart(case_id=case.id, part=part, fields={}, sha256="", received_at=at)
     row.fields, row.sha256, row.identity_hash, row.received_at = fields, digest, identity, at
-    row.sealed = seal_json(sealed, place(OpeningPart, "sealed", case.id, part)) if sealed else ""
+    row.fields_sealed = seal_json(sealed, place(OpeningPart, "fields_sealed", case.id, part)) if sealed else ""
     tx.add(row)
     tx.flush()
 
@@ -76,7 +76,7 @@ def copy(tx: Tx, before: Case, case: Case, *wanted: Part) -> None:
     """Take over what an earlier application had of these parts."""
     for part, row in of_case(tx, before.id).items():
         if part in wanted:
-            sealed = opened_json(row, "sealed") or {}
+            sealed = opened_json(row, "fields_sealed") or {}
             _write(tx, case, part, row.fields, sealed, row.sha256, row.identity_hash, row.received_at)
 
 

@@ -116,7 +116,7 @@ def brought(tx: Tx, case: Case) -> list[Block]:
 
 def _rows(row: OpeningPart) -> dict[str, str]:
     shown = {_word(row.part, name): _value(name, value) for name, value in row.fields.items()}
-    sealed = opened_json(row, "sealed") or {}
+    sealed = opened_json(row, "fields_sealed") or {}
     if row.part is Part.BASICS:
         shown["电话"] = mask(sealed.get("phone", ""))
     if row.part is Part.ENTITY:

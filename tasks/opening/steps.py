@@ -41,6 +41,8 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
 @effect("核实欠款与结算")
 def admit_money(tx: Tx, case: Case) -> Refusal | None:
     """Refuse to open a shop again that owes or has not been paid out, by facts that are new enough (REO-4)."""
+    if case.withdrawn_at is not None:  # taken back while the facts were awaited
+        return None
     facts.insist(tx, case)
     return _refused(tx, case, admission.owes(tx, shop_of(tx, case)))
 

@@ -81,7 +81,7 @@ def payee(tx: Tx, case: Case) -> Payee:
     row = parts.find(tx, case.id, Part.ACCOUNT)
     if row is None:
         raise LookupError(f"{case.id} has given no account")
-    return Payee.model_validate(opened_json(row, "sealed"))
+    return Payee.model_validate(opened_json(row, "fields_sealed"))
 
 
 def _hash(account: Payee) -> str:
@@ -112,19 +112,19 @@ def tries_left(tx: Tx, case: Case, row: OpeningTransfer) -> int:
     return max(0, min(numbers.transfer_tries - row.tries, over_all))
 
 
-def allowed(case_id: str, number: int) -> bool:
-    """Whether another transfer may be sent without a person's word: two at most, returned ones not counted, and tries left."""
-    with reading() as tx:
-        case = cases.get(tx, case_id)
-        if find(tx, case_id, number) is not None or case.withdrawn_at is not None:
-            return True
-        numbers = rules(case).opening
-        used = sum(row.state is not TransferState.RETURNED for row in of_case(tx, case_id))
-        spent = wrong_before(tx, case, _hash(payee(tx, case))) >= numbers.tries_per_payee
-        return used < numbers.transfers and not spent
-
-
 # ── the steps of the story ───────────────────────────────────────────────────
+
+
+@effect("核对打款次数")
+def allowed(tx: Tx, case: Case, number: int) -> bool:
+    """Whether another transfer may be sent without a person's word: two at most, returned ones not counted, and tries left.
+
+    Kept with its answer: what is no longer counted later makes no transfer out of a person's decision.
+    """
+    numbers = rules(case).opening
+    used = sum(row.state is not TransferState.RETURNED for row in of_case(tx, case.id))
+    spent = wrong_before(tx, case, _hash(payee(tx, case))) >= numbers.tries_per_payee
+    return case.withdrawn_at is not None or (used < numbers.transfers and not spent)
 
 
 def free(case_id: str) -> bool:

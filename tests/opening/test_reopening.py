@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from models.shops import ShopState
+from office.cases.markdown import markdown
 from policies.closure import reopen_from
 from policies.policy import policy_at
 from tests.opening.bench import GOOD, Applicant, opened
@@ -107,3 +108,37 @@ def test_conditions_of_today_count(office: Office) -> None:
     assert office.case(case.id).outcome_clause == "DEP-4"
     case = applicant.reopen(account=GOOD | {"real_name": False})
     assert office.case(case.id).outcome_clause == "OPN-18"
+
+
+def test_a_reopening_is_taken_back_while_the_platform_is_asked_for_facts(office: Office) -> None:
+    """REO-2, REO-4: nobody waits for facts that nobody needs."""
+    applicant = closed(office)
+    later(office)
+    office.platform_answers = False
+    case = applicant.reopen()
+    assert office.case(case.id).state == "SUBMITTED"
+    applicant.send("opening.withdrawn")
+    assert office.case(case.id).outcome == "WITHDRAWN" and office.shop().state is ShopState.CLOSED
+
+
+def test_a_reopening_that_lapses_leaves_the_shop_closed_and_is_taken_up_again(office: Office) -> None:
+    """REO-3: what was brought for it is there the next time, what was reviewed for the first opening is not."""
+    applicant = closed(office)
+    later(office)
+    applicant.reopen()
+    applicant.entity_info()
+    office.pass_time(days=31)
+    assert applicant.now.outcome == "LAPSED" and office.shop().state is ShopState.CLOSED
+    office.snapshot("shop-1")
+    applicant.reopen()
+    assert applicant.missing() == ["IDENTITY_CARD", "PRODUCT_INFO"]
+
+
+def test_a_reviewer_of_a_reopening_reads_what_differs_from_the_first_application(office: Office) -> None:
+    """REO-3."""
+    applicant = closed(office)
+    later(office)
+    applicant.reopen(categories=["鞋靴"])
+    applicant.materials("清风鞋铺")
+    shown = markdown(office.question(applicant.case).dossier).replace("\\", "")
+    assert "类目:厨具 → **鞋靴**" in shown and "店铺名称:晨光文具旗舰店 → **清风鞋铺**" in shown
