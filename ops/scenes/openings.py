@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from models.cases import Case
 from models.payouts import Payout
 from models.shops import Shop
 from office.base.db import Tx
@@ -113,8 +114,6 @@ class OpeningScene:
         self.stage.wait(lambda: self.stage.read(self._arrived), "the random amount has arrived")
 
     def _asks_for_form(self, tx: Tx) -> bool:
-        from models.cases import Case
-
         return bool(tx.get_one(Case, self._firm.case).request["stage"] == "CERTIFICATE")
 
     def _arrived(self, tx: Tx) -> bool:
