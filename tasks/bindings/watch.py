@@ -28,7 +28,7 @@ from policies.binding_numbers import BindingPolicy
 from policies.days import days_before
 from policies.policy import SHANGHAI, policy_at
 
-SHOPS_AT_ONCE = 500
+SHOPS_AT_ONCE = 100
 AGAIN = timedelta(hours=1)
 """How soon after a look figures that came later are looked at: yesterday's often come in the morning."""
 NAMED = 20

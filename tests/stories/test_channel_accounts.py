@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select as sql_select
@@ -16,13 +17,18 @@ from sqlmodel import SQLModel, col, select
 
 from models.bindings import Binding, BindingCode
 from models.cases import CaseState, WaitState
-from models.messages import Channel
+from models.messages import Channel, InboxMessage, InboxState
+from notifications.channels import AppriseNotifier
+from notifications.plugins.folder import folder_url
 from office.base.db import Tx, in_transaction, reading
-from office.cases import cases
+from office.cases import cases, routing
 from office.cases.locks import lock_case
+from tasks import delivery
 from tasks.bindings import steps
 from tasks.bindings.intake import CODE
 from tasks.sight.accounts import shop_accounts
+from tasks.sight.board import board
+from tasks.sight.disputes import dispute_file
 from tasks.sight.merchant import merchant_view
 from tasks.sight.views import case_dossier
 from tests.accounts import ask_channel, ask_code, channel, codes, enter, row, unbind_channel, wrong
@@ -88,6 +94,31 @@ def test_after_five_wrong_ones_the_right_one_counts_no_more(office: Office) -> N
     enter(office, case)
     assert office.refusals()[-1] == ("BND-7", "该验证码错误次数已用完,请重新获取")
     assert office.case(case.id).concluded_at is None
+
+
+def test_two_wrong_ones_at_once_cost_two_tries(office: Office) -> None:
+    """BND-7"""
+    office.open_shop()
+    case = ask_channel(office)
+    for _ in range(4):
+        office.receive("account.code_entered", office._from_owner(case) | {"code": wrong(office, case)})
+    with reading() as tx:
+        waiting = list(tx.exec(select(InboxMessage.id).where(InboxMessage.state == InboxState.NEW)))
+    start = threading.Barrier(len(waiting))
+
+    def act(number: int | None) -> None:
+        start.wait()
+        routing._route(number or 0, routing.handle)
+
+    threads = [threading.Thread(target=act, args=(number,)) for number in waiting]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    office.settle()
+    with reading() as tx:
+        assert tx.exec(select(BindingCode.tries)).one() == 4
+    assert sorted(one["tries_left"] for one in office.events("account.code.checked")) == [1, 2, 3, 4]
 
 
 def test_only_the_newest_code_counts(office: Office) -> None:
@@ -312,14 +343,16 @@ def test_nobody_lets_go_of_another_shops_channel(office: Office) -> None:
 
 
 def everything_in_the_clear(case_id: str, caplog: pytest.LogCaptureFixture) -> str:
-    """Every column of every table, what people and the merchant read about the case, every log line."""
+    """Every column of every table, every page and letter that people and the merchant read, every log line."""
     found = []
     with reading() as tx:
         for table in SQLModel.metadata.sorted_tables:
             for line in tx.execute(sql_select(table)).mappings():
                 found += [json.dumps(value, ensure_ascii=False, default=str) for value in line.values()]
+        found += [page.text for page in board(tx).pages]
     found.append(merchant_view(case_id).model_dump_json())
     found.append(case_dossier(case_id).model_dump_json())
+    found.append(dispute_file(case_dossier(case_id)))
     found += [record.getMessage() for record in caplog.records]
     assert len(found) > 700
     return "\n".join(found)
@@ -331,11 +364,13 @@ def shown(sent: list[str], where: str) -> list[str]:
 
 
 def test_a_code_is_nowhere_in_the_clear_before_or_after_it_was_entered(
-    office: Office, caplog: pytest.LogCaptureFixture
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """BND-7"""
     caplog.set_level(logging.DEBUG)
-    office.open_shop()
+    folder = folder_url(tmp_path / "told", quiet=True)
+    delivery.use_notifier(AppriseNotifier({"staff": [folder], "merchant": [folder]}))
+    office.open_shop(contacts=["dianwufolder:///owner@example.com"])
     case = ask_channel(office)
     enter(office, case, wrong(office, case))
     office.clock.advance(timedelta(seconds=61))
@@ -352,6 +387,9 @@ def test_a_code_is_nowhere_in_the_clear_before_or_after_it_was_entered(
     others = {one.topic for one in office.outbox(Channel.EVENT)} - {"account.code.issued"}
     said = json.dumps([office.events(topic) for topic in others], ensure_ascii=False)
     assert shown(sent, said) == []
+    letters = [file for file in (tmp_path / "told").rglob("*") if file.is_file()]
+    assert len(letters) >= 3
+    assert [file.name for file in letters if shown(sent, file.read_text(encoding="utf-8"))] == []
     assert shown(sent, f'x "{sent[0]}" y') == [sent[0]], "the search finds what is there"
 
 
