@@ -3,7 +3,7 @@
     official:  link (30 min) ─ scanned, accepted ─▶ shop confirms, warned (24 h) ─▶ BOUND for ever
                  └── silence ─▶ LAPSED, declined ─▶ DECLINED ◀──── silence ──┘
     channel:   code to the account (5 min, 5 tries, 3 codes, 60 min) ─ entered ─▶ BOUND, five at most, for 180 days at least
-                 └── silence ─▶ LAPSED, used up ─▶ DECLINED
+                 └── silence ─▶ LAPSED, used up ─▶ REFUSED
     self-operated:  share of 30 days ─ days missing ─▶ asked for (48 h) ─ silence ─▶ LAPSED
                       └── more than half ─▶ the talent is asked (7 days) ─ yes ─▶ BOUND, no ─▶ DECLINED, silence ─▶ LAPSED
     at any time until bound: withdrawn ─▶ WITHDRAWN        not allowed, or somebody else has it ─▶ REFUSED

@@ -112,7 +112,9 @@ def bind(tx: Tx, case: Case, row: Binding, shop: Shop) -> Refusal | None:
             tx.add(row)
     except IntegrityError:  # somebody else had it between our look and our write
         tx.refresh(row)
-        return stands_in_the_way(tx, row)
+        if (refusal := stands_in_the_way(tx, row)) is None:
+            raise
+        return refusal
     _tell_bound(tx, case, row, shop, tx.now)
     return None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlmodel import col, select
+
 from models.bindings import Binding, BindingKind
-from models.cases import Case, CaseKind, CaseState, Side, WaitState
+from models.cases import Case, CaseState, Side, WaitState
 from models.outcomes import Refusal
 from models.windows import Window
 from notifications import bindings as words
@@ -19,7 +21,7 @@ from policies import bindings as policy_of_bindings
 from policies.bindings import ASKED_UNDER, BOUND_UNDER, OBJECTION
 from policies.deadlines import reckon, reminder_times
 from tasks.bindings import register, sales
-from tasks.bindings.intake import CONSENT, FIGURES
+from tasks.bindings.intake import CODE, CONSENT, FIGURES
 from tasks.bindings.request import BindingAsked
 from tasks.shops.shops import find_shop
 
@@ -61,15 +63,14 @@ def admit(tx: Tx, case: Case) -> BindingKind | None:
 
 def _under_way(tx: Tx, case: Case, row: Binding) -> str | None:
     """An earlier case about the same: the shop's official account, or this very account."""
-    earlier = [
-        other.id for other in cases.open_cases(tx, row.shop_id, CaseKind.ACCOUNT_BINDING, but=case.id)
-        if cases.comes_before(other, case) and _same(BindingAsked.of(other), BindingAsked.of(case))
-    ]  # fmt: skip
-    return min(earlier, default=None)
-
-
-def _same(one: BindingAsked, other: BindingAsked) -> bool:
-    return (one.kind, one.platform, one.target_account_id) == (other.kind, other.platform, other.target_account_id)
+    query = (
+        select(Case).join(Binding, col(Binding.case_id) == col(Case.id))
+        .where(Binding.shop_id == row.shop_id, Binding.kind == row.kind, Binding.platform == row.platform)
+        .where(Case.id != case.id, col(Case.concluded_at).is_(None))
+    )  # fmt: skip
+    if row.kind is not BindingKind.OFFICIAL:
+        query = query.where(Binding.account_id == row.account_id)
+    return min((other.id for other in tx.exec(query) if cases.comes_before(other, case)), default=None)
 
 
 def refuse(tx: Tx, case: Case, refusal: Refusal) -> None:
@@ -109,7 +110,8 @@ def end(tx: Tx, case: Case, key: str) -> None:
     if wait is not None and wait.state is WaitState.LAPSED:
         return _end(tx, case, CaseState.LAPSED, SILENCE.get(key, "逾期未完成,本次绑定已关闭"))
     said = (wait.answer or {}).get("why") if wait is not None else None
-    _end(tx, case, CaseState.DECLINED, said or "账号未同意,本次绑定已关闭")
+    outcome = CaseState.REFUSED if key == CODE else CaseState.DECLINED
+    _end(tx, case, outcome, said or "账号未同意,本次绑定已关闭")
 
 
 def _end(tx: Tx, case: Case, outcome: CaseState, text: str) -> None:

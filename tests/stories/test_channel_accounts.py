@@ -172,7 +172,7 @@ def test_three_codes_and_every_try_used_up_end_it_and_the_merchant_is_told(offic
             ask_code(office, case)
         for _ in range(5):
             enter(office, case, wrong(office, case))
-    assert office.case(case.id).outcome is CaseState.DECLINED
+    assert office.case(case.id).outcome is CaseState.REFUSED
     assert "错误次数已用完" in office.message("binding_ended")["why"]
     assert row(case).bound_at is None
 
