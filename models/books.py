@@ -84,6 +84,8 @@ class Transfer(SQLModel, table=True):
     clause: str = Field(sa_type=code(64))
     case_id: str | None = Field(default=None, foreign_key="case.id", sa_type=code())
     posted_at: datetime = Field(sa_type=UTCDateTime)
+    seal: str | None = Field(default=None, sa_type=code(64))
+    """Over all of it but the time, with a key that the database does not hold."""
 
 
 class DepositPayment(SQLModel, table=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import json
+import operator
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Subquery, func, update
+from sqlalchemy import Subquery, func, or_, update
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -18,10 +21,15 @@ from models.books import ASSETS, Account, AccountKind, Transfer
 from models.money import Money
 from office.base import bulk
 from office.base.db import Tx
+from office.base.vault import keyed_hash
 
 
 class LedgerConflict(RuntimeError):
     """A key was posted before with another amount or other accounts: a bug, never a repeat."""
+
+
+class BooksForged(RuntimeError):
+    """Money was about to leave an account whose transfers are not all ours: somebody has written into the books."""
 
 
 class Overdrawn(RuntimeError):
@@ -66,7 +74,7 @@ def post(
               credit=amount.fen if account_id == credit else 0, key=key)  # fmt: skip
     transfer = Transfer(
         key=key, debit_account=debit, credit_account=credit, amount_fen=amount.fen, reason=reason, clause=clause,
-        case_id=case_id, posted_at=tx.now,
+        case_id=case_id, posted_at=tx.now, seal=_seal(key, debit, credit, amount.fen, reason, clause, case_id),
     )  # fmt: skip
     tx.add(transfer)
     tx.flush()
@@ -102,8 +110,10 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
          "shop": account_id.partition("/")[2].rpartition("/")[0] if account_id.startswith("shop/") else None}
         for account_id in sorted({side for posting in postings for side in (posting.debit, posting.credit)})
     ])  # fmt: skip
-    given = bulk.packed(tx, [vars(posting) for posting in postings])
-    columns = {"key": str, "debit": str, "credit": str, "fen": int, "reason": str, "clause": str, "case_id": str}
+    given = bulk.packed(tx, [vars(posting) | {"seal": _seal(*vars(posting).values())} for posting in postings])
+    columns = {
+        "key": str, "debit": str, "credit": str, "fen": int, "reason": str, "clause": str, "case_id": str, "seal": str,
+    }  # fmt: skip
     source = bulk.rows(tx, "given", columns)
     tx.execute(bulk.sql(f"""
         INSERT INTO account (id, shop_id, kind, debit_fen, credit_fen)
@@ -117,8 +127,8 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
             """), {"accounts": accounts})  # fmt: skip
     try:
         tx.execute(bulk.sql(f"""
-            INSERT INTO transfer (key, debit_account, credit_account, amount_fen, reason, clause, case_id, posted_at)
-            SELECT r.key, r.debit, r.credit, r.fen, r.reason, r.clause, r.case_id, :now FROM {source}
+            INSERT INTO transfer (key, debit_account, credit_account, amount_fen, reason, clause, case_id, seal, posted_at)
+            SELECT r.key, r.debit, r.credit, r.fen, r.reason, r.clause, r.case_id, r.seal, :now FROM {source}
             """, now=tx.now), {"given": given})  # noqa: S608  # fmt: skip
     except IntegrityError as error:
         raise LedgerConflict("one of many transfers was posted before") from error
@@ -171,6 +181,40 @@ def shop_balances(tx: Tx, shop_id: str) -> Mapping[AccountKind, Money]:
     return defaultdict(Money, {account.kind: Money(fen=account.balance_fen) for account in tx.exec(query)})
 
 
+def _seal(key: str, debit: str, credit: str, fen: int, reason: str, clause: str, case_id: str | None) -> str:
+    return keyed_hash(f"transfer|{json.dumps([key, debit, credit, fen, reason, clause, case_id], ensure_ascii=False)}")
+
+
+def _sealed(one: Transfer) -> bool:
+    """Whether we posted it, as it stands in the row."""
+    told = one.debit_account, one.credit_account, one.amount_fen, one.reason, one.clause, one.case_id
+    return one.seal is not None and hmac.compare_digest(one.seal, _seal(one.key, *told))
+
+
+def prove(tx: Tx, account_id: str) -> None:
+    """Before money leaves an account: what it holds came by transfers that we posted, all of them and nothing else.
+
+    Raises :class:`BooksForged`.
+    """
+    account = tx.get(Account, account_id, populate_existing=True)
+    if account is None:
+        return
+    query = select(Transfer).where(
+        or_(col(Transfer.debit_account) == account_id, col(Transfer.credit_account) == account_id)
+    )
+    found = tx.exec(query.execution_options(populate_existing=True)).all()
+    if odd := [one.key for one in found if not _sealed(one)]:
+        raise BooksForged(f"{account_id}: {', '.join(odd[:3])} were not posted by us")
+    sums = [sum(one.amount_fen for one in found if side(one) == account_id) for side in _SIDES]
+    if sums != [account.debit_fen, account.credit_fen]:
+        raise BooksForged(
+            f"{account_id}: totals say {account.debit_fen}/{account.credit_fen} fen, its transfers {sums}"
+        )
+
+
+_SIDES = (operator.attrgetter("debit_account"), operator.attrgetter("credit_account"))
+
+
 def _sums(column: Any) -> Subquery:
     """What went through each account on one side."""
     return sql_select(column.label("account"), func.sum(Transfer.amount_fen).label("fen")).group_by(column).subquery()
@@ -179,9 +223,12 @@ def _sums(column: Any) -> Subquery:
 def check(tx: Tx) -> Iterator[str]:
     """What is wrong with the books, a sentence each; nothing when every invariant holds.
 
-    Proved over the whole database: every account's totals are the sums of its transfers, no account is below
-    zero, and all debits equal all credits.
+    Proved over the whole database: every transfer was posted by us, every account's totals are the sums of its transfers,
+    no account is below zero, and all debits equal all credits.
     """
+    for one in tx.exec(select(Transfer).execution_options(yield_per=1_000)):
+        if not _sealed(one):
+            yield f"{one.key}: {one.amount_fen} fen from {one.debit_account} to {one.credit_account} not posted by us"
     debited, credited = (_sums(column) for column in (Transfer.debit_account, Transfer.credit_account))
     query = (
         sql_select(
