@@ -9,8 +9,8 @@ from alembic import op
 
 from office.base.vault import keyed_hash
 
-revision = "0024"
-down_revision = "0023"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
