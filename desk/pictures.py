@@ -111,8 +111,6 @@ def paper(who: Person, evidence_id: str) -> Response:
         _, pages = drawn(item, 1, SMALL)
     except NotDrawn:
         pages = 0
-    if not pages:
-        _note(who, item, ORIGINAL, 0, whole=False)
     with reading() as tx:
         return page(
             "paper", who=who, here="p", counts=counts(tx, who), item=item, pages=pages, shown=min(pages, SHOWN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import update
 from sqlmodel import col
 
+from models.desk import PutOff
 from models.reviews import Review, ReviewState, Role
 from office.base.db import Tx
 from office.cases.gates import OPEN, Outcome
@@ -73,6 +74,8 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
         return Outcome(accepted=False, sentence=f"{person.name}:{sentence}")
     review.state, review.claimed_by, review.claimed_at = ReviewState.CLAIMED, person.id, tx.now
     tx.add(review)
+    if put_off := tx.get(PutOff, (review_id, person.id)):
+        tx.delete(put_off)  # what is handed to somebody is in their list
     audit.record(tx, review.case_id, "review.reassigned", actor=f"staff/{by_staff_id}",
                  text=f"改派给 {person.name}", review=review_id)  # fmt: skip
     outbox.retag(tx, case)

@@ -73,8 +73,8 @@ def of(tx: Tx, review_id: str, staff_id: str) -> PutOff | None:
 
 
 def hidden_from(tx: Tx, staff_id: str) -> ColumnElement[bool]:
-    """Whether a question (of ``Review``) is out of this person's list now: until its time has come, while nobody claims it
-    for them, its facts are as they were, and it is not about to be due."""
+    """Whether a question (of ``Review``) is out of this person's list now: until its time has come, while its facts are as
+    they were, and while it is not about to be due."""
     return and_(
         exists(
             select(PutOff.review_id).where(

@@ -8,7 +8,7 @@ import pytest
 
 from models.cases import Case
 from office.base.db import in_transaction, reading
-from office.cases import later
+from office.cases import hands, later
 from tasks.sight import queue, snippets
 from tests.desk.seat import Page, Seat, Seats
 from tests.play import Office
@@ -108,6 +108,14 @@ def test_when_its_facts_change_it_is_back_at_once(office: Office, seat: Seats, c
     office.snapshot(open_orders=2)
     office.question(case)
     assert listed(me)
+
+
+def test_handed_over_by_a_supervisor_it_is_back_at_once(office: Office, seat: Seats, case: Case) -> None:
+    put_off(seat("li-na"), case)
+    assert rows(office) == 0
+    review, code = office.question(case), office.code("he-qiang")
+    assert in_transaction(lambda tx: hands.reassign(tx, review.id, "li-na", "he-qiang", code)).accepted
+    assert rows(office) == 1
 
 
 def test_it_is_taken_back_by_hand(office: Office, seat: Seats, case: Case) -> None:
