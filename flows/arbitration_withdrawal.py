@@ -31,6 +31,8 @@ def withdraw_arbitration(case_id: str) -> None:
 
     for round in count(1):
         decision = ask(case_id, withdrawal.WITHDRAWAL, round=round)  # WDR-3, WDR-4: with the buyer's consent
+        if decision.verdict is None:
+            return  # it has ended otherwise
         if decision.verdict != WithdrawalVerdict.CONFIRM:
             return withdrawal.reject_withdrawal(case_id)
 

@@ -27,6 +27,8 @@ def close_by_force(case_id: str) -> None:
     forced_closures.admit(case_id)
     for round in count(1):
         first = ask(case_id, forced_closures.FIRST, round=round)
+        if first.verdict is None:
+            return  # it has ended otherwise
         if first.verdict != ForcedVerdict.CONFIRM:
             return forced_closures.drop(case_id, first.reason)
 
@@ -36,6 +38,8 @@ def close_by_force(case_id: str) -> None:
             forced_closures.to_second_again(case_id, round)
         second = ask(case_id, forced_closures.SECOND, round=round)  # another person, CLS-10
         if not second.overtaken:
+            if second.verdict is None:
+                return
             if second.verdict != ForcedVerdict.CONFIRM:
                 return forced_closures.drop(case_id, second.reason)
             if forced_closures.execute(case_id, round):  # DED-6, REO-5

@@ -45,7 +45,7 @@ def invoice_month(case_id: str) -> None:
                 continue
         break
 
-    statements.release(case_id, round)
+    releases.release(case_id, round)
     artifacts.progress("出具账单", case_id, statements.issue(case_id))
     artifacts.result(releases.result_of(case_id))  # before the month ends: whoever dies here comes back
     statements.finish(case_id)

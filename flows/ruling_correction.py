@@ -30,6 +30,8 @@ def correct_ruling(case_id: str) -> None:
 
     for round in count(1):
         first = ask(case_id, correction.CORRECTION, round=round)
+        if first.verdict is None:
+            return  # it has ended otherwise
         if first.verdict != CorrectionVerdict.CONFIRM:
             return correction.reject_correction(case_id)
 
@@ -39,6 +41,8 @@ def correct_ruling(case_id: str) -> None:
             correction.correction_to_second_again(case_id, round)
         second = ask(case_id, correction.CORRECTION_SECOND, round=round)  # another person
         if not second.overtaken:
+            if second.verdict is None:
+                return
             if second.verdict != CorrectionVerdict.CONFIRM:
                 return correction.reject_correction(case_id)
             money = correction.correct(case_id) if round == 1 else correction.correct_again(case_id, round)  # ARB-7

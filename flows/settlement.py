@@ -46,7 +46,7 @@ def settle_half(case_id: str) -> None:
                 continue
         break
 
-    steps.release(case_id, round)
+    releases.release(case_id, round)
     artifacts.progress("结算付款", case_id, posting.settle(case_id))
     artifacts.result(releases.result_of(case_id))  # before the half ends: whoever dies here comes back
     steps.finish(case_id)

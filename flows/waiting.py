@@ -49,7 +49,9 @@ def _open_review(tx: Tx, case: Case, gate: str, round: int, seat: int) -> str:
 
 def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
     """Ask a person and wait for the answer. ``verdict`` is ``None`` when the request was taken back meanwhile."""
-    review_id = _open_review(case_id, gate.name, round, seat)
+    _open_review(case_id, gate.name, round, seat)
+    with reading() as tx:  # and not what that step kept, which anybody with the database can change
+        review_id = reviews.asked(tx, case_id, gate.name, round, seat)
     while True:
         seen, forms = in_transaction(lambda tx: _look(tx, review_id, gate))
         if any([_take_what_came(review_id, gate, form, over=isinstance(seen, Decision)) for form in forms]):

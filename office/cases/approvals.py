@@ -6,7 +6,8 @@ How a gate and its act use this (the refund is the pattern):
   ``facts=now.terms, blocking=now.blocking``; both are kept with the review as it is shown (``Review.seen``);
 - a second gate names the first in ``rests_on``: when the first person has not seen what stands, the second question is
   taken back (``Decision.overtaken``) and the story starts the next round, so that nobody confirms alone over it;
-- the act calls :func:`stand` with everybody's review, in its own transaction, and does nothing when it says no;
+- the act reads everybody's yes with :func:`insist`, by case, gate, round and verdict, calls :func:`stand` with them in its
+  own transaction, and does nothing when it says no;
 - :func:`changes_part` is the part of the dossier that says what is new since whoever reads it looked.
 """
 
@@ -17,20 +18,67 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from models.base import Labelled
 from models.cases import Case
 from models.dossier import Item, Items, Line, Strong, line
 from models.reviews import Review, ReviewState, Staff
 from office.base.db import Tx
 from office.cases import dossier
+from office.cases.gates import Gate
+from office.cases.reviews import decided
+from office.record import decision_seals
+from office.record.decision_seals import DecisionForged
 from policies.approvals import News, Seen, all_hold, changes, other_terms
 
+Verdicts = Labelled | type[Labelled] | tuple[Labelled, ...]
+"""One verdict, any of a vocabulary, or any of these."""
 SINCE = "自您上次查看以来的变化"
 """The title of the part that :func:`changes_part` fills."""
 
 
+def insist(tx: Tx, case: Case, round: int, *asked: tuple[Gate, Verdicts]) -> list[Review]:
+    """The decisions an act rests on: of these gates and this round, each with the verdict that is named, or with any of a
+    vocabulary; nobody's where the first has not been decided, or not any more.
+
+    Raises ``DecisionForged`` where somebody has decided otherwise: no story leads here, then, and the case is stopped.
+    """
+    given: list[Review] = []
+    for gate, yes in asked:
+        review = decided(tx, case.id, gate.name, round)
+        if review is None and not given:
+            return []
+        if review is not None:
+            given.append(says(review, yes))
+    return given
+
+
+def insist_last(tx: Tx, case: Case, *asked: tuple[Gate, Verdicts]) -> Review:
+    """The last decision of these gates: what a no rests on, in whatever round it was said.
+
+    Raises ``DecisionForged`` when it says anything else than the verdict named with its gate, or nobody has decided.
+    """
+    order = {gate.name: (place, verdict) for place, (gate, verdict) in enumerate(asked)}
+    query = select(Review).where(
+        Review.case_id == case.id, Review.state == ReviewState.DECIDED, col(Review.gate).in_(order)
+    )
+    found = max(tx.exec(query), key=lambda review: (review.decided_at, order[review.gate][0]), default=None)
+    if found is None:
+        raise DecisionForged(f"{case.id}:没有人作出决定")
+    return says(decision_seals.insist(found), order[found.gate][1])
+
+
+def says(review: Review, yes: Verdicts) -> Review:
+    """The decision, if it says this; raises ``DecisionForged`` when it says anything else."""
+    if review.verdict not in {str(word) for word in ([yes] if isinstance(yes, Labelled) else yes)}:
+        raise DecisionForged(f"{review.id}({review.gate}):记录的决定是 {review.verdict},不能按 {yes} 执行")
+    return review
+
+
 def stand(approvals: Iterable[Review], now: Seen) -> bool:
-    """Whether each of these people has seen every blocking finding that stands, and the terms as they are."""
-    return all_hold((review.seen for review in approvals), now)
+    """Whether each of these people, of whom there is one at least, has seen every blocking finding that stands, and the
+    terms as they are."""
+    seen = [review.seen for review in approvals]
+    return bool(seen) and all_hold(seen, now)
 
 
 def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[str, str]) -> Items:

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from models.cases import Case, Effect
 from office.base.db import Tx, in_transaction
 from office.cases.locks import lock_case
+from office.record.decision_seals import DecisionForged, stop
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -95,7 +96,12 @@ def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) 
         return returned().validate_python(row.result if row else None)
 
     def run(case_id: str, *args: Any) -> Any:
-        return in_transaction(lambda tx: once(tx, case_id, args))
+        try:
+            return in_transaction(lambda tx: once(tx, case_id, args))
+        except DecisionForged as forged:
+            said = str(forged)
+            in_transaction(lambda tx: stop(tx, lock_case(tx, case_id), title, said))
+            raise
 
     @functools.cache
     def task() -> Task[..., Any]:

@@ -36,11 +36,7 @@ from policies.policy import SHANGHAI, policy_at
 
 def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -> Review:
     """Ask a question; the same gate, round and seat is the same question. Tells the roles that may answer."""
-    before = tx.exec(
-        select(Review).where(
-            Review.case_id == case.id, Review.gate == gate.name, Review.round == round, Review.seat == seat
-        )
-    ).first()
+    before = _find(tx, case.id, gate.name, round, seat)
     if before is not None:
         return before
     due = reckon(tx.now, gate.window(case), gate.clause, work_calendar())
@@ -63,6 +59,20 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
         )  # fmt: skip
     people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
     return review
+
+
+def asked(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> str:
+    """Which question was opened at this gate; raises ``LookupError`` when there is none."""
+    found = _find(tx, case_id, gate, round, seat)
+    if found is None:
+        raise LookupError(f"{case_id} has no question {gate}/{round}/{seat}")
+    return found.id
+
+
+def _find(tx: Tx, case_id: str, gate: str, round: int, seat: int) -> Review | None:
+    return tx.exec(
+        select(Review).where(Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat)
+    ).first()
 
 
 def _ask(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
@@ -170,12 +180,8 @@ def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case
 
 def decided(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> Review | None:
     """The review of that gate and round, once it is decided."""
-    query = select(Review).where(
-        Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat,
-        Review.state == ReviewState.DECIDED,
-    )  # fmt: skip
-    found = tx.exec(query).first()
-    return decision_seals.insist(found) if found else None
+    found = _find(tx, case_id, gate, round, seat)
+    return decision_seals.insist(found) if found and found.state is ReviewState.DECIDED else None
 
 
 def last_decider(tx: Tx, case: Case, gate: str) -> set[str]:

@@ -25,7 +25,7 @@ REFUSAL = "本任务在数据库中被绕过系统改动,恢复之前不受理;�
 
 
 class DecisionForged(RuntimeError):
-    """A decision that is relied on is not the one that was made; the case goes no further."""
+    """A decision that is relied on is not the one that was made, or not the one it is taken for; the case goes no further."""
 
 
 def seal(
@@ -107,6 +107,18 @@ def insist(review: Review) -> Review:
     if not holds(review):
         raise DecisionForged(f"{review.id}: the decision is not the one that was recorded")
     return review
+
+
+def stop(tx: Tx, case: Case, act: str, said: str) -> None:
+    """An act was about to be done that nobody has decided so: the case goes no further until a supervisor has looked."""
+    case.halted = f"「{act}」没有相符的决定"
+    tx.add(case)
+    audit.record(tx, case.id, "case.contrary", text=f"未执行「{act}」,案件已停止:{said}")
+    alerts.tell(
+        tx, f"contrary/{case.id}/{act}/{tx.now.isoformat()}", where=f"案件 {case.id} 的决定",
+        finding=f"将要执行「{act}」,而留存的决定与之不符({said}):可能有人绕过系统改动了数据库。",
+        consequence=f"没有执行,案件已停止;请立即排查谁改动了数据库,查清后用 dianwu cases retry {case.id} 继续。",
+    )  # fmt: skip
 
 
 def reopen(tx: Tx, case: Case, review: Review) -> None:

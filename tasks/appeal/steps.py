@@ -194,7 +194,7 @@ def uphold_again(tx: Tx, case: Case, attempt: int) -> bool | None:
 def _uphold(tx: Tx, case: Case) -> bool | None:
     if case.concluded_at is not None:
         return False
-    if _changed(tx, case):
+    if _changed(tx, case, AppealVerdict.UPHOLD):
         return None
     ruling = the_ruling(tx, case)
     strike(tx, case, ruling.id, VoidCause.APPEAL_UPHELD)
@@ -236,7 +236,7 @@ def dismiss_again(tx: Tx, case: Case, attempt: int) -> bool:
 def _dismiss(tx: Tx, case: Case) -> bool:
     if case.concluded_at is not None:
         return False
-    if _changed(tx, case):
+    if _changed(tx, case, AppealVerdict.DISMISS):
         return True
     _record_decision(tx, case, AppealVerdict.DISMISS)
     told = words.AppealDismissed(
@@ -258,11 +258,11 @@ def _final(tx: Tx, case: Case) -> Review | None:
     return last_of(tx, case, SECOND.name) or last_of(tx, case, REVIEW.name)
 
 
-def _changed(tx: Tx, case: Case) -> bool:
+def _changed(tx: Tx, case: Case, verdict: AppealVerdict) -> bool:
     """Whether the matter is no longer what the arbitrator saw who has judged it: then it is asked again (ambiguity 23)."""
     lock_ruling(tx, the_ruling(tx, case).id)
     given = _final(tx, case)
-    if given is not None and approvals.stand([given], appeal_dossier(tx, case, given).seen):
+    if given is not None and approvals.stand([approvals.says(given, verdict)], appeal_dossier(tx, case, given).seen):
         return False
     again = CaseState.SECOND_REVIEW if given is not None and given.gate == SECOND.name else CaseState.UNDER_REVIEW
     cases.move(tx, case, again, "事实发生变化,等待仲裁员重新审核", clause="ARB-4")

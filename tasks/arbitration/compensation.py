@@ -114,17 +114,17 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
     if tx.get(MoneyReturn, ruling.id) is not None:
         return True
     handling, service = agreed(tx, case, round)
-    finance = decided(tx, case.id, FINANCE.name, round)
+    given = approvals.insist(tx, case, round, (SERVICE, ServiceVerdict.AGREED), (FINANCE, FinanceVerdict.CONFIRM))
     split = split_now(tx, ruling, handling)
-    if not approvals.stand([review for review in (service, finance) if review], _seen(tx, case)):
+    if not approvals.stand(given, _seen(tx, case)):
         return False  # what they agreed or confirmed is no longer what would be posted: merchant service is asked again
-    if moves_money(split) and finance is None:
+    if moves_money(split) and len(given) < 2:
         raise PermissionError(f"{case.id}: money would move without finance")
     matter.post_return(
         tx, ruling, split, f"return/{ruling.id}", reason="compensation.returned", clause="ARB-8", case=case
     )
     freezes.settle_shop(tx, ruling.shop_id)
-    people = [str(review.decided_by) for review in (service, finance) if review is not None]
+    people = [str(review.decided_by) for review in given]
     tx.add(
         MoneyReturn(
             ruling_id=ruling.id, case_id=case.id, handling=handling, to_deposit_fen=split.to_deposit.fen,

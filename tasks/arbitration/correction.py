@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlmodel import select
-
 from models.arbitration import (
     VoidCause,
 )
@@ -80,8 +78,9 @@ def correction_to_second(tx: Tx, case: Case) -> None:
 
 @effect("不予更正判责")
 def reject_correction(tx: Tx, case: Case) -> None:
-    query = select(Review.reason).where(Review.case_id == case.id, Review.verdict == CorrectionVerdict.REJECT.value)
-    cases.conclude(tx, case, CaseState.REJECTED, f"不予更正:{tx.exec(query).first() or ''}", clause="ARB-10")
+    no = CorrectionVerdict.REJECT
+    given = approvals.insist_last(tx, case, (CORRECTION, no), (CORRECTION_SECOND, no))
+    cases.conclude(tx, case, CaseState.REJECTED, f"不予更正:{given.reason}", clause="ARB-10")
 
 
 @effect("重新审核判责更正")
@@ -124,7 +123,8 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
     if ruling.voided_at is not None:
         _conclude_needless(tx, case)
         return False
-    given = [review for gate in (CORRECTION, CORRECTION_SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    yes = CorrectionVerdict.CONFIRM
+    given = approvals.insist(tx, case, round, (CORRECTION, yes), (CORRECTION_SECOND, yes))
     if len(given) < 2 or not approvals.stand(given, _correction_dossier(tx, case, given[-1]).seen):
         return None
     strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)

@@ -30,7 +30,6 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
-from office.cases.reviews import decided
 from office.files import papers
 from office.record.inbox import Kept
 from policies import appeal as rules_of_appeal
@@ -119,8 +118,7 @@ def admit_withdrawal(tx: Tx, case: Case) -> Refusal | None:
 
 @effect("不予撤销仲裁")
 def reject_withdrawal(tx: Tx, case: Case) -> None:
-    query = select(Review.reason).where(Review.case_id == case.id, Review.verdict == WithdrawalVerdict.REJECT.value)
-    reason = tx.exec(query).first() or ""
+    reason = approvals.insist_last(tx, case, (WITHDRAWAL, WithdrawalVerdict.REJECT)).reason
     _stays(tx, case, Refusal(code="rejected", clause="WDR-1", sentence=reason))
     cases.conclude(tx, case, CaseState.REJECTED, f"不予撤销:{reason}", clause="WDR-1")
 
@@ -152,8 +150,8 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
         _stays(tx, case, refusal)
         cases.refuse(tx, case, refusal)
         return Withdrawn.TOO_LATE
-    given = decided(tx, case.id, WITHDRAWAL.name, round)
-    if given is None or not approvals.stand([given], _withdrawal_dossier(tx, case, given).seen):  # ambiguity 23
+    given = approvals.insist(tx, case, round, (WITHDRAWAL, WithdrawalVerdict.CONFIRM))
+    if not given or not approvals.stand(given, _withdrawal_dossier(tx, case, given[0]).seen):  # ambiguity 23
         cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,等待商服重新核实", clause="WDR-3")
         return Withdrawn.CHANGED
     found = tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)

@@ -29,7 +29,6 @@ from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
-from office.cases.reviews import decided
 from office.money.ledger import shop_balance
 from policies import closure as policy_of_closure
 from policies.deadlines import reckon, reminder_times
@@ -38,7 +37,7 @@ from policies.gates import Gate as Gates
 from policies.policy import SHANGHAI
 from tasks.closure.findings import books, findings_now, others
 from tasks.closure.request import ClosureAsked
-from tasks.closure.review import OVERRIDE, REVIEW, seen_of
+from tasks.closure.review import OVERRIDE, REVIEW, ClosureVerdict, OverrideVerdict, seen_of
 from tasks.invoicing import exit_invoices
 from tasks.shops import capabilities, demands, facts, shops
 from tasks.shops.questions import QUESTION, ask, asked
@@ -140,6 +139,7 @@ def lapse(tx: Tx, case: Case, round: int) -> None:
 
 @effect("驳回申请")
 def reject(tx: Tx, case: Case, reason: str) -> None:
+    approvals.insist_last(tx, case, (REVIEW, ClosureVerdict.REJECT), (OVERRIDE, OverrideVerdict.REJECT))
     told = words.ClosureRejected(shop_name=shop_of(tx, case).name, case_id=case.id, decided_at=tx.now, reason=reason)
     merchants.tell(tx, told, f"{case.id}/rejected", case=case)
     cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="CLS-5")
@@ -164,7 +164,8 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
         return Approved.STANDS
     if case.withdrawn_at is not None or case.concluded_at is not None:
         return Approved.TAKEN_BACK
-    given = [review for gate in (REVIEW, OVERRIDE) if (review := decided(tx, case.id, gate.name, round))]
+    given = approvals.insist(tx, case, round, (REVIEW, ClosureVerdict.APPROVE), (OVERRIDE, OverrideVerdict.CONFIRM))
+    forgives = written_off and bool(given and given[-1].answer.get("write_off"))
     now = seen_of(tx, case, findings_now(tx, case))
     if not given or (now.blocking and len(given) < 2) or not approvals.stand(given, now):  # ambiguity 23
         return Approved.FACTS_CHANGED
@@ -173,7 +174,7 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
     before, shop.state = shop.state, ShopState.CLEARING
     tx.add(shop)
     demands.end_for_closing(tx, shop.id, "CLS-9")
-    forgiven = {one.code: forgiven_of(one) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and written_off}
+    forgiven = {one.code: forgiven_of(one) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and forgives}
     case.request = {
         **case.request,
         "written_off": forgiven,

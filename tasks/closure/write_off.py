@@ -61,7 +61,9 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
 
     Exit invoices are waived by it, as a supervisor alone may at any time: so it counts at the refund, too (CLS-8, REF-8).
     """
-    given = [review for gate in (STUCK, STUCK_SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    given = approvals.insist(
+        tx, case, round, (STUCK, StuckVerdict.WRITE_OFF), (STUCK_SECOND, StuckSecondVerdict.CONFIRM)
+    )
     found = stuck(tx, case)
     if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
         return False

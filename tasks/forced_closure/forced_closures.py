@@ -78,6 +78,7 @@ def to_second(tx: Tx, case: Case) -> None:
 @effect("不予强制关店")
 def drop(tx: Tx, case: Case, reason: str) -> None:
     """Nothing comes of it: the merchant, whose closing and refund waited for it, is told; why stays in the record."""
+    approvals.insist_last(tx, case, (FIRST, ForcedVerdict.DROP), (SECOND, ForcedVerdict.DROP))
     told = words.ForcedClosureDropped(
         shop_name=shop_of(tx, case).name, case_id=case.id, violation=ForcedClosureAsked.of(case).violation,
         proposed_at=case.received_at, decided_at=tx.now,
@@ -105,7 +106,7 @@ def to_second_again(tx: Tx, case: Case, round: int) -> None:
 def execute(tx: Tx, case: Case, round: int) -> bool:
     """Close now, forfeit what is left of the deposit, freeze the receivables, end the shop's other cases about them
     (CLS-10, DED-6, DED-7). ``False`` when something blocking stands that one of the two has not seen (ambiguity 23)."""
-    given = [review for gate in (FIRST, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    given = approvals.insist(tx, case, round, (FIRST, ForcedVerdict.CONFIRM), (SECOND, ForcedVerdict.CONFIRM))
     if len(people := {review.decided_by for review in given}) < rules(case).forced_closure.people:
         raise TooFewPeople(f"{case.id}: decided by {len(people)}")
     ids = sorted(one.id for one in cases.open_cases(tx, case.shop_id or "", CaseKind.CLOSURE, CaseKind.REFUND))

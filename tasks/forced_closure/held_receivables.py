@@ -61,7 +61,7 @@ def back_to_first(tx: Tx, case: Case, round: int) -> None:
 @effect("处理封店货款")
 def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
     """Post what both have decided, of exactly the amount both have seen; ``None`` when it is another one by now."""
-    given = [review for gate in (FIRST, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    given = approvals.insist(tx, case, round, (FIRST, HeldVerdict), (SECOND, HeldSecondVerdict.CONFIRM))
     shop = shop_of(tx, case)
     if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
         return None

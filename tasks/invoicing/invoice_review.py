@@ -28,7 +28,6 @@ from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
-from office.cases.reviews import decided
 from office.files import evidence, papers
 from policies.approvals import Seen
 from policies.invoice_checks import Check
@@ -84,15 +83,15 @@ def accept_again(tx: Tx, case: Case, round: int) -> bool | None:
 
 
 def _accept_by_clerk(tx: Tx, case: Case, round: int) -> bool | None:
-    decision = decided(tx, case.id, REVIEW.name, round)
+    given = approvals.insist(tx, case, round, (REVIEW, InvoiceVerdict.ACCEPT))
     invoice = _invoice(tx, case)
-    by = f"staff/{decision.decided_by if decision else ''}"
+    by = f"staff/{given[0].decided_by if given else ''}"
     if invoice.state is not InvoiceState.IN_REVIEW:
         return False
     if final := _final(tx, case, invoice):
         _send_back(tx, case, invoice, by, f"采纳前情况已变化:{final[0].sentence}", final)
         return False
-    if decision is None or not approvals.stand([decision], _dossier(tx, case, decision).seen):
+    if not given or not approvals.stand(given, _dossier(tx, case, given[0]).seen):
         return None
     accept(tx, invoice, by=by)
     cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")
@@ -103,11 +102,11 @@ def _accept_by_clerk(tx: Tx, case: Case, round: int) -> bool | None:
 def return_by_clerk(tx: Tx, case: Case) -> None:
     """Returned by a person, in whatever round: the merchant reads what to correct."""
     rounds = tx.exec(select(func.max(Review.round)).where(Review.case_id == case.id, Review.gate == REVIEW.name)).one()
-    decision = decided(tx, case.id, REVIEW.name, rounds or 1)
+    given = approvals.insist(tx, case, rounds or 1, (REVIEW, InvoiceVerdict.RETURN))
     invoice = _invoice(tx, case)
     if invoice.state is InvoiceState.IN_REVIEW:
         found = [finding for finding in found_now(tx, case) if finding.blocking]
-        by, reason = (f"staff/{decision.decided_by}", decision.reason) if decision else ("staff/", "")
+        by, reason = (f"staff/{given[0].decided_by}", given[0].reason) if given else ("staff/", "")
         _send_back(tx, case, invoice, by, reason, found)
 
 

@@ -10,13 +10,14 @@ from models.base import Frozen, Labelled
 from models.cases import Case, CaseKind, CaseState
 from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
 from models.event_parts import TaxpayerType
-from models.invoicing import AnomalyKind, BillableCategory, Statement, StatementState
+from models.invoicing import AnomalyKind, BillableCategory, PeriodState, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
 from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
-from office.cases import cases, dossier
+from office.cases import approvals, cases, dossier
 from office.cases.cases import rules
+from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.markdown import drawn
 from office.cases.reviews import decided, reviewers_of
@@ -31,6 +32,10 @@ BAR = 24
 """Characters of the longest bar in a chart."""
 HELD_SHOWN = 20
 """How many statements held out of earlier months are listed."""
+
+
+effect = effects_of("statements")
+"""The name under which a month's release has been kept since the first."""
 
 
 class ReleaseVerdict(Labelled):
@@ -202,7 +207,7 @@ def result_of(case_id: str) -> Page:
 
 
 RELEASE = Gate(
-    name=statements.RELEASE, title="账单放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
+    name="invoicing-release", title="账单放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
     window=lambda case: rules(case).invoicing.release_sla, clause="INV-1",
     reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
     consequences={
@@ -223,6 +228,25 @@ SECOND = Gate(
     reason_required=frozenset({SecondRelease.REDRAFT}),
     consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
 )  # fmt: skip
+
+
+@effect("放行账单")
+def release(tx: Tx, case: Case, round: int) -> int:
+    """Released, but for the shops the first person held out; returns how many are held."""
+    given = approvals.insist(tx, case, round, (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM))
+    period = period_row(tx, MonthAsked.of(case).period)
+    if len(given) < (2 if several_eyes(tx, case) else 1):
+        raise LookupError(f"not everybody has released {period.id} in round {round}")
+    held = read_holds(str(given[0].answer.get("hold", "")))
+    for shop_id, reason in held.items():
+        statements.hold(tx, period.id, shop_id, reason, str(given[0].decided_by))
+    period.state, period.cursor, period.released_at = PeriodState.ISSUING, "", tx.now
+    tx.add(period)
+    cases.move(
+        tx, case, CaseState.ISSUING, f"{periods.label(period.id)}账单已放行,出账中", clause="INV-1", held=len(held)
+    )
+    return len(held)
+
 
 PROCESS = Process(
     name="monthly-invoicing",

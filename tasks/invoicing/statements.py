@@ -26,7 +26,6 @@ from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.gates import Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import decided
 from office.record import audit
 from office.record.inbox import Refused
 from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
@@ -44,27 +43,6 @@ MESSAGES_PER_SECOND = 100
 MESSAGES_PER_STATEMENT = 3
 SLOT = 100
 """Statements whose messages become due together."""
-
-RELEASE = "invoicing-release"
-"""The name of the gate that releases a month; the gate itself stands in ``tasks.invoicing.releases``."""
-
-
-@effect("放行账单")
-def release(tx: Tx, case: Case, round: int) -> int:
-    """Released, but for the shops the first person held out; returns how many are held."""
-    period = period_row(tx, MonthAsked.of(case).period)
-    decision = decided(tx, case.id, RELEASE, round)
-    if decision is None or decision.decided_by is None:
-        raise LookupError(f"nobody has released {period.id} in round {round}")
-    held = read_holds(str(decision.answer.get("hold", "")))
-    for shop_id, reason in held.items():
-        _hold(tx, period.id, shop_id, reason, decision.decided_by)
-    period.state, period.cursor, period.released_at = PeriodState.ISSUING, "", tx.now
-    tx.add(period)
-    cases.move(
-        tx, case, CaseState.ISSUING, f"{periods.label(period.id)}账单已放行,出账中", clause="INV-1", held=len(held)
-    )
-    return len(held)
 
 
 def read_holds(text: str) -> dict[str, str]:
@@ -84,7 +62,8 @@ def _at_last_colon(line: str) -> tuple[str, str, str]:
     return line.rpartition(":") if ":" in line else (line, "", "")
 
 
-def _hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:
+def hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:
+    """Keep one shop's statement out of its month."""
     statement = tx.exec(select(Statement).where(Statement.period == period, Statement.shop_id == shop_id)).first()
     if statement is None or statement.state is not StatementState.DRAFT:
         raise Refused(f"店铺 {shop_id} 本期没有可暂缓的账单", "INV-1")

@@ -16,14 +16,13 @@ from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
-from office.cases.reviews import decided
 from policies.appeal import SERVICE_HOW
 from policies.deadlines import reckon, reminder_times
 from policies.opening import COST_HINTS, read_items
 from tasks.opening import admission, certificate, parts, sight
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
-from tasks.opening.review import GATES
+from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
 from tasks.shops import applications, contracts, demands, facts, shops
 
 effect = effects_of("openings")
@@ -130,13 +129,15 @@ def check(tx: Tx, case: Case, stage: Stage, round: int) -> None:
 @effect("退回补充")
 def ask_again(tx: Tx, case: Case, stage: Stage, round: int) -> None:
     """Note what the reviewer wants again and why; the merchant is asked for it with the next stage (OPN-6)."""
-    given = decided(tx, case.id, GATES[stage].name, round)
-    items, _ = read_items(str(given.answer.get("items", ""))) if given else ({}, [])
+    given = approvals.insist(tx, case, round, (GATES[stage], OpeningVerdict.ASK))
+    items, _ = read_items(str(given[0].answer.get("items", ""))) if given else ({}, [])
     parts.note(tx, case, asked_again={**OpeningAsked.of(case).asked_again, **items})
 
 
 @effect("驳回入驻申请")
 def reject(tx: Tx, case: Case, reason: str) -> None:
+    gates = ((gate, OpeningVerdict.REJECT) for gate in GATES.values())
+    approvals.insist_last(tx, case, *gates, (TRANSFER, TransferVerdict.REJECT))
     told = words.OpeningRejected(
         shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label, decided_at=tx.now, reason=reason,
         appeal_how=SERVICE_HOW,
@@ -163,12 +164,12 @@ def accept(tx: Tx, case: Case, stage: Stage, round: int) -> bool:
 
     The last one lets the shop go on to contract and deposit, in the transaction that finds its name still free (OPN-3).
     """
-    given = decided(tx, case.id, GATES[stage].name, round)
+    given = approvals.insist(tx, case, round, (GATES[stage], OpeningVerdict.APPROVE))
     shop = shops.find_shop(tx, case.shop_id or "")
     findings = sight.findings_now(tx, case)
     if case.withdrawn_at is not None or any(finding.blocking for finding in findings):
         return False
-    if given is None or not approvals.stand([given], sight.seen_now(tx, case, findings)):
+    if not approvals.stand(given, sight.seen_now(tx, case, findings)):
         return False
     if stage is Stage.MATERIALS and case.kind is CaseKind.OPENING:
         _take_over(tx, case, shop)

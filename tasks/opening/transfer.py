@@ -21,13 +21,13 @@ from models.opening import OpeningTransfer, Part, Stage, TransferState
 from models.opening_events import AmountEntered
 from models.opening_told import TransferRequested, TransferUpdated
 from models.payouts import Order, Payee, Payout, PayoutState
-from models.reviews import Review, ReviewState, Role
+from models.reviews import Role
 from notifications import opening as words
 from notifications.message import hours_between
 from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import keyed_hash, opened_json
-from office.cases import cases, deadlines, merchants, reviews
+from office.cases import approvals, cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.locks import lock_case
@@ -40,11 +40,13 @@ from policies.deadlines import in_time, reckon, reminder_times
 from policies.payees import account_key
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
-from tasks.opening.review import CERTIFICATE, ENTITY, TRANSFER
+from tasks.opening.review import CERTIFICATE, ENTITY, TRANSFER, OpeningVerdict, TransferVerdict
 from tasks.payouts import contradictions, payouts, sources
 from tasks.shops.questions import own_open_case
 
 effect = effects_of("opening_transfers")
+_ONCE_MORE = (TransferVerdict.AGAIN, TransferVerdict.OTHER_ACCOUNT)
+"""What finance says when the tries are used up and another transfer is to be sent."""
 
 AMOUNT = "opening-amount"
 """The kind of wait, and of deadline, for the amount to be entered."""
@@ -138,6 +140,7 @@ def free(case_id: str) -> bool:
 def send(tx: Tx, case: Case, number: int) -> None:
     """Draw an amount that was not the last one, and have the bank pay it from our own money; nobody is told how much."""
     wait = cases.open_wait(tx, case, key_of(number), AMOUNT)
+    approvals.insist(tx, case, number, (TRANSFER, _ONCE_MORE))  # where finance was asked, they said so
     if case.withdrawn_at is not None:
         cases.close_wait(tx, wait, WaitState.CANCELLED)
         return
@@ -145,7 +148,9 @@ def send(tx: Tx, case: Case, number: int) -> None:
     numbers, account = rules(case).opening, payee(tx, case)
     fen = policy_of_opening.pick_amount(numbers, _last(tx, case, account), _chance[0])
     orders = [Order(payee=account, fen=fen, covered_by_fen=numbers.transfer_most_fen)]
-    payouts.grant(tx, case, orders, _approved_by(tx, case))
+    yes = OpeningVerdict.APPROVE
+    rests_on = approvals.insist_last(tx, case, (ENTITY, yes), (CERTIFICATE, yes), (TRANSFER, _ONCE_MORE))
+    payouts.grant(tx, case, orders, [str(rests_on.decided_by)])
     (paid,) = payouts.instruct(
         tx, case, number, orders, AccountKind.OWN_FUNDS, says=f"已向 {account.masked} 打入一笔随机金额,等待到账"
     )
@@ -175,16 +180,6 @@ def _last(tx: Tx, case: Case, account: Payee) -> int | None:
     last = tx.exec(query).first()
     paid = tx.get(Payout, last) if last else None
     return sources.amount_of(paid) if paid else None
-
-
-def _approved_by(tx: Tx, case: Case) -> list[str]:
-    """Whose decision this transfer rests on: the last one before it."""
-    ours = select(Review).where(
-        Review.case_id == case.id, Review.state == ReviewState.DECIDED,
-        col(Review.gate).in_([gate.name for gate in (ENTITY, CERTIFICATE, TRANSFER)]),
-    )  # fmt: skip
-    given = tx.exec(ours.order_by(col(Review.decided_at).desc())).first()
-    return [str(given.decided_by)] if given else []
 
 
 def over(case_id: str, number: int) -> bool:
@@ -229,6 +224,8 @@ def lapse(tx: Tx, case: Case, number: int) -> None:
 @effect("凭银行证明通过验证")
 def take_word(tx: Tx, case: Case, number: int) -> None:
     """Finance has seen the bank's proof that the account is the merchant's."""
+    if not approvals.insist(tx, case, number, (TRANSFER, TransferVerdict.PROVED)):
+        raise LookupError(f"{case.id}: nobody has seen a proof in round {number}")
     audit.record(tx, case.id, "opening.account_proved", clause="OPN-10", public=True, text="凭银行证明通过账户验证")
     _disclose(tx, case)
 

@@ -95,9 +95,10 @@ def again(tx: Tx, case: Case, round: int) -> None:
 @effect("按核对结论处理")
 def carry_out(tx: Tx, case: Case, round: int) -> bool:
     """Do what two people found, and let payments go on; ``False`` if not both saw what is so now (ambiguity 23)."""
-    first, second = (decided(tx, case.id, gate.name, round) for gate in (PROOF, CONFIRM))
-    if first is None or second is None or not approvals.stand([first, second], _dossier(tx, case, second).seen):
+    given = approvals.insist(tx, case, round, (PROOF, ProofVerdict), (CONFIRM, ConfirmVerdict.CONFIRM))
+    if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
         return False
+    first, second = given
     row, verdict = contradiction_of(tx, case), ProofVerdict(first.verdict or "")
     row.closed_at, row.verdict, row.closed_by = tx.now, verdict, f"{first.decided_by},{second.decided_by}"
     tx.add(row)

@@ -18,7 +18,6 @@ from office.cases import approvals, cases, deadlines, merchants, reviews
 from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.merchants import ground, shop_of
-from office.cases.reviews import decided
 from office.files import papers
 from policies import refund as policy_of_refund
 from tasks.payouts import payouts
@@ -33,7 +32,7 @@ from tasks.refund.plan import (
     second_person_reasons,
 )
 from tasks.refund.request import RefundAsked
-from tasks.refund.review import REVIEW, SECOND, finance_dossier
+from tasks.refund.review import RETURNED, REVIEW, SECOND, RefundVerdict, ReturnVerdict, SecondVerdict, finance_dossier
 from tasks.shops import deposits, facts, shops
 from tasks.shops.questions import QUESTION, ask, asked
 
@@ -124,6 +123,7 @@ def lapse(tx: Tx, case: Case, key: str) -> None:
 
 @effect("驳回退款申请")
 def reject(tx: Tx, case: Case, reason: str) -> None:
+    approvals.insist_last(tx, case, (REVIEW, RefundVerdict.REJECT), (SECOND, SecondVerdict.REJECT))
     told = words.RefundRejected(
         shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
         reason=reason,
@@ -155,11 +155,13 @@ def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
 
 
 def _approvals(tx: Tx, case: Case, round: int) -> list[Review]:
-    return [review for gate in (REVIEW, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    return approvals.insist(tx, case, round, (REVIEW, RefundVerdict.APPROVE), (SECOND, SecondVerdict.CONFIRM))
 
 
 def _approved(tx: Tx, case: Case, given: list[Review]) -> bool:
     """Whether the application still stands, enough people said yes, and all of them saw what is so now (ambiguity 23)."""
+    if not given:
+        return False
     plan = plan_now(tx, case)
     findings = findings_now(tx, case, plan)
     if case.withdrawn_at is not None or policy_of_refund.not_to_be_overridden(findings):
@@ -281,6 +283,7 @@ def ask_payee(tx: Tx, case: Case, turn: int) -> str:
 @effect("终止退款")
 def abandon(tx: Tx, case: Case, reason: str) -> None:
     """Finance ends it; the money stays in the deposit and may be asked for again."""
+    approvals.insist_last(tx, case, (RETURNED, ReturnVerdict.ABANDON))
     told = words.RefundRejected(
         shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
         reason=reason,

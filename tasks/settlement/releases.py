@@ -13,6 +13,7 @@ from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Tabl
 from models.money import yuan
 from models.reviews import Review, Role
 from models.settlement import (
+    HalfState,
     HoldReason,
     Settlement,
     SettlementAnomalyKind,
@@ -20,8 +21,9 @@ from models.settlement import (
 )
 from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
-from office.cases import cases, dossier
+from office.cases import approvals, cases, dossier
 from office.cases.cases import rules
+from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.markdown import drawn
@@ -29,14 +31,17 @@ from office.cases.reviews import decided, reviewers_of
 from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit
+from office.record.inbox import Refused
 from office.staff import staff
 from policies.settlement import label, sentence
 from tasks.invoicing.releases import Page, bars, change
 from tasks.invoicing.statements import read_holds
-from tasks.settlement import drafts, halves, payments, proof, steps
+from tasks.settlement import drafts, halves, payments, proof
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.settlement.steps import several_eyes
+
+effect = effects_of("settlement")
 
 SHOWN = 20
 """How many shops that are paid nothing are listed."""
@@ -224,7 +229,7 @@ def result_of(case_id: str) -> Page:
 
 
 RELEASE = Gate(
-    name=steps.RELEASE, title="货款结算放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
+    name="settlement-release", title="货款结算放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
     window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
     reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
     consequences={
@@ -245,6 +250,24 @@ SECOND = Gate(
     reason_required=frozenset({SecondRelease.REDRAFT}),
     consequences={"CONFIRM": "按第一位放行人的意见结算付款", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
 )  # fmt: skip
+
+
+@effect("放行结算单")
+def release(tx: Tx, case: Case, round: int) -> int:
+    """Released, but for the shops the first person held out; returns how many are held."""
+    given = approvals.insist(tx, case, round, (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM))
+    half = half_row(tx, HalfAsked.of(case).half)
+    if len(given) < (2 if several_eyes(tx, case) else 1):
+        raise LookupError(f"not everybody has released {half.id} in round {round}")
+    held = read_holds(str(given[0].answer.get("hold", "")))
+    for shop_id, reason in held.items():
+        if not drafts.hold(tx, half.id, shop_id, reason, str(given[0].decided_by)):
+            raise Refused(f"店铺 {shop_id} 本期没有可暂缓的结算单", "STL-1")
+    half.state, half.cursor, half.released_at = HalfState.SETTLING, "", tx.now
+    tx.add(half)
+    cases.move(tx, case, CaseState.SETTLING, f"{label(half.id)}结算单已放行,结算中", clause="STL-1", held=len(held))
+    return len(held)
+
 
 PROCESS = Process(
     name="settlement",

@@ -70,7 +70,7 @@ def to_second(tx: Tx, case: Case, round: int) -> bool:
 @effect("再次付款")
 def pay(tx: Tx, case: Case, round: int) -> bool:
     """Order the bank once more; ``False`` if what people saw is no longer so."""
-    given = [review for gate in (RETURNED, SECOND) if (review := decided(tx, case.id, gate.name, round))]
+    given = approvals.insist(tx, case, round, (RETURNED, ReturnVerdict.AGAIN), (SECOND, ReturnSecond.CONFIRM))
     row, amount = settlement_of(tx, case), amount_of(tx, case)
     account = tx.get(SettlementAccount, row.shop_id)
     enough = len(given) > 1 or amount.fen <= rules(case).settlement.second_payout_over_fen

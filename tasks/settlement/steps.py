@@ -9,19 +9,13 @@ from office.base.db import Tx, in_transaction
 from office.cases import cases
 from office.cases.cases import rules
 from office.cases.effects import effects_of
-from office.cases.reviews import decided
-from office.record.inbox import Refused
 from policies.invoicing import needs_second_person
 from policies.settlement import cut_off, label
-from tasks.invoicing.statements import read_holds
 from tasks.settlement import drafts, placing
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 
 effect = effects_of("settlement")
-
-RELEASE = "settlement-release"
-"""The name of the gate that releases a half; the gate itself stands in ``tasks.settlement.releases``."""
 
 
 @effect("开始起草结算单")
@@ -86,23 +80,6 @@ def to_second(tx: Tx, case: Case, round: int) -> bool:
     if needed:
         cases.move(tx, case, CaseState.SECOND_REVIEW, "金额或异常超过规定,等待第二人放行", clause="STL-1")
     return needed
-
-
-@effect("放行结算单")
-def release(tx: Tx, case: Case, round: int) -> int:
-    """Released, but for the shops the first person held out; returns how many are held."""
-    half = half_row(tx, HalfAsked.of(case).half)
-    decision = decided(tx, case.id, RELEASE, round)
-    if decision is None or decision.decided_by is None:
-        raise LookupError(f"nobody has released {half.id} in round {round}")
-    held = read_holds(str(decision.answer.get("hold", "")))
-    for shop_id, reason in held.items():
-        if not drafts.hold(tx, half.id, shop_id, reason, decision.decided_by):
-            raise Refused(f"店铺 {shop_id} 本期没有可暂缓的结算单", "STL-1")
-    half.state, half.cursor, half.released_at = HalfState.SETTLING, "", tx.now
-    tx.add(half)
-    cases.move(tx, case, CaseState.SETTLING, f"{label(half.id)}结算单已放行,结算中", clause="STL-1", held=len(held))
-    return len(held)
 
 
 @effect("完成结算")

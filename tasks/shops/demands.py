@@ -30,7 +30,7 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
-from office.cases.reviews import decided, last_decider
+from office.cases.reviews import last_decider
 from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
@@ -278,9 +278,10 @@ def carry_out(tx: Tx, case: Case, round: int) -> Carried:
     """Grant the longer window or suspend the shop, if what is missing is what the decision was about (ambiguity 23)."""
     if case.concluded_at is not None:
         return Carried.OVER
-    shop, given = _locked(tx, case.shop_id or ""), decided(tx, case.id, OVERDUE.name, round)
-    if given is None or not approvals.stand([given], _dossier(tx, case, given).seen):
+    shop, decided = _locked(tx, case.shop_id or ""), approvals.insist(tx, case, round, (OVERDUE, OverdueVerdict))
+    if not decided or not approvals.stand(decided, _dossier(tx, case, decided[0]).seen):
         return Carried.CHANGED
+    given = decided[0]
     lacks = missing(tx, shop)
     if given.verdict == OverdueVerdict.LONGER:
         case.request = {**case.request, "longer": DepositDemanded.of(case).longer + 1}

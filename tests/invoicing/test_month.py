@@ -20,7 +20,7 @@ from office.base.settings import settings
 from office.record.inbox import Refused
 from policies.invoicing import Draft, anomalies
 from policies.policy import policy
-from tasks.invoicing import documents, drafts, periods, statements
+from tasks.invoicing import documents, drafts, periods, releases, statements
 from tests.invoicing import kit
 from tests.invoicing.kit import (
     NOVEMBER,
@@ -470,7 +470,7 @@ def test_a_run_killed_after_any_chunk_goes_on_where_it_was_and_no_number_is_miss
     review = office.question(case)
     office.engine.signal = lambda case_id: None  # type: ignore[method-assign]
     office.answer(review, "wang-fang", "RELEASE")
-    statements.release(case.id, 1)
+    releases.release(case.id, 1)
     for _ in range(min(killed_after, 5)):
         in_transaction(lambda tx: statements.issue_chunk(tx, case.id, NOVEMBER, size=1))
     with pytest.raises(KeyboardInterrupt):
