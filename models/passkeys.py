@@ -56,6 +56,9 @@ class SignChallenge(SQLModel, table=True):
     staff_id: str | None = Field(default=None, foreign_key="staff.id", sa_type=code(32))
     session_id: str | None = Field(default=None, foreign_key="desk_session.id", sa_type=code())
     statement: str = ""
-    """What the challenge is the SHA-256 of, where a decision is signed."""
+    """What the challenge is the SHA-256 of: the decision that is signed, or the invitation that a key is enrolled by."""
     until: datetime = Field(index=True, sa_type=UTCDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    seal: str | None = Field(default=None, sa_type=code(64))
+    """Over what is asked of whom until when, under a key the database does not hold: SQL asks for nothing, makes nothing of
+    what was signed another thing, and lets nothing be answered later. None with what an earlier version asked."""

@@ -14,9 +14,13 @@ from sqlmodel import col, func, or_, select
 
 from models.audit import AuditEntry, AuditHead
 from models.cases import Case, CaseDeadline, DeadlineState
+from models.desk import DeskSession
+from models.passkeys import Passkey
+from models.sessions import TerminalSession
+from office.base.clock import clock
 from office.base.db import Tx
 from office.cases import signatures
-from office.record import audit
+from office.record import audit, standing
 
 ENDED_LATELY = timedelta(days=31)
 """Cases that ended longer ago are looked at by comparing their chains with an anchor only."""
@@ -31,6 +35,23 @@ def check(tx: Tx) -> Iterator[str]:
     yield from _due_times(tx)
     yield from codes_used_twice(tx)
     yield from signatures.check(tx)
+    yield from _revived(tx)
+
+
+def _revived(tx: Tx) -> Iterator[str]:
+    """Keys and sessions that hold in the database, and that the record says have ended or were never given."""
+    now = clock().real()
+    keys = select(Passkey.staff_id, Passkey.credential_id).where(col(Passkey.ended_at).is_(None))
+    desk = select(DeskSession.staff_id, DeskSession.id).where(
+        col(DeskSession.ended_at).is_(None), DeskSession.until > now
+    )
+    terminal = select(TerminalSession.staff_id, TerminalSession.id).where(
+        col(TerminalSession.closed_at).is_(None), TerminalSession.until > now
+    )
+    for table, query in (("passkey", keys), ("desk_session", desk), ("terminal_session", terminal)):
+        for staff_id, what in tx.exec(query):
+            if not standing.holds(tx, staff_id, what):
+                yield f"staff/{staff_id}: {table} {what} holds in the database, and the record says it ended or was never given"
 
 
 def codes_used_twice(tx: Tx, after: int = 0) -> Iterator[str]:

@@ -52,6 +52,9 @@ def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
         return "该工号已停用"
     if not hmac.compare_digest(row.standing_sha256, _seal(row, person)):
         return "岗位或验证器已变更,终端会话已结束,请用动态口令重新打开"
+    if not standing.holds(tx, person.id, row.id):
+        standing.tell_revived(tx, person.id, row.id, "终端会话")
+        return "终端会话不存在或已结束,请用动态口令重新打开"
     return standing.refusal(tx, person)
 
 
@@ -64,6 +67,9 @@ def close(tx: Tx, staff_id: str) -> int:
     for row in found:
         row.closed_at = clock().real()
         tx.add(row)
+        audit.record(
+            tx, f"staff/{staff_id}", "session.closed", actor=f"staff/{staff_id}", text="终端会话已结束", session=row.id
+        )
     return len(found)
 
 

@@ -132,6 +132,19 @@ def timeline(tx: Tx, stream: str, *, public_only: bool = False) -> list[AuditEnt
     return list(tx.exec(query))
 
 
+def whole(tx: Tx, name: str) -> list[AuditEntry] | None:
+    """The lines of one chain, oldest first, if every one is as it was written and they lead to an end that we sealed."""
+    head, last = tx.get(AuditHead, name), GENESIS
+    if head is None or not sealed(head):
+        return None
+    lines = list(tx.exec(select(AuditEntry).where(AuditEntry.stream == name).order_by(col(AuditEntry.seq))))
+    for line in lines:
+        if line.prev_hash != last or not intact(line):
+            return None
+        last = line.hash
+    return lines if last == head.hash else None
+
+
 def verify(tx: Tx, stream: str | None = None) -> Iterator[str]:
     """What is wrong with the chains, a sentence each; nothing when they are whole."""
     if stream:

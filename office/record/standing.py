@@ -58,7 +58,7 @@ def doubt(tx: Tx, person: Staff) -> str | None:
 def doubts(tx: Tx, people: Sequence[Staff]) -> dict[str, str | None]:
     """The same of many: the ends of all their chains are read together, however many people there are."""
     ends = _ends(tx, [person.id for person in people])
-    return {person.id: _against(person, _recorded(tx, ends.get(person.id))) for person in people}
+    return {person.id: _against(person, _recorded(tx, ends.get(person.id)).standing) for person in people}
 
 
 def _against(person: Staff, recorded: Standing | None) -> str | None:
@@ -109,9 +109,47 @@ def bound(person: Staff, *parts: str) -> str:
 
 # ── the record ───────────────────────────────────────────────────────────────
 
-_read: dict[tuple[str, str], Standing | None] = {}
+
+class Recorded(Frozen):
+    """What a person's chain says of them."""
+
+    standing: Standing | None = None
+    held: frozenset[str] = frozenset()
+    """Keys, sessions and invitations that were given to them, and of whose end nothing is said."""
+
+
+GIVEN = {
+    "passkey.invited": "invitation",
+    "passkey.enrolled": "credential",
+    "desk.opened": "session",
+    "session.opened": "session",
+}
+ENDED = {
+    "passkey.enrolling": "invitation",
+    "passkey.ended": "credential",
+    "desk.closed": "session",
+    "session.closed": "session",
+}
+"""Which lines begin and end what somebody holds, and where they name it."""
+
+_read: dict[tuple[str, str], Recorded] = {}
 """What chains say that were read already, by their sealed end. An end that is the same says the same."""
 _KEPT = 1000
+
+
+def holds(tx: Tx, staff_id: str, what: str) -> bool:
+    """Whether the record says that this key, session or invitation was given to this person and has not been ended: no
+    row that SQL wrote, or opened again, counts."""
+    return what in _recorded(tx, _ends(tx, [staff_id]).get(staff_id)).held
+
+
+def tell_revived(tx: Tx, staff_id: str, what: str, named: str) -> None:
+    """Somebody used what the record says has ended or was never given; the supervisor is told, once."""
+    alerts.tell(
+        tx, f"revived/{what}", where=f"员工 {staff_id}",
+        finding=f"{staff_id} 的{named}在数据库中是有效的,而留存记录中已结束或从未登记:有人绕过系统改动了数据库。",
+        consequence="未予采信。请核实本人,并排查谁改动了数据库。",
+    )  # fmt: skip
 
 
 def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
@@ -129,27 +167,28 @@ def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
     raise AssertionError("unreachable")
 
 
-def _recorded(tx: Tx, head: AuditHead | None) -> Standing | None:
-    """The standing last recorded in a chain that is whole and sealed; ``None`` when there is none to rely on."""
+def _recorded(tx: Tx, head: AuditHead | None) -> Recorded:
+    """What was last recorded in a chain that is whole and sealed; nothing when there is none to rely on."""
     if head is None or not audit.sealed(head):
-        return None
+        return Recorded()
     end = (head.stream, head.seal)
     if end not in _read:
         if len(_read) >= _KEPT:
             _read.clear()
-        _read[end] = _standing_of(tx, head)
+        _read[end] = _told_by(audit.whole(tx, head.stream) or [])
     return _read[end]
 
 
-def _standing_of(tx: Tx, head: AuditHead) -> Standing | None:
+def _told_by(lines: Sequence[AuditEntry]) -> Recorded:
     found: Standing | None = None
-    last = audit.GENESIS
-    for line in tx.exec(select(AuditEntry).where(AuditEntry.stream == head.stream).order_by(col(AuditEntry.seq))):
-        if line.prev_hash != last or not audit.intact(line):
-            return None
-        last = line.hash
+    held: set[str] = set()
+    for line in lines:
         found = _after(found, line)
-    return found if last == head.hash else None
+        if name := GIVEN.get(line.action):
+            held.add(str(line.detail.get(name)))
+        if name := ENDED.get(line.action):
+            held.discard(str(line.detail.get(name)))
+    return Recorded(standing=found, held=frozenset(held))
 
 
 def _after(before: Standing | None, line: AuditEntry) -> Standing | None:

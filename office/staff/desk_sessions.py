@@ -73,7 +73,9 @@ def _holds(tx: Tx, row: DeskSession) -> bool:
         return False
     person = staff.find(tx, row.staff_id)
     fits = hmac.compare_digest(row.standing_sha256, _seal(row, person))
-    return person.active and fits and standing.doubt(tx, person) is None
+    if not (person.active and fits and standing.doubt(tx, person) is None):
+        return False
+    return standing.holds(tx, person.id, row.id)
 
 
 def unproved(tx: Tx, word: str, staff_id: str) -> str | None:

@@ -23,7 +23,7 @@ from office.base.clock import clock
 from office.base.db import Tx
 from office.base.settings import settings
 from office.base.vault import keyed_hash
-from office.record import audit
+from office.record import alerts, audit, standing
 from office.staff import staff
 from office.staff.guard import Place
 
@@ -32,6 +32,8 @@ ASKED = timedelta(minutes=3)
 """How long a challenge may be answered."""
 NOT_KNOWN = "通行密钥未登记或已停用,请使用动态口令"
 NOT_SIGNED = "通行密钥的签名无法核验,请重试或使用动态口令"
+NOT_INVITED = "邀请码不正确、已使用或已过期,请向主管重新索取"
+ENROL = "enrol"
 TOO_LATE = "签名请求已过期或已使用,请重新签名"
 
 
@@ -54,10 +56,12 @@ def invite(tx: Tx, staff_id: str, by: str, code: str) -> tuple[str, str]:
     if staff_id == by:
         return "", "不能由本人邀请自己,请由另一位主管邀请"
     person, word = staff.find(tx, staff_id), secrets.token_hex(8)
-    tx.add(PasskeyInvitation(word_hash=_hash(word), staff_id=person.id, invited_by=by, until=clock().real() + INVITED))
+    until = clock().real() + INVITED
+    tx.add(PasskeyInvitation(word_hash=_hash(word), staff_id=person.id, invited_by=by, until=until))
     audit.record(
-        tx, f"staff/{person.id}", "passkey.invited", actor=f"staff/{by}", text="邀请登记通行密钥(24 小时内一次有效)"
-    )
+        tx, f"staff/{person.id}", "passkey.invited", actor=f"staff/{by}", text="邀请登记通行密钥(24 小时内一次有效)",
+        invitation=_invitation(person.id, _hash(word), until),
+    )  # fmt: skip
     return word, ""
 
 
@@ -65,12 +69,18 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
     """What the browser is to be asked, as JSON, for who holds an invitation and proves by a code who they are."""
     invitation = tx.get(PasskeyInvitation, _hash(word.strip().lower()))
     if invitation is None or invitation.staff_id != staff_id or invitation.used_at or clock().real() > invitation.until:
-        return "", "邀请码不正确、已使用或已过期,请向主管重新索取"
+        return "", NOT_INVITED
+    invited = _invitation(staff_id, invitation.word_hash, invitation.until)
+    if not standing.holds(tx, staff_id, invited):
+        standing.tell_revived(tx, staff_id, invited, "通行密钥邀请")
+        return "", NOT_INVITED
     proof = staff.prove(tx, staff_id, code, place=Place.DESK)
     if not proof.ok:
         return "", proof.sentence
     invitation.used_at = clock().real()
     tx.add(invitation)
+    audit.record(tx, f"staff/{staff_id}", "passkey.enrolling", actor=f"staff/{staff_id}", text="凭邀请登记通行密钥",
+                 invitation=invited)  # fmt: skip
     from webauthn import generate_registration_options, options_to_json
     from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
     from webauthn.helpers.structs import (
@@ -81,8 +91,9 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
     )
 
     name, _ = place()
-    challenge = secrets.token_bytes(32)
-    _ask(tx, challenge, "enrol", staff_id, session_id)
+    statement = json.dumps({"invitation": invited, "nonce": secrets.token_hex(32)})
+    challenge = digest(statement)
+    _ask(tx, challenge, ENROL, staff_id, session_id, statement)
     options = generate_registration_options(
         rp_id=name, rp_name=staff.ISSUER, user_name=staff_id, user_display_name=staff.find(tx, staff_id).name,
         user_id=hashlib.sha256(f"staff/{staff_id}".encode()).digest(), challenge=challenge,
@@ -104,7 +115,7 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
     from webauthn.helpers.exceptions import WebAuthnException
 
     host, origin = place()
-    asked = _answered(tx, credential, "enrol")
+    asked = _answered(tx, credential, ENROL)
     if asked is None or asked.staff_id != staff_id or asked.session_id != session_id:
         return TOO_LATE
     try:
@@ -135,7 +146,7 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
 def of(tx: Tx, staff_id: str) -> list[Passkey]:
     """The keys this person may sign with, the newest first."""
     query = select(Passkey).where(Passkey.staff_id == staff_id, col(Passkey.ended_at).is_(None))
-    return [one for one in tx.exec(query.order_by(col(Passkey.enrolled_at).desc())) if _ours(one)]
+    return [one for one in tx.exec(query.order_by(col(Passkey.enrolled_at).desc())) if _ours(tx, one)]
 
 
 def end(tx: Tx, passkey_id: str, staff_id: str) -> bool:
@@ -179,7 +190,10 @@ def take(tx: Tx, purpose: str, credential: str) -> tuple[Passkey | None, SignCha
         return None, None, TOO_LATE
     row = tx.get(Passkey, _id(str(_parsed(credential).get("id", ""))))
     person = tx.get(Staff, row.staff_id) if row is not None else None
-    if row is None or person is None or not person.active or row.ended_at is not None or not _ours(row):
+    if row is None or person is None or not person.active or row.ended_at is not None:
+        return None, None, NOT_KNOWN
+    if not _ours(tx, row):
+        standing.tell_revived(tx, row.staff_id, row.credential_id, f"通行密钥「{row.name}」")
         return None, None, NOT_KNOWN
     host, origin = place()
     try:
@@ -215,12 +229,12 @@ def forget_old(tx: Tx) -> None:
 def _ask(
     tx: Tx, challenge: bytes, purpose: str, staff_id: str | None, session_id: str | None, statement: str = ""
 ) -> None:
-    tx.add(
-        SignChallenge(
-            id=challenge.hex(), purpose=purpose, staff_id=staff_id, session_id=session_id, statement=statement,
-            until=clock().real() + ASKED,
-        )
+    row = SignChallenge(
+        id=challenge.hex(), purpose=purpose, staff_id=staff_id, session_id=session_id, statement=statement,
+        until=clock().real() + ASKED,
     )  # fmt: skip
+    row.seal = _seal_of(row)
+    tx.add(row)
     tx.flush()
 
 
@@ -232,6 +246,13 @@ def _answered(tx: Tx, credential: str, purpose: str) -> SignChallenge | None:
     except (ValueError, KeyError, TypeError):
         return None
     if row is None or row.purpose != purpose or row.used_at is not None or clock().real() > row.until:
+        return None
+    if not hmac.compare_digest(row.seal or "", _seal_of(row)):
+        alerts.tell(
+            tx, f"challenge/{row.id}/{row.seal}", where="通行密钥签名",
+            finding=f"一份签名请求({row.purpose},{row.staff_id or '登录'})不是本系统所写:有人绕过系统改动了数据库。",
+            consequence="签名未予采信;请核实署名人的会话与通行密钥,并立即排查谁改动了数据库。",
+        )  # fmt: skip
         return None
     row.used_at = clock().real()
     tx.add(row)
@@ -251,13 +272,24 @@ def raw(text: str) -> bytes:
     return base64url_to_bytes(text)
 
 
-def _ours(row: Passkey) -> bool:
-    return hmac.compare_digest(row.seal, _seal(row))
+def _ours(tx: Tx, row: Passkey) -> bool:
+    """Whether we enrolled this key, and the record knows of no end of it."""
+    return hmac.compare_digest(row.seal, _seal(row)) and standing.holds(tx, row.staff_id, row.credential_id)
 
 
 def _seal(row: Passkey) -> str:
     moment: datetime = row.enrolled_at
     return keyed_hash(f"passkey|{row.id}|{row.staff_id}|{row.public_key}|{row.device_bound}|{moment.isoformat()}")
+
+
+def _seal_of(row: SignChallenge) -> str:
+    parts = [row.id, row.purpose, row.staff_id, row.session_id, row.statement, row.until.isoformat()]
+    return keyed_hash(f"challenge|{json.dumps(parts, ensure_ascii=False)}")
+
+
+def _invitation(staff_id: str, word_hash: str, until: datetime) -> str:
+    """How an invitation stands in the record: whose, until when, and not by which word."""
+    return keyed_hash(f"invited|{staff_id}|{word_hash}|{until.isoformat()}")[:32]
 
 
 def _id(credential_id: str) -> str:
