@@ -16,10 +16,11 @@ from models.audit import AuditEntry, AuditHead
 from models.cases import Case, CaseDeadline, DeadlineState
 from models.desk import DeskSession
 from models.passkeys import Passkey
+from models.reviews import Review
 from models.sessions import TerminalSession
 from office.base.clock import clock
 from office.base.db import Tx
-from office.cases import signatures
+from office.cases import recorded, signatures
 from office.record import audit, standing
 
 ENDED_LATELY = timedelta(days=31)
@@ -36,6 +37,19 @@ def check(tx: Tx) -> Iterator[str]:
     yield from codes_used_twice(tx)
     yield from signatures.check(tx)
     yield from _revived(tx)
+    yield from _questions(tx)
+
+
+def _questions(tx: Tx) -> Iterator[str]:
+    """Questions of late cases that are in another state than the record says."""
+    lately = or_(col(Case.concluded_at).is_(None), col(Case.concluded_at) > tx.now - ENDED_LATELY)
+    asked = select(Review.case_id, Review.id, Review.state).join(Case, col(Case.id) == Review.case_id).where(lately)
+    rows = iter(tx.exec(asked.order_by(col(Review.case_id))).all())
+    while chunk := list(islice(rows, CHUNK)):
+        cases = sorted({row[0] for row in chunk})
+        for found in recorded.check(chunk, list(_lines(tx, cases, (*recorded.BECAME, recorded.ENDED)))):
+            if _one_chain(tx, found.partition(":")[0]):
+                yield found
 
 
 def _revived(tx: Tx) -> Iterator[str]:

@@ -23,7 +23,7 @@ from models.cases import Case
 from models.dossier import Item, Items, Line, Strong, line
 from models.reviews import Review, ReviewState, Staff
 from office.base.db import Tx
-from office.cases import dossier
+from office.cases import dossier, recorded
 from office.cases.gates import Gate
 from office.cases.reviews import decided
 from office.record import decision_seals
@@ -40,15 +40,17 @@ def insist(tx: Tx, case: Case, round: int, *asked: tuple[Gate, Verdicts]) -> lis
     """The decisions an act rests on: of these gates and this round, each with the verdict that is named, or with any of a
     vocabulary; nobody's where the first has not been decided, or not any more.
 
-    Raises ``DecisionForged`` where somebody has decided otherwise: no story leads here, then, and the case is stopped.
+    Raises ``DecisionForged`` where somebody has decided otherwise, or objected to a decision of the case: no story leads
+    here, then, and the case is stopped.
     """
+    _unobjected(tx, case)
     given: list[Review] = []
     for gate, yes in asked:
         review = decided(tx, case.id, gate.name, round)
         if review is None and not given:
             return []
         if review is not None:
-            given.append(says(review, yes))
+            given.append(_says(review, yes))
     return given
 
 
@@ -57,6 +59,7 @@ def insist_last(tx: Tx, case: Case, *asked: tuple[Gate, Verdicts]) -> Review:
 
     Raises ``DecisionForged`` when it says anything else than the verdict named with its gate, or nobody has decided.
     """
+    _unobjected(tx, case)
     order = {gate.name: (place, verdict) for place, (gate, verdict) in enumerate(asked)}
     query = select(Review).where(
         Review.case_id == case.id, Review.state == ReviewState.DECIDED, col(Review.gate).in_(order)
@@ -64,11 +67,21 @@ def insist_last(tx: Tx, case: Case, *asked: tuple[Gate, Verdicts]) -> Review:
     found = max(tx.exec(query), key=lambda review: (review.decided_at, order[review.gate][0]), default=None)
     if found is None:
         raise DecisionForged(f"{case.id}:没有人作出决定")
-    return says(decision_seals.insist(found), order[found.gate][1])
+    return _says(decision_seals.insist(found), order[found.gate][1])
 
 
-def says(review: Review, yes: Verdicts) -> Review:
-    """The decision, if it says this; raises ``DecisionForged`` when it says anything else."""
+def says(tx: Tx, case: Case, review: Review, yes: Verdicts) -> Review:
+    """A decision that an act has found by itself, if it says this; raises ``DecisionForged`` as :func:`insist` does."""
+    _unobjected(tx, case)
+    return _says(decision_seals.insist(review), yes)
+
+
+def _unobjected(tx: Tx, case: Case) -> None:
+    if (objection := recorded.objected(tx, case)) is not None:
+        raise DecisionForged(recorded.objection(objection))
+
+
+def _says(review: Review, yes: Verdicts) -> Review:
     if review.verdict not in {str(word) for word in ([yes] if isinstance(yes, Labelled) else yes)}:
         raise DecisionForged(f"{review.id}({review.gate}):记录的决定是 {review.verdict},不能按 {yes} 执行")
     return review

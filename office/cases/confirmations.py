@@ -23,7 +23,7 @@ from office.base.calendar import work_calendar
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash
-from office.cases import alarms, deadlines, judge, reviews, signatures
+from office.cases import alarms, deadlines, judge, recorded, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.confirmation_letters import (
     DEADLINE,
@@ -284,7 +284,7 @@ def _seal(held: Confirmation) -> str:
 
 def _forged(tx: Tx, case: Case, held: Confirmation) -> str | None:
     """Why a held answer is not what was given, when somebody has changed its row in the database."""
-    if held.seal == _seal(held):
+    if held.seal == _seal(held) and recorded.waits(tx, case, held):
         return None
     why = "待确认的答复在数据库中被绕过系统改动"
     alarms.raise_alarm(
@@ -328,6 +328,14 @@ def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     held = tx.get(Confirmation, deadline.key.removeprefix(f"{DEADLINE}/"))
     if held is None or held.state is not ConfirmationState.OPEN:
         deadlines.stop(tx, case.id, deadline.key)
+        return
+    if tx.now < held.due_at:  # its clock was moved in the database: the answer's own time, which is sealed, counts
+        deadlines.put_back(tx, deadline, held.due_at)
+        alarms.raise_alarm(
+            tx, "review.held_early", "异议期限在数据库中被绕过系统改动", kind=f"early/{held.id}",
+            matter=f"审核任务 {held.review_id}", done="期限已恢复,该答复仍未生效。说明有人能直接改动数据库,请立即排查。",
+            case=case, review=held.review_id, confirmation=held.id,
+        )  # fmt: skip
         return
     review = reviews.get(tx, held.review_id)
     gate, person = reviews.gate_of(review), staff.find(tx, held.staff_id)

@@ -95,6 +95,13 @@ def resume(tx: Tx, case: Case, key: str) -> None:
     tx.add(deadline)
 
 
+def put_back(tx: Tx, deadline: CaseDeadline, due: datetime) -> None:
+    """Let a deadline run to its own due time again that somebody had moved."""
+    deadline.state, deadline.closed_at, deadline.due_at, deadline.next_action_at = DeadlineState.OPEN, None, due, due
+    deadline.escalations = 0
+    tx.add(deadline)
+
+
 def next_due(tx: Tx, case_id: str, side: Side | None = None) -> CaseDeadline | None:
     """The open deadline of a case that comes first."""
     query = select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.state == DeadlineState.OPEN)

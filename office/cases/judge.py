@@ -16,7 +16,7 @@ from models.reviews import Decision, Review, ReviewState, Staff
 from models.text import has_text, shortened, too_long
 from office.base.db import Tx
 from office.base.vault import opened_json
-from office.cases import deadlines, looks, signatures
+from office.cases import deadlines, looks, recorded, signatures
 from office.cases.gates import DEADLINE, MOST_KEPT, NOT_TAKEN, OBJECTED, OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.reviews import decided, get, restored, show_anew
@@ -39,6 +39,7 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
     review = get(tx, review_id)
     case = lock_case(tx, review.case_id)
     review = get(tx, review_id)
+    recorded.put_right(tx, case, review)
     if review.state in OPEN and (case.withdrawn_at is not None or case.concluded_at is not None):
         review.state = ReviewState.WITHDRAWN
         tx.add(review)
@@ -145,6 +146,7 @@ def decide(tx: Tx, answer: Answer, gate: Gate, finish: Finish, *, proved: bool =
         return Outcome(accepted=False, sentence=f"没有编号为 {answer.review_id} 的审核任务")
     case = lock_case(tx, found.case_id)
     review = get(tx, answer.review_id)
+    recorded.put_right(tx, case, review)
     if review.state is ReviewState.DECIDED:
         who = tx.get(Staff, review.decided_by)
         first = who.name if who else review.decided_by
@@ -196,7 +198,7 @@ def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
 def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str | None:
     """Why a proved person's answer cannot be taken as things stand; facts that have changed are shown anew."""
     person = staff.find(tx, answer.staff_id)
-    if disputed(case):
+    if disputed(tx, case):
         return "本案有决定被提出异议,已停止;主管核实之前不受理新的决定"
     if restored(tx, case, review, gate):
         return decision_seals.ASKED_ANEW
@@ -209,9 +211,9 @@ def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str
     return review.notice if refresh(tx, case, review, gate) else None
 
 
-def disputed(case: Case) -> bool:
-    """Whether an objection is what halts the case: then a supervisor lets it go on, by their code."""
-    return (case.halted or "").endswith(OBJECTED)
+def disputed(tx: Tx, case: Case) -> bool:
+    """Whether an objection is what halts the case, whatever its row says: then a supervisor lets it go on, by their code."""
+    return (case.halted or "").endswith(OBJECTED) or recorded.objected(tx, case) is not None
 
 
 def kept_reason(case: Case, answer: Answer) -> str:

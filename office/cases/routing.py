@@ -5,9 +5,11 @@ Whoever sent it hears of a refusal; the supervisor of what is our own fault.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -24,12 +26,12 @@ from models.text import unfit_reason
 from models.wire import INBOUND
 from notifications.operations import InboxConflict, InboxFailed
 from office.base.db import Tx, in_transaction, is_contention
-from office.base.vault import opened
+from office.base.vault import CannotUnseal, opened
 from office.cases import kept, reviews
 from office.cases.cases import emit
 from office.cases.gates import Outcome
 from office.process import office
-from office.record import audit
+from office.record import alerts, audit
 from office.record.inbox import AGAIN, BACKOFF, Early, Kept, Later, Refused
 from office.staff import staff
 from policies.policy import policy_at
@@ -74,7 +76,10 @@ def _route(row_id: int, handle: Handler) -> None:
     def claim(tx: Tx) -> InboxMessage | None:
         query = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
         row = tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
-        return None if row is not None and _comes_too_early(tx, row) else row
+        if row is None or _comes_too_early(tx, row):
+            return None
+        _put_right(tx, row)
+        return row
 
     def work(tx: Tx) -> None:
         row = claim(tx)
@@ -138,6 +143,33 @@ def _route(row_id: int, handle: Handler) -> None:
                     tx.add(row)
 
         in_transaction(postpone)
+
+
+def _put_right(tx: Tx, row: InboxMessage) -> None:
+    """What a message is, and whom it concerns, is what its sealed body says; where SQL has changed that, it is put right
+    and the supervisor hears of it."""
+    try:
+        body = _payload(row)
+    except (CannotUnseal, ValueError):  # nothing of it is acted on
+        return
+    said = body.get("type")
+    if said not in INBOUND and row.type not in INBOUND:
+        return
+    true = {"type": said if said in INBOUND else f"{row.source}.{said}"}
+    if said in INBOUND:
+        with suppress(ValueError, KeyError):  # what does not fit is refused by whoever acts on it
+            event = INBOUND[said].model_validate(body["data"])
+            true |= {name: value for name in ("shop_id", "case_id") if (value := getattr(event, name, None))}
+    if wrong := {name: getattr(row, name) for name, value in true.items() if getattr(row, name) != value}:
+        for name in wrong:
+            setattr(row, name, true[name])
+        tx.add(row)
+        key = hashlib.sha256(json.dumps(wrong, sort_keys=True).encode()).hexdigest()[:24]
+        alerts.tell(
+            tx, f"message/{row.id}/{key}", where=f"收到的消息 {row.source}/{row.message_id}",
+            finding=f"消息在数据库中的{'、'.join(wrong)}({'、'.join(map(str, wrong.values()))})与其封存的原文不一致:有人绕过系统改动了数据库。",
+            consequence="已按封存的原文处理;请立即排查谁改动了数据库。",
+        )  # fmt: skip
 
 
 def _may_wait(tx: Tx, row: InboxMessage) -> bool:

@@ -111,7 +111,7 @@ def insist(review: Review) -> Review:
 
 def stop(tx: Tx, case: Case, act: str, said: str) -> None:
     """An act was about to be done that nobody has decided so: the case goes no further until a supervisor has looked."""
-    case.halted = f"「{act}」没有相符的决定"
+    case.halted = said
     tx.add(case)
     audit.record(tx, case.id, "case.contrary", text=f"未执行「{act}」,案件已停止:{said}")
     alerts.tell(

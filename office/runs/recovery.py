@@ -144,7 +144,7 @@ def retry(tx: Tx, case_id: str, staff_id: str, code: str = "") -> Outcome:
     """An operator has mended what halted a case: let it go on. What an objection halts, a supervisor lets go on, who
     proves it by a one-time code; what was kept back leaves then."""
     case = lock_case(tx, case_id)
-    if judge.disputed(case):
+    if judge.disputed(tx, case):
         if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
             return Outcome(accepted=False, sentence="案件因决定被提出异议而停止,只有主管核实后可以让其继续")
         if sentence := judge.unproved(tx, staff_id, code):

@@ -243,7 +243,7 @@ def retry(
 
     with reading() as tx:
         found = tx.get(Case, case_id)
-        asks = found is not None and judge.disputed(found) and not code
+        asks = found is not None and judge.disputed(tx, found) and not code
     proof = str(typer.prompt("动态口令", hide_input=True)) if asks else code
 
     def work(tx: Tx) -> Outcome:

@@ -262,7 +262,9 @@ def _changed(tx: Tx, case: Case, verdict: AppealVerdict) -> bool:
     """Whether the matter is no longer what the arbitrator saw who has judged it: then it is asked again (ambiguity 23)."""
     lock_ruling(tx, the_ruling(tx, case).id)
     given = _final(tx, case)
-    if given is not None and approvals.stand([approvals.says(given, verdict)], appeal_dossier(tx, case, given).seen):
+    if given is not None and approvals.stand(
+        [approvals.says(tx, case, given, verdict)], appeal_dossier(tx, case, given).seen
+    ):
         return False
     again = CaseState.SECOND_REVIEW if given is not None and given.gate == SECOND.name else CaseState.UNDER_REVIEW
     cases.move(tx, case, again, "事实发生变化,等待仲裁员重新审核", clause="ARB-4")
