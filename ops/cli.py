@@ -23,6 +23,7 @@ COMMANDS = {
     "keys": ("ops.commands.keys:app", "密钥:生成与轮换"),
     "invoicing": ("ops.commands.invoicing:app", "开票:账期、账单、退店发票"),
     "import": ("ops.commands.invoicing:importing", "导入:开票明细"),
+    "settlement": ("ops.commands.settlement:app", "货款结算:结算期、暂缓、结算单、订单与售后导入"),
     "report": ("ops.commands.invoicing:report", "报表:季度涉税信息"),
     "up": ("ops.commands.stack:up", "启动整套服务,直到 Ctrl-C"),
     "demo": ("ops.commands.stack:demo", "启动演示环境:示例店铺、商家和员工"),

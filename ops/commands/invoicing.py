@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from sqlmodel import col, select
@@ -13,6 +15,9 @@ from office.base.db import in_transaction, reading
 from office.cases.gates import Outcome
 from office.record.inbox import Refused
 from ops.commands.terminal import refuse, say, table, when
+
+if TYPE_CHECKING:
+    from tasks.batches import Recorded
 
 importing = typer.Typer(no_args_is_help=True)
 report = typer.Typer(no_args_is_help=True)
@@ -35,20 +40,29 @@ def import_billables(
     rejects: Path | None = typer.Option(None, help="把被拒绝的行写入这个 CSV 文件", metavar="文件"),
 ) -> None:
     """导入开票明细:合格的入账,不合格的逐行说明原因;同一文件再次导入不会重复入账。"""
+    from tasks.invoicing.billable_files import import_file
+
+    take_file(file, rejects, "明细编号", import_file)
+
+
+def take_file(
+    file: Path, rejects: Path | None, key: str, import_file: Callable[[Path, str], Iterator[tuple[int, int, Recorded]]]
+) -> None:
+    """Import a file with a progress bar; what was refused is shown line by line, all of it in the file of rejects."""
     import csv
     import getpass
 
     from rich.progress import Progress
 
-    from tasks.invoicing.billable_files import UnreadableFile, import_file
     from tasks.invoicing.tax_report import harmless
+    from tasks.sheets import UnreadableFile
 
     accepted, repeated, bad, assumed = 0, 0, 0, 0
     shown: list[list[object]] = []
     sink = rejects.open("w", encoding="utf-8-sig", newline="") if rejects else None
     sheet = csv.writer(sink) if sink else None
     if sheet:
-        sheet.writerow(["行", "明细编号", "字段", "原因"])
+        sheet.writerow(["行", key, "字段", "原因"])
     try:
         with Progress(transient=True) as progress:
             bar = progress.add_task("导入", total=None)
@@ -68,10 +82,10 @@ def import_billables(
         if sink:
             sink.close()
     if shown:
-        table(f"被拒绝的行(共 {bad} 行)", ["行", "明细编号", "字段", "原因"], shown)
+        table(f"被拒绝的行(共 {bad} 行)", ["行", key, "字段", "原因"], shown)
     say(f"✓ 入账 {accepted:,} 条,重复 {repeated:,} 条,拒绝 {bad:,} 条", "green" if not bad else "yellow")
     if assumed:
-        say(f"其中 {assumed:,} 条的结算时间没有时区,已按北京时间读取", "yellow")
+        say(f"其中 {assumed:,} 条的时间没有时区,已按北京时间读取", "yellow")
     if bad:
         raise typer.Exit(1)
 

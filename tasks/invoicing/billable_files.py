@@ -1,309 +1,39 @@
-"""Files of billable items: CSV and Parquet read line by line, whatever was done to them on the way.
-
-UTF-8, UTF-8 with a byte-order mark and GBK (read as GB 18030, which holds it) are all legitimate, but not two of them in
-one file. Nothing is unpacked: a compressed file is refused, and a Parquet file that claims to be larger than any month
-is, too. What the cells mean is read in :mod:`tasks.invoicing.billable_cells`.
-"""
+"""Files of billable items: their columns, and what is done with each thousand of them."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from models.invoicing_events import MOST_ITEMS, Rejected
-from models.text import shortened, without_odd
-from office.base.db import Tx, in_transaction
-from tasks.invoicing.billable_cells import WrongCell, fields_of
-from tasks.invoicing.billables import Recorded, note, record
+from models.invoicing import BillableCategory
+from office.base.db import Tx
+from tasks import sheets
+from tasks.batches import Recorded
+from tasks.invoicing.billables import note, record
+from tasks.sheet_cells import Columns
 
-MOST_BYTES = 2 * 1024**3
-MOST_ROWS = 5_000_000
-MOST_COLUMNS = 20
-MOST_CELL = 10_000
-MOST_LINE = 1 << 16
-BATCH = 250
-"""Rows of a Parquet file that are unpacked at a time: cells are short by then, so a batch is small."""
-MOST_GROUP_BYTES = 512 * 1024**2
-
-COLUMNS = {
-    "item_id": "item_id", "明细编号": "item_id", "shop_id": "shop_id", "店铺编号": "shop_id", "category": "category",
-    "类别": "category", "amount_fen": "amount_fen", "金额(分)": "amount_fen", "amount_yuan": "amount_yuan",
-    "金额(元)": "amount_yuan", "settled_at": "settled_at", "结算时间": "settled_at", "description": "description",
-    "说明": "description", "corrects": "corrects", "被更正明细": "corrects",
-}  # fmt: skip
-"""Header → field, English or Chinese. One of the two amounts, never both."""
-
-NEEDED = frozenset({"item_id", "shop_id", "category", "settled_at"})
-_INDEX = re.compile(r"|unnamed: 0|__index_level_\d+__")
-"""How pandas names the column of its row numbers."""
-
-
-class UnreadableFile(ValueError):
-    """The whole file cannot be read; ``str`` is the Chinese sentence."""
+BILLABLES = Columns(
+    headers={
+        "item_id": "item_id", "明细编号": "item_id", "shop_id": "shop_id", "店铺编号": "shop_id", "category": "category",
+        "类别": "category", "amount_fen": "amount_fen", "金额(分)": "amount_fen", "amount_yuan": "amount_yuan",
+        "金额(元)": "amount_yuan", "settled_at": "settled_at", "结算时间": "settled_at", "description": "description",
+        "说明": "description", "corrects": "corrects", "被更正明细": "corrects",
+    },
+    key="item_id", needed=frozenset({"item_id", "shop_id", "category", "settled_at", "amount_fen"}),
+    ids=frozenset({"item_id", "shop_id", "corrects"}), amounts=frozenset({"amount_fen"}),
+    moments=frozenset({"settled_at"}), last=frozenset({"description", "corrects"}),
+    texts=frozenset({"category", "description"}), yuan_remedy="金额须为元,最多两位小数,例如 90.00 或 -12.50",
+    labels={"category": {category.label: category.value for category in BillableCategory}},
+)  # fmt: skip
 
 
 def import_file(path: Path, actor: str = "operator") -> Iterator[tuple[int, int, Recorded]]:
-    """Record a file in transactions of a thousand items; yields bytes or rows done, of how many, and what became of them.
+    """Record a file of billable items (:func:`tasks.sheets.import_file`)."""
 
-    Positions are line numbers (CSV) or row numbers from 1 (Parquet). Importing the same file again changes nothing.
-    """
-    rows, of = _rows(path)
-    done = 0
-    while batch := list(islice(rows, MOST_ITEMS)):
-        bad = tuple(row for row in batch if isinstance(row, Rejected))
-        good = [(row[0], row[1]) for row in batch if not isinstance(row, Rejected)]
-        assumed = sum(row[2] for row in batch if not isinstance(row, Rejected))
+    def take(tx: Tx, items: Sequence[tuple[int, Mapping[str, Any]]]) -> Recorded:
+        found = record(tx, items)
+        note(tx, found, items, actor)
+        return found
 
-        def take(tx: Tx, good: list[tuple[int, dict[str, Any]]] = good) -> Recorded:
-            found = record(tx, good)
-            note(tx, found, good, actor)
-            return found
-
-        outcome = in_transaction(take) if good else Recorded()
-        done += len(batch)
-        rejected = tuple(sorted((*bad, *outcome.rejected), key=lambda line: line.position))
-        yield done, max(of, done), outcome.model_copy(update={"rejected": rejected, "assumed": assumed})
-
-
-Row = tuple[int, dict[str, Any], bool] | Rejected
-"""Position, fields, and whether Beijing's zone was put in; or why not."""
-
-
-def _rows(path: Path) -> tuple[Iterator[Row], int]:
-    if not path.is_file():
-        raise UnreadableFile(f"文件 {path.name} 不存在")
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise UnreadableFile("文件超过 2 GB,请分批导入")
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[:4] == b"PAR1":
-        return _parquet(path)
-    if head[:2] in {b"PK", b"\x1f\x8b"} or head[:3] == b"BZh" or head[:6] in {b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c"}:
-        raise UnreadableFile("不接受压缩文件或 Excel 文件,请先解压或另存为 CSV")
-    if head[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        raise UnreadableFile("文件是 UTF-16 编码,请另存为 UTF-8 或 GBK 编码的 CSV")
-    encoding, lines = _encoding(path)
-    return _csv(path, encoding), lines
-
-
-def _encoding(path: Path) -> tuple[str, int]:
-    """The one encoding in which the whole file is written, and roughly how many lines it has."""
-    decoder, lines, encoding = codecs.getincrementaldecoder("utf-8-sig")("strict"), 0, "utf-8-sig"
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                if b"\x00" in block:
-                    raise UnreadableFile("文件含有空字符,不是文本文件")
-                lines += block.count(b"\n")
-                if encoding == "utf-8-sig":
-                    try:
-                        decoder.decode(block)
-                    except UnicodeDecodeError:
-                        encoding = "gb18030"
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        encoding = "gb18030"
-    if encoding == "gb18030":
-        _only_gbk(path)
-    return encoding, lines
-
-
-_PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
-"""From the first byte that is not ASCII to the end of its cell: no character of GBK holds one of these signs."""
-
-
-def _only_gbk(path: Path) -> None:
-    """Refuse a file in which some cells are UTF-8 and others GBK: read as one, the others would be other words.
-
-    Text in GBK can be valid UTF-8 by chance, but not with a character of three bytes in it, as Chinese has.
-    """
-    utf8, gbk = 0, 0
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MOST_LINE):
-            number += 1
-            while len(line) == MOST_LINE and line[-1:] != b"\n":
-                line = file.readline(MOST_LINE)  # too long to be read later, too
-            for piece in _PIECE.findall(line):
-                try:
-                    if max(piece.decode("utf-8")) >= "\u0800":
-                        utf8 = utf8 or number
-                        continue
-                except UnicodeDecodeError:
-                    pass
-                try:
-                    piece.decode("gb18030")
-                    gbk = gbk or number
-                except UnicodeDecodeError:
-                    raise UnreadableFile(f"文件第 {number} 行既不是 UTF-8 也不是 GBK 编码,请另存为其中一种") from None
-            if utf8 and gbk:
-                raise UnreadableFile(
-                    f"文件混有两种编码:第 {utf8} 行是 UTF-8,第 {gbk} 行是 GBK。请把整个文件统一为一种编码后再导入"
-                )
-
-
-def _header(names: Sequence[str]) -> list[str]:
-    """The field of each column; empty for one that holds nothing to read: pandas' row numbers, a nameless column."""
-    fields = []
-    if len(names) > MOST_COLUMNS:
-        raise UnreadableFile(f"表头有 {len(names)} 列,最多 {MOST_COLUMNS} 列")
-    for name in (unicodedata.normalize("NFKC", name).strip() for name in names):
-        if name not in COLUMNS and not _INDEX.fullmatch(name.casefold()):
-            raise UnreadableFile(f"不认识的列 {shortened(name, 64)!r},可用的列:{'、'.join(COLUMNS)}")
-        fields.append(COLUMNS.get(name, ""))
-    if repeated := sorted({field for field in fields if field and fields.count(field) > 1}):
-        raise UnreadableFile(f"表头重复:{'、'.join(repeated)}")
-    missing = NEEDED - set(fields)
-    if missing or len({"amount_fen", "amount_yuan"} & set(fields)) != 1:
-        raise UnreadableFile(f"缺少列:{'、'.join(sorted(missing)) or '金额(amount_fen 或 amount_yuan,只能有一个)'}")
-    return fields
-
-
-def _csv(path: Path, encoding: str) -> Iterator[Row]:
-    csv.field_size_limit(MOST_CELL)
-    with path.open(encoding=encoding, newline="") as file:
-        lines = _lines(file)
-        head = next(lines, (1, []))[1]
-        if head is None:
-            raise UnreadableFile("表头无法解析")
-        fields = _header(head)
-        for position, cells in lines:
-            if cells is None:
-                yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
-            elif not any(cell.strip() for cell in cells):
-                continue
-            else:
-                yield _line(position, fields, [cell.strip() for cell in cells])
-
-
-def _line(position: int, fields: Sequence[str], cells: list[str]) -> Row:
-    """A line under its header. A spreadsheet leaves away empty last cells, or writes more of them than there are names."""
-    cut, beyond = fields[len(cells) :], cells[len(fields) :]
-    if any(beyond) or any(field not in {"", "description", "corrects"} for field in cut):
-        return Rejected(position=position, field="", reason=f"有 {len(cells)} 列,表头有 {len(fields)} 列")
-    named = dict[str, Any]()
-    for number, (field, cell) in enumerate(zip(fields, cells, strict=False)):
-        if field:
-            named[field] = cell
-        elif cell and not (number == 0 and cell.isdecimal()):
-            return Rejected(position=position, field="", reason=f"第 {number + 1} 列没有表头,却有内容")
-    return _read(position, named, by_hand=True)
-
-
-def _lines(file: TextIO) -> Iterator[tuple[int, list[str] | None]]:
-    """Each physical line's number and cells, ``None`` where it has none.
-
-    A line is parsed alone, because no field may hold a line break: a quotation mark that is never closed spoils its
-    own line and none after it. Of a line that is too long no more than a piece is ever in memory.
-    """
-    position = 0
-    while line := file.readline(MOST_LINE):
-        position, long = position + 1, False
-        while len(line) == MOST_LINE and line[-1] not in "\r\n":
-            line, long = file.readline(MOST_LINE), True
-        try:
-            yield position, None if long else next(csv.reader([line.rstrip("\r\n")], strict=True), [])
-        except csv.Error:
-            yield position, None
-
-
-def _parquet(path: Path) -> tuple[Iterator[Row], int]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        names = pq.read_schema(path).names
-        file = pq.ParquetFile(path, read_dictionary=names)
-        shape = file.metadata
-        groups = [shape.row_group(number).total_byte_size for number in range(shape.num_row_groups)]
-        fields = _header(names)
-        moments = _moments(file, names, fields)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, UnreadableFile):
-            raise
-        raise UnreadableFile("Parquet 文件无法读取") from error
-    if shape.num_rows > MOST_ROWS or max(groups, default=0) > MOST_GROUP_BYTES:
-        raise UnreadableFile("Parquet 文件解压后过大,请分批导入")
-
-    def rows() -> Iterator[Row]:
-        position = 0
-        try:
-            for batch in file.iter_batches(batch_size=BATCH):
-                columns = [moments(column) if field == "settled_at" else column
-                           for field, column in zip(fields, batch.columns, strict=True)]  # fmt: skip
-                for column in columns:
-                    _short(column)
-                for row in range(batch.num_rows):
-                    position += 1
-                    yield _plain(position, fields, [column[row] for column in columns])
-        except (pa.ArrowException, OSError) as error:
-            raise UnreadableFile(f"Parquet 文件在第 {position + 1} 行之后损坏") from error
-
-    return rows(), shape.num_rows
-
-
-def _short(column: Any) -> None:
-    """A value said once and repeated a million times is a few bytes in the file: refused before it is unpacked."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if pa.types.is_nested(values.type):
-        raise UnreadableFile("Parquet 文件的列不能是嵌套类型")
-    text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_binary(values.type)
-    if text and (pc.max(pc.binary_length(values)).as_py() or 0) > MOST_CELL:
-        raise UnreadableFile(f"Parquet 文件中有超过 {MOST_CELL:,} 字节的内容")
-
-
-def _moments(file: Any, names: Sequence[str], fields: Sequence[str]) -> Callable[[Any], Any]:
-    """How the column of moments is to be read: as it is, or as UTC where only its physical type says so.
-
-    INT96, and the old annotation without a zone, hold an instant in UTC when the Java library of Spark and Hive wrote
-    them, and local time from others. A time of the clock, without any zone, is no instant at all.
-    """
-    import pyarrow as pa
-
-    name = names[fields.index("settled_at")]
-    kind = file.schema_arrow.field(name).type
-    if not pa.types.is_timestamp(kind) or kind.tz is not None:
-        return lambda column: column
-    leaf = next(leaf for leaf in (file.schema.column(n) for n in range(len(file.schema))) if leaf.path == name)
-    clock_time = leaf.physical_type != "INT96" and not json.loads(leaf.logical_type.to_json()).get(
-        "is_from_converted_type"
-    )
-    if clock_time or not (file.metadata.created_by or "").startswith("parquet-mr"):
-        raise UnreadableFile(
-            f"列 {name} 的时间没有时区({leaf.physical_type}),文件本身不能说明是北京时间还是 UTC:"
-            "请写成带时区的时间戳(isAdjustedToUTC=true),或写成文字,例如 2026-10-08T16:00:00+08:00"
-        )
-    return lambda column: column.cast(pa.timestamp(kind.unit, "UTC"))
-
-
-def _plain(position: int, fields: Sequence[str], values: Sequence[Any]) -> Row:
-    """A row of a Parquet file as Python has its values; one that Python cannot have is said with its field."""
-    cells = {}
-    for field, value in zip(fields, values, strict=True):
-        if not field:
-            continue
-        try:
-            cells[field] = value.as_py()
-        except (UnicodeDecodeError, ValueError, OverflowError):
-            return Rejected(position=position, field=field, reason="内容无法读取(编码不正确,或时间精确到纳秒)")
-    return _read(position, {n: v.strip() if isinstance(v, str) else v for n, v in cells.items()}, by_hand=False)
-
-
-def _read(position: int, cells: Mapping[str, Any], *, by_hand: bool) -> Row:
-    try:
-        fields, assumed = fields_of(cells, by_hand=by_hand)
-    except WrongCell as wrong:
-        item_id = shortened(without_odd(str(cells.get("item_id") or ""), ""), 64)
-        return Rejected(position=position, item_id=item_id, field=wrong.field, reason=str(wrong))
-    return position, fields, assumed
+    return sheets.import_file(path, BILLABLES, take)

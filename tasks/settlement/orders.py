@@ -71,11 +71,15 @@ def note_orders(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> N
 def take_aftersales(tx: Tx, event: OrdersAftersale, message: InboxMessage) -> None:
     """A signed batch of after-sales; its receipt goes back as an event."""
     done = record_aftersales(tx, enumerate(event.aftersales, start=1))
-    batches.note(tx, "settlement", "aftersales.recorded", "售后", "STL-4", done, event.aftersales, message.source)
+    note_aftersales(tx, done, event.aftersales, message.source)
     receipt = AftersalesReceived(
         batch_id=event.batch_id, accepted=done.accepted, repeated=done.repeated, rejected=done.rejected
     )
     emit(tx, receipt, f"aftersales/{message.source}/{message.message_id}")
+
+
+def note_aftersales(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
+    batches.note(tx, "settlement", "aftersales.recorded", "售后", "STL-4", done, list(content), actor)
 
 
 # ── orders ───────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState
+from models.money import Money
 from models.payouts import Payout, PayoutState
 from models.reviews import Review, ReviewState
 from models.settlement import Half, HoldReason, Settlement, SettlementAccount, SettlementState
@@ -25,11 +26,11 @@ from office.base.db import Tx
 from office.base.vault import place, seal_json
 from office.cases import cases, merchants
 from office.money import ledger
-from office.money.ledger import Posting, platform_account, shop_account
+from office.money.ledger import Posting, platform_account, shop_account, shop_balance
 from office.process import Pays
 from tasks.payouts.payouts import as_told
 from tasks.settlement import sides
-from tasks.shops import bans
+from tasks.shops import bans, shops
 
 BACK = frozenset({PayoutState.FAILED, PayoutState.RETURNED})
 
@@ -45,12 +46,12 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement], by: Sequence
     accounts = {
         one.shop_id: one for one in tx.exec(select(SettlementAccount).where(col(SettlementAccount.shop_id).in_(ids)))
     }
-    shops = {shop.id: shop for shop in tx.exec(select(Shop).where(col(Shop.id).in_(ids)))}
+    owners = {shop.id: shop for shop in tx.exec(select(Shop).where(col(Shop.id).in_(ids)))}
     permits, payouts, postings, items = [], [], [], []
     for row in rows:
         account = accounts.get(row.shop_id)
         payee = sides.payee_of(account) if account else None
-        if account is None or payee is None or not sides.fits(payee, sides.holder_of(shops[row.shop_id])):
+        if account is None or payee is None or not sides.fits(payee, sides.holder_of(owners[row.shop_id])):
             row.hold = HoldReason.OTHER_NAME if account else HoldReason.NO_ACCOUNT
             row.left_fen, row.paid_fen = row.left_fen + row.paid_fen, 0
             continue
@@ -87,6 +88,28 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement], by: Sequence
         total_fen=sum(item.amount_fen for item in items), payments=tuple(items),
     )  # fmt: skip
     cases.emit(tx, batch, batch.batch_no, case)
+
+
+def payable_now(tx: Tx, row: Settlement) -> tuple[Money, Money]:
+    """Of what is left of a row: what arrears take first, and what can be paid by itself at this moment (ambiguity 49)."""
+    if row.taken_on is not None:
+        return Money(), Money()
+    known, _ = shops.facts_of(tx, row.shop_id)
+    free = shop_balance(tx, row.shop_id, AccountKind.RECEIVABLE).fen
+    left, frozen = min(row.left_fen, free), known.frozen_fen if known else 0
+    set_off = min(left, shop_balance(tx, row.shop_id, AccountKind.ARREARS).fen)
+    return Money(fen=set_off), Money(fen=max(0, min(left - set_off, free - set_off - frozen)))
+
+
+def set_off_first(tx: Tx, case: Case, row: Settlement, fen: int) -> None:
+    """Arrears that came up since the row was posted leave before it is paid; each time has a key of its own."""
+    done = row.set_off_fen
+    ledger.post(
+        tx, f"settlement/{row.id}/set-off/{done}", debit=shop_account(row.shop_id, AccountKind.RECEIVABLE),
+        credit=shop_account(row.shop_id, AccountKind.ARREARS), amount=Money(fen=fen), reason="settlement.set-off",
+        clause="REF-8", case_id=case.id,
+    )  # fmt: skip
+    row.set_off_fen, row.left_fen = done + fen, row.left_fen - fen
 
 
 _PERMIT = {

@@ -42,10 +42,11 @@ _CHECKS = {
         WHERE s.state <> 'DRAFT' GROUP BY s.id, s.due_fen, s.carried_in_fen, s.carried_fen
         HAVING s.due_fen + s.carried_in_fen - s.carried_fen <> COALESCE(SUM(CASE WHEN t.key LIKE '%/due'
             THEN t.amount_fen ELSE -t.amount_fen END), 0)""",
-    "结算单 {0} 抵扣欠款 {1:yuan},账簿为 {2:yuan}": """
-        SELECT s.id, s.set_off_fen, COALESCE(t.amount_fen, 0) FROM settlement s
-        LEFT JOIN transfer t ON t.key = 'settlement/' || s.id || '/set-off'
-        WHERE s.state <> 'DRAFT' AND s.set_off_fen <> COALESCE(t.amount_fen, 0)""",
+    "店铺 {0} 各期抵扣欠款 {1:yuan},账簿为 {2:yuan}": """
+        SELECT s.shop_id, SUM(s.set_off_fen), COALESCE(MAX(t.fen), 0) FROM settlement s
+        LEFT JOIN (SELECT credit_account, SUM(amount_fen) AS fen FROM transfer WHERE reason = 'settlement.set-off'
+            GROUP BY credit_account) t ON t.credit_account = 'shop/' || s.shop_id || '/arrears'
+        WHERE s.state <> 'DRAFT' GROUP BY s.shop_id HAVING SUM(s.set_off_fen) <> COALESCE(MAX(t.fen), 0)""",
     "店铺 {0} 结余 {1:yuan} 超过账上可用货款 {2:yuan}": """
         SELECT s.shop_id, SUM(s.left_fen), COALESCE(MAX(a.credit_fen - a.debit_fen), 0) FROM settlement s
         JOIN shop ON shop.id = s.shop_id AND shop.state <> 'FORCED_CLOSED'

@@ -7,7 +7,6 @@ from typing import Any
 from sqlmodel import select
 
 from models.base import Labelled
-from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState
 from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
 from models.money import yuan
@@ -28,7 +27,6 @@ from office.cases.gates import Answer, Dossier, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.markdown import drawn
 from office.cases.reviews import decided, reviewers_of
-from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
@@ -191,10 +189,12 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     tx.refresh(row)
     if sentence_ := _stands_in_the_way(tx, row):
         return Outcome(accepted=False, sentence=sentence_)
+    set_off, amount = payments.payable_now(tx, row)
+    if not amount:
+        return Outcome(accepted=False, sentence="没有可付款的金额:已被冻结、抵扣欠款或扣回")
     tx.expunge(row)
-    free = shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen
-    row.paid_fen = min(row.left_fen - row.frozen_fen, free)
-    row.left_fen, row.hold = row.left_fen - row.paid_fen, HoldReason.NONE
+    payments.set_off_first(tx, case, row, set_off.fen)
+    row.paid_fen, row.left_fen, row.hold = amount.fen, row.left_fen - amount.fen, HoldReason.NONE
     payments.pay(tx, case, half, [row], [row.held_by, staff_id] if row.held_by != staff_id else [staff_id])
     row.state = SettlementState.PAYING if row.paid_fen else SettlementState.HELD
     tx.merge(row)

@@ -19,7 +19,6 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, reviewers_of
-from office.money.ledger import shop_balance
 from office.process import Process
 from policies.approvals import Seen
 from tasks.payouts import payouts
@@ -45,12 +44,8 @@ def settlement_of(tx: Tx, case: Case) -> Settlement:
 
 
 def amount_of(tx: Tx, case: Case) -> Money:
-    """What can be paid once more: what came back, as far as it is still free and no later half has taken it over."""
-    row = settlement_of(tx, case)
-    if row.taken_on is not None:
-        return Money()
-    free = shop_balance(tx, row.shop_id, AccountKind.RECEIVABLE).fen
-    return Money(fen=max(0, min(row.left_fen - row.frozen_fen, free)))
+    """What can be paid once more: what came back, as far as it is still free, after what the shop owes by now."""
+    return payments.payable_now(tx, settlement_of(tx, case))[1]
 
 
 @effect("受理货款退票")
@@ -77,6 +72,8 @@ def pay(tx: Tx, case: Case, round: int) -> bool:
     stand = bool(given) and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
     if not (stand and enough and amount and account) or _in_the_way(tx, case):
         return False
+    set_off, _ = payments.payable_now(tx, row)
+    payments.set_off_first(tx, case, row, set_off.fen)
     order = Order(payee=sides.payee_of(account), fen=amount.fen)
     payouts.grant(tx, case, [order], [str(review.decided_by) for review in given])
     (payout,) = payouts.instruct(tx, case, round, [order], AccountKind.RECEIVABLE)
@@ -151,7 +148,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "店铺": f"{shop.name}({shop.id})",
             "结算单": f"{asked.number}({row.half})",
-            "可再次付款": Strong(text=str(amount_of(tx, case))),
+            "可再次付款": (Strong(text=str(amount_of(tx, case))), f",先抵扣欠款 {payments.payable_now(tx, row)[0]}"),
             "现在的收款账户": since or "没有",
         }
     )

@@ -31,6 +31,7 @@ from tests.deaths import mortal, until_done
 from tests.invoicing import kit
 from tests.opening.bench import FORM, LICENCE, LOGO, Applicant, bank, enter, wish
 from tests.play import PAPERS, Office
+from tests.settlement import kit as settling
 
 
 @pytest.fixture(autouse=True)
@@ -302,6 +303,26 @@ def steps(office: Office, applicant: Applicant) -> None:
         until_done(office, act)
 
 
+def half_a_month(office: Office) -> dict[str, str]:
+    """A half with arrears and a hold, an after-sale on the way, a bank return and its second payment."""
+    for shop_id in ("shop-1", "shop-2"):
+        settling.ours(office, shop_id)
+    settling.owe(office, 2_000, number="half")
+    one = settling.order()
+    settling.confirm(office, one, settling.order(), settling.order("shop-2"))
+    settling.after(office, settling.aftersale(one["order_id"]))
+    settling.on_first_of_december(office)
+    until_done(office, lambda: settling.draft(office))
+    half = of_kind(CaseKind.SETTLEMENT)
+    until_done(office, lambda: office.decide(half, "wang-fang", "RELEASE", hold="shop-2:待核实"))
+    (payment,) = settling.payments(office)
+    until_done(office, lambda: settling.bank(office, payment, "returned"))
+    back = of_kind(CaseKind.SETTLEMENT_RETURN)
+    decide(office, back, "wang-fang", "AGAIN")
+    until_done(office, lambda: settling.bank(office, settling.payments(office)[-1]))
+    return {half.id: "STL", back.id: "STR", of_kind(CaseKind.DEPOSIT_DEMAND).id: "DEP"}
+
+
 Tell = Callable[[Office], dict[str, str]]
 TALES: dict[Tell, list[tuple[str, str]]] = {
     both_stories: [("closure", "CLOSED"), ("refund", "REFUNDED")],
@@ -315,6 +336,7 @@ TALES: dict[Tell, list[tuple[str, str]]] = {
     bound_accounts: [("account-binding", "BOUND")] * 3,
     an_opening: [("deposit-demand", "PAID"), ("opening", "OPENED")],
     a_reopening: [("closure", "CLOSED"), ("deposit-demand", "PAID"), ("opening", "OPENED"), ("reopening", "OPENED")],
+    half_a_month: [("deposit-demand", "None"), ("settlement", "SETTLED"), ("settlement-return", "PAID_AGAIN")],
     a_month: [("invoice-review", "ACCEPTED"), ("monthly-invoicing", "ISSUED")],
 }
 """Everything that is told here, and how its cases end. A tale returns the ids of its cases and a name for each."""

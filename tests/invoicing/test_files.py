@@ -17,7 +17,8 @@ from models.invoicing import BillableItem
 from models.invoicing_events import Rejected
 from office.base.db import reading
 from tasks.invoicing import tax_report
-from tasks.invoicing.billable_files import UnreadableFile, import_file
+from tasks.invoicing.billable_files import import_file
+from tasks.sheets import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 
@@ -150,9 +151,9 @@ def test_parquet_is_read_in_batches_and_floating_yuan_are_no_amounts(shop: Offic
 def test_a_parquet_file_that_would_unpack_to_gigabytes_is_refused(
     shop: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.invoicing import billable_files
+    from tasks import sheets
 
-    monkeypatch.setattr(billable_files, "MOST_GROUP_BYTES", 1_000_000)
+    monkeypatch.setattr(sheets, "MOST_GROUP_BYTES", 1_000_000)
     file = tmp_path / "bomb.parquet"
     names = {name: ["x" * 1_000] * 3_000 for name in ("item_id", "shop_id", "category", "amount_yuan", "settled_at")}
     pq.write_table(pa.table(names), file, use_dictionary=False, compression="zstd")

@@ -16,8 +16,9 @@ from sqlmodel import col, select
 from models.invoicing import BillableItem
 from models.invoicing_events import Rejected
 from office.base.db import reading
-from tasks.invoicing.billable_files import UnreadableFile, import_file
+from tasks.invoicing.billable_files import import_file
 from tasks.invoicing.tax_report import harmless
+from tasks.sheets import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 

@@ -151,3 +151,14 @@ def release_held(office: Office, who: str, shop_id: str = "shop-1", half: str = 
     done = in_transaction(lambda tx: releases.release_held(tx, half, shop_id, who, code, "已核实,可以付款"))
     office.settle()
     return done
+
+
+def owe(office: Office, fen: int, shop_id: str = "shop-1", number: str = "") -> None:
+    """Arrears beyond the deposit."""
+    office.send("deposit.deducted", {
+        "shop_id": shop_id, "deduction_id": f"ded-{number or next(NUMBERS)}", "amount_fen": 400_000 + fen, "reason": "RULE_VIOLATION",
+        "clause": "规则第一条", "appealable": True,
+    })  # fmt: skip
+
+
+HOUR = timedelta(hours=1)

@@ -278,18 +278,10 @@ def test_a_negative_rest_is_carried_to_the_next_half(office: Office) -> None:
 # ── what is taken before anything is paid ────────────────────────────────────
 
 
-def owe(office: Office, fen: int, shop_id: str = "shop-1") -> None:
-    """Arrears beyond the deposit."""
-    office.send("deposit.deducted", {
-        "shop_id": shop_id, "deduction_id": f"ded-{next(kit.NUMBERS)}", "amount_fen": 400_000 + fen, "reason": "RULE_VIOLATION",
-        "clause": "规则第一条", "appealable": True,
-    })  # fmt: skip
-
-
 def test_arrears_are_set_off_first(office: Office) -> None:
     """Ambiguity 49: before anything frozen is kept back and anything is paid."""
     ours(office)
-    owe(office, 2_000)
+    kit.owe(office, 2_000)
     confirm(office, order())
     on_first_of_december(office)
     run(office)

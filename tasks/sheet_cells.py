@@ -1,6 +1,6 @@
-"""Cells of a file of billable items: judged by their value, whatever type the file gave them.
+"""Cells of a file of items: judged by their value, whatever type the file gave them.
 
-A spreadsheet, pandas and Spark write the same fee as ``90.00``, ``90.0000``, ``Decimal('90.0000')`` or ``90.0``, and an id
+A spreadsheet, pandas and Spark write the same amount as ``90.00``, ``90.0000``, ``Decimal('90.0000')`` or ``90.0``, and an id
 as a text or a whole number: all of them are taken. What cannot be told for certain, a number that was rounded on its way
 or a moment whose zone nothing says, is refused with the reason, never guessed.
 """
@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from models.invoicing import BillableCategory
+from models.base import Frozen
 from policies.policy import SHANGHAI
 
 _WHOLE = r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3})+)"
@@ -30,9 +30,31 @@ _WRITTEN = re.compile(
 )
 ZONELESS = "时间没有时区,无法确定是哪一刻:请写成带时区的时间,例如 2026-10-08T16:00:00+08:00"
 
-_IDS = ("item_id", "shop_id", "corrects")
-_TEXTS = (*_IDS, "category", "description")
-_LABELS = {category.label: category.value for category in BillableCategory}
+
+class Columns(Frozen):
+    """What kind of item a file holds: its columns by their headers, English or Chinese, and how each is read.
+
+    ``amounts`` are fields in fen (``amount_fen``) that a file may give in yuan (``amount_yuan``) instead, never both.
+    """
+
+    headers: Mapping[str, str]
+    key: str
+    """The field that names an item."""
+    needed: frozenset[str]
+    ids: frozenset[str]
+    amounts: frozenset[str]
+    moments: frozenset[str]
+    last: frozenset[str] = frozenset()
+    """Fields that may be cut off at the end of a line where they are empty."""
+    texts: frozenset[str] = frozenset()
+    labels: Mapping[str, Mapping[str, str]] = {}
+    """Field → Chinese label → value."""
+    yuan_remedy: str = "金额须为元,最多两位小数,例如 90.00"
+
+    def fen(self, field: str) -> str | None:
+        """The field in fen that this one gives, in fen or in yuan; ``None`` for what is no amount."""
+        in_fen = f"{field.removesuffix('_yuan')}_fen" if field.endswith("_yuan") else field
+        return in_fen if in_fen in self.amounts else None
 
 
 class WrongCell(ValueError):
@@ -43,32 +65,37 @@ class WrongCell(ValueError):
         self.field = field
 
 
-def fields_of(cells: Mapping[str, Any], *, by_hand: bool) -> tuple[dict[str, Any], bool]:
+def fields_of(cells: Mapping[str, Any], columns: Columns, *, by_hand: bool) -> tuple[dict[str, Any], bool]:
     """A line's cells as the fields of an item, and whether its time had no zone and was read as Beijing time.
 
     That is done only with what people write (``by_hand``: the text of a spreadsheet). What is well written and still no
     item is left for the item's own check to refuse. Raises :class:`WrongCell`.
     """
     fields = {name: value for name, value in cells.items() if not _empty(value)}
-    for name in _TEXTS:
-        if name in fields:
-            fields[name] = _text(name, fields[name])
-    fields["category"] = _LABELS.get(fields.get("category", ""), fields.get("category"))
-    if "amount_yuan" in fields:
-        fields["amount_fen"] = _amount(
-            fields.pop("amount_yuan"), _YUAN, 100, "金额须为元,最多两位小数,例如 90.00 或 -12.50"
-        )
-    elif "amount_fen" in fields:
-        fields["amount_fen"] = _amount(fields["amount_fen"], _FEN, 1, "金额须为整数分,不接受小数")
-    fields["settled_at"], local = _moment(fields.get("settled_at"), by_hand)
-    return {name: value for name, value in fields.items() if value is not None}, local
+    assumed = False
+    for name in list(fields):
+        if name in columns.ids or name in columns.texts:
+            value = _text(name, fields[name], is_id=name in columns.ids)
+            fields[name] = columns.labels[name].get(value, value) if name in columns.labels else value
+        elif (fen := columns.fen(name)) is not None:
+            value = fields.pop(name)
+            in_yuan = name.endswith("_yuan")
+            fields[fen] = (
+                _amount(fen, value, _YUAN, 100, columns.yuan_remedy)
+                if in_yuan
+                else _amount(fen, value, _FEN, 1, "金额须为整数分,不接受小数")
+            )
+        elif name in columns.moments:
+            fields[name], local = _moment(name, fields[name], by_hand)
+            assumed = assumed or local
+    return {name: value for name, value in fields.items() if value is not None}, assumed
 
 
 def _empty(value: Any) -> bool:
     return value is None or value == "" or value != value  # noqa: PLR0124  (pandas writes a missing value as NaN)
 
 
-def _text(name: str, value: Any) -> Any:
+def _text(name: str, value: Any, *, is_id: bool) -> Any:
     """An id or a label that the file holds as a number or as bytes, as the text it stands for."""
     match value:
         case bytes():
@@ -86,14 +113,14 @@ def _text(name: str, value: Any) -> Any:
             value = str(int(value))
         case float() | Decimal():
             raise WrongCell(name, "此处须为文字或整数,文件里却是带小数或已失去精度的数字")
-    if name in _IDS and isinstance(value, str):
+    if is_id and isinstance(value, str):
         if _ROUNDED.fullmatch(value):
             raise WrongCell(name, "编号被电子表格改写成了科学计数法,请把该列设为文本后重新导出")
         value = value.removeprefix("'")  # with which a spreadsheet, and our own exports, keep digits a text
     return value
 
 
-def _amount(value: Any, form: re.Pattern[str], times: int, remedy: str) -> int:
+def _amount(field: str, value: Any, form: re.Pattern[str], times: int, remedy: str) -> int:
     written = value
     if isinstance(value, bytes):
         written = value.decode("ascii", "replace").strip()
@@ -103,11 +130,11 @@ def _amount(value: Any, form: re.Pattern[str], times: int, remedy: str) -> int:
         written = format(Decimal(value), "f")
     if not isinstance(written, str) or not form.fullmatch(written):
         binary = ";此值是浮点数,写入文件前已有误差,请改用十进制(decimal)或整数分" if isinstance(value, float) else ""
-        raise WrongCell("amount_fen", remedy + binary)
+        raise WrongCell(field, remedy + binary)
     return int(Decimal(written.replace(",", "")) * times)
 
 
-def _moment(value: Any, by_hand: bool) -> tuple[Any, bool]:
+def _moment(field: str, value: Any, by_hand: bool) -> tuple[Any, bool]:
     """A moment in ISO 8601, and whether Beijing's zone was put in; what is no moment stays and is judged later."""
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace").strip()
@@ -118,12 +145,12 @@ def _moment(value: Any, by_hand: bool) -> tuple[Any, bool]:
         return value, False
     between, zone = found["between"], found["zone"]
     if zone is None and not (by_hand and between.isspace()):
-        raise WrongCell("settled_at", ZONELESS)
+        raise WrongCell(field, ZONELESS)
     numbers = [int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")]
     try:
         moment = datetime(*numbers, int((found["part"] or "0").ljust(6, "0")), tzinfo=SHANGHAI)  # type: ignore[arg-type, misc]
     except ValueError:
-        raise WrongCell("settled_at", "没有这个日期或时刻") from None
+        raise WrongCell(field, "没有这个日期或时刻") from None
     if zone is None:
         return moment.isoformat(), True
     hours = "+00:00" if zone == "Z" else f"{zone[:3]}:{zone[3:].removeprefix(':') or '00'}"
