@@ -9,7 +9,7 @@ DEV    := $(VENV)/.installed-dev
 TESTENV := $(if $(wildcard /dev/shm/.),env TMPDIR=/dev/shm,)
 # What SQLite was told is noted here, so that PostgreSQL hears all of it: tests/statements.py.
 SAID := .pytest_cache/statements
-ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/settlement tests/ops/test_invoicing_commands.py
+ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/opening tests/settlement tests/ops/test_invoicing_commands.py
 REAL_ONES := tests/browser tests/desk tests/worker tests/stack
 HERE := not engine and not browser and not nightly
 REAL := (engine or browser)

@@ -36,3 +36,19 @@ def test_no_room_is_larger_than_a_quarter_of_the_house() -> None:
     }
     whole = sum(lines_of(path) for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
     assert {room: lines for room, lines in rooms.items() if lines > whole / 4} == {}
+
+
+def test_no_text_still_holds_two_versions_of_a_passage() -> None:
+    written = [
+        path for floor in (*FLOORS, "docs", "tests", "deploy", "migrations") for path in (ROOT / floor).rglob("*")
+    ]
+    texts = [
+        path for path in (*written, *ROOT.glob("*"))
+        if path.suffix in {".py", ".md", ".toml", ".j2", ".json", ".yaml", ".txt", ".html", ""} and path.is_file()
+    ]  # fmt: skip
+    halves = ("<" * 7 + " ", ">" * 7 + " ")
+    assert [
+        str(path)
+        for path in texts
+        if any(line.startswith(halves) for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    ] == []
