@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import report
 
-PARTS = ("case", "prompt", "waiting", "door", "month-end", "peers")
+PARTS = ("case", "prompt", "waiting", "door", "desk", "month-end", "peers")
 DATABASES = ("sqlite", "postgres")
 Command = list[str]
 
@@ -33,6 +33,7 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
         "prompt": ["--decisions", "50"] if quick else [],
         "waiting": ["--cases", "500", "--settle", "10"] if quick else [],
         "door": ["--each", "25"] if quick else [],
+        "desk": ["--questions", "300", "--times", "10"] if quick else [],
         "month-end": ["--shops", "500"] if quick else [],
         "peers": ["--cases", "20"] if quick else [],
     }
@@ -42,7 +43,7 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
                 yield f"case {worker} {database}", [
                     "-m", "benchmarks.case", "--worker", worker, "--database", database, *sizes[worker],
                 ]  # fmt: skip
-        for part in ("prompt", "waiting"):
+        for part in ("prompt", "waiting", "desk"):
             if part in only:
                 yield f"{part} {database}", ["-m", f"benchmarks.{part}", "--database", database, *sizes[part]]
         if "door" in only:

@@ -129,12 +129,24 @@ WAITING: list[tuple[str, Any]] = [
     ("the same as a flow, asked for by hand", lambda f: f"{f['sweep_flow_s']:.2f} s"),
     ("all of them overdue and escalated", lambda f: f"{f['overdue_s']:.1f} s for {f['overdue']:,}"),
 ]
+DESK: list[tuple[str, Any]] = [
+    ("questions open", lambda f: f"{f['questions']:,}"),
+    ("queue, p50 / p95 (target p95 ≤ 100 ms)", lambda f: _ms(f, "queue")),
+    ("question, p50 / p95 (≤ 150 ms)", lambda f: _ms(f, "question")),
+    ("decision until the next case is shown, p50 / p95 (≤ 300 ms)", lambda f: _ms(f, "decide")),
+    ("50 people whose pages ask what is new, cores (≤ 0.05)", lambda f: f"{f['lookers_cores']:.3f}"),
+    ("largest of these pages without pictures (≤ 60 KB)", lambda f: f"{f['page_kb']:.0f} KB"),
+]
 DOOR: list[tuple[str, Any]] = [
     ("requests a second, each stored before its answer", lambda f: f"{f['requests_per_second']:.0f}"),
     ("answered after, p50", lambda f: f"{f['p50_s'] * 1000:.0f} ms"),
     ("answered after, p99", lambda f: f"{f['p99_s'] * 1000:.0f} ms"),
     ("longest", lambda f: f"{f['max_s'] * 1000:.0f} ms"),
 ]
+
+
+def _ms(f: Figures, name: str) -> str:
+    return f"{f[f'{name}_p50_s'] * 1000:.0f} / {f[f'{name}_p95_s'] * 1000:.0f} ms"
 
 
 def month_table(parts: list[Figures]) -> str:
@@ -173,7 +185,7 @@ def tables(parts: list[Figures]) -> dict[str, str]:
     """Every table that these parts can fill, by the name of its place on the page."""
     made = {
         "case": case_table(parts), "prompt": by_database(parts, "prompt", PROMPT),
-        "waiting": by_database(parts, "waiting", WAITING), "door": by_database(parts, "door", DOOR),
+        "waiting": by_database(parts, "waiting", WAITING), "door": by_database(parts, "door", DOOR), "desk": by_database(parts, "desk", DESK),
         "month-end": month_table(parts), "peers": peers_table(parts),
     }  # fmt: skip
     return {name: text for name, text in made.items() if text}

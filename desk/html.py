@@ -67,10 +67,14 @@ def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(environment().get_template(f"{name}.html.j2").render(**values), status)
 
 
+SIGNS = {ord("⛔"): "✕", ord("✅"): "✓", ord("⬜"): "□", ord("\ufe0f"): None}
+"""Signs that every font has, and that take the colour of the text around them."""
+
+
 def words(text: str) -> str:
     """A piece of a line, without invisible characters; where it is put beside another, a space of it stays."""
     before, after = " " * text.startswith(" "), " " * text.endswith(" ")
-    return f"{before}{one_line(text, 25_000)}{after}"
+    return f"{before}{one_line(text, 25_000).translate(SIGNS)}{after}"
 
 
 def moment(at: datetime | None, now: datetime | None = None) -> str:

@@ -9,13 +9,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from desk.html import SIGNS
 from office.base.settings import Settings
 
 _CASE = re.compile(r"\b[A-Z]{2,4}-\d{6}-[0-9A-Z]{6}\b")
 _FILE = re.compile(r"/evidence/([A-Za-z0-9-]{1,64})\?")
 _BAR = "│ "
-_SIGNS = {ord("⛔"): "✕", ord("✅"): "✓", ord("⬜"): "□", ord("\ufe0f"): None}
-"""Signs that every font has, and that take the colour of the text around them."""
 _MARKDOWN = (
     MarkdownIt("commonmark", {"html": False})
     .enable("table")
@@ -64,7 +63,7 @@ def _cleaned(token: Token, given: Settings) -> Token:
             child.attrs = _link(str(child.attrGet("href") or ""), words, given)
         elif child.type == "text":
             token.meta["quoted"] = token.meta.get("quoted") or child.content.startswith(_BAR)
-            child.content = child.content.removeprefix(_BAR).translate(_SIGNS)
+            child.content = child.content.removeprefix(_BAR).translate(SIGNS)
     return token
 
 
