@@ -26,7 +26,16 @@ from hypothesis.stateful import (
 )
 from sqlmodel import col, select
 
-from models.arbitration import Appeal, EvidenceSubmission, Handling, MoneyReturn, Ruling, RulingKind
+from models.arbitration import (
+    Appeal,
+    Conclusion,
+    EvidenceSubmission,
+    Handling,
+    MoneyReturn,
+    Ruling,
+    RulingKind,
+    VoidCause,
+)
 from models.audit import AuditEntry
 from models.books import Transfer
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, DeadlineState
@@ -189,6 +198,17 @@ class Appeals(RuleBasedStateMachine):
                 "shop_id": self.bench.shop_id, "arbitration_id": f"arb-{name}", "reason": "BUYER_GIVES_UP",
                 "requested_by": "BUYER",
             }, name, read)  # fmt: skip
+
+    @precondition(lambda self: not any(sent.about == "cleared" for sent in self._all("ruling.effective")))
+    @rule(which=st.integers(0, 2), read=st.booleans(), luck=st.integers(0, 3))
+    def an_arbitration_finds_that_it_was_not_the_merchant(self, which: int, read: bool, luck: int) -> None:
+        if luck == 0:
+            ruled = [name for name in self.rulings if not name.startswith("deduction/")]
+            name = ruled[which % len(ruled)]
+            self._arrive("ruling.effective", self.bench.ruled(
+                f"clear-{name}", arbitration_id=f"arb-{name}", aftersale_id=f"as-{name}", conclusion="NOT_MERCHANT",
+                points=0, deduction_fen=0,
+            ), "cleared", read)  # fmt: skip
 
     def _papers(self, paper: dict[str, Any]) -> list[dict[str, Any]]:
         """A paper whose file is here."""
@@ -418,7 +438,9 @@ class Appeals(RuleBasedStateMachine):
             key = row.id if row.kind is RulingKind.DEDUCTION else f"ruling/{row.id}"
             taken = [fen for name, fen in posted.items() if name in {key, f"{key}/arrears"}]
             back = [fen for name, fen in posted.items() if name.startswith(f"return/{row.id}/")]
-            assert sum(taken) == row.deduction_fen, "deducted once, and all of it"
+            reversed_ = [fen for name, fen in posted.items() if name.startswith(f"reversed/{row.posting or '-'}/")]
+            assert sum(taken) - sum(reversed_) == row.deduction_fen, "deducted once, and all of it"
+            assert not reversed_ or (row.void_cause is VoidCause.MERCHANT_CLEARED and row.deduction_fen == 0)
             if row.id not in returns:
                 assert not back
             elif returns[row.id].handling is Handling.BUYER_KEEPS:
@@ -565,7 +587,14 @@ class Appeals(RuleBasedStateMachine):
         """What the witness has heard is exactly what happened, and nothing twice."""
         with reading() as tx:
             expected: list[tuple[str, str]] = []
-            for row in tx.exec(select(Ruling)):
+            rulings = list(tx.exec(select(Ruling)))
+            fallen = {
+                row.arbitration_id for row in rulings if row.void_cause is VoidCause.MERCHANT_CLEARED and row.points
+            }
+            for row in rulings:
+                if row.conclusion is Conclusion.NOT_MERCHANT:
+                    expected += [("merchant_cleared", row.arbitration_id or "")] if row.arbitration_id in fallen else []
+                    continue
                 kind = "deposit_deducted" if row.kind is RulingKind.DEDUCTION else "ruling_effective"
                 expected.append((kind, row.id.removeprefix("deduction/")))
             expected += [("appeal_received", row.case_id) for row in tx.exec(select(Appeal))]
@@ -594,6 +623,8 @@ class Appeals(RuleBasedStateMachine):
             more = list(tx.exec(select(InboxMessage).where(InboxMessage.type == "appeal.evidence_submitted")))
             second = select(Review).where(Review.gate == appeal_review.SECOND.name, col(Review.decided_by).is_not(None))
             self.seen["second reviews"] += len(list(tx.exec(second)))
+            cleared = select(Ruling).where(Ruling.void_cause == VoidCause.MERCHANT_CLEARED, Ruling.points > 0)
+            self.seen["merchant cleared"] += len(list(tx.exec(cleared)))
             self.seen["money returned"] += len(list(tx.exec(select(MoneyReturn))))
         self.seen["evidence taken"] += sum(row.state is InboxState.DONE for row in more)
         for sent in self._all("appeal.evidence_submitted"):
@@ -626,7 +657,7 @@ ENOUGH = {
     "UPHELD": 3, "DISMISSED": 1, "CLOSED_TIMEOUT": 2, "MOOT": 1, "SUPERSEDED": 1, "ARB-2": 1, "ARB-3": 1, "ARB-4": 1,
     "ARBITRATION_WITHDRAWN": 1, "CORRECTED": 1, "second reviews": 1, "money returned": 2, "deaths": 12,
     "evidence taken": 2, "evidence too late": 1, "filed at the edge +0": 1, "filed at the edge +1": 1,
-    "roles lost": 1, "ban pending": 1, "ban dropped": 1, "ban confirmed": 1,
+    "roles lost": 1, "merchant cleared": 1, "ban pending": 1, "ban dropped": 1, "ban confirmed": 1,
     "evidence at the edge +0": 1, "evidence at the edge +1": 1, "given up and sent again": 1,
 }  # fmt: skip
 """How often it must have come to this."""

@@ -28,6 +28,7 @@ HEADLINES = {
     "仲裁未撤销": "arbitration_stays",
     "赔付款已处理": "compensation_returned",
     "判责已更正": "ruling_corrected",
+    "仲裁裁定非商家责任": "merchant_cleared",
 }
 """What a merchant reads in the subject line → the message's name. Reminders and top-up demands may come again."""
 _SUBJECT = re.compile("】(.+?)：.*（(.+)）$")
