@@ -46,6 +46,10 @@ class CaseView(Frozen):
     evidence: tuple[dict[str, Any], ...] | None = Field(
         default=None, description="the checklist with what is satisfied; null where none is asked for"
     )
+    missing: tuple[dict[str, Any], ...] | None = Field(
+        default=None,
+        description="what the merchant has still to bring, each with why and its clause; null where nothing is asked for",
+    )
 
 
 class EvidenceShown(Frozen):

@@ -246,6 +246,13 @@ def may_send(tx: Tx, case: Case) -> Iterable[str]:
         yield OpeningWithdrawn.type
 
 
+def view(tx: Tx, case: Case) -> dict[str, Any]:
+    """What the merchant has still to bring, while they are asked."""
+    if case.concluded_at is not None or not cases.open_waits(tx, case.id, TASKS):
+        return {}
+    return {"missing": tuple(need.model_dump() for need in parts.missing(tx, case))}
+
+
 EVENTS = {
     Part.BASICS: OpeningBasics.type, Part.ENTITY: OpeningEntity.type, Part.TRAINING: OpeningTraining.type,
     Part.ACCOUNT: OpeningAccount.type, Part.LINKS: OpeningLinks.type,

@@ -69,6 +69,7 @@ OPENING = Process(
     pays=transfer.PAYS,
     every_minute={"transfers": transfer.sweep},
     may_send=intake.may_send,
+    view=intake.view,
 )
 
 REOPENING = Process(
@@ -80,6 +81,7 @@ REOPENING = Process(
     hears={ReopeningRequested: intake.request_again},
     pays=transfer.PAYS,
     may_send=intake.may_send,
+    view=intake.view,
 )
 
 PROCESSES = (OPENING, REOPENING)

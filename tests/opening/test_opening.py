@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.shops import Capability, ShopState
+from tasks.sight.merchant import merchant_view
 from tests.opening.bench import IDENTITY, PRODUCTS, Applicant, opened
 from tests.play import Office
 
@@ -71,3 +72,20 @@ def test_an_opened_shop_is_as_any_other(office: Office) -> None:
     assert office.shop().name == "晨光文具旗舰店" and office.shop().owner_name == "林晓"
     case = office.request_closure()
     assert office.case(case.id).state == "UNDER_REVIEW"
+
+
+def test_the_merchants_side_reads_what_is_missing_until_when_and_what_it_may_send(office: Office) -> None:
+    """OPN-3, OPN-6: with the reviewer's reason where something is asked again; nothing once it is here."""
+    applicant = Applicant(office)
+    applicant.materials()
+    seen = merchant_view(applicant.case.id)
+    assert seen.missing is None and seen.waits_for == "平台审核"
+    applicant.ask_again("身份证明:照片模糊")
+    seen = merchant_view(applicant.case.id)
+    assert seen.missing is not None and seen.due_at is not None
+    assert [(one["what"], one["why"], one["clause"]) for one in seen.missing] == [
+        ("IDENTITY_CARD", "照片模糊", "OPN-7")
+    ]
+    assert "opening.papers_submitted" in seen.allowed_actions and "opening.withdrawn" in seen.allowed_actions
+    applicant.papers(IDENTITY)
+    assert merchant_view(applicant.case.id).missing is None
