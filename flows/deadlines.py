@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from prefect import flow, get_run_logger
 
 from office.base.db import in_transaction
-from office.cases import calendar_watch, reviews, routing, timekeeping
+from office.cases import alarms, calendar_watch, reviews, routing, timekeeping
 from office.process import office
 from office.runs import recovery, shown_forms, sweeps
 from office.staff import staff
@@ -56,8 +56,18 @@ def keep_deadlines() -> dict[str, object]:
     return done
 
 
+def _tell(name: str, fault: Exception) -> None:
+    try:
+        in_transaction(lambda tx: alarms.raise_alarm(
+            tx, "sweep.step_failed", f"时限巡检的一步未能完成:{name}({type(fault).__name__})", kind=f"sweep/{name}",
+            matter="时限巡检", done="其余各步已照常进行,这一步每分钟重试。请查看执行端日志和 dianwu doctor。",
+        ))  # fmt: skip
+    except Exception:  # the database is away: the fault itself is raised
+        logger.exception("that a step failed could not be told")
+
+
 def take_steps(steps: Mapping[str, Step]) -> dict[str, object]:
-    """Take every step, also after one that failed; raises the faults together at the end."""
+    """Take every step, also after one that failed; the supervisor hears of it, and the faults are raised together."""
     done: dict[str, object] = {}
     faults: list[Exception] = []
     for name, step in steps.items():
@@ -66,6 +76,7 @@ def take_steps(steps: Mapping[str, Step]) -> dict[str, object]:
         except Exception as fault:  # one step that cannot be taken takes nobody else's turn; raised below
             logger.exception("the step %s of the sweep failed", name)
             faults.append(fault)
+            _tell(name, fault)
     if faults:
         raise ExceptionGroup("steps of the sweep failed", faults)
     return done

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
@@ -19,10 +19,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowR
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
+from pydantic import ValidationError
 
 from models.cases import Case, CaseKind
 from models.text import shortened
 from office.base.db import in_transaction, reading
+from office.base.settings import settings
 from office.cases import reviews
 from office.cases.locks import lock_case
 from office.record import audit, outbox
@@ -45,7 +47,9 @@ class Engine(Protocol):
 
 AT_ONCE = 200
 """Runs that Prefect lists in one answer; more are refused."""
-AT_REST = (StateType.PAUSED, StateType.SCHEDULED)
+UNREADABLE = "运行的状态无法读取"
+PUT_OFF = "运行被人推迟"
+DISPLACED = "运行不在本系统的工作池与队列中"
 SUSPENDED = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
 SOON = timedelta(minutes=2)
 """What is due is due now: a run put off for longer was put off by somebody else."""
@@ -81,8 +85,8 @@ class PrefectEngine:
         if case.halted:
             raise Skip("case is halted")
         try:
-            run = _read_run(case.run_id)
-            state = run.state.type if run and run.state else None
+            run = read_run(case.run_id)
+            state = run.state_type if run else None
             if case.concluded_at is not None and state is not StateType.PAUSED:
                 raise Skip("case has ended")
             match state:
@@ -108,8 +112,8 @@ class PrefectEngine:
         if case is None or not asked:
             raise Skip("nobody is asked")
         try:
-            run = _read_run(case.run_id)
-            match run.state.type if run and run.state else None:
+            run = read_run(case.run_id)
+            match run.state_type if run else None:
                 case StateType.PAUSED if run is not None:
                     client().update_flow_run(run.id, tags=run_tags(case, asked))
                 case StateType.PENDING | StateType.RUNNING:
@@ -120,19 +124,39 @@ class PrefectEngine:
             raise EngineDown(f"Prefect: {type(error).__name__}") from error
 
 
+def read_runs(chosen: FlowRunFilter, *, limit: int, offset: int = 0) -> list[FlowRun]:
+    """The runs of that filter, newest id first. A state that Prefect keeps and its client cannot read is left out: such a
+    run has none, and keeps no other from being read."""
+    asked = {"flow_runs": chosen.model_dump(mode="json"), "limit": limit, "offset": offset, "sort": "ID_DESC"}
+    return [run for one in client().request("POST", "/flow_runs/filter", json=asked).json() if (run := _run_of(one))]
+
+
+def _run_of(raw: dict[str, Any]) -> FlowRun | None:
+    for given in (raw, {**raw, "state": None}):
+        try:
+            return FlowRun.model_validate(given)
+        except ValidationError:
+            continue
+    return None
+
+
+def displaced(run: FlowRun) -> bool:
+    """Whether a run stands in no queue of ours, where no worker looks for it."""
+    return run.work_pool_name != settings().work_pool or run.work_queue_name is None
+
+
 def put_off(run: FlowRun) -> bool:
     """Whether a scheduled run is not to start for a while. We never do that; whoever reaches the API can."""
     due = run.next_scheduled_start_time
     return due is not None and due > datetime.now(UTC) + SOON
 
 
-def _read_run(run_id: str | None) -> FlowRun | None:
+def read_run(run_id: str | None) -> FlowRun | None:
+    """One run, as by :func:`read_runs`; ``None`` when Prefect does not know it."""
     if run_id is None:
         return None
-    try:
-        return client().read_flow_run(UUID(run_id))
-    except ObjectNotFound:
-        return None
+    found = read_runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])), limit=1)
+    return found[0] if found else None
 
 
 def run_name(case: Case) -> str:
@@ -171,7 +195,9 @@ def start_run(case: Case) -> UUID:
 
 
 def restless(run_ids: Iterable[str]) -> dict[str, Found | None]:
-    """Run id → what Prefect says of it, for those that do not simply wait; ``None`` for what it does not know.
+    """Run id → what Prefect says of it, for those that are not suspended; ``None`` for what it does not know.
+
+    Of a scheduled one the message says what is amiss, if anything.
 
     Nearly all wait, and counting those costs a fraction of reading them.
     """
@@ -181,15 +207,25 @@ def restless(run_ids: Iterable[str]) -> dict[str, Found | None]:
         these = FlowRunFilterId(any_=part)
         if client().count_flow_runs(flow_run_filter=FlowRunFilter(id=these, state=SUSPENDED)) == len(part):
             continue
-        known = client().read_flow_runs(flow_run_filter=FlowRunFilter(id=these), limit=AT_ONCE)
-        states = {run.id: (run.state, put_off(run)) for run in known if run.state is not None}
+        known = {run.id: run for run in read_runs(FlowRunFilter(id=these), limit=AT_ONCE)}
         for run_id in part:
-            state, late = states.get(run_id, (None, False))
-            if state is None:
+            run = known.get(run_id)
+            state = run.state if run is not None else None
+            if run is None:
                 found[str(run_id)] = None
-            elif state.type not in AT_REST or (state.is_scheduled() and late):
-                found[str(run_id)] = (state.type, state.message or "", state.timestamp or datetime.now(UTC))
+            elif state is None:
+                found[str(run_id)] = (StateType.CRASHED, UNREADABLE, datetime.now(UTC))
+            elif not state.is_paused():
+                said = _amiss(run) if state.is_scheduled() else state.message or ""
+                found[str(run_id)] = (state.type, said, state.timestamp or datetime.now(UTC))
     return found
+
+
+def _amiss(run: FlowRun) -> str:
+    """Why a scheduled run will not start by itself; nothing when it only waits for its turn."""
+    if put_off(run):
+        return PUT_OFF
+    return DISPLACED if displaced(run) else ""
 
 
 def deliver(engine: Engine, item: Item) -> str:

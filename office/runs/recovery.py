@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import httpx
@@ -30,8 +30,8 @@ from office.cases.gates import Outcome
 from office.cases.locks import lock_case
 from office.cases.reviews import link_to
 from office.record import audit, outbox
-from office.runs import strays
-from office.runs.engine import Found, client, restless
+from office.runs import strays, unrest
+from office.runs.engine import DISPLACED, PUT_OFF, UNREADABLE, Found, client, restless
 from office.staff import staff
 
 logger = logging.getLogger("dianwu.recovery")
@@ -42,6 +42,8 @@ PER_SWEEP = 2_000
 """Cases compared with Prefect in one sweep; those compared longest ago first."""
 BUSY_AT_MOST = timedelta(minutes=2)
 """A segment takes seconds. A run busy for longer without a sign has lost its process."""
+MEDDLED = frozenset({DISPLACED, PUT_OFF, f"运行失败:{UNREADABLE}"})
+"""Troubles that come from nobody but whoever reaches Prefect's API."""
 ANCHOR = "dianwu_installation"
 """A Prefect variable of ours: when it is gone, Prefect's database is another one."""
 
@@ -55,13 +57,37 @@ def recover() -> dict[str, int]:
     cursor, batch = ("", _all_open()) if _mark_is_missing() else _next_batch()
     runs = restless(case.run_id for case in batch if case.run_id)
     in_transaction(lambda tx: _keep(tx, "recovery_cursor", cursor))
-    return {"compared": len(batch)} | compare([case for case in batch if case.run_id in runs], runs)
+    held = in_transaction(lambda tx: _held_up(tx, batch, runs))
+    return {"compared": len(batch)} | compare([case for case in batch if case.run_id in runs], runs, held)
 
 
-def compare(batch: Sequence[Case], runs: Mapping[str, Found | None]) -> dict[str, int]:
-    """Restart those of these cases whose run, as found in Prefect, cannot carry them any more."""
+def _held_up(tx: Tx, batch: Sequence[Case], runs: Mapping[str, Found | None]) -> set[str]:
+    """The runs that have not come to rest for long; those that have not even begun are told, and keep their turn."""
+    held = unrest.for_long(tx, batch, [run_id for run_id, found in runs.items() if found is not None])
+    waiting = [
+        case for case in batch if case.run_id in held and (runs[case.run_id] or (None,))[0] is StateType.SCHEDULED
+    ]
+    if waiting:
+        alarms.raise_alarm(
+            tx, "run.not_begun", f"有案件的运行早该开始而没有开始:{len(waiting)} 件,例如 {waiting[0].id}", kind="not-begun",
+            matter=f"运行 {waiting[0].run_id}",
+            done="未自动处理。请检查执行端是否繁忙或停止、工作池与队列是否被暂停或限流(dianwu doctor),以及有没有人反复改动运行的时间。",
+        )  # fmt: skip
+    return held
+
+
+def compare(
+    batch: Sequence[Case], runs: Mapping[str, Found | None], held: Collection[str] = frozenset()
+) -> dict[str, int]:
+    """Restart those of these cases whose run, as found in Prefect, cannot carry them any more.
+
+    ``held`` are runs that we have not seen at rest for long, whatever Prefect says of their last state.
+    """
     now = in_transaction(lambda tx: tx.now)
-    troubles = {case.id: trouble for case in batch if (trouble := _trouble(case, runs.get(case.run_id or ""), now))}
+    troubles = {
+        case.id: trouble for case in batch
+        if (trouble := _trouble(case, runs.get(case.run_id or ""), now, held=case.run_id in held))
+    }  # fmt: skip
     stuck = {case.id: case.run_id for case in batch if case.run_id and _is_busy(runs.get(case.run_id))}
     return mend(troubles, stuck)
 
@@ -87,10 +113,11 @@ def mend(troubles: Mapping[str, str], stuck: Mapping[str, str]) -> dict[str, int
     return counts
 
 
-def _trouble(case: Case, found: Found | None, now: datetime) -> str | None:
+def _trouble(case: Case, found: Found | None, now: datetime, *, held: bool = False) -> str | None:
     """Why the case's run cannot carry it any more; ``None`` when all is well.
 
-    ``now`` is our time, which a demonstration may have moved; Prefect's states go by the time outside.
+    ``now`` is our time, which a demonstration may have moved; Prefect's states go by the time outside, and by whoever sets
+    them: a busy run that is ``held`` is lost, however new its state.
     """
     if case.run_id is None:
         return None  # its first wake-up is still in the outbox
@@ -106,11 +133,11 @@ def _trouble(case: Case, found: Found | None, now: datetime) -> str | None:
             return "运行已结束但案件未办结"
         case StateType.PENDING | StateType.RUNNING | StateType.CANCELLING:
             silent = case.run_seen_at is None or now - case.run_seen_at > BUSY_AT_MOST
-            if clock().real() - since > BUSY_AT_MOST and silent:
+            if held or (clock().real() - since > BUSY_AT_MOST and silent):
                 return "运行长时间无响应,执行进程已丢失"
             return None
-        case StateType.SCHEDULED:  # only what was put off is found so
-            return "运行被人推迟"
+        case StateType.SCHEDULED:
+            return message or None
         case _:
             return None
 
@@ -136,6 +163,11 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
     case.run_id = None  # the next wake-up starts attempt + 1
     tx.add(case)
     audit.record(tx, case.id, "case.run_lost", text=f"{trouble},将重新启动运行")
+    if trouble in MEDDLED:
+        alarms.raise_alarm(
+            tx, "run.meddled", f"案件的运行被改动而无法承载案件:{trouble}", kind=f"meddled/{trouble}", case=case,
+            matter=f"案件 {case.id}", done="已由新的运行承载案件。若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        )  # fmt: skip
     outbox.wake(tx, case)
     return "restarted"
 

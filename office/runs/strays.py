@@ -16,7 +16,6 @@ from uuid import UUID
 import httpx
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Cancelled
@@ -71,13 +70,10 @@ def _ended(tx: Tx, run_id: str) -> None:
 
 def _end(run_id: str) -> None:
     """Cancel a run, unless it has ended or is gone."""
-    try:
-        run = engine.client().read_flow_run(UUID(run_id))
-        if run.state is None or not run.state.is_final():
-            state: Any = Cancelled(message="Replaced: another run carries the case.")
-            engine.client().set_flow_run_state(run.id, state, force=True)
-    except ObjectNotFound:
-        return
+    run = engine.read_run(run_id)
+    if run is not None and (run.state is None or not run.state.is_final()):
+        state: Any = Cancelled(message="Replaced: another run carries the case.")
+        engine.client().set_flow_run_state(run.id, state, force=True)
 
 
 def collect(run_id: str, case_id: str | None) -> int:
@@ -138,9 +134,7 @@ def end_strangers(offset: int) -> tuple[int, int]:
     Returns how many were ended, and where the next sweep goes on.
     """
     waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
-    page = engine.client().read_flow_runs(
-        flow_run_filter=waiting, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset
-    )  # fmt: skip
+    page = engine.read_runs(waiting, limit=PAGE, offset=offset)
     with reading() as tx:
         ours = set(tx.exec(select(Case.run_id).where(col(Case.run_id).in_([str(run.id) for run in page]))))
         strangers = [run for run in page if str(run.id) not in ours and _claims_a_case(tx, run)]
@@ -153,18 +147,19 @@ def end_strangers(offset: int) -> tuple[int, int]:
 
 
 def _hidden(tx: Tx, page: Sequence[FlowRun]) -> list[str]:
-    """Cases whose question is open, and whose suspended run does not show the form that was written for it."""
+    """Cases whose suspended run cannot be read, or whose question is open and not shown by the form written for it."""
     shown = {str(run.id): run.state.state_details for run in page if run.state is not None}
+    unreadable = [str(run.id) for run in page if run.state is None]
     query = (
         select(Case.id, Case.run_id, Review.pause_key)
         .join(Review, col(Review.case_id) == Case.id)
         .where(col(Case.run_id).in_(shown), col(Review.state).in_(OPEN), col(Review.pause_key).is_not(None))
     )
     return [
-        case_id
-        for case_id, run_id, key in tx.exec(query)
+        *tx.exec(select(Case.id).where(col(Case.run_id).in_(unreadable))),
+        *(case_id for case_id, run_id, key in tx.exec(query)
         if run_id and key
-        and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))
+        and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))),
     ]  # fmt: skip
 
 

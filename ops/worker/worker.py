@@ -34,6 +34,7 @@ from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import Cancelled, Failed, Pending
 from prefect.utilities.engine import propose_state
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
+from pydantic import ValidationError
 
 from ops.worker import verdict
 from ops.worker.authority import Refusal, Refused, load
@@ -346,9 +347,18 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         )
         self._last_polled_time = datetime.now(UTC)
         self._backlog_read = time.monotonic()
-        found = WorkerFlowRunResponse.model_validate_list(response.json())
+        found = response.json()
         self._more_due = len(found) >= limit
-        self._backlog = [entry.flow_run for entry in found if entry.flow_run.state_id not in self._taken_states]
+        due = [run for entry in found if (run := self._readable(entry)) is not None]
+        self._backlog = [run for run in due if run.state_id not in self._taken_states]
+
+    def _readable(self, entry: dict[str, Any]) -> FlowRun | None:
+        """A due run; none if somebody gave it what Prefect keeps and its client cannot read. Whoever deploys sees to it."""
+        try:
+            return WorkerFlowRunResponse.model_validate(entry).flow_run
+        except ValidationError:
+            self._logger.warning("A due run cannot be read and is passed over: %s", entry.get("flow_run", {}).get("id"))
+            return None
 
     def _next_due(self, passed_over: set[UUID]) -> FlowRun | None:
         now = datetime.now(UTC)
@@ -369,13 +379,19 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     async def _take(self, flow_run: FlowRun) -> bool:
         """Claim one run for an idle process; False when no process for its code is free now."""
-        deployment = await self._deployment(flow_run.deployment_id)
-        if flow_run.deployment_id and deployment is None:
+        deployment, fault = None, ""
+        try:
+            deployment = await self._deployment(flow_run.deployment_id)
+        except ValidationError:
+            fault = "its deployment cannot be read"
+        if flow_run.deployment_id and deployment is None and not fault:
             self._backlog.remove(flow_run)
             state: State[Any] = Cancelled(message="The deployment of this run no longer exists.")
             await self.client.set_flow_run_state(flow_run.id, state, force=True)
             return True
         try:
+            if fault:
+                raise Refused(fault)
             root, entrypoint = self.authority.code_of(self.work_pool.base_job_template, deployment, flow_run)
         except Refused as refused:
             self._backlog.remove(flow_run)

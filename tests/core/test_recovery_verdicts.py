@@ -11,13 +11,15 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from models.cases import Case
 from models.messages import Channel, OutboxState
 from office.base.db import in_transaction
+from office.base.settings import settings
 from office.cases.locks import UnknownCase
-from office.runs import recovery
-from office.runs.engine import put_off
+from office.runs import recovery, unrest
+from office.runs.engine import DISPLACED, PUT_OFF, displaced, put_off
 from tests.play import Office
 
 NOW = timedelta(0)
 LONG = timedelta(minutes=2, seconds=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -44,8 +46,30 @@ def test_a_run_that_waits_is_well_however_long_it_waits(office: Office, case: Ca
     assert verdict(office, case, StateType.PAUSED, timedelta(days=30), timedelta(days=30)) is None
 
 
-def test_a_run_that_somebody_put_off_carries_nothing(office: Office, case: Case) -> None:
-    assert verdict(office, case, StateType.SCHEDULED, NOW, NOW) == "运行被人推迟"
+@pytest.mark.parametrize("amiss", [PUT_OFF, DISPLACED])
+def test_a_run_that_somebody_put_off_or_took_out_of_our_queues_carries_nothing(
+    office: Office, case: Case, amiss: str
+) -> None:
+    found = (StateType.SCHEDULED, amiss, office.clock.at)
+    assert recovery._trouble(case, found, office.clock.at) == amiss
+    recovery.compare([case], {str(case.run_id): found})
+    assert office.case(case.id).run_id != case.run_id and office.staff_told("engine_alarm") == ["supervisor"]
+
+
+def test_a_run_that_waits_for_its_turn_in_our_queue_is_well(office: Office, case: Case) -> None:
+    assert recovery._trouble(case, (StateType.SCHEDULED, "", office.clock.at - LONG), office.clock.at) is None
+
+
+@pytest.mark.parametrize(("queue", "pool", "lost"), [
+    ("default", True, False), ("month-end", True, False), (None, True, True), ("default", False, True), (None, None, True),
+])  # fmt: skip
+def test_what_stands_in_no_queue_of_ours_is_displaced(
+    office: Office, queue: str | None, pool: bool | None, lost: bool
+) -> None:
+    name = {True: settings().work_pool, False: "another", None: None}[pool]
+    run = FlowRun(flow_id=uuid4(), work_queue_name=queue)
+    run.work_pool_name = name
+    assert displaced(run) is lost
 
 
 @pytest.mark.parametrize(("minutes", "late"), [(-5, False), (1, False), (3, True), (60 * 24 * 365, True)])
@@ -63,6 +87,52 @@ def test_a_busy_run_is_lost_when_neither_it_nor_its_case_has_moved_for_long(
     office: Office, case: Case, state: StateType, since: timedelta, seen: timedelta | None, lost: bool
 ) -> None:
     assert (verdict(office, case, state, since, seen) is not None) is lost
+
+
+@pytest.mark.parametrize("state", [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
+def test_a_busy_run_that_never_comes_to_rest_is_lost_however_often_its_state_is_set_anew(
+    office: Office, case: Case, state: StateType
+) -> None:
+    """The test before this one once held the opposite for ever: Prefect's time of the state was believed, and whoever
+    reaches its API may set a state anew every minute. Now our own reckoning of when it last rested decides."""
+    found = (state, "", office.clock.at)
+    assert recovery._trouble(case, found, office.clock.at, held=True)
+    assert recovery._trouble(case, found, office.clock.at, held=False) is None
+
+
+QUARTER = unrest.FOR_LONG
+
+
+@pytest.mark.parametrize(("after", "held"), [(QUARTER - SECOND, False), (QUARTER, False), (QUARTER + SECOND, True)])
+def test_unrest_is_counted_from_when_we_first_saw_it(office: Office, case: Case, after: timedelta, held: bool) -> None:
+    def looked() -> set[str]:
+        return in_transaction(lambda tx: unrest.for_long(tx, [case], [str(case.run_id)]))
+
+    assert looked() == looked() == set()
+    office.clock.advance(after)
+    assert (looked() == {str(case.run_id)}) is held
+
+
+def test_unrest_ends_when_the_run_rests_or_its_case_gets_on(office: Office, case: Case) -> None:
+    def looked(case: Case, *restless: str) -> set[str]:
+        office.clock.advance(timedelta(minutes=14))
+        return in_transaction(lambda tx: unrest.for_long(tx, [case], restless))
+
+    run = str(case.run_id)
+    assert looked(case, run) == looked(case) == looked(case, run) == set()
+    moved = case.model_copy(update={"run_seen_at": office.clock.at})
+    assert looked(moved, run) == set()
+    assert looked(moved, run) == set() and looked(moved, run) == {run}
+
+
+def test_runs_that_should_have_begun_and_have_not_are_told_and_keep_their_turn(office: Office, case: Case) -> None:
+    runs = {str(case.run_id): (StateType.SCHEDULED, "", office.clock.at)}
+    for minutes in (0, 16, 16):
+        office.clock.advance(timedelta(minutes=minutes))
+        held = in_transaction(lambda tx: recovery._held_up(tx, [case], runs))
+        assert recovery.compare([case], runs, held)["restarted"] == 0
+    assert office.staff_told("engine_alarm") == ["supervisor"]
+    assert office.case(case.id).run_id == case.run_id
 
 
 def test_a_case_whose_first_wake_up_is_still_on_its_way_is_left_alone(office: Office, case: Case) -> None:

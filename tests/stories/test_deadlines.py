@@ -303,6 +303,16 @@ def test_one_step_of_the_sweep_that_fails_leaves_the_others_their_turn(office: O
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.LAPSED
 
 
+def test_a_step_that_failed_is_told_once_an_hour(office: Office) -> None:
+    def down() -> None:
+        raise ConnectionError("Prefect is away")
+
+    for _ in range(2):
+        with pytest.raises(ExceptionGroup):
+            take_steps({"recovery": down, "strays": down})
+    assert office.staff_told("engine_alarm") == ["supervisor"] * 2  # one for each step
+
+
 def test_sweeping_twice_at_one_moment_is_sweeping_once(office: Office) -> None:
     case = refund(office)
     office.clock.at = office.deadline(case, "refund-due").due_at

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
@@ -190,3 +193,26 @@ def test_a_shell_in_a_deployment_made_over_http_is_never_run(standing, tmp_path)
     assert not stolen.exists() and standing.lines() == ["pulled"]
     own = standing.client.create_flow_run_from_deployment(honest.deployment_id, job_variables={"env": {"A": "b"}})
     assert "job variables" in (standing.reaches(own, "Refused").message or "")
+
+
+class Answering:
+    """Prefect's client, as far as a worker asks it what is due."""
+
+    def __init__(self, *runs: dict[str, Any]) -> None:
+        self.runs = runs
+
+    async def request(self, *_: Any, **__: Any) -> httpx.Response:
+        pool = {"work_pool_id": str(uuid4()), "work_queue_id": str(uuid4())}
+        return httpx.Response(200, json=[pool | {"flow_run": run} for run in self.runs])
+
+
+def test_a_due_run_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was done: a state whose data Prefect's server keeps and its client cannot read."""
+    monkeypatch.setenv("DIANWU_WORKER_STATE_DIR", str(tmp_path))
+    worker = DianwuWorker("pool")
+    good = a_run().model_dump(mode="json")
+    bad = a_run().model_dump(mode="json") | {"state": {"type": "SCHEDULED", "data": {"storage_key": 5}}}
+    worker._client = Answering(bad, good)  # type: ignore[assignment]
+    asyncio.run(worker._poll(limit=2))
+    assert [str(run.id) for run in worker._backlog] == [good["id"]]
+    assert worker._more_due  # what stands behind it is asked for

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
 from models.messages import Channel
 from office.base.settings import settings
 from office.base.vault import opened_json
-from office.runs import engine
+from office.runs import engine, recovery
 from ops import deploy, watch
 from ops.deploy import DEPLOYMENTS
 from tests.play import Office
@@ -103,3 +105,64 @@ def test_a_pool_and_a_deployment_that_stand_still_are_told_and_not_undone(
     assert watch.look() == []
     assert set(alarms(office)) == {f"工作池 {pool} 被暂停", "部署 closure 被暂停"}
     assert api.read_work_pool(pool).is_paused
+
+
+UNREADABLE = {"storage_key": 5}
+"""What Prefect's server keeps with a state, and its client cannot read."""
+
+
+def carried(office: Office, shop_id: str) -> str:
+    """A case that a run of this Prefect carries."""
+    office.open_shop(shop_id)
+    case = office.case(office.request_closure(shop_id).id)
+    engine.start_run(case)
+    return case.id
+
+
+def run_of(office: Office, case_id: str) -> str:
+    run_id = office.case(case_id).run_id
+    assert run_id is not None
+    return run_id
+
+
+def enters(api: SyncPrefectClient, run_id: str, type_: str, **state: Any) -> None:
+    api.request("POST", f"/flow_runs/{run_id}/set_state", json={"state": {"type": type_, **state}, "force": True})
+
+
+def test_an_unreadable_state_keeps_no_other_run_from_being_mended(office: Office, api: SyncPrefectClient) -> None:
+    cancelled, poisoned, hidden = (carried(office, f"shop-{name}") for name in ("c", "p", "h"))
+    before = {case_id: run_of(office, case_id) for case_id in (cancelled, poisoned, hidden)}
+    enters(api, before[cancelled], "CANCELLED")
+    enters(api, before[poisoned], "RUNNING", data=UNREADABLE)
+    enters(api, before[hidden], "PAUSED", data=UNREADABLE)
+    recovery.recover()
+    assert office.case(cancelled).run_id is None and office.case(poisoned).run_id is None
+    recovery.end_strays()
+    states = {run.id: run.state_type for run in engine.read_runs(FlowRunFilter(), limit=200)}
+    assert states[UUID(before[poisoned])] is StateType.CANCELLED
+    assert {"form.hidden", "run.meddled"} <= {*office.trail(hidden), *office.trail(poisoned)}
+    engine.PrefectEngine().signal(hidden)
+    assert api.read_flow_run(UUID(before[hidden])).state_type is StateType.SCHEDULED
+
+
+def test_a_stranger_with_an_unreadable_state_is_ended(office: Office, api: SyncPrefectClient) -> None:
+    case_id = carried(office, "shop-s")
+    flow = api.read_deployment_by_name("closure/closure").flow_id
+    made = api.request("POST", "/flow_runs/", json={
+        "flow_id": str(flow), "name": "x", "parameters": {"case_id": case_id}, "state": {"type": "PAUSED", "data": UNREADABLE},
+    }).json()  # fmt: skip
+    recovery.end_strays()
+    assert api.read_flow_run(UUID(made["id"])).state_type is StateType.CANCELLED
+    assert "run.stranger" in office.trail(case_id)
+
+
+def test_a_run_whose_pool_was_deleted_is_replaced_and_told(office: Office, api: SyncPrefectClient) -> None:
+    case_id = carried(office, "shop-d")
+    before = run_of(office, case_id)
+    api.request("DELETE", f"/work_pools/{settings().work_pool}")
+    assert watch.look() and watch.look() == []
+    recovery.recover()
+    assert office.case(case_id).run_id is None and "run.meddled" in office.trail(case_id)
+    engine.PrefectEngine().signal(case_id)
+    run = api.read_flow_run(UUID(run_of(office, case_id)))
+    assert str(run.id) != before and run.work_pool_name == settings().work_pool and run.work_queue_name == "default"
