@@ -25,6 +25,7 @@ from flows import (
     settlement_return,
 )
 from models.cases import CaseKind
+from office.runs.engine import LONG_WORK
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ STORIES: Mapping[CaseKind, Story] = {
         Story(opening.open_shop),
         Story(opening.reopen_shop),
         Story(ruling_correction.correct_ruling),
-        Story(invoicing.invoice_month, queue="month-end"),
+        Story(invoicing.invoice_month, queue=LONG_WORK),
         Story(invoice_review.review_invoice),
-        Story(settlement.settle_half, queue="month-end"),
+        Story(settlement.settle_half, queue=LONG_WORK),
         Story(settlement_return.pay_again),
     )
 }

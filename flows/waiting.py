@@ -32,7 +32,7 @@ from office.cases.forms import form_description, form_schema, read_answer
 from office.cases.gates import Gate
 from office.cases.locks import lock_case
 from office.process import office
-from office.runs import shown_forms
+from office.runs import shown_forms, strays
 from office.runs.engine import run_tags
 
 effect = effects_of("waiting")
@@ -80,6 +80,8 @@ def _take_what_came(review_id: str, gate: Gate, form: ShownForm, *, over: bool) 
         return False
     in_transaction(lambda tx: _judge(tx, review_id, gate, form, given))
     shown_forms.clear(run[0], form)
+    if given.doubt:
+        strays.collect(form.run_id, form.case_id)  # what was answered there to a form of somebody else's
     return True
 
 

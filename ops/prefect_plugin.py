@@ -19,7 +19,7 @@ from uuid import UUID
 from weakref import WeakSet
 
 from prefect.plugins import register_hook
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import Engine
 
 from office.record.witness import signature
@@ -70,7 +70,7 @@ COLUMNS = re.compile(r"INSERT INTO flow_run_input \(([^)]*)\)", re.IGNORECASE)
 def sign_answers(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
 ) -> tuple[str, Any]:
-    """Sign an answer that is written in the transaction of the state that a resume leaves."""
+    """Sign an answer that is written in the transaction of the state that a resume leaves, in the place of any other."""
     if statement.startswith("INSERT INTO flow_run_state "):
         connection.info[STATE_WRITTEN] = True
         return statement, parameters
@@ -81,6 +81,9 @@ def sign_answers(
     named = isinstance(parameters, Mapping)  # SQLite's driver takes names, PostgreSQL's takes the order of the columns
     values = dict(parameters) if named else dict(zip(names, parameters, strict=True))
     run_id = str(UUID(str(values["flow_run_id"])))
+    # What somebody put there beforehand would have the person's answer refused as a second one.
+    same = {"run": values["flow_run_id"], "key": values["key"]}
+    connection.execute(text("DELETE FROM flow_run_input WHERE flow_run_id = :run AND key = :key"), same)
     values["sender"] = signature(run_id, values["key"], values["value"])
     return statement, values if named else tuple(values[name] for name in names)
 

@@ -35,8 +35,6 @@ logger = logging.getLogger("dianwu.watch")
 EVERY_SECONDS = 60.0
 SILENCE = timedelta(minutes=5)
 """The sweep runs every minute. So long without one, and somebody or something holds up everything that runs in Prefect."""
-DEFAULT = "default"
-"""The queue that Prefect gives to what names none."""
 UNREACHED = (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound)
 
 
@@ -62,7 +60,7 @@ def look() -> list[str]:
     if found:
         done = _put_back()
         for line in found:
-            _tell("engine.put_back", line, kind=f"put-back/{line}", done=done)
+            _tell("engine.put_back", line, kind=f"put-back/{line.partition('被换成')[0]}", done=done)
     for line in standing:
         _tell("engine.held_up", line, kind=f"held-up/{line}", done=(
             "未自动恢复,因为可能是本团队的操作。如不是,请恢复,并立即更换 Prefect 的口令。"
@@ -136,7 +134,7 @@ def _held_up() -> Iterable[str]:
     pool = engine.client().read_work_pool(name)
     if pool.is_paused or pool.concurrency_limit == 0:
         yield f"工作池 {name} 被暂停"
-    ours = {deployed.queue or DEFAULT for deployed in DEPLOYMENTS}
+    ours = {deployed.queue or engine.DEFAULT_QUEUE for deployed in DEPLOYMENTS}
     for queue in engine.client().read_work_queues(work_pool_name=name):
         if queue.name in ours and (queue.is_paused or queue.concurrency_limit == 0):
             yield f"队列 {queue.name} 被暂停"
@@ -166,7 +164,9 @@ def differences(deployed: Deployed, found: DeploymentResponse) -> Iterable[str]:
         yield f"部署 {name} 的代码位置被改动"
     if any(in_deployment(found)):
         yield f"部署 {name} 被加上了执行步骤、环境变量或存储"
-    if found.work_pool_name != settings().work_pool or found.work_queue_name != (deployed.queue or DEFAULT):
+    if found.work_pool_name != settings().work_pool or found.work_queue_name != (
+        deployed.queue or engine.DEFAULT_QUEUE
+    ):
         yield f"部署 {name} 被移到了别的工作池或队列"
     if (found.parameters or {}) != {}:
         yield f"部署 {name} 被加上了默认参数"
@@ -192,7 +192,7 @@ def _strip(deployment_id: UUID, deployed: Deployed) -> None:
     bare: dict[str, Any] = {
         "path": str(ROOT), "entrypoint": deployed.entrypoint, "pull_steps": [], "job_variables": {}, "parameters": {}, "storage_document_id": None,
         "infrastructure_document_id": None, "concurrency_limit": None, "work_pool_name": settings().work_pool,
-        "work_queue_name": deployed.queue or DEFAULT, "parameter_openapi_schema": deployed.parameter_schema,
+        "work_queue_name": deployed.queue or engine.DEFAULT_QUEUE, "parameter_openapi_schema": deployed.parameter_schema,
         "enforce_parameter_schema": True,
     }  # fmt: skip
     engine.client().request("PATCH", "/deployments/{id}", path_params={"id": deployment_id}, json=bare)

@@ -27,7 +27,7 @@ def run_refused(tx: Tx, run_id: str, name: str, deployment: str, reason: str) ->
     """A worker did not execute a run, because it was not simply a flow of ours."""
     about = _plain(deployment) or "(无部署)"
     raise_alarm(
-        tx, "run.refused", f"执行端拒绝执行一次运行:{_plain(reason)}", kind=f"run/{about}/{_plain(reason)}",
+        tx, "run.refused", f"执行端拒绝执行一次运行:{_plain(reason)}", kind=f"run/{_kind(reason)}",
         matter=f"运行「{_plain(name)}」,部署「{about}」",
         done="该次运行未被执行,已标记为失败。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令并检查部署。",
         run=run_id, deployment=about, reason=_plain(reason),
@@ -46,6 +46,11 @@ def raise_alarm(
     once = hashlib.sha256(f"{kind}|{tx.now:%Y-%m-%dT%H}".encode()).hexdigest()[:32]
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"engine/{once}", case)
     return entry
+
+
+def _kind(reason: str) -> str:
+    """What our own words say of a refusal, without the names in it: those are written by whoever made the run."""
+    return re.sub(r"""(['"]).*\1""", "", _plain(reason)).partition(":")[0]
 
 
 def _plain(text: str) -> str:

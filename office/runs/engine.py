@@ -1,8 +1,8 @@
 """The engine port: start or wake the Prefect run that carries a case. A wake-up is only a wake-up.
 
 A run that Prefect has lost (ended, cancelled by hand, another database) is replaced by the next attempt; the flow
-finds everything it needs in our database. ``case/attempt`` is the run's idempotency key, so a crash between
-creating a run and writing it down creates nothing twice.
+finds everything it needs in our database. Case, attempt and a keyed part are the run's idempotency key, so a crash between
+creating a run and writing it down creates nothing twice, and nobody makes the next run beforehand.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from pydantic import ValidationError
 
 from models.cases import Case, CaseKind
 from models.text import shortened
-from office.base.db import in_transaction, reading
+from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
-from office.cases import reviews
+from office.base.vault import keyed_hash
+from office.cases import alarms, reviews
 from office.cases.locks import lock_case
 from office.record import audit, outbox
 from office.record.outbox import Item, NotYet, Skip, Undeliverable
@@ -50,6 +51,10 @@ AT_ONCE = 200
 UNREADABLE = "运行的状态无法读取"
 PUT_OFF = "运行被人推迟"
 DISPLACED = "运行不在本系统的工作池与队列中"
+DEFAULT_QUEUE = "default"
+"""The queue that Prefect gives to what names none."""
+LONG_WORK = "month-end"
+"""The queue of what may take hours, one run at a time."""
 SUSPENDED = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
 SOON = timedelta(minutes=2)
 """What is due is due now: a run put off for longer was put off by somebody else."""
@@ -142,7 +147,7 @@ def _run_of(raw: dict[str, Any]) -> FlowRun | None:
 
 def displaced(run: FlowRun) -> bool:
     """Whether a run stands in no queue of ours, where no worker looks for it."""
-    return run.work_pool_name != settings().work_pool or run.work_queue_name is None
+    return run.work_pool_name != settings().work_pool or run.work_queue_name not in (DEFAULT_QUEUE, LONG_WORK)
 
 
 def put_off(run: FlowRun) -> bool:
@@ -173,13 +178,32 @@ def run_tags(case: Case, asked: Sequence[str] = ()) -> list[str]:
     return [*asked, case.kind.label, case.id, *shop]
 
 
+def _key_of(case: Case, attempt: int) -> str:
+    """The idempotency key of a case's run: nobody knows it before the run is there."""
+    return f"{case.id}/{attempt}/{keyed_hash(f'run|{case.id}/{attempt}')[:24]}"
+
+
+def _planted(tx: Tx, case: Case, attempt: int, run_id: str) -> None:
+    """Somebody has made a run under the key of ours: pass over the key, and tell."""
+    row = lock_case(tx, case.id)
+    row.run_attempt = max(row.run_attempt, attempt)
+    tx.add(row)
+    alarms.raise_alarm(
+        tx, "run.planted", "案件的下一次运行已被人以同一标识建立,内容不是系统所写的,未予采用", kind="planted", case=row, matter=f"运行 {run_id}",
+        done="案件将由另一次运行承载。说明有人能使用 Prefect 接口,请核实并更换其口令。", run=run_id,
+    )  # fmt: skip
+
+
 def start_run(case: Case) -> UUID:
     """Create the case's next run, once per attempt, and write it down."""
-    attempt = case.run_attempt + 1
+    attempt, deployed = case.run_attempt + 1, deployment_id(case.kind)
     run = client().create_flow_run_from_deployment(
-        deployment_id(case.kind), parameters={"case_id": case.id}, name=run_name(case), tags=run_tags(case),
-        idempotency_key=f"{case.id}/{attempt}", state=Scheduled(),
+        deployed, parameters={"case_id": case.id}, name=run_name(case), tags=run_tags(case),
+        idempotency_key=_key_of(case, attempt), state=Scheduled(),
     )  # fmt: skip
+    if run.deployment_id != deployed or run.parameters != {"case_id": case.id}:
+        in_transaction(lambda tx: _planted(tx, case, attempt, str(run.id)))
+        raise EngineDown("the next run of the case was there already and is not ours")
 
     def note(tx: object) -> None:
         row = lock_case(tx, case.id)  # type: ignore[arg-type]
@@ -217,6 +241,8 @@ def restless(run_ids: Iterable[str]) -> dict[str, Found | None]:
                 found[str(run_id)] = (StateType.CRASHED, UNREADABLE, datetime.now(UTC))
             elif not state.is_paused():
                 said = _amiss(run) if state.is_scheduled() else state.message or ""
+                if state.is_scheduled() and not said and run.work_queue_name == LONG_WORK:
+                    continue  # its turn may come in hours
                 found[str(run_id)] = (state.type, said, state.timestamp or datetime.now(UTC))
     return found
 

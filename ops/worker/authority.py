@@ -104,10 +104,10 @@ def in_pool(template: Mapping[str, Any]) -> Iterable[str]:
     variables = (template.get("variables") or {}).get("properties") or {}
     for name, value in configuration.items():
         if value not in (None, "", {}, []) and str(value).strip() != f"{{{{ {name} }}}}":
-            yield f"the work pool sets {name}"
+            yield f"the work pool sets: {name}"
     for name, schema in variables.items():
         if isinstance(schema, Mapping) and schema.get("default") not in (None, "", {}, []):
-            yield f"the work pool gives {name} a default"
+            yield f"the work pool gives a default to: {name}"
 
 
 def in_deployment(deployment: DeploymentResponse) -> Iterable[str]:

@@ -504,7 +504,9 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     async def _cancel(self, segment: Segment) -> None:
         """Ask the flow to end, kill its process if it will not, and see that the run is marked Cancelled."""
-        if segment.cancelling or segment.entry not in self._segments:
+        run = await self.client.read_flow_run(segment.flow_run.id)  # an event alone may be anybody's
+        cancelling = run.state is not None and run.state.is_cancelling()
+        if not cancelling or segment.cancelling or segment.entry not in self._segments:
             return
         segment.cancelling = True
         if segment.process.phase is Phase.BUSY:

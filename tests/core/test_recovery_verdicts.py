@@ -61,7 +61,7 @@ def test_a_run_that_waits_for_its_turn_in_our_queue_is_well(office: Office, case
 
 
 @pytest.mark.parametrize(("queue", "pool", "lost"), [
-    ("default", True, False), ("month-end", True, False), (None, True, True), ("default", False, True), (None, None, True),
+    ("default", True, False), ("month-end", True, False), ("limbo", True, True), (None, True, True), ("default", False, True), (None, None, True),
 ])  # fmt: skip
 def test_what_stands_in_no_queue_of_ours_is_displaced(
     office: Office, queue: str | None, pool: bool | None, lost: bool

@@ -94,18 +94,19 @@ ANSWER = text(
 )
 
 
-async def written(file: Path, *transactions: tuple[str, ...]) -> list[str | None]:
+async def written(file: Path, *transactions: tuple[str, ...], one_key: bool = False) -> list[str | None]:
     """Who signed each answer, when these are written in so many transactions: a state, an answer, or something that fails."""
     configuration = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{file}")
     engine = await configuration.engine()
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE flow_run_state (n INTEGER)"))
-        await connection.execute(text("CREATE TABLE flow_run_input (flow_run_id, key, value, sender)"))
+        await connection.execute(text("CREATE TABLE flow_run_input (flow_run_id, key UNIQUE, value, sender)"))
     for number, acts in enumerate(transactions):
         with suppress(OperationalError):
             async with await configuration.session(engine) as session, configuration.begin_transaction(session):
                 for act in acts:
-                    given = {"flow_run_id": str(RUN), "key": f"k{number}-response", "value": "{}", "sender": "somebody"}
+                    key = "k-response" if one_key else f"k{number}-response"
+                    given = {"flow_run_id": str(RUN), "key": key, "value": "{}", "sender": "somebody"}
                     statement = {
                         "state": text("INSERT INTO flow_run_state (n) VALUES (1)"), "answer": ANSWER,
                         "fault": text("SELECT * FROM nothing"),
@@ -121,6 +122,12 @@ def test_only_an_answer_written_with_a_resumes_state_is_signed(tmp_path: Path, p
     signed = signature(str(RUN), "k0-response", "{}")
     found = asyncio.run(written(tmp_path / "prefect.db", ("state", "answer"), ("answer",)))
     assert found == [signed, "somebody"] and signed
+
+
+def test_an_answer_that_somebody_put_there_beforehand_makes_room_for_the_persons(tmp_path: Path, plugin: None) -> None:
+    """Without the plugin, Prefect refuses the person's answer as a second one of the same key."""
+    found = asyncio.run(written(tmp_path / "prefect.db", ("answer",), ("state", "answer"), one_key=True))
+    assert found == [signature(str(RUN), "k-response", "{}")]
 
 
 def test_a_state_of_a_transaction_that_came_to_nothing_signs_no_later_answer(tmp_path: Path, plugin: None) -> None:

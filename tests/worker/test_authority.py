@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
 from models.cases import CaseKind
 from models.messages import Channel
+from office.base.db import in_transaction
+from office.cases import alarms
 from ops import deploy
 from ops.deploy import DEPLOYMENTS, ROOT
 from ops.worker.authority import Refusal, Refused, load
+from ops.worker.pool import Phase
 from ops.worker.settings import WorkerSettings
-from ops.worker.worker import DianwuWorker
+from ops.worker.worker import DianwuWorker, Segment
 from tests.play import Office
 
 SHELL = {"prefect.deployments.steps.run_shell_script": {"script": "cat secrets.toml"}}
@@ -216,3 +219,50 @@ def test_a_due_run_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatc
     asyncio.run(worker._poll(limit=2))
     assert [str(run.id) for run in worker._backlog] == [good["id"]]
     assert worker._more_due  # what stands behind it is asked for
+
+
+@pytest.mark.parametrize("name", ["a", "it's", "'\"", "x: y"])
+@pytest.mark.parametrize("sentence", [
+    "the run has a parameter that the flow does not take: {!r}", "{!r} was not deployed from here", "the work pool sets: {}",
+    "deployment {!r} names another entrypoint than ours: {!r}",
+])  # fmt: skip
+def test_how_often_a_refusal_is_told_does_not_go_by_what_the_attacker_writes(
+    office: Office, sentence: str, name: str
+) -> None:
+    """As it was done: another name each time, and the supervisor is buried in letters."""
+    for text in ("something", name):
+        in_transaction(lambda tx, t=text: alarms.run_refused(tx, "id", t, t, sentence.format(t, t)))  # type: ignore[misc]
+    assert office.staff_told("engine_alarm") == ["supervisor"]
+
+
+class Segments:
+    """A worker with one segment in hand, and what Prefect says of its run."""
+
+    def __init__(self, worker: DianwuWorker, state: StateType) -> None:
+        self.told: list[str] = []
+        self.run = a_run(state=State(type=state))
+        self.segment = Segment(self.run, 1, cast(Any, self), 0.0)
+        self.phase = Phase.BUSY
+        worker._segments[1] = self.segment
+        worker._client = cast(Any, self)
+
+    def tell(self, what: str) -> None:
+        self.told.append(what)
+
+    def kill(self) -> None:
+        self.told.append("kill")
+
+    async def read_flow_run(self, run_id: UUID) -> FlowRun:
+        return self.run
+
+
+@pytest.mark.parametrize(("state", "told"), [(StateType.RUNNING, []), (StateType.CANCELLING, ["cancel", "kill"])])
+def test_an_event_that_somebody_made_up_ends_no_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: StateType, told: list[str]
+) -> None:
+    monkeypatch.setenv("DIANWU_WORKER_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("DIANWU_WORKER_CANCEL_GRACE_SECONDS", "0.01")
+    worker = DianwuWorker("pool")
+    made = Segments(worker, state)
+    asyncio.run(worker._cancel(made.segment))
+    assert made.told == told

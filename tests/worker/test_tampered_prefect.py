@@ -166,3 +166,28 @@ def test_a_run_whose_pool_was_deleted_is_replaced_and_told(office: Office, api: 
     engine.PrefectEngine().signal(case_id)
     run = api.read_flow_run(UUID(run_of(office, case_id)))
     assert str(run.id) != before and run.work_pool_name == settings().work_pool and run.work_queue_name == "default"
+
+
+def test_nobody_makes_the_next_run_of_a_case_beforehand(office: Office, api: SyncPrefectClient) -> None:
+    case_id = carried(office, "shop-i")
+    flow, attempt = api.read_deployment_by_name("closure/closure").flow_id, office.case(case_id).run_attempt + 1
+    made = [_made(api, str(flow), case_id, f"{case_id}/{attempt}"),
+            _made(api, str(flow), case_id, engine._key_of(office.case(case_id), attempt))]  # fmt: skip
+    api.delete_flow_run(UUID(run_of(office, case_id)))
+    recovery.recover()
+    with pytest.raises(engine.EngineDown):  # the key was known after all: it is passed over, and told
+        engine.PrefectEngine().signal(case_id)
+    assert "run.planted" in office.trail(case_id)
+    engine.PrefectEngine().signal(case_id)
+    assert run_of(office, case_id) not in made
+
+
+def _made(api: SyncPrefectClient, flow: str, case_id: str, key: str) -> str:
+    asked = {
+        "flow_id": flow,
+        "name": "x",
+        "parameters": {"case_id": case_id},
+        "idempotency_key": key,
+        "state": {"type": "PAUSED"},
+    }
+    return str(api.request("POST", "/flow_runs/", json=asked).json()["id"])
