@@ -82,8 +82,10 @@ def sign_answers(
     values = dict(parameters) if named else dict(zip(names, parameters, strict=True))
     run_id = str(UUID(str(values["flow_run_id"])))
     # What somebody put there beforehand would have the person's answer refused as a second one.
-    same = {"run": values["flow_run_id"], "key": values["key"]}
-    connection.execute(text("DELETE FROM flow_run_input WHERE flow_run_id = :run AND key = :key"), same)
+    same = {"run": run_id, "key": values["key"]}  # as text: PostgreSQL compares no identifier with one
+    connection.execute(
+        text("DELETE FROM flow_run_input WHERE key = :key AND CAST(flow_run_id AS VARCHAR(36)) = :run"), same
+    )
     values["sender"] = signature(run_id, values["key"], values["value"])
     return statement, values if named else tuple(values[name] for name in names)
 
