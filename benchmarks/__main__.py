@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import report
 
-PARTS = ("case", "prompt", "waiting", "door", "desk", "month-end", "peers")
+PARTS = ("case", "prompt", "waiting", "door", "desk", "month-end", "settlement", "peers")
 DATABASES = ("sqlite", "postgres")
 Command = list[str]
 
@@ -35,6 +35,7 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
         "door": ["--each", "25"] if quick else [],
         "desk": ["--questions", "300", "--times", "10"] if quick else [],
         "month-end": ["--shops", "500"] if quick else [],
+        "settlement": ["--shops", "500"] if quick else ["--shops", "100000"],
         "peers": ["--cases", "20"] if quick else [],
     }
     for database in DATABASES:
@@ -50,6 +51,8 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
             yield f"door {database}", ["-m", "benchmarks.door", "--database", database, *sizes["door"]]
     if "month-end" in only:
         yield "month-end", ["-m", "benchmarks.month_end", "--json", "--cluster", *sizes["month-end"]]
+    if "settlement" in only:
+        yield "settlement", ["-m", "benchmarks.settlement", "--json", "--cluster", *sizes["settlement"]]
     if "peers" in only:
         yield "peers", ["-m", "benchmarks.peers", *sizes["peers"]]
 

@@ -37,7 +37,7 @@ from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.shops import bans
 
-CHUNK = 400
+CHUNK = 150
 """Shops in one transaction: about a tenth of a second, so that other writers get their turn."""
 MESSAGES_PER_SECOND = 100
 MESSAGES_PER_SHOP = 3

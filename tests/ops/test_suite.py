@@ -74,7 +74,7 @@ TRIED_ON_BOTH = {
     "tasks/settlement/steps.py": "settlement/test_half.py",
     "tasks/shops/settling.py": "settlement/test_half.py",
     "tasks/shops/figures.py": "stories/test_shop_figures.py",
-    "tasks/opening/transfer.py": "settlement/test_half.py",
+    "tasks/opening/transfer.py": "core/test_worker_deaths.py",
     "tasks/shops/demands.py": "stories/test_demands.py",
     "tasks/shops/shops.py": "core/test_worker_deaths.py",
 }

@@ -1,0 +1,235 @@
+"""Settlement: a half of a month drafted, released, posted and handed to the bank, beside what inserting the rows costs.
+
+    python -m benchmarks.settlement                                  SQLite, 10,000 shops with 300,000 orders
+    python -m benchmarks.settlement --cluster                        the same, and in a PostgreSQL started for it
+    python -m benchmarks.settlement --shops 100000                   3,000,000 orders
+
+Every shop has thirty orders. The floor is the same driver's ``executemany`` writing the very orders (and, apart, the very
+rows that the run left behind) into empty tables with the same indexes and constraints, in transactions of the same size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.month_end import Others, _cluster, _floor, _peak_mb, _schema
+
+ORDERS = 30
+HALF = "2026-10-2"
+WRITTEN = ("settlement", "permit", "payout", "transfer", "outbox")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--shops", type=int, action="append", help="size; may be given several times")
+    options.add_argument("--postgres", default="", help="address of a PostgreSQL database that may be written to")
+    options.add_argument("--cluster", action="store_true", help="start a PostgreSQL for it, as the tests do")
+    options.add_argument("--folder", default="", help="where the SQLite files go; a temporary folder by default")
+    options.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options.add_argument("--child", default="", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.child:
+        print(json.dumps(run(given.child, given.shops[0], Path(given.folder))))
+        return
+    with _cluster() if given.cluster else contextlib.nullcontext(given.postgres) as postgres:
+        figures = []
+        for address in ("sqlite", *([postgres] if postgres else [])):
+            for shops in given.shops or [10_000]:
+                with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
+                    command = [sys.executable, "-m", "benchmarks.settlement", "--child", address, "--shops", str(shops)]
+                    done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
+                    figures.append(json.loads(done.stdout.splitlines()[-1]))
+    print(json.dumps(figures, indent=2) if given.json else table(figures))
+
+
+ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+    ("shops / orders", lambda f: f"{f['shops']:,} / {f['orders']:,}"),
+    ("orders recorded in batches of 1,000", lambda f: f"{f['record_s']:.1f} s ({f['orders'] / f['record_s']:,.0f}/s)"),
+    ("floor: inserting the same orders", lambda f: f"{f['orders_floor_s']:.1f} s"),
+    ("draft, with totals and anomalies", lambda f: f"{f['draft_s']:.1f} s"),
+    ("post and hand to the bank, with messages", lambda f: f"{f['settle_s']:.1f} s"),
+    ("rows written by it", lambda f: f"{f['rows']:,}"),
+    ("floor: inserting the same rows", lambda f: f"{f['floor_s']:.1f} s"),
+    (
+        "draft, post and pay against inserting orders and rows (target ≤ 3)",
+        lambda f: f"{(f['draft_s'] + f['settle_s']) / (f['orders_floor_s'] + f['floor_s']):.2f} ×",
+    ),
+    (
+        "another writer waits meanwhile, p95 / worst (target < 500)",
+        lambda f: f"{f['wait_p95_ms']:.0f} / {f['wait_worst_ms']:.0f} ms",
+    ),
+    ("peak memory (target < 400)", lambda f: f"{f['peak_mb']:.0f} MB"),
+)
+
+
+def table(figures: list[dict[str, Any]]) -> str:
+    """One table, a column for each database and size."""
+    lines = ["| settlement | " + " | ".join(f"{f['database']} {f['shops']:,}" for f in figures) + " |"]
+    lines.append("|---|" + "---:|" * len(figures))
+    lines += [f"| {name} | " + " | ".join(words(f) for f in figures) + " |" for name, words in ROWS]
+    return "\n".join(lines)
+
+
+def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
+    """One size, in a process of its own."""
+    from cryptography.fernet import Fernet
+
+    postgres = address != "sqlite"
+    os.environ |= {
+        "DIANWU_HOME": str(folder), "DIANWU_CONFIG": str(folder / "none.toml"), "DIANWU_AUDIT_KEY": "bench",
+        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        "DIANWU_DATABASE_URL": _schema(address, "bench_half") if postgres else f"sqlite:///{folder / 'half.db'}",
+    }  # fmt: skip
+    floor_url = _schema(address, "bench_floor") if postgres else f"sqlite:///{folder / 'floor.db'}"
+
+    import pyotp
+    from sqlmodel import SQLModel
+
+    from flows.inline import InlineEngine
+    from models.reviews import Role
+    from office.base import clock, db
+    from office.cases import decisions, reviews
+    from office.cases import gates as review_gates
+    from office.staff import staff
+    from tasks.settlement import halves, proof
+
+    virtual = clock.VirtualClock(datetime(2026, 10, 31, 20, 0, 5, tzinfo=UTC))
+    clock.use_clock(virtual)
+    SQLModel.metadata.create_all(db.engine())
+    people = [db.in_transaction(lambda tx, one=one: staff.enrol(tx, one, one, [Role.FINANCE])) for one in ("aa", "bb")]  # type: ignore[misc]
+    fill(shops)
+    record_s = record(shops)
+    engine, others = InlineEngine(), Others()
+    case = db.in_transaction(lambda tx: halves.begin_half(tx, HALF))
+
+    def decide(who: int, verdict: str) -> None:
+        with db.reading() as tx:
+            (review,) = reviews.waiting(tx, case_id=case.id)
+            tx.expunge_all()
+        code = pyotp.TOTP(people[who].secret, interval=staff.STEP).at(int(virtual.at.timestamp()))
+        answer = review_gates.Answer(
+            review_id=review.id,
+            revision=review.revision,
+            staff_id=("aa", "bb")[who],
+            code=code,
+            verdict=verdict,
+            reason="核对",
+        )
+        outcome = db.in_transaction(lambda tx: decisions.decide(tx, answer))
+        assert outcome.accepted, outcome.sentence
+
+    with others:
+        began = time.perf_counter()
+        engine.signal(case.id)
+        drafted = time.perf_counter()
+        decide(0, "RELEASE")
+        engine.signal(case.id)
+        with db.reading() as tx:
+            second = bool(reviews.waiting(tx, case_id=case.id))
+        if second:
+            decide(1, "CONFIRM")
+        released = time.perf_counter()
+        if second:
+            engine.signal(case.id)
+        settled = time.perf_counter()
+    figures: dict[str, Any] = {
+        "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "orders": shops * ORDERS, "record_s": record_s,
+        "draft_s": drafted - began, "settle_s": settled - (released if second else drafted),
+        "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0), "peak_mb": _peak_mb(),
+    }  # fmt: skip
+    with db.reading() as tx:
+        wrong = list(proof.check(tx))
+    assert not wrong, wrong[:3]
+    figures["orders_floor_s"], _ = _floor(floor_url, {"settlement_order": ""}, "shop")
+    _copy_case(floor_url)
+    figures["floor_s"], figures["rows"] = _floor(floor_url, dict.fromkeys(WRITTEN, ""), "account")
+    return figures
+
+
+def _copy_case(url: str) -> None:
+    """The one case that the rows belong to; its JSON goes through the mapper."""
+    from sqlalchemy import insert, select
+
+    from models.cases import Case
+    from office.base import db
+
+    table, target = Case.__table__, db.make_engine(url)  # type: ignore[attr-defined]
+    with db.engine().connect() as reader, target.begin() as writer:
+        writer.execute(insert(table), [dict(row) for row in reader.execute(select(table)).mappings()])
+    target.dispose()
+
+
+def fill(shops: int) -> None:
+    """Shops that we settle, with an account each, written in bulk."""
+    from sqlalchemy import insert
+
+    from models.payouts import Payee, PayeeMethod
+    from models.settlement import SettlementAccount, SettlementSwitch, Settler
+    from models.shops import EntityType, Shop, ShopState
+    from office.base import db
+    from office.base.vault import place, seal_json
+    from tasks.payouts.payouts import payee_hash
+
+    at = datetime(2026, 10, 1, tzinfo=UTC)
+    for start in range(0, shops, 2_000):
+        numbers = range(start, min(start + 2_000, shops))
+        accounts = []
+        for n in numbers:
+            payee = Payee(
+                method=PayeeMethod.CORPORATE_ACCOUNT,
+                name=f"宁波第 {n} 号文具有限公司",
+                account_no=f"33010401600{n:08d}",
+            )
+            accounts.append({
+                "shop_id": f"shop-{n:07d}", "payee_masked": payee.masked, "payee_sha256": payee_hash(payee), "as_of": at,
+                "changed_at": at, "fits": True, "payee_sealed": seal_json(
+                    payee.model_dump(mode="json"), place(SettlementAccount, "payee_sealed", f"shop-{n:07d}")),
+            })  # fmt: skip
+        with db.transaction() as tx:
+            tx.execute(insert(Shop.__table__), [  # type: ignore[attr-defined]
+                {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
+                 "owner_account_id": f"acct-{n}", "owner_name": "林晓", "licence_name": f"宁波第 {n} 号文具有限公司",
+                 "uscc": "91330226MA2AB1C2D8", "taxpayer_type": "GENERAL", "categories": ["服饰"],
+                 "state": ShopState.OPEN, "capabilities": [], "contacts_sealed": "", "auto_deduct": False,
+                 "registered_at": at, "topup_demanded_fen": 0}
+                for n in numbers
+            ])  # fmt: skip
+            tx.execute(insert(SettlementSwitch.__table__), [  # type: ignore[attr-defined]
+                {"shop_id": f"shop-{n:07d}", "since": at, "settler": Settler.OFFICE, "platform_fen": 0, "recorded_at": at}
+                for n in numbers
+            ])  # fmt: skip
+            tx.execute(insert(SettlementAccount.__table__), accounts)  # type: ignore[attr-defined]
+
+
+def record(shops: int) -> float:
+    """Seconds to record thirty orders a shop, as they come in batches and files."""
+    from office.base import db
+    from tasks.settlement.orders import record_orders
+
+    seconds = 0.0
+    for start in range(0, shops * ORDERS, 1_000):
+        batch = [
+            (n, {"order_id": f"order-{n}", "shop_id": f"shop-{n // ORDERS:07d}", "goods_fen": 5_000 + n % 997,
+                 "commission_fen": 250, "fee_fen": 30, "confirmed_at": f"2026-10-{17 + n % 14:02d}T10:00:00+08:00"})
+            for n in range(start, min(start + 1_000, shops * ORDERS))
+        ]  # fmt: skip
+        began = time.perf_counter()
+        done = db.in_transaction(lambda tx, batch=batch: record_orders(tx, batch))  # type: ignore[misc]
+        seconds += time.perf_counter() - began
+        assert done.accepted == len(batch), done.rejected[:3]
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
