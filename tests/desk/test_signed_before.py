@@ -29,7 +29,8 @@ def signed_by(office: Office, who: Seat) -> dict[str, Any]:
     who.send(page.form("/decide").action, values | {"signature": key.sign(options)})
     assert office.case(case.id).outcome == "REJECTED"
     [detail] = read("SELECT detail FROM audit WHERE action = 'review.decided' AND stream = :c", c=case.id)
-    signed: dict[str, Any] = json.loads(detail)["signed"]
+    said: dict[str, Any] = detail if isinstance(detail, dict) else json.loads(detail)
+    signed: dict[str, Any] = said["signed"]
     return signed
 
 
