@@ -1,0 +1,100 @@
+"""Every page of the desk, in the light, in the dark and on a phone: nothing that axe finds wrong, nothing on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from models.cases import Case
+from office.base.db import in_transaction, reading
+from office.cases import later, looks
+from tasks.sight import snippets
+from tests.browser.conftest import browser
+from tests.desk.test_in_chromium import HOSTILE, Window, address, clean, window
+from tests.desk.test_pictures import pdf, photo
+from tests.play import Office, paper
+
+__all__ = ["address", "browser", "clean", "window"]
+pytestmark = pytest.mark.browser
+
+PHOTO, DOCUMENT = (
+    paper("营业执照.jpg", "BUSINESS_LICENCE", photo(600, 400)),
+    paper("开户许可.pdf", "ACCOUNT_PERMIT", pdf(2)),
+)
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+
+
+@pytest.fixture
+def pages(office: Office, clean: list[Case]) -> dict[str, list[tuple[str, str]]]:
+    """Who looks at which pages, each with a name: one of every kind and state."""
+    office.snapshot("shop-1", open_orders=3)
+    blocked = office.question(clean[0])
+    office.closed_shop("shop-8", name=HOSTILE)
+    refund = office.request_refund("shop-8", documents=[PHOTO, DOCUMENT])
+    money = office.question(refund)
+    code = office.code("li-na")
+    off = office.question(clean[2])
+    in_transaction(lambda tx: later.put_off(tx, off.id, "li-na", tx.now + timedelta(hours=3), code))
+    in_transaction(lambda tx: snippets.keep(tx, "li-na", "缺材料", "请补充营业执照\n和法人身份证"))
+    office.open_shop("shop-7", name="第二家")
+    office.decide(done := office.request_closure("shop-7"), "li-na", "APPROVE")
+    decided = next(one for one in office.reviews(done))
+    in_transaction(lambda tx: looks.here(tx, blocked.id, "zhao-min"))
+    with reading() as tx:
+        paper_id = looks.papers_seen(tx, money, "wang-fang")[1].id
+    return {
+        "": [("/login", "login")],
+        "li-na": [
+            ("/q", "queue"), ("/q?view=later", "later"), ("/q?view=done", "done"), ("/q?view=late", "nothing"),
+            (f"/r/{blocked.id}?from=view%3Dopen", "question"), (f"/r/{off.id}", "put-off"), (f"/r/{decided.id}", "decided"),
+            ("/b?gate=closure-review", "batch"), (f"/c/{clean[0].id}", "case"), ("/s/shop-8", "shop"), ("/me", "me"),
+            ("/find?q=店", "find"), ("/r/RV-000000-AAAAAA", "not-found"),
+        ],
+        "wang-fang": [(f"/r/{money.id}", "money"), (f"/p/{paper_id}", "paper"), (f"/c/{refund.id}", "refund-case")],
+        "he-qiang": [("/lead", "lead"), (f"/r/{blocked.id}", "supervisor")],
+    }  # fmt: skip
+
+
+def faults(here: Window) -> list[str]:
+    """What is wrong with the page as it stands, each fault with where."""
+    found = Axe().run(here.page, options=RULES).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]} · {node.get('failureSummary', '')[:300]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("width", "height", "dark"), [(1366, 640, False), (1366, 640, True), (390, 760, False)],
+                         ids=["light", "dark", "phone"])  # fmt: skip
+def test_every_page_can_be_read_and_used_by_everybody(
+    office: Office,
+    window: Callable[..., Window],
+    pages: dict[str, list[tuple[str, str]]],
+    width: int,
+    height: int,
+    dark: bool,
+) -> None:
+    wrong: dict[str, list[str]] = {}
+    for staff_id, given in pages.items():
+        here = window(width, height, dark)
+        if staff_id:
+            here.log_in(staff_id)
+        for place, name in given:
+            here.page.goto(here.address + place)
+            expect(here.page.get_by_role("main")).to_be_visible()
+            here.page.wait_for_load_state("networkidle")
+            if found := faults(here):
+                wrong[name] = found
+            overflow = here.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if overflow > 0:
+                wrong[f"{name}: wider than the window"] = [f"{overflow} px"]
+            here.shoot(f"{'dark' if dark else width}-{name}")
+    assert wrong == {}
