@@ -23,6 +23,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("payout") as payout:
         payout.drop_index("ix_payout_shop_id")
-        payout.drop_constraint("fk_payout_shop", type_="foreignkey")
         payout.drop_column("covered")
         payout.drop_column("shop_id")
