@@ -240,7 +240,7 @@ class Halves(RuleBasedStateMachine):
 
 ENOUGH = {
     "2026-2": 1, "2028-2": 1, "2026-12": 1, "halves": 6, "late order": 1, "settled later": 1, "PAID": 2,
-    "HELD": 1, "arrears set off": 1, "held out": 1, "AGAIN": 1, "DEFER": 1,
+    "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 SEVERAL = 3
