@@ -201,6 +201,8 @@ def _money(case: CaseDossier) -> None:
 
 
 def _words(case: CaseDossier) -> None:
+    for what, count in case.left_off:
+        say(f"另有 {count:,} 条{what}未列出", "yellow")
     table(
         "消息", ["时间", "渠道", "对象", "主题", "状态", "说明"],
         [[when(one.created_at), one.channel, one.to, one.subject, one.state, one.note] for one in case.messages],

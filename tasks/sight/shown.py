@@ -212,6 +212,8 @@ class CaseDossier(Frozen):
     postings: tuple[PostingShown, ...]
     payouts: tuple[PayoutShown, ...]
     messages: tuple[MessageShown, ...]
+    left_off: tuple[tuple[str, int], ...]
+    """Of what there is more than is shown, and how many."""
     received: tuple[ReceivedShown, ...]
     evidence: tuple[EvidenceShown, ...]
     chain: ChainShown

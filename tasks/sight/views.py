@@ -6,11 +6,12 @@ What a process adds to it is declared with the process (:class:`office.process.P
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlmodel import col, or_, select
+from sqlmodel import col, func, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import Ruling
 from models.audit import AuditEntry, AuditHead
@@ -26,7 +27,7 @@ from models.cases import (
 )
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
-from models.payouts import PayoutState, Permit
+from models.payouts import Payout, PayoutState, Permit
 from models.requests import NOT_SHOWN
 from models.reviews import Review, ReviewState, Role
 from models.shops import Shop
@@ -64,6 +65,11 @@ from tasks.sight.shown import (
     WaitShown,
 )
 
+R = TypeVar("R")
+
+SHOWN = 1_000
+"""Payouts, postings and messages of one case that are shown; a half or a month has some for each shop, and says how many more."""
+
 
 def case_dossier(case_id: str) -> CaseDossier:
     """The whole picture of a case as it is now; raises :class:`UnknownCase`."""
@@ -71,6 +77,11 @@ def case_dossier(case_id: str) -> CaseDossier:
         case = read_case(tx, case_id)
         shop = tx.get(Shop, case.shop_id) if case.shop_id else None
         about = rulings.concerned(tx, case)
+        paid, payouts_left = _some(tx, select(Payout).where(Payout.case_id == case.id), Payout.attempt)
+        posted, postings_left = _some(tx, select(Transfer).where(Transfer.case_id == case.id), Transfer.posted_at)
+        to_people = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.channel != Channel.RUN)
+        sent, messages_left = _some(tx, to_people, OutboxMessage.id)
+        left = {"打款": payouts_left, "分录": postings_left, "消息": messages_left}
         return CaseDossier(
             id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
             state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
@@ -81,8 +92,9 @@ def case_dossier(case_id: str) -> CaseDossier:
             allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in about),
             counters=rulings.counters_text(tx, case.shop_id) if about else "",
             timeline=_timeline(tx, case, about), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
-            reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_postings(tx, case),
-            payouts=_payouts(tx, case), messages=_messages(tx, case), received=_received(tx, case),
+            reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_shown(tx, posted),
+            payouts=tuple(_payout(tx, row) for row in paid), messages=tuple(message_shown(row) for row in sent),
+            left_off=tuple((what, count) for what, count in left.items() if count), received=_received(tx, case),
             evidence=_evidence(tx, case), chain=_chain(tx, case),
         )  # fmt: skip
 
@@ -191,9 +203,13 @@ def _answer(wait: CaseWait) -> str:
     return str(given.get("text", ""))
 
 
-def _postings(tx: Tx, case: Case) -> tuple[PostingShown, ...]:
-    rows = tx.exec(select(Transfer).where(Transfer.case_id == case.id).order_by(col(Transfer.posted_at)))
-    return _shown(tx, rows)
+def _some(tx: Tx, query: SelectOfScalar[R], order: Any) -> tuple[Sequence[R], int]:
+    """The first of them, as many as are shown, and how many are left."""
+    found = tx.exec(query.order_by(col(order)).limit(SHOWN)).all()
+    if len(found) < SHOWN:
+        return found, 0
+    whole: int = tx.exec(select(func.count()).select_from(query.subquery())).one()
+    return found, whole - len(found)
 
 
 def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
@@ -234,24 +250,14 @@ def account_name(tx: Tx, account_id: str) -> str:
     return f"{shop.name if shop else '平台'} · {account.kind.label}"
 
 
-def _payouts(tx: Tx, case: Case) -> tuple[PayoutShown, ...]:
-    shown = []
-    for row in payouts.of_case(tx, case.id):
-        permit = tx.get(Permit, row.permit_id)
-        people = permit.granted_by.split(",") if permit else []
-        shown.append(
-            PayoutShown(
-                request_no=row.request_no, amount_fen=row.amount_fen, payee=row.payee_masked, state=row.state.label,
-                permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people), requested_at=row.requested_at,
-                answered_at=row.answered_at, bank_reason=row.bank_reason,
-            )
-        )  # fmt: skip
-    return tuple(shown)
-
-
-def _messages(tx: Tx, case: Case) -> tuple[MessageShown, ...]:
-    query = select(OutboxMessage).where(OutboxMessage.case_id == case.id, OutboxMessage.channel != Channel.RUN)
-    return tuple(message_shown(row) for row in tx.exec(query.order_by(col(OutboxMessage.id))))
+def _payout(tx: Tx, row: Payout) -> PayoutShown:
+    permit = tx.get(Permit, row.permit_id)
+    people = permit.granted_by.split(",") if permit else []
+    return PayoutShown(
+        request_no=row.request_no, amount_fen=row.amount_fen, payee=row.payee_masked, state=row.state.label,
+        permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people), requested_at=row.requested_at,
+        answered_at=row.answered_at, bank_reason=row.bank_reason,
+    )  # fmt: skip
 
 
 def message_shown(row: OutboxMessage) -> MessageShown:

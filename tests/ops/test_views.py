@@ -7,6 +7,8 @@ import pytest
 from models.views import CaseView
 from office.base.settings import settings
 from office.cases.locks import UnknownCase
+from tasks.sight import views
+from tasks.sight.disputes import dispute_file
 from tasks.sight.merchant import merchant_view
 from tasks.sight.views import case_dossier
 from tests.play import PAYEE, SILENCE, Office
@@ -131,3 +133,18 @@ def test_a_case_nobody_knows_is_unknown(office: Office) -> None:
         merchant_view("REF-000000-XXXXXX")
     with pytest.raises(UnknownCase):
         case_dossier("REF-000000-XXXXXX")
+
+
+def test_what_a_half_or_a_month_has_for_every_shop_is_shown_in_part_and_the_rest_is_counted(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    office.decide(case, "wang-fang", "APPROVE")
+    whole = case_dossier(case.id)
+    assert whole.left_off == () and len(whole.messages) > 1
+    monkeypatch.setattr(views, "SHOWN", 1)
+    part = case_dossier(case.id)
+    assert part.messages == whole.messages[:1] and part.payouts == whole.payouts
+    assert dict(part.left_off)["消息"] == len(whole.messages) - 1 and "打款" not in dict(part.left_off)
+    assert f"另有 {len(whole.messages) - 1} 条消息未列出" in dispute_file(part)
