@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from playwright.sync_api import expect
 from models.cases import Case
 from models.reviews import Review, ReviewState, Role
 from office.base.db import Tx, in_transaction
-from office.files import evidence
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import close, register
 from policies.policy import SHANGHAI
@@ -93,10 +91,10 @@ def an_appeal(stage: Rehearsal) -> Question:
         "decided": "商家未能证明按时发货,判定商家责任。", "buyer_account": f"十天未收到货。{HOSTILE}",
         "merchant_account": "已发货。", "ruled_by": "zhou-yan", "points": 2, "deduction_fen": 20_000,
     })  # fmt: skip
-    proof = evidence.stage(shop, "揽收记录 <b>.png", io.BytesIO(b"\x89PNG\r\n\x1a\n" + shop.encode()))
+    proof = stage.upload(shop, "揽收记录 <b>.png", b"\x89PNG\r\n\x1a\n" + shop.encode())
     stage.send("appeal.filed", {
         "shop_id": shop, "account_id": f"acct-{shop}", "ruling_id": f"rul-{shop}", "reason": "SHIPPED_IN_TIME",
-        "statement": f"已按时发货,请复核。{HOSTILE}", "evidence": [{"id": proof.id, "kind": "LOGISTICS"}],
+        "statement": f"已按时发货,请复核。{HOSTILE}", "evidence": [{"id": proof, "kind": "LOGISTICS"}],
     })  # fmt: skip
     return Question(
         stage.case_of(shop, "appeal"), "appeal-review", "sun-lei", "仲裁员", "申诉不成立", "揽收时间晚于承诺时间",

@@ -278,7 +278,7 @@ def test_money_is_signed_by_a_passkey_and_what_is_altered_afterwards_is_named(
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, "wang-fang", "he-qiang", office.code("he-qiang")))
     here.page.get_by_label("邀请码").fill(word)
     here.page.get_by_label("动态口令").fill(office.code("wang-fang"))
-    here.page.get_by_label("名称").fill("办公室电脑")
+    here.page.get_by_label("名称", exact=True).fill("办公室电脑")
     here.page.get_by_role("button", name="登记通行密钥").click()
     expect(here.page.get_by_role("cell", name="办公室电脑")).to_be_visible()
     here.shoot("passkeys")

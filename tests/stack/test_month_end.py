@@ -97,6 +97,6 @@ def test_a_month_whose_worker_dies_at_every_chunk_is_issued_once_and_other_cases
             assert [*ledger.check(tx), *audit.verify(tx), *freeze_proof.check(tx)] == []
         artifacts = engine.client().read_artifacts(limit=200)
         (summary,) = {a.data for a in artifacts if a.key == f"invoicing-{period}"}
-        assert "出账结果" in summary and "|---" in summary and "█" in summary
+        assert "出账结果" in summary and "| ---" in summary and "█" in summary
         drawn = [a for a in artifacts if a.type == "progress"]
         assert {str(a.description).partition(" · ")[0] for a in drawn} == {"起草账单", "出具账单"}
