@@ -38,7 +38,7 @@ def open_shop(case_id: str) -> None:
 
 
 @story(
-    CaseKind.REOPENING, "重新开店:关店满六个月、原账号、无欠款,按开店步骤重新审核,缴足保证金即开店(REO-1 至 REO-5)。"
+    CaseKind.REOPENING, "重新开店:关店已满期限、原账号、无欠款,按开店步骤重新审核,缴足保证金即开店(REO-1 至 REO-5)。"
 )
 def reopen_shop(case_id: str) -> None:
     """Take a closed shop from its owner's wish to open again, or to the reason why it stays closed."""

@@ -14,6 +14,7 @@ from models.opening import Need, Part, Profile, Stage, ThirdPartyPlatform
 from models.opening_events import AccountState, OtherShop
 from models.outcomes import Refusal
 from models.shops import EntityType, Shop, ShopState
+from models.windows import in_words
 from policies.closure import may_reopen, reopen_from
 from policies.deposit import NotRecruiting, required_deposit
 from policies.invoice_checks import uscc_trouble
@@ -139,7 +140,7 @@ def refuse_reopening(
         earliest = reopen_from(shop.closed_at, policy).astimezone(SHANGHAI)
         return _refusal(
             "too-early", "REO-1",
-            f"距离关店未满六个月,{earliest:%Y-%m-%d %H:%M:%S}(北京时间)起可以申请重新开店。",
+            f"距离关店未满{in_words(policy.closure.reopen)},{earliest:%Y-%m-%d %H:%M:%S}(北京时间)起可以申请重新开店。",
         )  # fmt: skip
     return None
 

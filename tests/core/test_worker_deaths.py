@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -478,10 +478,10 @@ def test_every_event_delivered_twice_is_acted_on_once(new_office: Callable[[], O
     office = new_office()
     receive = office.receive
 
-    def twice(type_: str, data: dict[str, Any], message_id: str = "") -> Any:
+    def twice(type_: str, data: dict[str, Any], message_id: str = "", happened: datetime | None = None) -> Any:
         named = message_id or f"twice-{next(office._numbers)}"
-        receipt = receive(type_, data, named)
-        assert receive(type_, data, named) == "SAME"
+        receipt = receive(type_, data, named, happened)
+        assert receive(type_, data, named, happened) == "SAME"
         return receipt
 
     office.receive = twice  # type: ignore[method-assign]

@@ -144,7 +144,7 @@ def answer(tx: Tx, case: Case, verdict: SampleVerdict) -> None:
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    return dossier.of("样品借用", ("申请", Rows.of({"申请人": case.request["account_id"]})), facts={})
+    return dossier.of("样品借用", ("申请", Rows.of({"申请人": SampleAsked.of(case).account_id})), facts={})
 
 
 REVIEW = Gate(

@@ -15,8 +15,19 @@ from policies.policy import policy, versions
 ROOT = Path(__file__).parent.parent.parent
 CODE = ("policies", "notifications", "tasks", "flows", "desk")
 NAMED = re.compile(r"[0-9一二两三四五六七八九十]+\s?个?(天|日内|工作日|自然日|个?月内|个月|小时)")
+DAY_AFTER = "{}付款已提交银行，收款账户：{{{{ payee }}}}。银行到账时间以银行处理为准，遇节假日顺延至下一工作日。{}"
+BODIES = (("txt", "", ""), ("html", '<p style="margin:0 0 16px;">', "</p>"))
 NO_WINDOW = {
     "desk/looking.py": {"近 7 天", "近 90 天"},  # how far back one looks
+    "desk/question.py": {"1 小时后"},  # how long somebody puts a question aside
+    "policies/bindings.py": {"该账号 24 小时内最多接收 "},  # what a day is; how many in it is policy
+    "policies/opening.py": {
+        "货款一般 7 至 10 天回流,起步资金大致需要 2 万元,供参考,不作为入驻条件(OPN-19)。"
+    },  # a hint
+    **{
+        f"notifications/messages/settlement_issued/body.{kind}.j2": {DAY_AFTER.format(*marks)}
+        for kind, *marks in BODIES
+    },
 }
 """What is said of days and is no window of a rule."""
 

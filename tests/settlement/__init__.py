@@ -1,0 +1,1 @@
+"""Settlement: halves of a month, from orders to what the bank says."""
