@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
-from tasks.invoicing.releases import Page
+from tasks.releasing import Page
 
 
 def progress(title: str, case_id: str, steps: Iterable[tuple[int, int]]) -> None:

@@ -19,7 +19,8 @@ from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
 from tasks.invoicing import drafts, releases, statements
-from tasks.invoicing.releases import ReleaseVerdict, SecondRelease
+from tasks.invoicing.releases import ReleaseVerdict
+from tasks.releasing import SecondRelease
 
 
 @story(CaseKind.INVOICING, "月度开票:按月起草账单,财务放行,编号出具并通知商家(INV-1 至 INV-7)。")

@@ -18,8 +18,9 @@ from flows import artifacts
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
+from tasks.releasing import SecondRelease
 from tasks.settlement import drafts, posting, releases, steps
-from tasks.settlement.releases import ReleaseVerdict, SecondRelease
+from tasks.settlement.releases import ReleaseVerdict
 
 
 @story(CaseKind.SETTLEMENT, "货款结算:每半个月起草各店应结货款,财务放行,入账付款并通知商家(STL-1 至 STL-6)。")

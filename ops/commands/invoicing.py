@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,24 +143,33 @@ def anomalies(
     out: Path | None = typer.Option(None, "--out", help="默认 anomalies-<账期>.csv", metavar="文件"),
 ) -> None:
     """把一个账期草稿的全部异常导出为 CSV。"""
-    import csv
-
     from policies.invoicing import NotAPeriod, read_period, sentence
     from tasks.invoicing import drafts
-    from tasks.invoicing.tax_report import harmless
 
     try:
         target = out or Path(f"anomalies-{read_period(period)}.csv")
     except NotAPeriod as error:
         refuse(str(error))
-    with reading() as tx, target.open("w", encoding="utf-8-sig", newline="") as file:
+    with reading() as tx:
+        rows = [
+            (odd.kind.label, one.shop_id, one.shop_name, sentence(odd.kind, odd.value_fen, odd.before_fen))
+            for one, odd in drafts.anomalies(tx, period, limit=None)
+        ]
+    write_list(target, ["异常", "店铺编号", "店铺名称", "说明"], rows, "项异常")
+
+
+def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], what: str) -> None:
+    """A list as a spreadsheet opens it, and a line that says how long it is and where."""
+    import csv
+
+    from tasks.invoicing.tax_report import harmless
+
+    with target.open("w", encoding="utf-8-sig", newline="") as file:
         sheet = csv.writer(file)
-        sheet.writerow(["异常", "店铺编号", "店铺名称", "说明"])
-        rows = drafts.anomalies(tx, period, limit=None)
-        for found, odd in rows:
-            words = sentence(odd.kind, odd.value_fen, odd.before_fen)
-            sheet.writerow([harmless(v) for v in (odd.kind.label, found.shop_id, found.shop_name, words)])
-    say(f"✓ {len(rows):,} 项异常,已写入 {target}", "green")
+        sheet.writerow(head)
+        for row in rows:
+            sheet.writerow([harmless(value) for value in row])
+    say(f"✓ {len(rows):,} {what},已写入 {target}", "green")
 
 
 @app.command("release-held")

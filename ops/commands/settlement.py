@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -12,7 +11,7 @@ from models.money import yuan
 from models.settlement import Half
 from office.base.db import in_transaction, reading
 from office.record.inbox import Refused
-from ops.commands.invoicing import CODE, STAFF, take_file
+from ops.commands.invoicing import CODE, STAFF, take_file, write_list
 from ops.commands.terminal import refuse, say, table, when
 
 app = typer.Typer(no_args_is_help=True)
@@ -78,7 +77,9 @@ def anomalies(
             (odd.kind.label, row.shop_id, row.shop_name, sentence(odd.kind, odd.value_fen, odd.before_fen))
             for row, odd in drafts.anomalies(tx, _read(half), limit=None)
         ]
-    _write(out or Path(f"settlement-anomalies-{half}.csv"), ["异常", "店铺编号", "店铺名称", "说明"], rows, "项异常")
+    write_list(
+        out or Path(f"settlement-anomalies-{half}.csv"), ["异常", "店铺编号", "店铺名称", "说明"], rows, "项异常"
+    )
 
 
 @app.command("held")
@@ -96,7 +97,7 @@ def held(
             for row in drafts.held(tx, _read(half))
         ]
     head = ["店铺编号", "店铺名称", "留存金额", "原因", "财务说明", "暂缓人"]
-    _write(out or Path(f"settlement-held-{half}.csv"), head, rows, "家店铺")
+    write_list(out or Path(f"settlement-held-{half}.csv"), head, rows, "家店铺")
 
 
 def _read(half: str) -> str:
@@ -107,19 +108,6 @@ def _read(half: str) -> str:
         return read_half(half)
     except NotAPeriod as error:
         refuse(str(error))
-
-
-def _write(target: Path, head: list[str], rows: Sequence[Sequence[str]], what: str) -> None:
-    import csv
-
-    from tasks.invoicing.tax_report import harmless
-
-    with target.open("w", encoding="utf-8-sig", newline="") as file:
-        sheet = csv.writer(file)
-        sheet.writerow(head)
-        for row in rows:
-            sheet.writerow([harmless(value) for value in row])
-    say(f"✓ {len(rows):,} {what},已写入 {target}", "green")
 
 
 @app.command("release-held")

@@ -11,13 +11,14 @@ from sqlmodel import col, select
 from models.cases import Case, CaseState
 from models.invoicing import Period, PeriodState, Statement, StatementAnomaly, StatementState
 from office.base import bulk
-from office.base.db import Tx, breathe, in_transaction, reading
+from office.base.db import Tx, reading
 from office.cases import cases
 from office.cases.cases import rules
 from office.cases.effects import effects_of
 from policies.invoicing import needs_second_person, previous_period
 from tasks.invoicing import periods
 from tasks.invoicing.request import MonthAsked
+from tasks.releasing import over_shops
 
 effect = effects_of("statements")
 
@@ -62,20 +63,13 @@ def begin(tx: Tx, case: Case, round: int) -> None:
 
 
 def draft(case_id: str) -> Iterator[tuple[int, int]]:
-    """Draft chunk by chunk; yields how many shops are done and how many there are, before the first chunk and after each."""
+    """Draft what is not drafted yet, with progress (:func:`tasks.releasing.over_shops`)."""
     with reading() as tx:
         period = MonthAsked.of(tx.get_one(Case, case_id)).period
         row = tx.get_one(Period, period)
-        if row.state is not PeriodState.DRAFTING:
-            return
-        of = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop")).scalar_one())
-        until = {"cursor": row.cursor}
-        done = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop WHERE id <= :cursor"), until).scalar_one())
-    yield done, of
-    while shops := in_transaction(lambda tx: draft_chunk(tx, period)):
-        done += shops
-        yield done, max(of, done)
-        breathe()
+        drafting, cursor = row.state is PeriodState.DRAFTING, row.cursor
+    if drafting:
+        yield from over_shops(cursor, lambda tx: draft_chunk(tx, period))
 
 
 def draft_chunk(tx: Tx, period_id: str, size: int = CHUNK) -> int:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlmodel import select
 
-from models.base import Frozen, Labelled
+from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
-from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
+from models.dossier import Block, Code, Marked, Rows, Strong, Table, Text
 from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, BillableCategory, PeriodState, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
-from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
 from office.cases import approvals, cases, dossier
 from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.markdown import drawn
-from office.cases.reviews import decided, reviewers_of
+from office.cases.reviews import reviewers_of
 from office.process import Process
 from policies.invoicing import sentence
+from tasks import releasing
 from tasks.invoicing import documents, periods, statements
 from tasks.invoicing.drafts import anomalies, period_row, several_eyes
 from tasks.invoicing.request import MonthAsked
-from tasks.invoicing.statements import read_holds
+from tasks.releasing import Page, SecondRelease, bars, change, read_holds
 
-BAR = 24
-"""Characters of the longest bar in a chart."""
 HELD_SHOWN = 20
 """How many statements held out of earlier months are listed."""
 
@@ -41,26 +37,6 @@ effect = effects_of("statements")
 class ReleaseVerdict(Labelled):
     RELEASE = "RELEASE", "放行出账"
     REDRAFT = "REDRAFT", "重新起草"
-
-
-class SecondRelease(Labelled):
-    CONFIRM = "CONFIRM", "复核放行"
-    REDRAFT = "REDRAFT", "重新起草"
-
-
-def bars(rows: Sequence[tuple[str, int, int]]) -> Table:
-    """A bar chart in text, which every face of a case can show: a line for each label, its amount, and last month's."""
-    most = max((abs(fen) for _, fen, _ in rows), default=0) or 1
-    lines = [
-        (label, yuan(fen), yuan(before), f"{'▼' if fen < 0 else ''}{'█' * max(round(abs(fen) / most * BAR), 1 if fen else 0)}")
-        for label, fen, before in rows
-    ]  # fmt: skip
-    return Table.of(("项目", "金额", "上期", "图示"), lines, sums=(1, 2))
-
-
-def change(now: int, before: int) -> str:
-    """``+12.3%`` against last month; a dash without one."""
-    return f"{(now - before) / before * 100:+.1f}%" if before else "—"
 
 
 def totals_part(period: str, totals: dict[str, object]) -> Rows:
@@ -94,30 +70,17 @@ def charts_part(totals: dict[str, list[list[object]]]) -> list[Block]:
 
 def movers_part(totals: dict[str, list[list[object]]]) -> Table | Text:
     """The shops whose amounts changed most."""
-    rows = [
-        (f"{name}({shop})", yuan(int(str(now))), yuan(int(str(before))), change(int(str(now)), int(str(before))))
-        for shop, name, now, before in totals["movers"]
-    ]
-    return Table.of(("店铺", "本期", "上期", "变化"), rows, sums=(1, 2, 3)) if rows else Text.of("(无)")
+    rows = [(str(shop), str(name), int(str(now)), int(str(last))) for shop, name, now, last in totals["movers"]]
+    return releasing.movers(rows, "本期")
 
 
 def _anomalies_part(tx: Tx, period: str, totals: dict[str, list[list[object]]]) -> list[Block]:
     rows = [
-        (
-            odd.kind.label,
-            f"{statement.shop_name}({statement.shop_id})",
-            sentence(odd.kind, odd.value_fen, odd.before_fen),
-        )
-        for statement, odd in anomalies(tx, period)
+        (odd.kind.label, f"{one.shop_name}({one.shop_id})", sentence(odd.kind, odd.value_fen, odd.before_fen))
+        for one, odd in anomalies(tx, period)
     ]
-    if not rows:
-        return [Text.of("没有发现异常。")]
-    counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals["anomalies"])
-    return [
-        Text.of(f"{counted}(下表按金额最多列 50 项)"),
-        Table.of(("异常", "店铺", "说明"), rows),
-        Text.of("完整清单:", Code(text=f"dianwu invoicing anomalies {period} --out 异常.csv")),
-    ]
+    counted = "、".join(f"{AnomalyKind(str(kind)).label} {count}" for kind, count in totals.get("anomalies", ()))
+    return releasing.anomalies_part(rows, counted, f"dianwu invoicing anomalies {period} --out 异常.csv")
 
 
 def _held_part(totals: dict[str, list[list[object]]]) -> list[Block]:
@@ -153,37 +116,17 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    base, first = _dossier(tx, case, review), decided(tx, case.id, RELEASE.name, review.round)
-    if first is None:
-        return base
-    held = [f"{shop}:{reason}" for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()]
-    said: list[Block] = [
-        Quote.of(first.reason, f"{first.decided_by}:放行。"),
-        Text.of("暂缓的店铺:"),
-        Items.of(held) if held else Text.of("(无)"),
-    ]
-    return base.model_copy(update={"sheet": base.sheet.with_part("第一位放行人意见", *said)})
+    return releasing.with_first(tx, case, review, _dossier(tx, case, review), RELEASE.name)
 
 
 def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    """Each shop held out has a draft and a reason."""
     period = MonthAsked.of(case).period
-    for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
-        shop = shortened(shop_id, 64)
-        if sentence := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
-            return sentence if shop in sentence else f"暂缓店铺 {shop}:{sentence}"
-        found = tx.exec(select(Statement.state).where(Statement.period == period, Statement.shop_id == shop_id)).first()
-        if found is not StatementState.DRAFT:
-            return f"店铺 {shop} 本期没有可暂缓的账单"
-    return None
 
+    def drafted(shop_id: str) -> bool:
+        query = select(Statement.state).where(Statement.period == period, Statement.shop_id == shop_id)
+        return tx.exec(query).first() is StatementState.DRAFT
 
-class Page(Frozen):
-    """A page in Markdown, under the key by which Prefect lists its versions."""
-
-    key: str
-    title: str
-    markdown: str
+    return releasing.wrong_hold(given, drafted, "账单")
 
 
 def result_of(case_id: str) -> Page:
@@ -214,12 +157,7 @@ RELEASE = Gate(
         "RELEASE": "给每份账单编号、出具并通知商家,次月同日前开票(异常较多时先由第二人复核)",
         "REDRAFT": "作废草稿,纳入本账期迟到的明细后重新起草",
     },
-    fields={
-        "hold": {
-            "title": "暂缓出账的店铺", "type": "string", "maxLength": 20_000, "default": "", "format": "textarea",
-            "description": "每行一家,格式「店铺编号:理由」;其余照常出账,暂缓的以后可单独放行",
-        }
-    },
+    fields=releasing.hold_field("出账", "暂缓的以后可单独放行"),
 )  # fmt: skip
 
 SECOND = Gate(

@@ -45,23 +45,6 @@ SLOT = 100
 """Statements whose messages become due together."""
 
 
-def read_holds(text: str) -> dict[str, str]:
-    """Shop → reason, from lines ``shop-1:理由``; a line without a reason has an empty one.
-
-    A shop's id may hold colons, so the first full-width one divides, and without one the last of the others.
-    """
-    held = {}
-    for line in text.splitlines():
-        shop_id, _, reason = line.partition("\uff1a") if "\uff1a" in line else _at_last_colon(line)
-        if shop_id.strip():
-            held[shop_id.strip()] = reason.strip()
-    return held
-
-
-def _at_last_colon(line: str) -> tuple[str, str, str]:
-    return line.rpartition(":") if ":" in line else (line, "", "")
-
-
 def hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:
     """Keep one shop's statement out of its month."""
     statement = tx.exec(select(Statement).where(Statement.period == period, Statement.shop_id == shop_id)).first()

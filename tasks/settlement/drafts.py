@@ -11,11 +11,12 @@ from sqlmodel import col, func, select
 from models.cases import Case
 from models.settlement import Half, HalfState, HoldReason, Settlement, SettlementAnomaly
 from office.base import bulk
-from office.base.db import Tx, breathe, in_transaction, reading
+from office.base.db import Tx, reading
 from office.cases.cases import rules
 from policies.policy import policy_at
 from policies.settlement import previous_half
 from policies.settlement_numbers import SettlementPolicy
+from tasks.releasing import over_shops
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 
@@ -25,20 +26,13 @@ MOVERS = 10
 
 
 def draft(case_id: str) -> Iterator[tuple[int, int]]:
-    """Draft chunk by chunk; yields how many shops are done and how many there are, before the first chunk and after each."""
+    """Draft what is not drafted yet, with progress (:func:`tasks.releasing.over_shops`)."""
     with reading() as tx:
         half = HalfAsked.of(tx.get_one(Case, case_id)).half
         row = tx.get_one(Half, half)
-        if row.state is not HalfState.DRAFTING:
-            return
-        of = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop")).scalar_one())
-        until = {"cursor": row.cursor}
-        done = int(tx.execute(bulk.sql("SELECT COUNT(*) FROM shop WHERE id <= :cursor"), until).scalar_one())
-    yield done, of
-    while shops := in_transaction(lambda tx: draft_chunk(tx, half)):
-        done += shops
-        yield done, max(of, done)
-        breathe()
+        drafting, cursor = row.state is HalfState.DRAFTING, row.cursor
+    if drafting:
+        yield from over_shops(cursor, lambda tx: draft_chunk(tx, half))
 
 
 def draft_chunk(tx: Tx, half_id: str, size: int = CHUNK) -> int:

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
-from models.dossier import Block, Code, Items, Marked, Quote, Rows, Strong, Table, Text
+from models.dossier import Block, Code, Items, Marked, Rows, Strong, Table, Text
 from models.money import yuan
 from models.reviews import Review, Role
 from models.settlement import (
@@ -26,14 +26,14 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.markdown import drawn
-from office.cases.reviews import decided, reviewers_of
+from office.cases.reviews import reviewers_of
 from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from office.staff import staff
 from policies.settlement import label, sentence
-from tasks.invoicing.releases import Page, bars, change
-from tasks.invoicing.statements import read_holds
+from tasks import releasing
+from tasks.releasing import Page, SecondRelease, bars, change, read_holds
 from tasks.settlement import drafts, halves, payments, proof
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
@@ -48,11 +48,6 @@ PARTLY = "平台冻结部分货款(STL-6)"
 
 class ReleaseVerdict(Labelled):
     RELEASE = "RELEASE", "放行结算"
-    REDRAFT = "REDRAFT", "重新起草"
-
-
-class SecondRelease(Labelled):
-    CONFIRM = "CONFIRM", "复核放行"
     REDRAFT = "REDRAFT", "重新起草"
 
 
@@ -93,10 +88,7 @@ def charts_part(t: dict[str, Any]) -> Table:
 
 def movers_part(t: dict[str, Any]) -> Table | Text:
     """The shops whose amounts changed most."""
-    rows = [
-        (f"{name}({shop})", yuan(now), yuan(before), change(now, before)) for shop, name, now, before in t["movers"]
-    ]
-    return Table.of(("店铺", "本期应结", "上期", "变化"), rows, sums=(1, 2, 3)) if rows else Text.of("(无)")
+    return releasing.movers(t["movers"], "本期应结")
 
 
 def _anomalies_part(tx: Tx, half: str, t: dict[str, Any]) -> list[Block]:
@@ -104,14 +96,8 @@ def _anomalies_part(tx: Tx, half: str, t: dict[str, Any]) -> list[Block]:
         (odd.kind.label, f"{row.shop_name}({row.shop_id})", sentence(odd.kind, odd.value_fen, odd.before_fen))
         for row, odd in drafts.anomalies(tx, half)
     ]
-    if not rows:
-        return [Text.of("没有发现异常。")]
-    counted = "、".join(f"{SettlementAnomalyKind(str(kind)).label} {count}" for kind, count in t["anomalies"])
-    return [
-        Text.of(f"{counted}(下表按金额最多列 50 项)"),
-        Table.of(("异常", "店铺", "说明"), rows),
-        Text.of("完整清单:", Code(text=f"dianwu settlement anomalies {half} --out 异常.csv")),
-    ]
+    counted = "、".join(f"{SettlementAnomalyKind(str(kind)).label} {count}" for kind, count in t.get("anomalies", ()))
+    return releasing.anomalies_part(rows, counted, f"dianwu settlement anomalies {half} --out 异常.csv")
 
 
 def _held_part(tx: Tx, half: str, t: dict[str, Any]) -> list[Block]:
@@ -143,29 +129,17 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    base, first = _dossier(tx, case, review), decided(tx, case.id, RELEASE.name, review.round)
-    if first is None:
-        return base
-    held = [f"{shop}:{reason}" for shop, reason in read_holds(str(first.answer.get("hold", ""))).items()]
-    said: list[Block] = [
-        Quote.of(first.reason, f"{first.decided_by}:放行。"),
-        Text.of("暂缓的店铺:"),
-        Items.of(held) if held else Text.of("(无)"),
-    ]
-    return base.model_copy(update={"sheet": base.sheet.with_part("第一位放行人意见", *said)})
+    return releasing.with_first(tx, case, review, _dossier(tx, case, review), RELEASE.name)
 
 
 def _holds_are_right(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    """Each shop held out has a draft and a reason."""
     half = HalfAsked.of(case).half
-    for shop_id, reason in read_holds(str(given.extra.get("hold", ""))).items():
-        shop = shortened(shop_id, 64)
-        if words := unfit_reason(reason, f"暂缓店铺 {shop} 须写明理由,格式:店铺编号:理由"):
-            return words if shop in words else f"暂缓店铺 {shop}:{words}"
-        found = tx.exec(select(Settlement.state).where(Settlement.half == half, Settlement.shop_id == shop_id)).first()
-        if found is not SettlementState.DRAFT:
-            return f"店铺 {shop} 本期没有可暂缓的结算单"
-    return None
+
+    def drafted(shop_id: str) -> bool:
+        query = select(Settlement.state).where(Settlement.half == half, Settlement.shop_id == shop_id)
+        return tx.exec(query).first() is SettlementState.DRAFT
+
+    return releasing.wrong_hold(given, drafted, "结算单")
 
 
 def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, reason: str) -> Outcome:
@@ -236,12 +210,7 @@ RELEASE = Gate(
         "RELEASE": "入账、抵扣欠款、冻结应冻部分,其余提交银行付款并通知商家(金额或异常超过规定时先由第二人复核)",
         "REDRAFT": "作废草稿,纳入本期迟到的订单和售后后重新起草",
     },
-    fields={
-        "hold": {
-            "title": "暂缓付款的店铺", "type": "string", "maxLength": 20_000, "default": "", "format": "textarea",
-            "description": "每行一家,格式「店铺编号:理由」;其余照常付款,暂缓的可单独放行或并入下期",
-        }
-    },
+    fields=releasing.hold_field("付款", "暂缓的可单独放行或并入下期"),
 )  # fmt: skip
 
 SECOND = Gate(

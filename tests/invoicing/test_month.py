@@ -21,6 +21,7 @@ from office.cases.markdown import markdown
 from office.record.inbox import Refused
 from policies.invoicing import Draft, anomalies
 from policies.policy import policy
+from tasks import releasing
 from tasks.invoicing import documents, drafts, periods, releases, statements
 from tests.invoicing import kit
 from tests.invoicing.kit import (
@@ -380,7 +381,7 @@ def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(o
 def test_a_shop_held_out_may_have_a_colon_in_its_id_and_a_semicolon_in_its_reason(
     text: str, held: dict[str, str]
 ) -> None:
-    assert statements.read_holds(text) == held
+    assert releasing.read_holds(text) == held
 
 
 def test_many_anomalies_take_a_second_person(office: Office) -> None:

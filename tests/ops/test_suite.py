@@ -66,6 +66,7 @@ TRIED_ON_BOTH = {
     "tasks/invoicing/statements.py": "invoicing/test_month.py",
     "tasks/invoicing/tax_report.py": "ops/test_invoicing_commands.py",
     "tasks/batches.py": "settlement/test_half.py",
+    "tasks/releasing.py": "settlement/test_half.py",
     "tasks/settlement/drafts.py": "settlement/test_half.py",
     "tasks/settlement/halves.py": "settlement/test_half.py",
     "tasks/settlement/payments.py": "settlement/test_half.py",

@@ -16,6 +16,7 @@ from office.base.db import in_transaction, reading
 from office.cases import objections, routing
 from office.cases.markdown import drawn, plain
 from ops.cli import app
+from tasks import releasing
 from tasks.invoicing import exit_invoices, statements
 from tasks.sight import lookup
 from tests.invoicing.kit import all_statements, at, item, open_month, record
@@ -56,7 +57,7 @@ def test_a_reason_to_hold_a_statement_back_is_given_back_when_too_long_and_kept_
     month = _a_month(office)
     told = office.answer(office.question(month), "wang-fang", "RELEASE", hold=f"shop-1:{LONG}")
     assert GIVEN_BACK in told.sentence and "shop-1" in told.sentence
-    assert statements.read_holds(f"shop-1:{LONG}") == {"shop-1": LONG}
+    assert releasing.read_holds(f"shop-1:{LONG}") == {"shop-1": LONG}
     office.decide(month, "wang-fang", "RELEASE", hold=f"shop-1:{'字' * 900}")
     assert [one.held_reason for one in all_statements()] == ["字" * 900]
 
