@@ -124,9 +124,11 @@ def streams(tx: Tx, stream: str) -> list[str]:
     return [stream, *takewhile(lambda name: tx.get(AuditHead, name) is not None, islice(_names(stream), 1, None))]
 
 
-def timeline(tx: Tx, stream: str, *, public_only: bool = False) -> list[AuditEntry]:
-    """A stream's lines, oldest first."""
+def timeline(tx: Tx, stream: str, *actions: str, public_only: bool = False) -> list[AuditEntry]:
+    """A stream's lines, oldest first: all of them, or those of these actions."""
     query = select(AuditEntry).where(col(AuditEntry.stream).in_(streams(tx, stream))).order_by(col(AuditEntry.id))
+    if actions:
+        query = query.where(col(AuditEntry.action).in_(actions))
     if public_only:
         query = query.where(col(AuditEntry.public).is_(True))
     return list(tx.exec(query))

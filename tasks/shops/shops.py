@@ -115,7 +115,7 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
 def _said_after(tx: Tx, shop: Shop, moment: datetime) -> set[str]:
     """The fields about which something was said after that moment and has been taken: what is older does not undo it."""
     later: set[str] = set()
-    for line in audit.timeline(tx, f"shop/{shop.id}"):
+    for line in audit.timeline(tx, f"shop/{shop.id}", "shop.registered", "shop.updated"):
         if "said_at" in line.detail and datetime.fromisoformat(line.detail["said_at"]) > moment:
             later |= {*line.detail.get("fields", ShopUpdated.model_fields)}  # whoever registers a shop says all of it
     return later
