@@ -12,20 +12,15 @@ size runs in a process of its own, so its peak memory is its own.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import os
-import resource
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from benchmarks.sizes import Others, Rows, environment, floor, main, peak_mb, table_of
 
 LINES = 3
 CHECKS = 5_000
@@ -34,37 +29,7 @@ INVOICED = 200
 CATEGORIES = ("COUPON", "LIVESTREAM", "FREIGHT")
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--shops", type=int, action="append", help="size; may be given several times")
-    options.add_argument("--postgres", default="", help="address of a PostgreSQL database that may be written to")
-    options.add_argument("--cluster", action="store_true", help="start a PostgreSQL for it, as the tests do")
-    options.add_argument("--folder", default="", help="where the SQLite files go; a temporary folder by default")
-    options.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options.add_argument("--child", default="", help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.child:
-        print(json.dumps(run(given.child, given.shops[0], Path(given.folder))))
-        return
-    with _cluster() if given.cluster else contextlib.nullcontext(given.postgres) as postgres:
-        figures = []
-        for address in ("sqlite", *([postgres] if postgres else [])):
-            for shops in given.shops or [10_000, 100_000]:
-                with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
-                    command = [sys.executable, "-m", "benchmarks.month_end", "--child", address, "--shops", str(shops)]
-                    done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
-                    figures.append(json.loads(done.stdout.splitlines()[-1]))
-    print(json.dumps(figures, indent=2) if given.json else table(figures))
-
-
-def _cluster() -> contextlib.AbstractContextManager[str]:
-    from tests.postgres import binaries, cluster
-
-    folder = binaries()
-    return cluster(folder) if folder else contextlib.nullcontext("")
-
-
-ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+ROWS: Rows = (
     ("shops / lines", lambda f: f"{f['shops']:,} / {f['lines']:,}"),
     ("draft, with totals and anomalies", lambda f: f"{f['draft_s']:.2f} s"),
     ("release and issue, with messages", lambda f: f"{f['issue_s']:.2f} s"),
@@ -88,26 +53,15 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
 
 
 def table(figures: list[dict[str, Any]]) -> str:
-    """One table, a column for each database and size."""
-    lines = ["| month-end | " + " | ".join(f"{f['database']} {f['shops']:,}" for f in figures) + " |"]
-    lines.append("|---|" + "---:|" * len(figures))
-    lines += [f"| {name} | " + " | ".join(words(f) for f in figures) + " |" for name, words in ROWS]
-    return "\n".join(lines)
+    return table_of("month-end", ROWS, figures)
 
 
 # ── one size, in a process of its own ────────────────────────────────────────
 
 
 def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
-    from cryptography.fernet import Fernet
-
     postgres = address != "sqlite"
-    os.environ |= {
-        "DIANWU_HOME": str(folder), "DIANWU_CONFIG": str(folder / "none.toml"), "DIANWU_AUDIT_KEY": "bench",
-        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
-        "DIANWU_DATABASE_URL": _schema(address, "bench_month") if postgres else f"sqlite:///{folder / 'month.db'}",
-    }  # fmt: skip
-    floor_url = _schema(address, "bench_floor") if postgres else f"sqlite:///{folder / 'floor.db'}"
+    floor_url = environment(address, folder, "month")
 
     from sqlmodel import SQLModel
 
@@ -146,7 +100,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         decided = time.perf_counter()
         engine.signal(case.id)
         issued = time.perf_counter()
-    issue_mb = _peak_mb()
+    issue_mb = peak_mb()
     before = _count()
     with contextlib.suppress(Skip):
         engine.signal(db.in_transaction(lambda tx: periods.open_month(tx, "2026-10")).id)
@@ -158,7 +112,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         "issue_mb": issue_mb,
     }  # fmt: skip
     written = dict.fromkeys(("statement", "statement_line", "statement_document", "outbox"), "")
-    figures["floor_s"], figures["rows"] = _floor(floor_url, written, "shop")
+    figures["floor_s"], figures["rows"] = floor(floor_url, written, "shop")
     figures["accepted_s"] = INVOICED / _invoices(virtual.at)
     last, beside = _last_message(), Others()
     virtual.at += timedelta(days=30, minutes=1)
@@ -168,7 +122,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         figures["sweep_s"] = time.perf_counter() - began
     assert swept == shops - INVOICED, (swept, shops)
     figures |= {
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "sweep_wait_p95_ms": beside.p95(),
         "sweep_wait_worst_ms": max(beside.waits, default=0),
     }
@@ -176,28 +130,12 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         "transfer": "WHERE reason LIKE 'statement.%%'" if postgres else "WHERE reason LIKE 'statement.%'",
         "statement_move": "", "outbox": f"WHERE id > {last}",
     }  # fmt: skip
-    figures["sweep_floor_s"], figures["sweep_rows"] = _floor(floor_url, moved, "account")
+    figures["sweep_floor_s"], figures["sweep_rows"] = floor(floor_url, moved, "account")
     assert figures["sweep_rows"] >= 4 * swept, figures["sweep_rows"]  # a move and three messages each
     with db.reading() as tx:
         wrong = [*ledger.check(tx), *freeze_proof.check(tx)]
     assert not wrong, wrong[:3]
     return figures | _checks()
-
-
-def _schema(address: str, name: str) -> str:
-    """A PostgreSQL schema of our own, emptied."""
-    from sqlalchemy import create_engine, text
-
-    engine = create_engine(address)
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
-        connection.execute(text(f"CREATE SCHEMA {name}"))
-    engine.dispose()
-    return f"{address}?options=-csearch_path%3D{name}"
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _count() -> int:
@@ -260,35 +198,6 @@ def fill(shops: int, period: str = "2026-10") -> None:
             ])  # fmt: skip
 
 
-class Others:
-    """Another writer beside the run: how long each of its small transactions takes, in milliseconds."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
-
-    def _write(self) -> None:
-        from office.base import db
-        from office.record import audit
-
-        while not self._stop.wait(0.2):
-            began = time.perf_counter()
-            db.in_transaction(lambda tx: audit.record(tx, "system", "bench.beside"))
-            self.waits.append((time.perf_counter() - began) * 1000)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def p95(self) -> float:
-        ordered = sorted(self.waits)
-        return ordered[int(len(ordered) * 0.95)] if ordered else 0.0
-
-
 def _invoices(now: datetime) -> float:
     """Seconds to receive and accept the clean invoices of the first shops, their PDFs staged before."""
     from sqlmodel import col, select
@@ -332,43 +241,6 @@ def _last_message() -> int:
         return int(tx.execute(bulk.sql("SELECT COALESCE(MAX(id), 0) FROM outbox")).scalar_one())
 
 
-def _floor(url: str, tables: dict[str, str], *parents: str) -> tuple[float, int]:
-    """Write the rows that the run wrote, with the driver's own executemany; seconds of that alone, and how many.
-
-    ``tables``: table → which of its rows. ``parents`` are copied first and cost nothing.
-    """
-    from sqlmodel import SQLModel
-
-    from office.base import db
-    from tasks.invoicing import drafts
-
-    target, source = db.make_engine(url), db.engine()
-    SQLModel.metadata.create_all(target)
-    mark = "%s" if target.dialect.name == "postgresql" else "?"
-    seconds, rows = 0.0, 0
-    for name in (*parents, *tables):
-        columns = [column.name for column in SQLModel.metadata.tables[name].columns]
-        listed = ", ".join(columns)
-        statement = f"INSERT INTO {name} ({listed}) VALUES ({', '.join(mark for _ in columns)})"
-        order = SQLModel.metadata.tables[name].primary_key.columns.keys()[0]
-        with source.connect().execution_options(stream_results=True, reading=True) as reader:
-            plain = {"outbox": "'[]'", "shop": "'[]'"}.get(name)
-            picked = ", ".join(
-                plain if plain and c in {"reached", "categories", "capabilities"} else c for c in columns
-            )
-            found = reader.exec_driver_sql(f"SELECT {picked} FROM {name} {tables.get(name, '')} ORDER BY {order}")
-            size = drafts.CHUNK * 3 if name in {"statement_line", "outbox"} else drafts.CHUNK
-            while batch := [tuple(row) for row in found.fetchmany(size)]:
-                began = time.perf_counter()
-                with target.begin() as connection:
-                    connection.connection.cursor().executemany(statement, batch)
-                if name in tables:
-                    seconds += time.perf_counter() - began
-                    rows += len(batch)
-    target.dispose()
-    return seconds, rows
-
-
 def _checks() -> dict[str, float]:
     """Clean invoices through every check, from fields alone and with their XML."""
     from models.event_parts import TaxpayerType
@@ -403,4 +275,4 @@ def _checks() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, "benchmarks.month_end", [10_000, 100_000], run, table)

@@ -10,50 +10,19 @@ rows that the run left behind) into empty tables with the same indexes and const
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.month_end import Others, _cluster, _floor, _peak_mb, _schema
+from benchmarks.sizes import Others, Rows, environment, floor, main, peak_mb, table_of
 
 ORDERS = 30
 HALF = "2026-10-2"
 WRITTEN = ("settlement", "permit", "payout", "transfer", "outbox")
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--shops", type=int, action="append", help="size; may be given several times")
-    options.add_argument("--postgres", default="", help="address of a PostgreSQL database that may be written to")
-    options.add_argument("--cluster", action="store_true", help="start a PostgreSQL for it, as the tests do")
-    options.add_argument("--folder", default="", help="where the SQLite files go; a temporary folder by default")
-    options.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options.add_argument("--child", default="", help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.child:
-        print(json.dumps(run(given.child, given.shops[0], Path(given.folder))))
-        return
-    with _cluster() if given.cluster else contextlib.nullcontext(given.postgres) as postgres:
-        figures = []
-        for address in ("sqlite", *([postgres] if postgres else [])):
-            for shops in given.shops or [10_000]:
-                with tempfile.TemporaryDirectory(dir=given.folder or None) as folder:
-                    command = [sys.executable, "-m", "benchmarks.settlement", "--child", address, "--shops", str(shops)]
-                    done = subprocess.run([*command, "--folder", folder], check=True, stdout=subprocess.PIPE, text=True)
-                    figures.append(json.loads(done.stdout.splitlines()[-1]))
-    print(json.dumps(figures, indent=2) if given.json else table(figures))
-
-
-ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
+ROWS: Rows = (
     ("shops / orders", lambda f: f"{f['shops']:,} / {f['orders']:,}"),
     ("orders recorded in batches of 1,000", lambda f: f"{f['record_s']:.1f} s ({f['orders'] / f['record_s']:,.0f}/s)"),
     ("floor: inserting the same orders", lambda f: f"{f['orders_floor_s']:.1f} s"),
@@ -74,24 +43,13 @@ ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
 
 
 def table(figures: list[dict[str, Any]]) -> str:
-    """One table, a column for each database and size."""
-    lines = ["| settlement | " + " | ".join(f"{f['database']} {f['shops']:,}" for f in figures) + " |"]
-    lines.append("|---|" + "---:|" * len(figures))
-    lines += [f"| {name} | " + " | ".join(words(f) for f in figures) + " |" for name, words in ROWS]
-    return "\n".join(lines)
+    return table_of("settlement", ROWS, figures)
 
 
 def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     """One size, in a process of its own."""
-    from cryptography.fernet import Fernet
-
     postgres = address != "sqlite"
-    os.environ |= {
-        "DIANWU_HOME": str(folder), "DIANWU_CONFIG": str(folder / "none.toml"), "DIANWU_AUDIT_KEY": "bench",
-        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
-        "DIANWU_DATABASE_URL": _schema(address, "bench_half") if postgres else f"sqlite:///{folder / 'half.db'}",
-    }  # fmt: skip
-    floor_url = _schema(address, "bench_floor") if postgres else f"sqlite:///{folder / 'floor.db'}"
+    floor_url = environment(address, folder, "half")
 
     import pyotp
     from sqlmodel import SQLModel
@@ -146,14 +104,14 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "orders": shops * ORDERS, "record_s": record_s,
         "draft_s": drafted - began, "settle_s": settled - (released if second else drafted),
-        "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0), "peak_mb": _peak_mb(),
+        "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0), "peak_mb": peak_mb(),
     }  # fmt: skip
     with db.reading() as tx:
         wrong = list(proof.check(tx))
     assert not wrong, wrong[:3]
-    figures["orders_floor_s"], _ = _floor(floor_url, {"settlement_order": ""}, "shop")
+    figures["orders_floor_s"], _ = floor(floor_url, {"settlement_order": ""}, "shop")
     _copy_case(floor_url)
-    figures["floor_s"], figures["rows"] = _floor(floor_url, dict.fromkeys(WRITTEN, ""), "account")
+    figures["floor_s"], figures["rows"] = floor(floor_url, dict.fromkeys(WRITTEN, ""), "account")
     return figures
 
 
@@ -232,4 +190,4 @@ def record(shops: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, "benchmarks.settlement", [10_000], run, table)
