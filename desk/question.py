@@ -71,6 +71,7 @@ def _page(
         "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=pulse_version(tx), now=tx.now,
         review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
         **_papers(tx, review, who.id, request.app.state.settings), times=TIMES,
+        look_first=judge.not_looked_at(tx, review, gate, who.id) if review.state in OPEN else None,
         here_now=looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ()), put_off=later.of(tx, review.id, who.id),
         snippets=snippets.of(tx, who.id),
         open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,

@@ -280,3 +280,9 @@ class Sheet(Frozen):
         """The ids of the files it leads to, each once, in its order; an older text names its own in its links."""
         found = [paper.file for block in self.blocks() if isinstance(block, Papers) for paper in block.papers]
         return tuple(dict.fromkeys(filter(None, found)))
+
+    def labels(self) -> dict[str, str]:
+        """What kind of paper each of these files is, by its id."""
+        return {
+            paper.file: paper.label for block in self.blocks() if isinstance(block, Papers) for paper in block.papers
+        }

@@ -283,6 +283,8 @@ class DecisionPolicy(Frozen):
     """Gates that a session at the desk is proof enough for while nothing blocks; every other one takes a code each time."""
     signed_only: tuple[str, ...] = ()
     """Gates that take a passkey's signature and nothing else."""
+    papers_first: tuple[str, ...] = ()
+    """Gates that nobody decides before all papers of the question were handed to them at the desk."""
     objection: PositiveWindow = Hours(n=4)
 
     @field_validator("by_session")

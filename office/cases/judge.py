@@ -208,7 +208,17 @@ def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str
         return "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核"
     if sentence := _incomplete(gate, review, answer) or gate.check(tx, case, review, answer):
         return sentence
+    if sentence := not_looked_at(tx, review, gate, answer.staff_id):
+        return sentence
     return review.notice if refresh(tx, case, review, gate) else None
+
+
+def not_looked_at(tx: Tx, review: Review, gate: Gate, staff_id: str) -> str | None:
+    """Which papers this person has yet to see, where policy wants every one of them seen before a decision."""
+    if gate.name not in policy_at(tx.now).decisions.papers_first:
+        return None
+    left = [f"{one.label}({one.id})" for one in looks.papers_seen(tx, review, staff_id) if not one.seen]
+    return f"还没有看完材料{'、'.join(left)}:请在工作台看过每一页,或下载原件,再作决定" if left else None
 
 
 def disputed(tx: Tx, case: Case) -> bool:

@@ -34,6 +34,7 @@ class PaperSeen(Frozen):
     """A paper of a question, and whether all of it was handed to the person."""
 
     id: str
+    label: str
     sha256: str
     seen: bool
 
@@ -54,7 +55,8 @@ def handed_out(
 
 def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     """The papers a question shows, in its order, each with whether all of it was handed to this person."""
-    ids = Sheet.read(review.dossier).files()
+    sheet = Sheet.read(review.dossier)
+    ids, labels = sheet.files(), sheet.labels()
     if not ids:
         return ()
     items = {item.id: item for item in tx.exec(select(EvidenceItem).where(col(EvidenceItem.id).in_(ids)))}
@@ -63,7 +65,9 @@ def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     for look in tx.exec(select(PaperLook).where(PaperLook.staff_id == staff_id, col(PaperLook.sha256).in_(wanted))):
         looked.setdefault(look.sha256, {})[look.page] = look.pages
     return tuple(
-        PaperSeen(id=one, sha256=items[one].sha256, seen=_all_of(looked.get(items[one].sha256, {})))
+        PaperSeen(
+            id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=_all_of(looked.get(items[one].sha256, {}))
+        )
         for one in ids if one in items
     )  # fmt: skip
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from desk import queue as desk_queue
 from models.cases import Case
+from models.reviews import ReviewState
 from office.base.db import in_transaction, reading
 from office.cases import looks, signatures
 from office.files import evidence
 from office.record import audit
+from policies.policy import policy, use_policies
 from tests.desk.seat import Seat, Seats
 from tests.desk.test_pictures import pdf, photo
 from tests.desk.test_signing import asked, enrolled
@@ -209,3 +212,41 @@ def test_looking_keeps_nobody_out_and_decides_nothing(office: Office, seat: Seat
 def test_a_question_that_is_none_is_looked_at_by_nobody(office: Office, seat: Seats) -> None:
     office.open_shop()
     assert beat(seat("wang-fang"), "RV-000000-AAAAAA") is not None
+
+
+# ── policy: nobody decides before having seen the papers ─────────────────────
+
+
+@pytest.fixture
+def papers_first() -> Iterator[None]:
+    published = policy("2026-01-01")
+    decisions = published.decisions.model_copy(update={"papers_first": ("refund-review",)})
+    use_policies(published.model_copy(update={"decisions": decisions}))
+    yield
+    use_policies()
+
+
+@pytest.mark.both
+def test_where_policy_wants_papers_seen_first_nobody_decides_without_and_hears_which_are_left(
+    office: Office, seat: Seats, case: Case, papers_first: None
+) -> None:
+    who, (licence, permit) = seat("wang-fang"), ids(office, case)
+    review = office.question(case)
+    with reading() as tx:
+        first, second = (one.label for one in looks.papers_seen(tx, review, "wang-fang"))
+    told = f"还没有看完材料{first}({licence})、{second}({permit}):请在工作台看过每一页,或下载原件,再作决定"
+    assert office.fill_in(review, "wang-fang", "APPROVE").sentence == told
+    assert office.answer(review, "wang-fang", "APPROVE").sentence == told
+    assert told in who.answer(who.see(f"/r/{review.id}"), "APPROVE").text
+    who.client.get(f"/p/{licence}/1.webp")
+    who.client.get(f"/p/{permit}/1.webp")
+    refused = who.answer(who.see(f"/r/{review.id}"), "REJECT", "材料不全")
+    cause = refused.html.partition('id="refused"')[2].partition("</p>")[0]
+    assert f"看完材料{second}({permit})" in cause and licence not in cause
+    assert office.question(case).state is ReviewState.PENDING
+    who.client.get(f"/p/{permit}/2.webp")
+    assert office.answer(office.question(case), "chen-jie", "APPROVE").sentence == told, (
+        "a colleague's eyes are no proof"
+    )
+    assert "未采纳" not in who.answer(who.see(f"/r/{review.id}"), "APPROVE").text
+    assert "review.decided" in office.trail(case.id)
