@@ -94,6 +94,22 @@ class StaffLocked(StaffMessage):
     locked_until: Moment
 
 
+class StaffChanged(StaffMessage):
+    """To whom it is about and to all supervisors: somebody was given a key, given it back, stood in for or dismissed."""
+
+    name: ClassVar[str] = "staff_changed"
+    clause: ClassVar[str] = "NOT"
+
+    staff_id: Line
+    staff_name: Line
+    what: Line
+    by: Line
+    """The supervisor whose word it was, or that there was none."""
+    at: Moment
+    counts_from: Moment | None = None
+    """From when codes of theirs prove what is weighty, where that is still ahead."""
+
+
 class BundleEntry(Frozen):
     """One message of a bundle: its subject, and where its case is."""
 

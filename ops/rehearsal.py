@@ -75,7 +75,7 @@ class Rehearsal:
             self.enrol(staff_id, name, roles)
 
     def enrol(self, staff_id: str, name: str, roles: list[Role]) -> None:
-        self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, name, roles)).secret
+        self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, name, roles, rests=False)).secret
 
     def code(self, staff_id: str) -> str:
         """A code of this person later than any used; waits for the next one when all in reach are spent.

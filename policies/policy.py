@@ -256,6 +256,9 @@ class StaffPolicy(Frozen):
     """How long it holds at most."""
     claim_hours: int = Field(default=0, ge=0, le=24 * 7)
     """How long a claim holds before the question is everybody's again; 0: until it is released."""
+    key_rest_hours: int = Field(default=24, ge=0, le=24 * 30)
+    """How long codes of a new or another secret, or of somebody taken back, prove nothing weighty; in a demonstration they
+    do at once."""
     passkey_rest_hours: int = Field(default=24, ge=0, le=24 * 30)
     """How long a new passkey signs nothing weighty: whoever got one enrolled in somebody's name is found out first."""
     answer_kept_minutes: int = Field(ge=1, le=24 * 60)

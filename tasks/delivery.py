@@ -33,9 +33,8 @@ from office.base.secret_forms import webhook_key
 from office.base.settings import settings
 from office.base.vault import opened_json
 from office.cases import bundles, merchants, reviews, routing
-from office.cases.confirmation_letters import PERSON
 from office.record import outbox
-from office.record.outbox import Deliverer, Item, Skip, Undeliverable
+from office.record.outbox import PERSON, Deliverer, Item, Skip, Undeliverable
 from office.runs import engine
 from office.staff import staff
 from tasks import words

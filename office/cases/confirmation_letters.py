@@ -19,8 +19,6 @@ from office.record import outbox
 
 DEADLINE = "confirmation"
 """The kind of deadline that a held answer has: ours."""
-PERSON = "@"
-"""How the audience of a message to one person begins, over a channel of their own."""
 
 
 def key_of(held: Confirmation) -> str:
@@ -34,7 +32,7 @@ def tell(tx: Tx, person: Staff, message: StaffMessage, key: str, case: Case) -> 
     """Tell one person, over a channel of their own."""
     outbox.put(
         tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case,
-        audience=f"{PERSON}{person.id}",
+        audience=f"{outbox.PERSON}{person.id}",
     )  # fmt: skip
 
 

@@ -240,7 +240,7 @@ def _not_theirs(
     tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, code: str, place: Place, signature: str
 ) -> str | None:
     if not signature:
-        return judge.unproved(tx, held.staff_id, code, place=place)
+        return judge.unproved(tx, held.staff_id, code, place=place, weighty=judge.weighty(tx, gate))
     return signatures.unproved(tx, review, judge.said(case, _as_given(held)), signature, judge.rest_hours(tx, gate))
 
 

@@ -58,7 +58,7 @@ def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str 
 
 def nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
     """Why neither a code nor a session at the desk proves them."""
-    return desk_sessions.unproved(tx, session, staff_id) if session else unproved(tx, staff_id, code)
+    return desk_sessions.unproved(tx, session, staff_id) if session else unproved(tx, staff_id, code, weighty=False)
 
 
 def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
@@ -66,7 +66,7 @@ def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: s
     (case, review), person, boss = locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
     if Role.SUPERVISOR not in boss.roles:
         return Outcome(accepted=False, sentence="只有主管可以改派任务")
-    if sentence := unproved(tx, by_staff_id, code):
+    if sentence := unproved(tx, by_staff_id, code, weighty=False):
         return Outcome(accepted=False, sentence=sentence)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")

@@ -173,13 +173,17 @@ def _unproved_by(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer)
             return desk_sessions.unproved(tx, answer.session, answer.staff_id)
         if stale := _not_the_form_shown(review, answer):
             return stale  # what they saw may have asked for no code
-    return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through)
+    return unproved(tx, answer.staff_id, answer.code, answer.given_at, answer.through, weighty=weighty(tx, gate))
 
 
 def rest_hours(tx: Tx, gate: Gate) -> int:
     """How many hours a key must have been enrolled before it signs answers of this gate."""
-    rules = policy_at(tx.now)
-    return 0 if gate.name in rules.decisions.routine else rules.staff.passkey_rest_hours
+    return policy_at(tx.now).staff.passkey_rest_hours if weighty(tx, gate) else 0
+
+
+def weighty(tx: Tx, gate: Gate) -> bool:
+    """Whether much rests on answers of this gate."""
+    return gate.name not in policy_at(tx.now).decisions.routine
 
 
 def said(case: Case, answer: Answer) -> signatures.Said:
@@ -330,10 +334,11 @@ def _too_long(gate: Gate, answer: Answer) -> str | None:
 
 
 def unproved(
-    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL
-) -> str | None:
+    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL, *,
+    weighty: bool = True,
+) -> str | None:  # fmt: skip
     """Why the code does not prove that they are who they say. An empty one is no wrong one."""
     if not code.strip():
         return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"
-    proof = staff.prove(tx, staff_id, code, given_at, place)
+    proof = staff.prove(tx, staff_id, code, given_at, place, weighty=weighty)
     return None if proof.ok else proof.sentence

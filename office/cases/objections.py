@@ -46,7 +46,7 @@ def dispute(
     by = tx.get(Staff, staff_id)
     if by is None or (by.id != author and Role.SUPERVISOR not in by.roles):
         return Outcome(accepted=False, sentence="只有作出该决定的本人或主管可以提出异议")
-    if sentence := judge.unproved(tx, staff_id, code, place=place) or too_long(words, "说明"):
+    if sentence := judge.unproved(tx, staff_id, code, place=place, weighty=False) or too_long(words, "说明"):
         return Outcome(accepted=False, sentence=sentence)
     said = mask_accounts(words.strip())
     if held is not None:

@@ -26,7 +26,7 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     minutes = policy_at(tx.now).staff.session_minutes
     if not minutes:
         return "", "现行规则不允许终端会话(staff.session_minutes = 0),请逐次使用动态口令"
-    if sentence := judge.unproved(tx, staff_id, code):
+    if sentence := judge.unproved(tx, staff_id, code, weighty=False):
         return "", sentence
     close(tx, staff_id)
     word, now = secrets.token_urlsafe(32), clock().real()

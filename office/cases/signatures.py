@@ -20,7 +20,7 @@ from office.base.clock import clock
 from office.base.db import Tx
 from office.base.vault import keyed_hash
 from office.cases import looks
-from office.staff import passkeys
+from office.staff import passkeys, staff
 
 PURPOSE = "decide"
 
@@ -54,8 +54,8 @@ def unproved(tx: Tx, review: Review, said: Said, credential: str, rest_hours: in
     statement = json.loads(asked.statement)
     if any(statement.get(name) != value for name, value in _about(review, said).items()):
         return "签名的内容与提交的不一致,请核对后重新签名"
-    if rest_hours and passkeys.young(key, rest_hours):
-        return f"该通行密钥登记未满 {rest_hours} 小时,此事项请使用动态口令"
+    if rest_hours and (until := passkeys.rested_at(key, rest_hours)) is not None:
+        return f"{staff.rests_until(until, '通行密钥')},此前请使用动态口令"
     return None
 
 

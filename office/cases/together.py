@@ -111,7 +111,7 @@ def _prove(
     elif not code.strip():
         sentence = "没有填写动态口令"
     else:
-        sentence = judge.unproved(tx, staff_id, code)
+        sentence = judge.unproved(tx, staff_id, code, weighty=False)
     if sentence:
         return sentence
     audit.record(

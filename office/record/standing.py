@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -88,11 +89,22 @@ def refusal(tx: Tx, person: Staff) -> str | None:
     told = alerts.tell(
         tx, f"standing/{person.id}/{found}/{hashlib.sha256(row.encode()).hexdigest()[:24]}", where=f"员工 {person.id}",
         finding=f"{person.name}({person.id})的{found}与登记时留存的记录不一致:有人绕过系统改动了数据库。",
-        consequence="该工号的答复、认领与审批一律不受理。请核实本人后用 dianwu staff enrol 重新登记,并排查谁改动了数据库。",
+        consequence="该工号的答复、认领与审批一律不受理。请核实本人后由另一位主管用 dianwu staff enrol --rotate 重新登记,并排查谁改动了数据库。",
     )  # fmt: skip
     if told:
         audit.record(tx, f"staff/{person.id}", "staff.doubted", text=f"{found}与登记记录不一致,停止受理")
     return REFUSAL
+
+
+def noted(tx: Tx, staff_id: str) -> str:
+    """Which line of their chain says last what they are: another after every change."""
+    head = _ends(tx, [staff_id]).get(staff_id)
+    return f"{head.stream}/{head.seq}" if head else ""
+
+
+def key_since(tx: Tx, staff_id: str) -> datetime | None:
+    """Since when the record lets somebody prove themselves by the secret they have; nothing for one that need not rest."""
+    return _recorded(tx, _ends(tx, [staff_id]).get(staff_id)).key_since
 
 
 def check(tx: Tx) -> None:
@@ -114,6 +126,7 @@ class Recorded(Frozen):
     """What a person's chain says of them."""
 
     standing: Standing | None = None
+    key_since: datetime | None = None
     held: frozenset[str] = frozenset()
     """Keys, sessions and invitations that were given to them, and of whose end nothing is said."""
 
@@ -181,14 +194,24 @@ def _recorded(tx: Tx, head: AuditHead | None) -> Recorded:
 
 def _told_by(lines: Sequence[AuditEntry]) -> Recorded:
     found: Standing | None = None
+    since: datetime | None = None
     held: set[str] = set()
     for line in lines:
-        found = _after(found, line)
+        before, found = found, _after(found, line)
+        if found is not None and _another_key(before, found):
+            since = line.at if line.detail.get("rests", True) else None
         if name := GIVEN.get(line.action):
             held.add(str(line.detail.get(name)))
         if name := ENDED.get(line.action):
             held.discard(str(line.detail.get(name)))
-    return Recorded(standing=found, held=frozenset(held))
+    return Recorded(standing=found, key_since=since, held=frozenset(held))
+
+
+def _another_key(before: Standing | None, after: Standing) -> bool:
+    """Whether somebody may prove themselves by what they could not before; earlier versions noted no secret."""
+    if before is None or not before.active:
+        return after.active
+    return before.key is not None and after.key != before.key
 
 
 def _after(before: Standing | None, line: AuditEntry) -> Standing | None:

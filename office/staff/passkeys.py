@@ -74,7 +74,7 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
     if not standing.holds(tx, staff_id, invited):
         standing.tell_revived(tx, staff_id, invited, "通行密钥邀请")
         return "", NOT_INVITED
-    proof = staff.prove(tx, staff_id, code, place=Place.DESK)
+    proof = staff.prove(tx, staff_id, code, place=Place.DESK, weighty=False)
     if not proof.ok:
         return "", proof.sentence
     invitation.used_at = clock().real()
@@ -216,9 +216,10 @@ def digest(statement: str) -> bytes:
     return hashlib.sha256(statement.encode()).digest()
 
 
-def young(row: Passkey, hours: int) -> bool:
-    """Whether it was enrolled less than so many hours ago."""
-    return clock().real() - row.enrolled_at < timedelta(hours=hours)
+def rested_at(row: Passkey, hours: int) -> datetime | None:
+    """From when it signs what is weighty, so many hours after it was enrolled, if that is still ahead."""
+    until = row.enrolled_at + timedelta(hours=hours)
+    return until if clock().real() < until else None
 
 
 def forget_old(tx: Tx) -> None:

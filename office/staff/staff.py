@@ -21,7 +21,7 @@ from office.base.vault import opened, opened_json, place_in, seal, seal_json
 from office.record import standing
 from office.staff import guard
 from office.staff.guard import Place
-from policies.policy import policy_at
+from policies.policy import SHANGHAI, policy_at
 
 ISSUER = "店务 Dianwu"
 FORM_FLOOR = "form_codes_after"
@@ -47,8 +47,14 @@ class Enrolment(Frozen):
     secret: str
 
 
-def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | None = None) -> Enrolment:
-    """Add a person, or give an existing one a new secret and roles."""
+def enrol(
+    tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | None = None, actor: str = "system",
+    rests: bool = True,
+) -> Enrolment:  # fmt: skip
+    """Add a person, or give an existing one a new secret and roles; whose word it takes: :mod:`office.staff.vouching`.
+
+    ``rests``: whether codes of the secret prove nothing weighty for a while.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
         raise StaffError(f"staff id {staff_id!r}: 2 to 32 characters of a-z, 0-9 and -, starting with a letter")
     if not roles:
@@ -65,14 +71,15 @@ def enrol(tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | 
     tx.flush()
     guard.unlock(tx, person, "system")
     standing.note(
-        tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", roles=person.roles
-    )
+        tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", actor=actor, roles=person.roles,
+        rests=rests,
+    )  # fmt: skip
     _changed(tx)
     uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
     return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
 
 
-def set_active(tx: Tx, staff_id: str, active: bool) -> None:
+def set_active(tx: Tx, staff_id: str, active: bool, *, actor: str = "system") -> None:
     """Dismiss somebody, or take them back; somebody whose row was tampered with comes back by a new enrolment only."""
     person = find(tx, staff_id)
     if standing.refusal(tx, person) is not None:
@@ -83,11 +90,11 @@ def set_active(tx: Tx, staff_id: str, active: bool) -> None:
         raise StaffError(f"{staff_id} has no secret any more; enrol the person again")
     person.active = active
     tx.add(person)
-    standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", active=active)
+    standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", actor=actor, active=active)
     _changed(tx)
 
 
-def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -> None:
+def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime, *, actor: str = "system") -> None:
     """Let a colleague answer what is claimed by somebody who is away until then. Roles still have to fit."""
     person, substitute = find(tx, staff_id), find(tx, substitute_id)
     if person.id == substitute.id:
@@ -96,7 +103,8 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime) -
         raise StaffError(standing.REFUSAL)
     person.substitute_id, person.away_until = substitute.id, until
     tx.add(person)
-    standing.note(tx, person, "staff.substitute", f"由 {substitute.name} 代班", until=until.isoformat())
+    text = f"由 {substitute.name} 代班"
+    standing.note(tx, person, "staff.substitute", text, actor=actor, until=until.isoformat())
     _changed(tx)
 
 
@@ -148,9 +156,12 @@ class Proof(Frozen):
     locked_now: bool = False
 
 
-def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL) -> Proof:
+def prove(
+    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL, *,
+    weighty: bool = True,
+) -> Proof:  # fmt: skip
     """Check a one-time code and spend it. Wrong codes count where they were typed, also while everything else about the
-    answer is wrong.
+    answer is wrong. What is ``weighty`` is not proved by a secret that was enrolled lately.
 
     Real time is used, not a demonstration's moved clock: the code comes from a device that knows nothing of it.
     The code is the one of the moment ``given_at`` (now, if not said), which a server has stamped: that we were slow to
@@ -192,8 +203,28 @@ def prove(tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, pl
             if not guard.right(tx, person, place, step, STEP, moment):
                 return Proof(ok=False, sentence=_locked_sentence(locked or moment, moment))
             tx.proved[f"staff/{staff_id}"] = step
-            return Proof(ok=True)
+            resting = _resting(tx, staff_id) if weighty else ""
+            return Proof(ok=not resting, sentence=resting)
     return Proof(ok=False, sentence=NEXT_CODES if max(matched) <= floor else USED_CODE)
+
+
+def rested_at(tx: Tx, staff_id: str) -> datetime | None:
+    """From when codes of the secret that somebody has prove what is weighty, if that is still ahead: whoever got it enrolled
+    in their name is found out first. In a demonstration they do at once."""
+    hours = policy_at(tx.now).staff.key_rest_hours if settings().production else 0
+    since = standing.key_since(tx, staff_id) if hours else None
+    until = since + timedelta(hours=hours) if since else None
+    return until if until and tx.now < until else None
+
+
+def _resting(tx: Tx, staff_id: str) -> str:
+    until = rested_at(tx, staff_id)
+    return rests_until(until) if until else ""
+
+
+def rests_until(until: datetime, key: str = "动态口令") -> str:
+    """What somebody hears whose key is too new for what they want to do."""
+    return f"您的{key}登记(或换发、恢复)不久,自 {until.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)起方可办理此事项"
 
 
 def _locked_sentence(until: datetime, moment: datetime) -> str:
@@ -205,7 +236,7 @@ def _locked_sentence(until: datetime, moment: datetime) -> str:
 
 def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:
     """A supervisor, who proves it with their own code, opens what wrong codes have locked for a colleague."""
-    proof = prove(tx, by_staff_id, code)
+    proof = prove(tx, by_staff_id, code, weighty=False)
     if not proof.ok:
         return proof
     if Role.SUPERVISOR not in find(tx, by_staff_id).roles:

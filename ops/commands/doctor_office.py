@@ -57,6 +57,12 @@ def _people(tx: Tx) -> Iterator[Check]:
         yield warn("员工", f"没有在岗的{'、'.join(vacant)}", "dianwu staff enrol 工号 --name 姓名 --role 岗位")
     else:
         yield good("员工", f"{len(active)} 人在岗,每个岗位都有人")
+    if active and sum(Role.SUPERVISOR in one.roles for one in active) < 2:
+        yield warn(
+            "主管",
+            "在岗主管不足两人:主管的密钥须由另一位主管核准换发",
+            "dianwu staff enrol 工号 --name 姓名 --role supervisor --by 主管",
+        )
 
 
 def _reached(tx: Tx, given: Settings) -> Iterator[Check]:

@@ -16,13 +16,29 @@ from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
 from office.base.vault import opened
-from office.staff import guard, passkeys, staff
+from office.record import standing
+from office.staff import passkeys, staff, vouching
 from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when, word_of
 from policies.policy import SHANGHAI
 
 app = typer.Typer(no_args_is_help=True)
 
 ROLES = "、".join(f"{role.value}({role.label})" for role in Role)
+
+BY = typer.Option("", "--by", metavar="工号", help="由哪位主管核准")
+CODE = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示")
+ALONE = typer.Option(False, "--alone", help="没有其他在岗的主管可以核准;全体员工会收到通知")
+
+
+def _colleague(tx: Tx, staff_id: str) -> None:
+    if staff_id:
+        person(tx, staff_id)
+
+
+def _word(by: str, code: str, alone: bool) -> vouching.Word:
+    """A supervisor's word, with the code asked for where it was not given."""
+    given = code or (str(typer.prompt("主管的动态口令", hide_input=True)) if by else "")
+    return vouching.Word(by=by, code=given, alone=alone)
 
 
 @app.command("enrol")
@@ -32,12 +48,13 @@ def enrol(
     role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{ROLES}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
     show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
-) -> None:
-    """登记员工,并在终端显示验证器二维码。"""
+    by: str = BY, code: str = CODE, alone: bool = ALONE,
+) -> None:  # fmt: skip
+    """登记员工,并在终端显示验证器二维码。须由另一位主管凭动态口令核准;第一位登记的须是主管。"""
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
         misuse("工号须为 2 至 32 位小写字母、数字或连字符,并以字母开头")
 
-    def work(tx: Tx) -> staff.Enrolment:
+    def fit(tx: Tx) -> tuple[str, list[Role]]:
         before = tx.get(Staff, staff_id)
         if before is not None and not rotate:
             refuse(f"{staff_id} 已登记;如需换发验证器密钥或调整岗位,请加 --rotate")
@@ -49,9 +66,15 @@ def enrol(
         roles = role or [Role(held) for held in (before.roles if before else [])]
         if not known_as or not roles:
             misuse("请用 --name 和 --role 给出姓名和至少一个岗位")
-        return staff.enrol(tx, staff_id, known_as, roles)
+        return known_as, roles
 
-    enrolled = in_transaction(work)
+    with reading() as tx:
+        known_as, roles = fit(tx)
+        _colleague(tx, by)
+    word = _word(by, code, alone)
+    enrolled, sentence = in_transaction(lambda tx: vouching.enrol(tx, staff_id, known_as, roles, word))
+    if enrolled is None:
+        refuse(sentence)
     picture = io.StringIO()
     segno.make(enrolled.uri, error="m").terminal(out=picture, compact=True)
     typer.echo(picture.getvalue())
@@ -126,33 +149,36 @@ def contact(
 
 
 @app.command("dismiss")
-def dismiss(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
-    """停用员工:其口令立即失效,已认领的任务可由他人处理。"""
-
-    def work(tx: Tx) -> None:
+def dismiss(
+    staff_id: str = typer.Argument(..., metavar="ID"), by: str = BY, code: str = CODE, alone: bool = ALONE
+) -> None:
+    """停用员工:其口令立即失效,已认领的任务可由他人处理。停用主管须由另一位主管核准。"""
+    with reading() as tx:
+        _colleague(tx, by)
         if not person(tx, staff_id).active:
             refuse(f"{staff_id} 本来就已停用")
-        staff.set_active(tx, staff_id, False)
-
-    in_transaction(work)
+    word = _word(by, code, alone)
+    if sentence := in_transaction(lambda tx: vouching.dismiss(tx, staff_id, word)):
+        refuse(sentence)
     say(f"✓ {staff_id} 已停用", "green")
 
 
 @app.command("restore")
-def restore(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
-    """恢复已停用的员工,或解除口令锁定。"""
-
-    def work(tx: Tx) -> str:
-        one = person(tx, staff_id)
-        if one.active:
-            if not guard.unlock(tx, one, "system"):
-                refuse(f"{staff_id} 本来就在岗,也没有被锁定")
-            return "已解除锁定"
-        staff.set_active(tx, staff_id, True)
-        guard.unlock(tx, one, "system")
-        return "已恢复在岗"
-
-    say(f"✓ {staff_id} {in_transaction(work)}", "green")
+def restore(
+    staff_id: str = typer.Argument(..., metavar="ID"), by: str = BY, code: str = CODE, alone: bool = ALONE
+) -> None:
+    """恢复已停用的员工,须由另一位主管凭动态口令核准。"""
+    with reading() as tx:
+        _colleague(tx, by)
+        if (one := person(tx, staff_id)).active:
+            locked = _locked(one, clock().real())
+            refuse(f"{staff_id} 本来就在岗" + (f";口令锁定请用 dianwu staff unlock {staff_id} 解除" if locked else ""))
+        if standing.refusal(tx, one) is not None or not one.totp_sealed:
+            refuse(f"{staff_id} 的登记信息已作废,请用 dianwu staff enrol 重新登记")
+    word = _word(by, code, alone)
+    if sentence := in_transaction(lambda tx: vouching.restore(tx, staff_id, word)):
+        refuse(sentence)
+    say(f"✓ {staff_id} 已恢复在岗", "green")
 
 
 @app.command("unlock")
@@ -193,8 +219,10 @@ def substitute(
     staff_id: str = typer.Argument(..., metavar="ID", help="外出的员工"),
     by: str = typer.Option(..., "--by", help="代班员工的工号"),
     until: str = typer.Option(..., "--until", help="代班到何时(北京时间),例如 2026-12-01 或 2026-12-01T18:00"),
-) -> None:
-    """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。"""
+    supervisor: str = typer.Option("", "--supervisor", metavar="工号", help="由哪位主管核准"),
+    code: str = CODE, alone: bool = ALONE,
+) -> None:  # fmt: skip
+    """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。须由主管凭动态口令核准。"""
     try:
         end = datetime.fromisoformat(until)
     except ValueError:
@@ -203,17 +231,18 @@ def substitute(
         end += timedelta(days=1, seconds=-1)  # a bare day means until its end
     end = end if end.tzinfo else end.replace(tzinfo=SHANGHAI)
 
-    def work(tx: Tx) -> None:
+    with reading() as tx:
         away, other = person(tx, staff_id), person(tx, by)
+        _colleague(tx, supervisor)
         if away.id == other.id:
             refuse("不能由本人给自己代班")
         if not other.active:
             refuse(f"{by} 已停用,不能代班")
         if end <= tx.now:
             refuse(f"代班截止时间 {when(end)} 已经过去")
-        staff.set_substitute(tx, staff_id, by, end)
-
-    in_transaction(work)
+    word = _word(supervisor, code, alone)
+    if sentence := in_transaction(lambda tx: vouching.substitute(tx, staff_id, by, end, word)):
+        refuse(sentence)
     say(f"✓ {staff_id} 由 {by} 代班,至 {when(end)}", "green")
 
 

@@ -38,12 +38,12 @@ from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from office.base.db import Tx, reading
 from office.base.vault import opened_json
-from office.cases import confirmation_letters, confirmations, merchants, reviews
+from office.cases import confirmations, merchants, reviews
 from office.cases.dossier import when
 from office.cases.markdown import markdown
 from office.files import papers
 from office.process import office
-from office.record import audit
+from office.record import audit, outbox
 from policies.appeal import window_of
 from policies.deadlines import seconds_left
 from policies.policy import policy
@@ -282,8 +282,8 @@ def message_shown(row: OutboxMessage) -> MessageShown:
 
 
 def _staff_audience(audience: str) -> str:
-    if audience.startswith(confirmation_letters.PERSON):
-        return f"本人({audience.removeprefix(confirmation_letters.PERSON)})"
+    if audience.startswith(outbox.PERSON):
+        return f"本人({audience.removeprefix(outbox.PERSON)})"
     return Role(audience).label
 
 

@@ -286,7 +286,7 @@ def test_money_is_signed_by_a_passkey_and_what_is_altered_afterwards_is_named(
     here.open(case)
     here.page.keyboard.press("1")
     here.page.keyboard.press("Control+Enter")
-    expect(here.page.get_by_role("alert")).to_contain_text("登记未满 24 小时")
+    expect(here.page.get_by_role("alert")).to_contain_text("起方可办理此事项")
     office.clock.advance(timedelta(hours=24))
     office.snapshot()  # facts of yesterday are no basis
     here.page.goto(f"{here.address}/login")

@@ -18,19 +18,26 @@ from tests.play import Office
 Done = Callable[..., str]
 
 
+def word(office: Office, option: str = "--by") -> tuple[str, ...]:
+    """How a supervisor vouches for what a command does."""
+    return (option, "he-qiang", "--code", office.code("he-qiang"))
+
+
 def secret_of(staff_id: str) -> str:
     with reading() as tx:
         return opened(staff.find(tx, staff_id), "totp_sealed")
 
 
 def test_a_new_colleague_is_enrolled_with_a_picture_and_no_secret_on_the_screen(office: Office, done: Done) -> None:
-    shown = done("staff", "enrol", "qian-yu", "--name", "钱雨", "--role", "finance", "--role", "supervisor")
+    shown = done(
+        "staff", "enrol", "qian-yu", "--name", "钱雨", "--role", "finance", "--role", "supervisor", *word(office)
+    )
     assert "█" in shown and "已登记" in shown
     assert "otpauth" not in shown and secret_of("qian-yu") not in shown
 
 
 def test_the_address_with_the_secret_is_shown_only_when_asked_for(office: Office, done: Done) -> None:
-    shown = done("staff", "enrol", "qian-yu", "--name", "钱雨", "--role", "finance", "--show-uri")
+    shown = done("staff", "enrol", "qian-yu", "--name", "钱雨", "--role", "finance", "--show-uri", *word(office))
     assert f"secret={secret_of('qian-yu')}" in shown
 
 
@@ -42,7 +49,7 @@ def test_nobody_is_enrolled_twice_by_accident(office: Office, refused: Done) -> 
 
 def test_a_lost_device_gets_a_new_secret_and_keeps_name_and_roles(office: Office, done: Done, told: Done) -> None:
     before = secret_of("wang-fang")
-    done("staff", "enrol", "wang-fang", "--rotate")
+    done("staff", "enrol", "wang-fang", "--rotate", *word(office))
     assert secret_of("wang-fang") != before
     person = next(one for one in told("staff", "list") if one["id"] == "wang-fang")
     assert (person["name"], person["roles"]) == ("王芳", ["finance"])  # type: ignore[index]
@@ -67,14 +74,16 @@ def test_dismissing_and_taking_back(office: Office, done: Done, refused: Done) -
     done("staff", "dismiss", "wang-fang")
     assert "已停用" in done("staff", "list")
     assert "本来就" in refused("staff", "dismiss", "wang-fang")
-    done("staff", "restore", "wang-fang")
+    done("staff", "restore", "wang-fang", *word(office))
     assert "本来就" in refused("staff", "restore", "wang-fang")
     assert "没有工号" in refused("staff", "dismiss", "nobody")
     assert office.chains() == []
 
 
 def test_a_substitute_is_named_until_the_end_of_a_day_in_beijing(office: Office, done: Done, refused: Done) -> None:
-    shown = done("staff", "substitute", "wang-fang", "--by", "chen-jie", "--until", "2026-12-01")
+    shown = done(
+        "staff", "substitute", "wang-fang", "--by", "chen-jie", "--until", "2026-12-01", *word(office, "--supervisor")
+    )
     assert "2026-12-01 23:59:59" in shown
     assert "chen-jie" in done("staff", "list")
     assert "自己" in refused("staff", "substitute", "wang-fang", "--by", "wang-fang", "--until", "2026-12-01")
@@ -125,9 +134,23 @@ def test_a_supervisor_opens_a_lock_by_their_own_code(office: Office, done: Done,
     assert "未被锁定" in refused("staff", "unlock", "wang-fang", "--by", "he-qiang", "--code", office.code("he-qiang"))
 
 
-def test_restoring_somebody_who_is_only_locked_opens_the_lock(office: Office, done: Done, refused: Done) -> None:
+def test_somebody_who_is_only_locked_is_not_restored_but_unlocked_by_a_supervisor(
+    office: Office, refused: Done
+) -> None:
     lock("wang-fang")
-    assert "解除锁定" in done("staff", "restore", "wang-fang")
-    code = office.code("wang-fang")
-    assert in_transaction(lambda tx: staff.prove(tx, "wang-fang", code)).ok
-    assert "本来就" in refused("staff", "restore", "wang-fang")
+    assert "dianwu staff unlock" in refused("staff", "restore", "wang-fang", *word(office))
+
+
+def test_who_has_the_shell_and_nobodys_word_changes_nobody(office: Office, refused: Done) -> None:
+    before = secret_of("wang-fang")
+    for command in (
+        ("enrol", "qian-yu", "--name", "钱雨", "--role", "finance"), ("enrol", "wang-fang", "--rotate"),
+        ("enrol", "wang-fang", "--rotate", "--alone"), ("dismiss", "he-qiang"),
+        ("substitute", "wang-fang", "--by", "chen-jie", "--until", "2026-12-01"),
+    ):  # fmt: skip
+        assert "主管" in refused("staff", *command), command
+    clerk = ("--by", "li-na", "--code", office.code("li-na"))
+    assert "只有主管" in refused("staff", "enrol", "wang-fang", "--rotate", *clerk)
+    assert "不能由本人" in refused("staff", "enrol", "he-qiang", "--rotate", *word(office))
+    assert "不正确" in refused("staff", "enrol", "wang-fang", "--rotate", "--by", "he-qiang", "--code", "000000")
+    assert secret_of("wang-fang") == before
