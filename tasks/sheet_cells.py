@@ -21,6 +21,11 @@ _WHOLE = r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3})+)"
 _FEN = re.compile(rf"{_WHOLE}(?:\.0*)?")
 _YUAN = re.compile(rf"{_WHOLE}(?:\.[0-9]{{0,2}}0*)?")
 _ROUNDED = re.compile(r"-?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")
+_AS_FLOAT = re.compile(r"-?[0-9]+\.0+")
+_FORMULA = re.compile(r'="([^"]*)"')
+"""``="00123"``: how an export keeps digits a text in a spreadsheet."""
+_NOTHING = frozenset({"", "NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "<NA>", "N/A", "#N/A"})
+"""How people, databases and pandas write that there is no value."""
 _EXACT = 2**53
 """Above it a floating number stands for several whole ones."""
 _WRITTEN = re.compile(
@@ -92,7 +97,9 @@ def fields_of(cells: Mapping[str, Any], columns: Columns, *, by_hand: bool) -> t
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value == "" or value != value  # noqa: PLR0124  (pandas writes a missing value as NaN)
+    if isinstance(value, str):
+        return value in _NOTHING
+    return value is None or value != value  # noqa: PLR0124  (pandas writes a missing value as NaN)
 
 
 def _text(name: str, value: Any, *, is_id: bool) -> Any:
@@ -114,9 +121,13 @@ def _text(name: str, value: Any, *, is_id: bool) -> Any:
         case float() | Decimal():
             raise WrongCell(name, "此处须为文字或整数,文件里却是带小数或已失去精度的数字")
     if is_id and isinstance(value, str):
-        if _ROUNDED.fullmatch(value):
-            raise WrongCell(name, "编号被电子表格改写成了科学计数法,请把该列设为文本后重新导出")
+        if _ROUNDED.fullmatch(value) or _AS_FLOAT.fullmatch(value):
+            how = "小数" if _AS_FLOAT.fullmatch(value) else "科学计数法"
+            raise WrongCell(name, f"编号被改写成了{how},请把该列设为文本后重新导出")
         value = value.removeprefix("'")  # with which a spreadsheet, and our own exports, keep digits a text
+        value = said[1] if (said := _FORMULA.fullmatch(value)) else value
+    if isinstance(value, str) and "\ufffd" in value:
+        raise WrongCell(name, "文字在导出时已损坏(出现 \ufffd),请用正确的编码重新导出")
     return value
 
 

@@ -36,6 +36,17 @@ _INDEX = re.compile(r"|unnamed: 0|__index_level_\d+__")
 """How pandas names the column of its row numbers."""
 
 
+_PACKED = (
+    b"PK", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+)  # fmt: skip
+"""How archives and workbooks begin: zip and xlsx, xls, gzip, bzip2, xz, 7z, rar, zstd, lz4."""
+_WIDE_MARKS = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+}  # fmt: skip
+_OTHER_SIGNS = re.compile(r"[;\t|，、]")
+
+
 class UnreadableFile(ValueError):
     """The whole file cannot be read; ``str`` is the Chinese sentence."""
 
@@ -68,7 +79,7 @@ Row = tuple[int, dict[str, Any], bool] | Rejected
 
 def _rows(path: Path, columns: Columns) -> tuple[Iterator[Row], int]:
     if not path.is_file():
-        raise UnreadableFile(f"文件 {path.name} 不存在")
+        raise UnreadableFile(f"{path.name} 是目录,请给出文件" if path.is_dir() else f"文件 {path.name} 不存在")
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise UnreadableFile("文件超过 2 GB,请分批导入")
@@ -76,10 +87,11 @@ def _rows(path: Path, columns: Columns) -> tuple[Iterator[Row], int]:
         head = file.read(8)
     if head[:4] == b"PAR1":
         return _parquet(path, columns)
-    if head[:2] in {b"PK", b"\x1f\x8b"} or head[:3] == b"BZh" or head[:6] in {b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c"}:
+    if head.startswith(_PACKED):
         raise UnreadableFile("不接受压缩文件或 Excel 文件,请先解压或另存为 CSV")
-    if head[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        raise UnreadableFile("文件是 UTF-16 编码,请另存为 UTF-8 或 GBK 编码的 CSV")
+    for name, mark in _WIDE_MARKS.items():
+        if head.startswith(mark):
+            raise UnreadableFile(f"文件是 {name} 编码,请另存为 UTF-8 或 GBK 编码的 CSV")
     encoding, lines = _encoding(path)
     return _csv(path, encoding, columns), lines
 
@@ -91,7 +103,7 @@ def _encoding(path: Path) -> tuple[str, int]:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 if b"\x00" in block:
-                    raise UnreadableFile("文件含有空字符,不是文本文件")
+                    raise UnreadableFile("文件含有空字符,不是文本文件,请另存为 UTF-8 或 GBK 编码的 CSV")
                 lines += block.count(b"\n")
                 if encoding == "utf-8-sig":
                     try:
@@ -165,10 +177,14 @@ def _csv(path: Path, encoding: str, columns: Columns) -> Iterator[Row]:
     csv.field_size_limit(MOST_CELL)
     with path.open(encoding=encoding, newline="") as file:
         lines = _lines(file)
-        head = next(lines, (1, []))[1]
-        if head is None:
+        head = next(lines, (0, []))
+        if head[1] is None:
             raise UnreadableFile("表头无法解析")
-        fields = _header(head, columns)
+        if not head[1]:
+            raise UnreadableFile("文件第一行须为表头,却是空行" if head[0] else "文件是空的")
+        if len(head[1]) == 1 and _OTHER_SIGNS.search(head[1][0]):
+            raise UnreadableFile("列之间须用英文逗号隔开,请另存为逗号分隔的 CSV")
+        fields = _header(head[1], columns)
         for position, cells in lines:
             if cells is None:
                 yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
@@ -214,7 +230,11 @@ def _parquet(path: Path, columns: Columns) -> tuple[Iterator[Row], int]:
     import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(path).names
+        schema = pq.read_schema(path)
+        names = schema.names
+        for part in schema:
+            if pa.types.is_nested(part.type):
+                raise UnreadableFile(f"Parquet 文件的列 {shortened(part.name, 64)} 是嵌套类型,须为普通的值")
         file = pq.ParquetFile(path, read_dictionary=names)
         shape = file.metadata
         groups = [shape.row_group(number).total_byte_size for number in range(shape.num_row_groups)]
@@ -250,15 +270,15 @@ def _short(column: Any) -> None:
     import pyarrow.compute as pc
 
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if pa.types.is_nested(values.type):
-        raise UnreadableFile("Parquet 文件的列不能是嵌套类型")
     text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_binary(values.type)
     if text and (pc.max(pc.binary_length(values)).as_py() or 0) > MOST_CELL:
         raise UnreadableFile(f"Parquet 文件中有超过 {MOST_CELL:,} 字节的内容")
 
 
 def _moments(file: Any, name: str) -> Callable[[Any], Any]:
-    """How a column of moments is to be read: as it is, or as UTC where only its physical type says so.
+    """How a column of moments is to be read: as it is, or in UTC, whatever zone is named beside the instants.
+
+    Where no zone is named, UTC counts only if the physical type says so.
 
     INT96, and the old annotation without a zone, hold an instant in UTC when the Java library of Spark and Hive wrote
     them, and local time from others. A time of the clock, without any zone, is no instant at all.
@@ -266,8 +286,10 @@ def _moments(file: Any, name: str) -> Callable[[Any], Any]:
     import pyarrow as pa
 
     kind = file.schema_arrow.field(name).type
-    if not pa.types.is_timestamp(kind) or kind.tz is not None:
+    if not pa.types.is_timestamp(kind):
         return lambda column: column
+    if kind.tz is not None:
+        return lambda column: column.cast(pa.timestamp(kind.unit, "UTC"))
     leaf = next(leaf for leaf in (file.schema.column(n) for n in range(len(file.schema))) if leaf.path == name)
     clock_time = leaf.physical_type != "INT96" and not json.loads(leaf.logical_type.to_json()).get(
         "is_from_converted_type"

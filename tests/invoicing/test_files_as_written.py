@@ -137,7 +137,45 @@ def test_what_can_be_read_in_two_ways_is_refused(shop: Office, tmp_path: Path, w
     assert accepted == 0 and [line.field for line in rejected] == ["settled_at"]
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "+08:00", "Asia/Ürümqi"])
+def test_the_name_of_a_zone_that_nobody_knows_moves_no_instant(shop: Office, tmp_path: Path, zone: str) -> None:
+    """Parquet keeps the instant; the zone beside it is how its writer would show it."""
+    file = parquet(tmp_path)
+    table = pq.read_table(file).set_column(4, "settled_at", AWARE.cast(pa.timestamp("us", zone)))
+    pq.write_table(table, file)  # with Arrow's own schema, which names the zone
+    assert take(file) == (1, [], 0)
+    assert [(item.settled_at, item.own_period) for item in items()] == [(LATE, "2026-11")]
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.time64("us"), pa.duration("s")], ids=str)
+def test_a_day_an_hour_or_a_span_is_no_instant(shop: Office, tmp_path: Path, kind: Any) -> None:
+    accepted, rejected, _ = take(parquet(tmp_path, settled_at=pa.array([0], kind)))
+    assert accepted == 0 and [line.field for line in rejected] == ["settled_at"]
+
+
 # ── values ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("nothing", ["NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "<NA>", "N/A", "#N/A"])
+def test_what_databases_and_pandas_write_for_nothing_is_nothing(shop: Office, tmp_path: Path, nothing: str) -> None:
+    """An id that is missing is no id: all that miss theirs would be one item."""
+    full = f"sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,{nothing}"
+    bare = f"{nothing},shop-1,COUPON,90.00,2026-11-10 10:00,x"
+    accepted, rejected, _ = take(sheet(tmp_path, full, bare))
+    assert accepted == 1 and [item.description for item in items()] == [""]
+    assert [(line.position, line.field, line.reason) for line in rejected] == [(3, "item_id", "缺少该字段")]
+    accepted, rejected, _ = take(parquet(tmp_path, item_id=[nothing]))
+    assert accepted == 0 and [line.reason for line in rejected] == ["缺少该字段"]
+
+
+@pytest.mark.parametrize("column", [{"item_id": [["x"]]}, {"description": [{"a": 1}]}], ids=["list", "record"])
+def test_a_column_of_lists_or_records_is_refused_by_its_name(
+    shop: Office, tmp_path: Path, column: dict[str, Any]
+) -> None:
+    with pytest.raises(UnreadableFile, match=rf"{next(iter(column))}.*嵌套"):
+        take(parquet(tmp_path, **column))
 
 
 @pytest.mark.parametrize(
@@ -212,9 +250,47 @@ def test_what_a_spreadsheet_adds_or_leaves_away_at_the_end_of_a_line_is_nothing(
     ]  # fmt: skip
 
 
-def test_an_id_that_a_spreadsheet_has_rounded_is_refused_as_that(shop: Office, tmp_path: Path) -> None:
-    accepted, rejected, _ = take(sheet(tmp_path, "1.23457E+17,shop-1,COUPON,90.00,2026-11-10 10:00,x"))
-    assert accepted == 0 and "科学计数法" in rejected[0].reason
+@pytest.mark.parametrize(("written", "why"), [("1.23457E+17", "科学计数法"), ("90001.0", "小数"), ("90001.00", "小数")])
+def test_an_id_that_was_rewritten_as_a_number_is_refused_as_that(
+    shop: Office, tmp_path: Path, written: str, why: str
+) -> None:
+    accepted, rejected, _ = take(sheet(tmp_path, f"{written},shop-1,COUPON,90.00,2026-11-10 10:00,x"))
+    assert accepted == 0 and why in rejected[0].reason
+
+
+@pytest.mark.both
+def test_an_id_that_an_export_wrote_as_a_formula_is_what_the_formula_says(office: Office, tmp_path: Path) -> None:
+    office.open_shop("1001")
+    line = 'COUPON,90.00,2026-11-10 10:00,"=""券"""'
+    assert take(sheet(tmp_path, f'="90001","=""1001""",{line}', f"\t90002\t,1001,{line}"))[:2] == (2, [])
+    assert [(item.id, item.shop_id, item.description) for item in items()] == [
+        ("90001", "1001", '="券"'), ("90002", "1001", '="券"')
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (HEADER.replace(",", ";").encode(), "英文逗号"), (HEADER.replace(",", "\t").encode(), "英文逗号"),
+        (HEADER.replace(",", "，").encode(), "英文逗号"), (b"", "空"), (b"\xef\xbb\xbf", "空"), (b"\r\n" + HEADER.encode(), "第一行"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "Excel"), (b"PK\x03\x04" + bytes(90), "Excel"),
+        (b"\x28\xb5\x2f\xfd" + b"\x01" * 90, "压缩"), (HEADER.encode("utf-16-le"), "空字符.*CSV"),
+        (HEADER.encode("utf-32"), "UTF-32"), (b"<html><table><tr><td>item_id</td></tr></table></html>", "不认识的列"),
+    ],
+    ids=["semicolon", "tab", "wide comma", "empty", "mark", "blank", "xls", "xlsx", "zstd", "utf-16", "utf-32", "html"],
+)  # fmt: skip
+def test_what_is_no_csv_is_refused_by_what_it_is(shop: Office, tmp_path: Path, content: bytes, why: str) -> None:
+    file = tmp_path / "items.csv"
+    file.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=why):
+        take(file)
+    with pytest.raises(UnreadableFile, match="目录"):
+        take(tmp_path)
+
+
+def test_words_that_an_export_has_already_spoilt_are_refused_and_not_kept(shop: Office, tmp_path: Path) -> None:
+    accepted, rejected, _ = take(sheet(tmp_path, "sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,国庆\ufffd\ufffd"))
+    assert accepted == 0 and [(line.field, "损坏" in line.reason) for line in rejected] == [("description", True)]
 
 
 # ── encodings ────────────────────────────────────────────────────────────────
