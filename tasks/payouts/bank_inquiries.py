@@ -120,7 +120,7 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
         raise LookupError(f"{row.id}: there is no instruction to correct")
     case = lock_case(tx, payout.case_id)
     done: list[str] = []
-    amount = Money(fen=payout.amount_fen)
+    amount = Money(fen=payout.amount_fen if payout.covered else sources.amount_of(payout))
     if row.said is PayoutState.SETTLED and payout.state in BACK:
         done += _take_back(tx, case, payout, f"{row.id}/paid", amount)
         payout.state, payout.answered_at = PayoutState.SETTLED, tx.now
@@ -132,19 +132,28 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
     elif row.said in BACK and payout.state is PayoutState.SETTLED:
         payouts.take(tx, case, payout, PayoutState.RETURNED, row.bank_reason, actor="staff")
         done.append(f"{amount} 未付出,已退回{WORDS.get(payout.source, payout.source.label)}")
-    if verdict is ProofVerdict.ANSWER and row.said is not PayoutState.FAILED:
-        more = row.amount_fen - payout.amount_fen
-        out = more if row.said is PayoutState.SETTLED else -more  # what left us beyond what the books say
+    if verdict is ProofVerdict.ANSWER and row.kind is Contradiction.AMOUNT and row.said is not PayoutState.FAILED:
+        out = _out_beyond(tx, row, payout)
         if out > 0:
             done += _take_back(tx, case, payout, f"{row.id}/difference", Money(fen=out))
         elif out < 0:
             done += _give_back(tx, case, payout, f"{row.id}/difference", Money(fen=-out))
-    if done and payout.shop_id:
+    if done and payout.shop_id and payout.source not in OF_PLATFORM:  # the platform's own money is none of theirs
         shop = shops.find_shop(tx, payout.shop_id)
         told = words.RefundCorrected(
             shop_name=shop.name, case_id=case.id, request_no=row.request_no, corrected_at=tx.now, changes=tuple(done)
         )
         merchants.tell(tx, told, f"{row.id}/corrected", case=case if case.shop_id else None, shop_id=shop.id)
+
+
+def _out_beyond(tx: Tx, row: BankContradiction, payout: Payout) -> int:
+    """What left us beyond what the books say, in fen; of an amount that is covered yet, beyond what covers it."""
+    if row.said is not PayoutState.SETTLED:
+        return sources.amount_of(payout) - row.amount_fen
+    if not payout.covered:
+        return row.amount_fen - sources.amount_of(payout)
+    sources.paid_instead(tx, payout, row.amount_fen)
+    return max(0, row.amount_fen - payout.amount_fen)
 
 
 WORDS = {AccountKind.DEPOSIT: "保证金", AccountKind.RECEIVABLE: "货款"}
@@ -207,7 +216,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "所属案件": row.case_id or "—",
             "店铺": f"{shop.name}({shop.id})" if shop else "—",
-            "指令": f"{yuan(payout.amount_fen)} 至 {payout.payee_masked}" if payout else "没有这笔指令",
+            "指令": f"{_instructed(payout)} 至 {payout.payee_masked}" if payout else "没有这笔指令",
             "账面状态": (Strong(text=payout.state.label), f" {payout.bank_reason}") if payout else "—",
             "保证金余额": yuan(books.deposit_fen) if books else "—",
             "账上欠款": yuan(books.arrears_fen) if books else "—",
@@ -261,16 +270,25 @@ def _unread(tx: Tx) -> Finding:
     return Finding(code="bank_proof", clause="REF-3", blocking=True, sentence=sentence, as_of=tx.now)
 
 
+def _instructed(payout: Payout | None) -> str:
+    """What the bank was told to pay, unless nobody may read that yet."""
+    if payout is None:
+        return "—"
+    return "金额保密" if payout.covered else yuan(sources.amount_of(payout))
+
+
 def _consequence(row: BankContradiction, payout: Payout | None, verdict: ProofVerdict) -> str:
     """What each verdict does to the money, with the amounts."""
     match verdict:
         case ProofVerdict.BOOKS:
             waits = payout is not None and payout.state is PayoutState.REQUESTED
             return "账面不变,继续等待银行的正确回执" if waits else "账面不变,该回执作废,打款可以继续"
+        case ProofVerdict.ANSWER if payout is not None and payout.source in OF_PLATFORM:
+            return f"账面改为「{row.said.label}」{yuan(row.amount_fen)},差额记在平台自有资金;商家以实际到账金额验证"
         case ProofVerdict.ANSWER:
             return f"账面改为「{row.said.label}」{yuan(row.amount_fen)};多付的先从保证金冲减、不足记为欠款,未付出的回到保证金"
         case ProofVerdict.FULL:
-            return f"账面改为「{row.said.label}」{yuan(payout.amount_fen if payout else 0)},差额不记账"
+            return f"账面改为「{row.said.label}」指令金额({_instructed(payout)}),差额不记账"
 
 
 def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:

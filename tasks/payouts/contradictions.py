@@ -40,7 +40,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     )  # fmt: skip
     if tx.exec(the_same).first():
         return
-    kind = _kind(payout, fen)
+    kind = _kind(payout, event.amount_fen)
     row_id = new_id("BC", tx.now)
     inquiry = cases.open_case(
         tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
@@ -76,7 +76,7 @@ def _as_read(payout: Payout | None, fen: int) -> int:
 def _kind(payout: Payout | None, fen: int) -> Contradiction:
     if payout is None:
         return Contradiction.UNKNOWN
-    return Contradiction.AMOUNT if payout.amount_fen != fen else Contradiction.STATE
+    return Contradiction.AMOUNT if sources.amount_of(payout) != fen else Contradiction.STATE
 
 
 def wake_paying(tx: Tx, shop_id: str | None) -> None:

@@ -7,7 +7,7 @@ from models.cases import Case
 from models.money import Money
 from models.payouts import Payee, Payout, PayoutState
 from office.base.db import Tx
-from office.base.vault import opened_json
+from office.base.vault import opened_json, place_in, seal_json
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account
 from office.process import Pays, office
@@ -58,20 +58,27 @@ def reveal(tx: Tx, case: Case, payout: Payout) -> Money:
         payout.covered = False
         tx.add(payout)
         if payout.state is PayoutState.SETTLED:
-            _uncover(tx, case, payout, Money(fen=payout.amount_fen - actual))
+            _uncover(tx, case, payout, payout.amount_fen - actual)
     return Money(fen=actual)
+
+
+def paid_instead(tx: Tx, payout: Payout, fen: int) -> None:
+    """The bank has proved that it paid another amount than it was told: whoever has the account finds that one there."""
+    sealed = opened_json(payout, "payee_sealed") | {"fen": fen}
+    payout.payee_sealed = seal_json(sealed, place_in(payout, "payee_sealed"))
+    tx.add(payout)
 
 
 def settled(tx: Tx, case: Case, payout: Payout) -> None:
     """The money is out; of an amount that may be read already, no more than that has left us."""
     if not payout.covered:
-        _uncover(tx, case, payout, Money(fen=payout.amount_fen - amount_of(payout)))
+        _uncover(tx, case, payout, payout.amount_fen - amount_of(payout))
 
 
-def _uncover(tx: Tx, case: Case, payout: Payout, over: Money) -> None:
+def _uncover(tx: Tx, case: Case, payout: Payout, over: int) -> None:
     ledger.post(
         tx, f"{case.id}/uncovered/{payout.attempt}", debit=platform_account(AccountKind.CASH),
-        credit=account_of(payout.source, payout.shop_id or ""), amount=over, reason="payout.uncovered",
+        credit=account_of(payout.source, payout.shop_id or ""), amount=Money(fen=max(0, over)), reason="payout.uncovered",
         clause=pays(case).clause, case_id=case.id,
     )  # fmt: skip
 
