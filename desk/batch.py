@@ -9,18 +9,20 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk.dossier import sections
 from desk.html import page
 from desk.queue import Filter, counts, rows
 from desk.visitor import Visitor, posted, visitor
 from models.base import Labelled
+from models.confirmations import Weight
 from models.reviews import Review
-from office.base.db import Tx, reading
-from office.cases import together
+from office.base.db import Tx, in_transaction, reading
+from office.cases import together, weights
 from office.cases.gates import Gate
 from office.process import office
+from office.staff import passkeys
 from policies.policy import policy_at
 from tasks.sight import bundles, desk_forms, queue
 
@@ -42,7 +44,8 @@ def verdicts(gate: Gate) -> list[Labelled]:
 def fits(tx: Tx, gate: str) -> bool:
     """Whether questions of this gate are decided many at a time: routine by policy, and with a verdict that fits."""
     found = office().gates.get(gate)
-    return found is not None and gate in policy_at(tx.now).decisions.by_session and bool(verdicts(found))
+    routine = weights.weight(gate, policy_at(tx.now).decisions) is Weight.ROUTINE
+    return found is not None and routine and bool(verdicts(found))
 
 
 def _page(
@@ -60,10 +63,12 @@ def _page(
             found.append((row, review))
     shown = found[:MOST]
     asked = [(review.id, review.revision, review.dossier_sha256) for _, review in shown]
+    rules = policy_at(tx.now).decisions
     return page(
         "batch", 422 if refused else 200, who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, gate=gate,
         shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
         apart=apart, more=len(found) > MOST or len(listed) > MOST * 2, verdicts=verdicts(gate), refused=refused,
+        by_session=gate.name in rules.by_session and gate.name not in rules.signed_only, keys=len(passkeys.of(tx, who.id)),
         given=given or {}, tick=TICK, drawn=(), seen={}, token=desk_forms.token(who.session_id, "leave"),
         form_token=desk_forms.token(who.session_id, _about(asked)), asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
     )  # fmt: skip
@@ -93,35 +98,60 @@ def show(request: Request, who: Person) -> Response:
         return _page(tx, who, chosen, request)
 
 
+class _Sent:
+    """What came with the form: which questions its page showed, and which of them were ticked."""
+
+    def __init__(self, form: Mapping[str, str]) -> None:
+        parts = [one.split("#") for one in form.get("asked", "").split(";") if one.count("#") == 2]
+        self.asked = [(i, int(r), s) for i, r, s in parts if r.isdigit()]
+        self.chosen = Filter.read(form.get("from", ""))
+        self.taken = [
+            together.Asked(review_id=i, revision=r, shown_sha256=s) for i, r, s in self.asked if form.get(f"{TICK}{i}")
+        ]
+
+    def why_not(self, tx: Tx, who: Visitor, form: Mapping[str, str]) -> str:
+        """Why it is not a page of ours, or says nothing that can be decided."""
+        if not desk_forms.fits(form.get("token", ""), who.session_id, _about(self.asked)):
+            return desk_forms.NOT_OURS
+        if form.get("verdict") not in [one.value for one in verdicts(office().gates[self.chosen.gate])]:
+            return "请选择一个结论"
+        return "" if self.taken else "没有勾选任何一件:看过一件,勾选一件"
+
+
+@router.post("/b/sign")
+def sign(who: Person, form: Form) -> Response:
+    """What the browser is to have signed for what was ticked. Nothing is decided by it."""
+    sent = _Sent(form)
+    with reading() as tx:
+        sentence = sent.why_not(tx, who, form) if fits(tx, sent.chosen.gate) else desk_forms.NOT_OURS
+        sentence = sentence or together.why_not(tx, sent.taken, form["verdict"])
+    if sentence:
+        return JSONResponse({"sentence": sentence}, 422)
+    options = in_transaction(lambda tx: together.sign(tx, sent.taken, who.id, form["verdict"], "", who.session_id))
+    return Response(options, media_type="application/json")
+
+
 @router.post("/b")
 def decide(request: Request, who: Person, form: Form) -> Response:
     """Decide what was ticked of what was shown; sent again it leads to the same result."""
-    chosen = Filter.read(form.get("from", ""))
-    asked = [
-        (i, int(r), s)
-        for i, r, s in (one.split("#") for one in form.get("asked", "").split(";") if one.count("#") == 2)
-        if r.isdigit()
-    ]
-    token = form.get("token", "")
+    sent, token = _Sent(form), form.get("token", "")
     bundle = "BN-" + hashlib.sha256(f"{who.session_id} {token}".encode()).hexdigest()
     with reading() as tx:
-        if not fits(tx, chosen.gate):
+        if not fits(tx, sent.chosen.gate):
             raise HTTPException(404)
         if bundles.of(tx, who.id, bundle) is not None:
             return RedirectResponse(f"/b/{bundle}", 303)
-        if not desk_forms.fits(token, who.session_id, _about(asked)):
-            return _page(tx, who, chosen, request, refused=desk_forms.NOT_OURS, given=form)
-        if form.get("verdict") not in [one.value for one in verdicts(office().gates[chosen.gate])]:
-            return _page(tx, who, chosen, request, refused="请选择一个结论", given=form)
-    taken = [together.Asked(review_id=i, revision=r, shown_sha256=s) for i, r, s in asked if form.get(f"{TICK}{i}")]
+        if why := sent.why_not(tx, who, form):
+            return _page(tx, who, sent.chosen, request, refused=why, given=form)
     try:
-        if not taken:
-            raise together.NotTogether("没有勾选任何一件:看过一件,勾选一件")
-        together.decide(taken, who.id, form["verdict"], "", desk=who.word, bundle=bundle)
+        together.decide(
+            sent.taken, who.id, form["verdict"], "", code=form.get("code", ""), desk=who.word, bundle=bundle,
+            signature=form.get("signature", ""),
+        )  # fmt: skip
     except together.NotTogether as why:
         with reading() as tx:
-            return _page(tx, who, chosen, request, refused=str(why), given=form)
-    return RedirectResponse(f"/b/{bundle}?" + urlencode({"from": chosen.address()}), 303)
+            return _page(tx, who, sent.chosen, request, refused=str(why), given=form)
+    return RedirectResponse(f"/b/{bundle}?" + urlencode({"from": sent.chosen.address()}), 303)
 
 
 @router.get("/b/{bundle}")

@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse, Response
 from desk.html import page
 from desk.visitor import Visitor, visitor
 from models.base import Frozen
+from models.confirmations import Weight
 from models.reviews import Review, Role
 from office.base.db import Tx, in_transaction, reading
 from office.cases import looks
+from office.cases.weights import weight
 from office.process import office
 from policies.policy import policy_at
 from tasks.sight import desk_forms, queue
@@ -112,8 +114,8 @@ def show(request: Request, who: Person) -> Response:
 
 def _many(tx: Tx, found: list[queue.Waiting], chosen: Filter) -> dict[str, str]:
     """The kinds of question in this list of which several can be decided one after another, with their titles."""
-    by_session = policy_at(tx.now).decisions.by_session
-    clean = Counter(row.gate for row in found if row.gate in by_session and not row.blocked)
+    rules = policy_at(tx.now).decisions
+    clean = Counter(row.gate for row in found if weight(row.gate, rules) is Weight.ROUTINE and not row.blocked)
     return {gate: office().gates[gate].title for gate, count in clean.items() if count > 1 and chosen.view != "later"}
 
 

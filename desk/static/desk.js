@@ -33,7 +33,7 @@ const told = (error) => (error.name === "NotAllowedError" ? "未完成签名:已
 function byKey(form, wanted, make, tell) {
   form?.addEventListener("submit", async (event) => {
     if (event.submitter?.formAction && !event.submitter.classList.contains("primary") && form === answer) return;
-    if (form.dataset.proved || !wanted()) return;
+    if (form.dataset.proved || !wanted(event.submitter)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     try {
@@ -66,6 +66,11 @@ byKey(answer, () => able && answer.dataset.signs && !answer.elements.code?.value
 const confirming = document.querySelector("form.confirm");
 byKey(confirming, () => able && confirming.dataset.signs && !confirming.elements.code.value, async () => {
   confirming.elements.signature.value = await signed(await ask(`/r/${page.review}/sign-confirmation`, confirming));
+}, say);
+const batch = document.querySelector("form.batch");
+for (const one of able ? document.querySelectorAll(".by-signature") : []) one.hidden = false;
+byKey(batch, (pressed) => able && (pressed?.name === "sign" || (batch.dataset.signs === "first" && !batch.elements.code.value)), async () => {
+  batch.elements.signature.value = await signed(await ask("/b/sign", batch));
 }, say);
 
 // ── one press, one decision: the server answers a second one with the first one's result ──
@@ -183,7 +188,6 @@ for (const box of document.querySelectorAll(".keys-on")) {
 }
 
 // ── many at once: the one in sight is ticked, and the next one comes into it ──
-const batch = document.querySelector("form.batch");
 const ones = [...document.querySelectorAll("form.batch .one")];
 function tick() {
   const at = ones.findIndex((one) => one.getBoundingClientRect().bottom > 140);

@@ -167,7 +167,7 @@ def _unproved_by(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer)
     if answer.signature:
         return signatures.unproved(tx, review, said(case, answer), answer.signature, rest_hours(tx, gate))
     if gate.name in rules.decisions.signed_only:
-        return f"「{gate.title}」须在工作台用通行密钥签名"
+        return signatures.only(gate.title)
     if answer.session and not answer.code.strip():
         if session_is_enough(tx, review, gate):
             return desk_sessions.unproved(tx, answer.session, answer.staff_id)
@@ -257,15 +257,15 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
         seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
         facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through.value,
-        proof=answer.proof, **_seen_and_signed(tx, review, answer), **how,
+        proof=answer.proof, **_seen_and_signed(tx, case, review, answer), **how,
     )  # fmt: skip
     return Outcome(accepted=True, sentence="已提交")
 
 
-def _seen_and_signed(tx: Tx, review: Review, answer: Answer) -> dict[str, Any]:
+def _seen_and_signed(tx: Tx, case: Case, review: Review, answer: Answer) -> dict[str, Any]:
     """What of the papers its author was handed at the desk, as they signed it or as it stands; and the signature."""
     if answer.signature:
-        return signatures.kept(tx, answer.signature)
+        return signatures.kept(tx, review, said(case, answer), answer.signature)
     found = looks.papers_seen(tx, review, answer.staff_id) if answer.through is Place.DESK else ()
     return {"papers": [[one.id, one.sha256, one.seen] for one in found]} if found else {}
 

@@ -1,13 +1,15 @@
-"""Signatures: a decision signed by its author's key, over everything that it says and that they were shown.
+"""Signatures: a decision signed by its author's key, over everything that it says and that they were shown; several like
+ones by one signature, over the list of them.
 
 What was signed stands whole in the audit chain, beside the key as it was enrolled; checking it needs nothing else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlmodel import col, select
@@ -23,6 +25,8 @@ from office.cases import looks
 from office.staff import passkeys, staff
 
 PURPOSE = "decide"
+TOGETHER = "decide together"
+NOT_THIS = "签名的内容与提交的不一致,请核对后重新签名"
 
 
 class Said(Frozen):
@@ -34,42 +38,78 @@ class Said(Frozen):
     fields: dict[str, Any]
 
 
+def only(title: str) -> str:
+    """The sentence where policy takes nothing else."""
+    return f"「{title}」须在工作台用通行密钥签名"
+
+
 def begin(tx: Tx, review: Review, said: Said, session_id: str) -> str:
     """What the browser is to have signed, as JSON: the hash of the statement of this decision."""
-    seen = [[one.id, one.sha256, one.seen] for one in looks.papers_seen(tx, review, said.staff_id)]
-    statement = {
-        "v": 2, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
-        "papers": seen, "session": session_id, "nonce": secrets.token_hex(32), "issued_at": clock().real().isoformat(),
-    }  # fmt: skip
+    statement = {**_decision(tx, review, said), **_once(session_id)}
     return passkeys.begin(tx, PURPOSE, said.staff_id, session_id, _packed(statement))
 
 
 def unproved(tx: Tx, review: Review, said: Said, credential: str, rest_hours: int) -> str | None:
     """Why this signature does not prove that they decided this; it is used up, whatever follows."""
-    key, asked, sentence = passkeys.take(tx, PURPOSE, credential)
+    statement, sentence = _taken(tx, PURPOSE, said.staff_id, credential, rest_hours)
+    if not sentence and any(statement.get(name) != value for name, value in _about(review, said).items()):
+        return NOT_THIS
+    return sentence
+
+
+def _taken(tx: Tx, purpose: str, staff_id: str, credential: str, rest_hours: int) -> tuple[dict[str, Any], str | None]:
+    """The statement that this person's key signed, used up by this; or why it proves nothing."""
+    key, asked, sentence = passkeys.take(tx, purpose, credential)
     if key is None or asked is None:
-        return sentence
-    if key.staff_id != said.staff_id or asked.staff_id != said.staff_id:
-        return "签名不是由您的通行密钥作出的"
-    statement = json.loads(asked.statement)
-    if any(statement.get(name) != value for name, value in _about(review, said).items()):
-        return "签名的内容与提交的不一致,请核对后重新签名"
+        return {}, sentence
+    if key.staff_id != staff_id or asked.staff_id != staff_id:
+        return {}, "签名不是由您的通行密钥作出的"
     if rest_hours and (until := passkeys.rested_at(key, rest_hours)) is not None:
-        return f"{staff.rests_until(until, '通行密钥')},此前请使用动态口令"
-    return None
+        return {}, f"{staff.rests_until(until, '通行密钥')},此前请使用动态口令"
+    return json.loads(asked.statement), None
 
 
-def kept(tx: Tx, credential: str) -> dict[str, Any]:
+def kept(tx: Tx, review: Review, said: Said, credential: str) -> dict[str, Any]:
     """What of a signature is written into the record, under the name ``signed``: enough to check it for years."""
-    given = json.loads(credential)
-    response = given["response"]
-    challenge = json.loads(passkeys.raw(response["clientDataJSON"]))["challenge"]
-    asked = tx.get_one(SignChallenge, passkeys.raw(challenge).hex())
+    given, asked = json.loads(credential), _asked(tx, credential)
+    response, statement = given["response"], json.loads(asked.statement)
     signed = {
         "statement": asked.statement, "credential": given["id"], "client_data": response["clientDataJSON"],
         "authenticator_data": response["authenticatorData"], "signature": response["signature"],
     }  # fmt: skip
-    return {"signed": signed, "papers": json.loads(asked.statement).get("papers", [])}
+    if "decisions" in statement:
+        statement = _decision(tx, review, said)
+        signed["decision"] = _packed(statement)
+    return {"signed": signed, "papers": statement.get("papers", [])}
+
+
+def _asked(tx: Tx, credential: str) -> SignChallenge:
+    """What was asked to be signed by this."""
+    said = json.loads(passkeys.raw(json.loads(credential)["response"]["clientDataJSON"]))
+    return tx.get_one(SignChallenge, passkeys.raw(said["challenge"]).hex())
+
+
+# ── several by one signature ─────────────────────────────────────────────────
+
+
+def begin_together(tx: Tx, asked: Iterable[tuple[Review, Said]], staff_id: str, session_id: str) -> str:
+    """What the browser is to have signed for several decisions, as JSON: the hash of the list of their statements."""
+    hashes = [_hash(_decision(tx, review, said)) for review, said in asked]
+    statement = {
+        "v": 1, "kind": "dianwu/batch", "installation": keyed_hash("installation")[:16], "staff": staff_id,
+        "decisions": hashes, **_once(session_id),
+    }  # fmt: skip
+    return passkeys.begin(tx, TOGETHER, staff_id, session_id, _packed(statement))
+
+
+def unproved_together(tx: Tx, staff_id: str, credential: str, rest_hours: int) -> str | None:
+    """Why this signature does not prove that they signed a list; it is used up. Whether a decision is in it, each asks."""
+    return _taken(tx, TOGETHER, staff_id, credential, rest_hours)[1]
+
+
+def lists(tx: Tx, review: Review, said: Said, credential: str) -> bool:
+    """Whether the list that was signed holds this very decision."""
+    return _hash(_decision(tx, review, said)) in json.loads(_asked(tx, credential).statement)["decisions"]
 
 
 def check(tx: Tx) -> Iterator[str]:
@@ -87,7 +127,7 @@ def check(tx: Tx) -> Iterator[str]:
     for review_id, line in last.items():
         row = tx.get(Review, review_id)
         if "signed" in line.detail and row is not None and row.state is ReviewState.DECIDED:
-            said = json.loads(line.detail["signed"]["statement"])
+            said = _said_in(line.detail["signed"])
             now = {"staff": row.decided_by, "verdict": row.verdict, "reason": row.reason, "fields": row.answer}
             if differs := [name for name, value in now.items() if said.get(name) != value]:
                 yield f"{line.stream}: {review_id}: the decision is not the one that was signed ({', '.join(differs)})"
@@ -103,7 +143,9 @@ def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) 
     key = keys.get((line.actor, signed["credential"]))
     if key is None:
         return "signed by a key that its author had not enrolled"
-    said = json.loads(signed["statement"])
+    said, whole = _said_in(signed), json.loads(signed["statement"])
+    if "decision" in signed and (_hash(said) not in whole["decisions"] or whole["staff"] != said["staff"]):
+        return "the list that was signed does not hold this decision"
     told = {"review": line.detail["review"], "verdict": line.detail["verdict"], "reason": line.detail["reason"],
             "fields": line.detail["answer"], "shown_sha256": line.detail["shown_sha256"]}  # fmt: skip
     told |= {"papers": line.detail["papers"]} if "papers" in line.detail else {}
@@ -121,6 +163,30 @@ def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) 
     except (WebAuthnException, ValueError):
         return "the signature does not fit what was decided"
     return ""
+
+
+def _said_in(signed: Mapping[str, Any]) -> dict[str, Any]:
+    """The statement of this decision: what was signed, or what the list that was signed names by its hash."""
+    found: dict[str, Any] = json.loads(signed.get("decision", signed["statement"]))
+    return found
+
+
+def _decision(tx: Tx, review: Review, said: Said) -> dict[str, Any]:
+    """What a decision says and rests on."""
+    seen = [[one.id, one.sha256, one.seen] for one in looks.papers_seen(tx, review, said.staff_id)]
+    return {
+        "v": 2, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
+        "papers": seen,
+    }  # fmt: skip
+
+
+def _once(session_id: str) -> dict[str, str]:
+    """What makes a statement one that nobody has signed before."""
+    return {"session": session_id, "nonce": secrets.token_hex(32), "issued_at": clock().real().isoformat()}
+
+
+def _hash(statement: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_packed(statement).encode()).hexdigest()
 
 
 def _about(review: Review, said: Said) -> dict[str, Any]:

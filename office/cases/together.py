@@ -13,7 +13,7 @@ from models.base import Frozen, new_id
 from models.confirmations import Weight
 from models.reviews import Review
 from office.base.db import Tx, in_transaction, reading
-from office.cases import confirmations, judge, reviews, sessions, weights
+from office.cases import confirmations, judge, reviews, sessions, signatures, weights
 from office.cases import gates as review_gates
 from office.cases.gates import Answer
 from office.process import office
@@ -83,43 +83,69 @@ def why_not(tx: Tx, asked: Sequence[Asked], verdict: str) -> str:
 
 def decide(
     asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, *, code: str = "",
-    session: str = "", desk: str = "", bundle: str = "",
+    session: str = "", desk: str = "", bundle: str = "", signature: str = "",
 ) -> list[Result]:  # fmt: skip
-    """Decide them all, each in a transaction of its own, by one code or within a session at the terminal or the ``desk``.
-    What was decided under the name of a ``bundle`` is not decided again under it.
+    """Decide them all, each in a transaction of its own, by one code, within a session at the terminal or the ``desk``, or by
+    a passkey's ``signature`` over the list of them. What was decided under the name of a ``bundle`` is not decided again under it.
 
     Raises NotTogether, before anything is spent or decided, when they do not go together or the proof does not hold.
     """
     with reading() as tx:
         if why := why_not(tx, asked, verdict):
             raise NotTogether(why)
-    if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session, desk, bundle)):
+    if unproved := in_transaction(lambda tx: _prove(tx, asked, staff_id, code, session, desk, bundle, signature)):
         raise NotTogether(unproved)
     place = Place.DESK if desk else Place.TERMINAL
-    return [in_transaction(lambda tx, one=one: _one(tx, one, staff_id, verdict, reason, place)) for one in asked]  # type: ignore[misc]
+    answers = [_answer(one, staff_id, verdict, reason, place, signature) for one in asked]
+    return [
+        in_transaction(lambda tx, one=one, answer=answer: _one(tx, one, answer))  # type: ignore[misc]
+        for one, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def sign(tx: Tx, asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, session_id: str) -> str:
+    """What the browser is to have signed for these, as JSON; one that is not as it was shown is not in the list."""
+    said = []
+    for one in asked:
+        case, review = reviews.locked(tx, one.review_id)
+        if (review.revision, review.dossier_sha256) == (one.revision, one.shown_sha256):
+            said.append((review, judge.said(case, _answer(one, staff_id, verdict, reason, Place.DESK))))
+    return signatures.begin_together(tx, said, staff_id, session_id)
 
 
 def _prove(
-    tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str, desk: str, bundle: str
+    tx: Tx, asked: Sequence[Asked], staff_id: str, code: str, session: str, desk: str, bundle: str, signature: str
 ) -> str | None:
     """Why the person is not proved; otherwise what they were shown is on record before anything is decided."""
     sentence: str | None
-    if session:
+    gate = reviews.gate_of(reviews.get(tx, asked[0].review_id))
+    if signature:
+        sentence = signatures.unproved_together(tx, staff_id, signature, judge.rest_hours(tx, gate))
+    elif gate.name in policy_at(tx.now).decisions.signed_only:
+        sentence = signatures.only(gate.title)
+    elif session:
         sentence = sessions.unproved(tx, session, staff_id)
     elif desk and not code.strip():
         sentence = _not_at_the_desk(tx, asked, staff_id, desk)
     elif not code.strip():
         sentence = "没有填写动态口令"
     else:
-        sentence = judge.unproved(tx, staff_id, code, weighty=False)
+        place = Place.DESK if desk else Place.TERMINAL
+        sentence = judge.unproved(tx, staff_id, code, place=place, weighty=False)
     if sentence:
         return sentence
     audit.record(
         tx, f"staff/{staff_id}", "review.bundle", actor=f"staff/{staff_id}", bundle=bundle or new_id("BN", tx.now),
-        text=f"一次处理 {len(asked)} 个日常任务({'终端会话' if session else '一个动态口令' if code.strip() else '工作台会话'})",
+        text=f"一次处理 {len(asked)} 个日常任务({_how(code, session, signature)})",
         shown=[[one.review_id, one.revision, one.shown_sha256] for one in asked],
     )  # fmt: skip
     return None
+
+
+def _how(code: str, session: str, signature: str) -> str:
+    if signature:
+        return "一次通行密钥签名"
+    return "终端会话" if session else "一个动态口令" if code.strip() else "工作台会话"
 
 
 def _not_at_the_desk(tx: Tx, asked: Sequence[Asked], staff_id: str, desk: str) -> str | None:
@@ -134,23 +160,23 @@ def _not_at_the_desk(tx: Tx, asked: Sequence[Asked], staff_id: str, desk: str) -
     return desk_sessions.unproved(tx, desk, staff_id)
 
 
-def _one(tx: Tx, one: Asked, staff_id: str, verdict: str, reason: str, place: Place) -> Result:
+def _answer(one: Asked, staff_id: str, verdict: str, reason: str, place: Place, signature: str = "") -> Answer:
+    return Answer(
+        review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason,
+        through=place, signature=signature,
+    )  # fmt: skip
+
+
+def _one(tx: Tx, one: Asked, answer: Answer) -> Result:
     case, review = reviews.locked(tx, one.review_id)
-    answer = Answer(
-        review_id=one.review_id,
-        revision=one.revision,
-        staff_id=staff_id,
-        code="",
-        verdict=verdict,
-        reason=reason,
-        through=place,
-    )
-    if (
-        review.state in review_gates.OPEN
-        and review.revision == one.revision
-        and review.dossier_sha256 != one.shown_sha256
-    ):
-        return Result(review_id=review.id, case_id=case.id, accepted=False, sentence="材料与所展示的不一致,未作决定")
+    sentence = ""
+    if review.state in review_gates.OPEN and review.revision == one.revision:
+        if review.dossier_sha256 != one.shown_sha256:
+            sentence = "材料与所展示的不一致,未作决定"
+        elif answer.signature and not signatures.lists(tx, review, judge.said(case, answer), answer.signature):
+            sentence = signatures.NOT_THIS
+    if sentence:
+        return Result(review_id=review.id, case_id=case.id, accepted=False, sentence=sentence)
     outcome = confirmations.take_terminal_answer(tx, reviews.gate_of(review), answer, proved=True)
     if outcome.accepted:
         outbox.wake(tx, case)

@@ -6,11 +6,15 @@ import pytest
 from sqlmodel import update
 
 from models.cases import Case
-from models.reviews import ReviewState
-from office.base.db import in_transaction, reading
-from office.cases import hands
+from models.reviews import Review, ReviewState
+from office.base.db import in_transaction, reading, transaction
+from office.cases import hands, together
 from office.record import audit
+from policies.policy import policy, use_policies
+from tasks.sight.desk_forms import NOT_OURS
 from tests.desk.seat import Page, Seat, Seats
+from tests.desk.softkey import SoftKey
+from tests.desk.test_signing import asked, enrolled
 from tests.play import Office
 
 
@@ -149,6 +153,113 @@ def test_a_session_that_has_ended_decides_nothing_and_what_was_ticked_is_asked_a
     office.clock.advance(timedelta(hours=1))
     assert send(who, page, given).status == 401
     assert approved(office, three) == [False, False, False]
+
+
+# ── by one signature ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def signer(office: Office, seat: Seats, three: list[Case]) -> tuple[Seat, SoftKey]:
+    """A reviewer with a passkey, on facts of today."""
+    who = seat("li-na")
+    key = enrolled(office, who)
+    for n in (2, 3):
+        office.snapshot(f"shop-{n}")
+    return who, key
+
+
+def to_sign(who: Seat, page: Page, given: dict[str, str], verdict: str = "APPROVE") -> dict[str, object]:
+    own = {"origin": who.origin, "sec-fetch-site": "same-origin"}
+    values = page.form("/b").values | {"verdict": verdict} | given
+    return who.client.post("/b/sign", data=values, headers=own).json()
+
+
+def lines(case: Case) -> list[dict[str, object]]:
+    with reading() as tx:
+        return [line.detail for line in audit.timeline(tx, case.id) if line.action == "review.decided"]
+
+
+@pytest.mark.both
+def test_one_signature_over_the_list_decides_each_once_and_each_is_proved_for_itself(
+    office: Office, three: list[Case], signer: tuple[Seat, SoftKey]
+) -> None:
+    who, key = signer
+    page, given = open_batch(who), ticks(office, *three)
+    given["signature"] = key.sign(to_sign(who, page, given))
+    first, second = (send(who, page, given) for _ in range(2))
+    assert "3 件已决定" in first.text and first.address.partition("?")[0] == second.address
+    assert approved(office, three) == [True, True, True]
+    records = [line for case in three for line in lines(case)]
+    assert {line["proof"] for line in records} == {"signature"}
+    assert len({line["signed"]["statement"] for line in records}) == 1
+    assert office.chains() == []
+    review = office.reviews(three[1])[0]
+    with transaction() as tx:
+        tx.execute(update(Review).where(Review.id == review.id).values(verdict="REJECT"))
+    [said] = [one for one in office.chains() if "not the one that was signed" in one]
+    assert review.id in said
+
+
+def test_what_is_not_in_the_signed_list_is_refused_alone(
+    office: Office, three: list[Case], signer: tuple[Seat, SoftKey]
+) -> None:
+    who, key = signer
+    page = open_batch(who)
+    signature = key.sign(to_sign(who, page, ticks(office, *three[:2])))
+    office.snapshot("shop-2", open_orders=2)
+    done = send(who, page, ticks(office, *three) | {"signature": signature})
+    assert "1 件已决定" in done.text and "2 件未采纳" in done.text
+    assert approved(office, three) == [True, False, False]
+
+
+def test_a_signature_for_one_is_none_for_many_and_the_other_way_round(
+    office: Office, three: list[Case], signer: tuple[Seat, SoftKey]
+) -> None:
+    who, key = signer
+    page, given = open_batch(who), ticks(office, *three)
+    one = who.see(f"/r/{office.question(three[0]).id}")
+    values, options = asked(who, one, "APPROVE")
+    assert send(who, page, given | {"signature": key.sign(options)}).status == 422
+    refused = who.send(one.form("/decide").action, values | {"signature": key.sign(to_sign(who, page, given))})
+    assert refused.status == 422
+    assert approved(office, three) == [False, False, False]
+
+
+def test_nobody_signs_a_list_of_what_weighs(office: Office, three: list[Case], signer: tuple[Seat, SoftKey]) -> None:
+    who, _ = signer
+    office.closed_shop("shop-8")
+    money = office.question(office.request_refund("shop-8"))
+    page = open_batch(who)
+    forged = {"asked": f"{money.id}#{money.revision}#{money.dossier_sha256}", f"take.{money.id}": "1"}
+    assert to_sign(who, page, forged) == {"sentence": NOT_OURS}
+    assert to_sign(who, page, forged | {"from": "gate=refund-review"}) == {"sentence": NOT_OURS}
+
+
+@pytest.mark.parametrize(
+    ("rules", "refused"),
+    [({"by_session": ()}, "没有填写动态口令"), ({"signed_only": ("closure-review",)}, "须在工作台用通行密钥签名")],
+    ids=["no session", "signatures only"],
+)
+def test_policy_asks_more_of_many_as_it_does_of_one(
+    office: Office, three: list[Case], signer: tuple[Seat, SoftKey], rules: dict[str, object], refused: str
+) -> None:
+    who, key = signer
+    published = policy("2026-01-01")
+    use_policies(published.model_copy(update={"decisions": published.decisions.model_copy(update=rules)}))
+    try:
+        page, given = open_batch(who), ticks(office, *three)
+        assert refused in send(who, page, given).text
+        ids = [office.question(case).id for case in three]
+        with reading() as tx:
+            shown = together.shown(tx, ids)
+        if "signed_only" in rules:
+            with pytest.raises(together.NotTogether, match=refused):
+                together.decide(shown, "li-na", "APPROVE", "", code=office.code("li-na"))
+        assert approved(office, three) == [False, False, False]
+        page = open_batch(who)
+        assert "3 件已决定" in send(who, page, given | {"signature": key.sign(to_sign(who, page, given))}).text
+    finally:
+        use_policies()
 
 
 # ── 主管 ─────────────────────────────────────────────────────────────────────
