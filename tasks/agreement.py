@@ -22,6 +22,8 @@ from office.base.clock import clock
 from office.base.db import Tx
 from office.cases import recorded, signatures
 from office.record import audit, standing
+from tasks.payouts import contradictions
+from tasks.shops import states
 
 ENDED_LATELY = timedelta(days=31)
 """Cases that ended longer ago are looked at by comparing their chains with an anchor only."""
@@ -38,6 +40,11 @@ def check(tx: Tx) -> Iterator[str]:
     yield from signatures.check(tx)
     yield from _revived(tx)
     yield from _questions(tx)
+    yield from states.check(tx)
+    yield from (
+        f"{row.inquiry_id}: {row.id} is closed, and nobody has decided so"
+        for row in contradictions.closed_by_nobody(tx)
+    )
 
 
 def _questions(tx: Tx) -> Iterator[str]:

@@ -39,7 +39,7 @@ from tasks.closure.findings import books, findings_now, others
 from tasks.closure.request import ClosureAsked
 from tasks.closure.review import OVERRIDE, REVIEW, ClosureVerdict, OverrideVerdict, seen_of
 from tasks.invoicing import exit_invoices
-from tasks.shops import capabilities, demands, facts, shops
+from tasks.shops import capabilities, demands, facts, shops, states
 from tasks.shops.questions import QUESTION, ask, asked
 from tasks.shops.shops import FACTS
 
@@ -171,8 +171,8 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
         return Approved.FACTS_CHANGED
     facts.insist(tx, case)
     shop = shop_of(tx, case)
-    before, shop.state = shop.state, ShopState.CLEARING
-    tx.add(shop)
+    before = shop.state
+    states.put(tx, shop, ShopState.CLEARING)
     demands.end_for_closing(tx, shop.id, "CLS-9")
     forgiven = {one.code: forgiven_of(one) for one in now.blocking if one.code not in NEVER_WRITTEN_OFF and forgives}
     case.request = {
@@ -268,13 +268,13 @@ def needs_facts(left: Sequence[Finding]) -> bool:
 def _close(tx: Tx, case: Case) -> None:
     """CLOSED: starts the refund's seven working days and the six months until reopening (CLS-6, REO-1)."""
     shop = shop_of(tx, case)
-    shop.state, shop.closed_at = ShopState.CLOSED, tx.now
-    shop.reopen_from = policy_of_closure.reopen_from(tx.now, rules(case))
-    tx.add(shop)
-    closed = ShopClosed(shop_id=shop.id, case_id=case.id, closed_at=tx.now, reopen_from=shop.reopen_from)
+    shop.closed_at = tx.now
+    shop.reopen_from = reopen_from = policy_of_closure.reopen_from(tx.now, rules(case))
+    states.put(tx, shop, ShopState.CLOSED)
+    closed = ShopClosed(shop_id=shop.id, case_id=case.id, closed_at=tx.now, reopen_from=reopen_from)
     emit(tx, closed, f"{case.id}/closed", case)
     told = words.ShopClosed(
-        shop_name=shop.name, case_id=case.id, closed_at=tx.now, reopen_from=shop.reopen_from,
+        shop_name=shop.name, case_id=case.id, closed_at=tx.now, reopen_from=reopen_from,
         refundable_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/closed", case=case)
@@ -294,8 +294,7 @@ def withdraw(tx: Tx, case: Case) -> None:
     shop = shop_of(tx, case)
     restored: list[Capability] = []
     if shop.state is ShopState.CLEARING:
-        shop.state = ClosureAsked.of(case).shop_before or ShopState.OPEN
-        tx.add(shop)
+        states.put(tx, shop, ClosureAsked.of(case).shop_before or ShopState.OPEN)
         restored = capabilities.restore(tx, case, shop) if shop.state is ShopState.OPEN else []
     awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not demands.opens(tx, shop)
     told = words.ClosureWithdrawn(

@@ -29,7 +29,7 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.approvals import Seen
 from tasks.forced_closure.request import ForcedClosureAsked
-from tasks.shops import bans, capabilities, demands, deposits, proposals, shops
+from tasks.shops import bans, capabilities, demands, deposits, proposals, shops, states
 from tasks.shops.questions import shop_part
 
 effect = effects_of("forced_closures")
@@ -118,8 +118,8 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     for capability in Capability:
         capabilities.disable(tx, case, shop, capability, clause="CLS-10")
     forfeited = deposits.forfeit(tx, shop, case, f"{case.id}/forfeit")
-    shop.state, shop.closed_at, shop.reopen_from = ShopState.FORCED_CLOSED, shop.closed_at or tx.now, None
-    tx.add(shop)
+    shop.closed_at, shop.reopen_from = shop.closed_at or tx.now, None
+    states.put(tx, shop, ShopState.FORCED_CLOSED)
     demands.end_for_closing(tx, shop.id, "CLS-10")
     frozen, under_way = bans.hold(tx, shop.id, tell=False), bans.on_the_way(tx, shop.id)
     for other in others:

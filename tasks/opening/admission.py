@@ -15,7 +15,7 @@ from policies import gates
 from policies import opening as policy_of_opening
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
-from tasks.shops import shops
+from tasks.shops import shops, states
 
 
 def refusal(tx: Tx, case: Case) -> Refusal | None:
@@ -44,6 +44,7 @@ def _first(tx: Tx, case: Case) -> Refusal | None:
 
 def _again(tx: Tx, case: Case) -> Refusal | None:
     asked, shop = OpeningAsked.of(case), shop_of(tx, case)
+    states.insist(tx, shop)
     others = [
         other for kind in (*parts.KINDS, CaseKind.REFUND) for other in cases.open_cases(tx, shop.id, kind, but=case.id)
         if cases.comes_before(other, case)

@@ -36,7 +36,7 @@ from policies.masking import mask_accounts
 from tasks.opening import parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
-from tasks.shops import shops
+from tasks.shops import shops, states
 from tasks.shops.questions import own_open_case, take_back
 
 ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
@@ -56,8 +56,7 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
             owner_account_id=event.account_id, owner_name=event.owner_name, categories=list(event.categories),
             registered_at=message.received_at, state=ShopState.APPLYING, official_account=event.official_account,
         )  # fmt: skip
-        tx.add(shop)
-        tx.flush()
+        states.put(tx, shop, ShopState.APPLYING)
         look_again(tx, shop.id)
     if event.contacts:
         shop.contacts_sealed = seal_json(list(event.contacts), place(Shop, "contacts_sealed", shop.id))

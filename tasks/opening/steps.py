@@ -23,7 +23,7 @@ from tasks.opening import admission, certificate, parts, sight
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
-from tasks.shops import applications, contracts, demands, facts, shops
+from tasks.shops import applications, contracts, demands, facts, shops, states
 
 effect = effects_of("openings")
 
@@ -212,9 +212,8 @@ def _to_deposit(tx: Tx, case: Case, shop: Shop) -> None:
     cases.open_wait(tx, case, applications.DEPOSIT, applications.DEPOSIT)
     cases.move(tx, case, CaseState.AWAITING_PAYMENT, "店铺审核通过,等待缴纳保证金", clause="OPN-13")
     contracts.offer(tx, case, shop, rules(case).opening.contract)
-    shop.state, shop.topup_demanded_fen = ShopState.AWAITING_DEPOSIT, 0
-    tx.add(shop)
-    tx.flush()
+    shop.topup_demanded_fen = 0
+    states.put(tx, shop, ShopState.AWAITING_DEPOSIT)
     demands.look(tx, shop)
 
 

@@ -107,7 +107,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> bool:
         _correct(tx, row, verdict)
     contradictions.wake_paying(tx, row.shop_id)
     about = row.case_id or case.id
-    audit.record(tx, about, "payout.contradiction_resolved", clause="REF-3", contradiction=row.id, verdict=verdict,
+    audit.record(tx, about, contradictions.RESOLVED, clause="REF-3", contradiction=row.id, verdict=verdict,
                  text=f"银行回执矛盾已核清:{verdict.label}", people=row.closed_by)  # fmt: skip
     cases.conclude(tx, case, CaseState.RESOLVED, f"已核清:{verdict.label}", clause="REF-3")
     return True

@@ -19,10 +19,12 @@ from notifications.operations import BankContradicts
 from office.base.db import Tx
 from office.cases import cases, reviews
 from office.process import office
-from office.record import audit, outbox
+from office.record import alerts, audit, outbox
 from tasks.payouts import sources
 
 OPEN = col(BankContradiction.closed_at).is_(None)
+RESOLVED = "payout.contradiction_resolved"
+"""The line that says that two people have ended one."""
 
 
 def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState, reason: str) -> None:
@@ -110,8 +112,39 @@ def standing(tx: Tx) -> list[BankContradiction]:
 
 
 def open_for(tx: Tx, shop_id: str | None) -> list[BankContradiction]:
-    """Those about this shop's money."""
-    return [row for row in standing(tx) if shop_id and row.shop_id == shop_id]
+    """Those about this shop's money, also those that are closed by their row and by nobody's decision."""
+    query = select(BankContradiction).where(BankContradiction.shop_id == shop_id)
+    order = col(BankContradiction.received_at), col(BankContradiction.id)
+    return [row for row in tx.exec(query.order_by(*order)) if not _settled(tx, row)] if shop_id else []
+
+
+def _settled(tx: Tx, row: BankContradiction) -> bool:
+    """Whether two people have ended it, by the record of the case it is about."""
+    if row.closed_at is None:
+        return False
+    streams = audit.streams(tx, row.case_id or row.inquiry_id)
+    return any(
+        line.action == RESOLVED and line.detail.get("contradiction") == row.id
+        for name in streams for line in audit.whole(tx, name) or ()
+    )  # fmt: skip
+
+
+def closed_by_nobody(tx: Tx) -> list[BankContradiction]:
+    """Those that are closed in the database and that the record knows no end of."""
+    return [row for row in tx.exec(select(BankContradiction).where(~OPEN)) if not _settled(tx, row)]
+
+
+def put_right(tx: Tx) -> None:
+    """Have those be open again; the supervisor hears of it."""
+    for row in closed_by_nobody(tx):
+        row.closed_at = row.verdict = row.closed_by = None
+        tx.add(row)
+        tx.flush()
+        alerts.tell(
+            tx, f"contradiction/{row.id}/{tx.now.isoformat()}", where=f"银行回执矛盾 {row.inquiry_id}",
+            finding=f"{sentence(row)}在数据库中被写成已核清,而没有人作出过决定:有人绕过系统改动了数据库。",
+            consequence="已恢复为未核清,核清前不能打款;请立即排查谁改动了数据库。",
+        )  # fmt: skip
 
 
 def findings(tx: Tx, shop_id: str) -> list[Finding]:

@@ -21,6 +21,7 @@ from models.messages import InboxMessage
 from models.money import Money
 from models.payout_events import PayoutFailed, PayoutReturned, PayoutSettled
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
+from models.shops import Shop
 from office.base.db import Tx
 from office.base.vault import keyed_hash, place, seal_json
 from office.cases import cases
@@ -35,6 +36,7 @@ from policies.masking import mask_accounts
 from policies.payees import Account, account_of
 from tasks.payouts import contradictions, payout_proof, sources
 from tasks.payouts.sources import PermitRefused, pays
+from tasks.shops import states
 
 BANK = "bank"
 """The kind of wait that ends when the bank answers."""
@@ -113,6 +115,7 @@ def instruct(
         if (permit.amount_fen, permit.payee_sha256) != (order.amount.fen, payee_hash(order.payee)):
             raise PermitRefused(f"{case.id}: the permit of attempt {permit.attempt} is for another amount or payee")
     if case.shop_id:
+        states.insist(tx, tx.get_one(Shop, case.shop_id))
         ledger.prove(tx, sources.account_of(source, case.shop_id))
     paid = [_send(tx, case, turn, permit, order, source) for permit, order in zip(permits, orders, strict=True)]
     amount = (

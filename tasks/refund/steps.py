@@ -33,7 +33,7 @@ from tasks.refund.plan import (
 )
 from tasks.refund.request import RefundAsked
 from tasks.refund.review import RETURNED, REVIEW, SECOND, RefundVerdict, ReturnVerdict, SecondVerdict, finance_dossier
-from tasks.shops import deposits, facts, shops
+from tasks.shops import deposits, facts, shops, states
 from tasks.shops.questions import QUESTION, ask, asked
 
 effect = effects_of("refunds")
@@ -49,6 +49,7 @@ OBJECTION = "请联系平台客服,提供案件编号与证明材料,申请复�
 def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the application up, or refuse it with the clause (REF-1, REF-6, REF-10)."""
     shop = shop_of(tx, case)
+    states.insist(tx, shop)
     others = [other for other in cases.open_cases(tx, shop.id, CaseKind.REFUND, but=case.id)
               if cases.comes_before(other, case)]  # fmt: skip
     refusal = policy_of_refund.refuse_application(

@@ -11,9 +11,11 @@ from office.cases.cases import rules
 from office.cases.effects import effects_of
 from policies.invoicing import needs_second_person
 from policies.settlement import cut_off, label
+from tasks.payouts import contradictions
 from tasks.settlement import drafts, placing
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
+from tasks.shops import states
 
 effect = effects_of("settlement")
 
@@ -25,6 +27,8 @@ def begin(tx: Tx, case: Case, round: int) -> None:
     A new draft also takes in orders of the half that came late, unless their next half is closed already.
     """
     half = half_row(tx, HalfAsked.of(case).half)
+    states.insist_on_bans(tx)
+    contradictions.put_right(tx)
     if round > 1:
         given = {"half": half.id}
         tx.execute(bulk.sql("""

@@ -34,7 +34,6 @@ def opens(tx: Tx, shop: Shop) -> None:
         shop.capabilities = [capability.value for capability in Capability]
         return
     capabilities.grant(tx, application, shop)
-    shop.closed_at = shop.reopen_from = None
     for wait in cases.waits(tx, application.id, DEPOSIT):
         wait.state, wait.closed_at = WaitState.ANSWERED, tx.now  # also of one that has ended for want of money
         tx.add(wait)

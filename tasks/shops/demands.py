@@ -39,7 +39,7 @@ from policies.approvals import Seen
 from policies.deadlines import in_time, reckon, reminder_times
 from policies.deposit import Missing, NotRecruiting, certification_fee, required_deposit
 from policies.policy import policy_at
-from tasks.shops import applications, capabilities
+from tasks.shops import applications, capabilities, states
 from tasks.shops.request import DepositDemanded
 
 logger = logging.getLogger("dianwu.demands")
@@ -168,8 +168,10 @@ def _fully_paid(tx: Tx, shop: Shop) -> None:
 def _open_for_business(tx: Tx, shop: Shop) -> None:
     """Fully paid: the shop gets its capabilities, or gets them back from the case that suspended it (DEP-10, OPN-13)."""
     suspended = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUSPENDED)
-    line = audit.record(tx, f"shop/{shop.id}", "shop.opened", clause="DEP-10", public=True, text="已缴足,店铺可以营业")
     shop.state = ShopState.OPEN
+    shop.closed_at = shop.reopen_from = None
+    line = audit.record(tx, f"shop/{shop.id}", "shop.opened", clause="DEP-10", public=True, text="已缴足,店铺可以营业",
+                        **states.said(shop))  # fmt: skip
     if suspended is not None and DepositDemanded.of(suspended).suspended:
         capabilities.restore(tx, suspended, shop, "DEP-10")
         return
@@ -301,8 +303,7 @@ def _suspend(tx: Tx, case: Case, shop: Shop, lacks: Missing, reason: str) -> Non
     case.request = {**case.request, "suspended": [capability.value for capability in held]}
     for capability in held:
         capabilities.disable(tx, case, shop, capability, clause="DEP-10")
-    shop.state = ShopState.AWAITING_DEPOSIT
-    tx.add(shop)
+    states.put(tx, shop, ShopState.AWAITING_DEPOSIT)
     applications.goes_unpaid(tx, shop)
     told = words.ShopSuspended(
         shop_name=shop.name, case_id=case.id, decided_at=tx.now, missing_fen=lacks.total.fen,

@@ -25,7 +25,7 @@ from office.record.inbox import Early, Refused, look_again, said_at
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
 from policies.text import normalise_name
-from tasks.shops import demands, settling
+from tasks.shops import demands, settling, states
 
 FACTS = "facts"
 """The kind of wait that ends when the platform reports new facts (``tasks.shops.facts``)."""
@@ -53,20 +53,19 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
         required_deposit(event.entity_type, event.categories, policy_at(tx.now))
     except NotRecruiting as refusal:
         raise Refused(refusal.sentence, refusal.clause) from refusal
-    tx.add(
-        Shop(
-            id=event.shop_id, name=event.name, name_key=normalise_name(event.name), entity_type=event.entity_type,
-            owner_account_id=event.owner_account_id,
-            owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
-            taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
-            registered_at=message.received_at, state=ShopState.AWAITING_DEPOSIT, official_account=event.official_account,
-            contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
-        )
+    shop = Shop(
+        id=event.shop_id, name=event.name, name_key=normalise_name(event.name), entity_type=event.entity_type,
+        owner_account_id=event.owner_account_id,
+        owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
+        taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
+        registered_at=message.received_at, state=ShopState.AWAITING_DEPOSIT, official_account=event.official_account,
+        contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
     )  # fmt: skip
+    tx.add(shop)
     tx.flush()
     look_again(tx, event.shop_id)
     audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}",
-                 said_at=said_at(message).isoformat())  # fmt: skip
+                 said_at=said_at(message).isoformat(), **states.said(shop))  # fmt: skip
 
 
 def _has_figures(tx: Tx, order_type: str) -> None:
