@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from models.base import Frozen
 from models.windows import Hours, Minutes, NaturalDays, PositiveDays, PositiveHours, PositiveMinutes
+from policies.sections import Section
 
 
-class BindingPolicy(Frozen):
+class BindingPolicy(Section):
     """BND: how long links, codes and consents wait, how many channels there may be, and when one may be let go."""
+
+    since: ClassVar[str] = "2026-12-01"
 
     link: PositiveMinutes = Minutes(n=30)
     """How long the official link may be scanned and accepted (BND-2)."""

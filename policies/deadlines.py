@@ -9,7 +9,8 @@ from typing import assert_never
 from dateutil.relativedelta import relativedelta
 
 from models.windows import CalendarDays, Hours, Minutes, Months, NaturalDays, Reckoned, Window, WorkingDays
-from policies.policy import SHANGHAI, DeadlinePolicy, QuietHours
+from policies.deadline_numbers import DeadlinePolicy, QuietHours
+from policies.policy import SHANGHAI
 from policies.workdays import DEFAULT, WorkCalendar
 
 _LAST_SECOND = time(23, 59, 59)

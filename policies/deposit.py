@@ -14,7 +14,8 @@ from models.money import Money
 from models.shops import EntityType, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.policy import DepositSchedule, Policy
+from policies.deposit_numbers import DepositSchedule
+from policies.policy import Policy
 
 
 class NotRecruiting(Exception):

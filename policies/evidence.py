@@ -8,7 +8,7 @@ import unicodedata
 from models.arbitration import MediaType
 from models.outcomes import Refusal
 from models.text import without_odd
-from policies.policy import EvidencePolicy
+from policies.appeal_numbers import EvidencePolicy
 
 HEAD_BYTES = 64
 """How many bytes :func:`sniff` looks at."""

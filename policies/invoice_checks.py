@@ -23,7 +23,7 @@ from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
 from models.money import yuan
 from models.text import has_text, shortened
 from policies.einvoice import EInvoice, EInvoiceLine
-from policies.policy import InvoicingPolicy, VatRates
+from policies.invoicing_numbers import InvoicingPolicy, VatRates
 from policies.text import normalise_name, same_name
 
 

@@ -14,7 +14,8 @@ from models.money import yuan
 from models.text import shortened
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.policy import SHANGHAI, InvoicingPolicy
+from policies.invoicing_numbers import InvoicingPolicy
+from policies.policy import SHANGHAI
 
 _PERIOD = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 

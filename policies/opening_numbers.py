@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from models.base import Frozen
 from models.event_parts import DocumentKind
 from models.opening import ThirdPartyPlatform
 from models.shops import EntityType
 from models.windows import NaturalDays, PositiveWindow, WorkingDays
+from policies.sections import Section
 
 _BUSINESS = (DocumentKind.BUSINESS_LICENCE, DocumentKind.IDENTITY_CARD, DocumentKind.PRODUCT_INFO)
 
 
-class OpeningPolicy(Frozen):
+class OpeningPolicy(Section):
     """OPN: what a merchant brings, how long each side has, and how an account is verified.
 
     A file that says nothing of it was written before shops were opened here, and takes these.
     """
+
+    since: ClassVar[str] = "2026-12-01"
 
     bring: PositiveWindow = NaturalDays(n=30)
     """How long the merchant has for each stage; silence ends the application, which can be taken up again."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from models.base import Frozen
 from models.money import Fen
 from models.windows import PositiveWindow, WorkingDays
+from policies.sections import Section
 
 
-class SettlementPolicy(Frozen):
+class SettlementPolicy(Section):
     """STL: the run of every half month, who releases it, what makes finance look twice."""
+
+    since: ClassVar[str] = "2026-12-01"
 
     run_hour: int = Field(default=4, ge=0, le=23)
     """On the 1st and the 16th, in Asia/Shanghai."""

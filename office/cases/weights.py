@@ -7,7 +7,8 @@ from typing import assert_never
 from models.confirmations import Holding, Weight
 from office.base.db import Tx
 from office.base.settings import settings
-from policies.policy import DecisionPolicy, policy_at
+from policies.office_numbers import DecisionPolicy
+from policies.policy import policy_at
 
 
 def weight(gate: str, rules: DecisionPolicy) -> Weight:

@@ -70,12 +70,16 @@ class SampleRequested(Event):
     "policies/sample.py": '''
 """Samples: how soon somebody answers (SMP-1)."""
 
-from models.base import Frozen
+from typing import ClassVar
+
 from models.windows import NaturalDays
+from policies.sections import Section
 
 
-class SamplePolicy(Frozen):
+class SamplePolicy(Section):
     """SMP: when a request is answered."""
+
+    since: ClassVar[str] = "2027-01-01"
 
     answer_within: NaturalDays = NaturalDays(n=3)
 ''',

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.windows import CalendarDays, Hours, Months, NaturalDays, WorkingDays
+from policies.deadline_numbers import QuietHours
 from policies.deadlines import in_time, outside_quiet_hours, reckon, reminder_times, seconds_left
-from policies.policy import QuietHours
 from policies.workdays import DEFAULT, PublishedYear
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -1,5 +1,6 @@
 """The policy: every number in one dated file, checked when it is read, the newest in force wins."""
 
+import tomllib
 from datetime import UTC, date, datetime
 from importlib.resources import files
 
@@ -9,9 +10,16 @@ from pydantic import ValidationError
 from models.deposits import RefundDocument
 from models.shops import EntityType
 from models.windows import CalendarDays, Months, NaturalDays, WorkingDays
-from policies.policy import DecisionPolicy, UnknownPolicy, policy, policy_at, read_policy, version_on, versions
+from policies.office_numbers import DecisionPolicy
+from policies.policy import Policy, UnknownPolicy, policy, policy_at, read_policy, version_on, versions
+from policies.sections import Section
 
-TEXT = files("policies").joinpath("versions", "2026-01-01.toml").read_text(encoding="utf-8")
+
+def text_of(version: str) -> str:
+    return files("policies").joinpath("versions", f"{version}.toml").read_text(encoding="utf-8")
+
+
+TEXT = text_of("2026-01-01")
 
 
 def test_the_windows_of_the_rulebook_are_in_the_policy_with_their_kind_of_day():
@@ -48,6 +56,21 @@ def test_the_newest_policy_in_force_is_the_one():
 def test_every_packaged_version_reads_and_is_named_by_its_date():
     for version in versions():
         assert policy(version).version == date.fromisoformat(version).isoformat()
+
+
+SECTIONS = {name: field.annotation for name, field in Policy.model_fields.items() if name != "meta"}
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_a_section_stands_beside_its_rule_and_says_since_when_it_exists(name: str) -> None:
+    """A file in force is never edited: one from before the section does not name it, and every number has a default there."""
+    section = SECTIONS[name]
+    assert section is not None and issubclass(section, Section)
+    assert section.__module__ != "policies.policy"
+    named = {version for version in versions() if name in tomllib.loads(text_of(version))}
+    assert named == {version for version in versions() if version >= section.since}
+    if section.since > min(versions()):
+        assert Policy.model_fields[name].default == section()
 
 
 @pytest.mark.parametrize("version", ["2025-01-01", "", "../2026-01-01", "2026-01-01.toml"])
