@@ -29,8 +29,6 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
-import pyotp
-from prefect.client.schemas.responses import SetStateStatus
 from sqlmodel import col, select
 
 import ops.rehearsal
@@ -38,60 +36,22 @@ from benchmarks import report
 from benchmarks.processes import tree
 from benchmarks.site import REJECT, Site, databases, percentile, site
 from models.cases import Case
-from office.base.db import in_transaction, reading
-from office.staff import staff
-from ops.rehearsal import PEOPLE, Rehearsal
+from office.base.db import reading
+from ops.rehearsal import Rehearsal
 from ops.scenes.appeals import file, rule
 from ops.scenes.closing import RefundScene
 from ops.scenes.stage import close, register
 from tests.stack.killer import wrong
 
 PLAYERS = 16
-CROWD = 25
-"""People per person of the rehearsal: a code counts once, and one person has three in reach in half a minute."""
 PATIENCE = 300.0
 """A story may meet a worker that has just been killed."""
-
-
-class Crowd(Rehearsal):
-    """The rehearsal with a crowd behind each of its people, so that there is always somebody with a fresh code."""
-
-    def enrol_crowd(self) -> None:
-        self._lock = threading.Lock()
-        self._turn = itertools.count()
-        for staff_id, (name, roles) in PEOPLE.items():
-            for number in range(CROWD):
-                one = f"{staff_id}-{number}"
-                self.secrets[one] = in_transaction(
-                    lambda tx, i=one, n=name, r=roles: staff.enrol(tx, i, n, r)  # type: ignore[misc]
-                ).secret
-
-    def code(self, staff_id: str) -> str:
-        return ""
-
-    def resume(self, case_id: str, answer: dict[str, Any]) -> SetStateStatus | None:
-        person, code = self._somebody(answer["staff_id"])
-        return super().resume(case_id, {**answer, "staff_id": person, "code": code})
-
-    def _somebody(self, staff_id: str) -> tuple[str, str]:
-        while True:
-            step = int(time.time()) // staff.STEP
-            with self._lock:
-                for _ in range(CROWD):
-                    person = f"{staff_id}-{next(self._turn) % CROWD}"
-                    for candidate in (step, step + 1):
-                        if candidate > self._spent.get(person, 0):
-                            self._spent[person] = candidate
-                            return person, pyotp.TOTP(self.secrets[person], interval=staff.STEP).at(
-                                candidate * staff.STEP
-                            )
-            time.sleep(0.2)
 
 
 class Load:
     """Stories, one after the other or many at once, and what they measured."""
 
-    def __init__(self, stage: Crowd) -> None:
+    def __init__(self, stage: Rehearsal) -> None:
         self.stage = stage
         self.shown: list[float] = []
         self.done: list[float] = []
@@ -259,9 +219,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         with databases(given.database, home) as found, site(home, found) as at:
-            stage = Crowd(at.stage.settings)
-            stage.enrol_crowd()
-            load = Load(stage)
+            load = Load(at.stage)
             could = capacity(load, given.calibrate)
             sys.stderr.write(f"capacity {could:.2f} stories a second\n")
             load.stories.clear()

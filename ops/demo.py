@@ -27,7 +27,7 @@ from office.record import audit
 from ops.commands.terminal import say, table
 from ops.environment import prefect_settings
 from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
-from ops.scenes import Scene, scenes
+from ops.scenes import Scene, play, scenes, set_up
 from ops.secrets import prepare
 from ops.stack import Stack
 from policies.policy import SHANGHAI
@@ -52,20 +52,19 @@ def demo(auto: bool) -> int:
             rehearsal = Rehearsal(given)
             rehearsal.enrol_everybody()
             played = scenes(rehearsal)
-            for scene in played:
-                scene.set_up()
+            set_up(played)
             console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:
                 stack.run_until_stopped(lambda: _guide(given, played, "按 Ctrl-C 停止全部进程。"))
                 console.print("正在停止 …")
                 return 0
             _guide(given, played, "现在自动演完,演完后停止全部进程。")
+            at = time.monotonic()
+            play(played)
             for scene in played:
-                at = time.monotonic()
                 console.rule(scene.title)
-                scene.play()
                 _timelines(scene)
-                console.print(f"[dim]{scene.title}:{time.monotonic() - at:.1f} 秒[/dim]")
+            console.print(f"[dim]演完 {time.monotonic() - at:.1f} 秒[/dim]")
             return _verdict()
     except NotAsExpected as difference:
         console.print(f"[red]与预期不符:{difference}[/red]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,6 @@ from uuid import UUID
 
 import httpx
 import pyotp
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
@@ -31,6 +31,7 @@ from office.base import clock
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import Settings
 from office.cases import deadlines, reviews
+from office.runs import engine
 from office.staff import staff
 
 R = TypeVar("R")
@@ -64,6 +65,8 @@ class Rehearsal:
         self.settings = given
         self.secrets: dict[str, str] = {}
         self._spent: dict[str, int] = {}
+        self._people: dict[str, tuple[str, list[Role]]] = {}
+        self._codes = threading.RLock()
         self._numbers = itertools.count(1)
         self._run = f"{int(time.time())}"
         self._http = httpx.Client(timeout=30, trust_env=False)
@@ -75,6 +78,7 @@ class Rehearsal:
             self.enrol(staff_id, name, roles)
 
     def enrol(self, staff_id: str, name: str, roles: list[Role]) -> None:
+        self._people[staff_id] = (name, roles)
         self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, name, roles, rests=False)).secret
 
     def code(self, staff_id: str) -> str:
@@ -82,14 +86,29 @@ class Rehearsal:
 
         The code before the one that is shown is still taken, but not when its time is nearly over.
         """
+        while (code := self._fresh(staff_id)) is None:
+            time.sleep(1)
+        return code
+
+    def _fresh(self, staff_id: str) -> str | None:
         totp = pyotp.TOTP(self.secrets[staff_id], interval=staff.STEP)
-        while True:
-            step, gone = divmod(int(time.time()), staff.STEP)
+        step, gone = divmod(int(time.time()), staff.STEP)
+        with self._codes:  # several stories may ask the same person at once
             for candidate in range(step - 1 if gone < staff.STEP // 2 else step, step + 2):
                 if candidate > self._spent.get(staff_id, 0):
                     self._spent[staff_id] = candidate
                     return totp.at(candidate * staff.STEP)
-            time.sleep(1)
+        return None
+
+    def _somebody(self, staff_id: str) -> dict[str, str]:
+        """Who answers, with a code: that person, or a colleague of the same name and roles while theirs are all spent."""
+        number, person = 1, staff_id
+        with self._codes:
+            while (code := self._fresh(person)) is None:
+                number, person = number + 1, f"{staff_id}-{number + 1}"
+                if person not in self.secrets:
+                    self.enrol(person, *self._people[staff_id])
+        return {"staff_id": person, "code": code}
 
     def resume(self, case_id: str, answer: dict[str, Any]) -> SetStateStatus | None:
         """Answer the form a case shows now, as the UI would: Prefect's word on it.
@@ -103,10 +122,10 @@ class Rehearsal:
         run_id, key = form
 
         def give() -> SetStateStatus:
-            with _prefect() as client:
-                schema = json.loads(client.read_flow_run_input(run_id, keyset_from_base_key(key)["schema"]))
-                task = schema["properties"]["task"]["default"]
-                return client.resume_flow_run(run_id, run_input={"task": task, "reason": "", **answer}).status
+            client = engine.client()
+            schema = json.loads(client.read_flow_run_input(run_id, keyset_from_base_key(key)["schema"]))
+            task = schema["properties"]["task"]["default"]
+            return client.resume_flow_run(run_id, run_input={"task": task, "reason": "", **answer}).status
 
         return _reach(give)
 
@@ -118,8 +137,7 @@ class Rehearsal:
         if case is None or case.run_id is None or not waiting or waiting[0].pause_key is None:
             return None
         run_id, key = UUID(case.run_id), waiting[0].pause_key
-        with _prefect() as client:
-            run = _reach(lambda: client.read_flow_run(run_id))
+        run = _reach(lambda: engine.client().read_flow_run(run_id))
         if run is None or run.state is None or not run.state.is_paused():
             return None
         return (run_id, key) if run.state.state_details.run_input_keyset == keyset_from_base_key(key) else None
@@ -130,7 +148,7 @@ class Rehearsal:
         When the run that read the answer was lost, the form comes back and is answered again, as a person would.
         """
         review_id = self.wait(lambda: self._question(case_id, gate), f"{case_id} asks {gate}").id
-        answer = {"staff_id": staff_id, "verdict": verdict, "reason": reason, **extra}
+        answer = {"verdict": verdict, "reason": reason, **extra}
         answered = -1
 
         def taken() -> bool:
@@ -139,7 +157,7 @@ class Rehearsal:
             if now is None or now.id != review_id:
                 return True
             fresh = now.attempt > answered and self._form(case_id)
-            if fresh and self.resume(case_id, {**answer, "code": self.code(staff_id)}) is SetStateStatus.ACCEPT:
+            if fresh and self.resume(case_id, answer | self._somebody(staff_id)) is SetStateStatus.ACCEPT:
                 answered = now.attempt
             return False
 
@@ -214,13 +232,11 @@ class Rehearsal:
 
     def sweep(self) -> None:
         """Have the minute's sweep run now, and wait until it is done."""
-        with _prefect() as client:
-            deployment = client.read_deployment_by_name("deadlines/deadlines")
-            run = client.create_flow_run_from_deployment(deployment.id)
+        client = engine.client()
+        run = client.create_flow_run_from_deployment(client.read_deployment_by_name("deadlines/deadlines").id)
 
         def ended() -> bool:
-            with _prefect() as client:
-                found = _reach(lambda: client.read_flow_run(run.id))
+            found = _reach(lambda: client.read_flow_run(run.id))
             return bool(found and found.state and found.state.is_final())
 
         self.wait(ended, "the sweep has run")
@@ -305,7 +321,3 @@ def _reach(call: Callable[[], R]) -> R | None:
         return call()
     except (httpx.TransportError, ObjectNotFound, PrefectHTTPStatusError):
         return None
-
-
-def _prefect() -> SyncPrefectClient:
-    return get_client(sync_client=True)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -201,11 +201,17 @@ class Stack:
             pass
 
 
+@cache
+def _http() -> httpx.Client:
+    """One client: opening one costs more than asking, and whoever waits for a part asks ten times a second."""
+    return httpx.Client(timeout=2)
+
+
 def _answers(url: str, given: Settings) -> bool:
     auth = given.prefect_auth.get_secret_value()
     user, _, password = auth.partition(":")
     try:
-        return httpx.get(url, timeout=2, auth=(user, password) if auth else None).is_success
+        return _http().get(url, auth=(user, password) if auth else None).is_success
     except httpx.HTTPError:
         return False
 

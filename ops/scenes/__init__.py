@@ -10,20 +10,38 @@ from ops.scenes.appeals import AppealScene, SilenceScene
 from ops.scenes.closing import ClosureScene, ForcedScene, RefundScene
 from ops.scenes.invoicing import InvoicingScene
 from ops.scenes.openings import OpeningScene
-from ops.scenes.stage import Scene
+from ops.scenes.stage import Scene, side_by_side
 
 SCENES: list[Callable[[Rehearsal], Scene]] = [
-    InvoicingScene,  # first: its setting moves the clock a month on
+    InvoicingScene,
     ClosureScene,
     RefundScene,
     ForcedScene,
     AccountsScene,
     OpeningScene,
     AppealScene,
-    SilenceScene,  # last: it lets three days pass
+    SilenceScene,
 ]
+TIME_BEFORE = (InvoicingScene,)
+"""What sets them up moves the clock: one after the other, before the rest."""
+TIME_AFTER = (SilenceScene,)
+"""What plays them lets time pass: one after the other, after the rest."""
 
 
 def scenes(stage: Rehearsal) -> list[Scene]:
-    """Every scene, in the order they are set up and played."""
+    """Every scene, in the order they are shown."""
     return [make(stage) for make in SCENES]
+
+
+def set_up(all_of_them: list[Scene]) -> None:
+    """Bring every scene to where people are needed; what does not move the clock does so side by side."""
+    for scene in (scene for scene in all_of_them if isinstance(scene, TIME_BEFORE)):
+        scene.set_up()
+    side_by_side(*(scene.set_up for scene in all_of_them if not isinstance(scene, TIME_BEFORE)))
+
+
+def play(all_of_them: list[Scene]) -> None:
+    """Play every scene to its end, side by side but for those that let time pass."""
+    side_by_side(*(scene.play for scene in all_of_them if not isinstance(scene, TIME_AFTER)))
+    for scene in (scene for scene in all_of_them if isinstance(scene, TIME_AFTER)):
+        scene.play()

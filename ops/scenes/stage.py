@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Protocol
 
 from models.books import AccountKind
@@ -27,6 +29,13 @@ class Scene(Protocol):
     def waiting(self) -> Iterable[Waiting]: ...
 
     def cases(self) -> list[str]: ...
+
+
+def side_by_side(*acts: Callable[[], Any]) -> None:
+    """Play at the same time in one stack: acts wait for one another's turn much less than they wait."""
+    with ThreadPoolExecutor(max(1, len(acts))) as pool:
+        for playing in [pool.submit(copy_context().run, act) for act in acts]:
+            playing.result()
 
 
 def expect(what: str, found: Any, wanted: Any) -> None:

@@ -116,7 +116,7 @@ _twins = itertools.count(2)
 def twin(stage: Rehearsal, staff_id: str) -> str:
     """Somebody of the same name and roles, whose codes nobody else spends: else tests wait half a minute for the next one."""
     name, roles = PEOPLE[staff_id]
-    new = f"{staff_id}-{next(_twins)}"
+    new = f"{staff_id}-only-{next(_twins)}"
     stage.enrol(new, name, roles)
     return new
 

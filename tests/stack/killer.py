@@ -6,10 +6,8 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,11 +136,7 @@ class Watched(Rehearsal):
 
     def __init__(self, stage: Rehearsal, killer: Killer) -> None:
         super().__init__(stage.settings)
-        self.secrets, self._killer, self._codes = stage.secrets, killer, threading.Lock()
-
-    def code(self, staff_id: str) -> str:
-        with self._codes:  # two stories may ask the same person
-            return super().code(staff_id)
+        self.secrets, self._people, self._killer = stage.secrets, stage._people, killer
 
     def resume(self, case_id: str, answer: dict[str, Any]) -> SetStateStatus | None:
         self._killer.wait(self._killer.at(Boundary.SUSPENDED))
@@ -176,13 +170,6 @@ def struck(killer: Killer, stage: Rehearsal, plan: Plan) -> list[str]:
         died = {verb for at, verb, part in killer.kills if at is boundary and part == "worker"}
         missed += [f"worker {boundary} {verb}" for verb in (verbs - died if not plan.verbs else died - plan.verbs)]
     return missed
-
-
-def together(*acts: Callable[[], Any]) -> None:
-    """Play at the same time in one stack: while something comes back for one story, it does for all."""
-    with ThreadPoolExecutor(len(acts)) as pool:
-        for playing in [pool.submit(copy_context().run, act) for act in acts]:
-            playing.result()
 
 
 def wrong(tx: Tx) -> list[str]:

@@ -15,9 +15,9 @@ from office.money import ledger
 from ops.rehearsal import Rehearsal
 from ops.scenes.appeals import AppealScene
 from ops.scenes.closing import ClosureScene, RefundScene
-from ops.scenes.stage import Scene, balance
+from ops.scenes.stage import Scene, balance, side_by_side
 from ops.stack import Stack
-from tests.stack.killer import EVERY_KIND, Killer, Watched, restless, settled, struck, together
+from tests.stack.killer import EVERY_KIND, Killer, Watched, restless, settled, struck
 
 pytestmark = pytest.mark.engine
 OWN_STACK = "its processes are killed, and its database is lost"
@@ -34,8 +34,8 @@ def test_cases_end_as_they_should_while_worker_door_and_server_are_killed_at_eve
 ) -> None:
     _, killer, watched = mortal
     closure, refund, appeal = ClosureScene(watched), RefundScene(watched), AppealScene(watched)
-    together(*(scene.set_up for scene in (closure, refund, appeal)))
-    together(*(scene.play for scene in (closure, refund, appeal)))
+    side_by_side(*(scene.set_up for scene in (closure, refund, appeal)))
+    side_by_side(*(scene.play for scene in (closure, refund, appeal)))
     killer.rest()
     assert settled(watched) == []
     assert struck(killer, watched, EVERY_KIND) == []
@@ -65,12 +65,12 @@ def test_cases_that_wait_survive_the_loss_of_prefects_whole_database(
     stack, killer, watched = mortal
     killer.rest()
     scenes: list[Scene] = [ClosureScene(watched, shop_id="shop-2001"), RefundScene(watched, shop_id="shop-2002")]
-    together(*(scene.set_up for scene in scenes))
+    side_by_side(*(scene.set_up for scene in scenes))
     watched.wait(lambda: _anchored(watched), "the sweep has seen this Prefect", patience=120)
     stack.kill("prefect")
     for file in (watched.settings.home / "prefect").glob("prefect.db*"):
         file.unlink()
-    together(*(scene.play for scene in scenes))
+    side_by_side(*(scene.play for scene in scenes))
     assert settled(watched) == []
 
 
