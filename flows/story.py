@@ -15,6 +15,7 @@ from pydantic import Field
 
 from models.cases import Case, CaseKind
 from office.base.db import in_transaction, reading
+from office.cases.effects import remembered
 from office.cases.locks import lock_case
 from office.runs import strays
 from tasks.processes import open_office
@@ -44,7 +45,8 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
                 if elsewhere := _own_run(case_id):
                     strays.collect(elsewhere, case_id)
                 return ended
-            tell(case_id)
+            with remembered(case_id):
+                tell(case_id)
             return _ending(case_id)
 
         run.__module__, run.__qualname__, run.__name__ = tell.__module__, tell.__qualname__, tell.__name__

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.case_events import CaseConcluded, CaseOpened, CaseStateChanged
@@ -26,7 +27,7 @@ from models.outcomes import Refusal
 from models.reviews import Review, ReviewState
 from models.shops import Shop
 from models.wire import Outgoing
-from office.base.db import Tx, reading
+from office.base.db import Tx, prepared, reading
 from office.base.vault import place, seal_json
 from office.cases.locks import UnknownCase
 from office.process import office
@@ -204,7 +205,12 @@ def open_wait(tx: Tx, case: Case, key: str, kind: str, question: str = "") -> Ca
 
 
 def find_wait(tx: Tx, case_id: str, key: str) -> CaseWait | None:
-    return tx.exec(select(CaseWait).where(CaseWait.case_id == case_id, CaseWait.key == key)).first()
+    return _wait(tx, case_id, key).first()
+
+
+@prepared
+def _wait(case_id: str, key: str) -> SelectOfScalar[CaseWait]:
+    return select(CaseWait).where(CaseWait.case_id == case_id, CaseWait.key == key)
 
 
 def open_waits(tx: Tx, case_id: str, kind: str | None = None) -> list[CaseWait]:

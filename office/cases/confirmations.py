@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import Frozen, new_id
 from models.cases import Case, CaseDeadline, DeadlineState, Side
@@ -21,7 +22,7 @@ from models.text import shortened
 from notifications.engine import ConfirmationLate
 from office.base.calendar import work_calendar
 from office.base.clock import clock
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash
 from office.cases import alarms, deadlines, judge, recorded, reviews, signatures
 from office.cases import gates as review_gates
@@ -182,10 +183,12 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review | Held:
 
 def open_of(tx: Tx, review_id: str) -> Confirmation | None:
     """The answer to this question that waits to be confirmed."""
-    query = select(Confirmation).where(
-        Confirmation.review_id == review_id, Confirmation.state == ConfirmationState.OPEN
-    )
-    return tx.exec(query).first()
+    return _open(tx, review_id).first()
+
+
+@prepared
+def _open(review_id: str) -> SelectOfScalar[Confirmation]:
+    return select(Confirmation).where(Confirmation.review_id == review_id, Confirmation.state == ConfirmationState.OPEN)
 
 
 def waiting_for(tx: Tx, staff_id: str) -> list[tuple[Confirmation, str]]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import Frozen
 from models.cases import Case, CaseDeadline, DeadlineState, Side
 from models.reviews import Review
 from models.windows import Reckoned, WorkingDays
 from office.base.calendar import work_calendar
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.cases.locks import lock_case
 from office.record import audit, outbox
 from policies.deadlines import lapses, reckon
@@ -69,7 +70,12 @@ def next_action(case: Case, reminders: Sequence[datetime], due: datetime, side: 
 
 
 def find(tx: Tx, case_id: str, key: str) -> CaseDeadline | None:
-    return tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.key == key)).first()
+    return _deadline(tx, case_id, key).first()
+
+
+@prepared
+def _deadline(case_id: str, key: str) -> SelectOfScalar[CaseDeadline]:
+    return select(CaseDeadline).where(CaseDeadline.case_id == case_id, CaseDeadline.key == key)
 
 
 def stop(tx: Tx, case_id: str, key: str, state: DeadlineState = DeadlineState.MET) -> None:

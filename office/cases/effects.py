@@ -14,13 +14,18 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
+from sqlmodel import select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case, Effect
-from office.base.db import Tx, in_transaction
+from office.base.db import Tx, in_transaction, prepared, reading
 from office.cases.locks import lock_case
 from office.record.decision_seals import DecisionForged, stop
 
@@ -118,9 +123,12 @@ def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) 
         bound = signature.bind(None, None, *args, **kwargs)
         bound.apply_defaults()
         plain = tuple(bound.arguments.values())[2:]
+        key = effect_key(case_id, name, *plain)
+        if key in (kept := _kept.get()):
+            return returned().validate_python(kept[key])
         if not in_a_run():
             return run(case_id, *plain)
-        done = in_transaction(lambda tx: tx.get(Effect, effect_key(case_id, name, *plain)))
+        done = in_transaction(lambda tx: tx.get(Effect, key))
         if done is not None:
             return returned().validate_python(done.result)
         result: R = task()(case_id, *plain)  # type: ignore[assignment]
@@ -128,6 +136,27 @@ def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) 
 
     call.effect_name = name  # type: ignore[attr-defined]
     return call
+
+
+_kept: ContextVar[Mapping[str, Any]] = ContextVar("kept", default=MappingProxyType({}))
+"""What effects returned that had been done when the telling of the story began, by their keys."""
+
+
+@contextmanager
+def remembered(case_id: str) -> Iterator[None]:
+    """A story told again from the top: what it did before is read at once, and not effect by effect."""
+    with reading() as tx:
+        kept = {row.key: row.result for row in _done(tx, case_id)}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+@prepared
+def _done(case_id: str) -> SelectOfScalar[Effect]:
+    return select(Effect).where(Effect.case_id == case_id)
 
 
 def happened(tx: Tx, case_id: str, verb: Callable[..., Any], *args: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sqlmodel import select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 
 
 class UnknownCase(LookupError):
@@ -17,8 +18,12 @@ def lock_case(tx: Tx, case_id: str) -> Case:
 
     Read anew under the lock, whatever this transaction may have seen of it before.
     """
-    query = select(Case).where(Case.id == case_id).execution_options(populate_existing=True)
-    case = tx.exec(query.with_for_update() if tx.postgres else query).first()
+    case = _locked(tx, case_id).first()
     if case is None:
         raise UnknownCase(case_id)
     return case
+
+
+@prepared
+def _locked(case_id: str) -> SelectOfScalar[Case]:
+    return select(Case).where(Case.id == case_id).with_for_update().execution_options(populate_existing=True)

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, cast, or_
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import EvidenceSubmission
 from models.cases import Case, CaseKind, CaseWait, WaitState
 from models.invoicing import Invoice
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.record import outbox
 
 Named = tuple[dict[str, Any], datetime | None, str]
@@ -27,10 +28,15 @@ def named(tx: Tx, case: Case) -> Iterator[Named]:
         for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
             for given in invoice.fields.get("documents", []):
                 yield given, invoice.received_at, "随发票提交"
-    answered = select(CaseWait).where(CaseWait.case_id == case.id, CaseWait.state == WaitState.ANSWERED)
-    for wait in tx.exec(answered.order_by(col(CaseWait.id))):
+    for wait in _answered(tx, case.id):
         for given in (wait.answer or {}).get("documents", []):
             yield given, wait.closed_at, f"答复「{wait.question}」时提交"
+
+
+@prepared
+def _answered(case_id: str) -> SelectOfScalar[CaseWait]:
+    answered = select(CaseWait).where(CaseWait.case_id == case_id, CaseWait.state == WaitState.ANSWERED)
+    return answered.order_by(col(CaseWait.id))
 
 
 def file_arrived(tx: Tx, shop_id: str, sha256: str) -> None:

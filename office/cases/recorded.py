@@ -27,7 +27,7 @@ TAKEN_BACK = "case.withdrawal"
 
 def lines(tx: Tx, case: Case) -> list[AuditEntry]:
     """The case's lines, oldest first, of those of its chains that are whole."""
-    return [line for name in audit.streams(tx, case.id) for line in audit.whole(tx, name) or ()]
+    return audit.found_whole(tx, case.id)
 
 
 def became(said: Iterable[AuditEntry], review_id: str) -> tuple[ReviewState | None, AuditEntry | None]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.orm import defer
 from sqlmodel import case as sql_case
 from sqlmodel import col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.cases import Case, Side
@@ -21,7 +22,7 @@ from models.reviews import Review, ReviewState, Role, Staff
 from notifications.message import StaffMessage
 from notifications.review import ReviewWaiting
 from office.base.calendar import work_calendar
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.cases import bundles, deadlines
 from office.cases.addresses import link_to
 from office.cases.cases import rules
@@ -70,9 +71,14 @@ def asked(tx: Tx, case_id: str, gate: str, round: int, seat: int = 1) -> str:
 
 
 def _find(tx: Tx, case_id: str, gate: str, round: int, seat: int) -> Review | None:
-    return tx.exec(
-        select(Review).where(Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat)
-    ).first()
+    return _question(tx, case_id, gate, round, seat).first()
+
+
+@prepared
+def _question(case_id: str, gate: str, round: int, seat: int) -> SelectOfScalar[Review]:
+    return select(Review).where(
+        Review.case_id == case_id, Review.gate == gate, Review.round == round, Review.seat == seat
+    )
 
 
 def _ask(tx: Tx, case: Case, review: Review, gate: Gate) -> None:

@@ -10,12 +10,13 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.case_events import MessageRefused
 from models.cases import Case
@@ -25,7 +26,7 @@ from models.shops import Shop
 from models.text import unfit_reason
 from models.wire import INBOUND
 from notifications.operations import InboxConflict, InboxFailed
-from office.base.db import Tx, in_transaction, is_contention
+from office.base.db import Tx, in_transaction, is_contention, prepared
 from office.base.vault import CannotUnseal, opened
 from office.cases import kept, reviews
 from office.cases.cases import emit
@@ -58,13 +59,7 @@ def route_due(limit: int = 100, handle: Handler = handle) -> int:
     """
 
     def due(tx: Tx) -> list[int]:
-        query = (
-            select(InboxMessage.id)
-            .where(InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) <= tx.now)
-            .order_by(col(InboxMessage.received_at), col(InboxMessage.id))
-            .limit(limit)
-        )
-        return [row for row in tx.exec(query) if row is not None]
+        return [row for row in _due(tx, tx.now, limit) if row is not None]
 
     ids = in_transaction(due)
     for row_id in ids:
@@ -72,10 +67,21 @@ def route_due(limit: int = 100, handle: Handler = handle) -> int:
     return len(ids)
 
 
+@prepared
+def _due(now: datetime, limit: int) -> SelectOfScalar[Any]:
+    waiting = select(InboxMessage.id).where(InboxMessage.state == InboxState.NEW, col(InboxMessage.next_at) <= now)
+    return waiting.order_by(col(InboxMessage.received_at), col(InboxMessage.id)).limit(limit)
+
+
+@prepared
+def _still_new(row_id: int) -> SelectOfScalar[InboxMessage]:
+    row = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
+    return row.with_for_update(skip_locked=True)
+
+
 def _route(row_id: int, handle: Handler) -> None:
     def claim(tx: Tx) -> InboxMessage | None:
-        query = select(InboxMessage).where(InboxMessage.id == row_id, InboxMessage.state == InboxState.NEW)
-        row = tx.exec(query.with_for_update(skip_locked=True) if tx.postgres else query).first()
+        row = _still_new(tx, row_id).first()
         if row is None or _comes_too_early(tx, row):
             return None
         _put_right(tx, row)
@@ -186,11 +192,15 @@ def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
 
     The message then stays for the next round. One that waits after a fault holds up nobody.
     """
-    query = select(InboxMessage.id).where(
-        InboxMessage.shop_id == row.shop_id, InboxMessage.state == InboxState.NEW,
-        col(InboxMessage.id) < row.id, col(InboxMessage.next_at) <= tx.now,
-    )  # fmt: skip
-    return row.shop_id is not None and tx.exec(query.limit(1)).first() is not None
+    return row.shop_id is not None and _earlier(tx, row.shop_id, row.id or 0, tx.now).first() is not None
+
+
+@prepared
+def _earlier(shop_id: str, row_id: int, now: datetime) -> SelectOfScalar[Any]:
+    return select(InboxMessage.id).where(
+        InboxMessage.shop_id == shop_id, InboxMessage.state == InboxState.NEW,
+        col(InboxMessage.id) < row_id, col(InboxMessage.next_at) <= now,
+    ).limit(1)  # fmt: skip
 
 
 def _payload(row: InboxMessage) -> dict[str, Any]:

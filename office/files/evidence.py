@@ -20,6 +20,7 @@ from typing import BinaryIO
 import fsspec
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import EvidenceItem, EvidenceKind, EvidenceSubmission, MediaType
 from models.arbitration_events import EvidenceRef
@@ -27,7 +28,7 @@ from models.base import Frozen, new_id
 from models.cases import Case
 from models.outcomes import Refusal
 from models.shops import Shop
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import Tx, in_transaction, prepared, reading
 from office.base.settings import settings
 from office.cases import addresses, naming
 from office.record import audit
@@ -146,8 +147,12 @@ def keep_xml(tx: Tx, shop_id: str, name: str, raw: bytes) -> Staged:
 
 def staged(tx: Tx, shop_id: str, sha256: str) -> EvidenceItem | None:
     """The shop's own file with that content. Another shop's is nothing to it."""
-    query = select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, EvidenceItem.sha256 == sha256)
-    return tx.exec(query).first()
+    return _own(tx, shop_id, sha256).first()
+
+
+@prepared
+def _own(shop_id: str, sha256: str) -> SelectOfScalar[EvidenceItem]:
+    return select(EvidenceItem).where(EvidenceItem.shop_id == shop_id, EvidenceItem.sha256 == sha256)
 
 
 def of_shop(tx: Tx, shop_id: str, ids: Iterable[str]) -> list[EvidenceItem]:

@@ -14,12 +14,13 @@ from datetime import datetime
 from itertools import count, islice, takewhile
 from typing import Any
 
-from sqlmodel import and_, col, func, select, true
+from sqlmodel import and_, col, func, or_, select, true
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.audit import AGAIN, AuditEntry, AuditHead
 from models.cases import Case
 from models.reviews import Staff
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash
 
 GENESIS = "0" * 64
@@ -83,8 +84,7 @@ def _end(tx: Tx, stream: str) -> AuditHead:
     """The end to append to, locked: of the stream, or of the one in which it goes on since its chain was broken."""
     found = AuditHead(stream=stream, seq=0, hash=GENESIS, seal="")
     for name in _names(stream):
-        query = select(AuditHead).where(AuditHead.stream == name)
-        head = tx.exec(query.with_for_update() if tx.postgres else query).first()
+        head = _locked(tx, name).first()
         fresh = AuditHead(stream=name, seq=0, hash=GENESIS, seal="")
         if head is None and _lines_of(tx, name) is None:
             return fresh if name == stream else _quarantined(tx, found, fresh)
@@ -92,6 +92,11 @@ def _end(tx: Tx, stream: str) -> AuditHead:
             return head
         found = head or fresh
     raise AssertionError("unreachable")
+
+
+@prepared
+def _locked(name: str) -> SelectOfScalar[AuditHead]:
+    return select(AuditHead).where(AuditHead.stream == name).with_for_update()
 
 
 def _names(stream: str) -> Iterator[str]:
@@ -135,16 +140,60 @@ def timeline(tx: Tx, stream: str, *actions: str, public_only: bool = False) -> l
 
 
 def whole(tx: Tx, name: str) -> list[AuditEntry] | None:
-    """The lines of one chain, oldest first, if every one is as it was written and they lead to an end that we sealed."""
-    head, last = tx.get(AuditHead, name), GENESIS
+    """The lines of one chain, oldest first, if every one is as it was written and they lead to an end that we sealed.
+
+    What this process has found whole before is not read again: it is what the chain's later lines follow from.
+    """
+    head = tx.get(AuditHead, name)
     if head is None or not sealed(head):
         return None
-    lines = list(tx.exec(select(AuditEntry).where(AuditEntry.stream == name).order_by(col(AuditEntry.seq))))
-    for line in lines:
+    before = _found_whole.get(name, ())
+    found = _led_to(tx, head, before) or (_led_to(tx, head, ()) if before else None)
+    if found is None:
+        return None
+    if len(_found_whole) >= _KEPT:
+        _found_whole.clear()
+    _found_whole[name] = found
+    return list(found)
+
+
+_found_whole: dict[str, tuple[AuditEntry, ...]] = {}
+"""The lines of chains that were read already. Where later ones do not follow from them, all are read again."""
+_KEPT = 200
+
+
+def _led_to(tx: Tx, head: AuditHead, lines: tuple[AuditEntry, ...]) -> tuple[AuditEntry, ...] | None:
+    """These lines and those after them, if they lead to this end."""
+    last, seq = (lines[-1].hash, lines[-1].seq) if lines else (GENESIS, 0)
+    if last == head.hash:
+        return lines
+    new = _after(tx, head.stream, seq).all()
+    for line in new:
         if line.prev_hash != last or not intact(line):
             return None
         last = line.hash
-    return lines if last == head.hash else None
+    if last != head.hash:
+        return None
+    for line in new:
+        tx.expunge(line)
+    return (*lines, *new)
+
+
+@prepared
+def _after(name: str, seq: int) -> SelectOfScalar[AuditEntry]:
+    return select(AuditEntry).where(AuditEntry.stream == name, AuditEntry.seq > seq).order_by(col(AuditEntry.seq))
+
+
+def found_whole(tx: Tx, stream: str) -> list[AuditEntry]:
+    """A stream's lines, oldest first, of those of its chains that are whole."""
+    second = f"{stream}{AGAIN}2"
+    heads = {head.stream: head for head in _ends(tx, stream, second)}  # held, so that they are not asked for again
+    return [line for name in (streams(tx, stream) if second in heads else [stream]) for line in whole(tx, name) or ()]
+
+
+@prepared
+def _ends(first: str, second: str) -> SelectOfScalar[AuditHead]:
+    return select(AuditHead).where(or_(AuditHead.stream == first, AuditHead.stream == second))
 
 
 def verify(tx: Tx, stream: str | None = None) -> Iterator[str]:

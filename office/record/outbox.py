@@ -8,18 +8,20 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import Delete, Executable, Update, bindparam, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.clock import clock
-from office.base.db import Tx, in_transaction
+from office.base.db import Tx, in_transaction, prepared
 from office.base.vault import Place, place, seal_json, unseal_json
 from office.record import audit
 
@@ -117,7 +119,6 @@ def put(
     ``wakes`` has the case's run woken when the message has left. ``bundled`` says with what it leaves: by itself it
     does not.
     """
-    insert = postgres_insert if tx.postgres else sqlite_insert
     row: dict[str, Any] = {
         "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload, _place(key)),
         "case_id": case.id if case else None, "shop_id": shop_id or (case.shop_id if case else None),
@@ -126,23 +127,32 @@ def put(
     }  # fmt: skip
     if bundled:
         row |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": bundled}
-    written = (
-        insert(OutboxMessage)
-        .values(row)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(col(OutboxMessage.id))
-    )
-    return tx.execute(written).first() is not None
+    tx.flush()
+    return tx.connection().execute(_written_once(tx.postgres), row).first() is not None
+
+
+_rows: Any = OutboxMessage.__table__  # type: ignore[attr-defined]
+_this = _rows.c.key == bindparam("which")
+
+
+@cache
+def _written_once(postgres: bool) -> Executable:
+    insert = (postgres_insert if postgres else sqlite_insert)(_rows)
+    return insert.on_conflict_do_nothing(index_elements=["key"]).returning(_rows.c.id)
 
 
 def wake(tx: Tx, case: Case) -> None:
     """Have the case's run started or woken. A wake-up not yet picked up serves for this one too."""
-    waiting = select(OutboxMessage.key).where(
-        OutboxMessage.case_id == case.id, OutboxMessage.channel == Channel.RUN, OutboxMessage.topic == RUN,
+    if _not_picked_up(tx, case.id).first() is None:
+        put(tx, f"run/{case.id}/{uuid.uuid4().hex}", Channel.RUN, RUN, {}, case=case)
+
+
+@prepared
+def _not_picked_up(case_id: str) -> SelectOfScalar[str]:
+    return select(OutboxMessage.key).where(
+        OutboxMessage.case_id == case_id, OutboxMessage.channel == Channel.RUN, OutboxMessage.topic == RUN,
         OutboxMessage.state == OutboxState.NEW, OutboxMessage.attempts == 0,
     )  # fmt: skip
-    if tx.exec(waiting).first() is None:
-        put(tx, f"run/{case.id}/{uuid.uuid4().hex}", Channel.RUN, RUN, {}, case=case)
 
 
 def retag(tx: Tx, case: Case) -> None:
@@ -150,21 +160,19 @@ def retag(tx: Tx, case: Case) -> None:
     put(tx, f"tags/{case.id}/{uuid.uuid4().hex}", Channel.RUN, TAGS, {}, case=case)
 
 
-def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> list[Item]:
+@prepared
+def _due(now: datetime, channels: Sequence[Channel], limit: int) -> SelectOfScalar[OutboxMessage]:
+    due = select(OutboxMessage).where(
+        OutboxMessage.state == OutboxState.NEW, col(OutboxMessage.channel).in_(channels), col(OutboxMessage.next_at) <= now,
+        or_(col(OutboxMessage.leased_until).is_(None), col(OutboxMessage.leased_until) < now),
+    )  # fmt: skip
+    in_turn = due.order_by(col(OutboxMessage.next_at), col(OutboxMessage.id)).limit(limit)
+    return in_turn.with_for_update(skip_locked=True)
+
+
+def lease(tx: Tx, limit: int, channels: Sequence[Channel] = tuple(Channel)) -> list[Item]:
     """Take up to ``limit`` due messages for a minute; nobody else gets them meanwhile."""
-    due = (
-        select(OutboxMessage)
-        .where(
-            OutboxMessage.state == OutboxState.NEW,
-            col(OutboxMessage.next_at) <= tx.now,
-            or_(col(OutboxMessage.leased_until).is_(None), col(OutboxMessage.leased_until) < tx.now),
-        )
-        .order_by(col(OutboxMessage.next_at), col(OutboxMessage.id))
-        .limit(limit)
-    )
-    if channels:
-        due = due.where(col(OutboxMessage.channel).in_(channels))
-    rows = list(tx.exec(due.with_for_update(skip_locked=True) if tx.postgres else due))
+    rows = list(_due(tx, tx.now, channels, limit))
     for row in rows:
         if row.leased_until is not None:  # whoever had it never said how it went
             row.twice = (row.twice or 0) + 1
@@ -175,13 +183,17 @@ def lease(tx: Tx, limit: int, channels: tuple[Channel, ...] | None = None) -> li
     return [Item.of(row) for row in rows]
 
 
+_GONE: Delete = delete(_rows).where(_this)
+_CHANGED: Update = update(_rows).where(_this)
+
+
 def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
     """Record how a delivery went: sent, skipped with a reason, tried again later, or dead; wake the case it was to wake.
 
     What had a case's run woken is of no more use once it has: its row goes, so that a waiting case keeps none.
     """
     if item.channel is Channel.RUN and (outcome is None or isinstance(outcome, Skip)):
-        tx.execute(delete(OutboxMessage).where(col(OutboxMessage.key) == item.key))
+        tx.connection().execute(_GONE, {"which": item.key})
         return OutboxState.SKIPPED if outcome else OutboxState.SENT
     values: dict[str, Any] = {"leased_until": None}
     match outcome:
@@ -200,7 +212,7 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
             values |= {"next_at": tx.now + timedelta(seconds=BACKOFF[item.attempts - 1]), "note": str(outcome)}
     if isinstance(outcome, Undeliverable) and outcome.reached:
         values["reached"] = sorted({*item.reached, *outcome.reached})
-    tx.execute(update(OutboxMessage).where(col(OutboxMessage.key) == item.key).values(**values))
+    tx.connection().execute(_CHANGED, {"which": item.key, **values})
     state = OutboxState(values.get("state", OutboxState.NEW))
     if item.wakes and state is not OutboxState.NEW and (case := tx.get(Case, item.wakes)):
         wake(tx, case)

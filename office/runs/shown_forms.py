@@ -16,11 +16,12 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.confirmations import ShownForm
 from models.reviews import Review
 from office.base.clock import clock
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import Tx, in_transaction, prepared, reading
 from office.runs import engine
 
 logger = logging.getLogger("dianwu.forms")
@@ -50,8 +51,13 @@ def note(tx: Tx, review: Review, run_id: str, key: str, description: str, schema
 
 def unanswered(tx: Tx, review_id: str) -> list[ShownForm]:
     """The forms shown of a question, oldest first, of which nobody has read yet what came back."""
-    query = select(ShownForm).where(ShownForm.review_id == review_id, col(ShownForm.judged_at).is_(None))
-    return list(tx.exec(query.order_by(col(ShownForm.shown_at))))
+    return list(_unanswered(tx, review_id))
+
+
+@prepared
+def _unanswered(review_id: str) -> SelectOfScalar[ShownForm]:
+    unread = select(ShownForm).where(ShownForm.review_id == review_id, col(ShownForm.judged_at).is_(None))
+    return unread.order_by(col(ShownForm.shown_at))
 
 
 def judged(tx: Tx, key: str) -> None:

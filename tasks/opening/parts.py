@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case, WaitState
 from models.event_parts import DocumentKind
 from models.opening import Need, OpeningPart, Part, Stage
 from models.shops import EntityType, Shop, ShopState
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash, opened_json, place, seal_json
 from office.cases import cases, deadlines
 from office.cases.cases import rules
@@ -44,8 +45,12 @@ def find(tx: Tx, case_id: str, part: Part) -> OpeningPart | None:
 
 
 def of_case(tx: Tx, case_id: str) -> dict[Part, OpeningPart]:
-    rows = tx.exec(select(OpeningPart).where(OpeningPart.case_id == case_id))
-    return {row.part: row for row in sorted(rows, key=lambda row: list(Part).index(row.part))}
+    return {row.part: row for row in sorted(_sent(tx, case_id), key=lambda row: list(Part).index(row.part))}
+
+
+@prepared
+def _sent(case_id: str) -> SelectOfScalar[OpeningPart]:
+    return select(OpeningPart).where(OpeningPart.case_id == case_id)
 
 
 def put(
