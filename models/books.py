@@ -56,6 +56,8 @@ class Account(SQLModel, table=True):
     kind: AccountKind = Field(sa_type=Word(AccountKind))
     debit_fen: int = Field(default=0, sa_type=BigInteger)
     credit_fen: int = Field(default=0, sa_type=BigInteger)
+    tally: str | None = Field(default=None, sa_type=code(200))
+    """What we posted to it, sealed: see ``office.money.tallies``."""
 
     @property
     def balance_fen(self) -> int:
@@ -71,8 +73,8 @@ class Transfer(SQLModel, table=True):
         CheckConstraint(f"amount_fen > 0 AND amount_fen <= {MAX_FEN}", name="ck_transfer_amount"),
         CheckConstraint("debit_account <> credit_account", name="ck_transfer_moves"),
         Index("ix_transfer_case", "case_id"),
-        Index("ix_transfer_debit", "debit_account"),
-        Index("ix_transfer_credit", "credit_account"),
+        Index("ix_transfer_debit", "debit_account", "posted_at"),
+        Index("ix_transfer_credit", "credit_account", "posted_at"),
     )
 
     key: str = Field(primary_key=True, sa_type=code(200))

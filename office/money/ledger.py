@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hmac
 import json
-import operator
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Subquery, func, or_, update
+from sqlalchemy import Subquery, func, or_
 from sqlalchemy import select as sql_select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from models.books import ASSETS, Account, AccountKind, Transfer
+from models.books import Account, AccountKind, Transfer
 from models.money import Money
 from office.base import bulk
 from office.base.db import Tx
 from office.base.vault import keyed_hash
+from office.money import tallies
+from office.money.tallies import Tally
 
 
 class LedgerConflict(RuntimeError):
@@ -44,13 +46,28 @@ def platform_account(kind: AccountKind) -> str:
     return f"platform/{kind}"
 
 
-def open_account(tx: Tx, account_id: str) -> None:
-    """Make sure the account is there. The id says whose it is and of which kind."""
+def _row(account_id: str) -> dict[str, Any]:
+    """A new account. The id says whose it is and of which kind."""
     owner, _, rest = account_id.partition("/")
     shop_id, _, kind = rest.rpartition("/") if owner == "shop" else (None, "", rest)
+    return {
+        "id": account_id, "shop_id": shop_id, "kind": AccountKind(kind), "tally": tallies.sealed(account_id, Tally()),
+        "debit_fen": 0, "credit_fen": 0,
+    }  # fmt: skip
+
+
+def _locked(tx: Tx, account_ids: Collection[str]) -> dict[str, Account]:
+    """These accounts, opened where they are not there yet, and nobody else's until the transaction ends."""
+    query = select(Account).where(col(Account.id).in_(account_ids)).order_by(col(Account.id))
+    locking = query.with_for_update().execution_options(populate_existing=True)  # in one order for everybody
+    found = {account.id: account for account in tx.exec(locking)}
+    missing = sorted(set(account_ids) - found.keys())
+    if not missing:
+        return found
     insert = postgres_insert if tx.postgres else sqlite_insert
-    row = {"id": account_id, "shop_id": shop_id, "kind": AccountKind(kind), "debit_fen": 0, "credit_fen": 0}
-    tx.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))
+    for account_id in missing:
+        tx.execute(insert(Account).values(_row(account_id)).on_conflict_do_nothing(index_elements=["id"]))
+    return {account.id: account for account in tx.exec(locking)}
 
 
 def post(
@@ -68,10 +85,9 @@ def post(
         if (before.debit_account, before.credit_account, before.amount_fen) != (debit, credit, amount.fen):
             raise LedgerConflict(f"{key} was posted before as {before.amount_fen} fen, now {amount.fen} fen")
         return before
-    for account_id in sorted((debit, credit)):  # one order for everybody, so that two postings never deadlock
-        open_account(tx, account_id)
-        _move(tx, account_id, debit=amount.fen if account_id == debit else 0,
-              credit=amount.fen if account_id == credit else 0, key=key)  # fmt: skip
+    accounts = _locked(tx, (debit, credit))
+    _move(accounts[debit], tx.now, debits=amount.fen, key=key)
+    _move(accounts[credit], tx.now, credits=amount.fen, key=key)
     transfer = Transfer(
         key=key, debit_account=debit, credit_account=credit, amount_fen=amount.fen, reason=reason, clause=clause,
         case_id=case_id, posted_at=tx.now, seal=_seal(key, debit, credit, amount.fen, reason, clause, case_id),
@@ -105,64 +121,66 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
     if any(posting.fen <= 0 for posting in postings):
         raise ValueError("a posting of nothing, or of less")
     tx.flush()
-    accounts = bulk.packed(tx, [
-        {"id": account_id, "kind": AccountKind(account_id.rpartition("/")[2]).value,
-         "shop": account_id.partition("/")[2].rpartition("/")[0] if account_id.startswith("shop/") else None}
-        for account_id in sorted({side for posting in postings for side in (posting.debit, posting.credit)})
-    ])  # fmt: skip
+    moved = _moved(postings)
+    _open_many(tx, list(moved))
     given = bulk.packed(tx, [vars(posting) | {"seal": _seal(*vars(posting).values())} for posting in postings])
     columns = {
         "key": str, "debit": str, "credit": str, "fen": int, "reason": str, "clause": str, "case_id": str, "seal": str,
     }  # fmt: skip
-    source = bulk.rows(tx, "given", columns)
-    tx.execute(bulk.sql(f"""
-        INSERT INTO account (id, shop_id, kind, debit_fen, credit_fen)
-        SELECT r.id, r.shop, r.kind, 0, 0 FROM {bulk.rows(tx, "accounts", {"id": str, "shop": str, "kind": str})}
-        WHERE true ON CONFLICT (id) DO NOTHING
-        """), {"accounts": accounts})  # noqa: S608  # fmt: skip
-    if tx.postgres:  # one order for everybody, so that two postings never deadlock
-        tx.execute(bulk.sql("""
-            SELECT id FROM account WHERE id IN (SELECT r.id FROM json_to_recordset(CAST(:accounts AS json)) AS r(id text))
-            ORDER BY id FOR UPDATE
-            """), {"accounts": accounts})  # fmt: skip
+    held = tx.execute(bulk.sql(f"""
+        SELECT a.id, a.tally FROM account a WHERE a.id IN (SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})})
+        ORDER BY a.id {"FOR UPDATE OF a" if tx.postgres else ""}
+        """), {"ids": bulk.packed(tx, [{"id": account_id} for account_id in moved])})  # noqa: S608  # fmt: skip
+    changes = [
+        {"id": account_id, "debit": moved[account_id].debit_fen, "credit": moved[account_id].credit_fen,
+         "tally": tallies.continued(account_id, tally, *moved[account_id].totals, tx.now, moved[account_id].transfers)}
+        for account_id, tally in held
+    ]  # fmt: skip
     try:
         tx.execute(bulk.sql(f"""
             INSERT INTO transfer (key, debit_account, credit_account, amount_fen, reason, clause, case_id, seal, posted_at)
-            SELECT r.key, r.debit, r.credit, r.fen, r.reason, r.clause, r.case_id, r.seal, :now FROM {source}
+            SELECT r.key, r.debit, r.credit, r.fen, r.reason, r.clause, r.case_id, r.seal, :now
+            FROM {bulk.rows(tx, "given", columns)}
             """, now=tx.now), {"given": given})  # noqa: S608  # fmt: skip
     except IntegrityError as error:
         raise LedgerConflict("one of many transfers was posted before") from error
     try:
         tx.execute(bulk.sql(f"""
-            UPDATE account SET debit_fen = account.debit_fen + moved.debit, credit_fen = account.credit_fen + moved.credit
-            FROM (SELECT id, SUM(debit) AS debit, SUM(credit) AS credit FROM (
-                    SELECT r.debit AS id, r.fen AS debit, 0 AS credit FROM {source}
-                    UNION ALL SELECT r.credit, 0, r.fen FROM {source}) AS sides GROUP BY id) AS moved
-            WHERE account.id = moved.id
-            """), {"given": given})  # noqa: S608  # fmt: skip
+            UPDATE account SET debit_fen = debit_fen + r.debit, credit_fen = credit_fen + r.credit, tally = r.tally
+            FROM {bulk.rows(tx, "given", {"id": str, "debit": int, "credit": int, "tally": str})} WHERE account.id = r.id
+            """), {"given": bulk.packed(tx, changes)})  # noqa: S608  # fmt: skip
     except IntegrityError as error:
         raise Overdrawn("one of many transfers would take an account below zero") from error
     tx.expire_all()
 
 
-def _move(tx: Tx, account_id: str, *, debit: int, credit: int, key: str) -> None:
-    """Add to an account's totals, unless that would take it below zero."""
-    asset = AccountKind(account_id.rpartition("/")[2]) in ASSETS
-    room = (
-        Account.debit_fen + debit >= Account.credit_fen + credit
-        if asset
-        else Account.credit_fen + credit >= Account.debit_fen + debit
-    )
-    change = (
-        update(Account)
-        .where(col(Account.id) == account_id, room)  # type: ignore[arg-type]
-        .values(debit_fen=Account.debit_fen + debit, credit_fen=Account.credit_fen + credit)
-        .execution_options(synchronize_session=False)
-    )
-    if tx.execute(change).rowcount != 1:  # type: ignore[attr-defined]
-        raise Overdrawn(f"{key}: {account_id} would fall below zero")
-    if cached := tx.identity_map.get(tx.identity_key(Account, account_id)):
-        tx.refresh(cached)
+def _moved(postings: Sequence[Posting]) -> dict[str, Tally]:
+    """What goes through each account, by the account."""
+    moved: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for posting in postings:
+        for account_id, side in ((posting.debit, 1), (posting.credit, 2)):
+            moved[account_id][0] += 1
+            moved[account_id][side] += posting.fen
+    return {account_id: Tally(*moved[account_id]) for account_id in sorted(moved)}
+
+
+def _open_many(tx: Tx, account_ids: Sequence[str]) -> None:
+    ids = bulk.packed(tx, [{"id": account_id} for account_id in account_ids])
+    missing = tx.execute(bulk.sql(f"""
+        SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})}
+        WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = r.id) ORDER BY r.id
+        """), {"ids": ids}).scalars()  # noqa: S608  # fmt: skip
+    if rows := [_row(account_id) for account_id in missing]:
+        insert = postgres_insert if tx.postgres else sqlite_insert
+        tx.execute(insert(Account).on_conflict_do_nothing(index_elements=["id"]), rows)
+
+
+def _move(account: Account, at: datetime, *, debits: int = 0, credits: int = 0, key: str) -> None:
+    """Add to an account's totals and to its tally, unless that would take it below zero."""
+    account.debit_fen, account.credit_fen = account.debit_fen + debits, account.credit_fen + credits
+    if account.balance_fen < 0:
+        raise Overdrawn(f"{key}: {account.id} would fall below zero")
+    account.tally = tallies.continued(account.id, account.tally, debits, credits, at)
 
 
 def balance(tx: Tx, account_id: str) -> Money:
@@ -191,69 +209,81 @@ def _sealed(one: Transfer) -> bool:
     return one.seal is not None and hmac.compare_digest(one.seal, _seal(one.key, *told))
 
 
-def prove(tx: Tx, account_id: str) -> None:
-    """Before money leaves an account: what it holds came by transfers that we posted, all of them and nothing else.
+def prove(tx: Tx, *account_ids: str) -> None:
+    """Before money leaves accounts: what they hold came by transfers that we posted, all of them and nothing else.
 
-    Raises :class:`BooksForged`.
+    The sealed tally says so, however many they are: it knows the totals, and nothing was posted after it. Raises
+    :class:`BooksForged`.
     """
-    account = tx.get(Account, account_id, populate_existing=True)
-    if account is None:
-        return
-    query = select(Transfer).where(
-        or_(col(Transfer.debit_account) == account_id, col(Transfer.credit_account) == account_id)
-    )
-    found = tx.exec(query.execution_options(populate_existing=True)).all()
-    if odd := [one.key for one in found if not _sealed(one)]:
-        raise BooksForged(f"{account_id}: {len(odd)} transfers not posted by us, {odd[0]} among them")
-    sums = [sum(one.amount_fen for one in found if side(one) == account_id) for side in _SIDES]
-    if sums != [account.debit_fen, account.credit_fen]:
-        raise BooksForged(
-            f"{account_id}: totals say {account.debit_fen}/{account.credit_fen} fen, its transfers {sums}"
-        )
+    tallied = {}
+    for account in tx.exec(
+        select(Account).where(col(Account.id).in_(account_ids)).execution_options(populate_existing=True)
+    ):
+        tally = tallies.opened(account.id, account.tally)
+        if tally is None or tally.totals != (account.debit_fen, account.credit_fen):
+            raise BooksForged(_unproved(tx, account, tally))
+        tallied[account.id] = tally.until
+    ids = bulk.packed(tx, [{"id": account_id, "until": until} for account_id, until in tallied.items()])
+    later = tx.execute(bulk.sql(f"""
+        SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str, "until": datetime})}
+        WHERE EXISTS (SELECT 1 FROM transfer t WHERE t.debit_account = r.id AND t.posted_at > r.until)
+        OR EXISTS (SELECT 1 FROM transfer t WHERE t.credit_account = r.id AND t.posted_at > r.until)
+        """), {"ids": ids})  # noqa: S608  # fmt: skip
+    for account_id in later.scalars():
+        raise BooksForged(f"{account_id}: its tally is an earlier one, or transfers not posted by us came after it")
 
 
-_SIDES = (operator.attrgetter("debit_account"), operator.attrgetter("credit_account"))
+def _unproved(tx: Tx, account: Account, tally: Tally | None) -> str:
+    """What is wrong with the account, for people who look for it."""
+    if tally is None:
+        return f"{account.id}: its tally was not written by us"
+    either = or_(col(Transfer.debit_account) == account.id, col(Transfer.credit_account) == account.id)
+    odd = [one.key for one in tx.exec(select(Transfer).where(either)) if not _sealed(one)]
+    named = f"; {len(odd)} transfers not posted by us, {odd[0]} among them" if odd else ""
+    return f"{account.id}: totals say {account.debit_fen}/{account.credit_fen} fen, we posted {tally.totals}{named}"
 
 
 def _sums(column: Any) -> Subquery:
     """What went through each account on one side."""
-    return sql_select(column.label("account"), func.sum(Transfer.amount_fen).label("fen")).group_by(column).subquery()
+    summed = func.sum(Transfer.amount_fen).label("fen"), func.count().label("transfers")
+    return sql_select(column.label("account"), *summed).group_by(column).subquery()
 
 
 def check(tx: Tx) -> Iterator[str]:
     """What is wrong with the books, a sentence each; nothing when every invariant holds.
 
-    Proved over the whole database: every transfer was posted by us, every account's totals are the sums of its transfers,
-    no account is below zero, and all debits equal all credits.
+    Proved over the whole database: every transfer was posted by us, every account's totals are the sums of its transfers
+    and its tally tells of exactly these, no account is below zero, and all debits equal all credits.
     """
     for one in tx.exec(select(Transfer).execution_options(yield_per=1_000)):
         if not _sealed(one):
             yield f"{one.key}: {one.amount_fen} fen from {one.debit_account} to {one.credit_account} not posted by us"
     debited, credited = (_sums(column) for column in (Transfer.debit_account, Transfer.credit_account))
     query = (
-        sql_select(
-            col(Account.id),
-            col(Account.kind),
-            col(Account.debit_fen),
-            col(Account.credit_fen),
-            debited.c.fen,
-            credited.c.fen,
-        )
+        sql_select(Account, debited.c.fen, credited.c.fen, debited.c.transfers, credited.c.transfers)
         .outerjoin(debited, debited.c.account == col(Account.id))
         .outerjoin(credited, credited.c.account == col(Account.id))
     )
     debits = credits = 0
-    for account, kind, debit, credit, *moved in tx.execute(query, execution_options={"yield_per": 1_000}):
-        expected = [int(fen or 0) for fen in moved]
-        if [debit, credit] != expected:
+    for account, *moved in tx.execute(query, execution_options={"yield_per": 1_000, "populate_existing": True}):
+        debit, credit, *counts = (int(number or 0) for number in moved)
+        if (account.debit_fen, account.credit_fen) != (debit, credit):
             yield (
-                f"{account}: totals say {debit}/{credit} fen debit/credit, its transfers {expected[0]}/{expected[1]}"
+                f"{account.id}: totals say {account.debit_fen}/{account.credit_fen} fen debit/credit,"
+                f" its transfers {debit}/{credit}"
             )
-        balance = debit - credit if kind in ASSETS else credit - debit
-        if balance < 0:
-            yield f"{account}: {balance} fen, below zero"
-        debits += debit
-        credits += credit
+        tally = tallies.opened(account.id, account.tally)
+        if tally is None:
+            yield f"{account.id}: its tally was not written by us"
+        elif (tally.transfers, *tally.totals) != (sum(counts), debit, credit):
+            yield (
+                f"{account.id}: we posted {tally.transfers} transfers, {tally.debit_fen}/{tally.credit_fen} fen"
+                f" debit/credit; its transfers are {sum(counts)}, {debit}/{credit}"
+            )
+        if account.balance_fen < 0:
+            yield f"{account.id}: {account.balance_fen} fen, below zero"
+        debits += account.debit_fen
+        credits += account.credit_fen
     for column in (Transfer.debit_account, Transfer.credit_account):
         known = select(Account.id).where(col(Account.id) == column)  # of each: NOT IN would compare all with all
         for orphan in tx.exec(select(column).where(~known.exists()).distinct()):

@@ -116,7 +116,7 @@ def instruct(
             raise PermitRefused(f"{case.id}: the permit of attempt {permit.attempt} is for another amount or payee")
     if case.shop_id:
         states.insist(tx, tx.get_one(Shop, case.shop_id))
-        ledger.prove(tx, sources.account_of(source, case.shop_id))
+    ledger.prove(tx, sources.account_of(source, case.shop_id or ""))
     paid = [_send(tx, case, turn, permit, order, source) for permit, order in zip(permits, orders, strict=True)]
     amount = (
         "(金额保密)" if any(order.covered_by_fen for order in orders) else f" {Money(fen=sum(o.fen for o in orders))}"

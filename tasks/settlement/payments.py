@@ -79,6 +79,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement], by: Sequence
         ))  # fmt: skip
     if not items:
         return
+    ledger.prove(tx, *(posting.debit for posting in postings))
     ledger.post_many(tx, postings)
     bulk.insert(tx, "permit", _PERMIT, permits)
     bulk.insert(tx, "payout", _PAYOUT, payouts)

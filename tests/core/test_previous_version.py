@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, select
 
+from models.books import Account
 from models.cases import Case, CaseKind, CaseState, CaseWait, WaitState
 from models.invoicing import Statement
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
@@ -19,11 +21,12 @@ from models.payouts import Payout, PayoutState
 from models.reviews import Review, Staff
 from models.shops import Shop, ShopState
 from notifications.scripted import ScriptedNotifier
-from office.base import clock
-from office.base.db import reading
+from office.base import clock, db
+from office.base.db import Tx, reading
 from office.base.settings import settings
 from office.cases import gates as review_gates
 from office.files import evidence
+from office.money import ledger
 from ops import migrate
 from policies.policy import SHANGHAI
 from tasks import delivery
@@ -79,6 +82,25 @@ def test_an_office_of_the_previous_version_loses_no_row_and_its_books_and_chains
     for name in set(before) - {"alembic_version"}:
         assert before[name] == after[name], name
     assert wrong(left) == []
+
+
+def test_an_account_whose_books_did_not_add_up_before_the_upgrade_is_not_proved_by_it(left: Office) -> None:
+    with db.engine().begin() as connection:
+        deposits = "(SELECT MIN(id) FROM account WHERE kind = 'deposit')"
+        connection.execute(text(f"UPDATE account SET credit_fen = credit_fen + 1 WHERE id = {deposits}"))
+        changed = connection.execute(text(f"SELECT {deposits}")).scalar_one()
+    migrate.upgrade()
+    with reading() as tx:
+        unproved = [account_id for account_id in tx.exec(select(Account.id)) if not proves(tx, account_id)]
+    assert unproved == [changed]
+
+
+def proves(tx: Tx, account_id: str) -> bool:
+    try:
+        ledger.prove(tx, account_id)
+    except ledger.BooksForged:
+        return False
+    return True
 
 
 def test_every_case_of_the_previous_version_goes_on_and_ends_under_the_present_rules(left: Office) -> None:

@@ -10,10 +10,12 @@ from models.books import AccountKind
 from models.opening import Stage, TransferState
 from office.base.db import reading
 from office.cases.markdown import markdown
+from office.money.ledger import BooksForged
 from policies.opening import pick_amount, read_amount
 from policies.policy import policy_at
 from tasks.opening import transfer
 from tasks.sight import proof
+from tests.core.sql import write
 from tests.opening.bench import Applicant, amount, bank, enter, enterprise, right, wrong
 from tests.play import SILENCE, START, Office
 
@@ -60,6 +62,12 @@ def test_what_really_left_is_in_the_books_when_the_amount_is_no_secret_any_more(
     enter(applicant, right(applicant))
     assert office.platform_balance(AccountKind.OWN_FUNDS) - before == 99 - fen
     assert proved(office) == []
+
+
+def test_the_platforms_own_money_leaves_only_if_we_put_it_there(office: Office) -> None:
+    write("INSERT INTO account (id, kind, debit_fen, credit_fen) VALUES ('platform/own-funds', 'own-funds', 0, 99)")
+    with pytest.raises(BooksForged, match="own-funds"):
+        enterprise(office)
 
 
 def test_three_wrong_amounts_end_a_transfer_and_two_transfers_bring_a_person(office: Office) -> None:

@@ -10,9 +10,11 @@ from models.books import AccountKind
 from models.opening import ShopContract
 from models.settlement import HalfState, HoldReason, SettlementState
 from office.base.db import Tx, in_transaction
+from office.money.ledger import BooksForged
 from office.record.inbox import Refused
 from policies import contracts
 from tasks.settlement import halves
+from tests.core.sql import write
 from tests.play import Office
 from tests.settlement import kit
 from tests.settlement.kit import (
@@ -407,6 +409,20 @@ def test_finance_holds_one_shop_out_and_another_person_pays_it_later(office: Off
 
 
 # ── returns ──────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_paid_out_of_receivables_that_nobody_posted(office: Office) -> None:
+    ours(office)
+    write("""
+        INSERT INTO account (id, shop_id, kind, debit_fen, credit_fen)
+        VALUES ('shop/shop-1/receivable', 'shop-1', 'receivable', 0, 1000000)
+        """)
+    confirm(office, order())
+    on_first_of_december(office)
+    case = kit.draft(office)
+    with pytest.raises(BooksForged):
+        office.decide(case, "wang-fang", "RELEASE")
+    assert kit.payments(office) == []
 
 
 @pytest.mark.parametrize("what", ["failed", "returned"])
