@@ -112,7 +112,8 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         "issue_mb": issue_mb,
     }  # fmt: skip
     written = dict.fromkeys(("statement", "statement_line", "statement_document", "outbox"), "")
-    figures["floor_s"], figures["rows"] = floor(floor_url, written, "shop")
+    watch, figures["rows"] = floor(floor_url, written, "shop")
+    figures["floor_s"] = watch.wall
     figures["accepted_s"] = INVOICED / _invoices(virtual.at)
     last, beside = _last_message(), Others()
     virtual.at += timedelta(days=30, minutes=1)
@@ -130,7 +131,8 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         "transfer": "WHERE reason LIKE 'statement.%%'" if postgres else "WHERE reason LIKE 'statement.%'",
         "statement_move": "", "outbox": f"WHERE id > {last}",
     }  # fmt: skip
-    figures["sweep_floor_s"], figures["sweep_rows"] = floor(floor_url, moved, "account")
+    watch, figures["sweep_rows"] = floor(floor_url, moved, "account")
+    figures["sweep_floor_s"] = watch.wall
     assert figures["sweep_rows"] >= 4 * swept, figures["sweep_rows"]  # a move and three messages each
     with db.reading() as tx:
         wrong = [*ledger.check(tx), *freeze_proof.check(tx)]

@@ -26,9 +26,12 @@ def normalise_name(name: str) -> str:
 
 def _fold(name: str) -> str:
     alike = unicodedata.normalize("NFKC", name).translate(_ALIKE).casefold()
+    if alike.isprintable() and " " not in alike:
+        return alike  # nothing invisible in it, as in most names
     return "".join(c for c in alike if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
 
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names are the same once normalised. Nothing is the same as an empty name."""
-    return bool(normalise_name(one)) and normalise_name(one) == normalise_name(other)
+    plain = normalise_name(one)
+    return bool(plain) and (one == other or plain == normalise_name(other))

@@ -36,17 +36,26 @@ def rows(tx: Tx, name: str, columns: Mapping[str, type]) -> str:
     return f"(SELECT {picked} FROM json_each(:{name})) AS r"  # noqa: S608  (columns are ours, never anybody's text)
 
 
+def ids(tx: Tx) -> str:
+    """A subquery of the ids in the JSON array bound as ``:ids``."""
+    return f"SELECT r.id FROM {rows(tx, 'ids', {'id': str})}"  # noqa: S608
+
+
 def packed(tx: Tx, given: Sequence[Mapping[str, Any]]) -> str:
     """The JSON array to bind for :func:`rows`. Times come out as the database stores them."""
 
-    @cache  # most rows of a chunk have the same few
     def plain(value: Any) -> Any:
         if isinstance(value, datetime):
-            utc = value.astimezone(UTC)
-            return utc.isoformat() if tx.postgres else utc.strftime("%Y-%m-%d %H:%M:%S.%f")
+            return stored(tx, value)
         raise TypeError(f"{type(value).__name__} in a bulk row")
 
     return json.dumps(given, ensure_ascii=False, default=plain)
+
+
+def stored(tx: Tx, at: datetime) -> str:
+    """A time as the database stores it."""
+    utc = at.astimezone(UTC)
+    return utc.isoformat() if tx.postgres else f"{utc:%Y-%m-%d %H:%M:%S}.{utc.microsecond:06d}"
 
 
 def empty_list(tx: Tx) -> str:
@@ -55,8 +64,45 @@ def empty_list(tx: Tx) -> str:
 
 
 def insert(tx: Tx, table: str, columns: Mapping[str, type], given: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows in one statement; a column that is a ``list`` holds JSON and is empty."""
-    shape = {name: kind for name, kind in columns.items() if kind is not list}
-    values = ", ".join(empty_list(tx) if kind is list else f"r.{name}" for name, kind in columns.items())
-    tx.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {rows(tx, 'given', shape)}"),  # noqa: S608
-               {"given": packed(tx, given)})  # fmt: skip
+    """Insert rows; a column that is a ``list`` holds JSON and is empty.
+
+    PostgreSQL takes them as one value in one statement; SQLite, which nothing lies between, row by row: it reads a value
+    from a tuple several times faster than from JSON.
+    """
+    names = ", ".join(columns)
+    if tx.postgres:
+        shape = {name: kind for name, kind in columns.items() if kind is not list}
+        values = ", ".join(empty_list(tx) if kind is list else f"r.{name}" for name, kind in columns.items())
+        words = f"INSERT INTO {table} ({names}) SELECT {values} FROM {rows(tx, 'given', shape)}"  # noqa: S608
+        tx.execute(text(words), {"given": packed(tx, given)})
+    elif given:
+        marks = ", ".join(empty_list(tx) if kind is list else "?" for kind in columns.values())
+        _each(tx, f"INSERT INTO {table} ({names}) VALUES ({marks})", columns, given)  # noqa: S608
+
+
+def update(tx: Tx, table: str, columns: Mapping[str, type], given: Sequence[Mapping[str, Any]]) -> None:
+    """Set the columns of the rows that the first of them, the key, names."""
+    key, *others = columns
+    if tx.postgres:
+        changes = ", ".join(f"{name} = r.{name}" for name in others)
+        source = f"FROM {rows(tx, 'given', columns)} WHERE {table}.{key} = r.{key}"
+        tx.execute(text(f"UPDATE {table} SET {changes} {source}"), {"given": packed(tx, given)})  # noqa: S608
+    elif given:
+        changes = ", ".join(f"{name} = ?" for name in others)
+        shape = {name: columns[name] for name in (*others, key)}
+        _each(tx, f"UPDATE {table} SET {changes} WHERE {key} = ?", shape, given)  # noqa: S608
+
+
+def _each(tx: Tx, words: str, columns: Mapping[str, type], given: Sequence[Mapping[str, Any]]) -> None:
+    picked = [name for name, kind in columns.items() if kind is not list]
+    times = [place for place, name in enumerate(picked) if columns[name] is datetime]
+    values = [[row[name] for name in picked] for row in given]
+
+    @cache  # most rows of a chunk have the same few
+    def plain(at: datetime | None) -> str | None:
+        return stored(tx, at) if at else None
+
+    for row in values:
+        for place in times:
+            row[place] = plain(row[place])
+    tx.connection().exec_driver_sql(words, [tuple(row) for row in values])

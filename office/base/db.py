@@ -16,7 +16,7 @@ from functools import cache, lru_cache, wraps
 from inspect import signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, bindparam, create_engine, event
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event
 from sqlalchemy import inspect as mapper_of
 from sqlalchemy.engine import ScalarResult
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -33,8 +33,14 @@ RETRIES = 8
 """How often a transaction that lost to another is tried again before the fault is reported."""
 
 BREATH = 0.03
-"""Seconds between two chunks of a long piece of work, in which other writers of SQLite, who look again every few
-milliseconds, later every twenty and more, get their turn; so a chunk should take about a tenth of a second."""
+"""Seconds between two chunks of a long piece of work, in which other writers of SQLite get their turn: each looks again
+after at most :data:`LOOK_AGAIN`."""
+LOOK_AGAIN = 0.01
+"""SQLite's own waiting comes to look every tenth of a second, and can miss every gap between the chunks of somebody else."""
+PATIENCE = 30.0
+"""Seconds a writer waits for its turn."""
+CHUNK_SECONDS = 0.15
+"""How long one transaction of a long piece of work should take."""
 
 
 class Tx(Session):
@@ -105,17 +111,41 @@ def make_engine(url: str) -> Engine:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
-            cursor.execute("PRAGMA busy_timeout=30000")
+            cursor.execute(_WAIT)
             cursor.close()
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Any) -> None:
-            connection.exec_driver_sql(
-                "BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE"
-            )
+            if connection.get_execution_options().get("reading"):
+                connection.exec_driver_sql("BEGIN")
+            else:
+                _take_turn(connection)
 
         return engine
     return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+_WAIT = f"PRAGMA busy_timeout={PATIENCE * 1000:.0f}"
+
+
+def _take_turn(connection: Connection) -> None:
+    """Begin to write, as soon as no other writer of SQLite is at it."""
+    until = time.monotonic() + PATIENCE
+    driver = connection.connection.cursor()
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not is_contention(error) or time.monotonic() > until:
+                    raise
+                time.sleep(random.uniform(LOOK_AGAIN / 5, LOOK_AGAIN))
+            else:
+                return
+    finally:
+        driver.execute(_WAIT)
+        driver.close()
 
 
 @lru_cache(maxsize=4)
@@ -193,6 +223,23 @@ def breathe() -> None:
     """Let others write, between two chunks of a long piece of work; on PostgreSQL nobody waits for it."""
     if engine().dialect.name == "sqlite":
         time.sleep(BREATH)
+
+
+class Pace:
+    """How much of a long piece of work goes into one transaction: as much as takes about :data:`CHUNK_SECONDS` here and now."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def chunk(self, work: Callable[[Tx, int], R]) -> R:
+        """Do a chunk in a transaction of its own; the next is larger or smaller by how long it took, at most twofold."""
+        began = time.perf_counter()
+        done = in_transaction(lambda tx: work(tx, self.size))
+        self.after(time.perf_counter() - began)
+        return done
+
+    def after(self, seconds: float) -> None:
+        self.size = max(1, int(self.size * min(max(CHUNK_SECONDS / max(seconds, 1e-6), 0.5), 2.0)))
 
 
 def dispose() -> None:

@@ -7,6 +7,7 @@ and row where it lies, so that whoever can write to the database gains nothing b
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -87,17 +88,17 @@ def _master() -> tuple[bytes, ...]:
 
 
 def _key_of(master: bytes, where: Place) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hmac.new(master, where.encode(), hashlib.sha256).digest()))
+    return Fernet(base64.urlsafe_b64encode(hmac.digest(master, where.encode(), hashlib.sha256)))
 
 
-def _keys(where: Place) -> MultiFernet:
-    return MultiFernet([_key_of(master, where) for master in _master()])
+def _encrypt(plain: bytes, where: Place) -> str:
+    return _BOUND + _key_of(_master()[0], where).encrypt(plain).decode()
 
 
 def seal(text: str, where: Place) -> str:
     """Encrypt for this place under the newest key; what is long is packed first."""
     plain = text.encode()
-    return _BOUND + _keys(where).encrypt(_pack(plain) if len(plain) >= PACK_FROM else plain).decode()
+    return _encrypt(_pack(plain) if len(plain) >= PACK_FROM else plain, where)
 
 
 def _pack(plain: bytes) -> bytes:
@@ -117,10 +118,11 @@ def unseal(sealed: str, where: Place) -> str:
 def _decrypt(sealed: str, where: Place) -> bytes:
     if not sealed.startswith(_BOUND):
         raise CannotUnseal("this value is not bound to a place: `dianwu migrate` binds what earlier versions sealed")
-    try:
-        return _keys(where).decrypt(sealed.removeprefix(_BOUND).encode())
-    except InvalidToken as error:
-        raise CannotUnseal("no configured key opens this value in this place") from error
+    token = sealed.removeprefix(_BOUND).encode()
+    for master in _master():
+        with contextlib.suppress(InvalidToken):
+            return _key_of(master, where).decrypt(token)
+    raise CannotUnseal("no configured key opens this value in this place")
 
 
 def seal_json(value: Any, where: Place) -> str:
@@ -142,7 +144,7 @@ def opened_json(row: SQLModel, column: str) -> Any:
 
 def rotate(sealed: str, where: Place) -> str:
     """The same value under the newest key; raises :class:`CannotUnseal`."""
-    return _BOUND + _keys(where).encrypt(_decrypt(sealed, where)).decode() if sealed else sealed
+    return _encrypt(_decrypt(sealed, where), where) if sealed else sealed
 
 
 def bind(sealed: str, where: Place) -> str:
@@ -152,7 +154,7 @@ def bind(sealed: str, where: Place) -> str:
     """
     if not sealed or sealed.startswith(_BOUND):
         return sealed
-    return _BOUND + _keys(where).encrypt(_decrypt_unbound(sealed)).decode()
+    return _encrypt(_decrypt_unbound(sealed), where)
 
 
 def unbind(sealed: str, where: Place) -> str:
@@ -175,7 +177,7 @@ def keyed_hash(text: str) -> str:
     key = settings().audit_key.get_secret_value()
     if not key:
         raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()
 
 
 def mask(text: str, keep: int = 4) -> str:

@@ -64,9 +64,7 @@ def _locked(tx: Tx, account_ids: Collection[str]) -> dict[str, Account]:
     missing = sorted(set(account_ids) - found.keys())
     if not missing:
         return found
-    insert = postgres_insert if tx.postgres else sqlite_insert
-    for account_id in missing:
-        tx.execute(insert(Account).values(_row(account_id)).on_conflict_do_nothing(index_elements=["id"]))
+    tx.execute(_opening(tx), [_row(account_id) for account_id in missing])
     return {account.id: account for account in tx.exec(locking)}
 
 
@@ -122,57 +120,61 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
         raise ValueError("a posting of nothing, or of less")
     tx.flush()
     moved = _moved(postings)
-    _open_many(tx, list(moved))
-    given = bulk.packed(tx, [vars(posting) | {"seal": _seal(*vars(posting).values())} for posting in postings])
-    columns = {
-        "key": str, "debit": str, "credit": str, "fen": int, "reason": str, "clause": str, "case_id": str, "seal": str,
-    }  # fmt: skip
-    held = tx.execute(bulk.sql(f"""
-        SELECT a.id, a.tally FROM account a WHERE a.id IN (SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})})
-        ORDER BY a.id {"FOR UPDATE OF a" if tx.postgres else ""}
-        """), {"ids": bulk.packed(tx, [{"id": account_id} for account_id in moved])})  # noqa: S608  # fmt: skip
-    changes = [
-        {"id": account_id, "debit": moved[account_id].debit_fen, "credit": moved[account_id].credit_fen,
-         "tally": tallies.continued(account_id, tally, *moved[account_id].totals, tx.now, moved[account_id].transfers)}
-        for account_id, tally in held
-    ]  # fmt: skip
+    held = _held(tx, list(moved))
     try:
-        tx.execute(bulk.sql(f"""
-            INSERT INTO transfer (key, debit_account, credit_account, amount_fen, reason, clause, case_id, seal, posted_at)
-            SELECT r.key, r.debit, r.credit, r.fen, r.reason, r.clause, r.case_id, r.seal, :now
-            FROM {bulk.rows(tx, "given", columns)}
-            """, now=tx.now), {"given": given})  # noqa: S608  # fmt: skip
+        bulk.insert(tx, "transfer", _TRANSFER, [
+            {"key": one.key, "debit_account": one.debit, "credit_account": one.credit, "amount_fen": one.fen,
+             "reason": one.reason, "clause": one.clause, "case_id": one.case_id, "posted_at": tx.now,
+             "seal": _seal(one.key, one.debit, one.credit, one.fen, one.reason, one.clause, one.case_id)}
+            for one in postings
+        ])  # fmt: skip
     except IntegrityError as error:
         raise LedgerConflict("one of many transfers was posted before") from error
     try:
-        tx.execute(bulk.sql(f"""
-            UPDATE account SET debit_fen = debit_fen + r.debit, credit_fen = credit_fen + r.credit, tally = r.tally
-            FROM {bulk.rows(tx, "given", {"id": str, "debit": int, "credit": int, "tally": str})} WHERE account.id = r.id
-            """), {"given": bulk.packed(tx, changes)})  # noqa: S608  # fmt: skip
+        bulk.update(tx, "account", {"id": str, "debit_fen": int, "credit_fen": int, "tally": str}, [
+            {"id": account_id, "debit_fen": debits + more.debit_fen, "credit_fen": credits + more.credit_fen,
+             "tally": tallies.continued(account_id, tally, *more.totals, tx.now, more.transfers)}
+            for account_id, debits, credits, tally in held
+            for more in (moved[account_id],)
+        ])  # fmt: skip
     except IntegrityError as error:
         raise Overdrawn("one of many transfers would take an account below zero") from error
     tx.expire_all()
 
 
+_TRANSFER = {
+    "key": str, "debit_account": str, "credit_account": str, "amount_fen": int, "reason": str, "clause": str,
+    "case_id": str, "posted_at": datetime, "seal": str,
+}  # fmt: skip
+
+
 def _moved(postings: Sequence[Posting]) -> dict[str, Tally]:
     """What goes through each account, by the account."""
-    moved: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    moved: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])  # transfers, debits, credits
     for posting in postings:
         for account_id, side in ((posting.debit, 1), (posting.credit, 2)):
             moved[account_id][0] += 1
             moved[account_id][side] += posting.fen
-    return {account_id: Tally(*moved[account_id]) for account_id in sorted(moved)}
+    return {account_id: Tally(count, debits, credits) for account_id, (count, debits, credits) in moved.items()}
 
 
-def _open_many(tx: Tx, account_ids: Sequence[str]) -> None:
-    ids = bulk.packed(tx, [{"id": account_id} for account_id in account_ids])
-    missing = tx.execute(bulk.sql(f"""
-        SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})}
-        WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = r.id) ORDER BY r.id
-        """), {"ids": ids}).scalars()  # noqa: S608  # fmt: skip
-    if rows := [_row(account_id) for account_id in missing]:
-        insert = postgres_insert if tx.postgres else sqlite_insert
-        tx.execute(insert(Account).on_conflict_do_nothing(index_elements=["id"]), rows)
+_HELD = "SELECT a.id, a.debit_fen, a.credit_fen, a.tally FROM account a WHERE a.id IN"
+
+
+def _held(tx: Tx, account_ids: Sequence[str]) -> Sequence[Any]:
+    """Totals and tallies of these accounts, as by :func:`_locked` without making objects of them."""
+    locking = bulk.sql(f"{_HELD} ({bulk.ids(tx)}) ORDER BY a.id {'FOR UPDATE OF a' if tx.postgres else ''}")
+    ids = {"ids": bulk.packed(tx, [{"id": account_id} for account_id in account_ids])}
+    found = tx.execute(locking, ids).all()
+    if missing := sorted(set(account_ids) - {account_id for account_id, *_ in found}):
+        tx.execute(_opening(tx), [_row(account_id) for account_id in missing])
+        found = tx.execute(locking, ids).all()
+    return found
+
+
+def _opening(tx: Tx) -> Any:
+    insert = postgres_insert if tx.postgres else sqlite_insert
+    return insert(Account).on_conflict_do_nothing(index_elements=["id"])
 
 
 def _move(account: Account, at: datetime, *, debits: int = 0, credits: int = 0, key: str) -> None:
@@ -215,14 +217,15 @@ def prove(tx: Tx, *account_ids: str) -> None:
     The sealed tally says so, however many they are: it knows the totals, and nothing was posted after it. Raises
     :class:`BooksForged`.
     """
+    given = bulk.packed(tx, [{"id": account_id} for account_id in account_ids])
     tallied = {}
-    for account in tx.exec(
-        select(Account).where(col(Account.id).in_(account_ids)).execution_options(populate_existing=True)
-    ):
-        tally = tallies.opened(account.id, account.tally)
-        if tally is None or tally.totals != (account.debit_fen, account.credit_fen):
-            raise BooksForged(_unproved(tx, account, tally))
-        tallied[account.id] = tally.until
+    for account_id, debits, credits, written in tx.execute(bulk.sql(f"{_HELD} ({bulk.ids(tx)})"), {"ids": given}):
+        tally = tallies.opened(account_id, written)
+        if tally is None or tally.totals != (debits, credits):
+            raise BooksForged(_unproved(tx, account_id, (debits, credits), tally))
+        tallied[account_id] = tally.until
+    if not tallied:
+        return
     ids = bulk.packed(tx, [{"id": account_id, "until": until} for account_id, until in tallied.items()])
     later = tx.execute(bulk.sql(f"""
         SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str, "until": datetime})}
@@ -233,14 +236,14 @@ def prove(tx: Tx, *account_ids: str) -> None:
         raise BooksForged(f"{account_id}: its tally is an earlier one, or transfers not posted by us came after it")
 
 
-def _unproved(tx: Tx, account: Account, tally: Tally | None) -> str:
+def _unproved(tx: Tx, account_id: str, totals: tuple[int, int], tally: Tally | None) -> str:
     """What is wrong with the account, for people who look for it."""
     if tally is None:
-        return f"{account.id}: its tally was not written by us"
-    either = or_(col(Transfer.debit_account) == account.id, col(Transfer.credit_account) == account.id)
+        return f"{account_id}: its tally was not written by us"
+    either = or_(col(Transfer.debit_account) == account_id, col(Transfer.credit_account) == account_id)
     odd = [one.key for one in tx.exec(select(Transfer).where(either)) if not _sealed(one)]
     named = f"; {len(odd)} transfers not posted by us, {odd[0]} among them" if odd else ""
-    return f"{account.id}: totals say {account.debit_fen}/{account.credit_fen} fen, we posted {tally.totals}{named}"
+    return f"{account_id}: totals say {totals} fen debit/credit, we posted {tally.totals}{named}"
 
 
 def _sums(column: Any) -> Subquery:

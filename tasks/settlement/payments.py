@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.cases import Case, CaseKind, CaseState
 from models.money import Money
-from models.payouts import Payout, PayoutState
+from models.payouts import Payee, Payout, PayoutState
 from models.reviews import Review, ReviewState
 from models.settlement import Half, HoldReason, Settlement, SettlementAccount, SettlementState
 from models.settlement_events import (
@@ -23,11 +24,12 @@ from models.shops import Shop
 from notifications.settlement import SettlementReturned
 from office.base import bulk
 from office.base.db import Tx
-from office.base.vault import place, seal_json
+from office.base.vault import place, seal, unseal
 from office.cases import cases, merchants
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
 from office.process import Pays
+from policies.payees import Holder
 from tasks.payouts.payouts import as_told
 from tasks.settlement import sides
 from tasks.shops import bans, shops
@@ -35,60 +37,83 @@ from tasks.shops import bans, shops
 BACK = frozenset({PayoutState.FAILED, PayoutState.RETURNED})
 
 
-def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement], by: Sequence[str]) -> None:
+class Payable(Protocol):
+    """What of a shop's half paying it reads and writes."""
+
+    shop_id: str
+    paid_fen: int
+    left_fen: int
+    hold: HoldReason
+    request_no: str | None
+    payee_masked: str
+
+
+def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[str]) -> None:
     """Order the bank to pay these rows, each once: permit, posting and order in the caller's transaction, one batch.
 
     The account is opened and compared with the shop once more; whose account does not fit is held instead.
     """
     if not rows:
         return
-    ids = [row.shop_id for row in rows]
-    accounts = {
-        one.shop_id: one for one in tx.exec(select(SettlementAccount).where(col(SettlementAccount.shop_id).in_(ids)))
-    }
-    owners = {shop.id: shop for shop in tx.exec(select(Shop).where(col(Shop.id).in_(ids)))}
+    payees = _payees(tx, [row.shop_id for row in rows])
     permits, payouts, postings, items = [], [], [], []
+    case_id, before, granted = case.id, half.last_payout, {"granted_by": ",".join(by), "granted_at": half.released_at}
+    clearing, attempt = platform_account(AccountKind.CLEARING), before
     for row in rows:
-        account = accounts.get(row.shop_id)
-        payee = sides.payee_of(account) if account else None
-        if account is None or payee is None or not sides.fits(payee, sides.holder_of(owners[row.shop_id])):
-            row.hold = HoldReason.OTHER_NAME if account else HoldReason.NO_ACCOUNT
-            row.left_fen, row.paid_fen = row.left_fen + row.paid_fen, 0
+        shop_id, fen = row.shop_id, row.paid_fen
+        payee, plain, hashed = payees.get(shop_id, (None, "", ""))
+        if payee is None:
+            row.hold = HoldReason.OTHER_NAME if hashed else HoldReason.NO_ACCOUNT
+            row.left_fen, row.paid_fen = row.left_fen + fen, 0
             continue
-        half.last_payout += 1
-        number = f"{case.id}-P{half.last_payout}"
+        attempt += 1
+        number = f"{case_id}-P{attempt}"
         permit = f"PM-{number}"
         row.request_no, row.payee_masked = number, payee.masked
         permits.append({
-            "id": permit, "case_id": case.id, "attempt": half.last_payout, "amount_fen": row.paid_fen,
-            "payee_sha256": account.payee_sha256, "granted_by": ",".join(by), "granted_at": half.released_at, "used_at": tx.now,
+            "id": permit, "case_id": case_id, "attempt": attempt, "amount_fen": fen, "payee_sha256": hashed,
+            "used_at": tx.now, **granted,
         })  # fmt: skip
         payouts.append({
-            "request_no": number, "case_id": case.id, "shop_id": row.shop_id, "attempt": half.last_payout, "turn": 1,
-            "permit_id": permit, "amount_fen": row.paid_fen, "covered": False, "payee_masked": payee.masked,
-            "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)),
-            "source": AccountKind.RECEIVABLE, "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
+            "request_no": number, "case_id": case_id, "shop_id": shop_id, "attempt": attempt, "turn": 1,
+            "permit_id": permit, "amount_fen": fen, "covered": False, "payee_masked": row.payee_masked,
+            "payee_sealed": seal(plain, place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
+            "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
         })  # fmt: skip
         postings.append(Posting(
-            key=f"{case.id}/payout/{half.last_payout}", debit=shop_account(row.shop_id, AccountKind.RECEIVABLE),
-            credit=platform_account(AccountKind.CLEARING), fen=row.paid_fen, reason="payout.requested", clause="STL-1",
-            case_id=case.id,
+            key=f"{case_id}/payout/{attempt}", debit=shop_account(shop_id, AccountKind.RECEIVABLE), credit=clearing,
+            fen=fen, reason="payout.requested", clause="STL-1", case_id=case_id,
         ))  # fmt: skip
-        items.append(PayItem.model_construct(
-            request_no=number, shop_id=row.shop_id, amount_fen=row.paid_fen, payee=as_told(payee)
-        ))  # fmt: skip
+        items.append(PayItem.model_construct(request_no=number, shop_id=shop_id, amount_fen=fen, payee=as_told(payee)))
     if not items:
         return
+    half.last_payout = attempt
     ledger.prove(tx, *(posting.debit for posting in postings))
     ledger.post_many(tx, postings)
     bulk.insert(tx, "permit", _PERMIT, permits)
     bulk.insert(tx, "payout", _PAYOUT, payouts)
-    last = half.last_payout
     batch = SettlementPayoutsRequested.model_construct(
-        case_id=case.id, batch_no=f"{case.id}-B{last - len(items) + 1}-{last}", count=len(items),
+        case_id=case_id, batch_no=f"{case_id}-B{before + 1}-{attempt}", count=len(items),
         total_fen=sum(item.amount_fen for item in items), payments=tuple(items),
     )  # fmt: skip
     cases.emit(tx, batch, batch.batch_no, case)
+
+
+def _payees(tx: Tx, shop_ids: Sequence[str]) -> dict[str, tuple[Payee | None, str, str]]:
+    """By shop: the account as it was sealed, opened, and its hash; no payee if it is not in the shop's name."""
+    query = (
+        select(col(SettlementAccount.shop_id), col(SettlementAccount.payee_sealed), col(SettlementAccount.payee_sha256))
+        .add_columns(col(Shop.entity_type), col(Shop.licence_name), col(Shop.owner_name))
+        .join(Shop, col(Shop.id) == SettlementAccount.shop_id)
+        .where(col(SettlementAccount.shop_id).in_(shop_ids))
+    )
+    found = {}
+    for shop_id, sealed, hashed, entity, licence, owner in tx.execute(query):
+        plain = unseal(sealed, place(SettlementAccount, "payee_sealed", shop_id))
+        payee = Payee.model_validate_json(plain)
+        fits = sides.fits(payee, Holder(entity=entity, licence_name=licence, owner_name=owner))
+        found[shop_id] = payee if fits else None, plain, hashed
+    return found
 
 
 def payable_now(tx: Tx, row: Settlement) -> tuple[Money, Money]:

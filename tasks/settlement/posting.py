@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +18,12 @@ from models.books import AccountKind
 from models.cases import Case
 from models.messages import Channel, OutboxState
 from models.money import yuan
-from models.settlement import Half, HalfState, HoldReason, Settlement, SettlementState
+from models.settlement import Half, HalfState, HoldReason, SettlementState
 from models.settlement_events import SettlementIssued as IssuedEvent
 from models.shops import Shop, ShopState
 from notifications.settlement import SettlementIssued
 from office.base import bulk
-from office.base.db import Tx, breathe, in_transaction, reading
+from office.base.db import Pace, Tx, breathe, reading
 from office.cases import cases
 from office.cases.locks import lock_case
 from office.money import ledger
@@ -37,10 +38,41 @@ from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.shops import bans
 
-CHUNK = 150
-"""Shops in one transaction: about a tenth of a second, so that other writers get their turn."""
+CHUNK = 100
+"""Shops in the first transaction; later ones by how long it took, so that other writers get their turn."""
 MESSAGES_PER_SECOND = 100
 MESSAGES_PER_SHOP = 3
+
+
+@dataclass(slots=True)
+class Row:
+    """One shop's half while it is posted: what that reads of it, and then what it writes."""
+
+    id: str
+    shop_id: str
+    due_fen: int
+    carried_in_fen: int
+    brought_fen: int
+    owed_fen: int
+    set_off_fen: int
+    carried_fen: int
+    kept_fen: int
+    paid_fen: int
+    left_fen: int
+    hold: HoldReason
+    payee_masked: str
+    held_reason: str = ""
+    held_by: str = ""
+    state: SettlementState = SettlementState.DRAFT
+    number: str | None = None
+    request_no: str | None = None
+    issued_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.hold = HoldReason(self.hold)
+
+
+_READ = [field.name for field in fields(Row) if field.default is MISSING]
 
 
 def settle(case_id: str) -> Iterator[tuple[int, int]]:
@@ -52,7 +84,8 @@ def settle(case_id: str) -> Iterator[tuple[int, int]]:
             return
         done, of = row.last_number, row.totals["shops"]
     yield done, of
-    while count := in_transaction(lambda tx: settle_chunk(tx, case_id, half)):
+    pace = Pace(CHUNK)
+    while count := pace.chunk(lambda tx, size: settle_chunk(tx, case_id, half, size)):
         done += count
         yield done, max(of, done)
         breathe()
@@ -78,7 +111,7 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
         half.last_number += 1
         row.number, row.issued_at = f"JS{half.id[:4]}{half.id[5:]}-{half.last_number:06d}", tx.now
     payments.pay(tx, case, half, [row for row in rows if row.paid_fen], payments.released_by(tx, case))
-    _write(tx, half, rows)
+    _write(tx, rows)
     _take_over(tx, half, rows)
     _tell(tx, case, half, rows)
     half.cursor = rows[-1].shop_id
@@ -86,7 +119,7 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
     return len(rows)
 
 
-def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Settlement]:
+def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Row]:
     """These shops drafted anew, their accounts locked until the transaction ends."""
     given = {"half": half.id, "lo": shop_ids[0], "hi": shop_ids[-1]}
     if tx.postgres:
@@ -101,17 +134,11 @@ def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Settlement]:
     tx.execute(bulk.sql(f"DELETE FROM settlement WHERE {mine}"), given)  # noqa: S608
     tx.expire_all()
     drafts.write(tx, half, shop_ids[0], shop_ids[-1])
-    query = select(Settlement).where(
-        Settlement.half == half.id, Settlement.state == SettlementState.DRAFT, col(Settlement.shop_id) >= shop_ids[0],
-        col(Settlement.shop_id) <= shop_ids[-1],
-    ).order_by(col(Settlement.shop_id))  # fmt: skip
-    rows = list(tx.exec(query))
-    for row in rows:  # written back all together
-        tx.expunge(row)
-    return rows
+    found = tx.execute(bulk.sql(f"SELECT {', '.join(_READ)} FROM settlement WHERE {mine} ORDER BY shop_id"), given)  # noqa: S608
+    return [Row(*values) for values in found]
 
 
-def _bound(rows: Sequence[Settlement], released: Mapping[str, Sequence[Any]]) -> None:
+def _bound(rows: Sequence[Row], released: Mapping[str, Sequence[Any]]) -> None:
     """What finance held out stays held out, and nobody is paid more than was released."""
     for row in rows:
         paid, hold, reason, by = released.get(row.shop_id, (0, HoldReason.NONE, "", ""))
@@ -121,7 +148,7 @@ def _bound(rows: Sequence[Settlement], released: Mapping[str, Sequence[Any]]) ->
         row.paid_fen, row.left_fen = row.paid_fen - more, row.left_fen + more
 
 
-def _post(tx: Tx, case: Case, rows: Sequence[Settlement]) -> None:
+def _post(tx: Tx, case: Case, rows: Sequence[Row]) -> None:
     """What is due, what is taken back, and arrears; then statements hold what they should, before anything is paid."""
     clause, cash = "STL-1", platform_account(AccountKind.CASH)
     postings: list[Posting] = []
@@ -151,7 +178,7 @@ def _post(tx: Tx, case: Case, rows: Sequence[Settlement]) -> None:
             bans.hold(tx, row.shop_id)
 
 
-def _keep(row: Settlement, kept: int) -> None:
+def _keep(row: Row, kept: int) -> None:
     """What the statements really hold now; the difference is paid less, or stays for the next half."""
     more = kept - row.kept_fen
     row.kept_fen = kept
@@ -168,7 +195,7 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def _state(row: Settlement) -> SettlementState:
+def _state(row: Row) -> SettlementState:
     if row.paid_fen:
         return SettlementState.PAYING
     if row.left_fen:
@@ -176,19 +203,14 @@ def _state(row: Settlement) -> SettlementState:
     return SettlementState.CARRIED if row.carried_fen else SettlementState.NIL
 
 
-def _write(tx: Tx, half: Half, rows: Sequence[Settlement]) -> None:
-    """Write the rows back, a whole chunk in one statement."""
-    packed = []
+def _write(tx: Tx, rows: Sequence[Row]) -> None:
+    """Write the rows back."""
     for row in rows:
         row.state = _state(row)
-        packed.append({name: getattr(row, name) for name in _COLUMNS})
-    tx.execute(bulk.sql(f"""
-        UPDATE settlement SET {", ".join(f"{name} = r.{name}" for name in _COLUMNS if name != "id")}
-        FROM {bulk.rows(tx, "given", _COLUMNS)} WHERE settlement.id = r.id
-        """), {"given": bulk.packed(tx, packed)})  # noqa: S608  # fmt: skip
+    bulk.update(tx, "settlement", _COLUMNS, [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
 
 
-def _take_over(tx: Tx, half: Half, rows: Sequence[Settlement]) -> None:
+def _take_over(tx: Tx, half: Half, rows: Sequence[Row]) -> None:
     """What earlier halves left or carried is now in this one."""
     tx.execute(bulk.sql(f"""
         UPDATE settlement SET taken_on = :half WHERE half < :half AND taken_on IS NULL AND state <> 'DRAFT'
@@ -203,7 +225,7 @@ _MESSAGE = {
 }  # fmt: skip
 
 
-def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Settlement]) -> None:
+def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Row]) -> None:
     """A message, its copy for the platform's inbox and an event for each, spread over time, and one line in the audit."""
     start, digest = half.released_at or tx.now, hashlib.sha256()
     said = outside_quiet_hours(start, policy_at(start).quiet_hours, start + timedelta(days=2))
