@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement
 from sqlmodel import and_, col, or_, select
 
 from models.desk import PutOff
@@ -75,12 +75,12 @@ def of(tx: Tx, review_id: str, staff_id: str) -> PutOff | None:
 def hidden_from(tx: Tx, staff_id: str) -> ColumnElement[bool]:
     """Whether a question (of ``Review``) is out of this person's list now: until its time has come, while its facts are as
     they were, and while it is not about to be due."""
+    put_off = (
+        select(PutOff.review_id)
+        .join(Review, col(Review.id) == PutOff.review_id)
+        .where(PutOff.staff_id == staff_id, col(PutOff.until) > tx.now, PutOff.revision == Review.revision)
+    )  # fmt: skip  (few, so they are looked up once and not for each that is open)
     return and_(
-        exists(
-            select(PutOff.review_id).where(
-                PutOff.review_id == Review.id, PutOff.staff_id == staff_id, col(PutOff.until) > tx.now,
-                PutOff.revision == Review.revision,
-            )
-        ),
+        col(Review.id).in_(put_off.correlate(None)),
         or_(col(Review.due_at).is_(None), col(Review.due_at) > tx.now + BEFORE),
-    )  # fmt: skip
+    )

@@ -86,22 +86,20 @@ def waiting(
     seen_by: str = "",
     put_off: bool = False,
 ) -> list[Waiting]:
-    """Open questions: those whose last answer was not taken and those claimed first, then those escalated, then by due
-    time, then by age; at most so many. ``noticed``: only those that came back or whose facts have changed. ``seen_by``: as
-    this person's list, without what they have put off, or (``put_off``) only that."""
+    """Open questions: those whose last answer was not taken and those claimed first, then by due time (what was escalated is
+    past its own), then by age; at most so many. ``noticed``: only those that came back or whose facts have changed.
+    ``seen_by``: as this person's list, without what they have put off, or (``put_off``) only that."""
     query = (
-        select(Review, Case, _TIMES, Staff.name)
-        .join(Case, col(Case.id) == Review.case_id)
-        .outerjoin(CaseDeadline, _OWN)
-        .outerjoin(Staff, col(Staff.id) == Review.claimed_by)
+        select(Review.id)
         .where(col(Review.state).in_(review_gates.OPEN))
-        .order_by(_IN_HAND, case((_TIMES > 0, 0), else_=1), col(Review.due_at), col(Review.opened_at), col(Review.id))
-        .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
+        .order_by(_IN_HAND, col(Review.due_at).nulls_last(), col(Review.opened_at), col(Review.id))
         .limit(limit)
         .offset(skip)
     )
     if role is not None and role != "":
         query = query.where(for_role(role))
+    if shop or kind:
+        query = query.join(Case, col(Case.id) == Review.case_id)
     if shop:
         query = query.where(Case.shop_id == shop)
     if seen_by:
@@ -121,13 +119,18 @@ def waiting(
         query = query.where(col(Review.due_at) < tx.now)
     if unclaimed:
         query = query.where(col(Review.claimed_by).is_(None))
-    found = list(tx.exec(query))
-    ids = [review.id for review, *_ in found]
+    ids = list(tx.exec(query))  # of all that are open only what the order needs, then the page
+    details = (
+        select(Review, Case, _TIMES, Staff.name)
+        .join(Case, col(Case.id) == Review.case_id)
+        .outerjoin(CaseDeadline, _OWN)
+        .outerjoin(Staff, col(Staff.id) == Review.claimed_by)
+        .where(col(Review.id).in_(ids))
+        .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
+    )
+    found = {review.id: (review, about, times, name or "") for review, about, times, name in tx.exec(details)}
     held, here = confirmations.authors(tx, ids), looks.who_is_here(tx, ids, but=seen_by)
-    return [
-        _row(review, about, escalations, name or "", held.get(review.id, ""), here.get(review.id, ()))
-        for review, about, escalations, name in found
-    ]
+    return [_row(*found[one], held.get(one, ""), here.get(one, ())) for one in ids]
 
 
 def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
@@ -236,27 +239,19 @@ def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
     def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
         return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
-    hidden = later.hidden_from(tx, staff_id)
-    query = (
-        select(
-            times(~hidden), times(and_(col(Review.claimed_by) == staff_id, ~hidden)),
-            times(and_(col(Review.notice) != "", ~hidden)), times(col(Review.due_at) < tx.now),
-        )
-        .select_from(Review)
-        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles))
-    )  # fmt: skip
+    open_to = col(Review.state).in_(review_gates.OPEN), for_role(roles)
+    counts = times(col(Review.claimed_by) == staff_id), times(col(Review.notice) != "")
+    query = select(func.count(), *counts, times(col(Review.due_at) < tx.now)).select_from(Review).where(*open_to)
     total, mine, back, late = tx.exec(query).one()
-    put_off = tx.exec(
-        select(func.count())
-        .select_from(Review)
-        .where(col(Review.state).in_(review_gates.OPEN), for_role(roles), hidden)
+    put_off, of_mine, of_back = tx.exec(
+        select(func.count(), *counts).select_from(Review).where(*open_to, later.hidden_from(tx, staff_id))
     ).one()
     done = select(func.count()).select_from(Review).where(
         Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
     )  # fmt: skip
     return {
-        "open": int(total), "mine": int(mine), "back": int(back), "late": int(late), "later": put_off,
-        "done": tx.exec(done).one(),
+        "open": total - put_off, "mine": int(mine - of_mine), "back": int(back - of_back), "late": int(late),
+        "later": put_off, "done": tx.exec(done).one(),
     }  # fmt: skip
 
 
