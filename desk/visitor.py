@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from models.base import Frozen
 from models.reviews import Role, Staff
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import in_transaction, reading
 from office.base.settings import Settings
 from office.staff import desk_sessions
 
@@ -71,9 +71,9 @@ def visitor(request: Request, form: Annotated[dict[str, str], Depends(posted)]) 
     """The person who is there; raises :class:`LogInFirst` with what the request brought."""
     word = request.cookies.get(cookie_name(request.app.state.settings), "")
     with reading() as tx:
-        row = desk_sessions.live(tx, word)
-        found = _of(tx, row.staff_id, row.id, word) if row is not None else None
-        stale = row is not None and desk_sessions.touched_long_ago(row)
+        here = desk_sessions.whose(tx, word)
+        found = _of(here[1], here[0].id, word) if here else None
+        stale = here is not None and desk_sessions.touched_long_ago(here[0])
     if found is None:
         raise LogInFirst(_own_path(request), form)
     if stale and request.url.path != "/pulse":  # a page that lies open is nobody's presence
@@ -81,8 +81,7 @@ def visitor(request: Request, form: Annotated[dict[str, str], Depends(posted)]) 
     return found
 
 
-def _of(tx: Tx, staff_id: str, session_id: str, word: str) -> Visitor:
-    person = tx.get_one(Staff, staff_id)
+def _of(person: Staff, session_id: str, word: str) -> Visitor:
     return Visitor(session_id=session_id, word=word, id=person.id, name=person.name, roles=tuple(person.roles))
 
 

@@ -156,6 +156,12 @@ def holds(tx: Tx, staff_id: str, what: str) -> bool:
     return what in _recorded(tx, _ends(tx, [staff_id]).get(staff_id)).held
 
 
+def stands(tx: Tx, person: Staff, what: str) -> bool:
+    """Both at once: nothing contradicts the record of this person, and it knows this key, session or invitation as theirs."""
+    recorded = _recorded(tx, _ends(tx, [person.id]).get(person.id))
+    return _against(person, recorded.standing) is None and what in recorded.held
+
+
 def tell_revived(tx: Tx, staff_id: str, what: str, named: str) -> None:
     """Somebody used what the record says has ended or was never given; the supervisor is told, once."""
     alerts.tell(
@@ -168,15 +174,16 @@ def tell_revived(tx: Tx, staff_id: str, what: str, named: str) -> None:
 def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
     """The end of each one's chain, or of the last in which it goes on because it was broken."""
     found: dict[str, AuditHead] = {}
-    names = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
-    going_on = dict(names)
-    for number in count(2):
-        heads = list(tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(going_on))))
-        found |= {going_on[head.stream]: head for head in heads}
-        if not heads and number > 2:
+    going_on = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
+    again = {f"{stream}{AGAIN}2": staff_id for stream, staff_id in going_on.items()}
+    for number in count(3):
+        heads = list(tx.exec(select(AuditHead).where(col(AuditHead.stream).in_([*going_on, *again]))))
+        for head in sorted(heads, key=lambda head: head.stream in again):
+            found[(going_on | again)[head.stream]] = head
+        going_on, broken = {}, [again[head.stream] for head in heads if head.stream in again]
+        if not broken:
             return found
-        last = names.values() if number == 2 else [going_on[head.stream] for head in heads]
-        going_on = {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in last}
+        again = {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in broken}
     raise AssertionError("unreachable")
 
 

@@ -62,20 +62,26 @@ def _open(tx: Tx, staff_id: str, agent: str, how: str) -> str:
 
 def live(tx: Tx, word: str) -> DeskSession | None:
     """The session this word belongs to, if it holds now."""
+    found = whose(tx, word)
+    return found[0] if found else None
+
+
+def whose(tx: Tx, word: str) -> tuple[DeskSession, Staff] | None:
+    """The same with its person."""
     row = tx.exec(select(DeskSession).where(DeskSession.word_sha256 == _hash(word))).first() if word else None
-    return row if row is not None and _holds(tx, row) else None
+    person = _holder(tx, row) if row is not None else None
+    return (row, person) if row is not None and person is not None else None
 
 
-def _holds(tx: Tx, row: DeskSession) -> bool:
+def _holder(tx: Tx, row: DeskSession) -> Staff | None:
+    """Whose session it is, if it holds."""
     now = clock().real()
     idle = timedelta(minutes=policy_at(tx.now).staff.desk_idle_minutes)
     if row.ended_at is not None or now > row.until or now - row.seen_at > idle:
-        return False
+        return None
     person = staff.find(tx, row.staff_id)
     fits = hmac.compare_digest(row.standing_sha256, _seal(row, person))
-    if not (person.active and fits and standing.doubt(tx, person) is None):
-        return False
-    return standing.holds(tx, person.id, row.id)
+    return person if person.active and fits and standing.stands(tx, person, row.id) else None
 
 
 def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
@@ -110,7 +116,7 @@ def end(tx: Tx, session_id: str, staff_id: str) -> bool:
 def of(tx: Tx, staff_id: str) -> list[DeskSession]:
     """Those of this person's that hold, the newest first."""
     query = select(DeskSession).where(DeskSession.staff_id == staff_id, col(DeskSession.ended_at).is_(None))
-    return [row for row in tx.exec(query.order_by(col(DeskSession.opened_at).desc())) if _holds(tx, row)]
+    return [row for row in tx.exec(query.order_by(col(DeskSession.opened_at).desc())) if _holder(tx, row)]
 
 
 def _seal(row: DeskSession, person: Staff) -> str:
