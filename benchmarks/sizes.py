@@ -101,12 +101,12 @@ class Watch:
         self.wall, self.cpu = 0.0, 0.0
 
     def __enter__(self) -> Watch:
-        self._began = time.perf_counter(), time.process_time()
+        self._began = time.perf_counter(), time.thread_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.wall += time.perf_counter() - self._began[0]
-        self.cpu += time.process_time() - self._began[1]
+        self.cpu += time.thread_time() - self._began[1]
 
 
 def floor(url: str, tables: dict[str, str], *parents: str) -> tuple[Watch, int]:

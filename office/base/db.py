@@ -226,20 +226,29 @@ def breathe() -> None:
 
 
 class Pace:
-    """How much of a long piece of work goes into one transaction: as much as takes about :data:`CHUNK_SECONDS` here and now."""
+    """How much of a long piece of work goes into one transaction: as much as takes about :data:`CHUNK_SECONDS` here and now,
+    and never less than ``least``: each transaction costs something of its own, however little is in it."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, least: int) -> None:
+        self.size = self._least = least
 
     def chunk(self, work: Callable[[Tx, int], R]) -> R:
         """Do a chunk in a transaction of its own; the next is larger or smaller by how long it took, at most twofold."""
-        began = time.perf_counter()
-        done = in_transaction(lambda tx: work(tx, self.size))
+        began = 0.0
+
+        def timed(tx: Tx) -> R:
+            nonlocal began
+            tx.connection()  # its turn has come: how long others let it wait says nothing about its size
+            began = time.perf_counter()
+            return work(tx, self.size)
+
+        done = in_transaction(timed)
         self.after(time.perf_counter() - began)
         return done
 
     def after(self, seconds: float) -> None:
-        self.size = max(1, int(self.size * min(max(CHUNK_SECONDS / max(seconds, 1e-6), 0.5), 2.0)))
+        fitting = int(self.size * min(max(CHUNK_SECONDS / max(seconds, 1e-6), 0.5), 2.0))
+        self.size = max(self._least, fitting)
 
 
 def dispose() -> None:

@@ -39,7 +39,7 @@ from tasks.settlement.request import HalfAsked
 from tasks.shops import bans
 
 CHUNK = 100
-"""Shops in the first transaction; later ones by how long it took, so that other writers get their turn."""
+"""Shops in the first transaction, and at least in later ones, which go by how long it took: others get their turn."""
 MESSAGES_PER_SECOND = 100
 MESSAGES_PER_SHOP = 3
 

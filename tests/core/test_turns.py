@@ -51,15 +51,34 @@ def test_a_writer_whose_turn_does_not_come_says_so(database: None, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("took", "next_size"),
-    [(CHUNK_SECONDS, 100), (CHUNK_SECONDS * 4, 50), (CHUNK_SECONDS / 1.25, 125), (CHUNK_SECONDS / 100, 200), (0, 200)],
+    [
+        (CHUNK_SECONDS, 200),
+        (CHUNK_SECONDS * 1.25, 160),
+        (CHUNK_SECONDS * 9, 100),
+        (CHUNK_SECONDS / 1.25, 250),
+        (0, 400),
+    ],
 )
 def test_the_next_chunk_is_as_large_as_the_last_one_was_fast(took: float, next_size: int) -> None:
     pace = Pace(100)
+    pace.after(0)
     pace.after(took)
     assert pace.size == next_size
 
 
-def test_a_chunk_never_comes_to_nothing() -> None:
-    pace = Pace(1)
+def test_a_chunk_is_never_smaller_than_the_first_however_slow_the_machine() -> None:
+    pace = Pace(100)
     pace.after(3600)
-    assert pace.size == 1
+    assert pace.size == 100
+
+
+def test_the_time_in_which_others_let_it_wait_makes_no_chunk_smaller(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = iter([1000.0, 1000.0 + CHUNK_SECONDS])
+    monkeypatch.setattr("office.base.db.time.perf_counter", lambda: next(at))
+    other, pace = busy(), Pace(1)
+    pace.size = 8
+    monkeypatch.setattr("office.base.db.time.sleep", lambda _seconds: other.close())
+    assert pace.chunk(lambda tx, size: size) == 8
+    assert pace.size == 8
