@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ TO_MERCHANT, COPY = "merchant:", "platform:message/"
 """How the keys of one message to a merchant begin: of what goes to them, and of its copy for their platform inbox."""
 PERSON = "@"
 """How the audience of a message to one person begins, over a channel of their own."""
+_WIRE_ID = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+"""What the key of an event is made of: it leaves as its ``webhook-id``, and receivers refuse any other."""
 MADE_WHEN_SENT = ""
 """What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
 HELD = "决定被提出异议,案件停止期间扣住不发"
@@ -119,6 +122,8 @@ def put(
     ``wakes`` has the case's run woken when the message has left. ``bundled`` says with what it leaves: by itself it
     does not.
     """
+    if channel is Channel.EVENT and not _WIRE_ID.fullmatch(key):
+        raise ValueError(f"{key!r} cannot be a webhook-id: letters, digits and . _ : / - only")
     row: dict[str, Any] = {
         "key": key, "channel": channel, "topic": topic, "audience": audience, "payload_sealed": seal_json(payload, _place(key)),
         "case_id": case.id if case else None, "shop_id": shop_id or (case.shop_id if case else None),

@@ -7,7 +7,7 @@ the next sweep goes on. What is not wholly known of an account changes nothing a
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, and_, case, cast, exists, func, insert, literal, or_, update
@@ -184,7 +184,7 @@ def _tell(tx: Tx, shops: list[str], today: date, numbers: BindingPolicy) -> int:
         percent = shares.percent(row.shop_fen, row.total_fen)
         new[row.shop_id].append(ProposedAccount(target_account_id=row.account_id, share_percent=percent))
     for shop_id, accounts in new.items():
-        key = f"self-operated/{shop_id}/{tx.now.isoformat()}"
+        key = f"self-operated/{shop_id}/{tx.now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
         emit(tx, SelfOperatedProposed(shop_id=shop_id, day=today, accounts=tuple(accounts)), key, shop_id=shop_id)
         told = words.SelfOperatedProposed(
             shop_name=tx.get_one(Shop, shop_id).name, days=numbers.share_days, more=max(0, len(accounts) - NAMED),

@@ -231,6 +231,13 @@ def test_a_key_is_written_once(office: Office) -> None:
     assert (put(), put()) == (True, False)
 
 
+@pytest.mark.parametrize("key", ["platform:at/2026-11-28T10:00:00+00:00", "platform:店铺/1", "platform:a b", "p" * 201])
+def test_an_event_is_written_only_under_a_key_that_receivers_take_as_its_id(office: Office, key: str) -> None:
+    """Otherwise the receiver's refusal would be the first to notice, and nothing would ever arrive."""
+    with pytest.raises(ValueError, match="webhook-id"):
+        in_transaction(lambda tx: outbox.put(tx, key, Channel.EVENT, "shop.closed", {}, audience="platform"))
+
+
 def test_a_failed_delivery_is_tried_again_later_and_later_until_it_arrives(office: Office) -> None:
     put()
     receiver = Receiver(Undeliverable("HTTP 500"), Undeliverable("HTTP 502"))
