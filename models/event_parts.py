@@ -83,7 +83,8 @@ class Document(Frozen):
 Documents = Annotated[tuple[Document, ...], Field(max_length=20)]
 
 
-_AT_A_BANK = frozenset({PayeeMethod.CORPORATE_ACCOUNT, PayeeMethod.BANK_CARD})
+_AT_A_BANK = (PayeeMethod.CORPORATE_ACCOUNT, PayeeMethod.BANK_CARD)
+"""Compared, not hashed: what a sender put there may be a list."""
 
 
 class PayeeData(Frozen):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -10,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from models.base import Frozen
 from models.money import Fen
-from models.wire import Count, Event, Id, Moment, inbound
+from models.wire import Count, Day, Event, Id, Moment, inbound
 
 Figure = Annotated[
     str,
@@ -48,7 +47,7 @@ class FiguresOfADay(Frozen):
     """One shop's day. What is left out is not known."""
 
     shop_id: Id
-    day: date
+    day: Day
     score: Scored | None = None
     dsr: Scored | None = None
     ratings: Count | None = None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.base import Frozen
 from models.event_parts import Documents
@@ -13,6 +12,7 @@ from models.invoicing import BillableCategory, InvoiceContent, InvoiceKind, Issu
 from models.money import MAX_FEN, Fen, PositiveFen
 from models.wire import (
     Count,
+    Day,
     Event,
     Id,
     Line,
@@ -29,22 +29,6 @@ from models.wire import (
 MOST_ITEMS = 1000
 """Items in one batch."""
 
-
-def _iso_day(value: Any) -> Any:
-    if isinstance(value, date):
-        return value
-    if not isinstance(value, str) or len(value) != 10:
-        raise ValueError("a date such as 2026-11-22")
-    return value
-
-
-def _our_century(value: date) -> date:
-    if not 2000 <= value.year < 2100:
-        raise ValueError("a date between the years 2000 and 2100")
-    return value
-
-
-Day = Annotated[date, BeforeValidator(_iso_day, json_schema_input_type=date), AfterValidator(_our_century)]
 SignedFen = Annotated[
     int,
     Field(ge=-MAX_FEN, le=MAX_FEN, strict=True, description="amount in fen, may be negative, never 0"),

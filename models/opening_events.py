@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -12,6 +11,7 @@ from models.event_parts import DOCUMENT_EXAMPLE, PAYEE_EXAMPLE, Documents, Payee
 from models.opening import Profile, ThirdPartyPlatform
 from models.shops import EntityType
 from models.wire import (
+    AnyDay,
     Categories,
     Contacts,
     Count,
@@ -168,7 +168,7 @@ class OpeningEntity(OfApplication):
     uscc: TaxNumber = ""
     legal_person: ShortLine
     identity_no: IdentityNumber = Field(repr=False)
-    licence_until: date | None = None
+    licence_until: AnyDay | None = None
     taxpayer_type: TaxpayerType | None = None
     declared_true: Flag
 

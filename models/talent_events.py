@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +9,7 @@ from pydantic import Field, model_validator
 from models.base import Frozen
 from models.binding_events import ABOUT, AboutBinding
 from models.money import Fen
-from models.wire import Event, Flag, Id, Moment, OptionalLine, Outgoing, inbound, outbound
+from models.wire import Day, Event, Flag, Id, Moment, OptionalLine, Outgoing, inbound, outbound
 
 
 class MarkedAccount(Frozen):
@@ -86,7 +85,7 @@ class TalentSalesOfADay(Frozen):
     """One talent's day: 成交金额 gross of refunds, in fen, with every shop whose goods were sold."""
 
     target_account_id: Id
-    day: date
+    day: Day
     total_fen: Fen
     shops: Annotated[tuple[ShopPart, ...], Field(max_length=1000)] = ()
 
@@ -154,7 +153,7 @@ class FiguresRequested(AboutBinding):
         "kind": "SELF_OPERATED", "target_account_id": "dy-8001", "days": ["2026-11-20"], "until": "2026-11-24T02:00:00Z",
     }  # fmt: skip
 
-    days: tuple[date, ...]
+    days: tuple[Day, ...]
     until: Moment
 
 
@@ -199,5 +198,5 @@ class SelfOperatedProposed(Outgoing):
     }  # fmt: skip
 
     shop_id: Id
-    day: date
+    day: Day
     accounts: tuple[ProposedAccount, ...]

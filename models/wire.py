@@ -12,7 +12,7 @@ A process that comes later writes its events in a sibling module: it decorates t
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -23,7 +23,8 @@ from models.text import odd, visible
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _iso(value: Any) -> Any:
@@ -31,6 +32,20 @@ def _iso(value: Any) -> Any:
         return value
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         raise ValueError("an ISO 8601 time with its zone, such as 2026-11-22T10:00:00+08:00")
+    return value
+
+
+def _iso_day(value: Any) -> Any:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _ISO_DAY.fullmatch(value):
+        raise ValueError("a date such as 2026-11-22")
+    return value
+
+
+def _our_century(value: date) -> date:
+    if not 2000 <= value.year < 2100:
+        raise ValueError("a date between the years 2000 and 2100")
     return value
 
 
@@ -94,6 +109,10 @@ Moment = Annotated[
     Field(description="ISO 8601 with zone, years 2000 to 2099"),
 ]
 """An aware time; comes out in UTC. A naive one, a number of seconds or a bare date is refused."""
+
+AnyDay = Annotated[date, BeforeValidator(_iso_day, json_schema_input_type=date)]
+"""A date as ISO 8601 writes it; a number of days or seconds is refused, not counted from 1970."""
+Day = Annotated[AnyDay, AfterValidator(_our_century)]
 
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 MessageId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:/-]{1,200}$")]

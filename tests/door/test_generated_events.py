@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +24,69 @@ from tests.play import Office
 from webhooks.app import create_app
 
 SHOPS = st.sampled_from(["shop-1", "shop-2", "nowhere"])
+ODD: tuple[Any, ...] = (
+    [],
+    {},
+    [[]],
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1.5,
+    float("nan"),
+    "\x00",
+    "a\ud800",
+    "\u202e",
+    "",
+    "9" * 5000,
+)
+NO_DAY = (0, 20_000, "0", "20000", "1793491200", 1793491200, "2026-11-2", "２０２６-11-22", "2026-11-22T00:00:00")
+
+
+def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
+    """Every place in an event's data, down to its last field."""
+    yield above
+    for name in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[name], *above, name)
+
+
+def put(value: Any, place: tuple[Any, ...], there: Any) -> Any:
+    if not place:
+        return there
+    inner = put(value[place[0]], place[1:], there)
+    return (
+        {**value, place[0]: inner} if isinstance(value, dict) else [*value[: place[0]], inner, *value[place[0] + 1 :]]
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(INBOUND))
+def test_whatever_stands_in_a_field_is_taken_or_refused_by_its_name(kind: str) -> None:
+    """Any other exception would be an error of ours, in place of a sentence to the sender."""
+    data = json.loads(json.dumps(INBOUND[kind].EXAMPLE))
+    for place in places(data):
+        for odd in ODD:
+            try:
+                taken = INBOUND[kind].model_validate(put(data, place, odd))
+            except ValidationError:
+                continue
+            taken.model_dump(mode="json")
+
+
+DAYS = [
+    (kind, place)
+    for kind, model in INBOUND.items()
+    for place in places(json.loads(json.dumps(model.EXAMPLE)))
+    if place and place[-1] in {"day", "issued_on", "licence_until"}
+]
+
+
+@pytest.mark.parametrize(("kind", "place"), DAYS, ids=str)
+def test_a_number_is_no_date_and_never_counted_from_1970(kind: str, place: tuple[Any, ...]) -> None:
+    data = json.loads(json.dumps(INBOUND[kind].EXAMPLE))
+    for number in NO_DAY:
+        with pytest.raises(ValidationError):
+            INBOUND[kind].model_validate(put(data, place, number))
 
 
 def test_no_event_that_the_schema_allows_is_a_fault_whatever_cases_are_open(office: Office) -> None:
