@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from office.base.vault import opened_json
 from office.cases import confirmations, deadlines, decisions, merchants, objections, reviews, routing, timekeeping
 from office.cases import gates as review_gates
 from office.cases.locks import lock_case
+from office.cases.markdown import markdown
 from office.files import evidence
 from office.money import ledger
 from office.record import audit, inbox, outbox
@@ -38,6 +40,7 @@ from policies.policy import policy_at
 from tasks import agreement, delivery, words
 from tasks.shops import demands
 
+RAW_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 """Thursday, 19 November 2026, 10:00 in Beijing."""
 
@@ -330,6 +333,7 @@ class Office:
             found = list(tx.exec(query))
             tx.expunge_all()
         assert len(found) == 1, f"{case_id} has {len(found)} open questions"
+        assert not RAW_TIME.search(markdown(found[0].dossier)), "a time as machines write it, in front of people"
         return found[0]
 
     def answer(

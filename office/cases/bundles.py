@@ -24,8 +24,10 @@ from office.base.vault import opened_json
 from office.cases import merchants
 from office.record import outbox
 from office.record.outbox import Item, Skip
-from policies.policy import policy_at
+from policies.policy import SHANGHAI, policy_at
 
+MINUTE = "%Y-%m-%dT%H:%M"
+INTO = "并入汇总"
 NEARLY_DUE = timedelta(hours=1)
 MOST = 200
 """Entries that a bundle lists; of the rest it says how many they are."""
@@ -63,11 +65,20 @@ def _end(now: datetime, minutes: int) -> datetime:
 
 
 def _key(role: str, until: datetime) -> str:
-    return f"bundle/{role}/{until:%Y-%m-%dT%H:%M}"
+    return f"bundle/{role}/{until:{MINUTE}}"
 
 
 def _note(role: str, until: datetime) -> str:
-    return f"并入汇总 {_key(role, until)}"
+    return f"{INTO} {_key(role, until)}"
+
+
+def shown(note: str) -> str:
+    """A message's note as people read it: which list it left with, by the time of Beijing."""
+    if not note.startswith(INTO):
+        return note
+    until = note.rpartition("/")[2]
+    at = datetime.strptime(until, MINUTE).replace(tzinfo=UTC).astimezone(SHANGHAI)
+    return f"并入 {at:%m-%d %H:%M} 的汇总"
 
 
 def _is_first(tx: Tx, role: Role, until: datetime) -> bool:
@@ -105,7 +116,7 @@ def message_of(tx: Tx, item: Item) -> StaffMessage:
 
 
 def _members(tx: Tx, item: Item) -> Iterator[StaffMessage]:
-    until = datetime.strptime(item.key.rpartition("/")[2], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+    until = datetime.strptime(item.key.rpartition("/")[2], MINUTE).replace(tzinfo=UTC)
     query = select(OutboxMessage).where(
         OutboxMessage.state == OutboxState.SKIPPED, OutboxMessage.next_at == until,
         OutboxMessage.channel == Channel.STAFF, OutboxMessage.audience == item.audience,

@@ -361,6 +361,8 @@ def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 PROCESS = Process(
     name="confirmation",
     clocks={
-        DEADLINE: deadlines.Kind(remind=lambda tx, case, deadline: None, due=_due, late_text="本人确认(异议)期限届满")
+        DEADLINE: deadlines.Kind(
+            title="本人确认或异议", remind=lambda tx, case, deadline: None, due=_due, late_text="本人确认(异议)期限届满"
+        )
     },
 )

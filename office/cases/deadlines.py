@@ -30,6 +30,8 @@ Act = Callable[[Tx, Case, CaseDeadline], None]
 class Kind:
     """What a kind of deadline does when it reminds, and when it is due."""
 
+    title: str
+    """What is due, as people read it."""
     remind: Act
     due: Act
     every: Callable[[Case], timedelta] | None = None

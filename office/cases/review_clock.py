@@ -40,4 +40,4 @@ def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         outbox.retag(tx, case)
 
 
-PROCESS = Process(name="review", clocks={DEADLINE: deadlines.Kind(remind=_remind, due=_late)})
+PROCESS = Process(name="review", clocks={DEADLINE: deadlines.Kind(title="审核", remind=_remind, due=_late)})

@@ -143,9 +143,15 @@ def _head(case: CaseDossier) -> None:
 def _clocks(case: CaseDossier) -> None:
     table(
         "期限", ["期限", "对象", "状态", "截止", "倒计时", "如何计算"],
-        [[due.key, due.side, due.state, when(due.due_at), _left(case.seen_at, due.due_at, due.running), due.reckoned]
+        [[due.title, due.side, due.state, when(due.due_at), _left(case.seen_at, due.due_at, due.running), due.reckoned]
          for due in case.deadlines],
     )  # fmt: skip
+
+
+def _round(check: str) -> str:
+    """Which time it was looked: ``closure/2`` → 第 2 次."""
+    number = check.rpartition("/")[2]
+    return f"第 {number} 次" if number.isdecimal() else "第 1 次"
 
 
 def _left(now: datetime, due: datetime, running: bool) -> object:
@@ -156,7 +162,7 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
     table(
         "检查结果", ["检查", "性质", "条款", "结果", "数据截至"],
         [
-            [kept.check, cell("阻断", "red") if kept.finding.blocking else "参考", kept.finding.clause,
+            [_round(kept.check), cell("阻断", "red") if kept.finding.blocking else "参考", kept.finding.clause,
              kept.finding.sentence, when(kept.finding.as_of)]
             for kept in case.findings
         ],

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import in_transaction, reading
+from office.cases import bundles
 from office.record import outbox
 from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
 
@@ -42,7 +43,7 @@ def list_outbox(
         "发件箱", ["键", "渠道", "主题", "案件", "状态", "次数", "写入", "下次", "说明"],
         [
             [row.key, row.channel.label, row.topic, row.case_id or row.shop_id or "", row.state.label, row.attempts,
-             when(row.created_at), when(row.next_at) if row.state is OutboxState.NEW else "", row.note]
+             when(row.created_at), when(row.next_at) if row.state is OutboxState.NEW else "", bundles.shown(row.note)]
             for row in rows
         ],
         empty="没有符合条件的消息",

@@ -37,8 +37,9 @@ PROCESS = Process(
     hears={AppealFiled: file, AppealEvidenceSubmitted: submit_evidence, EscalationNoted: note_escalation},
     asks=(REVIEW, SECOND),
     clocks={
-        EVIDENCE: deadlines.Kind(remind=remind_evidence, due=evidence_lapsed),
+        EVIDENCE: deadlines.Kind(title="商家补充举证", remind=remind_evidence, due=evidence_lapsed),
         NOTICE: deadlines.Kind(
+            title="驳回通知发出",
             remind=look_for_notice,
             due=look_for_notice,
             every=lambda case: timedelta(minutes=10),

@@ -51,11 +51,11 @@ PROCESS = Process(
         UnbindRequested: intake.unbind,
     },
     clocks={
-        SCAN: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
-        CODE: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
-        FIGURES: deadlines.Kind(remind=clock.no_reminder, due=clock.lapsed),
-        CONSENT: deadlines.Kind(remind=clock.remind_talent, due=clock.lapsed),
-        CONFIRM: deadlines.Kind(remind=clock.remind_confirm, due=clock.lapsed),
+        SCAN: deadlines.Kind(title="账号扫码", remind=clock.no_reminder, due=clock.lapsed),
+        CODE: deadlines.Kind(title="填写验证码", remind=clock.no_reminder, due=clock.lapsed),
+        FIGURES: deadlines.Kind(title="补报成交数据", remind=clock.no_reminder, due=clock.lapsed),
+        CONSENT: deadlines.Kind(title="达人同意", remind=clock.remind_talent, due=clock.lapsed),
+        CONFIRM: deadlines.Kind(title="店铺确认", remind=clock.remind_confirm, due=clock.lapsed),
     },
     waits={
         FIGURES: "平台补报达人成交数据",

@@ -40,9 +40,10 @@ PROCESS = Process(
     hears={ClosureRequested: request, ClosureWithdrawn: withdraw_request, MerchantAnswered: answer},
     asks=(REVIEW, OVERRIDE, STUCK, STUCK_SECOND),
     clocks={
-        QUESTION: deadlines.Kind(remind=remind_question, due=question_lapsed),
-        EXIT_INVOICE: deadlines.Kind(remind=remind_exit_invoice, due=nothing),
+        QUESTION: deadlines.Kind(title="商家补充材料", remind=remind_question, due=question_lapsed),
+        EXIT_INVOICE: deadlines.Kind(title="退店发票", remind=remind_exit_invoice, due=nothing),
         CLEARING: deadlines.Kind(
+            title="清算",
             remind=nothing,
             due=clearing_drags,
             late_text="清算仍未完成,已提醒商家",

@@ -55,10 +55,10 @@ OPENING = Process(
     },
     asks=(ENTITY, CERTIFICATE, TRANSFER, SHOP),
     clocks={
-        TASKS: deadlines.Kind(remind=remind, due=lapsed),
-        transfer.AMOUNT: deadlines.Kind(remind=transfer.remind, due=transfer.expired),
+        TASKS: deadlines.Kind(title="提交入驻资料", remind=remind, due=lapsed),
+        transfer.AMOUNT: deadlines.Kind(title="填写打款金额", remind=transfer.remind, due=transfer.expired),
         transfer.BANK: deadlines.Kind(
-            remind=transfer.nothing, due=transfer.bank_silent, late_text="银行未按时回执,已通知财务"
+            title="银行回执", remind=transfer.nothing, due=transfer.bank_silent, late_text="银行未按时回执,已通知财务"
         ),
     },
     waits={

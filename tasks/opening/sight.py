@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -136,6 +136,8 @@ def _value(name: str, value: Any) -> str:
         return TaxpayerType(value).label
     if name == "licence_until":
         return str(value) if value else "长期或不适用"
+    if name == "completed_at":
+        return dossier.when(datetime.fromisoformat(value))
     return str(value) if str(value).strip() else "(未填)"
 
 

@@ -32,8 +32,10 @@ PROCESS = Process(
     hears={RefundRequested: request, RefundPayeeCorrected: correct_payee, RefundWithdrawn: withdraw_request},
     asks=(REVIEW, SECOND, RETURNED),
     clocks={
-        DUE: deadlines.Kind(remind=remind_early, due=late, late_text="退款已超过到账时限,已升级至主管"),
-        PAYEE: deadlines.Kind(remind=remind_payee, due=payee_lapsed),
+        DUE: deadlines.Kind(
+            title="退款到账", remind=remind_early, due=late, late_text="退款已超过到账时限,已升级至主管"
+        ),
+        PAYEE: deadlines.Kind(title="商家更正收款账户", remind=remind_payee, due=payee_lapsed),
     },
     waits={PAYEE: "商家更正收款账户"},
     may_send=may_send,

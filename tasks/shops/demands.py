@@ -393,6 +393,6 @@ PROCESS = Process(
     name="deposit-demand", kind=CaseKind.DEPOSIT_DEMAND, request=DepositDemanded, clause="DEP-11", asks=(OVERDUE,),
     states=(CaseState.AWAITING_PAYMENT, CaseState.UNDER_REVIEW,
             CaseState.PAID, CaseState.SUSPENDED, CaseState.SUPERSEDED),
-    clocks={WINDOW: deadlines.Kind(remind=_remind, due=_lapsed)}, waits={WINDOW: "商家缴足保证金"},
+    clocks={WINDOW: deadlines.Kind(title="缴足保证金", remind=_remind, due=_lapsed)}, waits={WINDOW: "商家缴足保证金"},
     every_minute={"deposits": sweep},
 )  # fmt: skip

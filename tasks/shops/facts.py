@@ -159,7 +159,12 @@ PROCESS = Process(
     name="facts",
     hears={ShopSnapshotTaken: take_snapshot},
     clocks={
-        FRESH: deadlines.Kind(remind=_remind, due=_unanswered, late_text="平台未按时提供最新经营数据,已升级至主管")
+        FRESH: deadlines.Kind(
+            title="平台报送经营数据",
+            remind=_remind,
+            due=_unanswered,
+            late_text="平台未按时提供最新经营数据,已升级至主管",
+        )
     },
     waits={
         shops.FACTS: "清算完成(等待平台报送最新经营数据)",

@@ -20,6 +20,8 @@ class DeadlineShown(Frozen):
     """A deadline with the proof of how it was reckoned. ``seconds_left`` is 0 once ``due_at`` has passed."""
 
     key: str
+    title: str
+    """What is due, as people read it; ``key`` is ours."""
     side: str
     clause: str
     state: str

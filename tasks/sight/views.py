@@ -38,7 +38,8 @@ from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from office.base.db import Tx, reading
 from office.base.vault import opened_json
-from office.cases import confirmations, merchants, reviews
+from office.cases import bundles, confirmations, merchants, reviews
+from office.cases import gates as review_gates
 from office.cases.dossier import when
 from office.cases.markdown import markdown
 from office.files import papers
@@ -135,13 +136,20 @@ def _deadlines(tx: Tx, case: Case) -> tuple[DeadlineShown, ...]:
     rows = tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case.id).order_by(col(CaseDeadline.due_at)))
     return tuple(
         DeadlineShown(
-            key=row.key, side=row.side.label, clause=row.clause, state=row.state.label,
+            key=row.key, title=_due(tx, row), side=row.side.label, clause=row.clause, state=row.state.label,
             running=case.concluded_at is None and (row.state is DeadlineState.OPEN or row.next_action_at is not None),
             started_at=row.started_at, due_at=row.due_at, seconds_left=seconds_left(tx.now, row.due_at),
             reckoned=Reckoned.model_validate(row.reckoned).text(), provisional=row.provisional,
         )
         for row in rows
     )  # fmt: skip
+
+
+def _due(tx: Tx, row: CaseDeadline) -> str:
+    """What is due: an answer to a question by the question's title."""
+    if row.kind == review_gates.DEADLINE and (asked := tx.get(Review, row.key.removeprefix(f"{row.kind}/"))):
+        return reviews.gate_of(asked).title
+    return office().clocks[row.kind].title
 
 
 def _findings(tx: Tx, case: Case) -> tuple[FindingShown, ...]:
@@ -277,7 +285,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
     return MessageShown(
         key=row.key, channel=row.channel.label, to=to, to_merchant=row.channel is Channel.MERCHANT, subject=subject,
         text=text, state=row.state.label, attempts=row.attempts, created_at=row.created_at, closed_at=row.closed_at,
-        note=row.note,
+        note=bundles.shown(row.note),
     )  # fmt: skip
 
 

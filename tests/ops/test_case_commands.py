@@ -76,10 +76,22 @@ def test_a_kind_that_does_not_exist_is_a_usage_error(office: Office, dianwu: Any
 
 def test_a_case_shows_what_it_waits_for_and_everything_that_happened(refund: Case, done: Done) -> None:
     shown = done("cases", "show", refund.id)
-    for part in ("等待:退票处理(财务)", "refund-due", "个工作日", "检查结果", "同意退还", "王芳(wang-fang)", "退票",
+    for part in ("等待:退票处理(财务)", "退款到账", "个工作日", "检查结果", "同意退还", "王芳(wang-fang)", "退票",
                  "账户已销户", "¥4,000.00", "清算在途", "已通知商家", "商家现在可以发送", "营业执照.pdf"):  # fmt: skip
         assert part in shown, part
     assert ACCOUNT not in shown and ACCOUNT[-4:] in shown
+
+
+def test_nothing_people_read_of_a_case_is_a_key_of_ours_or_a_time_as_machines_write_it(
+    refund: Case, office: Office, done: Done, tmp_path: Path
+) -> None:
+    office.open_shop("shop-2")
+    shown = [done("cases", "show", refund.id), done("cases", "show", office.request_closure("shop-2").id)]
+    shown.append(exported(done, refund, tmp_path))
+    for text in shown[:2]:
+        assert re.findall(r".*(?:review/|refund-due|exit-invoice|closure/\d|refund/\d|\dT\d\d:).*", text) == []
+    assert "<td>退保证金审核</td>" in shown[2] and "<td>refund-due</td>" not in shown[2]
+    assert "退保证金审核" in shown[0] and "退款到账" in shown[0] and "退店发票" in shown[1]
 
 
 def test_the_dossiers_are_shown_on_request(refund: Case, done: Done) -> None:
