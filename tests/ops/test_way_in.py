@@ -128,6 +128,24 @@ def wide(line: str) -> int:
     return cell_len(line.rstrip())
 
 
+def spoken(readme: str) -> tuple[set[str], set[str], list[str]]:
+    """What a README names in code, where it leads, and what it has one type; comments and placeholders apart."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    blocks = [
+        re.sub(r" *#.*", "", block) for block in re.findall(r"^```(?:sh|toml|python)\n(.*?)^```", text, re.M | re.S)
+    ]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    codes = {re.sub(r"(ID|工号|user:password|用户:密码)", "…", code) for code in re.findall(r"`([^`]+)`", prose)}
+    links = set(re.findall(r"\]\(([^)]+)\)", prose)) - {"README.md", "README.zh.md"}
+    return codes, links, blocks
+
+
+def test_both_readmes_name_the_same_settings_commands_and_pages_and_every_page_is_there() -> None:
+    english, chinese = spoken("README.md"), spoken("README.zh.md")
+    assert english == chinese
+    assert [link for link in english[1] if "://" not in link and not (ROOT / link.partition("#")[0]).exists()] == []
+
+
 # ── keys and files ───────────────────────────────────────────────────────────
 
 
