@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-# Tests write many small databases; memory is the place for them where there is one.
-TESTENV := $(if $(wildcard /dev/shm/.),env TMPDIR=/dev/shm,)
+# Tests write many small databases; memory is the place for them where there is one. They start many processes of our own
+# code, which is compiled once, whatever the environment wants.
+TESTENV := env -u PYTHONDONTWRITEBYTECODE $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
 # What SQLite was told is noted here, so that PostgreSQL hears all of it: tests/statements.py.
 SAID := .pytest_cache/statements
 ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/opening tests/settlement tests/ops/test_invoicing_commands.py
-REAL_ONES := tests/browser tests/desk tests/worker tests/stack
+REAL_ONES := tests/stack tests/worker tests/browser tests/desk
 HERE := not engine and not browser and not nightly
 REAL := (engine or browser)
 AT_ONCE := 2

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import httpx
 import pyotp
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
@@ -233,7 +234,11 @@ class Rehearsal:
     def sweep(self) -> None:
         """Have the minute's sweep run now, and wait until it is done."""
         client = engine.client()
-        run = client.create_flow_run_from_deployment(client.read_deployment_by_name("deadlines/deadlines").id)
+
+        def start() -> FlowRun:
+            return client.create_flow_run_from_deployment(client.read_deployment_by_name("deadlines/deadlines").id)
+
+        run = self.wait(lambda: _reach(start), "Prefect knows the sweep")
 
         def ended() -> bool:
             found = _reach(lambda: client.read_flow_run(run.id))

@@ -9,7 +9,9 @@ from tests.sharing import group
 from tests.statements import Heard, enough, shape
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS = re.compile(r"\brunning_stack\(|\brestless\(|\bStack\(|\bDIANWU\b|\bstanding_stack\(|\brunning_pair\(")
+STARTS = re.compile(
+    r"\brunning_stack\(|\brestless\(|\bStack\(|\bDIANWU\b|\bstanding_stack\(|\brunning_pair\(|\buntil_interrupted\("
+)
 DIFFERS = re.compile(r"on_conflict_|with_for_update|skip_locked|\.postgres\b|\bdialect\b|\bbulk\.")
 """What SQLite and PostgreSQL are told, or do, differently."""
 

@@ -20,6 +20,7 @@ from ops.rehearsal import PEOPLE, Rehearsal
 from ops.secrets import prepare
 from ops.stack import Stack
 from tasks.processes import open_office
+from tests.prefect_home import furnish
 
 
 def free_port() -> int:
@@ -64,7 +65,7 @@ def places() -> dict[str, str]:
 @contextmanager
 def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
     """A stack in its own folder, with everybody enrolled. A file that starts one says why in its ``OWN_STACK``."""
-    with looking_at(home, **{**places(), **more}) as given, Stack(given) as stack:
+    with looking_at(furnish(home), **{**places(), **more}) as given, Stack(given) as stack:
         rehearsal = Rehearsal(given)
         rehearsal.enrol_everybody()
         yield stack, rehearsal
@@ -74,7 +75,7 @@ def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
 def standing_stack(home: Path) -> Iterator[Callable[[], AbstractContextManager[Rehearsal]]]:
     """A stack that outlives a test; what it yields makes this process look at it while a test lasts."""
     own = places()
-    with looking_at(home, **own) as given:
+    with looking_at(furnish(home), **own) as given:
         stack, rehearsal = Stack(given), Rehearsal(given)
         stack.start()
         rehearsal.enrol_everybody()

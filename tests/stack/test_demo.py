@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
+from typer.testing import CliRunner
 
 from models.messages import OutboxMessage
 from models.reviews import Staff
 from office.base.db import reading
 from office.base.vault import opened, opened_json
-from tests.stack.conftest import free_port, settings_of
+from ops.cli import app
+from tests.stack.conftest import settings_of
+from tests.stack.typed import DIANWU, environment, until_interrupted
 
 pytestmark = pytest.mark.engine
 OWN_STACK = "it is the command that starts and stops one, as a newcomer types it"
 
-DIANWU = Path(sys.executable).with_name("dianwu")
 ACCOUNTS = ("3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9")
 """Whose money it is in the scenes: only the bank may read them, and it keeps nothing."""
 
@@ -39,16 +37,6 @@ class Demo:
     home: Path
     code: int
     said: str
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIANWU_")}
-    ports = {
-        "DIANWU_PREFECT_PORT": str(free_port()),
-        "DIANWU_DOOR_PORT": str(free_port()),
-        "DIANWU_DESK_PORT": str(free_port()),
-    }
-    return kept | ports | {"DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), "COLUMNS": "200"} | more
 
 
 @pytest.fixture(scope="module")
@@ -103,39 +91,17 @@ def test_no_dispute_file_shows_an_account(demo: Demo, tmp_path: Path) -> None:
     assert refunds
     for case_id in refunds:
         file = tmp_path / f"{case_id}.html"
-        subprocess.run([DIANWU, "cases", "export", case_id, "--out", file], env=env, check=True, capture_output=True)
+        with settings_of(demo.home):
+            exported = CliRunner().invoke(app, ["cases", "export", case_id, "--out", str(file)])
+        assert exported.exit_code == 0, exported.output
         page = file.read_text(encoding="utf-8")
         assert case_id in page
         assert not [account for account in ACCOUNTS if account in page]
 
 
-def test_the_stack_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
-    printed = interrupted(["up"], environment(tmp_path / "home"), when="店务已启动")
-    assert "正在停止" in printed
-
-
 @pytest.mark.nightly
 def test_the_demonstration_stays_up_until_interrupted_and_stops_everything_it_started(tmp_path: Path) -> None:
-    printed = interrupted(["demo"], environment(tmp_path / "home"), when="Ctrl-C")
-    for wanted in (*GUIDE, "正在停止"):
-        assert wanted in printed
-
-
-def interrupted(command: list[str], env: dict[str, str], when: str) -> str:
-    """Start it, press Ctrl-C as soon as it says so, and insist that nothing of it is left; what it has said."""
-    running = subprocess.Popen(
-        [DIANWU, *command], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    assert running.stdout is not None
-    said = []
-    for line in running.stdout:
-        said.append(line)
-        if when in line:
-            break
-    running.send_signal(signal.SIGINT)
-    said.append(running.stdout.read())
-    assert running.wait(120) == 0, "".join(said)
-    for port in (env["DIANWU_PREFECT_PORT"], env["DIANWU_DOOR_PORT"], env["DIANWU_DESK_PORT"]):
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", int(port))) != 0, f"somebody still listens on {port}"
-    return "".join(said)
+    with until_interrupted("demo", environment(tmp_path / "home"), when="Ctrl-C") as said:
+        for wanted in GUIDE:
+            assert wanted in "".join(said)
+    assert "正在停止" in "".join(said)

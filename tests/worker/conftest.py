@@ -27,6 +27,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from ops.worker import start_worker
+from tests.prefect_home import furnish
 from tests.worker import anything
 
 PATIENCE = 90.0
@@ -102,7 +103,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
     env = {
-        "PREFECT_HOME": str(home),
+        "PREFECT_HOME": str(furnish(home) / "prefect"),
         "PREFECT_API_URL": url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -250,6 +251,7 @@ class Bench:
             name,
             env={
                 **self.server.env,
+                "PYTHONDONTWRITEBYTECODE": "1",  # flows are written and changed within a second, which bytecode does not see
                 "DIANWU_WORKER_PROCESSES": str(processes),
                 "DIANWU_WORKER_STATE_DIR": str(self.home / "state"),
                 "DIANWU_WORKER_AUTHORITY": "tests.worker.anything:authority",
