@@ -17,9 +17,8 @@ from notifications.catalogue import restore
 from notifications.message import Message
 from notifications.rendering import render
 from office.base.db import reading
-from office.base.vault import opened_json
 from office.cases import merchants
-from office.record.outbox import COPY, TO_MERCHANT, Item, Skip
+from office.record.outbox import COPY, TO_MERCHANT, Item, Skip, body, readdress
 from tasks.invoicing import statement_words
 from tasks.settlement import settlement_words
 
@@ -32,6 +31,9 @@ def made(item: Item) -> Any:
         with reading() as tx:
             words = settlement_words if item.key.startswith(settlement_words.PREFIXES) else statement_words
             message, event = words.said(tx, item.key)
+            shop_id = words.shop_of(tx, item.key)
+        if item.shop_id != shop_id:
+            readdress(item, shop_id=shop_id)
         if copy:
             return _for_the_inbox(item, message, item.created_at)
         if item.channel is Channel.MERCHANT:
@@ -42,7 +44,7 @@ def made(item: Item) -> Any:
     if copy and stored.keys() == {"at"}:
         with reading() as tx:
             told = tx.exec(select(OutboxMessage).where(OutboxMessage.key == TO_MERCHANT + _message_id(item))).one()
-        original = restore(told.topic, opened_json(told, "payload_sealed"))
+        original = restore(told.topic, body(told))
         return _for_the_inbox(item, original, datetime.fromisoformat(stored["at"]))
     return stored
 

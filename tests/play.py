@@ -24,7 +24,6 @@ from notifications.catalogue import restore
 from notifications.rendering import render
 from office.base.clock import VirtualClock
 from office.base.db import Tx, in_transaction, reading
-from office.base.vault import opened_json
 from office.cases import confirmations, deadlines, decisions, merchants, objections, reviews, routing, timekeeping
 from office.cases import gates as review_gates
 from office.cases.locks import lock_case
@@ -497,7 +496,7 @@ class Office:
 
     def messages(self, topic: str, channel: Channel = Channel.MERCHANT) -> list[dict[str, Any]]:
         """The fields of each message of that name, in order."""
-        return [opened_json(row, "payload_sealed") for row in self.outbox(channel, topic)]
+        return [outbox.body(row) for row in self.outbox(channel, topic)]
 
     def letters(self, topic: str) -> list[str]:
         """What merchants read in the messages of that name, in order."""

@@ -20,7 +20,6 @@ from notifications.message import StaffMessage
 from notifications.rendering import subject
 from notifications.review import BundleEntry, StaffBundle
 from office.base.db import Tx
-from office.base.vault import opened_json
 from office.cases import merchants
 from office.record import outbox
 from office.record.outbox import Item, Skip
@@ -35,7 +34,7 @@ MOST = 200
 
 def tell(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:
     """Tell everybody who holds a role, once per key: at once, or with the bundle of this quarter of an hour."""
-    if tx.exec(select(OutboxMessage.id).where(OutboxMessage.key == f"staff:{key}")).first() is not None:
+    if outbox.written(tx, f"staff:{key}"):
         return
     minutes = policy_at(tx.now).staff.bundle_minutes
     until = _end(tx.now, minutes) if minutes and message.bundled and not _nearly_due(tx, message) else None
@@ -123,6 +122,6 @@ def _members(tx: Tx, item: Item) -> Iterator[StaffMessage]:
         OutboxMessage.note == _note(item.audience, until),
     )  # fmt: skip
     for row in tx.exec(query.order_by(col(OutboxMessage.id))):
-        message = restore(row.topic, opened_json(row, "payload_sealed"))
+        message = restore(row.topic, outbox.body(row))
         if isinstance(message, StaffMessage):
             yield message

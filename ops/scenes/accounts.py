@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from models.messages import OutboxMessage
 from office.base.db import Tx
-from office.base.vault import opened_json
+from office.record import outbox
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import Waiting, expect, register, waiting_row
 from policies.policy import SHANGHAI
@@ -120,5 +120,5 @@ class AccountsScene:
 def _row(tx: Tx, topic: str, case_id: str) -> dict[str, Any] | None:
     query = select(OutboxMessage).where(OutboxMessage.topic == topic, OutboxMessage.case_id == case_id)
     row = tx.exec(query).first()
-    found: dict[str, Any] | None = opened_json(row, "payload_sealed") if row else None
+    found: dict[str, Any] | None = outbox.body(row) if row else None
     return found

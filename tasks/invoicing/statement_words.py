@@ -47,6 +47,11 @@ def said(tx: Tx, key: str) -> tuple[MerchantMessage, Outgoing | None]:
     return _moved(statement, tx.get_one(StatementMove, told.key))
 
 
+def shop_of(tx: Tx, key: str) -> str:
+    """Whose statement the message of this key is about."""
+    return tx.get_one(Statement, _read(key).statement_id).shop_id
+
+
 def _read(key: str) -> Told:
     for prefix in _PREFIXES:
         if key.startswith(prefix):

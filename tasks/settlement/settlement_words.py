@@ -14,10 +14,19 @@ from policies.settlement import label
 PREFIXES = tuple(f"{prefix}settlement/" for prefix in (TO_MERCHANT, COPY, "platform:"))
 
 
+def shop_of(tx: Tx, key: str) -> str:
+    """Whose settlement the message of this key is about."""
+    return _read(tx, key).shop_id
+
+
+def _read(tx: Tx, key: str) -> Settlement:
+    settlement_id = next(key.removeprefix(one) for one in PREFIXES if key.startswith(one)).removesuffix("/issued")
+    return tx.get_one(Settlement, settlement_id)
+
+
 def said(tx: Tx, key: str) -> tuple[MerchantMessage, Outgoing | None]:
     """What the message of this key tells the merchant, and the platform."""
-    settlement_id = next(key.removeprefix(one) for one in PREFIXES if key.startswith(one)).removesuffix("/issued")
-    row = tx.get_one(Settlement, settlement_id)
+    row = _read(tx, key)
     if row.number is None or row.issued_at is None or row.state is SettlementState.DRAFT:
         raise ValueError(f"{row.id} was never posted")
     amounts = {

@@ -37,7 +37,6 @@ from models.wire import INBOUND, OUTBOUND
 from notifications.catalogue import MESSAGES, restore
 from notifications.rendering import render
 from office.base.db import Tx, reading
-from office.base.vault import opened_json
 from office.cases import bundles, confirmations, merchants, reviews
 from office.cases import gates as review_gates
 from office.cases.dossier import when
@@ -274,7 +273,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
     match row.channel:
         case Channel.MERCHANT | Channel.STAFF:
             if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
-                words = render(restore(row.topic, opened_json(row, "payload_sealed")), merchants.context())
+                words = render(restore(row.topic, outbox.body(row)), merchants.context())
                 subject, text = words.subject, words.text
             to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
         case Channel.EVENT:

@@ -9,8 +9,7 @@ import pytest
 
 from models.messages import Channel
 from office.base.db import in_transaction, reading
-from office.base.vault import opened_json
-from office.record import audit
+from office.record import audit, outbox
 from ops.commands.health import Check, bad, good
 from ops.examiner import Examiner
 from tasks.sight import examination
@@ -35,7 +34,7 @@ def findings(office: Office) -> list[str]:
     """What the supervisor was told is wrong, in order."""
     rows = office.outbox(Channel.STAFF, "integrity_broken")
     assert {row.audience for row in rows} <= {"supervisor"}
-    return [f"{told['where']}: {told['finding']}" for told in (opened_json(row, "payload_sealed") for row in rows)]
+    return [f"{told['where']}: {told['finding']}" for told in (outbox.body(row) for row in rows)]
 
 
 def nights(office: Office, count: int = 1) -> None:

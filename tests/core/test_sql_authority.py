@@ -12,9 +12,8 @@ from models.messages import Channel
 from models.reviews import Review
 from office.base.db import in_transaction
 from office.base.settings import settings
-from office.base.vault import opened_json
 from office.cases import hands, sessions, together
-from office.record import decision_seals
+from office.record import decision_seals, outbox
 from office.staff import desk_sessions
 from tasks.sight import examination
 from tests.core.sql import read, write
@@ -37,7 +36,7 @@ def second(office: Office) -> Case:
 def findings(office: Office) -> str:
     rows = office.outbox(Channel.STAFF, "integrity_broken")
     assert {row.audience for row in rows} <= {"supervisor"}
-    return "\n".join(opened_json(row, "payload_sealed")["finding"] for row in rows)
+    return "\n".join(outbox.body(row)["finding"] for row in rows)
 
 
 def paid(office: Office) -> int:

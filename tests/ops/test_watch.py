@@ -13,7 +13,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 
 from models.messages import Channel
 from office.base.db import in_transaction
-from office.base.vault import opened_json
+from office.record import outbox
 from office.runs import engine, sweeps
 from ops import watch
 from ops.deploy import DEPLOYMENTS, ROOT
@@ -55,7 +55,7 @@ def test_silence_is_heard_when_no_sweep_has_run_for_too_long(ago: timedelta, hea
 
 
 def told(office: Office) -> list[str]:
-    return [opened_json(row, "payload_sealed")["what"] for row in office.outbox(Channel.STAFF, "engine_alarm")]
+    return [outbox.body(row)["what"] for row in office.outbox(Channel.STAFF, "engine_alarm")]
 
 
 def test_silence_is_heard_though_prefect_cannot_be_reached(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

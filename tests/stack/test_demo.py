@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from models.messages import OutboxMessage
 from models.reviews import Staff
 from office.base.db import reading
-from office.base.vault import opened, opened_json
+from office.base.vault import opened
+from office.record import outbox
 from ops.cli import app
 from tests.stack.conftest import settings_of
 from tests.stack.typed import DIANWU, environment, until_interrupted
@@ -69,7 +70,7 @@ def test_accounts_and_code_secrets_are_nowhere_on_disk(demo: Demo) -> None:
     with settings_of(demo.home), reading() as tx:
         secrets = [*ACCOUNTS, *(opened(person, "totp_sealed") for person in tx.exec(select(Staff)))]
         tickets = tx.exec(select(OutboxMessage).where(OutboxMessage.topic == "account.ticket.issued"))
-        secrets += [opened_json(row, "payload_sealed")["data"]["ticket"] for row in tickets]
+        secrets += [outbox.body(row)["data"]["ticket"] for row in tickets]
     assert len(secrets) > 10
     searched: dict[str, int] = {}
     found = []

@@ -15,8 +15,8 @@ from models.messages import Channel
 from models.shops import Capability, ShopState
 from notifications.catalogue import restore
 from notifications.rendering import render
-from office.base.vault import opened_json
 from office.cases import merchants
+from office.record import outbox
 from policies.policy import SHANGHAI
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
@@ -567,7 +567,7 @@ def test_the_copy_on_the_platform_says_what_the_merchant_was_told_and_its_words_
     assert (copy["subject"], copy["text"], copy["html"]) == (words.subject, words.text, words.html)
     assert (copy["message_id"], copy["shop_id"], copy["case_id"]) == (f"{case.id}/received", "shop-1", case.id)
     (row,) = [row for row in office.outbox(Channel.EVENT, "merchant.message.created") if row.case_id == case.id]
-    assert opened_json(row, "payload_sealed") == {"at": case.opened_at.isoformat()}
+    assert outbox.body(row) == {"at": case.opened_at.isoformat()}
 
 
 def test_every_message_of_the_case_carries_its_number(office: Office) -> None:

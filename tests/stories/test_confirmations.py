@@ -14,7 +14,6 @@ from models.reviews import Review, ReviewState
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading, transaction
 from office.base.settings import Settings, settings
-from office.base.vault import opened_json
 from office.cases import confirmations, reviews, weights
 from office.cases import gates as review_gates
 from office.cases.forms import form_description, read_answer
@@ -61,7 +60,7 @@ def refund(office: Office) -> Case:
 
 def told(office: Office, topic: str) -> list[tuple[str, dict[str, str]]]:
     """To whom the messages of that name went, and what stands in them."""
-    return [(row.audience, opened_json(row, "payload_sealed")) for row in office.outbox(Channel.STAFF, topic)]
+    return [(row.audience, outbox.body(row)) for row in office.outbox(Channel.STAFF, topic)]
 
 
 def answered(office: Office, refund: Case, verdict: str = "APPROVE") -> Review:

@@ -10,9 +10,8 @@ from flows.deadlines import take_steps
 from models.cases import Case, DeadlineState
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import Tx, in_transaction, reading
-from office.base.vault import opened_json
 from office.cases import deadlines, timekeeping
-from office.record import audit
+from office.record import audit, outbox
 from policies.policy import SHANGHAI
 from tests.play import PAPERS, SILENCE, Office
 
@@ -105,7 +104,7 @@ def test_a_reminder_in_the_night_waits_for_the_morning(office: Office) -> None:
         (OutboxState.NEW, "08:00")
     ] * 2
     left = round((due - rows[0].next_at) / timedelta(hours=1))
-    assert opened_json(rows[0], "payload_sealed")["hours_left"] == left  # when it is read, not when it was written
+    assert outbox.body(rows[0])["hours_left"] == left  # when it is read, not when it was written
     office.pass_time(hours=9)
     told, on_platform = faces(office, case)
     assert told.state is OutboxState.SENT and on_platform.closed_at == told.closed_at

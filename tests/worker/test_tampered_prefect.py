@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_sett
 
 from models.messages import Channel
 from office.base.settings import settings
-from office.base.vault import opened_json
+from office.record import outbox
 from office.runs import engine, recovery
 from ops import deploy, watch
 from ops.deploy import DEPLOYMENTS
@@ -46,7 +46,7 @@ def _resume(api: SyncPrefectClient, name: str) -> None:
 
 def alarms(office: Office) -> list[str]:
     """What the supervisor read, in order."""
-    return [opened_json(row, "payload_sealed")["what"] for row in office.outbox(Channel.STAFF, "engine_alarm")]
+    return [outbox.body(row)["what"] for row in office.outbox(Channel.STAFF, "engine_alarm")]
 
 
 def change(api: SyncPrefectClient, name: str, **changes: Any) -> None:

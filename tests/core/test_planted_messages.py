@@ -1,0 +1,92 @@
+"""No alarm is silenced, and no letter sent elsewhere, by a row that SQL wrote or changed in the outbox."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from models.messages import Channel
+from notifications.scripted import ScriptedNotifier
+from office.base.db import in_transaction
+from office.base.vault import seal_json
+from office.cases import alarms
+from office.record import alerts, envelopes, outbox
+from tests.core.sql import read, write
+from tests.play import Office
+
+PLANT = (
+    "INSERT INTO outbox (key, channel, topic, audience, payload_sealed, created_at, state, attempts, next_at, note, reached)"
+    " VALUES (:key, 'STAFF', 'integrity_broken', 'supervisor', :sealed, '2026-11-19 00:00:00', 'SENT', 1,"
+    " '2026-11-19 00:00:00', '', '[]')"
+)
+
+
+def plant(key: str, sealed: str = "") -> None:
+    write(PLANT, key=key, sealed=sealed)
+
+
+def tell(key: str, where: str) -> None:
+    in_transaction(lambda tx: alerts.tell(tx, key, where=where, finding="x", consequence="y"))
+
+
+def found(office: Office) -> list[str]:
+    return [
+        outbox.body(row)["where"] for row in office.outbox(Channel.STAFF, "integrity_broken") if row.state != "SENT"
+    ]
+
+
+@pytest.mark.parametrize("how", ["empty", "of another row", "nonsense"])
+def test_an_alarm_is_heard_although_somebody_has_put_its_row_there_before(office: Office, how: str) -> None:
+    tell("first", "甲")
+    [one] = read("SELECT payload_sealed FROM outbox WHERE key = 'staff:integrity/first'")
+    plant("staff:integrity/second", {"empty": "", "of another row": one, "nonsense": "1:zzz"}[how])
+    for _ in range(2):
+        tell("second", "乙")
+    assert set(found(office)) == {"甲", "乙", "发件箱"} and len(found(office)) == 3
+
+
+def test_neither_is_an_alarm_silenced_that_is_told_once_an_hour(office: Office) -> None:
+    once = hashlib.sha256(f"k|{office.clock.at:%Y-%m-%dT%H}".encode()).hexdigest()[:32]
+    plant(f"staff:engine/{once}")
+    for _ in range(2):
+        in_transaction(lambda tx: alarms.raise_alarm(tx, "run.meddled", "t", kind="k", matter="m", done="d"))
+    [row] = office.outbox(Channel.STAFF, "engine_alarm")
+    assert row.state == "NEW" and found(office) == ["发件箱"]
+
+
+@pytest.mark.parametrize(
+    "change", ["shop_id = 'shop-2'", "audience = '@eve'", "channel = 'STAFF', audience = 'finance'"]
+)
+def test_a_letter_goes_to_whom_it_was_written_for(office: Office, notifier: ScriptedNotifier, change: str) -> None:
+    office.open_shop(contacts=["mailto://one@example.com"])
+    office.open_shop("shop-2", contacts=["mailto://eve@example.com"])
+    office.settle()
+    sent = len(notifier.sent)
+    said = {"shop_name": "甲", "case_id": "CLS-1", "closed_at": "2026-11-19T02:00:00Z",
+            "reopen_from": "2027-05-19T02:00:00Z", "refundable_fen": 1}  # fmt: skip
+    key = "merchant:to-one"
+    in_transaction(lambda tx: outbox.put(tx, key, Channel.MERCHANT, "shop_closed", said, shop_id="shop-1"))
+    write(f"UPDATE outbox SET {change} WHERE key = '{key}'")
+    for _ in range(3):
+        office.settle()
+        office.clock.advance(timedelta(seconds=1))
+    [row] = [row for row in office.outbox() if row.key == key]
+    assert (row.channel, row.audience, row.shop_id, row.state) == (Channel.MERCHANT, "", "shop-1", "SENT")
+    went = [target.contacts for target, _ in notifier.sent[sent:] if target.audience == "merchant"]
+    assert went == [("mailto://one@example.com",)]
+    assert "发件箱" in {outbox.body(one)["where"] for one in office.outbox(Channel.STAFF, "integrity_broken")}
+
+
+def test_what_an_earlier_version_wrote_leaves_as_it_stands(office: Office) -> None:
+    tell("old", "丙")
+    body = {"where": "丙", "finding": "x", "consequence": "y", "found_at": "2026-11-19T02:00:00Z"}
+    key = "staff:integrity/old"
+    write(
+        "UPDATE outbox SET payload_sealed = :old WHERE key = :key",
+        old=seal_json(body, envelopes.place_of(key)),
+        key=key,
+    )
+    office.settle()
+    assert [(row.state, outbox.body(row)["where"]) for row in office.outbox() if row.key == key] == [("SENT", "丙")]
