@@ -39,7 +39,7 @@ from office.cases.gates import OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.weights import holding
 from office.process import Process
-from office.record import audit, outbox
+from office.record import audit, decision_seals, outbox
 from office.staff import people, staff
 from office.staff.guard import Place
 from policies.deadlines import reckon
@@ -137,7 +137,8 @@ def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: s
     )  # fmt: skip
     review.pause_key = None
     if review.state in OPEN:
-        review.notice = f"{review_gates.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
+        notice = f"{review_gates.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
+        decision_seals.say(tx, review, notice, review.unaccepted)
     tx.add(review)
     if theirs and person is not None:
         tell_dropped(tx, case, review, gate, person, doubt, key)

@@ -119,11 +119,11 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
     case = tx.get_one(Case, review.case_id)
     review.pause_key = None
     if not outcome.accepted and review.state in OPEN:
-        review.notice = f"{NOT_TAKEN}:{outcome.sentence}"
-        review.unaccepted = {
+        last = {
             "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
             "answer": masked_values(case, answer), "proved": outcome.proved,
         }  # fmt: skip
+        decision_seals.say(tx, review, f"{NOT_TAKEN}:{outcome.sentence}", last)
     tx.add(review)
     return outcome
 
@@ -243,7 +243,7 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
             state=ReviewState.DECIDED, decided_by=answer.staff_id, decided_at=tx.now, verdict=answer.verdict,
-            reason=reason, answer=values, notice="", unaccepted=None,
+            reason=reason, answer=values, notice="", unaccepted=None, question_seal=decision_seals.once_decided(review),
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]  # fmt: skip

@@ -17,7 +17,7 @@ from office.cases import judge, reviews
 from office.cases.confirmation_letters import in_name
 from office.cases.confirmations import about, close, open_of
 from office.cases.gates import Outcome
-from office.record import audit, outbox
+from office.record import audit, decision_seals, outbox
 from office.staff import staff
 from office.staff.guard import Place
 from policies.masking import mask_accounts
@@ -52,10 +52,8 @@ def dispute(
     if held is not None:
         done = "该答复尚未生效,已作废,问题已重新提出。请核实是否有人改动了表单。"
         close(tx, case, held, ConfirmationState.DISPUTED, by.id, said)
-        review.notice = (
-            f"{by.name} 表示上一份答复「{gate.verdict(verdict).label}」并非本人所作,已作废。请核对后重新决定。"
-        )
-        tx.add(review)
+        notice = f"{by.name} 表示上一份答复「{gate.verdict(verdict).label}」并非本人所作,已作废。请核对后重新决定。"
+        decision_seals.say(tx, review, notice, review.unaccepted)
         outbox.wake(tx, case)
     elif case.concluded_at is None:
         case.halted = f"{by.name} 对「{gate.title}」{review_gates.OBJECTED}"

@@ -107,7 +107,8 @@ def _decided_again(tx: Tx, review: Review, by: AuditEntry) -> None:
     said = by.detail
     same = (said.get("revision"), said.get("shown_sha256")) == (review.revision, review.dossier_sha256)
     if not same or not decision_seals.question_holds(review):
-        review.state, review.notice = ReviewState.PENDING, decision_seals.NOTICE
+        review.state = ReviewState.PENDING
+        decision_seals.say(tx, review, decision_seals.NOTICE, review.unaccepted)
         return
     review.state, review.decided_by, review.decided_at = ReviewState.DECIDED, by.actor.removeprefix("staff/"), by.at
     review.verdict, review.reason, review.answer = said["verdict"], said["reason"], said["answer"]

@@ -76,8 +76,23 @@ def put_question(tx: Tx, review: Review) -> None:
 
 
 def question_holds(review: Review) -> bool:
-    """Whether what is asked, of whom and on what facts is what we wrote; the text itself: :func:`text_holds`."""
-    return _same(review.question_seal, _question_of(review))
+    """Whether what is asked, of whom and on what facts, and what is said above it, is what we wrote; the text itself:
+    :func:`text_holds`. Earlier versions sealed nothing of what is said above."""
+    return _same(review.question_seal, _question_of(review)) or _same(review.question_seal, _without_notice(review))
+
+
+def say(tx: Tx, review: Review, notice: str, unaccepted: dict[str, Any] | None) -> None:
+    """Put above the question why it is asked again, and what was filled in; one that SQL has changed stays to be put right."""
+    ours = question_holds(review)
+    review.notice, review.unaccepted = notice, unaccepted
+    tx.add(review)
+    if ours:
+        put_question(tx, review)
+
+
+def once_decided(review: Review) -> str:
+    """The seal of a question from which what was said above it is taken, because it is decided."""
+    return _noticed(_without_notice(review), "", None)
 
 
 def text_holds(review: Review) -> bool:
@@ -86,6 +101,14 @@ def text_holds(review: Review) -> bool:
 
 
 def _question_of(review: Review) -> str:
+    return _noticed(_without_notice(review), review.notice, review.unaccepted)
+
+
+def _noticed(question: str, notice: str, unaccepted: dict[str, Any] | None) -> str:
+    return keyed_hash(f"noticed|{question}|{json.dumps([notice, unaccepted], ensure_ascii=False, sort_keys=True)}")
+
+
+def _without_notice(review: Review) -> str:
     return question_seal(
         review.id, review.case_id, review.gate, review.round, review.seat, review.roles, review.excluded, review.verdicts,
         review.appointed, review.revision, review.dossier_sha256, review.facts_sha256, review.seen,
@@ -124,10 +147,10 @@ def stop(tx: Tx, case: Case, act: str, said: str) -> None:
 def reopen(tx: Tx, case: Case, review: Review) -> None:
     """Nobody has decided this: ask again, and tell."""
     said = f"{review.decided_by}:{review.verdict}"
+    say(tx, review, NOTICE, None)
     review.state, review.decided_by, review.verdict, review.decided_at = ReviewState.PENDING, None, None, None
-    review.reason, review.answer, review.decision_seal, review.notice = "", {}, None, NOTICE
+    review.reason, review.answer, review.decision_seal = "", {}, None
     review.claimed_by = review.claimed_at = None
-    tx.add(review)
     tx.flush()
     audit.record(tx, case.id, "review.forged", text=f"库中的决定({said})没有封印,不予采信,重新提问", review=review.id)
     alerts.tell(

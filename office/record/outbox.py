@@ -140,7 +140,8 @@ def put(
     }  # fmt: skip
     row: dict[str, Any] = {
         "key": key, **to, "payload_sealed": envelopes.sealed(key, payload, to), "created_at": tx.now,
-        "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [], "wakes": case.id if case and wakes else None,
+        "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
+        "wakes": case.id if case and wakes else None,
     }  # fmt: skip
     if bundled:
         row |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": bundled}
