@@ -92,7 +92,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
             "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
-            "payee_rule": sorted({finding.code for finding in judgement(plan.shares).findings}),
+            "payee_rule": sorted([one.code, one.sentence] for one in judgement(plan.shares).findings),
         },
         findings,
     )  # fmt: skip

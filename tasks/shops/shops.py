@@ -17,7 +17,7 @@ from models.shop_events import ShopRegistered, ShopUpdated
 from models.shops import Shop, ShopFacts, ShopSnapshot, ShopState
 from office.base.db import Tx
 from office.base.vault import place, place_in, seal_json
-from office.cases import dossier
+from office.cases import cases, dossier
 from office.money.ledger import shop_balances
 from office.process import Process
 from office.record import audit
@@ -109,6 +109,8 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
         said_at=said.isoformat(),
     )  # fmt: skip
     demands.look(tx, shop)
+    if {"entity_type", "licence_name", "owner_name"} & changes.keys():  # to whom a deposit goes back (REF-5)
+        cases.wake_leaving(tx, shop.id)
 
 
 def _said_after(tx: Tx, shop: Shop, moment: datetime) -> set[str]:

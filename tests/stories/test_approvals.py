@@ -117,6 +117,22 @@ def test_who_approved_because_a_second_person_would_look_is_asked_again_when_non
     assert "已更改:收款账户与规则不一致之处" in read(office.question(case))
 
 
+def test_who_approved_one_wrong_licence_name_is_asked_again_when_it_is_another(office: Office) -> None:
+    """REF-5: that the payee deviates is not enough, from what it deviates was approved, too."""
+    office.closed_shop()
+    office.send("shop.updated", {"shop_id": "shop-1", "licence_name": "杭州受让贸易有限公司"})
+    case = office.request_refund()
+    office.decide(case, "wang-fang", "APPROVE")
+    assert office.question(case).gate == "refund-second"
+    office.send("shop.updated", {"shop_id": "shop-1", "licence_name": "义乌再转让贸易有限公司"})
+    review = office.question(case)
+    assert (review.gate, review.round) == ("refund-review", 2)
+    assert "义乌再转让" in read(review) and "已更改:收款账户与规则不一致之处" in read(review)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.decide(case, "chen-jie", "CONFIRM")
+    assert paid(office) == [400_000]
+
+
 def test_a_payee_that_deviates_only_after_both_approved_is_shown_to_both_before_it_is_paid(office: Office) -> None:
     office.closed_shop(deposit_fen=2_000_000)
     office.platform_answers = False
