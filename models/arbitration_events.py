@@ -199,9 +199,9 @@ class Consent(Frozen):
 class ArbitrationWithdrawalRequested(Event):
     """申请撤销仲裁(WDR-1 至 WDR-4)
 
-    Always decided by merchant service. A merchant's request needs the buyer's consent, here or recorded by
-    merchant service when they ask the buyer. Order and after-sale are what Douyin's push brings: from there the
-    arbitration counts as applied for, if it was not reported before.
+    Always decided by merchant service. A merchant's request needs a file that shows the buyer's consent: with the
+    ``documents``, later (``proposal.documented``), or staged by merchant service when they ask the buyer. Order and
+    after-sale are what Douyin's push brings: from there the arbitration counts as applied for, if it was not reported before.
     """
 
     type: ClassVar[str] = "arbitration.withdrawal_requested"

@@ -13,9 +13,9 @@ from models.wire import Event, Id, Moment, Outgoing, inbound, outbound
 
 @inbound
 class ProposalDocumented(Event):
-    """补充提议材料(CLS-10、ARB-10、ambiguity 26)
+    """补充提议材料(CLS-10、ARB-10、WDR-4、ambiguity 26)
 
-    Papers for a forced closure or a correction that is being decided: files staged for the shop before or after
+    Papers for a forced closure, a correction or a withdrawal that is being decided: files staged for the shop before or after
     (``POST /evidence``). Nobody confirms while none is here.
     """
 
@@ -32,10 +32,10 @@ class ProposalDocumented(Event):
 
 @outbound
 class ProposalPapersRequested(Outgoing):
-    """请补充提议材料(CLS-10、ARB-10、ambiguity 26)
+    """请补充提议材料(CLS-10、ARB-10、WDR-4、ambiguity 26)
 
-    A proposal came without any paper. It cannot be confirmed before ``proposal.documented`` names one whose file is
-    here; until then it can only be dropped. Sent once per case.
+    A proposal, or a merchant's own wish to withdraw an arbitration, came without any paper. It cannot be confirmed before
+    ``proposal.documented`` names one whose file is here; until then it can only be dropped. Sent once per case.
     """
 
     type: ClassVar[str] = "proposal.papers_requested"

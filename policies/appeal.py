@@ -25,7 +25,6 @@ from models.base import Frozen
 from models.cases import Finding
 from models.money import Money, yuan
 from models.outcomes import Refusal
-from models.text import has_text
 from models.windows import Reckoned
 from policies.deadlines import in_time, reckon
 from policies.policy import SHANGHAI, Policy
@@ -286,10 +285,13 @@ def refuse_withdrawal(*, known: bool, withdrawn: bool, ruling_void: bool, final_
     return None
 
 
-def consent_missing(requested_by: Party, consent_record: str) -> str | None:
-    """A sentence when the buyer's consent is needed and not on record (WDR-4, ambiguity 12)."""
-    if requested_by is Party.MERCHANT and not has_text(consent_record):
-        return "商家单方申请撤销仲裁,必须先取得并填写买家同意的记录(WDR-4)"
+def consent_missing(requested_by: Party, *, on_file: bool) -> str | None:
+    """A sentence when the buyer's consent is needed and no file shows it (WDR-4, ambiguities 12 and 26)."""
+    if requested_by is Party.MERCHANT and not on_file:
+        return (
+            "商家单方申请撤销仲裁,必须有能查看的买家同意文件:请平台补充材料(proposal.documented),"
+            "或由商服上传(POST /evidence)后在「买家同意文件」栏填写返回的编号(WDR-4)"
+        )
     return None
 
 

@@ -54,9 +54,35 @@ def findings(tx: Tx, case: Case, clause: str, *, needed: bool = False) -> list[F
     return rules_of_papers.paper_findings(of_case(tx, case), clause, tx.now, needed=needed)
 
 
-def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = ()) -> str | None:
-    """Why nobody can approve on these papers; every file is read whole once more, for this is the moment it counts."""
-    found = of_case(tx, case)
+def by_id(tx: Tx, shop_id: str, ids: Iterable[str]) -> tuple[Paper, ...]:
+    """Files of the shop that whoever decides names by their ids, as papers."""
+    return tuple(
+        paper_of(tx, shop_id, {"name": item.name, "sha256": item.sha256}, item.staged_at, "由审核人指明")
+        for item in evidence.of_shop(tx, shop_id, ids)
+    )
+
+
+def unfit(tx: Tx, shop_id: str, paper_id: str, called: str, clause: str, *, proof: bool = False) -> str | None:
+    """Why a file that whoever decides names by its id cannot be opened, or is no ``proof``: which only bank or finance bring."""
+    who = "由银行或财务" if proof else ""
+    found = evidence.of_shop(tx, shop_id, [paper_id])
+    if not found:
+        return (
+            f"未收到{called}「{paper_id}」:请先{who}为店铺 {shop_id} 上传(POST /evidence),"
+            f"再在「{called}」栏填写返回的编号(EV-…),没有文件不能作结论({clause})"
+        )
+    if proof and found[0].origin != evidence.PROOF:
+        return (
+            f"文件「{paper_id}」不是由银行或财务上传的,不能作为{called}:请用有 proof 权限的令牌上传(POST /evidence),"
+            f"同一文件重新上传后编号不变({clause})"
+        )
+    return None if evidence.intact(found[0]) else f"{called}「{paper_id}」丢失或已损坏,请重新上传原文件({clause})"
+
+
+def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = (), besides: Collection[str] = ()) -> str | None:
+    """Why nobody can approve on these papers, and on the files named ``besides`` by id; every file is read whole once more,
+    for this is the moment it counts."""
+    found = (*of_case(tx, case), *by_id(tx, case.shop_id or "", besides))
     damaged = {
         paper.sha256 for paper in found
         if paper.readable and (item := evidence.staged(tx, case.shop_id or "", paper.sha256)) and not evidence.intact(item)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlmodel import col, select
 
 from models.arbitration import (
     Arbitration,
     MoneyReturn,
+    Party,
     Ruling,
     Stage,
     VoidCause,
@@ -38,6 +42,7 @@ from tasks.arbitration import doudian, matter
 from tasks.arbitration.intake import seen_before, still_on, withdrawn_before
 from tasks.arbitration.request import WithdrawalAsked
 from tasks.arbitration.rulings import appeal_of, end_appeal, final_appeal, ruling_part, rulings_of, strike
+from tasks.shops import proposals
 from tasks.shops.questions import shop_part
 
 effect = effects_of("arbitration")
@@ -112,6 +117,8 @@ def admit_withdrawal(tx: Tx, case: Case) -> Refusal | None:
         _stays(tx, case, refusal)
         cases.refuse(tx, case, refusal)
         return refusal
+    if WithdrawalAsked.of(case).requested_by is Party.MERCHANT and not papers.of_case(tx, case):
+        proposals.ask_for_papers(tx, case, "WDR-4")
     cases.move(tx, case, CaseState.UNDER_REVIEW, "等待商服核实", clause="WDR-3")
     return None
 
@@ -151,7 +158,8 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
         cases.refuse(tx, case, refusal)
         return Withdrawn.TOO_LATE
     given = approvals.insist(tx, case, round, (WITHDRAWAL, WithdrawalVerdict.CONFIRM))
-    if not given or not approvals.stand(given, _withdrawal_dossier(tx, case, given[0]).seen):  # ambiguity 23
+    stands = bool(given) and approvals.stand(given, _withdrawal_dossier(tx, case, given[0]).seen)  # ambiguity 23
+    if not stands or _without_consent(tx, case, given[0].answer):
         cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,等待商服重新核实", clause="WDR-3")
         return Withdrawn.CHANGED
     found = tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
@@ -219,7 +227,8 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "申请方": wish.requested_by.label,
             "原因": wish.reason.label,
             "说明": wish.note or "(无)",
-            "买家同意记录": wish.consent.record if wish.consent else Strong(text="未附,须核实后填写"),
+            "买家同意记录": wish.consent.record if wish.consent else "未附",
+            "买家同意文件": _consent_wanted(wish),
             "收到时间": dossier.when(case.received_at),
         }
     )
@@ -238,13 +247,13 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "withdrawn": found is not None and found.withdrawn_at is not None,
             "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings],
         },
-        papers.blocking(tx, case, "WDR-3"),
+        papers.blocking(tx, case, "WDR-3", needed=wish.requested_by is Party.MERCHANT),
     )  # fmt: skip
     return dossier.of(
         f"撤销仲裁 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"rulings": "相关判责"})),
         ("撤销后的结果", effects), ("申请", asked), ("店铺", shop_part(tx, shop)),
-        *papers.parts(tx, case, review, "WDR-3"),
+        *papers.parts(tx, case, review, "WDR-3", needed=wish.requested_by is Party.MERCHANT),
         ("相关判责", [ruling_part(ruling) for ruling in rulings] or Text.of("尚未判责。")),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
     )  # fmt: skip
@@ -253,11 +262,28 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     if given.verdict != WithdrawalVerdict.CONFIRM:
         return None
-    if unreadable := papers.refusal(tx, case, "WDR-3"):
+    named = _named(given.extra)
+    unfit = papers.unfit(tx, case.shop_id or "", named, "买家同意文件", "WDR-4") if named else None
+    return unfit or _without_consent(tx, case, given.extra)
+
+
+def _without_consent(tx: Tx, case: Case, answer: Mapping[str, Any]) -> str | None:
+    """Why nobody can confirm: a paper cannot be read, or a merchant asks alone and no file shows that the buyer agrees."""
+    besides = [named] if (named := _named(answer)) else []
+    if unreadable := papers.refusal(tx, case, "WDR-3", besides=besides):
         return unreadable
-    asked = WithdrawalAsked.of(case)
-    record = (asked.consent.record if asked.consent else "") or str(given.extra.get("consent_record", ""))
-    return rules_of_appeal.consent_missing(asked.requested_by, record)
+    here = (*papers.of_case(tx, case), *papers.by_id(tx, case.shop_id or "", besides))
+    return rules_of_appeal.consent_missing(
+        WithdrawalAsked.of(case).requested_by, on_file=any(paper.readable for paper in here)
+    )
+
+
+def _named(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("consent_paper", "")).strip()
+
+
+def _consent_wanted(wish: WithdrawalAsked) -> str | Strong:
+    return Strong(text="商家单方申请,必须有") if wish.requested_by is Party.MERCHANT else "双方或买家申请,不要求"
 
 
 WITHDRAWAL = Gate(
@@ -268,7 +294,11 @@ WITHDRAWAL = Gate(
     fields={
         "consent_record": {
             "title": "买家同意记录", "type": "string", "maxLength": 300, "default": "",
-            "description": "通话录音编号、聊天记录编号等;商家单方申请时必填(WDR-4)",
-        }
+            "description": "通话录音编号、聊天记录编号等,供查找",
+        },
+        "consent_paper": {
+            "title": "买家同意文件", "type": "string", "maxLength": 40, "default": "",
+            "description": "商家单方申请而材料中没有时必填:为该店铺上传文件(POST /evidence)后返回的编号 EV-…(WDR-4)",
+        },
     },
 )  # fmt: skip

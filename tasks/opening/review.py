@@ -17,7 +17,7 @@ from office.cases import approvals, dossier
 from office.cases.cases import rules
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
-from office.files import evidence, papers
+from office.files import papers
 from policies.approvals import Seen
 from policies.opening import read_items
 from tasks.opening import parts, sight
@@ -131,10 +131,7 @@ def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | N
     if given.verdict != TransferVerdict.PROVED:
         return None
     named = str(given.extra.get("paper", "")).strip()
-    found = evidence.of_shop(tx, case.shop_id or "", [named])
-    if not found:
-        return f"未收到银行证明文件「{named}」:请先为店铺 {case.shop_id} 上传(POST /evidence),再填写返回的编号(OPN-10)"
-    return None if evidence.intact(found[0]) else f"银行证明文件「{named}」丢失或已损坏,请重新上传原文件(OPN-10)"
+    return papers.unfit(tx, case.shop_id or "", named, "银行证明文件", "OPN-10", proof=True)
 
 
 _ITEMS = {
@@ -181,7 +178,7 @@ TRANSFER = Gate(
     fields={
         "paper": {
             "title": "银行证明文件", "type": "string", "maxLength": 40, "default": "",
-            "description": "选择「凭银行证明通过」时必填:为该店铺上传文件(POST /evidence)后返回的编号 EV-…",
+            "description": "选择「凭银行证明通过」时必填:银行或财务为该店铺上传文件(POST /evidence)后返回的编号 EV-…",
         }
     },
     check=_proof_is_here,

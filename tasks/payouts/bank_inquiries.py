@@ -30,7 +30,7 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.reviews import decided, last_decider
-from office.files import evidence
+from office.files import evidence, papers
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account
 from office.process import Process
@@ -305,18 +305,7 @@ def _unreadable(tx: Tx, row: BankContradiction, paper_id: str) -> str | None:
     """Why nobody can open the proof; of an answer about nobody's money there is no shop that a file could be staged for."""
     if not row.shop_id:
         return None
-    found = evidence.of_shop(tx, row.shop_id, [paper_id])
-    if not found:
-        return (
-            f"未收到银行证明文件「{paper_id}」:请先由银行或财务为店铺 {row.shop_id} 上传(POST /evidence),"
-            "再在「银行证明文件」栏填写返回的编号(EV-…),没有文件不能作结论(REF-3)"
-        )
-    if found[0].origin != evidence.PROOF:
-        return (
-            f"文件「{paper_id}」不是由银行或财务上传的,不能作为银行证明:请用有 proof 权限的令牌上传(POST /evidence),"
-            "同一文件重新上传后编号不变(REF-3)"
-        )
-    return None if evidence.intact(found[0]) else f"银行证明文件「{paper_id}」丢失或已损坏,请重新上传原文件(REF-3)"
+    return papers.unfit(tx, row.shop_id, paper_id, "银行证明文件", "REF-3", proof=True)
 
 
 def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:

@@ -20,6 +20,8 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 
 RESTING_ON_PAPERS = (CaseKind.FORCED_CLOSURE, CaseKind.CORRECTION)
+TAKES_PAPERS = (*RESTING_ON_PAPERS, CaseKind.WITHDRAWAL)
+"""A withdrawal, too, is asked for with papers: a merchant's own with the buyer's consent (WDR-4)."""
 ANY = frozenset(DocumentKind)
 """The kinds of paper that will do: any, but one there must be (ambiguity 26)."""
 PAPERS = "proposal-papers"
@@ -39,7 +41,7 @@ def shown(tx: Tx, case: Case) -> dict[str, int]:
 def take(tx: Tx, event: ProposalDocumented, message: InboxMessage) -> None:
     """Papers for a proposal that is being decided: whoever is reading is shown them."""
     found = tx.get(Case, event.case_id)
-    if found is None or found.shop_id != event.shop_id or found.kind not in RESTING_ON_PAPERS:
+    if found is None or found.shop_id != event.shop_id or found.kind not in TAKES_PAPERS:
         raise Refused(f"案件 {event.case_id} 不是该店铺的提议", "CLS-10")
     case = lock_case(tx, found.id)
     clause = office().kinds[case.kind].clause
@@ -59,6 +61,12 @@ def take(tx: Tx, event: ProposalDocumented, message: InboxMessage) -> None:
     outbox.wake(tx, case)
 
 
+def ask_for_papers(tx: Tx, case: Case, clause: str) -> None:
+    """Ask the platform for papers, once per case."""
+    event = ProposalPapersRequested(shop_id=case.shop_id or "", case_id=case.id, clause=clause, at=tx.now)
+    emit(tx, event, f"{case.id}/papers-requested", case)
+
+
 def sweep() -> int:
     """Ask the platform, once per case, for the papers of proposals that came without any; also of an older version's."""
 
@@ -66,9 +74,7 @@ def sweep() -> int:
         query = select(Case).where(col(Case.kind).in_(RESTING_ON_PAPERS), col(Case.concluded_at).is_(None))
         without = [case for case in tx.exec(query.order_by(col(Case.id))) if not papers.of_case(tx, case)]
         for case in without:
-            clause = office().kinds[case.kind].clause
-            event = ProposalPapersRequested(shop_id=case.shop_id or "", case_id=case.id, clause=clause, at=tx.now)
-            emit(tx, event, f"{case.id}/papers-requested", case)
+            ask_for_papers(tx, case, office().kinds[case.kind].clause)
         return len(without)
 
     return in_transaction(asked)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +13,11 @@ from pydantic import ValidationError
 from models.arbitration import WithdrawalReason
 from models.arbitration_events import ArbitrationWithdrawalRequested
 from models.cases import Case
+from office.base.settings import settings
 from policies.policy import policy
-from tests.appeals.bench import Bench
+from tests.appeals.bench import PNG, Bench
+from tests.deaths import Died, mortal
+from tests.play import paper
 from tests.reading import read
 
 
@@ -165,22 +170,80 @@ def test_another_after_sale_of_the_same_shop_may_still_be_arbitrated(bench: Benc
     assert bench.refusals() == []
 
 
-def test_a_merchant_alone_cannot_withdraw_without_the_buyers_consent(bench: Bench) -> None:
-    """WDR-4"""
+CONSENT = paper("买家同意短信.pdf")
+NUMBER = {"consent": {"record": "通话录音 0031", "obtained_at": "2026-11-19T09:30:00+08:00"}}
+
+
+@pytest.mark.parametrize("said", [{}, NUMBER], ids=["nothing", "a number"])
+def test_a_merchant_alone_cannot_withdraw_on_a_number_of_a_consent(bench: Bench, said: dict[str, Any]) -> None:
+    """WDR-4, ambiguities 12 and 26"""
     bench.rule()
-    case = ask(bench, requested_by="MERCHANT")
-    refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "商家要求撤销")
-    assert "买家同意" in refused.sentence
-    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实", consent_record="通话录音 0031")
+    case = ask(bench, requested_by="MERCHANT", **said)
+    assert "没有收到任何材料" in read(bench.office.question(case))
+    for extra in ({}, {"consent_record": "通话录音 0031"}):
+        refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "商家要求撤销", **extra)
+        assert not refused.accepted and "买家同意" in refused.sentence and "WDR-4" in refused.sentence
+    assert [event["case_id"] for event in bench.office.events("proposal.papers_requested")] == [case.id]
+    bench.office.decide(case, "wu-tao", "REJECT", "联系不上买家")
+    assert bench.outcome(case) == "REJECTED"
+
+
+def test_consent_that_came_with_the_request_is_enough_when_its_file_is_here(bench: Bench) -> None:
+    """WDR-4, ambiguity 26"""
+    bench.rule()
+    case = ask(bench, requested_by="MERCHANT", documents=[CONSENT])
+    refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "已核实")
+    assert not refused.accepted and bench.office.events("proposal.papers_requested") == []
+    bench.office.stage("shop-1", CONSENT)
+    assert "/evidence/EV-" in read(bench.office.question(case))
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
     assert bench.office.case(case.id).state == "COMPENSATING"
 
 
-def test_consent_that_came_with_the_request_is_enough(bench: Bench) -> None:
+def test_consent_may_come_later_and_whoever_reads_is_shown_it(bench: Bench) -> None:
     """WDR-4"""
     bench.rule()
-    consent = {"record": "买家确认短信", "obtained_at": bench.now.isoformat()}
-    case = ask(bench, requested_by="MERCHANT", consent=consent)
+    case = ask(bench, requested_by="MERCHANT")
+    before = bench.office.question(case)
+    bench.office.stage("shop-1", CONSENT)
+    bench.office.send("proposal.documented", {"shop_id": "shop-1", "case_id": case.id, "documents": [CONSENT]})
+    assert bench.office.question(case).revision > before.revision
     bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
+    assert bench.office.case(case.id).state == "COMPENSATING"
+
+
+def test_merchant_service_may_bring_the_consent_themselves_as_a_file_of_that_shop(bench: Bench) -> None:
+    """WDR-3, WDR-4"""
+    bench.rule()
+    bench.office.open_shop("shop-2")
+    case = ask(bench, requested_by="MERCHANT")
+    for wrong in ("EV-000000-AAAAAA", bench.stage(shop_id="shop-2")):
+        refused = bench.office.answer(bench.office.question(case), "wu-tao", "CONFIRM", "已核实", consent_paper=wrong)
+        assert not refused.accepted and "未收到买家同意文件" in refused.sentence
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实", consent_paper=bench.stage())
+    assert bench.office.case(case.id).state == "COMPENSATING"
+
+
+def test_a_consent_lost_between_merchant_services_yes_and_the_withdrawal_asks_them_again(bench: Bench) -> None:
+    """WDR-4, ambiguity 23"""
+    bench.rule()
+    case = ask(bench, requested_by="MERCHANT")
+    content = PNG + b"the buyer agrees"
+    named = bench.stage(content)
+
+    def lost() -> None:
+        [held] = (settings().home / "evidence").rglob(hashlib.sha256(content).hexdigest())
+        held.unlink()
+
+    with mortal(lambda when, key: when == "before" and "arbitration.withdraw" in key), pytest.raises(Died):
+        bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意", consent_paper=named)
+    lost()
+    bench.office.clock.advance(timedelta(seconds=61))
+    bench.office.settle()
+    question = bench.office.question(case)
+    assert (question.gate, question.round) == ("withdrawal", 2) and bench.ruling().voided_at is None
+    bench.stage(content)
+    bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意", consent_paper=named)
     assert bench.office.case(case.id).state == "COMPENSATING"
 
 

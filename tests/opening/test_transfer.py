@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from models.opening import Stage, TransferState
 from office.base.db import reading
 from office.cases.markdown import markdown
 from office.money.ledger import BooksForged
+from office.files import evidence
 from policies.opening import pick_amount, read_amount
 from policies.policy import policy_at
 from tasks.opening import transfer
@@ -90,6 +92,9 @@ def test_three_wrong_amounts_end_a_transfer_and_two_transfers_bring_a_person(off
     assert question.gate == "opening-transfer" and question.roles == ["finance"]
     outcome = office.answer(question, "wang-fang", "PROVED", "已核对开户证明")
     assert not outcome.accepted and "未收到银行证明文件" in outcome.sentence
+    own = evidence.stage("shop-1", "回单.pdf", io.BytesIO(b"%PDF-1.7 drawn by the applicant")).id
+    outcome = office.answer(question, "wang-fang", "PROVED", "已核对开户证明", paper=own)
+    assert not outcome.accepted and "不是由银行或财务上传的" in outcome.sentence
     office.decide(applicant.case, "wang-fang", "PROVED", "已核对开户证明", paper=office.bank_proof()["paper"])
     assert applicant.stage is Stage.FINISHING and proved(office) == []
 
