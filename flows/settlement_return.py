@@ -15,6 +15,7 @@ from __future__ import annotations
 from itertools import count
 from typing import assert_never
 
+from flows.acting import on_fresh_facts
 from flows.story import story
 from flows.waiting import ask, wait_until
 from models.cases import CaseKind
@@ -41,7 +42,7 @@ def pay_again(case_id: str) -> None:
             second = ask(case_id, returns.SECOND, round=round)
             if second.verdict != ReturnSecond.CONFIRM:
                 continue
-        if not returns.pay(case_id, round):  # ambiguity 23: what they saw is no longer so
+        if not on_fresh_facts(returns.pay, case_id, round):  # ambiguities 23 and 27: what they saw is no longer so
             continue
         wait_until(case_id, lambda: returns.answered(case_id))
         if returns.arrived(case_id):

@@ -160,6 +160,7 @@ class HoldReason(Labelled):
 
     NONE = "", ""
     BANNED = "BANNED", "店铺已强制关店,货款冻结(DED-7)"
+    PROPOSED = "PROPOSED", "平台已提议强制关店,决定之前暂不付款(CLS-10)"
     FROZEN = "FROZEN", "平台冻结全部货款(STL-6)"
     CONTRACT = "CONTRACT", "在线合同未签署(STL-5)"
     CONTRADICTION = "CONTRADICTION", "银行回执有矛盾,尚未核清"

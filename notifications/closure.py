@@ -126,6 +126,19 @@ class ForcedClosureDecided(MerchantCaseMessage, Appealable):
     """Receivables that are frozen with it (DED-7)."""
 
 
+class ForcedClosureProposed(MerchantCaseMessage):
+    """The platform has proposed to close the shop by force: what for, what is held back until it is decided, and how to be
+    heard before (CLS-10, DED-8)."""
+
+    name: ClassVar[str] = "forced_closure_proposed"
+    clause: ClassVar[str] = "CLS-10"
+
+    violation: Line
+    basis: Line
+    proposed_at: Moment
+    how_to_object: Line = "请联系平台客服，提供案件编号并提交证明材料。"
+
+
 class ForcedClosureDropped(MerchantCaseMessage):
     """A proposal to close the shop by force has come to nothing: the shop goes on, and what waited for it goes on too (CLS-10)."""
 

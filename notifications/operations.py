@@ -23,6 +23,20 @@ class RefundEarlyReminder(StaffMessage):
     link: Link
 
 
+class WaiverOutgrown(StaffMessage):
+    """More is not invoiced of a closing shop than a supervisor has waived; clearing waits for them or the merchant (CLS-8)."""
+
+    name: ClassVar[str] = "waiver_outgrown"
+    clause: ClassVar[str] = "CLS-8"
+
+    case_id: Line
+    subject: Line
+    own_fen: Fen
+    reported_fen: Fen
+    waived_at: Moment
+    link: Link
+
+
 class BankContradicts(StaffMessage):
     """The bank says about a payment what cannot be; nothing more is paid until its proof is in hand (ambiguity 38)."""
 

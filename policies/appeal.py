@@ -122,7 +122,9 @@ def refuse_deduction_of_withdrawn(withdrawn: str | None) -> Refusal | None:
     if withdrawn is None:
         return None
     return Refusal(
-        code="withdrawn-before", clause="WDR-2", sentence=f"同一售后的仲裁 {withdrawn} 已撤销,不再因此扣除保证金。"
+        code="withdrawn-before",
+        clause="WDR-2",
+        sentence=f"同一售后的仲裁 {withdrawn} 已撤销,不再因此扣除保证金;属于同一订单另一仲裁的,请写明其仲裁编号。",
     )
 
 

@@ -244,8 +244,9 @@ def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
 
 
 def wake_leaving(tx: Tx, shop_id: str) -> None:
-    """Something that stands in the way of leaving has come or gone: have closings and refunds of the shop look at it."""
-    for case in open_cases(tx, shop_id, CaseKind.CLOSURE, CaseKind.REFUND):
+    """Something that stands in the way of leaving has come or gone: have whatever is about to close the shop or to pay it
+    look at it."""
+    for case in open_cases(tx, shop_id, CaseKind.CLOSURE, CaseKind.REFUND, CaseKind.SETTLEMENT_RETURN):
         outbox.wake(tx, case)
 
 

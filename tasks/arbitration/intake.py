@@ -70,7 +70,10 @@ def withdrawn_before(
     tx: Tx, shop_id: str, arbitration_id: str, order_id: str | None, aftersale_id: str | None
 ) -> str | None:
     """The withdrawn arbitration about the same case, if there is one: same number, same after-sale, or same order
-    where no after-sale is named."""
+    where no after-sale is known. Of an arbitration reported before its after-sale is known without being named again:
+    an order may have several."""
+    known = tx.get(Arbitration, arbitration_id)
+    aftersale_id = aftersale_id or (known.aftersale_id if known is not None and known.shop_id == shop_id else None)
     query = select(Arbitration).where(Arbitration.shop_id == shop_id, col(Arbitration.withdrawn_at).is_not(None))
     for other in tx.exec(query.order_by(col(Arbitration.id))):
         same_aftersale = bool(aftersale_id) and other.aftersale_id == aftersale_id

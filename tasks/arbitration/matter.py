@@ -76,14 +76,26 @@ def adopt(tx: Tx, found: Arbitration) -> None:
 
 def withdrawn_with(tx: Tx, found: Arbitration) -> list[Ruling]:
     """What falls with an arbitration that is withdrawn: what was reported of it, and deductions that named its order and
-    nothing else, as a later one would not be taken any more (WDR-2)."""
+    nothing else, as a later one would not be taken any more (WDR-2). Where the order has another arbitration, too, nobody
+    knows whose those are: they stay, with an appeal of their own."""
     of_it = col(Ruling.arbitration_id) == found.id
-    if found.order_id:
+    if found.order_id and not others_of_order(tx, found):
         of_it |= (
             col(Ruling.arbitration_id).is_(None) & (Ruling.order_id == found.order_id) & (Ruling.aftersale_id == "")
         )
     query = select(Ruling).where(Ruling.shop_id == found.shop_id, of_it, col(Ruling.merged_into).is_(None))
     return list(tx.exec(query.order_by(col(Ruling.effective_at), col(Ruling.id))))
+
+
+def others_of_order(tx: Tx, found: Arbitration) -> list[str]:
+    """The shop's other arbitrations about the same order that still stand."""
+    if not found.order_id:
+        return []
+    query = select(Arbitration.id).where(
+        Arbitration.shop_id == found.shop_id, Arbitration.order_id == found.order_id, Arbitration.id != found.id,
+        col(Arbitration.withdrawn_at).is_(None),
+    )  # fmt: skip
+    return list(tx.exec(query.order_by(col(Arbitration.id))))
 
 
 def lock_appeals(tx: Tx, shop: Shop) -> None:

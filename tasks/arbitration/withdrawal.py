@@ -219,7 +219,7 @@ def conclude_withdrawal(tx: Tx, case: Case) -> None:
 
 def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, found = shop_of(tx, case), tx.get(Arbitration, WithdrawalAsked.of(case).arbitration_id)
-    rulings = matter.withdrawn_with(tx, found) if found is not None else []
+    rulings, others = (matter.withdrawn_with(tx, found), matter.others_of_order(tx, found)) if found else ([], [])
     wish = WithdrawalAsked.of(case)
     asked = Rows.of(
         {
@@ -231,6 +231,7 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "买家同意文件": _consent_wanted(wish),
             "收到时间": dossier.when(case.received_at),
         }
+        | ({"同一订单的其他仲裁": f"{'、'.join(others)}(只写明订单的扣款不随本次撤销处理)"} if others else {})
     )
     given = rules(case).appeal
     effects = Items.of(

@@ -67,6 +67,13 @@ def _money_with_us(tx: Tx, shop_id: str) -> bool:
 
 @effect("受理强制关店提议")
 def admit(tx: Tx, case: Case) -> None:
+    """Whom it is about is told before it is decided: what is held back meanwhile, and how to be heard (DED-8)."""
+    asked = ForcedClosureAsked.of(case)
+    told = words.ForcedClosureProposed(
+        shop_name=shop_of(tx, case).name, case_id=case.id, violation=asked.violation, basis=asked.clause,
+        proposed_at=case.received_at,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"{case.id}/proposed", case=case)
     cases.move(tx, case, CaseState.UNDER_REVIEW, "平台违规核查中", clause="CLS-10")
 
 

@@ -31,8 +31,9 @@ from models.shops import Shop, ShopFacts, ShopSnapshot
 from models.text import shortened, unfit_reason
 from models.windows import Reckoned
 from notifications import invoicing as words
+from notifications import operations
 from office.base.db import Tx, in_transaction
-from office.cases import cases, deadlines, merchants
+from office.cases import cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.gates import Outcome
 from office.cases.locks import lock_case
@@ -263,10 +264,26 @@ def sweep() -> int:
             }
         )
 
+    in_transaction(_outgrown)
     shop_ids = in_transaction(stirred)
     for shop_id in shop_ids:
         in_transaction(lambda tx, one=shop_id: look_again(tx, one))  # type: ignore[misc]
     return len(shop_ids)
+
+
+def _outgrown(tx: Tx) -> None:
+    """Tell the supervisors of waivers that no longer cover all that is not invoiced, anew when it is another amount."""
+    waived = select(ExitObligation, Case).join(Case, col(Case.id) == ExitObligation.case_id)
+    for obligation, case in tx.exec(
+        waived.where(ExitObligation.state == ExitState.WAIVED, col(Case.concluded_at).is_(None)).order_by(col(Case.id))
+    ).all():
+        own, reported = pending(tx, case)
+        if own or reported:
+            told = operations.WaiverOutgrown(
+                case_id=case.id, subject=case.subject or case.id, own_fen=own, reported_fen=reported,
+                waived_at=obligation.closed_at or obligation.opened_at, link=reviews.link_to(case),
+            )  # fmt: skip
+            reviews.notify_staff(tx, Role.SUPERVISOR, told, f"{case.id}/waiver-outgrown/{own}/{reported}", case)
 
 
 def look_again(tx: Tx, shop_id: str) -> None:

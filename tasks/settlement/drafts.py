@@ -108,6 +108,8 @@ def _hold(tx: Tx) -> str:
     The contract is the one offered last, as in ``tasks.shops.contracts`` (STL-5, ambiguity 46).
     """
     return f"""CASE WHEN s.state = 'FORCED_CLOSED' THEN 'BANNED'
+        WHEN EXISTS (SELECT 1 FROM "case" fc WHERE fc.shop_id = s.id AND fc.kind = 'forced-closure'
+            AND fc.concluded_at IS NULL) THEN 'PROPOSED'
         WHEN {_fact(tx, "freezes")} > 0 AND {_fact(tx, "frozen_fen")} = 0 THEN 'FROZEN'
         WHEN EXISTS (SELECT 1 FROM shop_contract c WHERE c.shop_id = s.id AND c.signed_at IS NULL AND NOT EXISTS (
             SELECT 1 FROM shop_contract n WHERE n.shop_id = s.id AND (n.offered_at > c.offered_at

@@ -158,6 +158,8 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     row = tx.exec(select(Settlement).where(Settlement.half == half_id, Settlement.shop_id == shop_id)).first()
     if row is None or row.hold is not HoldReason.FINANCE or row.state is not SettlementState.HELD or row.taken_on:
         return Outcome(accepted=False, sentence=f"店铺 {shortened(shop_id, 64)} 本期没有财务暂缓、仍未付款的结算单")
+    if row.held_by == staff_id:  # what one person held out of what two had released, that person does not pay alone
+        return Outcome(accepted=False, sentence="由您暂缓的结算单,须由另一位财务放行")
     case = lock_case(tx, str(half_row(tx, half_id).case_id))
     half = half_row(tx, half_id)
     tx.refresh(row)
@@ -169,7 +171,7 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     tx.expunge(row)
     payments.set_off_first(tx, case, row, set_off.fen)
     row.paid_fen, row.left_fen, row.hold = amount.fen, row.left_fen - amount.fen, HoldReason.NONE
-    payments.pay(tx, case, half, [row], [row.held_by, staff_id] if row.held_by != staff_id else [staff_id])
+    payments.pay(tx, case, half, [row], [row.held_by, staff_id])
     row.state = SettlementState.PAYING if row.paid_fen else SettlementState.HELD
     tx.merge(row)
     tx.flush()

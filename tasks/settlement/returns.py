@@ -21,10 +21,12 @@ from office.cases.merchants import shop_of
 from office.cases.reviews import decided, reviewers_of
 from office.process import Process
 from policies.approvals import Seen
+from policies.gates import facts_stale
 from tasks.payouts import payouts
 from tasks.settlement import drafts, payments, sides
 from tasks.settlement.payments import BACK
 from tasks.settlement.request import ReturnAsked
+from tasks.shops import facts, shops
 
 effect = effects_of("settlement_returns")
 
@@ -51,6 +53,7 @@ def amount_of(tx: Tx, case: Case) -> Money:
 @effect("受理货款退票")
 def admit(tx: Tx, case: Case, round: int) -> None:
     cases.move(tx, case, CaseState.UNDER_REVIEW, "货款被银行退回,等待财务处理", clause="STL-1")
+    facts.want(tx, case)  # asked for early, they may be there before anybody has decided
 
 
 @effect("提交第二人复核", kept_as="needs_second")
@@ -72,6 +75,7 @@ def pay(tx: Tx, case: Case, round: int) -> bool:
     stand = bool(given) and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
     if not (stand and enough and amount and account) or _in_the_way(tx, case):
         return False
+    facts.insist(tx, case)
     set_off, _ = payments.payable_now(tx, row)
     payments.set_off_first(tx, case, row, set_off.fen)
     order = Order(payee=sides.payee_of(account), fen=amount.fen)
@@ -129,6 +133,12 @@ def _blocking(tx: Tx, case: Case) -> list[Finding]:
     ]
 
 
+def _age(tx: Tx, case: Case) -> list[Finding]:
+    """That the facts are too old to pay on: new ones are asked for when it comes to that (ambiguity 27)."""
+    _, snapshot = shops.facts_of(tx, case.shop_id or "")
+    return list(facts_stale(snapshot.as_of if snapshot else None, tx.now, rules(case)))
+
+
 _TERMS = {"amount": "可再次付款金额", "account": "收款账户", "state": "结算单状态"}
 
 
@@ -160,7 +170,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"货款退票处理 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("退回的货款", about), ("检查", Findings.of(now.blocking) if now.blocking else None),
+        ("退回的货款", about), ("检查", Findings.of(found) if (found := [*now.blocking, *_age(tx, case)]) else None),
         (f"该店铺最近 {TRIED} 笔货款付款", Table.of(("请求号", "金额", "账户", "状态", "银行说明"), tried, sums=(1,))),
         ("第一人意见", Quote.of(first.reason, f"{first.decided_by}:再次付款") if first else None),
         facts=now.terms, blocking=now.blocking,

@@ -250,6 +250,35 @@ def test_a_deduction_that_names_only_the_order_is_decided_about_when_its_arbitra
     assert bench.office.books() == [] == bench.office.chains()
 
 
+def test_of_two_arbitrations_about_one_order_the_withdrawal_of_one_leaves_the_other_alone(bench: Bench) -> None:
+    """WDR-2, ambiguity 32: the other is known by its number; what names only the order is nobody's for certain."""
+    for number in ("1", "2"):
+        bench.office.send("arbitration.applied", {
+            "shop_id": "shop-1", "arbitration_id": f"arb-{number}", "order_id": "order-88", "aftersale_id": f"as-{number}",
+        })  # fmt: skip
+    deduct(bench, ruling_id=None, order_id="order-88")
+    bench.office.clock.advance(timedelta(seconds=1))
+    bench.office.send("arbitration.withdrawal_requested", {
+        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
+    })  # fmt: skip
+    case = bench.latest()
+    shown = read(bench.office.question(case))
+    assert "ded-1" not in shown and "同一订单的其他仲裁" in shown and "arb-2" in shown
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
+    assert bench.outcome(case) == "ARBITRATION_WITHDRAWN" and bench.counters()[0] == 1
+    bench.office.send("arbitration.progressed", {
+        "shop_id": "shop-1", "arbitration_id": "arb-2", "order_id": "order-88", "stage": "SERVICE_INTERVENED",
+    })  # fmt: skip
+    deduct(bench, ruling_id=None, arbitration_id="arb-2", order_id="order-88", deduction_id="ded-2")
+    assert bench.refusals() == [] and bench.money()["compensation"] == 40_000
+    bench.rule("rul-2", arbitration_id="arb-2", aftersale_id=None, deduction_fen=0)
+    assert bench.refusals() == [] and bench.counters()[0] == 2, "the ruling and its deduction are one matter"
+    deduct(bench, ruling_id=None, order_id="order-88", deduction_id="ded-3")
+    deduct(bench, ruling_id=None, arbitration_id="arb-1", deduction_id="ded-4")
+    assert bench.refusals() == ["WDR-2", "WDR-2"] and bench.money()["compensation"] == 40_000
+    assert bench.office.books() == [] == bench.office.chains()
+
+
 def test_a_penalty_that_the_appeal_centre_does_not_take_names_customer_service_instead(bench: Bench) -> None:
     deduct(bench, reason="LATE_SHIPMENT", ruling_id=None)
     told = bench.office.message("deposit_deducted")

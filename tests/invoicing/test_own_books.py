@@ -8,6 +8,7 @@ import pytest
 
 from models.books import AccountKind
 from models.cases import Case
+from models.messages import Channel
 from models.shops import ShopState
 from office.base.db import in_transaction, reading
 from tasks.invoicing import exit_invoices
@@ -123,6 +124,26 @@ def test_a_waiver_covers_what_the_platform_reported_then_and_nothing_more(
         assert "平台报告未开票 ¥5.01" in waive(office, case)
         office.snapshot(uninvoiced_fen=later)
         assert office.case(case.id).outcome == "CLOSED"
+
+
+def test_supervisors_hear_at_once_that_a_waiver_no_longer_covers_everything(office: Office) -> None:
+    """CLS-8, ambiguity 23: each time it has grown further, and not again while it stays"""
+    office.open_shop()
+    fee(office, "2026-11-10T10:00:00+08:00")
+    case = closing(office, 2026, 11, 20, 10)
+    office.snapshot(open_orders=1)
+    assert "已豁免" in waive(office, case)
+    exit_invoices.sweep()
+    assert office.staff_told("waiver_outgrown") == []
+    fee(office, "2026-11-11T10:00:00+08:00", 2_000)
+    for _ in range(2):
+        exit_invoices.sweep()
+    assert office.staff_told("waiver_outgrown") == ["supervisor"]
+    office.snapshot(open_orders=1, uninvoiced_fen=300)
+    exit_invoices.sweep()
+    told = office.messages("waiver_outgrown", Channel.STAFF)
+    assert [(one["own_fen"], one["reported_fen"]) for one in told] == [(2_000, 0), (2_000, 300)]
+    assert {one["case_id"] for one in told} == {case.id}
 
 
 @pytest.mark.parametrize(("later", "blocks"), [(500, False), (501, True)])

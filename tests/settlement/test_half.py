@@ -16,6 +16,7 @@ from policies import contracts
 from tasks.settlement import halves
 from tests.core.sql import write
 from tests.play import Office
+from tests.reading import read
 from tests.settlement import kit
 from tests.settlement.kit import (
     NET,
@@ -361,6 +362,60 @@ def test_nothing_is_paid_before_the_contract_is_signed_and_all_of_it_after(offic
     kit.sound(office)
 
 
+def test_nothing_is_paid_while_a_ban_is_proposed_and_all_of_it_when_it_is_dropped(office: Office) -> None:
+    """CLS-10, DED-7, ambiguity 24: also where it is proposed after finance has released the half."""
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    case = kit.draft(office)
+    question = office.question(case)
+    proposal = office.propose_forced_closure()
+    office.answer(question, "wang-fang", "RELEASE", "理由充分")
+    assert kit.payments(office) == [] and settlement().hold is HoldReason.PROPOSED and settlement().left_fen == NET
+    kit.at(office, 2026, 12, 3)
+    office.snapshot()
+    office.decide(proposal, "li-na", "DROP", "证据不足")
+    kit.at(office, 2026, 12, 16, 4)
+    kit.run(office, "2026-12-1")
+    assert [one["amount_fen"] for one in kit.payments(office)] == [NET]
+    kit.sound(office)
+
+
+def test_what_the_bank_sent_back_is_not_paid_again_while_a_ban_is_proposed(office: Office) -> None:
+    """CLS-10, ambiguity 24"""
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    run(office)
+    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
+    case = kit.return_case()
+    office.propose_forced_closure()
+    refused = office.answer(office.question(case), "wang-fang", "AGAIN", "账户已恢复")
+    assert not refused.accepted and "提议强制关店" in refused.sentence
+    assert len(kit.payments(office)) == 1 and "提议强制关店" in read(office.question(case))
+
+
+def test_what_the_bank_sent_back_is_paid_again_on_facts_that_are_new_enough(office: Office) -> None:
+    """CLS-7, ambiguity 27"""
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    run(office)
+    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
+    case, office.platform_answers = kit.return_case(), False
+    office.pass_time(hours=24, seconds=1)
+    assert "距今已超过 24 小时" in read(office.question(case))
+    office.decide(case, "wang-fang", "AGAIN", "账户已恢复")
+    assert len(kit.payments(office)) == 1
+    assert office.events("facts.requested")[-1]["case_id"] == case.id
+    office.snapshot(freezes=1, frozen_fen=0)
+    assert len(kit.payments(office)) == 1 and "冻结全部货款" in read(office.question(case))
+    office.snapshot()
+    office.decide(case, "wang-fang", "AGAIN", "已解冻")
+    assert [one["amount_fen"] for one in kit.payments(office)] == [NET, NET]
+    kit.sound(office)
+
+
 def test_a_contract_signed_before_the_money_leaves_is_enough(office: Office) -> None:
     ours(office)
     offer(CONTRACT, office.clock.at)
@@ -401,6 +456,8 @@ def test_finance_holds_one_shop_out_and_another_person_pays_it_later(office: Off
     assert settlement().hold is HoldReason.FINANCE
     assert [payment["shop_id"] for payment in kit.payments(office)] == ["shop-2"]
     kit.sound(office)
+    alone = kit.release_held(office, "wang-fang")
+    assert not alone.accepted and "另一位财务" in alone.sentence and len(kit.payments(office)) == 1
     outcome = kit.release_held(office, "chen-jie")
     assert outcome.accepted, outcome.sentence
     assert [payment["shop_id"] for payment in kit.payments(office)] == ["shop-2", "shop-1"]

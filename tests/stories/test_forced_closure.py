@@ -26,6 +26,19 @@ def test_two_people_confirm_and_the_deposit_is_forfeited(office: Office) -> None
     assert office.books() == [] == office.chains()
 
 
+def test_the_merchant_is_told_at_once_what_is_proposed_and_how_to_be_heard_before_it_is_decided(office: Office) -> None:
+    """CLS-10, DED-8"""
+    office.open_shop()
+    case = office.propose_forced_closure()
+    told = office.message("forced_closure_proposed")
+    assert (told["violation"], told["basis"], told["proposed_at"]) == (
+        "售卖假冒商品", "DED-7", case.received_at.isoformat().replace("+00:00", "Z"),
+    )  # fmt: skip
+    assert "客服" in told["how_to_object"] and "risk-17" not in str(told) and "抽检" not in str(told)
+    office.sweep()
+    assert office.told(case) == ["forced_closure_proposed"]
+
+
 @pytest.mark.parametrize("seat", [1, 2])
 def test_either_person_can_drop_it_and_the_shop_goes_on(office: Office, seat: int) -> None:
     office.open_shop()
@@ -34,7 +47,7 @@ def test_either_person_can_drop_it_and_the_shop_goes_on(office: Office, seat: in
         office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "li-na" if seat == 1 else "he-qiang", "DROP", "证据不足")
     assert office.case(case.id).outcome == "DROPPED"
-    assert office.told(case) == ["forced_closure_dropped"]
+    assert office.told(case) == ["forced_closure_proposed", "forced_closure_dropped"]
     assert "证据不足" not in str(office.message("forced_closure_dropped"))
     assert office.shop().state is ShopState.OPEN
     assert office.balance(AccountKind.DEPOSIT) == 400_000
