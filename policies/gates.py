@@ -174,9 +174,7 @@ def business_open(
         value = yuan(books.bills_fen)
         sentence = f"店务账单尚有 {value} 未开票(含尚未出账和被红冲重新打开的)。"
         found.append(_blocking(Gate.BOOK_BILLS, "CLS-9", value, sentence, now, books.bills_fen))
-    if bans := open_cases.get(CaseKind.FORCED_CLOSURE, ()):
-        sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金。"
-        found.append(_blocking(Gate.FORCED_CLOSURE, "CLS-10", len(bans), sentence, now, len(bans), items=bans))
+    found += ban_proposed(open_cases, now)
     others: dict[CaseKind, Collection[str]] = {
         kind: ids for kind, ids in open_cases.items() if kind is not CaseKind.FORCED_CLOSURE and ids
     }
@@ -187,6 +185,14 @@ def business_open(
         which = [case_id for ids in others.values() for case_id in ids]
         found.append(_blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *by_kind, items=which))
     return found
+
+
+def ban_proposed(open_cases: OpenCases, now: datetime) -> list[Finding]:
+    """That somebody has proposed to close the shop by force, and nobody has decided (CLS-10, ambiguity 24)."""
+    if not (bans := open_cases.get(CaseKind.FORCED_CLOSURE, ())):
+        return []
+    sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金或重新开店。"
+    return [_blocking(Gate.FORCED_CLOSURE, "CLS-10", len(bans), sentence, now, len(bans), items=bans)]
 
 
 def clearing_remaining(

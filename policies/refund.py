@@ -29,7 +29,7 @@ from policies.workdays import DEFAULT, WorkCalendar
 NEVER_OVERRIDDEN = frozenset(
     {
         Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_UNSETTLED.value,
-        Gate.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way",
+        Gate.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way", "shop_not_closed",
     }
 )  # fmt: skip
 """Codes of blocking findings over which nobody approves a refund, not two people either (REF-7, REF-9, ambiguities 24, 29
@@ -150,6 +150,7 @@ def refund_findings(
     written_off: WrittenOff = MappingProxyType({}),
     own_penalties: Sequence[Penalty] = (),
     other_refund: str | None = None,
+    shop_state: ShopState = ShopState.CLOSED,
 ) -> tuple[Finding, ...]:
     """Everything finance must see before a deposit goes back, blocking findings first.
 
@@ -157,11 +158,19 @@ def refund_findings(
     still complete (REF-8), for a dispute can come up after the shop is closed; no arrears beyond what the deposit
     covers, and all payouts settled (REF-9, ambiguities 3 and 29). ``written_off`` is what the closure's reviewer wrote off (ambiguity
     22), to its extent: arrears and unsettled payouts are the refund's own gate and stay. ``judgement`` adds what is unusual
-    about the payee. ``other_refund`` is one of the shop that goes first (REF-7).
+    about the payee. ``other_refund`` is one of the shop that goes first (REF-7); ``shop_state`` what has become of the shop since
+    it was applied for.
     """
     if facts is None or as_of is None:
         facts = as_of = None
     found: list[Finding] = []
+    if shop_state not in {ShopState.CLOSED, ShopState.FORCED_CLOSED}:
+        sentence = f"店铺已不在关闭状态(现为「{shop_state.label}」),保证金不能退还。"
+        found.append(
+            Finding(
+                code="shop_not_closed", clause="REF-1", blocking=True, sentence=sentence, value=shop_state, as_of=now
+            )
+        )
     if other_refund is not None:
         sentence = f"该店铺的退款 {other_refund} 因款项被退回尚在处理,请等其办结后再处理本申请。"
         found.append(

@@ -244,9 +244,10 @@ def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
 
 
 def wake_leaving(tx: Tx, shop_id: str) -> None:
-    """Something that stands in the way of leaving has come or gone: have whatever is about to close the shop or to pay it
-    look at it."""
-    for case in open_cases(tx, shop_id, CaseKind.CLOSURE, CaseKind.REFUND, CaseKind.SETTLEMENT_RETURN):
+    """Something that stands in the way of leaving has come or gone: have whatever is about to close the shop, to pay it or
+    to open it again look at it."""
+    kinds = (CaseKind.CLOSURE, CaseKind.REFUND, CaseKind.SETTLEMENT_RETURN, CaseKind.REOPENING)
+    for case in open_cases(tx, shop_id, *kinds):
         outbox.wake(tx, case)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import col, select
 
-from models.cases import Case, CaseKind
+from models.cases import Case, CaseKind, Finding
 from models.outcomes import Refusal
 from models.shops import Shop, ShopState
 from office.base.db import Tx
@@ -57,12 +57,18 @@ def _again(tx: Tx, case: Case) -> Refusal | None:
     )  # fmt: skip
 
 
-def owes(tx: Tx, shop: Shop) -> Refusal | None:
-    """No arrears, and every settlement paid out, by the platform's facts and by our books (REO-4)."""
+def owed(tx: Tx, shop: Shop) -> list[Finding]:
+    """Arrears and settlements not paid out, by the platform's facts and by our books, which block a reopening (REO-4)."""
     known, snapshot = shops.facts_of(tx, shop.id)
     as_of = snapshot.as_of if snapshot else None
     books = shops.book_facts(tx, shop.id)
     found = [*gates.money_owed(known, as_of, books, tx.now), *gates.payouts_unsettled(known, as_of, books, tx.now)]
+    return [finding.model_copy(update={"clause": "REO-4", "blocking": True}) for finding in found]
+
+
+def owes(tx: Tx, shop: Shop) -> Refusal | None:
+    """Why a shop is not taken up to open again because of its money (REO-4)."""
+    found = owed(tx, shop)
     if not found:
         return None
     return Refusal(

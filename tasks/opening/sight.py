@@ -14,13 +14,14 @@ from models.event_parts import DocumentKind, TaxpayerType
 from models.opening import OpeningPart, Part, ThirdPartyPlatform
 from office.base.db import Tx
 from office.base.vault import mask, opened_json
-from office.cases import dossier
+from office.cases import cases, dossier
 from office.cases.merchants import shop_of
 from office.files import papers
 from policies import opening as policy_of_opening
 from policies.approvals import Seen
+from policies.gates import ban_proposed
 from policies.text import normalise_name
-from tasks.opening import parts
+from tasks.opening import admission, parts
 from tasks.opening.request import OpeningAsked
 
 WORDS = {
@@ -50,6 +51,8 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
             ),
             same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")), now=tx.now,
         ),
+        *(admission.owed(tx, shop) if case.kind is CaseKind.REOPENING else ()),
+        *ban_proposed(cases.open_by_kind(tx, shop.id, but=case.id, apart=()), tx.now),
         *_missing(tx, case),
         *_foreign_account(tx, case),
         *papers.findings(tx, case, "OPN-7"),

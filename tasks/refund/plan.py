@@ -124,7 +124,7 @@ def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding,
         open_cases=cases.open_by_kind(tx, shop.id, but=case.id, apart={CaseKind.REFUND, *NEVER_IN_THE_WAY}),
         exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
         written_off=ClosureAsked.of(closure).extents if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
-        other_refund=goes_first(tx, case),
+        other_refund=goes_first(tx, case), shop_state=shop.state,
     )  # fmt: skip
     others = (*contradictions.findings(tx, shop.id), *paper_findings(sent, "REF-2", tx.now))
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from models.books import AccountKind
 from models.shops import ShopState
 from office.cases.markdown import markdown
 from policies.closure import reopen_from
 from policies.policy import policy_at
-from tests.opening.bench import GOOD, Applicant, opened
-from tests.play import Office
+from tests.deaths import Died, mortal
+from tests.opening.bench import GOOD, IDENTITY, Applicant, opened
+from tests.play import Office, paper
 
 
 def closed(office: Office) -> Applicant:
@@ -142,3 +144,57 @@ def test_a_reviewer_of_a_reopening_reads_what_differs_from_the_first_application
     applicant.materials("清风鞋铺")
     shown = markdown(office.question(applicant.case).dossier).replace("\\", "")
     assert "类目:厨具 → **鞋靴**" in shown and "店铺名称:晨光文具旗舰店 → **清风鞋铺**" in shown
+
+
+def reviewed_again(office: Office) -> Applicant:
+    """A shop on its way to open again, before the last review."""
+    applicant = closed(office)
+    later(office)
+    office.snapshot("shop-1")
+    applicant.reopen()
+    applicant.materials()
+    applicant.approve()
+    applicant.finishing()
+    return applicant
+
+
+ARISE = {
+    "arrears on the platform": ("REO-4", lambda office: office.snapshot("shop-1", arrears_fen=100)),
+    "an unpaid settlement": ("REO-4", lambda office: office.snapshot("shop-1", unsettled_payouts=1)),
+    "a proposed ban": ("CLS-10", lambda office: office.propose_forced_closure("shop-1")),
+}
+
+
+@pytest.mark.parametrize("what", list(ARISE))
+def test_what_came_up_since_it_was_taken_up_keeps_a_shop_closed(office: Office, what: str) -> None:
+    """REO-4, CLS-10, ambiguities 23 and 24: also between the reviewer's yes and the act."""
+    clause, arises = ARISE[what]
+    applicant = reviewed_again(office)
+    with mortal(lambda when, key: when == "before" and "openings.accept" in key), pytest.raises(Died):
+        applicant.approve()
+    arises(office)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    assert office.shop().state is ShopState.CLOSED
+    question = office.question(applicant.case)
+    refused = office.answer(question, "tang-yu", "APPROVE", "资料齐全")
+    assert not refused.accepted and clause in refused.sentence
+    office.decide(applicant.case, "tang-yu", "REJECT", "请先处理")
+    assert office.case(applicant.case.id).outcome == "REJECTED"
+
+
+def test_the_deposit_of_a_shop_that_has_opened_again_is_refunded_by_nobody(office: Office) -> None:
+    """REF-1: applied for while the shop was closed, looked at when it is open."""
+    applicant = reviewed_again(office)
+    held = office.balance(AccountKind.DEPOSIT)
+    card = {"method": "BANK_CARD", "name": "林晓", "account_no": "6222021234567890123", "bank_name": "工商银行"}
+    refund = office.request_refund(fen=held, payee=card, documents=[IDENTITY, paper("银行卡.png", "ACCOUNT_PROOF")])
+    assert office.case(refund.id).outcome is None
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN
+    for who, verdict in (("wang-fang", "APPROVE"), ("chen-jie", "CONFIRM")):
+        question = office.question(refund)
+        if question.gate == ("refund-second" if verdict == "CONFIRM" else "refund-review"):
+            refused = office.answer(question, who, verdict, "照付")
+            assert not refused.accepted and "REF-1" in refused.sentence
+    assert office.balance(AccountKind.DEPOSIT) == held and office.events("deposit.payout.requested") == []

@@ -11,8 +11,8 @@ from models.books import AccountKind
 from models.opening import Stage, TransferState
 from office.base.db import reading
 from office.cases.markdown import markdown
-from office.money.ledger import BooksForged
 from office.files import evidence
+from office.money.ledger import BooksForged
 from policies.opening import pick_amount, read_amount
 from policies.policy import policy_at
 from tasks.opening import transfer
