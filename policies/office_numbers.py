@@ -59,6 +59,8 @@ class DecisionPolicy(Section):
     """Gates that a session at the desk is proof enough for while nothing blocks; every other one takes a code each time."""
     signed_only: tuple[str, ...] = ()
     """Gates that take a passkey's signature and nothing else."""
+    device_bound: tuple[str, ...] = ()
+    """Gates whose signatures count only from a key that cannot leave the device it was made on."""
     papers_first: tuple[str, ...] = ()
     """Gates that nobody decides before all papers of the question were handed to them at the desk."""
     objection: PositiveWindow = Hours(n=4)

@@ -33,6 +33,7 @@ COUNTED = {
     "desk/batch.py": {"found[:MOST]"},
     "desk/looking.py": {"done[:DONE]", "found[:lookup.MOST]"},
     "desk/queue.py": {"found[:ROWS]"},
+    "desk/lead.py": {"rows[:ROWS]", "[name.removeprefix(TAKE) for name in form if name.startswith(TAKE)][:ROWS]"},
     "tasks/sight/board.py": {"done[:DECIDED]"},
     "office/cases/bundles.py": {"entries[:MOST]"},
     "office/cases/calendar_watch.py": {"cases[:NAMED]"},
@@ -60,6 +61,7 @@ NOBODYS = {
         "form.get('from', '')[:500]",  # where to go back to
         "value.replace('\\r\\n', '\\n')[:review_gates.MOST_KEPT]",  # a draft longer than any form takes
     },
+    "desk/lead.py": {"given.get('holder', '')[:32]", "query[:500]"},  # a filter
     "desk/queue.py": {"found[:at]", "given.get('shop', '')[:64]", "query[:500]"},  # a filter
     "tasks/sight/lookup.py": {"given.strip()[:64]"},  # a number, never longer
     "office/staff/desk_sessions.py": {"agent[:80]"},  # how a browser calls itself

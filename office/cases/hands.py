@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import update
 from sqlmodel import col
 
 from models.desk import PutOff
 from models.reviews import Review, ReviewState, Role
-from office.base.db import Tx
+from office.base.db import Tx, in_transaction
 from office.cases.gates import OPEN, Outcome
 from office.cases.judge import may_not_answer, unproved
 from office.cases.reviews import let_go, locked
@@ -63,11 +65,26 @@ def nobody(tx: Tx, staff_id: str, code: str, session: str) -> str | None:
 
 def reassign(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: str) -> Outcome:
     """A supervisor, who proves it with a one-time code, hands a task to somebody who may answer it."""
-    (case, review), person, boss = locked(tx, review_id), staff.find(tx, to_staff_id), staff.find(tx, by_staff_id)
-    if Role.SUPERVISOR not in boss.roles:
-        return Outcome(accepted=False, sentence="只有主管可以改派任务")
-    if sentence := unproved(tx, by_staff_id, code, weighty=False):
+    if sentence := _no_supervisor(tx, by_staff_id, code):
         return Outcome(accepted=False, sentence=sentence)
+    return _hand(tx, review_id, to_staff_id, by_staff_id)
+
+
+def reassign_all(review_ids: Sequence[str], to_staff_id: str, by_staff_id: str, code: str) -> list[Outcome]:
+    """Several tasks to one colleague by one code, each looked at and handed over by itself."""
+    if sentence := in_transaction(lambda tx: _no_supervisor(tx, by_staff_id, code)):
+        return [Outcome(accepted=False, sentence=sentence) for _ in review_ids]
+    return [in_transaction(lambda tx, one=one: _hand(tx, one, to_staff_id, by_staff_id)) for one in review_ids]  # type: ignore[misc]
+
+
+def _no_supervisor(tx: Tx, staff_id: str, code: str) -> str | None:
+    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
+        return "只有主管可以改派任务"
+    return unproved(tx, staff_id, code, weighty=False)
+
+
+def _hand(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str) -> Outcome:
+    (case, review), person = locked(tx, review_id), staff.find(tx, to_staff_id)
     if review.state not in OPEN:
         return Outcome(accepted=False, sentence="该任务已处理或已失效")
     if sentence := people.unfit(tx, review, person):

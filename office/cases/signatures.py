@@ -23,9 +23,11 @@ from office.base.db import Tx
 from office.base.vault import keyed_hash
 from office.cases import looks
 from office.staff import passkeys, staff
+from policies.policy import policy_at
 
 PURPOSE = "decide"
 TOGETHER = "decide together"
+COPIED = "该通行密钥会被同步到其他设备,此事项须用仅在本设备的通行密钥签名,或使用动态口令"
 NOT_THIS = "签名的内容与提交的不一致,请核对后重新签名"
 
 
@@ -51,13 +53,15 @@ def begin(tx: Tx, review: Review, said: Said, session_id: str) -> str:
 
 def unproved(tx: Tx, review: Review, said: Said, credential: str, rest_hours: int) -> str | None:
     """Why this signature does not prove that they decided this; it is used up, whatever follows."""
-    statement, sentence = _taken(tx, PURPOSE, said.staff_id, credential, rest_hours)
+    statement, sentence = _taken(tx, PURPOSE, said.staff_id, review.gate, credential, rest_hours)
     if not sentence and any(statement.get(name) != value for name, value in _about(review, said).items()):
         return NOT_THIS
     return sentence
 
 
-def _taken(tx: Tx, purpose: str, staff_id: str, credential: str, rest_hours: int) -> tuple[dict[str, Any], str | None]:
+def _taken(
+    tx: Tx, purpose: str, staff_id: str, gate: str, credential: str, rest_hours: int
+) -> tuple[dict[str, Any], str | None]:
     """The statement that this person's key signed, used up by this; or why it proves nothing."""
     key, asked, sentence = passkeys.take(tx, purpose, credential)
     if key is None or asked is None:
@@ -66,6 +70,8 @@ def _taken(tx: Tx, purpose: str, staff_id: str, credential: str, rest_hours: int
         return {}, "签名不是由您的通行密钥作出的"
     if rest_hours and (until := passkeys.rested_at(key, rest_hours)) is not None:
         return {}, f"{staff.rests_until(until, '通行密钥')},此前请使用动态口令"
+    if gate in policy_at(tx.now).decisions.device_bound and not key.device_bound:
+        return {}, COPIED
     return json.loads(asked.statement), None
 
 
@@ -102,9 +108,9 @@ def begin_together(tx: Tx, asked: Iterable[tuple[Review, Said]], staff_id: str, 
     return passkeys.begin(tx, TOGETHER, staff_id, session_id, _packed(statement))
 
 
-def unproved_together(tx: Tx, staff_id: str, credential: str, rest_hours: int) -> str | None:
+def unproved_together(tx: Tx, staff_id: str, gate: str, credential: str, rest_hours: int) -> str | None:
     """Why this signature does not prove that they signed a list; it is used up. Whether a decision is in it, each asks."""
-    return _taken(tx, TOGETHER, staff_id, credential, rest_hours)[1]
+    return _taken(tx, TOGETHER, staff_id, gate, credential, rest_hours)[1]
 
 
 def lists(tx: Tx, review: Review, said: Said, credential: str) -> bool:

@@ -120,7 +120,7 @@ def _prove(
     sentence: str | None
     gate = reviews.gate_of(reviews.get(tx, asked[0].review_id))
     if signature:
-        sentence = signatures.unproved_together(tx, staff_id, signature, judge.rest_hours(tx, gate))
+        sentence = signatures.unproved_together(tx, staff_id, gate.name, signature, judge.rest_hours(tx, gate))
     elif gate.name in policy_at(tx.now).decisions.signed_only:
         sentence = signatures.only(gate.title)
     elif session:

@@ -25,14 +25,12 @@ from models.text import shortened
 from notifications.operations import CaseHalted
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
-from office.cases import alarms, judge, reviews
-from office.cases.gates import Outcome
+from office.cases import alarms, retrying, reviews
 from office.cases.locks import lock_case
 from office.cases.reviews import link_to
 from office.record import audit, outbox
 from office.runs import strays, unrest
 from office.runs.engine import DISPLACED, PUT_OFF, UNREADABLE, Found, client, restless
-from office.staff import staff
 
 logger = logging.getLogger("dianwu.recovery")
 
@@ -159,7 +157,7 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
         reviews.notify_staff(tx, Role.SUPERVISOR, message, f"halted/{case.id}/{case.run_attempt}", case)
         return "halted"
     case.restarts += 1
-    strays.replaced(tx, case)
+    retrying.replaced(tx, case)
     case.run_id = None  # the next wake-up starts attempt + 1
     tx.add(case)
     audit.record(tx, case.id, "case.run_lost", text=f"{trouble},将重新启动运行")
@@ -170,24 +168,6 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
         )  # fmt: skip
     outbox.wake(tx, case)
     return "restarted"
-
-
-def retry(tx: Tx, case_id: str, staff_id: str, code: str = "") -> Outcome:
-    """An operator has mended what halted a case: let it go on. What an objection halts, a supervisor lets go on, who
-    proves it by a one-time code; what was kept back leaves then."""
-    case = lock_case(tx, case_id)
-    if judge.disputed(tx, case):
-        if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
-            return Outcome(accepted=False, sentence="案件因决定被提出异议而停止,只有主管核实后可以让其继续")
-        if sentence := judge.unproved(tx, staff_id, code):
-            return Outcome(accepted=False, sentence=sentence)
-        outbox.let_go(tx, case)
-    strays.replaced(tx, case)
-    case.halted, case.restarts, case.run_id = None, 0, None
-    tx.add(case)
-    audit.record(tx, case.id, "case.retried", actor=f"staff/{staff_id}", text="人工重试")
-    outbox.wake(tx, case)
-    return Outcome(accepted=True)
 
 
 def _is_busy(found: Found | None) -> bool:

@@ -42,12 +42,6 @@ MOST_INPUTS = 50
 RESPONSE = "-response"
 
 
-def replaced(tx: Tx, case: Case) -> None:
-    """Note that the case's run does not carry it any more. The sweep ends it."""
-    if case.run_id is not None and tx.get(ReplacedRun, case.run_id) is None:
-        tx.add(ReplacedRun(run_id=case.run_id, case_id=case.id, replaced_at=tx.now))
-
-
 def end_replaced() -> int:
     """End what was replaced and tell of what was answered there; returns how many runs were ended."""
     with reading() as tx:

@@ -246,8 +246,7 @@ def retry(
     code: str = typer.Option("", help="动态口令;因异议停止的案件由主管凭口令继续,缺省时提示输入"),
 ) -> None:
     """排除故障后,让已停止的案件继续;因决定被提出异议而停止的,由主管核实后凭动态口令继续。"""
-    from office.cases import judge
-    from office.runs import recovery
+    from office.cases import judge, retrying
 
     with reading() as tx:
         found = tx.get(Case, case_id)
@@ -255,16 +254,11 @@ def retry(
     proof = str(typer.prompt("动态口令", hide_input=True)) if asks else code
 
     def work(tx: Tx) -> Outcome:
-        case, who = tx.get(Case, case_id), person(tx, by)
-        if case is None:
+        if tx.get(Case, case_id) is None:
             refuse(f"没有编号为 {case_id} 的案件")
-        if not who.active:
-            refuse(f"{by} 已停用")
-        if case.concluded_at is not None:
-            refuse(f"案件 {case_id} 已办结({case.state.label}),无需重试")
-        return recovery.retry(tx, case_id, by, proof)
+        return retrying.retry(tx, case_id, person(tx, by).id, proof)
 
     outcome = in_transaction(work)
     if not outcome.accepted:
         refuse(outcome.sentence)
-    say(f"✓ {case_id} 将重新启动运行;已完成的步骤不会重复", "green")
+    say(f"✓ {case_id} {outcome.sentence}", "green")

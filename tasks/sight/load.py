@@ -47,6 +47,7 @@ class OfPerson(Frozen):
     """How often they have put open questions off."""
     held: int
     """Answers of theirs that wait for their own word."""
+    locked: bool
     state: str
 
 
@@ -117,7 +118,8 @@ def _people(tx: Tx) -> tuple[OfPerson, ...]:
         OfPerson(
             id=one.id, name=one.name, roles="、".join(Role(role).label for role in one.roles), claimed=claimed.get(one.id, 0),
             late=late.get(one.id, 0), decided=decided.get(one.id, 0), put_off=put_off.get(one.id, 0),
-            put_off_times=int(how_often.get(one.id) or 0), held=waits.get(one.id, 0), state=_state(tx, one),
+            put_off_times=int(how_often.get(one.id) or 0), held=waits.get(one.id, 0),
+            locked=_locked(tx, one), state=_state(tx, one),
         )
         for one in tx.exec(select(Staff).where(col(Staff.active).is_(True)).order_by(col(Staff.id)))
     )  # fmt: skip
@@ -130,9 +132,13 @@ def _by(tx: Tx, person: Any, *conditions: ColumnElement[bool] | bool) -> dict[st
     return {str(who): count for who, count in query}
 
 
+def _locked(tx: Tx, one: Staff) -> bool:
+    return one.locked_until is not None and one.locked_until > tx.now
+
+
 def _state(tx: Tx, one: Staff) -> str:
-    if one.locked_until is not None and one.locked_until > tx.now:
-        return f"已锁定:dianwu staff unlock {one.id}"
+    if _locked(tx, one):
+        return "口令已锁定"
     if one.away_until is not None and one.away_until > tx.now:
         return f"外出,由 {one.substitute_id} 代班" if one.substitute_id else "外出"
     return ""

@@ -79,6 +79,7 @@ def waiting(
     gate: str | None = None,
     late: bool = False,
     unclaimed: bool = False,
+    stranded: bool = False,
     shop: str | None = None,
     noticed: bool = False,
     limit: int | None = None,
@@ -117,6 +118,8 @@ def waiting(
         query = query.where(Case.kind == kind)
     if late:
         query = query.where(col(Review.due_at) < tx.now)
+    if stranded:
+        query = query.where(col(Review.stranded_at).is_not(None))
     if unclaimed:
         query = query.where(col(Review.claimed_by).is_(None))
     ids = list(tx.exec(query))  # of all that are open only what the order needs, then the page

@@ -278,7 +278,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
             to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
         case Channel.EVENT:
             model = OUTBOUND.get(row.topic)
-            subject = f"{model.title()} {row.topic}" if model else row.topic
+            subject, to = f"{model.title()} {row.topic}" if model else row.topic, _ACTORS.get(to, to)
         case Channel.RUN:
             subject, to = "启动或唤醒案件运行", "Prefect"
     return MessageShown(

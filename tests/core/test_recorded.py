@@ -8,8 +8,7 @@ import pytest
 
 from office.base.db import in_transaction
 from office.base.settings import settings
-from office.cases import judge
-from office.runs import recovery
+from office.cases import judge, retrying
 from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.core.test_decided_as import BIG, asleep, of_gate, ordered
@@ -164,9 +163,9 @@ def test_an_objection_is_not_lifted_by_sql(office: Office) -> None:
 
 def test_nor_by_whoever_may_retry_a_case_that_a_fault_has_stopped(office: Office) -> None:
     case_id, _ = objected(office)
-    assert not in_transaction(lambda tx: recovery.retry(tx, case_id, "wang-fang")).accepted
+    assert not in_transaction(lambda tx: retrying.retry(tx, case_id, "wang-fang")).accepted
     code = office.code("he-qiang")
-    assert in_transaction(lambda tx: recovery.retry(tx, case_id, "he-qiang", code)).accepted
+    assert in_transaction(lambda tx: retrying.retry(tx, case_id, "he-qiang", code)).accepted
     case = office.case(case_id)
     assert not in_transaction(lambda tx: judge.disputed(tx, case))
     office.settle()

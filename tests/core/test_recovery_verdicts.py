@@ -12,6 +12,7 @@ from models.cases import Case
 from models.messages import Channel, OutboxState
 from office.base.db import in_transaction
 from office.base.settings import settings
+from office.cases import retrying
 from office.cases.locks import UnknownCase
 from office.runs import recovery, unrest
 from office.runs.engine import DISPLACED, PUT_OFF, displaced, put_off
@@ -180,7 +181,7 @@ def test_a_case_that_never_gets_on_is_halted_and_the_supervisor_is_told_once(off
 def test_an_operator_who_mended_it_lets_it_go_on(office: Office, case: Case) -> None:
     for _ in range(6):
         restart(case)
-    in_transaction(lambda tx: recovery.retry(tx, case.id, "he-qiang"))
+    in_transaction(lambda tx: retrying.retry(tx, case.id, "he-qiang"))
     office.settle()
     assert (office.case(case.id).halted, office.case(case.id).run_id is not None) == (None, True)
     assert "case.retried" in office.trail(case.id)

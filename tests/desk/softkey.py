@@ -12,14 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from webauthn.helpers import bytes_to_base64url as packed
 
-PRESENT, VERIFIED, ENROLS = 0x01, 0x04, 0x40
+PRESENT, VERIFIED, SYNCED, ENROLS = 0x01, 0x04, 0x18, 0x40
 
 
 class SoftKey:
-    """One key pair, bound to the desk's name. ``count`` is what it says next of how often it has signed."""
+    """One key pair, bound to the desk's name. ``count`` is what it says next of how often it has signed; ``synced``: its
+    maker's cloud keeps a copy, as it says itself."""
 
-    def __init__(self, origin: str, name: str = "localhost") -> None:
-        self.origin, self.name, self.count = origin, name, 0
+    def __init__(self, origin: str, name: str = "localhost", *, synced: bool = False) -> None:
+        self.origin, self.name, self.count, self.flags = origin, name, 0, SYNCED if synced else 0
         self.id = secrets.token_bytes(32)
         self._private = ec.generate_private_key(ec.SECP256R1())
 
@@ -29,7 +30,7 @@ class SoftKey:
         ).encode()
 
     def _data(self, flags: int) -> bytes:
-        return hashlib.sha256(self.name.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
+        return hashlib.sha256(self.name.encode()).digest() + bytes([flags | self.flags]) + self.count.to_bytes(4, "big")
 
     def _credential(self, **response: bytes) -> str:
         return json.dumps({

@@ -28,9 +28,9 @@ def case(office: Office) -> Case:
     return office.request_refund()
 
 
-def enrolled(office: Office, who: Seat) -> SoftKey:
+def enrolled(office: Office, who: Seat, *, synced: bool = False) -> SoftKey:
     """A key of this person's, invited by a supervisor, and old enough for money."""
-    key, code = SoftKey(who.origin), office.code("he-qiang")
+    key, code = SoftKey(who.origin, synced=synced), office.code("he-qiang")
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, who.staff_id, "he-qiang", code))
     with reading() as tx:
         session = desk_sessions.of(tx, who.staff_id)[0].id

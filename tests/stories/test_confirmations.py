@@ -14,7 +14,7 @@ from models.reviews import Review, ReviewState
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading, transaction
 from office.base.settings import Settings, settings
-from office.cases import confirmations, reviews, weights
+from office.cases import confirmations, retrying, reviews, weights
 from office.cases import gates as review_gates
 from office.cases.forms import form_description, read_answer
 from office.cases.gates import Answer
@@ -22,7 +22,6 @@ from office.cases.reviews import gate_of
 from office.process import office as opened
 from office.record import outbox
 from office.record.outbox import Item, Undeliverable
-from office.runs import recovery
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy, policy_at, versions
@@ -354,7 +353,7 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
 
 
 def retried(case: Case, staff_id: str, code: str) -> review_gates.Outcome:
-    return in_transaction(lambda tx: recovery.retry(tx, case.id, staff_id, code))
+    return in_transaction(lambda tx: retrying.retry(tx, case.id, staff_id, code))
 
 
 def test_an_objection_to_what_counts_already_stops_the_case_until_a_supervisor_has_looked(

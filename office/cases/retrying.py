@@ -1,0 +1,41 @@
+"""Going on: a case that was halted, after somebody has looked, and the run that carries it no more."""
+
+from __future__ import annotations
+
+from models.cases import Case
+from models.confirmations import ReplacedRun
+from models.reviews import Role
+from office.base.db import Tx
+from office.cases import judge
+from office.cases.gates import Outcome
+from office.cases.locks import lock_case
+from office.record import audit, outbox
+from office.staff import staff
+
+
+def retry(tx: Tx, case_id: str, staff_id: str, code: str = "") -> Outcome:
+    """An operator has mended what halted a case: let it go on. What an objection halts, a supervisor lets go on, who
+    proves it by a one-time code; what was kept back leaves then."""
+    case, person = lock_case(tx, case_id), staff.find(tx, staff_id)
+    if not person.active:
+        return Outcome(accepted=False, sentence=f"{staff_id} 已停用")
+    if case.concluded_at is not None:
+        return Outcome(accepted=False, sentence=f"案件 {case_id} 已办结({case.state.label}),无需重试")
+    if judge.disputed(tx, case):
+        if Role.SUPERVISOR not in person.roles:
+            return Outcome(accepted=False, sentence="案件因决定被提出异议而停止,只有主管核实后可以让其继续")
+        if sentence := judge.unproved(tx, staff_id, code):
+            return Outcome(accepted=False, sentence=sentence)
+        outbox.let_go(tx, case)
+    replaced(tx, case)
+    case.halted, case.restarts, case.run_id = None, 0, None
+    tx.add(case)
+    audit.record(tx, case.id, "case.retried", actor=f"staff/{staff_id}", text="人工重试")
+    outbox.wake(tx, case)
+    return Outcome(accepted=True, sentence="将重新启动运行;已完成的步骤不会重复")
+
+
+def replaced(tx: Tx, case: Case) -> None:
+    """Note that the case's run does not carry it any more. The sweep ends it."""
+    if case.run_id is not None and tx.get(ReplacedRun, case.run_id) is None:
+        tx.add(ReplacedRun(run_id=case.run_id, case_id=case.id, replaced_at=tx.now))
