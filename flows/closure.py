@@ -8,7 +8,7 @@
 
 Clearing that drags on asks reviewer and supervisor whether what stands open is written off, or goes on waiting.
 
-Rules and numbers:       policies/closure.py, policies/gates.py      CLS-1 … CLS-11, ambiguities 3, 9, 22
+Rules and numbers:       policies/closure.py, policies/obstacles.py      CLS-1 … CLS-11, ambiguities 3, 9, 22
 What the merchant reads: notifications/closure.py
 When nobody answers:     flows/deadlines.py
 """

@@ -8,7 +8,7 @@
 
 Money that came in several ways leaves in several instructions of one turn; what comes back is the next turn's.
 
-Rules and numbers:       policies/refund.py, policies/payees.py, policies/gates.py      REF-1 … REF-11, ambiguities 3 … 6
+Rules and numbers:       policies/refund.py, policies/payees.py, policies/obstacles.py      REF-1 … REF-11, ambiguities 3 … 6
 What the merchant reads: notifications/refund.py
 When nobody answers:     flows/deadlines.py
 """

@@ -5,9 +5,9 @@ What is stored stays plain JSON under the field's name: rows of earlier versions
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from models.base import Frozen
 
@@ -26,3 +26,9 @@ class Asked(Frozen):
     @classmethod
     def of(cls, case: Case) -> Self:
         return cls.model_validate(case.request)
+
+
+class Papered(Asked):
+    """What a request of any kind may bring: the papers it names, as they were sent."""
+
+    documents: tuple[dict[str, Any], ...] = Field((), title=NOT_SHOWN)

@@ -8,21 +8,6 @@ from models.money import Fen, PositiveFen
 from notifications.message import Count, Line, Link, Moment, Prose, StaffMessage
 
 
-class RefundEarlyReminder(StaffMessage):
-    """Usually a refund has been paid by now (REF-4); the hard limit is still ahead (ambiguity 5)."""
-
-    name: ClassVar[str] = "refund_early_reminder"
-    bundled: ClassVar[str] = "退款进度提醒"
-    clause: ClassVar[str] = "REF-4"
-
-    case_id: Line
-    subject: Line
-    amount_fen: PositiveFen
-    received_at: Moment
-    due: Moment
-    link: Link
-
-
 class WaiverOutgrown(StaffMessage):
     """More is not invoiced of a closing shop than a supervisor has waived; clearing waits for them or the merchant (CLS-8)."""
 
@@ -50,20 +35,6 @@ class BankContradicts(StaffMessage):
     about: Line = ""
     """The case whose money it is about."""
     received_at: Moment
-    link: Link
-
-
-class RefundOverdue(StaffMessage):
-    """The hard limit of REF-3 has passed and the money has not arrived."""
-
-    name: ClassVar[str] = "refund_overdue"
-    clause: ClassVar[str] = "REF-3"
-
-    case_id: Line
-    subject: Line
-    amount_fen: PositiveFen
-    due: Moment
-    hours_late: Count
     link: Link
 
 

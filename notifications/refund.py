@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.base import Frozen
 from models.money import Fen, PositiveFen
-from notifications.message import Grounds, Line, MerchantCaseMessage, Moment, Prose
+from notifications.message import Count, Grounds, Line, Link, MerchantCaseMessage, Moment, Prose, StaffMessage
 
 
 class RefundReceived(MerchantCaseMessage):
@@ -139,3 +139,32 @@ class RefundLate(MerchantCaseMessage):
 
     amount_fen: PositiveFen
     due: Moment
+
+
+class RefundEarlyReminder(StaffMessage):
+    """Usually a refund has been paid by now (REF-4); the hard limit is still ahead (ambiguity 5)."""
+
+    name: ClassVar[str] = "refund_early_reminder"
+    bundled: ClassVar[str] = "退款进度提醒"
+    clause: ClassVar[str] = "REF-4"
+
+    case_id: Line
+    subject: Line
+    amount_fen: PositiveFen
+    received_at: Moment
+    due: Moment
+    link: Link
+
+
+class RefundOverdue(StaffMessage):
+    """The hard limit of REF-3 has passed and the money has not arrived."""
+
+    name: ClassVar[str] = "refund_overdue"
+    clause: ClassVar[str] = "REF-3"
+
+    case_id: Line
+    subject: Line
+    amount_fen: PositiveFen
+    due: Moment
+    hours_late: Count
+    link: Link

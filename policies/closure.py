@@ -17,7 +17,7 @@ from models.shops import ShopFacts, ShopState
 from models.text import has_text
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import (
+from policies.obstacles import (
     OpenCases,
     business_open,
     clearing_remaining,

@@ -20,7 +20,7 @@ from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import Reckoned
 from policies.deadlines import reckon
-from policies.gates import Gate, OpenCases, WrittenOff, clearing_remaining, facts_stale, money_owed
+from policies.obstacles import Obstacle, OpenCases, WrittenOff, clearing_remaining, facts_stale, money_owed
 from policies.payees import PayeeJudgement
 from policies.policy import Policy
 from policies.text import normalise_name
@@ -28,8 +28,8 @@ from policies.workdays import DEFAULT, WorkCalendar
 
 NEVER_OVERRIDDEN = frozenset(
     {
-        Gate.ARREARS.value, Gate.BOOK_ARREARS.value, Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_UNSETTLED.value,
-        Gate.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way", "shop_not_closed",
+        Obstacle.ARREARS.value, Obstacle.BOOK_ARREARS.value, Obstacle.UNSETTLED_PAYOUTS.value, Obstacle.BOOK_UNSETTLED.value,
+        Obstacle.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way", "shop_not_closed",
     }
 )  # fmt: skip
 """Codes of blocking findings over which nobody approves a refund, not two people either (REF-7, REF-9, ambiguities 24, 29
@@ -198,12 +198,12 @@ def refund_findings(
     known = {penalty.id for penalty in reported}
     found += _penalties((*reported, *(one for one in own_penalties if one.id not in known)), as_of, policy)
     found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
-    own_gates = {Gate.UNSETTLED_PAYOUTS.value, Gate.BOOK_UNSETTLED.value, Gate.BOOK_BILLS.value}
+    own_gates = {Obstacle.UNSETTLED_PAYOUTS.value, Obstacle.BOOK_UNSETTLED.value, Obstacle.BOOK_BILLS.value}
     for finding in clearing_remaining(
         facts, as_of, books, open_cases=open_cases, exit_invoices=exit_invoices, now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
     ):  # fmt: skip
-        if finding.code == Gate.FORCED_CLOSURE.value:
+        if finding.code == Obstacle.FORCED_CLOSURE.value:
             found.append(finding)
         else:
             found.append(_restate(finding, "REF-9" if finding.code in own_gates else "REF-8"))
@@ -214,7 +214,7 @@ def refund_findings(
 
 def _arrears(finding: Finding, books: BookFacts) -> Finding:
     """Arrears of our own books do not block while the deposit covers them: they are set off first (ambiguity 29)."""
-    if finding.code != Gate.BOOK_ARREARS:
+    if finding.code != Obstacle.BOOK_ARREARS:
         return finding
     owed, held = Money(fen=books.arrears_fen), Money(fen=books.deposit_fen)
     if owed.fen >= held.fen:

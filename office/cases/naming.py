@@ -13,6 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from models.arbitration import EvidenceSubmission
 from models.cases import Case, CaseKind, CaseWait, WaitState
 from models.invoicing import Invoice
+from models.requests import Papered
 from office.base.db import Tx, prepared
 from office.record import outbox
 
@@ -22,7 +23,7 @@ Named = tuple[dict[str, Any], datetime | None, str]
 
 def named(tx: Tx, case: Case) -> Iterator[Named]:
     """Every document the case names, first first."""
-    for given in case.request.get("documents", []):
+    for given in Papered.of(case).documents:
         yield given, case.received_at, "随申请提交"
     if case.kind is CaseKind.INVOICE_REVIEW:
         for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):

@@ -125,10 +125,11 @@ def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10;
     """开始一个已结束月份的出账;已经开始过的不会重复。"""
     from policies.invoicing import NotAPeriod
     from tasks.invoicing import periods
+    from tasks.invoicing.request import MonthAsked
 
     try:
         opened = (
-            [in_transaction(lambda tx: periods.open_month(tx, period)).request["period"]]
+            [MonthAsked.of(in_transaction(lambda tx: periods.open_month(tx, period))).period]
             if period
             else periods.catch_up()
         )

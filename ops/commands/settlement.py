@@ -39,9 +39,12 @@ def run(half: str = typer.Argument("", metavar="结算期", help="例如 2026-03
     """开始一个已结束结算期的结算;已经开始过的不会重复,上一期未结算完毕时不能开始。"""
     from policies.invoicing import NotAPeriod
     from tasks.settlement import halves
+    from tasks.settlement.request import HalfAsked
 
     try:
-        opened = [in_transaction(lambda tx: halves.begin_half(tx, half)).request["half"]] if half else halves.catch_up()
+        opened = (
+            [HalfAsked.of(in_transaction(lambda tx: halves.begin_half(tx, half))).half] if half else halves.catch_up()
+        )
     except (Refused, NotAPeriod) as error:
         refuse(str(error))
     say(f"✓ {'、'.join(opened)} 已开始" if opened else "没有可以开始的结算期", "green")

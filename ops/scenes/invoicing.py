@@ -18,6 +18,7 @@ from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
 from tasks.invoicing import drafts, statements
 from tasks.invoicing.exit_invoices import outstanding
+from tasks.invoicing.request import MonthAsked
 
 SHOPS = {
     "shop-2001": "柚子家居", "shop-2002": "松果文创", "shop-2003": "蓝鲸数码", "shop-2004": "青禾农品", "shop-2005": "晚风服饰",
@@ -181,7 +182,7 @@ class InvoicingScene:
         def found() -> str | None:
             def look(tx: Any) -> str | None:
                 months = tx.exec(select(Case).where(Case.kind == "monthly-invoicing"))
-                return next((case.id for case in months if case.request.get("period") == period), None)
+                return next((case.id for case in months if MonthAsked.of(case).period == period), None)
 
             case_id: str | None = self.stage.read(look)
             return case_id

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from models.cases import Case
+from models.opening import Stage
 from models.payouts import Payout
 from models.shops import Shop
 from office.base.db import Tx
@@ -15,6 +16,7 @@ from ops.rehearsal import Rehearsal
 from ops.scenes.stage import Waiting, close, expect, waiting_row
 from policies import contracts
 from tasks.opening import transfer
+from tasks.opening.request import OpeningAsked
 from tasks.payouts import sources
 
 ACCOUNT = {"real_name": True, "blue_v": True, "fans": 12_000, "active": True, "compliant": True}
@@ -114,7 +116,7 @@ class OpeningScene:
         self.stage.wait(lambda: self.stage.read(self._arrived), "the random amount has arrived")
 
     def _asks_for_form(self, tx: Tx) -> bool:
-        return bool(tx.get_one(Case, self._firm.case).request["stage"] == "CERTIFICATE")
+        return OpeningAsked.of(tx.get_one(Case, self._firm.case)).stage is Stage.CERTIFICATE
 
     def _arrived(self, tx: Tx) -> bool:
         return any(row.settled_at for row in transfer.of_case(tx, self._firm.case))

@@ -10,7 +10,7 @@ from pydantic import Field
 from models.closures import ClosureReason
 from models.requests import Asked
 from models.shops import ShopState
-from policies.gates import Gate
+from policies.obstacles import Obstacle
 
 
 class ClosureAsked(Asked):
@@ -19,7 +19,7 @@ class ClosureAsked(Asked):
     account_id: str = Field(title="申请账号")
     reason: ClosureReason = Field(title="原因")
     reason_text: str = Field("", title="说明")
-    written_off: dict[Gate, Any] | tuple[Gate, ...] = Field((), title="核销事项")
+    written_off: dict[Obstacle, Any] | tuple[Obstacle, ...] = Field((), title="核销事项")
     approved_at: datetime | None = Field(None, title="批准时间")
     shop_before: ShopState | None = Field(None, title="清算前店铺状态")
 

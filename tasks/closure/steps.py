@@ -32,8 +32,7 @@ from office.cases.merchants import ground, shop_of
 from office.money.ledger import shop_balance
 from policies import closure as policy_of_closure
 from policies.deadlines import reckon, reminder_times
-from policies.gates import NEVER_WRITTEN_OFF, forgiven_of
-from policies.gates import Gate as Gates
+from policies.obstacles import NEVER_WRITTEN_OFF, Obstacle, forgiven_of
 from policies.policy import SHANGHAI
 from tasks.closure.findings import books, findings_now, others
 from tasks.closure.request import ClosureAsked
@@ -262,7 +261,7 @@ def _over(case: Case) -> bool:
 
 def needs_facts(left: Sequence[Finding]) -> bool:
     """Whether it is the age of the facts that keeps the shop from being CLOSED, whatever else does."""
-    return any(finding.code in {Gates.FACTS_UNKNOWN, Gates.FACTS_STALE} for finding in left)
+    return any(finding.code in {Obstacle.FACTS_UNKNOWN, Obstacle.FACTS_STALE} for finding in left)
 
 
 def _close(tx: Tx, case: Case) -> None:

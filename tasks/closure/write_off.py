@@ -18,8 +18,7 @@ from office.cases.reviews import decided, last_decider
 from office.record import audit
 from policies.approvals import Seen
 from policies.deadlines import reckon
-from policies.gates import NEVER_WRITTEN_OFF, forgiven_of
-from policies.gates import Gate as Gates
+from policies.obstacles import NEVER_WRITTEN_OFF, Obstacle, forgiven_of
 from tasks.closure.request import ClosureAsked
 from tasks.closure.steps import CLEARING, remaining
 from tasks.invoicing import exit_invoices
@@ -68,12 +67,12 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
     if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
         return False
     forgiven = {one.code: forgiven_of(one) for one in found}
-    if Gates.EXIT_INVOICES in forgiven and tx.get(ExitObligation, case.id) is not None:
+    if Obstacle.EXIT_INVOICES in forgiven and tx.get(ExitObligation, case.id) is not None:
         exit_invoices.let_go(tx, case, str(given[-1].decided_by), given[-1].reason)
-        del forgiven[Gates.EXIT_INVOICES]
+        del forgiven[Obstacle.EXIT_INVOICES]
     case.request = {**case.request, "written_off": {**ClosureAsked.of(case).extents, **forgiven}}
     tx.add(case)
-    named = "、".join(Gates(one.code).label for one in found)
+    named = "、".join(Obstacle(one.code).label for one in found)
     audit.record(
         tx, case.id, "closure.written_off", clause="CLS-9", public=True, text=f"清算未完事项已由两人核销:{named}",
         written_off=forgiven, people=[str(review.decided_by) for review in given],

@@ -24,7 +24,7 @@ from office.process import Process
 from office.record import audit
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
-from policies.gates import money_owed
+from policies.obstacles import money_owed
 from tasks.forced_closure.request import HeldReceivablesAsked
 from tasks.invoicing import freezes
 from tasks.shops import bans, facts, shops

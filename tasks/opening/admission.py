@@ -11,7 +11,7 @@ from office.base.db import Tx
 from office.cases import cases
 from office.cases.cases import rules
 from office.cases.merchants import shop_of
-from policies import gates
+from policies import obstacles
 from policies import opening as policy_of_opening
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
@@ -62,7 +62,10 @@ def owed(tx: Tx, shop: Shop) -> list[Finding]:
     known, snapshot = shops.facts_of(tx, shop.id)
     as_of = snapshot.as_of if snapshot else None
     books = shops.book_facts(tx, shop.id)
-    found = [*gates.money_owed(known, as_of, books, tx.now), *gates.payouts_unsettled(known, as_of, books, tx.now)]
+    found = [
+        *obstacles.money_owed(known, as_of, books, tx.now),
+        *obstacles.payouts_unsettled(known, as_of, books, tx.now),
+    ]
     return [finding.model_copy(update={"clause": "REO-4", "blocking": True}) for finding in found]
 
 

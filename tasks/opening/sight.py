@@ -19,7 +19,7 @@ from office.cases.merchants import shop_of
 from office.files import papers
 from policies import opening as policy_of_opening
 from policies.approvals import Seen
-from policies.gates import ban_proposed
+from policies.obstacles import ban_proposed
 from policies.text import normalise_name
 from tasks.opening import admission, parts
 from tasks.opening.request import OpeningAsked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from models.cases import Case, CaseDeadline, WaitState
 from models.reviews import Role
-from notifications import operations
 from notifications import refund as words
 from notifications.message import hours_between
 from office.base.db import Tx
@@ -16,7 +15,7 @@ from tasks.refund.plan import amount_of
 
 
 def remind_early(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-    message = operations.RefundEarlyReminder(
+    message = words.RefundEarlyReminder(
         case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, received_at=case.received_at,
         due=deadline.due_at, link=reviews.link_to(case),
     )  # fmt: skip
@@ -24,7 +23,7 @@ def remind_early(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 
 def late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-    message = operations.RefundOverdue(
+    message = words.RefundOverdue(
         case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, due=deadline.due_at,
         hours_late=hours_between(deadline.due_at, tx.now), link=reviews.link_to(case),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from office.cases.merchants import shop_of
 from office.cases.reviews import decided, reviewers_of
 from office.process import Process
 from policies.approvals import Seen
-from policies.gates import facts_stale
+from policies.obstacles import facts_stale
 from tasks.payouts import payouts
 from tasks.settlement import drafts, payments, sides
 from tasks.settlement.payments import BACK

@@ -28,7 +28,7 @@ from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.deadlines import reckon
-from policies.gates import too_old
+from policies.obstacles import too_old
 from policies.policy import policy_at
 from tasks.shops import shops
 

@@ -20,7 +20,7 @@ from policies.closure import (
     refuse_request,
     reopen_from,
 )
-from policies.gates import Gate, forgiven_of
+from policies.obstacles import Obstacle, forgiven_of
 from policies.policy import policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -114,19 +114,19 @@ def test_a_clean_shop_shows_only_its_deposit_and_nothing_blocks():
 @pytest.mark.parametrize(
     ("facts", "code", "clause", "shown"),
     [
-        ({"arrears_fen": 1}, Gate.ARREARS, "CLS-7", "¥0.01"),
+        ({"arrears_fen": 1}, Obstacle.ARREARS, "CLS-7", "¥0.01"),
         (
             {"unsettled_payouts": 2, "unsettled_payout_fen": 123_400},
-            Gate.UNSETTLED_PAYOUTS,
+            Obstacle.UNSETTLED_PAYOUTS,
             "CLS-7",
             "2 笔,合计 ¥1,234.00",
         ),
-        ({"open_orders": 3}, Gate.OPEN_ORDERS, "CLS-9", "3 笔订单"),
-        ({"open_aftersales": 4}, Gate.OPEN_AFTERSALES, "CLS-9", "4 笔售后"),
-        ({"open_arbitrations": 5}, Gate.OPEN_ARBITRATIONS, "CLS-9", "5 件仲裁"),
-        ({"open_appeals": 6}, Gate.OPEN_APPEALS, "CLS-9", "6 件申诉"),
-        ({"freezes": 1, "frozen_fen": 2_700}, Gate.FREEZES, "CLS-9", "1 笔,合计 ¥27.00"),
-        ({"unpaid_bills": 1, "unpaid_bill_fen": 9_000}, Gate.UNPAID_BILLS, "CLS-9", "1 笔,合计 ¥90.00"),
+        ({"open_orders": 3}, Obstacle.OPEN_ORDERS, "CLS-9", "3 笔订单"),
+        ({"open_aftersales": 4}, Obstacle.OPEN_AFTERSALES, "CLS-9", "4 笔售后"),
+        ({"open_arbitrations": 5}, Obstacle.OPEN_ARBITRATIONS, "CLS-9", "5 件仲裁"),
+        ({"open_appeals": 6}, Obstacle.OPEN_APPEALS, "CLS-9", "6 件申诉"),
+        ({"freezes": 1, "frozen_fen": 2_700}, Obstacle.FREEZES, "CLS-9", "1 笔,合计 ¥27.00"),
+        ({"unpaid_bills": 1, "unpaid_bill_fen": 9_000}, Obstacle.UNPAID_BILLS, "CLS-9", "1 笔,合计 ¥90.00"),
         (
             {"penalties": (Penalty(id="P1", kind="x", settled=False),)},
             "penalties_unsettled",
@@ -148,14 +148,14 @@ def test_each_gate_of_the_facts_blocks_with_clause_value_time_and_sentence_ambig
 
 
 def test_an_unsettled_amount_without_a_count_still_blocks():
-    assert Gate.UNSETTLED_PAYOUTS in findings(ShopFacts(unsettled_payout_fen=1))
+    assert Obstacle.UNSETTLED_PAYOUTS in findings(ShopFacts(unsettled_payout_fen=1))
 
 
 @pytest.mark.parametrize(
     ("books", "code", "shown"),
     [
-        (BookFacts(arrears_fen=50_000), Gate.BOOK_ARREARS, "¥500.00"),
-        (BookFacts(receivable_frozen_fen=2_700), Gate.BOOK_FROZEN, "¥27.00"),
+        (BookFacts(arrears_fen=50_000), Obstacle.BOOK_ARREARS, "¥500.00"),
+        (BookFacts(receivable_frozen_fen=2_700), Obstacle.BOOK_FROZEN, "¥27.00"),
     ],
 )
 def test_what_our_own_books_hold_against_the_shop_blocks_too(books, code, shown):
@@ -166,7 +166,7 @@ def test_what_our_own_books_hold_against_the_shop_blocks_too(books, code, shown)
 
 def test_open_cases_of_the_shop_block_and_are_named():
     finding = findings(cases={CaseKind.APPEAL: ["a", "b"], CaseKind.INVOICE_REVIEW: ["c"], CaseKind.WITHDRAWAL: []})[
-        Gate.OPEN_CASES
+        Obstacle.OPEN_CASES
     ]
     assert finding.blocking
     assert finding.value == "仲裁申诉 2 件、发票审核 1 件"
@@ -182,7 +182,7 @@ def test_receivables_still_to_be_paid_and_settled_penalties_are_for_information(
 @pytest.mark.parametrize(("facts", "as_of"), [(None, None), (None, AS_OF), (ShopFacts(), None)])
 def test_without_any_snapshot_nothing_is_proved_and_the_closure_is_blocked(facts, as_of):
     found = closure_findings(facts, as_of, BookFacts(), open_cases={}, now=NOW, policy=POLICY)
-    assert [f.code for f in found if f.blocking] == [Gate.FACTS_UNKNOWN]
+    assert [f.code for f in found if f.blocking] == [Obstacle.FACTS_UNKNOWN]
 
 
 @pytest.mark.parametrize(("age", "mentioned"), [(-SECOND, False), (0 * SECOND, False), (SECOND, True)])
@@ -205,13 +205,13 @@ def test_a_cleared_shop_has_nothing_left():
 @pytest.mark.parametrize(
     ("facts", "code"),
     [
-        ({"open_orders": 1}, Gate.OPEN_ORDERS),
-        ({"open_aftersales": 1}, Gate.OPEN_AFTERSALES),
-        ({"open_arbitrations": 1}, Gate.OPEN_ARBITRATIONS),
-        ({"open_appeals": 1}, Gate.OPEN_APPEALS),
-        ({"unsettled_payouts": 1}, Gate.UNSETTLED_PAYOUTS),
-        ({"freezes": 1}, Gate.FREEZES),
-        ({"unpaid_bills": 1}, Gate.UNPAID_BILLS),
+        ({"open_orders": 1}, Obstacle.OPEN_ORDERS),
+        ({"open_aftersales": 1}, Obstacle.OPEN_AFTERSALES),
+        ({"open_arbitrations": 1}, Obstacle.OPEN_ARBITRATIONS),
+        ({"open_appeals": 1}, Obstacle.OPEN_APPEALS),
+        ({"unsettled_payouts": 1}, Obstacle.UNSETTLED_PAYOUTS),
+        ({"freezes": 1}, Obstacle.FREEZES),
+        ({"unpaid_bills": 1}, Obstacle.UNPAID_BILLS),
     ],
 )
 def test_clearing_waits_for_each_open_thing_unless_a_reviewer_wrote_it_off_ambiguity_22(facts, code):
@@ -236,26 +236,26 @@ def test_what_was_written_off_covers_what_was_open_then_and_not_more(then, now, 
 
 
 def test_an_appeal_that_was_written_off_does_not_cover_a_case_of_another_kind():
-    found = findings(cases={CaseKind.APPEAL: ["a"]})[Gate.OPEN_CASES]
+    found = findings(cases={CaseKind.APPEAL: ["a"]})[Obstacle.OPEN_CASES]
     as_before = {found.code: found.extent}  # as an older version kept it
     for off in (as_before, {found.code: forgiven_of(found)}):
         assert remaining(open_cases={CaseKind.APPEAL: ["a"]}, written_off=off) == []
-        assert remaining(open_cases={CaseKind.CORRECTION: ["b"]}, written_off=off) == [Gate.OPEN_CASES]
+        assert remaining(open_cases={CaseKind.CORRECTION: ["b"]}, written_off=off) == [Obstacle.OPEN_CASES]
 
 
 def test_an_appeal_that_was_written_off_does_not_cover_another_in_its_place():
     """CLS-9, ambiguity 22: which it was counts, not that there was one."""
-    found = findings(cases={CaseKind.APPEAL: ["a"]})[Gate.OPEN_CASES]
+    found = findings(cases={CaseKind.APPEAL: ["a"]})[Obstacle.OPEN_CASES]
     off = {found.code: forgiven_of(found)}
-    assert remaining(open_cases={CaseKind.APPEAL: ["b"]}, written_off=off) == [Gate.OPEN_CASES]
-    assert remaining(open_cases={CaseKind.APPEAL: ["a", "b"]}, written_off=off) == [Gate.OPEN_CASES]
-    assert not covered(findings(cases={CaseKind.APPEAL: ["b"]})[Gate.OPEN_CASES], found)
+    assert remaining(open_cases={CaseKind.APPEAL: ["b"]}, written_off=off) == [Obstacle.OPEN_CASES]
+    assert remaining(open_cases={CaseKind.APPEAL: ["a", "b"]}, written_off=off) == [Obstacle.OPEN_CASES]
+    assert not covered(findings(cases={CaseKind.APPEAL: ["b"]})[Obstacle.OPEN_CASES], found)
 
 
 def test_clearing_waits_for_exit_invoices_and_our_own_open_cases():
-    assert remaining(exit_invoices=(1, 0)) == [Gate.EXIT_INVOICES] == remaining(exit_invoices=(0, 1))
-    assert remaining(open_cases={CaseKind.APPEAL: ["a"]}) == [Gate.OPEN_CASES]
-    assert remaining(books=BookFacts(receivable_frozen_fen=1)) == [Gate.BOOK_FROZEN]
+    assert remaining(exit_invoices=(1, 0)) == [Obstacle.EXIT_INVOICES] == remaining(exit_invoices=(0, 1))
+    assert remaining(open_cases={CaseKind.APPEAL: ["a"]}) == [Obstacle.OPEN_CASES]
+    assert remaining(books=BookFacts(receivable_frozen_fen=1)) == [Obstacle.BOOK_FROZEN]
 
 
 def test_arrears_and_penalties_keep_the_deposit_and_not_the_shop_ambiguity_3():
@@ -264,20 +264,22 @@ def test_arrears_and_penalties_keep_the_deposit_and_not_the_shop_ambiguity_3():
 
 
 def test_nobody_closes_a_shop_blind_even_if_the_missing_facts_were_written_off():
-    assert remaining(as_of=None, written_off={Gate.FACTS_UNKNOWN.value: ()}) == [Gate.FACTS_UNKNOWN]
+    assert remaining(as_of=None, written_off={Obstacle.FACTS_UNKNOWN.value: ()}) == [Obstacle.FACTS_UNKNOWN]
 
 
-@pytest.mark.parametrize(("later", "left"), [(-SECOND, [Gate.FACTS_BEFORE_CLEARING]), (0 * SECOND, []), (SECOND, [])])
+@pytest.mark.parametrize(
+    ("later", "left"), [(-SECOND, [Obstacle.FACTS_BEFORE_CLEARING]), (0 * SECOND, []), (SECOND, [])]
+)
 def test_facts_from_before_orders_were_shut_off_do_not_prove_that_none_came_in(later, left):
     shut_off = NOW - timedelta(minutes=30)
     assert remaining(as_of=shut_off + later, shut_off_at=shut_off) == left
 
 
-@given(st.sets(st.sampled_from([gate.value for gate in Gate])), st.integers(0, 3), st.integers(0, 3))
+@given(st.sets(st.sampled_from([gate.value for gate in Obstacle])), st.integers(0, 3), st.integers(0, 3))
 def test_writing_off_more_never_leaves_more_to_wait_for(codes, orders, aftersales):
     facts = ShopFacts(open_orders=orders, open_aftersales=aftersales, freezes=1)
     everything = remaining(facts)
-    codes -= {Gate.FREEZES.value}
+    codes -= {Obstacle.FREEZES.value}
     assert remaining(facts, written_off={code: (3,) for code in codes}) == [
         code for code in everything if code not in codes
     ]

@@ -13,7 +13,7 @@ from models.money import Money
 from models.payouts import Payee, PayeeMethod
 from models.shops import EntityType, Penalty, ShopFacts, ShopState
 from models.windows import CalendarDays
-from policies.gates import Gate
+from policies.obstacles import Obstacle
 from policies.payees import PayeeJudgement
 from policies.policy import policy
 from policies.refund import (
@@ -201,10 +201,10 @@ def test_leniently_read_a_settled_penalty_still_goes_to_the_reviewer_ambiguity_4
 @pytest.mark.parametrize(
     ("facts", "books", "code"),
     [
-        (ShopFacts(arrears_fen=1), BALANCE, Gate.ARREARS),
-        (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=1), Gate.BOOK_ARREARS),
-        (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=2), Gate.BOOK_ARREARS),
-        (ShopFacts(unsettled_payouts=1), BALANCE, Gate.UNSETTLED_PAYOUTS),
+        (ShopFacts(arrears_fen=1), BALANCE, Obstacle.ARREARS),
+        (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=1), Obstacle.BOOK_ARREARS),
+        (ShopFacts(), BookFacts(deposit_fen=1, arrears_fen=2), Obstacle.BOOK_ARREARS),
+        (ShopFacts(unsettled_payouts=1), BALANCE, Obstacle.UNSETTLED_PAYOUTS),
     ],
 )
 def test_arrears_and_unsettled_payouts_block_the_refund_whatever_was_written_off_ambiguity_3(facts, books, code):
@@ -214,7 +214,7 @@ def test_arrears_and_unsettled_payouts_block_the_refund_whatever_was_written_off
 
 def test_arrears_that_the_deposit_covers_are_set_off_and_do_not_block_ambiguity_29():
     books = BookFacts(deposit_fen=400_000, arrears_fen=100_000)
-    finding = findings(books=books)[Gate.BOOK_ARREARS]
+    finding = findings(books=books)[Obstacle.BOOK_ARREARS]
     assert not finding.blocking and "先从保证金抵扣" in finding.sentence
     assert net_refund(Money(fen=400_000), books).text() == "先抵扣欠款 ¥1,000.00,退还 ¥3,000.00"
 
@@ -246,20 +246,20 @@ def test_an_application_that_arrears_eat_up_is_refused_ambiguity_29(arrears, ref
 
 def test_arrears_are_never_overridden_ambiguity_29():
     found = findings(ShopFacts(arrears_fen=1, open_orders=1)).values()
-    assert [finding.code for finding in not_to_be_overridden(list(found))] == [Gate.ARREARS]
+    assert [finding.code for finding in not_to_be_overridden(list(found))] == [Obstacle.ARREARS]
 
 
 def test_a_dispute_that_came_up_after_closing_blocks_unless_it_was_written_off_ambiguity_22():
     facts = ShopFacts(open_aftersales=1)
-    assert findings(facts)[Gate.OPEN_AFTERSALES].clause == "REF-8"
-    assert findings(facts, written_off={Gate.OPEN_AFTERSALES.value: (1,)}) == {}
-    assert list(findings(ShopFacts(open_aftersales=2), written_off={Gate.OPEN_AFTERSALES.value: (1,)})) == [
-        Gate.OPEN_AFTERSALES
+    assert findings(facts)[Obstacle.OPEN_AFTERSALES].clause == "REF-8"
+    assert findings(facts, written_off={Obstacle.OPEN_AFTERSALES.value: (1,)}) == {}
+    assert list(findings(ShopFacts(open_aftersales=2), written_off={Obstacle.OPEN_AFTERSALES.value: (1,)})) == [
+        Obstacle.OPEN_AFTERSALES
     ]
 
 
 def test_without_facts_the_refund_is_blocked_and_not_assumed_clean():
-    assert list(findings(as_of=None)) == [Gate.FACTS_UNKNOWN]
+    assert list(findings(as_of=None)) == [Obstacle.FACTS_UNKNOWN]
 
 
 def test_a_deviating_payee_is_shown_after_what_blocks():

@@ -13,7 +13,7 @@ from models.books import AccountKind
 from models.deposits import BookFacts
 from models.shops import ShopFacts
 from office.base.db import reading
-from policies.gates import payouts_unsettled
+from policies.obstacles import payouts_unsettled
 from tasks.shops import shops
 from tests.play import START, Office
 from tests.settlement import kit

@@ -1,7 +1,7 @@
-"""Gates: what stands in the way of closing a shop and returning its deposit, each with its proof.
+"""Obstacles: what stands in the way of closing a shop and returning its deposit, each with its proof.
 
 Closing and refunding read the same facts and ask the same questions (ambiguity 3), so the questions live
-here: one finding per gate, with the clause, the value, as of when, and a sentence that shows that very value.
+here: one finding per obstacle, with the clause, the value, as of when, and a sentence that shows that very value.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from models.shops import ShopFacts
 from policies.policy import SHANGHAI, Policy
 
 
-class Gate(Labelled):
-    """The code of each gate's finding, with the word for it."""
+class Obstacle(Labelled):
+    """The code of each obstacle's finding, with the word for it."""
 
     FACTS_UNKNOWN = "facts_unknown", "经营数据缺失"
     FACTS_STALE = "facts_stale", "经营数据过期"
@@ -43,7 +43,9 @@ class Gate(Labelled):
     EXIT_INVOICES = "exit_invoices", "退店发票"
 
 
-NEVER_WRITTEN_OFF = frozenset({Gate.FACTS_UNKNOWN, Gate.FACTS_STALE, Gate.FACTS_BEFORE_CLEARING, Gate.FORCED_CLOSURE})
+NEVER_WRITTEN_OFF = frozenset(
+    {Obstacle.FACTS_UNKNOWN, Obstacle.FACTS_STALE, Obstacle.FACTS_BEFORE_CLEARING, Obstacle.FORCED_CLOSURE}
+)
 """A reviewer can write off what is known to be open, not the duty to look, nor a ban that others decide about."""
 
 
@@ -60,7 +62,7 @@ def forgiven_of(finding: Finding) -> Any:
 
 
 def _blocking(
-    gate: Gate,
+    gate: Obstacle,
     clause: str,
     value: int | str,
     sentence: str,
@@ -77,7 +79,7 @@ def _blocking(
 def facts_unknown() -> Finding:
     """No snapshot has ever arrived: nothing about the shop is proved, so nothing can be taken for settled."""
     return Finding(
-        code=Gate.FACTS_UNKNOWN.value, clause="CLS-7", blocking=True,
+        code=Obstacle.FACTS_UNKNOWN.value, clause="CLS-7", blocking=True,
         sentence="平台尚未提供该店铺的经营数据,欠款、订单与结算情况均无法核实。",
     )  # fmt: skip
 
@@ -95,7 +97,12 @@ def facts_stale(as_of: datetime | None, now: datetime, policy: Policy, *, blocki
     sentence = f"经营数据截至 {as_of.astimezone(SHANGHAI):%Y-%m-%d %H:%M},距今已超过 {hours} 小时;已请平台提供最新数据,收到后才会执行。"
     return [
         Finding(
-            code=Gate.FACTS_STALE.value, clause="CLS-7", blocking=blocking, sentence=sentence, value=hours, as_of=as_of
+            code=Obstacle.FACTS_STALE.value,
+            clause="CLS-7",
+            blocking=blocking,
+            sentence=sentence,
+            value=hours,
+            as_of=as_of,
         )
     ]
 
@@ -105,11 +112,13 @@ def money_owed(facts: ShopFacts | None, as_of: datetime | None, books: BookFacts
     found = []
     if facts and facts.arrears_fen > 0:
         value = yuan(facts.arrears_fen)
-        found.append(_blocking(Gate.ARREARS, "CLS-7", value, f"商家在平台尚有欠款 {value}。", as_of, facts.arrears_fen))
+        found.append(
+            _blocking(Obstacle.ARREARS, "CLS-7", value, f"商家在平台尚有欠款 {value}。", as_of, facts.arrears_fen)
+        )
     if books.arrears_fen > 0:
         value = yuan(books.arrears_fen)
         sentence = f"店务账簿上商家尚有欠款 {value}(保证金不足抵扣的部分)。"
-        found.append(_blocking(Gate.BOOK_ARREARS, "CLS-7", value, sentence, now, books.arrears_fen))
+        found.append(_blocking(Obstacle.BOOK_ARREARS, "CLS-7", value, sentence, now, books.arrears_fen))
     return found
 
 
@@ -127,12 +136,14 @@ def payouts_unsettled(
     if facts is not None and platforms and (facts.unsettled_payouts > 0 or facts.unsettled_payout_fen > 0):
         value = _count_and_amount(facts.unsettled_payouts, facts.unsettled_payout_fen)
         extent = facts.unsettled_payouts, facts.unsettled_payout_fen
-        found.append(_blocking(Gate.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of, *extent))
+        found.append(
+            _blocking(Obstacle.UNSETTLED_PAYOUTS, "CLS-7", value, f"周期打款尚未结清:{value}。", as_of, *extent)
+        )
     if books.unsettled > 0:
         value = _count_and_amount(books.unsettled, books.unsettled_fen)
         sentence = f"店务结算的货款尚未结清:{value}(含未到结算期的订单、暂不打款和银行在途的款项)。"
         extent = books.unsettled, books.unsettled_fen
-        found.append(_blocking(Gate.BOOK_UNSETTLED, "CLS-7", value, sentence, now, *extent))
+        found.append(_blocking(Obstacle.BOOK_UNSETTLED, "CLS-7", value, sentence, now, *extent))
     return found
 
 
@@ -150,10 +161,10 @@ def business_open(
     found = []
     if facts:
         counts = (
-            (Gate.OPEN_ORDERS, facts.open_orders, "笔订单未完成"),
-            (Gate.OPEN_AFTERSALES, facts.open_aftersales, "笔售后未完结"),
-            (Gate.OPEN_ARBITRATIONS, facts.open_arbitrations + books.arbitrations, "件仲裁未完结"),
-            (Gate.OPEN_APPEALS, facts.open_appeals, "件申诉未完结"),
+            (Obstacle.OPEN_ORDERS, facts.open_orders, "笔订单未完成"),
+            (Obstacle.OPEN_AFTERSALES, facts.open_aftersales, "笔售后未完结"),
+            (Obstacle.OPEN_ARBITRATIONS, facts.open_arbitrations + books.arbitrations, "件仲裁未完结"),
+            (Obstacle.OPEN_APPEALS, facts.open_appeals, "件申诉未完结"),
         )
         for gate, count, words in counts:
             if count > 0:
@@ -161,19 +172,19 @@ def business_open(
         if facts.freezes > 0 or facts.frozen_fen > 0:
             value = _count_and_amount(facts.freezes, facts.frozen_fen)
             sentence = f"平台对该店铺的冻结尚未解除:{value}。"
-            found.append(_blocking(Gate.FREEZES, "CLS-9", value, sentence, as_of, facts.freezes, facts.frozen_fen))
+            found.append(_blocking(Obstacle.FREEZES, "CLS-9", value, sentence, as_of, facts.freezes, facts.frozen_fen))
         if facts.unpaid_bills > 0 or facts.unpaid_bill_fen > 0:
             value = _count_and_amount(facts.unpaid_bills, facts.unpaid_bill_fen)
             extent = facts.unpaid_bills, facts.unpaid_bill_fen
-            found.append(_blocking(Gate.UNPAID_BILLS, "CLS-9", value, f"还有账单未付清:{value}。", as_of, *extent))
+            found.append(_blocking(Obstacle.UNPAID_BILLS, "CLS-9", value, f"还有账单未付清:{value}。", as_of, *extent))
     if books.receivable_frozen_fen > 0:
         value = yuan(books.receivable_frozen_fen)
         sentence = f"店务账簿上尚有冻结货款 {value}。"
-        found.append(_blocking(Gate.BOOK_FROZEN, "CLS-9", value, sentence, now, books.receivable_frozen_fen))
+        found.append(_blocking(Obstacle.BOOK_FROZEN, "CLS-9", value, sentence, now, books.receivable_frozen_fen))
     if books.bills_fen > 0:
         value = yuan(books.bills_fen)
         sentence = f"店务账单尚有 {value} 未开票(含尚未出账和被红冲重新打开的)。"
-        found.append(_blocking(Gate.BOOK_BILLS, "CLS-9", value, sentence, now, books.bills_fen))
+        found.append(_blocking(Obstacle.BOOK_BILLS, "CLS-9", value, sentence, now, books.bills_fen))
     found += ban_proposed(open_cases, now)
     others: dict[CaseKind, Collection[str]] = {
         kind: ids for kind, ids in open_cases.items() if kind is not CaseKind.FORCED_CLOSURE and ids
@@ -183,7 +194,7 @@ def business_open(
         sentence = f"该店铺在店务系统中还有未结案件:{value}。"
         by_kind = [len(others.get(kind, ())) for kind in CaseKind]
         which = [case_id for ids in others.values() for case_id in ids]
-        found.append(_blocking(Gate.OPEN_CASES, "CLS-9", value, sentence, now, *by_kind, items=which))
+        found.append(_blocking(Obstacle.OPEN_CASES, "CLS-9", value, sentence, now, *by_kind, items=which))
     return found
 
 
@@ -192,7 +203,7 @@ def ban_proposed(open_cases: OpenCases, now: datetime) -> list[Finding]:
     if not (bans := open_cases.get(CaseKind.FORCED_CLOSURE, ())):
         return []
     sentence = "该店铺有强制关店提议待决;决定作出之前不能完成关店,也不能退还保证金或重新开店。"
-    return [_blocking(Gate.FORCED_CLOSURE, "CLS-10", len(bans), sentence, now, len(bans), items=bans)]
+    return [_blocking(Obstacle.FORCED_CLOSURE, "CLS-10", len(bans), sentence, now, len(bans), items=bans)]
 
 
 def clearing_remaining(
@@ -223,7 +234,7 @@ def clearing_remaining(
     elif shut_off_at is not None and as_of < shut_off_at:
         found.append(
             Finding(
-                code=Gate.FACTS_BEFORE_CLEARING.value, clause="CLS-9", blocking=True, as_of=as_of,
+                code=Obstacle.FACTS_BEFORE_CLEARING.value, clause="CLS-9", blocking=True, as_of=as_of,
                 sentence="现有经营数据早于停止接单的时间,需等待平台提供新的数据后才能确认清算完成。",
             )
         )  # fmt: skip
@@ -236,7 +247,7 @@ def clearing_remaining(
             f"{whose} {yuan(fen)}" for whose, fen in zip(("店务账单", "平台报告"), exit_invoices, strict=True) if fen
         )
         sentence = f"退店当年已发生费用尚未开票,也未获豁免:{value}。"
-        found.append(_blocking(Gate.EXIT_INVOICES, "CLS-8", value, sentence, now, *exit_invoices))
+        found.append(_blocking(Obstacle.EXIT_INVOICES, "CLS-8", value, sentence, now, *exit_invoices))
     return tuple(finding for finding in found if not _covered(finding, written_off))
 
 
