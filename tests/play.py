@@ -23,7 +23,7 @@ from models.shops import Shop
 from notifications.catalogue import restore
 from notifications.rendering import render
 from office.base.clock import VirtualClock
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import Tx, in_transaction, prepared, reading
 from office.cases import confirmations, deadlines, decisions, merchants, objections, reviews, routing, timekeeping
 from office.cases import gates as review_gates
 from office.cases.locks import lock_case
@@ -105,6 +105,13 @@ class Carrier:
         self.inner.retag(case_id)
 
 
+@prepared
+def _asked(after: int) -> Any:
+    """What the platform was asked after a message, and for which shop."""
+    asked = select(OutboxMessage.id, OutboxMessage.shop_id).where(col(OutboxMessage.id) > after)
+    return asked.where(OutboxMessage.topic == "facts.requested")
+
+
 class Furnished(Protocol):
     """An office kept for copying: its staff are enrolled, and its first shop can be opened by copying, too."""
 
@@ -177,14 +184,11 @@ class Office:
     def _platform_is_asked(self) -> bool:
         """Have the platform answer what it was asked since it last looked; ``False`` when it says nothing."""
         with reading() as tx:
-            query = (
-                select(OutboxMessage).where(OutboxMessage.topic == "facts.requested").order_by(col(OutboxMessage.id))
-            )
-            asked = [row for row in tx.exec(query) if (row.id or 0) > self._answered and row.shop_id in self.reported]
+            asked = [(row, shop_id) for row, shop_id in _asked(tx, self._answered) if shop_id in self.reported]
         if not asked or not self.platform_answers:
             return False
-        self._answered = max(row.id or 0 for row in asked)
-        for shop_id in sorted({str(row.shop_id) for row in asked}):
+        self._answered = max(row for row, _ in asked)
+        for shop_id in sorted({shop_id for _, shop_id in asked}):
             self.receive("shop.snapshot", self._facts(shop_id))
         return True
 

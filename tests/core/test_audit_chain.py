@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from models.audit import AuditEntry, AuditHead
 from office.base.db import in_transaction, reading, transaction
 from office.record import audit
+from tests.core.sql import said, write
 from tests.play import Office
 
 TAMPERED = {
@@ -144,3 +145,46 @@ def test_a_stream_broken_twice_goes_on_in_a_third(chain: None) -> None:
         lines = audit.timeline(tx, "s")
     assert [line.action for line in lines] == ["did"] * 3 + ["audit.quarantined", "did"] * 2
     assert len({line.number for line in lines}) == len(lines)
+
+
+def whole(stream: str = "s") -> list[str]:
+    with reading() as tx:
+        return [line.text for line in audit.found_whole(tx, stream)]
+
+
+def test_what_was_found_whole_is_not_read_again_and_stays_what_was_read(chain: None) -> None:
+    assert whole() == ["第 0 步", "第 1 步", "第 2 步"]
+    with said() as heard:
+        assert len(whole()) == 3
+    assert len([one for one in heard if "FROM audit " in one]) == 0
+    write("UPDATE audit SET text = 'x' WHERE stream = 's' AND seq = 2")
+    in_transaction(lambda tx: audit.record(tx, "s", "did", text="第 3 步"))
+    assert whole() == ["第 0 步", "第 1 步", "第 2 步", "第 3 步"]
+    assert len(verify("s")) == 1, "and whoever verifies reads every line"
+
+
+def test_lines_that_were_never_committed_are_no_beginning_of_what_follows(chain: None) -> None:
+    def rolled_back() -> None:
+        with transaction() as tx:
+            audit.record(tx, "s", "did", text="不作数")
+            assert audit.found_whole(tx, "s")[-1].text == "不作数"
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        rolled_back()
+    assert len(whole()) == 3
+    with pytest.raises(KeyError):
+        rolled_back()
+    in_transaction(lambda tx: audit.record(tx, "s", "did", text="作数"))
+    assert whole()[-1] == "作数" and len(whole()) == 4
+    with pytest.raises(KeyError):
+        rolled_back()
+    for number in (5, 6):
+        in_transaction(lambda tx, n=number: audit.record(tx, "s", "did", text=f"第 {n} 行"))  # type: ignore[misc]
+    assert len(whole()) == 6
+
+
+def test_a_chain_that_is_not_whole_is_nothing_to_rely_on_for_whoever_reads_it_first(chain: None) -> None:
+    assert whole("other") == [""]
+    write("UPDATE audit SET text = 'x' WHERE stream = 's' AND seq = 2")
+    assert whole() == []

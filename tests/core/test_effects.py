@@ -10,9 +10,11 @@ from sqlmodel import select
 from models.cases import CaseState, Effect
 from models.shops import Capability
 from office.base.db import reading
+from office.cases.effects import remembered
 from office.cases.locks import UnknownCase
 from tasks.closure import steps as closure_steps
 from tasks.refund import steps as refund_steps
+from tests.core.sql import said
 from tests.play import Office
 
 
@@ -97,3 +99,15 @@ def test_an_effect_on_a_case_nobody_knows_is_an_error(office: Office) -> None:
 def test_states_and_words_come_back_from_the_database_as_what_they_were(office: Office) -> None:
     office.open_shop()
     assert office.case(office.request_closure().id).state is CaseState.UNDER_REVIEW
+
+
+def test_a_story_told_again_reads_what_it_did_before_at_once(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    with remembered(case.id), said() as heard:
+        assert closure_steps.admit(case.id) is None
+        closure_steps.check(case.id, 1)
+    assert heard == []
+    with said() as heard:
+        closure_steps.check(case.id, 1)
+    assert any("FROM effect" in one for one in heard), "outside the story it is looked up"

@@ -195,7 +195,7 @@ class Halves(RuleBasedStateMachine):
     def everything_agrees(self) -> None:
         if not hasattr(self, "office"):
             return
-        kit.sound(self.office)
+        kit.money_sound(self.office)
         orders, sales, rows, payouts = (self.all(one) for one in (SettlementOrder, Aftersale, Settlement, Payout))
         known = {order.id for order in orders}
         posted = {(row.half, row.shop_id) for row in rows if row.state is not SettlementState.DRAFT}
@@ -229,6 +229,7 @@ class Halves(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "office"):
+            assert self.office.chains() == []
             for row in self.all(Settlement):
                 self.seen[f"{row.state}"] += 1
                 self.seen["arrears set off"] += row.set_off_fen > 0
