@@ -1,4 +1,4 @@
-"""The sandbox bank: takes our payout instructions and answers through the door, as a real bank would.
+"""The sandbox bank: takes our payout instructions, one or many at once, and answers each through the door, as a real bank would.
 
 An account number ending in 0002 is refused (``payout.failed``), one ending in 0003 comes back
 (``payout.returned``), any other is paid (``payout.settled``). What it will answer is on disk before it says
@@ -8,7 +8,7 @@ An account number ending in 0002 is refused (``payout.failed``), one ending in 0
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from models.payout_events import Instruction, PayoutFailed, PayoutReturned, PayoutSettled
+from models.settlement_events import PayItem, SettlementPayoutsRequested
 from models.wire import OUTBOUND, Envelope
 from office.base.settings import Settings
 from webhooks import bodies, signing
@@ -65,16 +66,14 @@ class SandboxBank:
         message = bodies.parse_object(text)
         try:
             envelope = Envelope.model_validate(message)
-            model = OUTBOUND.get(envelope.type)
-            if model is None or not issubclass(model, Instruction):
-                raise Problem(422, "unknown-type", "The bank takes payout instructions only.")
-            order = model.model_validate(envelope.data)
+            number, orders = orders_of(envelope)
         except ValidationError as error:
             raise Problem(422, "wrong-fields", "This is no payout instruction.", errors=field_errors(error)) from None
-        self.post.send(self._keep(order, envelope.timestamp))
-        return {"status": "accepted", "request_no": order.request_no}
+        for answer in [self._keep(order, envelope.timestamp) for order in orders]:
+            self.post.send(answer)
+        return {"status": "accepted", "request_no": number}
 
-    def _keep(self, order: Instruction, at: datetime) -> Path:
+    def _keep(self, order: Instruction | PayItem, at: datetime) -> Path:
         """Write down the answer. Its bytes follow from the instruction, so a repeat is the same message."""
         model, reason = decide(order.payee.account_no)
         event = model(
@@ -85,6 +84,23 @@ class SandboxBank:
             reason=reason,
         )
         return self.post.keep(order.request_no, f"bank-{order.request_no}", event.envelope(at))
+
+
+def orders_of(envelope: Envelope) -> tuple[str, Sequence[Instruction | PayItem]]:
+    """What we are told to pay, and the number of the whole; a batch whose count or sum is not that of its payments is none."""
+    model = OUTBOUND.get(envelope.type)
+    if model is not None and issubclass(model, Instruction):
+        order = model.model_validate(envelope.data)
+        return order.request_no, [order]
+    if model is not SettlementPayoutsRequested:
+        raise Problem(422, "unknown-type", "The bank takes payout instructions only.")
+    batch = SettlementPayoutsRequested.model_validate(envelope.data)
+    found = (len(batch.payments), sum(item.amount_fen for item in batch.payments))
+    if found != (batch.count, batch.total_fen):
+        raise Problem(
+            422, "wrong-fields", f"count and total_fen are not those of the payments: {found[0]}, {found[1]}."
+        )
+    return batch.batch_no, batch.payments
 
 
 def decide(account_no: str) -> tuple[type[PayoutSettled] | type[PayoutFailed] | type[PayoutReturned], str]:

@@ -9,7 +9,8 @@ from ops.scenes.accounts import AccountsScene
 from ops.scenes.appeals import AppealScene, SilenceScene
 from ops.scenes.closing import ClosureScene, ForcedScene, RefundScene
 from ops.scenes.invoicing import InvoicingScene
-from ops.scenes.openings import OpeningScene
+from ops.scenes.openings import OpeningScene, ReopeningScene
+from ops.scenes.settlements import SettlementScene
 from ops.scenes.stage import Scene, side_by_side
 
 SCENES: list[Callable[[Rehearsal], Scene]] = [
@@ -20,11 +21,13 @@ SCENES: list[Callable[[Rehearsal], Scene]] = [
     AccountsScene,
     OpeningScene,
     AppealScene,
+    SettlementScene,
     SilenceScene,
+    ReopeningScene,
 ]
-TIME_BEFORE = (InvoicingScene,)
+TIME_BEFORE = (InvoicingScene, SettlementScene)
 """What sets them up moves the clock: one after the other, before the rest."""
-TIME_AFTER = (SilenceScene,)
+TIME_AFTER = (SettlementScene, SilenceScene, ReopeningScene)
 """What plays them lets time pass: one after the other, after the rest."""
 
 

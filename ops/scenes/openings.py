@@ -13,7 +13,7 @@ from models.payouts import Payout
 from models.shops import Shop
 from office.base.db import Tx
 from ops.rehearsal import Rehearsal
-from ops.scenes.stage import Waiting, close, expect, waiting_row
+from ops.scenes.stage import Waiting, balance, close, expect, register, waiting_row
 from policies import contracts
 from tasks.opening import transfer
 from tasks.opening.request import OpeningAsked
@@ -157,12 +157,8 @@ class ReopeningScene:
 
     def set_up(self) -> None:
         self._shop = Application(self.stage, "shop-1009", "四季厨坊", "PERSON")
-        self._shop.apply()
-        self._shop.materials()
-        self.stage.decide(self._shop.case, "opening-entity", "tang-yu", "审核通过")
-        self.stage.state(self._shop.case, "AWAITING_MATERIALS")
-        self._shop.finish(50_000)
-        self.stage.snapshot(self._shop.shop_id)
+        register(self.stage, self._shop.shop_id, self._shop.name, "PERSON", 50_000, "BANK", "3301040160000141111",
+                 categories=["厨具"])  # fmt: skip
         self._closing = close(self.stage, self._shop.shop_id, "li-na")
 
     def play(self) -> None:
@@ -175,6 +171,7 @@ class ReopeningScene:
         stage.decide(shop.case, "opening-entity", "tang-yu", "审核通过")
         stage.state(shop.case, "AWAITING_MATERIALS")
         shop.finish(0)
+        expect("重新开店后的保证金", balance(stage, shop.shop_id), 50_000)
 
     def waiting(self) -> Iterable[Waiting]:
         return ()

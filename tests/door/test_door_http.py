@@ -19,6 +19,7 @@ from standardwebhooks.webhooks import Webhook
 
 from models.event_parts import FactsData
 from models.refund_events import PayoutRequested
+from models.settlement_events import SettlementPayoutsRequested
 from models.shops import ShopFacts
 from models.wire import INBOUND, OUTBOUND, read_inbound
 from office.base import vault
@@ -140,6 +141,43 @@ def test_an_instruction_delivered_twice_is_answered_once(served: FastAPI, instal
     arrived.get(timeout=20)
     assert sorted(row.message_id for row in stored()) == ["bank-REF-1-P1", "bank-REF-2-P1"]
     assert [row.conflicts for row in stored()] == [0, 0]
+
+
+def batch(*accounts: str, **changes: Any) -> dict[str, Any]:
+    """A batch of settlement's payments, each of 477,300 fen."""
+    example = SettlementPayoutsRequested.EXAMPLE
+    (item,) = example["payments"]
+    items = [
+        item | {"request_no": f"STL-1-P{number}", "payee": item["payee"] | {"account_no": account}}
+        for number, account in enumerate(accounts, start=1)
+    ]
+    data = example | {"payments": items, "count": len(items), "total_fen": len(items) * item["amount_fen"]} | changes
+    return {"type": SettlementPayoutsRequested.type, "timestamp": "2026-12-01T02:00:00Z", "data": data}
+
+
+def test_the_sandbox_bank_answers_every_payment_of_a_batch_by_its_own_number_once(
+    served: FastAPI, installation: Settings
+) -> None:
+    """STL-1"""
+    arrived = answers_of(served)
+    bank = f"{installation.door_url}{sandbox_bank.PATH}"
+    for _ in range(2):
+        answer = post(bank, batch(*(account for account, _ in BANK_ANSWERS)), "bank:1", BANK)
+        assert (answer.status_code, answer.json()["request_no"]) == (200, "STL-261201-4HN8TD-B1-1")
+    for _ in BANK_ANSWERS:
+        arrived.get(timeout=20)
+    found = {row.message_id: (row.type, row.conflicts) for row in stored()}
+    assert found == {f"bank-STL-1-P{n}": (type_, 0) for n, (_, type_) in enumerate(BANK_ANSWERS, start=1)}
+
+
+@pytest.mark.parametrize("wrong", [{"count": 2}, {"total_fen": 1}])
+def test_a_batch_whose_count_or_sum_is_not_that_of_its_payments_is_paid_by_nobody(
+    served: FastAPI, installation: Settings, wrong: dict[str, int]
+) -> None:
+    assert (
+        post(f"{installation.door_url}{sandbox_bank.PATH}", batch(ACCOUNT, **wrong), "bank:1", BANK).status_code == 422
+    )
+    assert stored() == []
 
 
 def test_an_answer_the_bank_owed_when_it_was_stopped_is_given_at_the_next_start(

@@ -23,11 +23,17 @@ from tests.stack.typed import DIANWU, environment, until_interrupted
 pytestmark = pytest.mark.engine
 OWN_STACK = "it is the command that starts and stops one, as a newcomer types it"
 
-ACCOUNTS = ("3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9")
+ACCOUNTS = (
+    "3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9", "3301040160000125566", "3301040160000130003",
+    "3301040160000133333",
+)  # fmt: skip
 """Whose money it is in the scenes: only the bank may read them, and it keeps nothing."""
 
 
-GUIDE = ("等待人工处理的案件", "li-na", "dianwu staff code")
+GUIDE = (
+    "等待人工处理的案件", "li-na", "dianwu staff code", "半月货款放行", "达人同意成为自营账号", "入驻主体审核",
+    "商家填写打款金额",
+)  # fmt: skip
 """What tells a newcomer where to go on."""
 
 
@@ -61,6 +67,8 @@ def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
         "全部符合预期",
         "退票",
         "强制关店",
+        "已付至",
+        "重新开店",
         *GUIDE,
     ):
         assert printed in demo.said
