@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlmodel import col, func, select
 
-from models.audit import ClockOffset
+from models.audit import AuditEntry, ClockOffset
 from models.cases import Case, CaseDeadline, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.passkeys import Passkey
 from models.reviews import Role, Staff
 from models.windows import duration
 from office.base.calendar import standing
@@ -33,6 +35,7 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     yield from _keys_fit(tx)
     yield from _people(tx)
     yield from _reached(tx, given)
+    yield from _passkeys(tx, given)
     yield from _halted(tx)
     yield from _contradictions(tx)
     yield from _undelivered(tx)
@@ -75,6 +78,24 @@ def _reached(tx: Tx, given: Settings) -> Iterator[Check]:
         yield warn("本人通知", sentence, "由本人执行 dianwu staff contact 工号 地址")
     else:
         yield good("本人通知", "在岗员工都登记了本人联系方式")
+
+
+def _passkeys(tx: Tx, given: Settings) -> Iterator[Check]:
+    """A passkey signs on the one host name it was made for: another one, or a number, and nobody signs any more."""
+    name = urlsplit(given.desk).hostname or ""
+    live = {one.credential_id: one.staff_id for one in tx.exec(select(Passkey).where(col(Passkey.ended_at).is_(None)))}
+    lines = select(AuditEntry).where(
+        AuditEntry.action == "passkey.enrolled", col(AuditEntry.stream).in_({f"staff/{one}" for one in live.values()})
+    )
+    elsewhere = {
+        line.detail["credential"] for line in tx.exec(lines) if line.detail["rp_id"] != name
+    } & live.keys()  # fmt: skip
+    if elsewhere:
+        sentence = f"{len(elsewhere)} 个通行密钥登记在另一个域名下,在工作台现在的地址 {name} 上无法使用"
+        yield bad("通行密钥", sentence, "把 desk_url 改回登记时的域名,或由主管重新邀请登记")
+    elif name.replace(".", "").isdigit() or ":" in name:
+        sentence = f"工作台的地址 {name} 是 IP 地址,浏览器不在其上使用通行密钥"
+        yield warn("通行密钥", sentence, "把 desk_url 设为域名(通行密钥绑定该域名,之后不宜更换)")
 
 
 def worker_of(given: Settings) -> Iterator[Check]:

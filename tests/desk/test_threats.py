@@ -58,7 +58,10 @@ THREATS = {
     "a key in somebody's cloud": ["test_threats.py::test_a_key_that_is_copied_is_known_as_such_and_signs_what_policy_lets_it"],
     "a copied key": ["test_signing.py::test_a_count_that_does_not_grow_is_noted_and_refuses_nobody"],
     "a code told to a false page": ["test_every_role.py::test_where_policy_asks_for_a_signature_no_code_decides_wherever_it_is_typed"],
-    "another name for the desk": ["test_deciding.py::test_another_name_for_the_desk_is_not_answered"],
+    "another name for the desk": [
+        "test_deciding.py::test_another_name_for_the_desk_is_not_answered",
+        "../ops/test_doctor.py::test_passkeys_that_another_host_name_lost_are_counted_and_a_number_is_no_name_for_them",
+    ],
     "the desk in a frame": ["test_deciding.py::test_every_answer_says_what_a_browser_may_do_with_it"],
     "what merchants write": ["test_deciding.py::test_what_a_merchant_writes_is_read_and_never_obeyed"],
     "a hostile file": ["test_pictures.py::test_whoever_draws_may_use_little", "test_pictures.py::test_a_picture_of_too_many_pixels_is_not_unpacked"],

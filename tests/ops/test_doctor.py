@@ -18,10 +18,12 @@ from sqlmodel import col
 
 from models.cases import Case
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
+from models.passkeys import Passkey
 from office.base import db
 from office.base import settings as settings_module
 from office.base.db import in_transaction
 from office.cases import reviews
+from office.record import audit
 from ops import migrate
 from ops.commands import doctor, doctor_engine
 from ops.commands.doctor_engine import deployments
@@ -321,6 +323,29 @@ def test_a_role_nobody_holds_is_named(installed: Office) -> None:
 
     in_transaction(lambda tx: tx.execute(delete(Staff).where(col(Staff.id).in_(["he-qiang", "gao-yuan"]))))
     assert ailing("员工").sentence == "没有在岗的主管"
+
+
+def test_passkeys_that_another_host_name_lost_are_counted_and_a_number_is_no_name_for_them(
+    installed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found("通行密钥") == []
+    settle_in(monkeypatch, desk_url="http://192.0.2.7:8788")
+    assert ailing("通行密钥").health is Health.WARNING
+
+    def enrolled(tx: db.Tx) -> None:
+        tx.add(
+            Passkey(
+                id="1" * 64, staff_id="li-na", credential_id="c", public_key="p", name="n", device_bound=True, seal="s",
+                enrolled_at=installed.clock.at,
+            )
+        )  # fmt: skip
+        audit.record(tx, "staff/li-na", "passkey.enrolled", actor="staff/li-na", text="登记", credential="c",
+                     rp_id="desk.example.com")  # fmt: skip
+
+    in_transaction(enrolled)
+    assert ailing("通行密钥").health is Health.BAD
+    settle_in(monkeypatch, desk_url="https://desk.example.com")
+    assert found("通行密钥") == []
 
 
 @pytest.mark.parametrize("status", [422, 500, 503])
