@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Column, Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code, json_type
@@ -108,6 +108,13 @@ class Case(SQLModel, table=True):
         Index("ix_case_shop", "shop_id", "kind"),
         Index("ix_case_open", "concluded_at", "kind"),
         UniqueConstraint("origin", name="uq_case_origin"),
+        Index(
+            "uq_case_sole",
+            "sole",
+            unique=True,
+            sqlite_where=text("concluded_at IS NULL"),
+            postgresql_where=text("concluded_at IS NULL"),
+        ),
         CheckConstraint("(concluded_at IS NULL) = (outcome IS NULL)", name="ck_case_outcome"),
     )
 
@@ -119,6 +126,8 @@ class Case(SQLModel, table=True):
     state: CaseState = Field(sa_type=Word(CaseState))
     origin: str = Field(sa_type=code(200))
     """The inbox message (``source/message id``) or the schedule that opened it: the same one opens it once."""
+    sole: str | None = Field(default=None, sa_type=code(120))
+    """What no other open case may have at the same time: an account has one application (OPN-2)."""
     request: dict[str, Any] = Field(sa_column=Column(json_type(), nullable=False))
     """What was asked, without personal data; that part is sealed in ``request_sealed``."""
     request_sealed: str = ""

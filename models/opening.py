@@ -122,5 +122,7 @@ class ShopContract(SQLModel, table=True):
     signed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     signed_by: str = ""
     """The account that signed."""
+    reminded: int = 0
+    """How often the shop has been reminded of signing."""
     signed_sha256: str = Field(default="", sa_type=code(64))
     """Of the signed document as the signing service keeps it, where it says so."""

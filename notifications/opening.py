@@ -7,7 +7,17 @@ from typing import ClassVar
 from pydantic import Field
 
 from models.base import Frozen
-from notifications.message import Count, Grounds, Line, Link, MerchantCaseMessage, Moment, Prose, StaffMessage
+from notifications.message import (
+    Count,
+    Grounds,
+    Line,
+    Link,
+    MerchantCaseMessage,
+    MerchantMessage,
+    Moment,
+    Prose,
+    StaffMessage,
+)
 
 
 class NeededLine(Frozen):
@@ -141,6 +151,18 @@ class ContractOfferedLetter(MerchantCaseMessage):
     version: Line
     sha256: Line
     text: Prose
+
+
+class ContractUnsigned(MerchantMessage):
+    """The shop is open and has not signed: its receivables stay where they are until it has."""
+
+    name: ClassVar[str] = "contract_unsigned"
+    clause: ClassVar[str] = "OPN-12"
+
+    version: Line
+    sha256: Line
+    offered_at: Moment
+    days: Count
 
 
 class ShopOpenedLetter(MerchantCaseMessage):

@@ -72,3 +72,5 @@ class OpeningPolicy(Section):
 
     contract: str = "2026-12-01"
     """The version of the online contract that is offered: a file in ``policies/contracts/``."""
+    contract_reminders: tuple[Annotated[int, Field(gt=0)], ...] = (3, 7, 15, 30)
+    """So many days after the offer an open shop that has not signed is reminded (OPN-12)."""

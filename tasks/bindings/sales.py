@@ -22,6 +22,7 @@ from office.record import outbox
 from policies import shares
 from policies.bindings import refuse_share
 from policies.days import days_before, ends_at
+from policies.deadlines import in_time
 from policies.shares import DayFigure, Share
 from tasks.bindings.intake import FIGURES
 from tasks.bindings.request import BindingAsked
@@ -34,7 +35,7 @@ def record(tx: Tx, event: TalentSales, message: InboxMessage) -> None:
     for one in sorted(event.days, key=lambda found: (found.target_account_id, found.day)):  # one order for everybody
         _keep(tx, one, event.as_of)
     tx.flush()
-    _go_on(tx, {one.target_account_id for one in event.days})
+    _go_on(tx, {one.target_account_id for one in event.days}, message.received_at)
 
 
 def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:
@@ -61,8 +62,8 @@ def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:
         tx.add(TalentShopDay(account_id=one.target_account_id, day=one.day, shop_id=part.shop_id, fen=part.fen))
 
 
-def _go_on(tx: Tx, account_ids: Iterable[str]) -> None:
-    """Whoever waits for days of these talents goes on when none is missing any more."""
+def _go_on(tx: Tx, account_ids: Iterable[str], received: datetime) -> None:
+    """Whoever waits for days of these talents goes on when none is missing any more, if they came in time."""
     waiting = (
         select(Binding.case_id).join(CaseWait, col(CaseWait.case_id) == col(Binding.case_id))
         .where(col(Binding.account_id).in_(sorted(account_ids)))
@@ -70,7 +71,9 @@ def _go_on(tx: Tx, account_ids: Iterable[str]) -> None:
     )  # fmt: skip
     for case_id in list(tx.exec(waiting)):
         case = lock_case(tx, case_id)
-        wait = cases.find_wait(tx, case.id, FIGURES)
+        wait, deadline = cases.find_wait(tx, case.id, FIGURES), deadlines.find(tx, case.id, FIGURES)
+        if deadline is not None and not in_time(received, deadline.due_at):
+            continue
         if wait is not None and not share(tx, case, tx.get_one(Binding, case.id)).findings:
             cases.close_wait(tx, wait, WaitState.ANSWERED)
             deadlines.stop(tx, case.id, FIGURES)

@@ -29,7 +29,9 @@ def _first(tx: Tx, case: Case) -> Refusal | None:
         col(Case.kind).in_(parts.KINDS), col(Case.concluded_at).is_(None), Case.id != case.id,
         Shop.owner_account_id == asked.account_id,
     )  # fmt: skip
-    others = [other for other in tx.exec(running.order_by(col(Case.id))) if cases.comes_before(other, case)]
+    others = [
+        other for other in tx.exec(running.order_by(col(Case.id))) if other.sole or cases.comes_before(other, case)
+    ]
     owned = select(Shop.state).where(
         Shop.owner_account_id == asked.account_id, Shop.id != case.shop_id,
         col(Shop.state).not_in([ShopState.APPLYING, ShopState.FORCED_CLOSED]),
@@ -47,7 +49,7 @@ def _again(tx: Tx, case: Case) -> Refusal | None:
     states.insist(tx, shop)
     others = [
         other for kind in (*parts.KINDS, CaseKind.REFUND) for other in cases.open_cases(tx, shop.id, kind, but=case.id)
-        if cases.comes_before(other, case)
+        if other.sole or cases.comes_before(other, case)
     ]  # fmt: skip
     refused = policy_of_opening.refuse_reopening(
         asked.account_id, shop, case.received_at, other_case=others[0].id if others else None, policy=rules(case)

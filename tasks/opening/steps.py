@@ -23,7 +23,7 @@ from tasks.opening import admission, certificate, parts, sight
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
-from tasks.shops import applications, contracts, demands, facts, shops, states
+from tasks.shops import applications, contracts, demands, facts, payees, shops, states
 
 effect = effects_of("openings")
 
@@ -34,7 +34,11 @@ effect = effects_of("openings")
 @effect("受理入驻申请")
 def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the application up, or refuse it at once with the clause (OPN-1, OPN-18, DEP-4, REO-1, REO-2, REO-5)."""
-    return _refused(tx, case, admission.refusal(tx, case))
+    if (refusal := admission.refusal(tx, case)) is None:
+        case.sole = f"application/{OpeningAsked.of(case).account_id}"
+        tx.add(case)
+        tx.flush()
+    return _refused(tx, case, refusal)
 
 
 @effect("核实欠款与结算")
@@ -201,6 +205,7 @@ def _take_over(tx: Tx, case: Case, shop: Shop) -> None:
     shop.taxpayer_type = TaxpayerType(entity["taxpayer_type"]).value if entity["taxpayer_type"] else ""
     shop.official_account = bool(shop.official_account) or asked.official_account
     case.subject = shop.name
+    payees.look(tx, shop)
     tx.add(shop)
     tx.add(case)
 

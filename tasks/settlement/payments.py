@@ -31,8 +31,8 @@ from office.money.ledger import Posting, platform_account, shop_account, shop_ba
 from office.process import Pays
 from policies.payees import Holder
 from tasks.payouts.payouts import as_told
-from tasks.settlement import sides
 from tasks.shops import bans, shops
+from tasks.shops.payees import fits as account_fits
 
 BACK = frozenset({PayoutState.FAILED, PayoutState.RETURNED})
 
@@ -111,7 +111,7 @@ def _payees(tx: Tx, shop_ids: Sequence[str]) -> dict[str, tuple[Payee | None, st
     for shop_id, sealed, hashed, entity, licence, owner in tx.execute(query):
         plain = unseal(sealed, place(SettlementAccount, "payee_sealed", shop_id))
         payee = Payee.model_validate_json(plain)
-        fits = sides.fits(payee, Holder(entity=entity, licence_name=licence, owner_name=owner))
+        fits = account_fits(payee, Holder(entity=entity, licence_name=licence, owner_name=owner))
         found[shop_id] = payee if fits else None, plain, hashed
     return found
 

@@ -23,10 +23,10 @@ from office.process import Process
 from policies.approvals import Seen
 from policies.obstacles import facts_stale
 from tasks.payouts import payouts
-from tasks.settlement import drafts, payments, sides
+from tasks.settlement import drafts, payments
 from tasks.settlement.payments import BACK
 from tasks.settlement.request import ReturnAsked
-from tasks.shops import facts, shops
+from tasks.shops import facts, payees, shops
 
 effect = effects_of("settlement_returns")
 
@@ -78,7 +78,7 @@ def pay(tx: Tx, case: Case, round: int) -> bool:
     facts.insist(tx, case)
     set_off, _ = payments.payable_now(tx, row)
     payments.set_off_first(tx, case, row, set_off.fen)
-    order = Order(payee=sides.payee_of(account), fen=amount.fen)
+    order = Order(payee=payees.payee_of(account), fen=amount.fen)
     payouts.grant(tx, case, [order], [str(review.decided_by) for review in given])
     (payout,) = payouts.instruct(tx, case, round, [order], AccountKind.RECEIVABLE)
     row.state, row.request_no, row.payee_masked = SettlementState.PAYING, payout.request_no, payout.payee_masked

@@ -9,7 +9,6 @@ from sqlmodel import col, select
 from models.books import AccountKind
 from models.cases import CaseKind
 from models.messages import InboxMessage
-from models.payouts import Payee, PayeeMethod
 from models.settlement import (
     Half,
     HalfState,
@@ -22,16 +21,14 @@ from models.settlement import (
 from models.settlement_events import SettlementAccountSet, SettlementAssigned
 from models.shops import Shop
 from office.base.db import Tx
-from office.base.vault import opened_json, place, seal_json
+from office.base.vault import place, seal_json
 from office.cases import cases
 from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
-from policies.payees import Holder
-from policies.text import same_name
 from tasks.payouts.payouts import payee_hash
-from tasks.shops import shops
+from tasks.shops import payees, shops
 from tasks.shops.settling import settler_at, switches
 
 
@@ -90,23 +87,8 @@ def set_account(tx: Tx, event: SettlementAccountSet, shop: Shop, message: InboxM
                      text=f"货款收款账户:{payee.masked}")  # fmt: skip
     for case in cases.open_cases(tx, shop.id, CaseKind.SETTLEMENT_RETURN):  # whoever decides there sees the new one
         outbox.wake(tx, case)
-    row.as_of, row.fits = event.as_of, fits(payee, holder_of(shop))
+    row.as_of, row.fits = event.as_of, payees.fits(payee, payees.holder_of(shop))
     tx.add(row)
-
-
-def holder_of(shop: Shop) -> Holder:
-    return Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
-
-
-def payee_of(account: SettlementAccount) -> Payee:
-    return Payee.model_validate(opened_json(account, "payee_sealed"))
-
-
-def fits(payee: Payee, holder: Holder) -> bool:
-    """Whether the account is the shop's own: the licence's corporate account, or one in the owner's name (REF-5)."""
-    if holder.company:
-        return payee.method is PayeeMethod.CORPORATE_ACCOUNT and same_name(payee.name, holder.licence_name)
-    return any(same_name(payee.name, name) for name in (holder.owner_name, holder.licence_name) if name)
 
 
 PROCESS = Process(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select
+from datetime import timedelta
+
+from sqlmodel import and_, col, or_, select
 
 from models.cases import Case
 from models.messages import InboxMessage
 from models.opening import ShopContract
 from models.opening_events import ContractSigned
 from models.opening_told import ContractOffered
-from models.shops import Shop
+from models.shops import Shop, ShopState
 from notifications import opening as words
-from office.base.db import Tx
+from office.base.db import Tx, in_transaction
 from office.cases import cases, merchants
 from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from policies import contracts
+from policies.policy import policy_at
 from tasks.shops import shops
 
 
@@ -76,4 +79,45 @@ def sign(tx: Tx, event: ContractSigned, message: InboxMessage) -> None:
                      text=f"已签署在线合同 {row.version} 版,可以结算", version=row.version, sha256=row.sha256)  # fmt: skip
 
 
-PROCESS = Process(name="contract", hears={ContractSigned: sign})
+REMINDED = 60
+"""Shops in one sweep; the next sweep has the next."""
+
+
+def sweep() -> int:
+    """Remind open shops that have not signed, at the days of the policy after the offer; how many."""
+    found = in_transaction(_due)
+    return sum(in_transaction(lambda tx, one=shop_id: _remind(tx, one)) for shop_id in found)  # type: ignore[misc]
+
+
+def _due(tx: Tx) -> list[str]:
+    """Open shops whose contract, the one offered last, is unsigned longer than they were reminded for."""
+    days, row = policy_at(tx.now).opening.contract_reminders, ShopContract
+    late = or_(*(
+        and_(col(row.reminded) == number, col(row.offered_at) <= tx.now - timedelta(days=after))
+        for number, after in enumerate(days)
+    ))  # fmt: skip
+    query = select(row.shop_id).join(Shop, col(Shop.id) == row.shop_id).where(
+        Shop.state == ShopState.OPEN, col(row.signed_at).is_(None), late
+    )  # fmt: skip
+    return sorted(set(tx.exec(query.order_by(col(row.offered_at)).limit(REMINDED))))
+
+
+def _remind(tx: Tx, shop_id: str) -> bool:
+    """Once for all days that have gone by; not under a contract that a later offer stands instead of."""
+    shop = shops.find_shop(tx, shop_id)
+    for offered in tx.exec(select(ShopContract).where(ShopContract.shop_id == shop_id)):
+        passed = (tx.now - offered.offered_at).days
+        offered.reminded = sum(passed >= after for after in policy_at(tx.now).opening.contract_reminders)
+        tx.add(offered)
+    row = current(tx, shop_id)
+    if row is None or row.signed_at is not None or shop.state is not ShopState.OPEN or not row.reminded:
+        return False
+    told = words.ContractUnsigned(
+        shop_name=shop.name, version=row.version, sha256=row.sha256, offered_at=row.offered_at,
+        days=(tx.now - row.offered_at).days,
+    )  # fmt: skip
+    merchants.tell(tx, told, f"shop/{shop_id}/contract/{row.version}/reminded/{row.reminded}", shop_id=shop_id)
+    return True
+
+
+PROCESS = Process(name="contract", hears={ContractSigned: sign}, every_minute={"contracts": sweep})

@@ -25,7 +25,7 @@ from office.record.inbox import Early, Refused, look_again, said_at
 from policies.deposit import NotRecruiting, required_deposit
 from policies.policy import policy_at
 from policies.text import normalise_name
-from tasks.shops import demands, settling, states
+from tasks.shops import demands, payees, settling, states
 
 FACTS = "facts"
 """The kind of wait that ends when the platform reports new facts (``tasks.shops.facts``)."""
@@ -108,6 +108,7 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
         tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes()),
         said_at=said.isoformat(),
     )  # fmt: skip
+    payees.look(tx, shop)
     demands.look(tx, shop)
     if {"entity_type", "licence_name", "owner_name"} & changes.keys():  # to whom a deposit goes back (REF-5)
         cases.wake_leaving(tx, shop.id)

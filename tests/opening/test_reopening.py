@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from models.books import AccountKind
+from models.opening import ShopContract
 from models.shops import ShopState
+from office.base.db import Tx, in_transaction, reading
 from office.cases.markdown import markdown
 from policies.closure import reopen_from
 from policies.policy import policy_at
+from tasks.shops import contracts
 from tests.deaths import Died, mortal
 from tests.opening.bench import GOOD, IDENTITY, Applicant, opened
 from tests.play import Office, paper
@@ -60,6 +64,30 @@ def test_a_shop_opens_again_with_its_number_its_deposit_and_new_papers(office: O
     assert shop.state is ShopState.OPEN and shop.closed_at is None and shop.reopen_from is None
     assert office.told(case).count("contract_offered") == 0
     assert office.books() == [] == office.chains()
+
+
+def test_a_contract_of_another_version_is_signed_anew_and_nothing_is_settled_before(office: Office) -> None:
+    """REO-3, OPN-12: what was signed under an earlier version stays on the record."""
+    applicant = closed(office)
+
+    def as_if_signed_under_an_earlier_one(tx: Tx) -> None:
+        for row in tx.exec(select(ShopContract)):
+            row.version, row.offered_at = "2020-01-01", row.offered_at - timedelta(days=1)
+            tx.add(row)
+
+    in_transaction(as_if_signed_under_an_earlier_one)
+    later(office)
+    case = applicant.reopen()
+    applicant.materials()
+    applicant.approve()
+    applicant.finishing()
+    applicant.approve()
+    assert office.case(case.id).outcome == "OPENED" and office.told(case).count("contract_offered") == 1
+    with reading() as tx:
+        assert contracts.blocks_settlement(tx, "shop-1")
+    applicant.sign()
+    with reading() as tx:
+        assert not contracts.blocks_settlement(tx, "shop-1") and len(tx.exec(select(ShopContract)).all()) == 2
 
 
 def test_only_the_account_that_had_the_shop_opens_it_again(office: Office) -> None:

@@ -435,6 +435,20 @@ def test_an_account_in_another_name_is_not_paid(office: Office) -> None:
     assert kit.payments(office) == []
 
 
+@pytest.mark.parametrize("first", ["旧名贸易有限公司", "宁波晨光文具有限公司"])
+def test_an_account_is_compared_with_the_name_the_shop_has_now(office: Office, first: str) -> None:
+    """STL-1: both ways, in the draft already."""
+    ours(office, licence_name=first)
+    confirm(office, order())
+    office.send(
+        "shop.updated",
+        {"shop_id": "shop-1", "licence_name": "宁波晨光文具有限公司" if first[0] == "旧" else "新名有限公司"},
+    )
+    on_first_of_december(office)
+    kit.draft(office)
+    assert settlement().hold is (HoldReason.NONE if first[0] == "旧" else HoldReason.OTHER_NAME)
+
+
 @pytest.mark.parametrize(("hours", "hold"), [(24, HoldReason.NONE), (23.999, HoldReason.NEW_ACCOUNT)])
 def test_a_changed_account_rests_before_money_goes_there(office: Office, hours: float, hold: HoldReason) -> None:
     ours(office)

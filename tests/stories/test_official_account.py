@@ -148,6 +148,18 @@ def test_the_link_is_good_to_its_last_second(office: Office, seconds: int, count
     assert office.case(case.id).state is (CaseState.ACCOUNT_ACCEPTED if counts else CaseState.LAPSED)
 
 
+@pytest.mark.parametrize(("seconds", "counts"), [(-1, True), (0, True), (1, False)])
+def test_the_shop_confirms_to_the_last_second_of_its_day(office: Office, seconds: int, counts: bool) -> None:
+    """BND-2"""
+    office.open_shop()
+    case = ask(office)
+    scan(office, case)
+    answer(office, case)
+    office.clock.at = office.deadline(case, CONFIRM).due_at + timedelta(seconds=seconds)
+    confirm(office, case)
+    assert (office.case(case.id).outcome is CaseState.BOUND) is counts
+
+
 def test_a_made_up_link_and_one_that_is_over_open_nothing(office: Office) -> None:
     office.open_shop()
     case = bound(office)

@@ -128,6 +128,22 @@ def test_days_that_never_come_end_it_and_the_merchant_reads_so(office: Office) -
     assert "逾期未补齐" in office.message("binding_ended")["why"]
 
 
+@pytest.mark.parametrize(("seconds", "counts"), [(-1, True), (0, True), (1, False)])
+def test_missing_days_count_that_come_in_the_last_second_of_their_window(
+    office: Office, seconds: int, counts: bool
+) -> None:
+    """BND-9: 48 hours, by when they reached the door."""
+    office.open_shop()
+    month(office, but=(7,))
+    lacks = today(office) - timedelta(days=7)
+    (case,) = mark(office)
+    office.clock.at = office.deadline(case, FIGURES).due_at + timedelta(seconds=seconds)
+    report(office, sales_of(lacks, 0))
+    office.clock.advance(SILENCE)
+    office.sweep()
+    assert (office.case(case.id).outcome is CaseState.LAPSED) is not counts
+
+
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
 def test_a_day_reported_before_its_end_is_not_the_whole_day(office: Office, seconds: int) -> None:
     office.open_shop()
