@@ -205,7 +205,7 @@ def _seal(key: str, debit: str, credit: str, fen: int, reason: str, clause: str,
     return keyed_hash(f"transfer|{json.dumps([key, debit, credit, fen, reason, clause, case_id], ensure_ascii=False)}")
 
 
-def _sealed(one: Transfer) -> bool:
+def sealed(one: Transfer) -> bool:
     """Whether we posted it, as it stands in the row."""
     told = one.debit_account, one.credit_account, one.amount_fen, one.reason, one.clause, one.case_id
     return one.seal is not None and hmac.compare_digest(one.seal, _seal(one.key, *told))
@@ -241,7 +241,7 @@ def _unproved(tx: Tx, account_id: str, totals: tuple[int, int], tally: Tally | N
     if tally is None:
         return f"{account_id}: its tally was not written by us"
     either = or_(col(Transfer.debit_account) == account_id, col(Transfer.credit_account) == account_id)
-    odd = [one.key for one in tx.exec(select(Transfer).where(either)) if not _sealed(one)]
+    odd = [one.key for one in tx.exec(select(Transfer).where(either)) if not sealed(one)]
     named = f"; {len(odd)} transfers not posted by us, {odd[0]} among them" if odd else ""
     return f"{account_id}: totals say {totals} fen debit/credit, we posted {tally.totals}{named}"
 
@@ -259,7 +259,7 @@ def check(tx: Tx) -> Iterator[str]:
     and its tally tells of exactly these, no account is below zero, and all debits equal all credits.
     """
     for one in tx.exec(select(Transfer).execution_options(yield_per=1_000)):
-        if not _sealed(one):
+        if not sealed(one):
             yield f"{one.key}: {one.amount_fen} fen from {one.debit_account} to {one.credit_account} not posted by us"
     debited, credited = (_sums(column) for column in (Transfer.debit_account, Transfer.credit_account))
     query = (

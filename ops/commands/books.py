@@ -8,8 +8,9 @@ from sqlmodel import col, func, select
 from models.books import Account, Transfer
 from models.money import yuan
 from models.shops import Shop
-from office.base.db import reading
-from ops.commands.terminal import JSON_OPTION, cell, print_json, refuse, say, table
+from office.base.db import in_transaction, reading
+from office.money.tallying import tally_anew
+from ops.commands.terminal import JSON_OPTION, cell, person, print_json, refuse, say, table
 from tasks.payouts import contradictions
 from tasks.sight import proof
 
@@ -36,6 +37,22 @@ def check(as_json: bool = JSON_OPTION) -> None:
     if problems:
         refuse(f"账簿有 {len(problems)} 处不一致")
     say(f"✓ 账簿一致:{accounts} 个账户,{transfers} 笔分录", "green")
+
+
+@app.command("reseal")
+def reseal(
+    account: str = typer.Argument(..., metavar="账户", help="如 shop/店铺/deposit"),
+    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管封存"),
+    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+) -> None:
+    """账簿查清后,由主管凭动态口令重新封存一个账户的累计。"""
+    with reading() as tx:
+        boss = person(tx, by).id
+    given = code or str(typer.prompt("动态口令", hide_input=True))
+    proof = in_transaction(lambda tx: tally_anew(tx, account, boss, given))
+    if not proof.ok:
+        refuse(proof.sentence)
+    say(f"✓ {proof.sentence}", "green")
 
 
 @app.command("show")

@@ -13,6 +13,7 @@ from office.base import db
 from office.base.db import in_transaction, reading
 from office.money import ledger
 from office.money.ledger import BooksForged, Posting, platform_account, shop_account
+from office.money.tallying import tally_anew
 from tests.core.sql import read, said, write
 from tests.play import Office
 
@@ -143,6 +144,27 @@ def test_a_tally_that_we_did_not_write_pays_nothing_out_and_further_postings_do_
     write("UPDATE account SET tally = :tally WHERE id = :id", id=CLEARING, tally=own)
     with pytest.raises(BooksForged):
         proved(CLEARING)
+
+
+def test_a_supervisor_has_a_lost_tally_made_anew_once_the_books_are_right(office: Office) -> None:
+    office.closed_shop()
+    write("UPDATE account SET tally = NULL, credit_fen = credit_fen + 1 WHERE id = :id", id=DEPOSIT)
+
+    def anew(by: str) -> str:
+        return in_transaction(lambda tx: tally_anew(tx, DEPOSIT, by, office.code(by))).sentence
+
+    assert "只有主管" in anew("wang-fang")
+    assert "余额与分录之和不符" in anew("he-qiang")
+    write("UPDATE account SET credit_fen = credit_fen - 1 WHERE id = :id", id=DEPOSIT)
+    (key,) = read("SELECT key FROM transfer WHERE credit_account = :id", id=DEPOSIT)
+    (seal,) = read("SELECT seal FROM transfer WHERE key = :key", key=key)
+    write("UPDATE transfer SET seal = 'x' WHERE key = :key", key=key)
+    assert f"分录 {key} 不是系统所记" in anew("he-qiang")
+    write("UPDATE transfer SET seal = :seal WHERE key = :key", key=key, seal=seal)
+    assert "重新封存" in anew("he-qiang")
+    assert "封印完好" in anew("he-qiang")
+    proved(DEPOSIT)
+    assert office.books() == [] == office.chains()
 
 
 def test_what_sql_did_and_undid_is_undone_though_there_were_postings_meanwhile(database: None) -> None:

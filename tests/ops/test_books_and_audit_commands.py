@@ -55,6 +55,19 @@ def test_a_balance_changed_by_hand_is_found(paid: Case, refused: Done, dianwu: A
     assert dianwu("books", "check", "--json").exit_code == 1
 
 
+def test_an_account_without_our_tally_is_found_and_sealed_anew_by_a_supervisor(
+    office: Office, paid: Case, done: Done, refused: Done
+) -> None:
+    plant(lambda tx: tx.execute(update(Account).where(col(Account.id) == "platform/cash").values(tally=None)))
+    assert "platform/cash: its tally was not written by us" in refused("books", "check")
+    assert "只有主管" in refused(
+        "books", "reseal", "platform/cash", "--by", "wang-fang", "--code", office.code("wang-fang")
+    )
+    assert "没有账户" in refused("books", "reseal", "nowhere", "--by", "he-qiang", "--code", office.code("he-qiang"))
+    assert "重新封存" in done("books", "reseal", "platform/cash", "--by", "he-qiang", "--code", office.code("he-qiang"))
+    assert "账簿一致" in done("books", "check")
+
+
 def test_a_payout_without_its_posting_is_found(paying: Case, refused: Done) -> None:
     plant(lambda tx: tx.execute(delete(Transfer).where(col(Transfer.key) == f"{paying.id}/payout/1")))
     assert "缺少分录 payout" in refused("books", "check")
