@@ -38,7 +38,7 @@ from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.shops import bans
 
-CHUNK = 100
+CHUNK = 50
 """Shops in the first transaction, and at least in later ones, which go by how long it took: others get their turn."""
 MESSAGES_PER_SECOND = 100
 MESSAGES_PER_SHOP = 3

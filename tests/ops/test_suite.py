@@ -50,6 +50,7 @@ TRIED_ON_BOTH = {
     "office/cases/locks.py": "core/test_effects.py",
     "office/cases/routing.py": "core/test_inbox_outbox.py",
     "office/money/ledger.py": "core/test_ledger.py",
+    "office/money/tallying.py": "core/test_books_authority.py",
     "office/record/audit.py": "core/test_audit_chain.py",
     "office/record/outbox.py": "core/test_inbox_outbox.py",
     "office/staff/guard.py": "stories/test_wrong_codes.py",
