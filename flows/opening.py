@@ -80,7 +80,11 @@ def reviewed(case_id: str, stage: Stage) -> bool:
             case OpeningVerdict.ASK:
                 steps.ask_again(case_id, stage, round)
             case OpeningVerdict.APPROVE:
-                if steps.accept(case_id, stage, round):
+                if steps.rests_on_facts(case_id, stage):  # REO-4
+                    accepted = on_fresh_facts(steps.accept, case_id, stage, round)
+                else:
+                    accepted = steps.accept(case_id, stage, round)
+                if accepted:
                     return True  # otherwise nobody has decided about what is there now
             case unknown:
                 assert_never(unknown)

@@ -169,6 +169,8 @@ def accept(tx: Tx, case: Case, stage: Stage, round: int) -> bool:
     The last one lets the shop go on to contract and deposit, in the transaction that finds its name still free (OPN-3).
     """
     given = approvals.insist(tx, case, round, (GATES[stage], OpeningVerdict.APPROVE))
+    if _by_facts(case, stage) and case.withdrawn_at is None:
+        facts.insist(tx, case)
     shop = shops.find_shop(tx, case.shop_id or "")
     findings = sight.findings_now(tx, case)
     if case.withdrawn_at is not None or any(finding.blocking for finding in findings):
@@ -180,6 +182,16 @@ def accept(tx: Tx, case: Case, stage: Stage, round: int) -> bool:
     if stage is Stage.FINISHING:
         _to_deposit(tx, case, shop)
     return True
+
+
+def rests_on_facts(case_id: str, stage: Stage) -> bool:
+    """Whether the step needs facts that are new enough: the one that lets a closed shop open again (REO-4, ambiguity 27)."""
+    with reading() as tx:
+        return _by_facts(cases.get(tx, case_id), stage)
+
+
+def _by_facts(case: Case, stage: Stage) -> bool:
+    return case.kind is CaseKind.REOPENING and stage is Stage.FINISHING
 
 
 def certifies(case_id: str) -> bool:

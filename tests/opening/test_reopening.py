@@ -226,3 +226,18 @@ def test_the_deposit_of_a_shop_that_has_opened_again_is_refunded_by_nobody(offic
             refused = office.answer(question, who, verdict, "照付")
             assert not refused.accepted and "REF-1" in refused.sentence
     assert office.balance(AccountKind.DEPOSIT) == held and office.events("deposit.payout.requested") == []
+
+
+def test_a_shop_opens_again_on_facts_that_are_new_enough(office: Office) -> None:
+    """REO-4, ambiguity 27: those it was taken up on have aged by the last review."""
+    applicant = reviewed_again(office)
+    office.platform_answers = False
+    office.pass_time(hours=30)
+    applicant.approve()
+    assert office.shop().state is ShopState.CLOSED
+    assert office.events("facts.requested")[-1]["case_id"] == applicant.case.id
+    office.snapshot("shop-1", arrears_fen=100)
+    assert office.shop().state is ShopState.CLOSED and "REO-4" in markdown(office.question(applicant.case).dossier)
+    office.snapshot("shop-1")
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN

@@ -151,6 +151,18 @@ class Halves(RuleBasedStateMachine):
         self.the_next_half_is_settled(soon=True, hold=False, redraft=False, between=False)
         self.the_bank_answers(what, twice=True)
 
+    @rule(goods=st.integers(5_000, 20_000))
+    def half_a_month_goes_by_while_a_ban_is_proposed(self, goods: int) -> None:
+        """Nothing leaves meanwhile, neither by the half nor again after a return (CLS-10, ambiguity 24)."""
+        proposal = self.office.propose_forced_closure("shop-1", proposal_id=f"prop-{next(kit.NUMBERS)}")
+        before = {row.request_no for row in self.all(Payout) if row.shop_id == "shop-1"}
+        self.half_a_month_goes_by(goods, "settled", late=False)
+        self.finance_decides_about_what_came_back("AGAIN")
+        assert {row.request_no for row in self.all(Payout) if row.shop_id == "shop-1"} == before
+        if not self.office.answer(self.office.question(proposal), "li-na", "DROP", "证据不足").accepted:
+            self.office.decide(proposal, "li-na", "DROP", "证据不足")  # the half has changed the money that was shown
+        self.seen["ban proposed"] += 1
+
     @rule(goods=st.integers(5_000, 20_000), fen=st.integers(1, 3_000))
     def a_shop_that_owes_sells(self, goods: int, fen: int) -> None:
         self.the_shop_owes("shop-1", fen)
@@ -241,7 +253,7 @@ class Halves(RuleBasedStateMachine):
 
 ENOUGH = {
     "2026-2": 1, "2028-2": 1, "2026-12": 1, "halves": 6, "late order": 1, "settled later": 1, "PAID": 2,
-    "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1,
+    "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1, "ban proposed": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 SEVERAL = 3
