@@ -171,7 +171,7 @@ def send_post(limit: int = 50) -> int:
 
 def round_trip(carrier: engine.Engine) -> int:
     """All of it, one after the other; returns how much was done."""
-    return carry_on(carrier) + send_events() + send_post()
+    return carry_on(carrier) + outbox.deliver_due(EVENTS | POST, on_dead)
 
 
 class Courier:

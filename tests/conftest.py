@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from office.base import clock, db
 from office.base import settings as settings_module
 from tests import statements
-from tests.furniture import POSTGRES, SCHEMA, Storeroom, in_schema, kept_engine
+from tests.furniture import POSTGRES, SCHEMA, Storeroom, close, in_schema, kept_engine
 
 if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules does without
     from notifications.scripted import ScriptedNotifier
@@ -53,7 +53,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _forget()
     db.use_engine(kept_engine)
     if not POSTGRES:
-        db.dispose()  # on PostgreSQL the next test goes on with the same connections
+        close()  # on PostgreSQL the next test goes on with the same connections
     yield
     _forget()
     db.use_engine(None)  # without asking the settings, which a test may have left in no usable state

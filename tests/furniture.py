@@ -67,6 +67,12 @@ def kept_engine() -> Engine:
     return _engine(_on_sqlite())
 
 
+def close() -> None:
+    """Close what is open to the file of the test before; no settings are read for it, as most tests need none."""
+    if _engine.cache_info().currsize:
+        _engine(True).dispose()
+
+
 def _on_sqlite() -> bool:
     return settings().database.startswith("sqlite")
 
