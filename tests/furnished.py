@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from office.base.clock import VirtualClock, use_clock
 from office.base.settings import Settings, settings
+from office.record import seen
 from policies.policy import Policy, policy_at
 from tests import furniture
 from tests.furniture import Storeroom
@@ -69,7 +70,8 @@ _kept: list[Kept] = []
 
 
 def office_in(storeroom: Storeroom, notifier: ScriptedNotifier, engine: InlineEngine | None = None) -> Office:
-    """The office as every test finds it, in place of whatever is in the database."""
+    """The office as every test finds it, in place of whatever is in the database; nobody has been seen in it yet."""
+    seen.file().unlink(missing_ok=True)
     found = next((kept for kept in _kept if kept.under == circumstances()), None)
     if found is None:
         storeroom.empty()

@@ -22,8 +22,11 @@ from models.cases import Case
 from models.reviews import Staff
 from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash
+from office.record import seen
 
 GENESIS = "0" * 64
+PERSON = "staff/"
+"""How the names of people's chains begin."""
 QUARANTINED = "audit.quarantined"
 CODE_STEP = "code_step"
 """Under which name a line says by which code its actor proved who they are: the number of its half minute."""
@@ -88,7 +91,7 @@ def _end(tx: Tx, stream: str) -> AuditHead:
         fresh = AuditHead(stream=name, seq=0, hash=GENESIS, seal="")
         if head is None and _lines_of(tx, name) is None:
             return fresh if name == stream else _quarantined(tx, found, fresh)
-        if head is not None and sealed(head):
+        if head is not None and sealed(head) and not _put_back(tx, head):
             return head
         found = head or fresh
     raise AssertionError("unreachable")
@@ -97,6 +100,29 @@ def _end(tx: Tx, stream: str) -> AuditHead:
 @prepared
 def _locked(name: str) -> SelectOfScalar[AuditHead]:
     return select(AuditHead).where(AuditHead.stream == name).with_for_update()
+
+
+def _put_back(tx: Tx, head: AuditHead) -> bool:
+    """Whether a person's chain ends before where this machine has seen it end."""
+    if not head.stream.startswith(PERSON):
+        return False
+    number, line, _ = seen.far(person_of(head)) or (0, 0, "")
+    here, end, _ = far(head, "")
+    return (here, end) < (number, line) and seen.behind(person_of(head), far(head, born(tx, head)))
+
+
+def person_of(head: AuditHead) -> str:
+    return head.stream.removeprefix(PERSON).partition(AGAIN)[0]
+
+
+def far(head: AuditHead, born: str) -> seen.Far:
+    """How far a person's record goes with this end."""
+    return int(head.stream.partition(AGAIN)[2] or 1), head.seq, born
+
+
+def born(tx: Tx, head: AuditHead) -> str:
+    """The hash of the very first line about a person."""
+    return _hash_of(tx, f"{PERSON}{person_of(head)}", 1) or ""
 
 
 def _names(stream: str) -> Iterator[str]:
@@ -114,7 +140,8 @@ def _quarantined(tx: Tx, broken: AuditHead, fresh: AuditHead) -> AuditHead:
     """Begin the stream in which a broken one goes on, by saying what was found; the supervisor is told."""
     from office.record import alerts  # a message is a row in the outbox, and the outbox records here
 
-    text = f"审计链 {broken.stream} 的末端(第 {broken.seq} 行)没有本系统的封印,已原样封存,后续记录写入 {fresh.stream}"
+    why = "早于本机此前所见,可能被退回" if sealed(broken) else "没有本系统的封印"
+    text = f"审计链 {broken.stream} 的末端(第 {broken.seq} 行){why},已原样封存,后续记录写入 {fresh.stream}"
     _append(tx, fresh, at=tx.now, actor="system", action=QUARANTINED, clause="", text=text, public=False,
             detail={"stream": broken.stream, "seq": broken.seq, "hash": broken.hash, "seal": broken.seal})  # fmt: skip
     alerts.tell(

@@ -20,7 +20,7 @@ from models.base import Frozen
 from models.reviews import Staff
 from office.base.db import Tx
 from office.base.vault import CannotUnseal, keyed_hash, opened
-from office.record import alerts, audit
+from office.record import alerts, audit, seen
 
 REFUSAL = "工号的登记信息与留存记录不一致,已停止受理并已通知主管;请联系主管核实后重新登记"
 
@@ -109,8 +109,16 @@ def key_since(tx: Tx, staff_id: str) -> datetime | None:
 
 def check(tx: Tx) -> None:
     """Compare everybody, so that a change is heard of before it is used."""
+    remember(tx)
     for person in tx.exec(select(Staff).order_by(col(Staff.id))):
         refusal(tx, person)
+
+
+def remember(tx: Tx) -> None:
+    """Have this machine remember how far everybody's chain goes by now; before anything is written in the transaction."""
+    ends = _ends(tx, list(tx.exec(select(Staff.id))))
+    read = {staff_id: (head, _of_chain(tx, head)) for staff_id, head in ends.items() if audit.sealed(head)}
+    seen.note({one: audit.far(head, said.born) for one, (head, said) in read.items() if said.born})
 
 
 def bound(person: Staff, *parts: str) -> str:
@@ -129,6 +137,8 @@ class Recorded(Frozen):
     key_since: datetime | None = None
     held: frozenset[str] = frozenset()
     """Keys, sessions and invitations that were given to them, and of whose end nothing is said."""
+    born: str = ""
+    """The hash of the very first line about them; empty where the chain is not whole."""
 
 
 GIVEN = {
@@ -191,11 +201,17 @@ def _recorded(tx: Tx, head: AuditHead | None) -> Recorded:
     """What was last recorded in a chain that is whole and sealed; nothing when there is none to rely on."""
     if head is None or not audit.sealed(head):
         return Recorded()
+    found = _of_chain(tx, head)
+    return Recorded() if seen.behind(audit.person_of(head), audit.far(head, found.born)) else found
+
+
+def _of_chain(tx: Tx, head: AuditHead) -> Recorded:
     end = (head.stream, head.seal)
     if end not in _read:
         if len(_read) >= _KEPT:
             _read.clear()
-        _read[end] = _told_by(audit.whole(tx, head.stream) or [])
+        lines = audit.whole(tx, head.stream) or []
+        _read[end] = _told_by(lines).model_copy(update={"born": audit.born(tx, head) if lines else ""})
     return _read[end]
 
 

@@ -160,6 +160,8 @@ def dismiss(
     word = _word(by, code, alone)
     if sentence := in_transaction(lambda tx: vouching.dismiss(tx, staff_id, word)):
         refuse(sentence)
+    with reading() as tx:
+        standing.remember(tx)  # at once, and not with the next sweep
     say(f"✓ {staff_id} 已停用", "green")
 
 

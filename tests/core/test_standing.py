@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from models.cases import Case
 from models.reviews import Role
+from office.base import db
 from office.base.db import in_transaction, reading
 from office.cases import gates as review_gates
 from office.cases import hands
-from office.record import audit, standing
+from office.record import audit, seen, standing
 from office.staff import people, staff
 from tests.core.sql import said, write
 from tests.play import Office
@@ -168,3 +172,50 @@ def test_a_chain_that_goes_on_elsewhere_is_followed_among_many(office: Office) -
     with reading() as tx:
         hindered = {one.id: one.hindered for one in people.roster(tx)}
     assert hindered["li-na"] == "" and hindered["xu-jing"] == "登记信息存疑" and hindered["wang-fang"] == ""
+
+
+def as_it_is(staff_id: str) -> Callable[[], None]:
+    """Keeps a person's row and chain, and puts them back later, every seal with them."""
+    with db.engine().connect() as connection:
+        row = dict(connection.execute(text("SELECT * FROM staff WHERE id = :id"), {"id": staff_id}).mappings().one())
+        head = dict(connection.execute(
+            text("SELECT * FROM audit_head WHERE stream = :stream"), {"stream": f"staff/{staff_id}"}
+        ).mappings().one())  # fmt: skip
+
+    def put_back() -> None:
+        write("UPDATE staff SET active = :active, totp_sealed = :totp_sealed WHERE id = :id",
+              **{name: row[name] for name in ("active", "totp_sealed", "id")})  # fmt: skip
+        write("DELETE FROM audit WHERE stream = :stream AND seq > :seq", stream=head["stream"], seq=head["seq"])
+        for table in ("audit", "audit_head"):
+            write(f"DELETE FROM {table} WHERE stream LIKE :more", more=f"{head['stream']}~%")
+        write("UPDATE audit_head SET seq = :seq, hash = :hash, seal = :seal WHERE stream = :stream", **head)
+
+    return put_back
+
+
+def test_a_dismissed_clerk_does_not_come_back_with_a_chain_of_yesterday(office: Office) -> None:
+    case = closure(office)
+    put_back = as_it_is("li-na")
+    in_transaction(lambda tx: staff.set_active(tx, "li-na", False))
+    in_transaction(standing.check)  # every sweep looks
+    for _ in range(2):
+        put_back()
+        assert not office.answer(office.question(case), "li-na", "APPROVE", "核对过").accepted
+    assert "supervisor" in office.staff_told("integrity_broken")
+    with reading() as tx:
+        assert "li-na" not in {one.id for one in staff.with_role(tx, Role.CLOSURE_REVIEWER)}
+    office.hire("li-na", "closure-reviewer")  # a supervisor lets her
+    in_transaction(standing.check)
+    office.decide(case, "li-na", "APPROVE")
+
+
+def test_people_of_another_database_are_not_taken_for_those_of_the_last_one(office: Office) -> None:
+    in_transaction(standing.check)
+    assert "li-na" in json.loads(seen.file().read_text())
+    number, line, born = seen.far("li-na") or (0, 0, "")
+    assert not seen.behind("li-na", (1, 1, "of another li-na"))
+    assert seen.behind("li-na", (number, line - 1, born)) and not seen.behind("li-na", (number, line, born))
+    seen.file().write_text("torn")
+    assert not seen.behind("li-na", (1, 1, born)), "a torn file remembers nothing, and is written anew"
+    in_transaction(standing.check)
+    assert seen.far("li-na") == (number, line, born)
