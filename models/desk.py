@@ -95,6 +95,8 @@ class PaperLook(SQLModel, table=True):
     pages: int
     """How many the file has; 0 when nobody knows."""
     at: datetime = Field(sa_type=UTCDateTime)
+    seal: str | None = Field(default=None, sa_type=code(64))
+    """That it was we who handed it out, under a key that the database does not hold; what has none does not count."""
 
 
 class PaperRead(SQLModel, table=True):

@@ -19,6 +19,7 @@ from models.dossier import Sheet
 from models.reviews import Review, Staff
 from office.base.clock import clock
 from office.base.db import Tx
+from office.base.vault import keyed_hash
 from office.record import audit
 
 HERE = timedelta(seconds=90)
@@ -49,8 +50,15 @@ def handed_out(
         tx.flush()
         audit.record(tx, f"shop/{item.shop_id}", "evidence.read", actor=f"staff/{staff_id}", text=f"在工作台查看材料 {item.id}",
                      evidence=item.id, sha256=item.sha256, session=session_id)  # fmt: skip
-    if whole and tx.get(PaperLook, (staff_id, item.sha256, page)) is None:
-        tx.add(PaperLook(staff_id=staff_id, sha256=item.sha256, page=page, pages=pages, at=clock().real()))
+    before = tx.get(PaperLook, (staff_id, item.sha256, page)) if whole else None
+    if before is not None and before.seal != _seal(before):  # of an earlier version, or of nobody of ours
+        tx.delete(before)
+        tx.flush()
+        before = None
+    if whole and before is None:
+        look = PaperLook(staff_id=staff_id, sha256=item.sha256, page=page, pages=pages, at=clock().real())
+        look.seal = _seal(look)
+        tx.add(look)
 
 
 def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
@@ -63,13 +71,18 @@ def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     looked: dict[str, dict[int, int]] = {}
     wanted = [item.sha256 for item in items.values()]
     for look in tx.exec(select(PaperLook).where(PaperLook.staff_id == staff_id, col(PaperLook.sha256).in_(wanted))):
-        looked.setdefault(look.sha256, {})[look.page] = look.pages
+        if look.seal == _seal(look):
+            looked.setdefault(look.sha256, {})[look.page] = look.pages
     return tuple(
         PaperSeen(
             id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=_all_of(looked.get(items[one].sha256, {}))
         )
         for one in ids if one in items
     )  # fmt: skip
+
+
+def _seal(look: PaperLook) -> str:
+    return keyed_hash(f"look|{look.staff_id}|{look.sha256}|{look.page}|{look.pages}|{look.at.isoformat()}")
 
 
 def _all_of(pages: dict[int, int]) -> bool:

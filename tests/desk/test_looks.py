@@ -16,6 +16,7 @@ from office.cases import looks, signatures
 from office.files import evidence
 from office.record import audit
 from policies.policy import policy, use_policies
+from tests.core.sql import write
 from tests.desk.seat import Seat, Seats
 from tests.desk.test_pictures import pdf, photo
 from tests.desk.test_signing import asked, enrolled
@@ -65,6 +66,21 @@ def test_a_paper_is_seen_when_every_page_of_it_was_handed_out_at_full_size(
     assert "材料已看 1/2" in who.see(f"/r/{office.question(case).id}").text
     who.client.get(f"/p/{permit}/2.webp")
     assert seen(office, case) == [True, True] and seen(office, case, "chen-jie") == [False, False]
+
+
+def test_a_look_that_sql_wrote_or_made_a_colleagues_is_nobodys(office: Office, seat: Seats, case: Case) -> None:
+    who, (licence, permit) = seat("wang-fang"), ids(office, case)
+    who.client.get(f"/p/{licence}/1.webp")
+    write("UPDATE paper_look SET staff_id = 'chen-jie'")
+    review = office.question(case)
+    with reading() as tx:
+        [one] = [item for item in looks.papers_seen(tx, review, "wang-fang") if item.id == permit]
+    write("INSERT INTO paper_look (staff_id, sha256, page, pages, at) VALUES ('wang-fang', :sha, 0, 2, '2026-11-19 02:00:00')",
+          sha=one.sha256)  # fmt: skip
+    assert seen(office, case) == [False, False] == seen(office, case, "chen-jie")
+    for address in (f"/p/{licence}/1.webp", f"/p/{permit}/1.webp", f"/p/{permit}/2.webp"):
+        who.client.get(address)
+    assert seen(office, case) == [True, True]
 
 
 def test_the_original_shows_all_of_it_and_is_kept_by_the_browser_never_opened(
