@@ -30,7 +30,7 @@ from office.cases import alarms, confirmation_letters, reviews
 from office.cases.gates import OPEN
 from office.cases.locks import lock_case
 from office.record import outbox
-from office.runs import engine, shown_forms
+from office.runs import engine, planted, shown_forms
 from office.staff import staff
 
 logger = logging.getLogger("dianwu.strays")
@@ -137,6 +137,7 @@ def end_strangers(offset: int) -> tuple[int, int]:
         _end_stranger(run)
     for case_id in hidden:
         in_transaction(lambda tx, c=case_id: _show_again(tx, c))  # type: ignore[misc]
+    planted.look(page)
     return len(strangers), offset + PAGE - len(strangers) if len(page) == PAGE else 0
 
 

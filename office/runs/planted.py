@@ -1,0 +1,71 @@
+"""Planted: answers that lie behind a form which nobody has answered yet, put there so that the person's own is refused.
+
+An answer comes with its resume, and never before: while the run still waits behind our form, whatever lies there is somebody
+else's. It is taken away, so that the person can answer, and told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from uuid import UUID
+
+import httpx
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input.run_input import keyset_from_base_key
+from sqlmodel import col, select
+
+from models.cases import Case
+from models.reviews import Review
+from office.base.db import Tx, in_transaction, reading
+from office.cases import alarms
+from office.cases.gates import OPEN
+from office.cases.locks import lock_case
+from office.runs import engine
+
+AT_ONCE = 20
+"""Forms looked behind in one sweep, by chance: each costs Prefect a question."""
+
+
+def look(page: Sequence[FlowRun]) -> int:
+    """Look behind some forms of these suspended runs; returns how many planted answers were taken away."""
+    waiting = {str(run.id): run.state.state_details.pause_key for run in page if run.state is not None}
+    with reading() as tx:
+        query = (
+            select(Case.id, Case.run_id, Review.pause_key)
+            .join(Review, col(Review.case_id) == Case.id)
+            .where(col(Case.run_id).in_(waiting), col(Review.state).in_(OPEN), col(Review.pause_key).is_not(None))
+        )
+        shown = [
+            (case_id, run_id, key)
+            for case_id, run_id, key in tx.exec(query)
+            if run_id and key and waiting[run_id] == key
+        ]
+    chosen = random.sample(shown, min(AT_ONCE, len(shown)))
+    return sum(_taken_away(case_id, run_id, key) for case_id, run_id, key in chosen)
+
+
+def _taken_away(case_id: str, run_id: str, key: str) -> bool:
+    response, client = keyset_from_base_key(key)["response"], engine.client()
+    try:
+        if not client.filter_flow_run_input(UUID(run_id), response, 1, set()):
+            return False
+        run = engine.read_run(run_id)  # read after the answer: a resume writes both together
+        if run is None or run.state is None or not run.state.is_paused() or run.state.state_details.pause_key != key:
+            return False
+        client.delete_flow_run_input(UUID(run_id), response)
+    except (ObjectNotFound, PrefectHTTPStatusError) as error:
+        if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        return False  # the run, or what lay there, is gone
+    in_transaction(lambda tx: _tell(tx, case_id, run_id))
+    return True
+
+
+def _tell(tx: Tx, case_id: str, run_id: str) -> None:
+    alarms.raise_alarm(
+        tx, "answer.planted", "尚未有人作答的表单里已有一份答复,不是经由提交表单而来,已移除", kind=f"planted/{case_id}",
+        matter=f"运行 {run_id}", done="该答复未被采用,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        case=lock_case(tx, case_id), run=run_id,
+    )  # fmt: skip

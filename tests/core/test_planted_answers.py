@@ -1,0 +1,91 @@
+"""An answer that lies behind a form before anybody has answered it is taken away and told; an honest one stays."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State, StateDetails, StateType
+from prefect.input.run_input import keyset_from_base_key
+
+from models.cases import Case
+from office.base.db import in_transaction
+from office.cases import judge
+from office.runs import engine, planted
+from tests.play import Office
+
+
+class Prefect:
+    """What lies in it, by run and key; and the runs as they are when they are read."""
+
+    def __init__(self) -> None:
+        self.lies: dict[tuple[UUID, str], str] = {}
+        self.runs: dict[UUID, FlowRun] = {}
+
+    def filter_flow_run_input(self, run_id: UUID, prefix: str, limit: int, exclude: set[str]) -> list[str]:
+        return [value for (run, key), value in self.lies.items() if run == run_id and key.startswith(prefix)][:limit]
+
+    def delete_flow_run_input(self, run_id: UUID, key: str) -> None:
+        del self.lies[run_id, key]
+
+
+@pytest.fixture
+def prefect(monkeypatch: pytest.MonkeyPatch) -> Prefect:
+    made = Prefect()
+    monkeypatch.setattr(engine, "client", lambda: made)
+    monkeypatch.setattr(engine, "read_run", lambda run_id: made.runs.get(UUID(run_id)))
+    return made
+
+
+def run(run_id: UUID, type_: StateType, key: str) -> FlowRun:
+    details = StateDetails(pause_key=key, run_input_keyset=dict(keyset_from_base_key(key)))
+    state: State[Any] = State(type=type_, timestamp=datetime(2026, 11, 19, 2, tzinfo=UTC), state_details=details)
+    return FlowRun(id=run_id, flow_id=uuid4(), state=state)
+
+
+def shown(office: Office) -> tuple[str, UUID, str]:
+    """A case whose run waits behind the form of its question: with the run, and the form's key."""
+    office.open_shop()
+    case_id, run_id = office.request_closure().id, uuid4()
+    review_id = office.question(case_id).id
+
+    def show(tx: Any) -> str:
+        tx.get_one(Case, case_id).run_id = str(run_id)
+        return judge.arm(tx, review_id)
+
+    return case_id, run_id, in_transaction(show)
+
+
+def test_an_answer_that_lies_behind_a_form_before_anybody_answered_is_taken_away_and_told(
+    office: Office, prefect: Prefect
+) -> None:
+    case_id, run_id, key = shown(office)
+    waiting = prefect.runs[run_id] = run(run_id, StateType.PAUSED, key)
+    assert planted.look([waiting]) == 0, "nothing lies there"
+    prefect.lies[run_id, f"{key}-response"] = "{}"
+    assert [planted.look([waiting]) for _ in range(2)] == [1, 0]
+    assert prefect.lies == {} and office.trail(case_id).count("answer.planted") == 1
+    assert office.staff_told("engine_alarm") == ["supervisor"]
+
+
+def test_what_came_with_a_resume_while_the_sweep_was_looking_stays_for_the_judge(
+    office: Office, prefect: Prefect
+) -> None:
+    case_id, run_id, key = shown(office)
+    before = run(run_id, StateType.PAUSED, key)
+    prefect.lies[run_id, f"{key}-response"] = "{}"
+    for now in (run(run_id, StateType.SCHEDULED, key), run(run_id, StateType.PAUSED, "another")):
+        prefect.runs[run_id] = now
+        assert planted.look([before]) == 0
+    assert len(prefect.lies) == 1 and "answer.planted" not in office.trail(case_id)
+
+
+@pytest.mark.parametrize("key", ["of somebody else's", ""])
+def test_a_form_that_is_not_the_questions_is_not_looked_behind(office: Office, prefect: Prefect, key: str) -> None:
+    case_id, run_id, _ = shown(office)
+    prefect.lies[run_id, f"{key}-response"] = "{}"
+    assert (
+        planted.look([run(run_id, StateType.PAUSED, key)]) == 0 and office.trail(case_id).count("answer.planted") == 0
+    )
