@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from itertools import islice
 from typing import Any
 
 import typer
@@ -36,6 +37,12 @@ COMMANDS = {
 
 BRINGING_UP = {"up", "demo", "migrate", "deploy", "keys", "doctor"}
 """Commands that do not need data to be there already; the others look at it first, and make nothing by looking."""
+
+ROWS_ONLY = {
+    ("audit", "show"), ("books", "show"), ("calendar", "show"), ("clock", "show"), ("inbox", "list"), ("invoicing", "months"),
+    ("outbox", "list"), ("settlement", "halves"), ("staff", "list"),
+}  # fmt: skip
+"""Commands that print rows as they are: no process has to be known, and importing all of them is most of the wait."""
 
 
 class Dianwu(TyperGroup):
@@ -76,7 +83,7 @@ class Dianwu(TyperGroup):
         looks = words and words[0] in COMMANDS and words[0] not in BRINGING_UP and not {"-h", "--help"} & {*words}
         if looks and (sentence := told(missing)):
             refuse(sentence)
-        if looks:
+        if looks and tuple(islice(words, 2)) not in ROWS_ONLY:
             from tasks.processes import open_office
 
             open_office()
