@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,15 @@ def _not_executed(refusal: Refusal) -> None:
     )
 
 
-def deploy() -> list[str]:
-    """Create the work pool and every deployment at the Prefect the settings name; returns their names."""
+def deploy(only: Container[str] | None = None) -> list[str]:
+    """Create the work pool and every deployment, or those of these names, at the Prefect the settings name; their names."""
     given = settings()
     _work_pool(given.work_pool, given.worker_type)
     made = []
     for deployed in DEPLOYMENTS:
         name = deployed.flow.name
+        if only is not None and name not in only:
+            continue
         deployment = RunnerDeployment.from_flow(
             deployed.flow,
             name=name, description=deployed.flow.description, tags=["店务", *deployed.tags], schedule=deployed.schedule,

@@ -44,8 +44,11 @@ def look() -> list[str]:
     What cannot be compared was changed too, and keeps nothing else from being compared.
     """
     _hear_silence()
-    found, standing = [], []
+    found: list[str] = []
+    standing: list[str] = []
+    changed: set[str] = set()
     for what, compare in _comparisons():
+        before = len(found)
         try:
             found += compare()
         except httpx.TransportError:
@@ -53,12 +56,14 @@ def look() -> list[str]:
         except Exception:  # something of somebody's that Prefect or its client cannot read; told below
             logger.exception("%s could not be compared", what)
             found.append(f"{what} 无法比对")
+        if len(found) > before:
+            changed.add(what.partition(" ")[2])
     try:
         standing = list(_held_up())
     except Exception:
         logger.exception("what is paused could not be read")
     if found:
-        done = _put_back()
+        done = _put_back(changed)
         for line in found:
             _tell("engine.put_back", line, kind=f"put-back/{line.partition('被换成')[0]}", done=done)
     for line in standing:
@@ -68,10 +73,10 @@ def look() -> list[str]:
     return found
 
 
-def _put_back() -> str:
-    """Deploy anew; what to say of it."""
+def _put_back(changed: set[str]) -> str:
+    """Deploy anew what was changed; what to say of it."""
     try:
-        deploy.deploy()
+        deploy.deploy(changed)
     except Exception:  # told instead; the next look tries again
         logger.exception("what was changed could not be put back")
         return "未能全部恢复,将继续尝试。请执行 dianwu deploy 和 dianwu doctor 查明原因,并立即更换 Prefect 的口令。"

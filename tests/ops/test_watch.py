@@ -76,7 +76,8 @@ def test_what_cannot_be_compared_is_told_and_keeps_nothing_else_from_being_put_b
     def unreadable() -> list[str]:
         raise ValueError("embedded null byte")
 
-    def broken() -> None:
+    def broken(only: set[str]) -> None:
+        assert only == {"closure", "appeal"}
         raise RuntimeError
 
     parts = [("部署 closure", unreadable), ("部署 appeal", lambda: ["部署 appeal 不见了"])]
