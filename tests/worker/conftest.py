@@ -243,7 +243,7 @@ class Bench:
         return [state.name or "" for state in states]
 
     def work(
-        self, name: str = "w1", *, processes: int = 2, supervised: bool = False, **env: str
+        self, name: str = "w1", *, processes: int = 1, supervised: bool = False, **env: str
     ) -> subprocess.Popen[bytes]:
         """Start a worker on this test's pool."""
         worker = start_worker(
@@ -324,7 +324,7 @@ def bench(prefect_server: Server, tmp_path: Path) -> Iterator[Bench]:
 def standing_bench(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The one worker of the fixture `standing`. It takes seconds to start."""
     with opened(prefect_server, tmp_path_factory.mktemp("standing")) as bench:
-        bench.work("standing", **SLOW_POLL)
+        bench.work("standing", processes=2, **SLOW_POLL)
         yield bench
 
 

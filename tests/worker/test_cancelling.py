@@ -41,7 +41,7 @@ def test_a_hanging_flow_blocks_only_its_own_process_and_can_be_cancelled(standin
 def test_a_flow_that_ignores_cancellation_is_killed_and_cancelled_all_the_same(bench):
     bench.write("flows/stubborn.py", STUBBORN)
     deployment = bench.deploy("flows/stubborn.py:stubborn")
-    bench.work(processes=1, DIANWU_WORKER_CANCEL_GRACE_SECONDS="1", **SLOW_POLL)
+    bench.work(DIANWU_WORKER_CANCEL_GRACE_SECONDS="1", **SLOW_POLL)
     run = bench.submit(deployment)
     bench.until(bench.lines)
     bench.cancel(run)
@@ -81,7 +81,7 @@ def test_a_run_suspended_from_outside_stops_at_its_next_task_and_resumes(standin
 def test_without_the_event_stream_work_is_asked_for_and_cancelling_is_noticed(bench, relay):
     relay.close_for(b"/events/out")
     bench.write("flows/waiting.py", WAITING)
-    bench.work(processes=1, PREFECT_API_URL=relay.url)
+    bench.work(PREFECT_API_URL=relay.url)
     bench.until(lambda: relay.turned_away and bench.workers_online())
     run = bench.submit(bench.deploy("flows/waiting.py:waiting"))
     bench.until(bench.lines)

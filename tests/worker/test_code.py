@@ -17,7 +17,7 @@ def test_code_deployed_anew_is_what_runs_next(bench):
     """
     bench.write("flows/versioned.py", flow.format(version="old"))
     deployment = bench.deploy("flows/versioned.py:versioned")
-    bench.work(processes=1, **SLOW_POLL)
+    bench.work(**SLOW_POLL)
     bench.reaches(bench.submit(deployment), "Completed")
     bench.write("flows/versioned.py", flow.format(version="new"))
     bench.reaches(bench.submit(deployment), "Completed")
@@ -55,7 +55,7 @@ def test_a_module_imported_late_and_files_of_data_are_what_is_on_disk(bench):
     first, table = bench.code / "rules" / "versions" / "1.toml", bench.code / "rules" / "table.py"
     first.write_text("one")
     deployment = bench.deploy("flows/late.py:late")
-    bench.work(processes=1, **SLOW_POLL)
+    bench.work(**SLOW_POLL)
     changes = [
         lambda: None,
         lambda: table.write_text(table.read_text().replace("old", "new")),

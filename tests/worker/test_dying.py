@@ -88,7 +88,7 @@ def test_a_process_is_replaced_after_so_many_segments_or_so_much_memory(bench, l
     """,
     )
     deployment = bench.deploy("flows/pids.py:pids")
-    worker = bench.work(processes=1, **limit, **SLOW_POLL)
+    worker = bench.work(**limit, **SLOW_POLL)
 
     def one_more() -> bool:
         bench.reaches(bench.submit(deployment), "Completed")
@@ -101,7 +101,7 @@ def test_a_process_is_replaced_after_so_many_segments_or_so_much_memory(bench, l
 def test_a_death_that_could_not_be_reported_at_once_is_reported_when_the_server_is_back(bench, relay):
     bench.write("flows/fragile.py", FRAGILE)
     run = bench.submit(bench.deploy("flows/fragile.py:fragile"))
-    bench.work(processes=1, PREFECT_API_URL=relay.url, PREFECT_CLIENT_MAX_RETRIES="0")
+    bench.work(PREFECT_API_URL=relay.url, PREFECT_CLIENT_MAX_RETRIES="0")
     pid = int(bench.until(bench.lines)[0].split()[1])
     relay.close_for(b"")
     os.kill(pid, signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_a_death_that_could_not_be_reported_at_once_is_reported_when_the_server_
 def test_a_worker_killed_outright_takes_its_children_along_and_its_successor_takes_up_the_runs(bench):
     bench.write("flows/waiting.py", WAITING)
     deployment = bench.deploy("flows/waiting.py:waiting")
-    worker = bench.work("old")
+    worker = bench.work("old", processes=2)
     runs = [bench.submit(deployment) for _ in range(2)]
     bench.until(lambda: len(bench.lines()) == 2)
     children = bench.children(worker)

@@ -40,8 +40,8 @@ def test_two_workers_on_one_pool_run_each_run_once(bench):
     """,
     )
     deployment = bench.deploy("flows/counted.py:counted")
-    bench.work("twin", processes=1)
-    bench.work("twin", processes=1)  # even under one name
+    bench.work("twin")
+    bench.work("twin")  # even under one name
     runs = [bench.submit(deployment, n=n) for n in range(20)]
     for run in runs:
         bench.reaches(run, "Completed")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engine
 def test_sigterm_lets_running_segments_finish_and_leaves_the_rest_scheduled(bench):
     bench.write("flows/waiting.py", WAITING)
     deployment = bench.deploy("flows/waiting.py:waiting")
-    worker = bench.work(processes=1)
+    worker = bench.work()
     running = bench.submit(deployment)
     bench.until(bench.lines)
     queued = bench.submit(deployment)
@@ -34,7 +34,7 @@ def test_sigterm_lets_running_segments_finish_and_leaves_the_rest_scheduled(benc
 def test_segments_longer_than_the_grace_period_are_set_back_and_run_again(bench):
     bench.write("flows/waiting.py", WAITING)
     deployment = bench.deploy("flows/waiting.py:waiting")
-    worker = bench.work(DIANWU_WORKER_GRACE_SECONDS="1")
+    worker = bench.work(processes=2, DIANWU_WORKER_GRACE_SECONDS="1")
     runs = [bench.submit(deployment) for _ in range(2)]
     bench.until(lambda: len(bench.lines()) == 2)
     assert bench.stop(worker) == 0
@@ -49,7 +49,7 @@ def test_segments_longer_than_the_grace_period_are_set_back_and_run_again(bench)
 
 def test_a_second_sigterm_ends_the_grace_period_and_sets_back_what_runs(bench):
     bench.write("flows/waiting.py", WAITING)
-    worker = bench.work(DIANWU_WORKER_GRACE_SECONDS="3600")
+    worker = bench.work(processes=2, DIANWU_WORKER_GRACE_SECONDS="3600")
     runs = [bench.submit(bench.deploy("flows/waiting.py:waiting")) for _ in range(2)]
     bench.until(lambda: len(bench.lines()) == 2)
     worker.terminate()
@@ -60,7 +60,7 @@ def test_a_second_sigterm_ends_the_grace_period_and_sets_back_what_runs(bench):
 
 def test_a_process_that_dies_by_itself_during_the_grace_period_is_crashed(bench):
     bench.write("flows/waiting.py", WAITING)
-    worker = bench.work(processes=1, DIANWU_WORKER_GRACE_SECONDS="3600")
+    worker = bench.work(DIANWU_WORKER_GRACE_SECONDS="3600")
     run = bench.submit(bench.deploy("flows/waiting.py:waiting"))
     pid = int(bench.until(bench.lines)[0].split()[1])
     worker.terminate()
@@ -72,7 +72,7 @@ def test_a_process_that_dies_by_itself_during_the_grace_period_is_crashed(bench)
 
 def test_a_run_being_cancelled_when_the_grace_period_ends_is_cancelled(bench):
     bench.write("flows/stubborn.py", STUBBORN)
-    worker = bench.work(processes=1, DIANWU_WORKER_GRACE_SECONDS="1", DIANWU_WORKER_CANCEL_GRACE_SECONDS="3600")
+    worker = bench.work(DIANWU_WORKER_GRACE_SECONDS="1", DIANWU_WORKER_CANCEL_GRACE_SECONDS="3600")
     run = bench.submit(bench.deploy("flows/stubborn.py:stubborn"))
     bench.until(bench.lines)
     bench.cancel(run)
