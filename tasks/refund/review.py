@@ -33,6 +33,7 @@ from tasks.refund.plan import (
     plan_now,
     second_person_reasons,
 )
+from tasks.shops import states
 from tasks.shops.questions import answers_part, shop_part
 
 
@@ -144,6 +145,8 @@ def _may_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
     if given.verdict not in {RefundVerdict.APPROVE, SecondVerdict.CONFIRM, ReturnVerdict.AGAIN}:
         return None
     shop = shop_of(tx, case)
+    if shop.state is not ShopState.CLOSED:
+        states.insist(tx, shop)  # by its row it is in the way: by the record it may not be
     if shop.state is ShopState.FORCED_CLOSED:
         return "店铺已被强制关闭,保证金不予退还,请驳回申请(REF-10)"
     needed = rules(case).refund.required_documents[shop.entity_type]
