@@ -50,6 +50,8 @@ class NotDrawn(RuntimeError):
 
 def drawn(item: EvidenceItem, number: int, width: int) -> tuple[bytes, int]:
     """A page of a file as WebP, and how many pages the file has. Raises :class:`NotDrawn`."""
+    if _undrawable(item).exists():
+        raise NotDrawn(f"{item.id}: cannot be drawn")
     kept = settings().home / "pictures" / item.sha256[:2] / f"{item.sha256}-{number}-{width}.webp"
     counted = kept.with_name(f"{item.sha256}.pages")
     if not kept.exists():
@@ -60,6 +62,11 @@ def drawn(item: EvidenceItem, number: int, width: int) -> tuple[bytes, int]:
             (Path(folder) / "pages").replace(counted)
             (Path(folder) / "page.webp").replace(kept)
     return kept.read_bytes(), int(counted.read_text())
+
+
+def _undrawable(item: EvidenceItem) -> Path:
+    """Stands beside a file's pictures when its first page could not be drawn, so that nobody tries at every look."""
+    return settings().home / "pictures" / item.sha256[:2] / f"{item.sha256}.undrawable"
 
 
 def _draw(item: EvidenceItem, number: int, width: int, folder: Path) -> int:
@@ -78,14 +85,16 @@ def _draw(item: EvidenceItem, number: int, width: int, folder: Path) -> int:
     except subprocess.TimeoutExpired as late:
         raise NotDrawn(f"{item.id}: took too long") from late
     if done.returncode != 0 or not done.stdout.strip().isdigit():
+        if number == 1:
+            _undrawable(item).touch()
         raise NotDrawn(f"{item.id}: cannot be drawn")
     return int(done.stdout)
 
 
 def shown_in(tx: Tx, ids: list[str]) -> list[EvidenceItem]:
-    """The files a dossier leads to, those that can be drawn."""
+    """The files a dossier leads to, those that can be drawn as far as is known."""
     found = [tx.get(EvidenceItem, one) for one in ids]
-    return [item for item in found if item is not None and item.media_type in DRAWN]
+    return [item for item in found if item is not None and item.media_type in DRAWN and not _undrawable(item).exists()]
 
 
 def _item(evidence_id: str, media_types: Collection[MediaType] = DRAWN) -> EvidenceItem:

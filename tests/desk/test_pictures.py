@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -85,6 +86,20 @@ def test_the_papers_of_a_question_are_seen_beside_its_text(office: Office, seat:
     case = office.request_refund(documents=own)
     page = seat("wang-fang").see(f"/r/{office.question(case).id}")
     assert page.html.count("/1.webp?w=320") == 2 and "营业执照.jpg" in page.text
+
+
+def test_a_file_that_cannot_be_drawn_is_tried_once_and_leaves_no_broken_picture(
+    office: Office, seat: Seats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.closed_shop()
+    case = office.request_refund(documents=[paper("营业执照.pdf", "BUSINESS_LICENCE"), PAPERS[1]])
+    who, address = seat("wang-fang"), f"/r/{office.question(case).id}"
+    asked = re.findall(r"/p/[^/]+/1\.webp\?w=320", who.see(address).html)
+    assert {who.client.get(one).status_code for one in asked} == {404}
+    monkeypatch.setattr("desk.pictures.subprocess.run", None)
+    assert {who.client.get(one).status_code for one in asked} == {404}
+    page = who.see(address)
+    assert "/1.webp" not in page.html and "下载原件" in page.text
 
 
 def test_nobody_outside_sees_one(office: Office, seat: Seats) -> None:
