@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ops.rehearsal import Rehearsal
+from ops.scenes.papers import sheet
 from ops.scenes.stage import Waiting, balance, close, expect, register, waiting_row
 
 
@@ -65,7 +66,7 @@ class RefundScene:
             "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "amount_fen": 200_000,
             "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-0003"},
             "documents": [
-                self.stage.document(self.shop_id, f"{name}.pdf", f"%PDF-1.7 {name}".encode(), kind)
+                self.stage.document(self.shop_id, f"{name}.pdf", sheet(self.shop_id, kind), kind)
                 for kind, name in papers.items()
             ],
         })  # fmt: skip
@@ -110,7 +111,7 @@ class ForcedScene:
         stage.send("forced_closure.proposed", {
             "shop_id": self.shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
             "description": "抽检三批次均为假冒商品。", "proposed_by": "risk-17",
-            "documents": [stage.document(self.shop_id, "鉴定报告.pdf", b"%PDF-1.7 report")],
+            "documents": [stage.document(self.shop_id, "鉴定报告.pdf", sheet(self.shop_id, "REPORT"))],
         })  # fmt: skip
         case_id = stage.case_of(self.shop_id, "forced-closure")
         self._cases.append(case_id)

@@ -14,6 +14,7 @@ from models.cases import Case
 from models.invoicing import AnomalyKind, Statement, StatementState
 from office.base.db import in_transaction
 from ops.rehearsal import NotAsExpected, Rehearsal
+from ops.scenes.papers import sheet
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
 from tasks.invoicing import drafts, statements
@@ -223,7 +224,7 @@ class InvoicingScene:
             "seller_tax_no": USCC, "net_fen": fen - tax, "tax_fen": tax, "gross_fen": fen,
             "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": fen - tax, "tax_fen": tax,
                        "rate": "6"}],
-            "documents": [self.stage.document(shop_id, "发票.pdf", f"%PDF-1.7 {number}".encode())],
+            "documents": [self.stage.document(shop_id, "发票.pdf", sheet(shop_id, f"INVOICE {number}"))],
             "covers": [{"statement": self._statement(shop_id, self._older).number, "amount_fen": fen}],
         } | changes)  # fmt: skip
         return number

@@ -13,6 +13,7 @@ from models.payouts import Payout
 from models.shops import Shop
 from office.base.db import Tx
 from ops.rehearsal import Rehearsal
+from ops.scenes.papers import sheet
 from ops.scenes.stage import Waiting, balance, close, expect, register, waiting_row
 from policies import contracts
 from tasks.opening import transfer
@@ -47,7 +48,7 @@ class Application:
 
     def papers(self, **kinds: str) -> None:
         documents = [
-            self.stage.document(self.shop_id, f"{word}.pdf", f"%PDF-1.7 {self.name} {word}".encode(), kind)
+            self.stage.document(self.shop_id, f"{word}.pdf", sheet(self.shop_id, kind), kind)
             for kind, word in kinds.items()
         ]
         self.send("papers_submitted", documents=documents)
