@@ -19,9 +19,9 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Scheduled, Suspended
-from sqlmodel import col, delete, select
+from sqlmodel import select
 
-from models.audit import AuditEntry, Installation
+from models.audit import AuditEntry
 from models.confirmations import ReplacedRun, ShownForm
 from models.messages import OutboxMessage
 from models.reviews import ReviewState
@@ -30,7 +30,7 @@ from office.runs import recovery, shown_forms
 from office.staff import staff
 from ops import watch
 from ops.rehearsal import Rehearsal
-from tests.stack.conftest import running_stack
+from tests.stack.conftest import codes_count_in_forms_again, running_stack
 from tests.stack.tampering import asked, asked_for_money, ended, responses, review_of, the_form, told, trail
 
 pytestmark = pytest.mark.engine
@@ -46,9 +46,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 @pytest.fixture(autouse=True)
-def codes_count_in_forms_again(stage: Rehearsal) -> None:
+def _codes_count(stage: Rehearsal) -> None:
     """What one test did to the forms does not make the next wait for a minute."""
-    in_transaction(lambda tx: tx.exec(delete(Installation).where(col(Installation.key) == staff.FORM_FLOOR)))
+    codes_count_in_forms_again()
 
 
 @pytest.fixture
@@ -213,8 +213,6 @@ def test_an_old_code_does_not_count_though_the_caller_says_it_is_of_then(
 
 def stage_code_at(stage: Rehearsal, staff_id: str, at: datetime) -> str:
     import pyotp
-
-    from office.staff import staff
 
     return pyotp.TOTP(stage.secrets[staff_id], interval=staff.STEP).at(int(at.timestamp()))
 

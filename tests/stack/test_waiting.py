@@ -21,6 +21,7 @@ from office.record import audit
 from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
+from tests.stack.conftest import codes_count_in_forms_again
 
 pytestmark = pytest.mark.engine
 GATE = "closure-review"
@@ -131,6 +132,7 @@ def test_a_waiting_run_that_somebody_removes_comes_back_and_finishes(
         prefect().delete_flow_run(run)
     stage.sweep()
     stage.wait(lambda: stage.read(lambda tx: tx.get(Case, case_id).run_id) not in (None, str(run)), "another run")
+    codes_count_in_forms_again()
     stage.decide(case_id, GATE, reviewer, "驳回申请", "资料不符")
     stage.state(case_id, "REJECTED")
     texts = stage.read(lambda tx: [line.text for line in audit.timeline(tx, case_id)])
