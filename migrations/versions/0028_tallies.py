@@ -66,5 +66,4 @@ def downgrade() -> None:
     for index, column in INDEXES:
         op.drop_index(index, "transfer")
         op.create_index(index, "transfer", [column])
-    with op.batch_alter_table("account") as table:
-        table.drop_column("tally")
+    op.drop_column("account", "tally")  # a table that others refer to is not made anew

@@ -25,5 +25,4 @@ def downgrade() -> None:
     with op.batch_alter_table("shop_contract") as batch:
         batch.drop_column("reminded")
     op.drop_index("uq_case_sole", "case")
-    with op.batch_alter_table("case") as batch:
-        batch.drop_column("sole")
+    op.drop_column("case", "sole")  # a table that others refer to is not made anew
