@@ -1,4 +1,4 @@
-"""Whoever writes much at once leaves the others their turn: how a writer of SQLite waits, and how large a chunk is."""
+"""Whoever writes much at once leaves the others their turn: how a writer of SQLite, which alone has one at a time, waits; chunks."""
 
 from __future__ import annotations
 
