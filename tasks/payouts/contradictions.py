@@ -122,11 +122,8 @@ def _settled(tx: Tx, row: BankContradiction) -> bool:
     """Whether two people have ended it, by the record of the case it is about."""
     if row.closed_at is None:
         return False
-    streams = audit.streams(tx, row.case_id or row.inquiry_id)
-    return any(
-        line.action == RESOLVED and line.detail.get("contradiction") == row.id
-        for name in streams for line in audit.whole(tx, name) or ()
-    )  # fmt: skip
+    lines = audit.found_whole(tx, row.case_id or row.inquiry_id)
+    return any(line.action == RESOLVED and line.detail.get("contradiction") == row.id for line in lines)
 
 
 def closed_by_nobody(tx: Tx) -> list[BankContradiction]:

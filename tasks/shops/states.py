@@ -41,8 +41,8 @@ def said(shop: Shop) -> dict[str, Any]:
 
 def insist(tx: Tx, shop: Shop) -> None:
     """Have the row say what the record says, where it speaks of the shop; the supervisor hears of a difference."""
-    lines = [line for name in audit.streams(tx, f"shop/{shop.id}") for line in audit.whole(tx, name) or ()]
-    last = next((line.detail[STANDS] for line in reversed(lines) if STANDS in line.detail), None)
+    lines = reversed(audit.found_whole(tx, f"shop/{shop.id}"))
+    last = next((line.detail[STANDS] for line in lines if STANDS in line.detail), None)
     if last is None or last == said(shop)[STANDS]:
         return
     found = shop.state.label

@@ -201,3 +201,15 @@ def right(applicant: Applicant, number: int = 1) -> str:
 def wrong(applicant: Applicant, number: int = 1, by: int = 1) -> str:
     fen = (amount(applicant, number) + by - 1) % 99 + 1
     return f"0.{fen:02d}"
+
+
+def unsigned(office: Office) -> Applicant:
+    """A person's shop that is open, with its contract not signed."""
+    applicant = Applicant(office)
+    applicant.materials()
+    applicant.approve()
+    applicant.finishing()
+    applicant.approve()
+    office.pay_deposit("shop-1", 50_000)
+    assert applicant.now.outcome == "OPENED"
+    return applicant

@@ -11,7 +11,7 @@ from models.opening_events import AccountState, OtherShop
 from policies.opening import refuse_legacy
 from policies.opening_numbers import OpeningPolicy
 from policies.policy import policy, use_policies
-from tests.opening.bench import FORM, GOOD, LICENCE, Applicant, opened
+from tests.opening.bench import FORM, GOOD, LICENCE, Applicant, opened, unsigned
 from tests.play import Office, paper
 
 TAOBAO = {"platform": "TAOBAO", "name": "晨光淘宝店", "ratings": ["4.7", "4.8", "4.9"], "diamonds": 1}
@@ -185,12 +185,7 @@ def test_the_contract_is_the_text_that_was_offered_and_settlement_waits_for_it(o
     from office.base.db import reading
     from tasks.shops import contracts
 
-    applicant = Applicant(office)
-    applicant.materials()
-    applicant.approve()
-    applicant.finishing()
-    applicant.approve()
-    office.pay_deposit("shop-1", 50_000)
+    applicant = unsigned(office)
     assert office.shop().state == "OPEN" and office.message("shop_opened")["unsigned"] is True
 
     def blocked() -> bool:

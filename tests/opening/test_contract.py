@@ -14,22 +14,10 @@ from models.settlement import HoldReason
 from office.base.db import Tx, in_transaction, reading
 from tasks.settlement import drafts
 from tasks.shops import contracts
-from tests.opening.bench import Applicant
+from tests.opening.bench import Applicant, unsigned
 from tests.play import Office
 
 pytestmark = pytest.mark.both
-
-
-def unsigned(office: Office) -> Applicant:
-    """A person's shop that is open, with its contract not signed."""
-    applicant = Applicant(office)
-    applicant.materials()
-    applicant.approve()
-    applicant.finishing()
-    applicant.approve()
-    office.pay_deposit("shop-1", 50_000)
-    assert applicant.now.outcome == "OPENED"
-    return applicant
 
 
 def reminders(office: Office) -> int:
