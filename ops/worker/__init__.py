@@ -1,9 +1,9 @@
 """The `dianwu` worker type: flow-run segments in warm, isolated processes, started the moment they are due.
 
-    event stream ─┐
+    event stream ─┐ due.py
     poll (net) ───┴─▶ worker.py ──claim──▶ pool.py ──line──▶ segment.py (one process, one segment at a time)
                         │  ▲                 │                   └─ engine.py, loading.py
-                        │  └── verdict.py ◀──┘ died, gave up, was cancelled
+                        │  └── in_hand.py ◀──┘ died, gave up, was cancelled: verdict.py
                         └── journal.py: what we hold, for the next start
 
 Start it with `python -m ops.worker --pool P --name N` (restarts itself), with `start_worker` from Python, or

@@ -6,6 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import Cancelled, Crashed, Scheduled
@@ -101,3 +107,14 @@ async def finish_cancelling(client: PrefectClient, flow_run_id: UUID) -> bool:
     except ObjectNotFound:
         return False
     return True
+
+
+async def cancelling_among(client: PrefectClient, flow_run_ids: list[UUID]) -> set[UUID]:
+    """Which of these runs somebody has asked to end."""
+    found = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            id=FlowRunFilterId(any_=flow_run_ids),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING])),
+        )
+    )
+    return {run.id for run in found}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -20,9 +22,11 @@ from office.cases import alarms
 from ops import deploy
 from ops.deploy import DEPLOYMENTS, ROOT
 from ops.worker.authority import Refusal, Refused, load
+from ops.worker.due import Due
+from ops.worker.in_hand import Segment
 from ops.worker.pool import Phase
 from ops.worker.settings import WorkerSettings
-from ops.worker.worker import DianwuWorker, Segment
+from ops.worker.worker import DianwuWorker
 from tests.play import Office
 
 SHELL = {"prefect.deployments.steps.run_shell_script": {"script": "cat secrets.toml"}}
@@ -209,16 +213,14 @@ class Answering:
         return httpx.Response(200, json=[pool | {"flow_run": run} for run in self.runs])
 
 
-def test_a_due_run_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_due_run_that_cannot_be_read_is_passed_over() -> None:
     """As it was done: a state whose data Prefect's server keeps and its client cannot read."""
-    monkeypatch.setenv("DIANWU_WORKER_STATE_DIR", str(tmp_path))
-    worker = DianwuWorker("pool")
+    due = Due(logging.getLogger("worker"))
     good = a_run().model_dump(mode="json")
     bad = a_run().model_dump(mode="json") | {"state": {"type": "SCHEDULED", "data": {"storage_key": 5}}}
-    worker._client = Answering(bad, good)  # type: ignore[assignment]
-    asyncio.run(worker._poll(limit=2))
-    assert [str(run.id) for run in worker._backlog] == [good["id"]]
-    assert worker._more_due  # what stands behind it is asked for
+    asyncio.run(due.ask(cast(Any, Answering(bad, good)), "pool", (), timedelta(0), limit=2))
+    assert [str(run.id) for run in due.runs] == [good["id"]]
+    assert due.more  # what stands behind it is asked for
 
 
 @pytest.mark.parametrize("name", ["a", "it's", "'\"", "x: y"])

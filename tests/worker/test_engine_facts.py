@@ -209,7 +209,7 @@ def test_the_server_lets_a_completed_run_be_claimed_again_so_the_worker_must_und
 
 @pytest.mark.engine
 def test_of_two_claims_of_one_scheduled_run_the_server_refuses_the_second(bench):
-    """worker.py: `_claim_on_server`."""
+    """in_hand.py: `claim`."""
     from prefect.states import Pending
 
     bench.write("flows/none.py", "")
