@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from desk import batch, lead, looking, pictures, question, queue
 from desk.guard import Guard
 from desk.html import assets, page
-from desk.visitor import LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
+from desk.visitor import LEFT, LogInFirst, Visitor, posted, safe_path, set_cookie, visitor
 from office.base.db import in_transaction, reading
 from office.base.settings import Settings, SettingsError
 from office.staff import desk_sessions, passkeys
@@ -116,6 +116,11 @@ def _add_logging_in(app: FastAPI) -> None:
             in_transaction(lambda tx: desk_sessions.end(tx, who.session_id, who.id))
         return set_cookie(RedirectResponse("/login", 303), request.app.state.settings, "")
 
+    @app.post("/stay")
+    def stay(who: Person) -> Response:
+        """Somebody is still there: that alone makes the session hold on."""
+        return Response(status_code=204, headers={LEFT: str(who.left)})
+
     @app.exception_handler(LogInFirst)
     async def first(request: Request, error: LogInFirst) -> Response:
         if request.url.path == "/pulse" or request.headers.get("accept", "") == "application/json":
@@ -163,7 +168,7 @@ def _answer_faults(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         said = {404: "没有找到这个页面或编号。请核对后重试。", 405: "此地址不接受这样的请求。"}
-        return page("fault", error.status_code, sentence=error.detail if error.status_code == 409 else said.get(
+        return page("fault", error.status_code, sentence=error.detail if error.status_code in {409, 429} else said.get(
             error.status_code, "请求无法处理。"), who=None)  # fmt: skip
 
     @app.exception_handler(Exception)

@@ -20,6 +20,7 @@ from models.reviews import Review, Role, Staff
 from office.base.db import Tx, in_transaction, reading
 from office.cases import appointing, hands, judge, retrying
 from office.cases.gates import Outcome
+from office.record import inbox, outbox
 from office.staff import passkeys, people, staff
 from tasks.sight import desk_forms, load, queue
 
@@ -101,8 +102,12 @@ def do(who: Person, form: Form, act: str) -> Response:
     return RedirectResponse(f"/lead?{which.address()}", 303)
 
 
+def _ticked(form: Mapping[str, str]) -> list[str]:
+    return [name.removeprefix(TAKE) for name in form if name.startswith(TAKE)][:ROWS]
+
+
 def _chosen(form: Mapping[str, str]) -> list[str]:
-    ids = [name.removeprefix(TAKE) for name in form if name.startswith(TAKE)][:ROWS]
+    ids = _ticked(form)
     with reading() as tx:
         if any(tx.get(Review, one) is None for one in ids):
             raise HTTPException(404)
@@ -164,6 +169,20 @@ def _retry(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
     return ([] if outcome.accepted else [f"{case_id}:{outcome.sentence}"]), ""
 
 
+def _resend(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
+    return _each(_ticked(form), lambda tx, key: outbox.resend(tx, key, who.actor))
+
+
+def _hear_again(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
+    numbers = [one for one in _ticked(form) if one.isascii() and one.isdigit() and len(one) < 18]
+    return _each(numbers, lambda tx, number: inbox.retry(tx, int(number), who.actor))
+
+
+def _each(ticked: Sequence[str], act: Callable[[Tx, str], str]) -> tuple[list[str], str]:
+    said = [in_transaction(lambda tx, one=one: act(tx, one)) for one in ticked]  # type: ignore[misc]
+    return _not_done(ticked, [Outcome(accepted=not sentence, sentence=sentence) for sentence in said])
+
+
 ACTS: dict[str, Callable[[Visitor, Mapping[str, str]], tuple[list[str], str]]] = {
     "reassign": _reassign,
     "release": _release,
@@ -171,4 +190,6 @@ ACTS: dict[str, Callable[[Visitor, Mapping[str, str]], tuple[list[str], str]]] =
     "unlock": _unlock,
     "invite": _invite,
     "retry": _retry,
+    "resend": _resend,
+    "hear-again": _hear_again,
 }

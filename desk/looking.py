@@ -8,13 +8,17 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
+from sqlmodel import select
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from desk import reads
 from desk.dossier import sections
 from desk.html import page
 from desk.queue import Filter, counts
 from desk.visitor import Visitor, posted, set_cookie, visitor
+from models.cases import Case
+from models.reviews import Review
 from models.shops import Capability
 from office.base.db import in_transaction, reading
 from office.cases import confirmations
@@ -123,6 +127,12 @@ def case(request: Request, who: Person, case_id: str) -> Response:
         raise HTTPException(404) from None
     given = request.app.state.settings
     with reading() as tx:
+        row = tx.get_one(Case, found.id)
+        questions = list(tx.exec(select(Review).where(Review.case_id == found.id)))
+        own = bool(questions) and all(reads.asked(tx, who, one) for one in questions)
+    if not own:
+        reads.note(who, row)
+    with reading() as tx:
         return page(
             "case", who=who, here="c", counts=counts(tx, who), now=tx.now, case=found,
             shown={one.id: sections(one.kept, given) for one in found.reviews}, drawn=(), seen={},
@@ -146,6 +156,8 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
 @router.get("/find")
 def find(request: Request, who: Person, q: str = "") -> Response:
     """An exact number leads to its page; words to the shops and cases that bear them."""
+    if q:
+        reads.count(who, "find")
     with reading() as tx:
         if place := lookup.place_of(tx, q):
             kind, number = place

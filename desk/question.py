@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from desk import reads
 from desk.dossier import files, sections
 from desk.html import moment, page
 from desk.pictures import shown_in
@@ -139,7 +140,12 @@ def _done(tx: Tx, who: Visitor, review_id: str) -> dict[str, str] | None:
 def show(request: Request, who: Person, review_id: str, done: str = "") -> Response:
     chosen = Filter.read(request.query_params.get("from", ""))
     with reading() as tx:
-        return _page(tx, who, review_id, chosen, request, done=done)
+        review = _find(tx, review_id)
+        case = None if reads.asked(tx, who, review) else tx.get_one(Case, review.case_id)
+        shown = _page(tx, who, review_id, chosen, request, done=done)
+    if case is not None:
+        reads.note(who, case)
+    return shown
 
 
 @router.get("/r/{review_id}/next")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.responses import JSONResponse, Response
 
 from desk.html import page
-from desk.visitor import Visitor, visitor
+from desk.visitor import LEFT, Visitor, visitor
 from models.base import Frozen
 from models.confirmations import Weight
 from models.reviews import Review, Role
@@ -161,12 +161,13 @@ def pulse(request: Request, who: Person, v: str = "", r: str = "", here: str = "
     looks at it. ``here``: the page is before its reader's eyes, which is all that a GET ever notes."""
     if r and here:
         _look(who, r)
+    left = {LEFT: str(who.left)}
     if v == _version():
-        return Response(status_code=304)
+        return Response(status_code=304, headers=left)
     with reading() as tx:
         review = tx.get(Review, r) if r else None
         about: dict[str, Any] = {}
         if review is not None:
             also = looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ())
             about = {"revision": review.revision, "state": review.state.value, "here": also}
-        return JSONResponse({"version": pulse_version(tx), "counts": counts(tx, who), **about})
+        return JSONResponse({"version": pulse_version(tx), "counts": counts(tx, who), **about}, headers=left)

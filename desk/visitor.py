@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from models.base import Frozen
+from models.desk import DeskSession
 from models.reviews import Role, Staff
 from office.base.db import in_transaction, reading
 from office.base.settings import Settings
@@ -17,6 +18,10 @@ from office.staff import desk_sessions
 
 MOST_BYTES = 200_000
 """A form of the desk is never larger: the longest field takes 20,000 characters of three bytes each, percent-encoded."""
+
+
+LEFT = "x-session-left"
+"""The header that tells a page for how many seconds its session holds."""
 
 
 class LogInFirst(Exception):
@@ -35,10 +40,17 @@ class Visitor(Frozen):
     id: str
     name: str
     roles: tuple[str, ...]
+    left: int
+    """For how many seconds the session holds if nothing more is done in it."""
 
     @property
     def titles(self) -> str:
         return "、".join(Role(role).label for role in self.roles)
+
+    @property
+    def actor(self) -> str:
+        """How the record names them."""
+        return f"staff/{self.id}"
 
     @property
     def supervises(self) -> bool:
@@ -72,17 +84,19 @@ def visitor(request: Request, form: Annotated[dict[str, str], Depends(posted)]) 
     word = request.cookies.get(cookie_name(request.app.state.settings), "")
     with reading() as tx:
         here = desk_sessions.whose(tx, word)
-        found = _of(here[1], here[0].id, word) if here else None
-        stale = here is not None and desk_sessions.touched_long_ago(here[0])
+        stale = here is not None and desk_sessions.touched_long_ago(here[0]) and request.url.path != "/pulse"
+        found = _of(here[1], here[0], word, desk_sessions.lasts(tx, here[0], touched=stale)) if here else None
     if found is None:
         raise LogInFirst(_own_path(request), form)
-    if stale and request.url.path != "/pulse":  # a page that lies open is nobody's presence
+    if stale:  # but by the pulse: a page that lies open is nobody's presence
         in_transaction(lambda tx: desk_sessions.touch(tx, found.session_id))
     return found
 
 
-def _of(person: Staff, session_id: str, word: str) -> Visitor:
-    return Visitor(session_id=session_id, word=word, id=person.id, name=person.name, roles=tuple(person.roles))
+def _of(person: Staff, session: DeskSession, word: str, left: int) -> Visitor:
+    return Visitor(
+        session_id=session.id, word=word, id=person.id, name=person.name, roles=tuple(person.roles), left=left
+    )
 
 
 def _own_path(request: Request) -> str:

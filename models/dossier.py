@@ -281,6 +281,13 @@ class Sheet(Frozen):
         found = [paper.file for block in self.blocks() if isinstance(block, Papers) for paper in block.papers]
         return tuple(dict.fromkeys(filter(None, found)))
 
+    def hashes(self) -> tuple[str, ...]:
+        """What the files that can be opened hold, each once."""
+        found = [
+            paper.sha256 for block in self.blocks() if isinstance(block, Papers) for paper in block.papers if paper.file
+        ]
+        return tuple(dict.fromkeys(filter(None, found)))
+
     def labels(self) -> dict[str, str]:
         """What kind of paper each of these files is, by its id."""
         return {

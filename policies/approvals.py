@@ -24,6 +24,10 @@ class Seen(Frozen):
     terms: dict[str, Any] = Field(default_factory=dict)
     """What the act would be: amounts, hashes of payees, states. Compared as JSON; nothing personal."""
     blocking: tuple[Finding, ...] = ()
+    sum_fen: int | None = None
+    """The amount that a list says it is about; no term."""
+    papers: tuple[str, ...] = ()
+    """The SHA-256 of each file that can be opened, for a list to count; no term."""
 
     @classmethod
     def of(cls, terms: Mapping[str, Any], findings: Iterable[Finding] = ()) -> Self:

@@ -138,6 +138,34 @@ async function saveDraft() {
   }
 }
 
+// ── a session's end is said two minutes before, and what was typed stays ──
+const ending = document.querySelector(".ending");
+const WARNED = 120;
+let endsAt = Date.now() + Number(page.left) * 1000;
+let watching;
+
+function lasts(response) {
+  const left = response.headers.get("x-session-left");
+  if (left !== null) endsAt = Date.now() + Number(left) * 1000;
+}
+async function watchEnd(address, how) {
+  clearTimeout(watching);
+  if (address) await fetch(address, how).then(lasts, () => {});
+  const left = (endsAt - Date.now()) / 1000;
+  const last = how && left <= WARNED; // it was asked to hold on, and cannot
+  ending.hidden = left > WARNED;
+  ending.querySelector("button").hidden = left <= 0 || last;
+  const words = left <= 0 ? "登录已过期,提交时会请您重新登录"
+    : `登录将在 ${Math.max(Math.ceil(left / 60), 1)} 分钟内过期${last ? ",已到一次登录的最长时间" : ""}`;
+  const text = words + (answer ? ";已填写的内容会保留。" : "。");
+  if (ending.firstElementChild.textContent !== text) ending.firstElementChild.textContent = text;
+  if (left > 0) watching = setTimeout(watchEnd, Math.max((left - WARNED) * 1000, 15_000), last ? "" : "/pulse?v=end");
+}
+if (ending) {
+  ending.querySelector("button").addEventListener("click", () => watchEnd("/stay", { method: "POST" }));
+  watchEnd();
+}
+
 // ── the pulse ──
 const news = document.querySelector(".news");
 let version = page.version;
@@ -148,6 +176,7 @@ async function beat() {
   if (!document.hidden) silentSince = Date.now();
   try {
     const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}${document.hidden ? "" : "&here=1"}`);
+    lasts(response);
     if (response.status !== 200) return;
     const now = await response.json();
     const happened = version.split(".")[0] !== now.version.split(".")[0];

@@ -28,13 +28,14 @@ def of(
     blocking: Iterable[Finding] = (),
     shown: dict[str, Any] | None = None,
     links_until: str = "",
+    sum_fen: int | None = None,
 ) -> Dossier:
     """A dossier of titled parts; one without content is left out. ``facts`` are the terms of the decision; both are kept
     with it (ambiguity 23). Words are given as they are: whoever draws them escapes them."""
     made = [Part(title=name, blocks=blocks) for name, body in parts if (blocks := _blocks(body))]
     return Dossier(
         sheet=Sheet(title=title, parts=tuple(made)), facts=facts, blocking=tuple(blocking), shown=shown or {},
-        links_until=links_until,
+        links_until=links_until, sum_fen=sum_fen,
     )  # fmt: skip
 
 

@@ -47,11 +47,14 @@ class Dossier(Frozen):
     """Facts that are shown anew when they move, and are no term: whoever decided before need not decide again."""
     links_until: str = ""
     """Until when its links open what they name. It is shown anew when that moves, and is no term of the decision."""
+    sum_fen: int | None = None
+    """The one amount it is about, for a list; none where there is none or several."""
 
     @property
     def seen(self) -> Seen:
         """What somebody who decides on this has seen, as it can be compared later (ambiguity 23)."""
-        return Seen.of(self.facts, self.blocking)
+        listed = {"sum_fen": self.sum_fen, "papers": self.sheet.hashes()}
+        return Seen.of(self.facts, self.blocking).model_copy(update=listed)
 
     @property
     def facts_sha256(self) -> str:

@@ -14,6 +14,7 @@ from sqlmodel import col, delete, select
 
 from models.arbitration import EvidenceItem
 from models.base import Frozen
+from models.cases import Case
 from models.desk import DeskPresence, PaperLook, PaperRead
 from models.dossier import Sheet
 from models.reviews import Review, Staff
@@ -61,6 +62,13 @@ def handed_out(
         tx.add(look)
 
 
+def dossier_read(tx: Tx, case: Case, staff_id: str, session_id: str) -> None:
+    """Somebody who is not asked reads what is shown of a case: on the record of its shop, whose matters they are."""
+    stream = f"shop/{case.shop_id}" if case.shop_id else case.id
+    audit.record(tx, stream, "dossier.read", actor=f"staff/{staff_id}", text=f"在工作台查看案件 {case.id} 的材料",
+                 case=case.id, session=session_id)  # fmt: skip
+
+
 def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     """The papers a question shows, in its order, each with whether all of it was handed to this person."""
     sheet = Sheet.read(review.dossier)
@@ -68,17 +76,24 @@ def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     if not ids:
         return ()
     items = {item.id: item for item in tx.exec(select(EvidenceItem).where(col(EvidenceItem.id).in_(ids)))}
-    looked: dict[str, dict[int, int]] = {}
-    wanted = [item.sha256 for item in items.values()]
-    for look in tx.exec(select(PaperLook).where(PaperLook.staff_id == staff_id, col(PaperLook.sha256).in_(wanted))):
-        if look.seal == _seal(look):
-            looked.setdefault(look.sha256, {})[look.page] = look.pages
+    whole = seen_whole(tx, staff_id, [item.sha256 for item in items.values()])
     return tuple(
         PaperSeen(
-            id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=_all_of(looked.get(items[one].sha256, {}))
+            id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=items[one].sha256 in whole
         )
         for one in ids if one in items
     )  # fmt: skip
+
+
+def seen_whole(tx: Tx, staff_id: str, hashes: Iterable[str]) -> set[str]:
+    """Which of these contents were handed to this person to their last page."""
+    looked: dict[str, dict[int, int]] = {}
+    wanted = sorted({*hashes})
+    query = select(PaperLook).where(PaperLook.staff_id == staff_id, col(PaperLook.sha256).in_(wanted))
+    for look in tx.exec(query) if wanted else ():
+        if look.seal == _seal(look):
+            looked.setdefault(look.sha256, {})[look.page] = look.pages
+    return {sha256 for sha256, pages in looked.items() if _all_of(pages)}
 
 
 def _seal(look: PaperLook) -> str:

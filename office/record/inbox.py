@@ -198,3 +198,17 @@ def behind(tx: Tx, message: InboxMessage, *types: str) -> bool:
         col(row.state).in_([InboxState.NEW, InboxState.FAILED]), col(row.id) != message.id,
     )  # fmt: skip
     return tx.exec(query.limit(1)).first() is not None
+
+
+def retry(tx: Tx, number: int, actor: str = "system") -> str:
+    """Act on a failed message again, as of when it was received; the sentence if it may not be."""
+    row = tx.get(InboxMessage, number)
+    if row is None:
+        return f"没有编号为 {number} 的消息"
+    if row.state is not InboxState.FAILED:
+        return f"该消息的状态是「{row.state.label}」,只有处理失败的消息可以重试"
+    row.state, row.attempts, row.next_at, row.handled_at, row.note = InboxState.NEW, 0, tx.now, None, ""
+    tx.add(row)
+    audit.record(tx, row.case_id or "system", "inbox.retried", actor=actor, text=f"重新处理消息:{row.type}",
+                 source=row.source, message_id=row.message_id)  # fmt: skip
+    return ""

@@ -370,7 +370,7 @@ def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
         drop(tx, f"{to}{case_id}/{deadline}/remind/", why)
 
 
-def resend(tx: Tx, key: str) -> str:
+def resend(tx: Tx, key: str, actor: str = "system") -> str:
     """Send a dead or skipped message again, from the first attempt; the sentence if it may not be.
 
     What an objection keeps back leaves when a supervisor lets the case go on, and not before.
@@ -385,5 +385,5 @@ def resend(tx: Tx, key: str) -> str:
         return f"案件 {row.case_id} 已停止,其消息不予重发;核实后执行 dianwu cases retry {row.case_id},扣住的随之发出"
     row.state, row.attempts, row.next_at, row.closed_at, row.note = OutboxState.NEW, 0, tx.now, None, ""
     tx.add(row)
-    audit.record(tx, row.case_id or "system", "outbox.resent", text=f"重新投递:{row.topic}", key=key)
+    audit.record(tx, row.case_id or "system", "outbox.resent", actor=actor, text=f"重新投递:{row.topic}", key=key)
     return ""

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
+from math import floor
 
 from sqlmodel import col, select
 
@@ -75,9 +76,7 @@ def whose(tx: Tx, word: str) -> tuple[DeskSession, Staff] | None:
 
 def _holder(tx: Tx, row: DeskSession) -> Staff | None:
     """Whose session it is, if it holds."""
-    now = clock().real()
-    idle = timedelta(minutes=policy_at(tx.now).staff.desk_idle_minutes)
-    if row.ended_at is not None or now > row.until or now - row.seen_at > idle:
+    if row.ended_at is not None or lasts(tx, row) < 0:
         return None
     person = staff.find(tx, row.staff_id)
     fits = hmac.compare_digest(row.standing_sha256, _seal(row, person))
@@ -88,6 +87,13 @@ def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
     """Why the session does not prove this person now."""
     row = live(tx, word)
     return None if row is not None and row.staff_id == staff_id else ENDED
+
+
+def lasts(tx: Tx, row: DeskSession, *, touched: bool = False) -> int:
+    """How many seconds a session holds if nothing more is done in it; ``touched``: from now on. Below 0 it has ended."""
+    now = clock().real()
+    idle = timedelta(minutes=policy_at(tx.now).staff.desk_idle_minutes)
+    return floor(min(row.until, (now if touched else row.seen_at) + idle).timestamp() - now.timestamp())
 
 
 def touch(tx: Tx, session_id: str) -> None:

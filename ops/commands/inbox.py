@@ -6,8 +6,8 @@ import typer
 from sqlmodel import col, select
 
 from models.messages import InboxMessage, InboxState
-from office.base.db import Tx, in_transaction, reading
-from office.record import audit
+from office.base.db import in_transaction, reading
+from office.record import inbox
 from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
 
 app = typer.Typer(no_args_is_help=True)
@@ -42,19 +42,8 @@ def list_inbox(
 @app.command("retry")
 def retry(number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list")) -> None:
     """重新处理失败的消息;计时仍以当初收到的时间为准。"""
-
-    def work(tx: Tx) -> None:
-        row = tx.get(InboxMessage, number)
-        if row is None:
-            refuse(f"没有编号为 {number} 的消息")
-        if row.state is not InboxState.FAILED:
-            refuse(f"该消息的状态是「{row.state.label}」,只有处理失败的消息可以重试")
-        row.state, row.attempts, row.next_at, row.handled_at, row.note = InboxState.NEW, 0, tx.now, None, ""
-        tx.add(row)
-        audit.record(tx, row.case_id or "system", "inbox.retried", text=f"重新处理消息:{row.type}", source=row.source,
-                     message_id=row.message_id)  # fmt: skip
-
-    in_transaction(work)
+    if sentence := in_transaction(lambda tx: inbox.retry(tx, number)):
+        refuse(sentence)
     say(f"✓ 消息 {number} 已排队重新处理", "green")
 
 

@@ -147,7 +147,7 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
         ("第一次审核意见", Quote.of(first.reason) if first else None), ("商家历史", history_part(tx, case)),
         ("店铺", shop_part(tx, shop)),
-        facts=now.terms, links_until=until.isoformat(),
+        facts=now.terms, links_until=until.isoformat(), sum_fen=ruling.deduction_fen,
     )  # fmt: skip
 
 

@@ -175,7 +175,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("规则建议", Text.of(f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。")
          if ground and proposed else None), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
-        facts=_seen(tx, case).terms,
+        facts=_seen(tx, case).terms, sum_fen=ruling.deduction_fen,
     )  # fmt: skip
 
 

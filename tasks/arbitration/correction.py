@@ -190,7 +190,7 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         *papers.parts(tx, case, review, "ARB-10", needed=True), ("判责", ruling_part(ruling)),
         ("该判责的申诉", Text.of(f"{heard.id}:{result}") if heard else None),
         ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
-        shown=proposals.shown(tx, case), links_until=papers.links_until(tx, case, review),
+        shown=proposals.shown(tx, case), links_until=papers.links_until(tx, case, review), sum_fen=ruling.deduction_fen,
     )  # fmt: skip
 
 

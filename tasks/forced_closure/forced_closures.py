@@ -204,7 +204,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             *(("另有 ", Strong(text=str(under_way)), " 正在打款途中,如被退回即罚没。") if under_way else ()),
         )),
         facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen} | proposals.shown(tx, case),
-        links_until=papers.links_until(tx, case, review),
+        links_until=papers.links_until(tx, case, review), sum_fen=deposit.fen,
     )  # fmt: skip
 
 

@@ -147,7 +147,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"封店货款处理 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", preview), ("检查", Findings.of(now.blocking) if now.blocking else None), ("货款", about),
-        ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms, blocking=now.blocking,
+        ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms, blocking=now.blocking, sum_fen=held.fen,
     )  # fmt: skip
 
 

@@ -218,7 +218,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"final": "能否采纳", "state": "发票状态"})),
         ("发票", fields), ("明细", Items.of(lines)), ("对应账单", Items.of(covers) if covers else Text.of("(无)")),
         ("检查结果", (Findings.of(found), warning)), ("困难说明", _difficulty(invoice)), ("附件", proofs if any(proofs) else Text.of("(无)")),
-        facts=now.terms, blocking=now.blocking, links_until=until.isoformat(),
+        facts=now.terms, blocking=now.blocking, links_until=until.isoformat(), sum_fen=invoice.gross_fen,
     )  # fmt: skip
 
 

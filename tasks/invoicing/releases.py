@@ -112,6 +112,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("变化最大的店铺", movers_part(period.totals)), ("异常", [*_anomalies_part(tx, period.id, period.totals), eyes]),
         ("以前账期暂缓、尚未出账", _held_part(period.totals)),
         facts={"draft": period.drafts, "total": period.totals.get("total_fen"), "shops": period.totals.get("shops")},
+        sum_fen=period.totals.get("total_fen"),
     )  # fmt: skip
 
 

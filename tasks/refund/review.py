@@ -106,6 +106,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))), ("打款记录", history),
         ("补充往来", answers_part(tx, case)),
         facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
+        sum_fen=amount_of(case).fen,
     )  # fmt: skip
 
 

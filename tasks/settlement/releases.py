@@ -125,6 +125,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("变化最大的店铺", movers_part(half.totals)), ("异常", [*_anomalies_part(tx, half.id, half.totals), eyes]),
         ("暂不打款", _held_part(tx, half.id, half.totals)),
         facts={"draft": half.drafts, "paid": half.totals.get("paid_fen"), "shops": half.totals.get("shops")},
+        sum_fen=half.totals.get("paid_fen"),
     )  # fmt: skip
 
 

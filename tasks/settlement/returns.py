@@ -173,7 +173,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("退回的货款", about), ("检查", Findings.of(found) if (found := [*now.blocking, *_age(tx, case)]) else None),
         (f"该店铺最近 {TRIED} 笔货款付款", Table.of(("请求号", "金额", "账户", "状态", "银行说明"), tried, sums=(1,))),
         ("第一人意见", Quote.of(first.reason, f"{first.decided_by}:再次付款") if first else None),
-        facts=now.terms, blocking=now.blocking,
+        facts=now.terms, blocking=now.blocking, sum_fen=amount_of(tx, case).fen,
     )  # fmt: skip
 
 

@@ -351,6 +351,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         f"保证金逾期未缴 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
         ("将发生什么", preview), ("欠缴", owed), ("已给期限", given), ("店铺", about), facts=now.terms,
+        sum_fen=lacks.total.fen,
     )  # fmt: skip
 
 

@@ -57,6 +57,17 @@ class Stopped(Frozen):
     why: str
 
 
+class Undone(Frozen):
+    """A message that could not be delivered, or acted on."""
+
+    key: str
+    what: str
+    whom: str
+    case_id: str
+    at: datetime
+    why: str
+
+
 class Load(Frozen):
     roles: tuple[OfRole, ...]
     people: tuple[OfPerson, ...]
@@ -64,10 +75,13 @@ class Load(Frozen):
     more_stopped: int
     undelivered: int
     unheard: int
+    letters: tuple[Undone, ...]
+    """The first of those that could not be delivered, and (``events``) of those that could not be acted on."""
+    events: tuple[Undone, ...]
 
 
 STOPPED = 20
-"""Stopped cases listed; how many more there are is said."""
+"""Stopped cases and faults listed; how many more there are is said."""
 
 
 def load(tx: Tx) -> Load:
@@ -83,6 +97,26 @@ def load(tx: Tx) -> Load:
         more_stopped=every - len(stopped),
         undelivered=tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.DEAD)).one(),
         unheard=tx.exec(select(func.count()).where(InboxMessage.state == InboxState.FAILED)).one(),
+        letters=_letters(tx), events=_events(tx),
+    )  # fmt: skip
+
+
+def _letters(tx: Tx) -> tuple[Undone, ...]:
+    query = select(OutboxMessage).where(OutboxMessage.state == OutboxState.DEAD).order_by(col(OutboxMessage.id))
+    return tuple(
+        Undone(
+            key=row.key, what=row.topic, whom=f"{row.channel.label} {row.audience}".strip(), case_id=row.case_id or "",
+            at=row.created_at, why=row.note,
+        )
+        for row in tx.exec(query.limit(STOPPED))
+    )  # fmt: skip
+
+
+def _events(tx: Tx) -> tuple[Undone, ...]:
+    query = select(InboxMessage).where(InboxMessage.state == InboxState.FAILED).order_by(col(InboxMessage.id))
+    return tuple(
+        Undone(key=str(row.id), what=row.type, whom=row.source, case_id=row.case_id or "", at=row.received_at, why=row.note)
+        for row in tx.exec(query.limit(STOPPED))
     )  # fmt: skip
 
 

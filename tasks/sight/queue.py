@@ -42,8 +42,8 @@ class Waiting(Frozen):
     """How often the supervisor was told that it is late."""
     notice: str
     """Why the last answer was not taken, or that the facts have changed since."""
-    blocked: bool
-    """Whether what was shown holds a blocking finding."""
+    blocked: int
+    """How many blocking findings what was shown holds."""
     revision: int
     verdicts: tuple[str, ...]
     link: str
@@ -53,6 +53,11 @@ class Waiting(Frozen):
     """Who has answered it, when the answer waits for them to confirm it."""
     here: tuple[str, ...] = ()
     """Who has it before them at the desk."""
+    sum_fen: int | None = None
+    """The amount it is about; none where there is none, or several."""
+    papers: int = 0
+    papers_seen: int = 0
+    """How many papers it shows, and how many of them whoever's list this is was handed whole."""
 
 
 _OWN = and_(
@@ -133,7 +138,9 @@ def waiting(
     )
     found = {review.id: (review, about, times, name or "") for review, about, times, name in tx.exec(details)}
     held, here = confirmations.authors(tx, ids), looks.who_is_here(tx, ids, but=seen_by)
-    return [_row(*found[one], held.get(one, ""), here.get(one, ())) for one in ids]
+    papers = {one: set((row[0].seen or {}).get("papers", ())) for one, row in found.items()}
+    whole = looks.seen_whole(tx, seen_by, set().union(*papers.values())) if seen_by else set()
+    return [_row(*found[one], held.get(one, ""), here.get(one, ()), papers[one], whole) for one in ids]
 
 
 def counted(tx: Tx, role: str | None = None) -> tuple[int, int]:
@@ -151,14 +158,19 @@ def version(tx: Tx) -> int:
     return tx.exec(select(func.max(AuditEntry.id))).one() or 0
 
 
-def _row(review: Review, about: Case, escalations: int, name: str, held_by: str, here: tuple[str, ...]) -> Waiting:
+def _row(
+    review: Review, about: Case, escalations: int, name: str, held_by: str, here: tuple[str, ...], papers: set[str],
+    whole: set[str],
+) -> Waiting:  # fmt: skip
+    seen = review.seen or {}
     return Waiting(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
         title=reviews.gate_of(review).title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
         escalations=escalations, notice=review.notice,
-        blocked=bool((review.seen or {}).get("blocking")), revision=review.revision, verdicts=tuple(review.verdicts), link=reviews.link_to(about),
-        seat=review.seat, held_by=held_by, here=here,
+        blocked=len(seen.get("blocking", ())), revision=review.revision, verdicts=tuple(review.verdicts),
+        sum_fen=seen.get("sum_fen") or None, papers=len(papers), papers_seen=len(papers & whole),
+        link=reviews.link_to(about), seat=review.seat, held_by=held_by, here=here,
     )  # fmt: skip
 
 

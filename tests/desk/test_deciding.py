@@ -66,6 +66,23 @@ def test_a_session_ends_after_half_an_hour_without_anything(office: Office, seat
     assert who.see("/q").address.startswith("/login")
 
 
+def test_a_page_knows_how_long_its_session_holds_and_whoever_says_so_stays(office: Office, seat: Seats) -> None:
+    who = seat("li-na")
+    left = int(who.see("/me").html.partition('data-left="')[2].partition('"')[0])
+    assert 1799 <= left <= 1800
+    office.clock.advance(timedelta(minutes=29))
+    assert int(who.client.get("/pulse?v=none").headers["x-session-left"]) <= 60, "the pulse is nobody's presence"
+    own = {"origin": who.origin, "sec-fetch-site": "same-origin"}
+    stayed = who.client.post("/stay", headers=own)
+    assert stayed.status_code == 204 and int(stayed.headers["x-session-left"]) >= 1799
+    for _ in range(19):
+        office.clock.advance(timedelta(minutes=29, seconds=59))
+        stayed = who.client.post("/stay", headers=own)
+    assert int(stayed.headers["x-session-left"]) < 1000, "ten hours are the most"
+    office.clock.advance(timedelta(minutes=29))
+    assert who.client.post("/stay", headers=own | {"accept": "application/json"}).status_code == 401
+
+
 def test_and_after_ten_hours_in_any_case(office: Office, seat: Seats) -> None:
     who = seat("li-na")
     for _ in range(20):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 
 import pytest
+from sqlmodel import select
 
+from models.audit import AuditEntry
 from models.cases import Case
+from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review, ReviewState, Role
-from office.base.db import in_transaction
+from office.base.db import Tx, in_transaction, reading
 from office.cases import appointing, hands, retrying
 from office.cases.gates import Outcome
 from office.staff import passkeys, staff
@@ -105,7 +109,7 @@ def test_nobody_else_does_any_of_it_and_nothing_is_taken_from_elsewhere(
     act = next(one for one in boss.see("/lead").forms if one.action == "/lead/unlock").values["act"]
     review = office.question(three[0])
     given = {"act": act, "to": "zhao-min", f"take.{review.id}": "1"}
-    for name in ("reassign", "release", "appoint", "unlock", "invite", "retry"):
+    for name in ("reassign", "release", "appoint", "unlock", "invite", "retry", "resend", "hear-again"):
         assert who.send(f"/lead/{name}", given | {"code": office.code("li-na")}).status == 404
     assert "表单已失效" in boss.send("/lead/reassign", given | {"act": "x.y", "code": office.code("he-qiang")}).text
     assert boss.send("/lead/dismiss", given).status == 404
@@ -177,3 +181,36 @@ def test_the_page_names_the_questions_by_role_person_and_state(office: Office, s
         0,
         0,
     ]
+
+
+# ── faults ───────────────────────────────────────────────────────────────────
+
+
+def test_what_could_not_be_delivered_or_acted_on_is_sent_round_again_and_by_whom_stands_on_record(
+    office: Office, seat: Seats, three: list[Case]
+) -> None:
+    def breaks(tx: Tx) -> None:
+        letter = tx.exec(select(OutboxMessage).where(OutboxMessage.channel == Channel.EVENT)).first()
+        event = tx.exec(select(InboxMessage)).first()
+        assert letter is not None and event is not None
+        letter.state, letter.note = OutboxState.DEAD, "对方没有应答"
+        event.state, event.note = InboxState.FAILED, "系统故障"
+        tx.add_all([letter, event])
+
+    in_transaction(breaks)
+    boss = seat("he-qiang")
+    page = boss.see("/lead")
+    assert "对方没有应答" in page.text and "系统故障" in page.text
+    for act, action, stands in (
+        ("resend", "outbox.resent", "没有投递失败的消息"), ("hear-again", "inbox.retried", "没有处理失败的来信"),
+    ):  # fmt: skip
+        form = boss.see("/lead").form(f"/{act}")
+        assert "没有勾选任何一件" in boss.send(form.action, form.values).text
+        [name] = re.findall(
+            r'name="(take\.[^"]+)"', boss.see("/lead").html.partition(f"/lead/{act}")[2].partition("</form>")[0]
+        )
+        name = html.unescape(name)
+        assert stands in boss.send(form.action, form.values | {name: "1"}).text
+        with reading() as tx:
+            actors = list(tx.exec(select(AuditEntry.actor).where(AuditEntry.action == action)))
+        assert actors == ["staff/he-qiang"]

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from limits import parse
 
 from desk import queue as desk_queue
+from desk import reads
 from models.cases import Case
 from models.reviews import ReviewState
 from office.base.db import in_transaction, reading
-from office.cases import looks, signatures
+from office.cases import hands, looks, signatures
 from office.files import evidence
 from office.record import audit
 from policies.policy import policy, use_policies
@@ -105,6 +107,56 @@ def test_the_same_content_in_another_case_has_been_seen_and_another_content_has_
     newer = paper("营业执照.jpg", "BUSINESS_LICENCE", photo(310, 200))
     office.merchant_answers(case, "已补充", newer)
     assert seen(office, case) == [True, False, False]
+
+
+def test_whoever_reads_what_they_are_not_asked_stands_in_the_shops_chain_once_in_a_session(
+    office: Office, seat: Seats, case: Case
+) -> None:
+    def readers() -> list[str]:
+        with reading() as tx:
+            return [line.actor for line in audit.timeline(tx, "shop/shop-1") if line.action == "dossier.read"]
+
+    review = office.question(case)
+    asked_too, other, boss = seat("chen-jie"), seat("li-na"), seat("he-qiang")
+    asked_too.see(f"/r/{review.id}")
+    asked_too.see(f"/c/{case.id}")
+    assert readers() == [], "whoever may answer reads it to answer it"
+    for _ in range(2):
+        other.see(f"/r/{review.id}")
+        boss.see(f"/c/{case.id}")
+    assert readers() == ["staff/li-na", "staff/he-qiang"]
+    in_transaction(lambda tx: hands.claim(tx, review.id, "wang-fang", office.code("wang-fang")))
+    asked_too.see(f"/r/{review.id}")
+    assert readers()[2:] == ["staff/chen-jie"], "and a colleague's, once that one holds it"
+    other.log_in()
+    other.see(f"/c/{case.id}")
+    assert readers()[3:] == ["staff/li-na"], "another session says so again"
+
+
+def test_nobody_reads_through_everybodys_dossiers(
+    office: Office, seat: Seats, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "_most", parse("2/hour"))
+    who, review = seat("li-na"), office.question(case)
+    monkeypatch.setattr(reads, "_noted", set())
+    assert who.see(f"/r/{review.id}").status == 200
+    reads._noted.clear()
+    assert who.see(f"/c/{case.id}").status == 200
+    reads._noted.clear()
+    assert who.see(f"/c/{case.id}").status == 429
+    assert [who.see("/find?q=a").status for _ in range(3)] == [200, 200, 429]
+    assert who.see("/q").status == 200, "their own work goes on"
+
+
+def test_a_row_says_the_amount_and_how_many_papers_were_seen(office: Office, seat: Seats, case: Case) -> None:
+    who, (licence, permit) = seat("wang-fang"), ids(office, case)
+    row = who.see("/q").text
+    assert "¥4,000.00" in row and "0/2" in row
+    who.client.get(f"/p/{licence}/1.webp")
+    assert "1/2" in who.see("/q").text and "0/2" in seat("chen-jie").see("/q").text
+    who.client.get(f"/p/{permit}/file")
+    assert "2/2" in who.see("/q").text
+    assert "¥4,000.00" in who.see(f"/r/{office.question(case).id}").text
 
 
 def test_whoever_reads_a_paper_stands_in_the_shops_chain_once_in_a_session(

@@ -70,7 +70,11 @@ THREATS = {
         "test_threats.py::test_what_is_not_there_looks_the_same_whatever_was_asked",
     ],
     "locking somebody out": ["test_threats.py::test_whom_wrong_codes_lock_logs_in_by_their_key"],
-    "an insider who reads": ["test_looks.py::test_whoever_reads_a_paper_stands_in_the_shops_chain_once_in_a_session"],
+    "an insider who reads": [
+        "test_looks.py::test_whoever_reads_a_paper_stands_in_the_shops_chain_once_in_a_session",
+        "test_looks.py::test_whoever_reads_what_they_are_not_asked_stands_in_the_shops_chain_once_in_a_session",
+        "test_looks.py::test_nobody_reads_through_everybodys_dossiers",
+    ],
     "a supervisor who appoints themselves": ["test_lead.py::test_where_nobody_is_left_somebody_is_appointed"],
     "a page from before": ["test_deciding.py::test_a_second_window_hears_who_was_first_and_keeps_its_words"],
     "drafts that lie about": ["test_threats.py::test_a_draft_is_sealed_and_gone_with_the_decision_or_after_a_month"],

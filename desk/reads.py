@@ -1,0 +1,51 @@
+"""Who reads what they are not asked about: on the record, and not without end.
+
+A dossier is somebody's business who may answer the question, or has decided it. Anybody else may read it too (a colleague
+asks, a supervisor looks after the work), and it stands in the shop's chain who did, once in a session.
+"""
+
+from __future__ import annotations
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.exceptions import HTTPException
+
+from desk.visitor import Visitor
+from models.cases import Case
+from models.reviews import Review, Staff
+from office.base.db import Tx, in_transaction
+from office.cases import judge, looks
+from office.cases.gates import OPEN
+
+MOST = "200/hour"
+"""Dossiers that are not one's own business, and searches, in one session."""
+TOO_MANY = "查阅他人事项或查找过于频繁,请稍后再试"
+_most = parse(MOST)
+_limiter = MovingWindowRateLimiter(MemoryStorage())
+_noted: set[tuple[str, str]] = set()
+"""Sessions with the cases they have read, as this process has noted them."""
+
+
+def count(who: Visitor, what: str) -> None:
+    """One more of these in this session; raises 429 when it was too often."""
+    if not _limiter.hit(_most, what, who.session_id):
+        raise HTTPException(429, TOO_MANY)
+
+
+def asked(tx: Tx, who: Visitor, review: Review) -> bool:
+    """Whether this question is put to them, or was answered by them."""
+    if review.state not in OPEN:
+        return review.decided_by == who.id
+    return judge.may_not_answer(tx, review, tx.get_one(Staff, who.id)) is None
+
+
+def note(who: Visitor, case: Case) -> None:
+    """That they read what they are not asked about, once for each case in a session."""
+    if (who.session_id, case.id) in _noted:
+        return
+    count(who, "read")
+    if len(_noted) > 10_000:
+        _noted.clear()
+    _noted.add((who.session_id, case.id))
+    in_transaction(lambda tx: looks.dossier_read(tx, case, who.id, who.session_id))
