@@ -15,9 +15,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import fsspec
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -35,6 +34,9 @@ from office.record import audit
 from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
 from policies.policy import policy_at
+
+if TYPE_CHECKING:
+    import fsspec
 
 CHUNK = 1 << 16
 PROOF = "proof"
@@ -72,6 +74,8 @@ def refused(code: str, sentence: str) -> EvidenceRefused:
 
 
 def _store() -> tuple[fsspec.AbstractFileSystem, str]:
+    import fsspec  # who opens no file does not wait for it
+
     url = settings().evidence_url or str(settings().home / "evidence")
     fs, root = fsspec.core.url_to_fs(url)
     return fs, root.rstrip("/")

@@ -7,7 +7,6 @@ import re
 from datetime import datetime, timedelta
 
 import pyotp
-import segno
 import typer
 from sqlmodel import col, select
 
@@ -75,6 +74,8 @@ def enrol(
     enrolled, sentence = in_transaction(lambda tx: vouching.enrol(tx, staff_id, known_as, roles, word))
     if enrolled is None:
         refuse(sentence)
+    import segno
+
     picture = io.StringIO()
     segno.make(enrolled.uri, error="m").terminal(out=picture, compact=True)
     typer.echo(picture.getvalue())

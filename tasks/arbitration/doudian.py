@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
 from sqlmodel import select
 
 from models.arbitration import Conclusion, EvidenceItem, Ruling
@@ -127,6 +126,8 @@ def deliver(item: Item, on_conflict: Callable[[Tx, InboxMessage], None]) -> str:
 @contextmanager
 def _their_trouble(refused: Callable[[str], object] = lambda why: None) -> Iterator[None]:
     """What goes wrong in a call: tried again where that can help, otherwise ``refused`` is told why and it is over."""
+    import httpx  # whoever calls nobody does not wait for it
+
     try:
         yield
     except DoudianError as error:
@@ -274,6 +275,8 @@ class Client:
 
     def call(self, path: str, params: dict[str, Any], access_token: str = "") -> tuple[dict[str, Any], str]:
         """POST to ``path``; returns ``data`` and the log id. Raises DoudianError, or httpx errors for the network."""
+        import httpx
+
         method, body = path.strip("/").replace("/", "."), packed(params)
         now = str(int(clock.clock().real().timestamp()))
         query = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-import segno
 from sqlmodel import select
 
 from models.binding_events import (
@@ -138,6 +137,8 @@ def issue_link(tx: Tx, case: Case) -> str:
 
     What is in the link is in no table: the platform gets it, and its keyed hash finds the case again.
     """
+    import segno  # only who issues a link draws its picture
+
     ticket = secrets.token_urlsafe(24)
     link = f"{settings().public}/accounts/tickets/{ticket}"
     row = register.of_case(tx, case)

@@ -12,9 +12,8 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import fsspec
 from pydantic import AwareDatetime, ValidationError
 from sqlmodel import col, func, select
 
@@ -24,6 +23,9 @@ from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
 from office.record import audit
 from tasks.sight import examination
+
+if TYPE_CHECKING:
+    import fsspec
 
 OVERLAP = 10_000
 """Lines before the last anchor's end that the next one looks at again: what was numbered before and committed after."""
@@ -172,6 +174,8 @@ def read(target: str) -> list[Anchor]:
 
 
 def _folder(target: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    import fsspec  # who reads no anchor does not wait for it
+
     try:
         fs, root = fsspec.core.url_to_fs(target)
     except (ImportError, ValueError) as error:
