@@ -8,15 +8,21 @@ from typing import Any
 LEAST, MOST = 8, 32
 """Characters of a bank account, wherever one is judged."""
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_HYPHENS = re.compile(r"[-\u2010-\u2015\u2212]")
+_BLANKS = re.compile(
+    r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+"""What shows nothing between two digits: blanks of every width, joiners, soft hyphens, direction marks, fillers."""
+_HYPHENS = re.compile(r"[-\u2010-\u2015\u2043\u207b\u208b\u2212\u2500\u2e3a\u2e3b\ufe58\ufe63]")
 _BANK = re.compile(r"[A-Z]{0,4}[0-9]+|[0-9]+(?:NRA|OSA|OSB|FT[EFINU])")
 """Digits, with the letters of a free-trade (FTE, FTN …), non-resident (NRA) or offshore (OSA) account before or after."""
-_HIDDEN = re.compile(r"[*\u2022\u25cf\u00d7#?\u2026]|[xX]{3}|\u5c3e\u53f7")
+_HIDDEN = re.compile(
+    r"[*\u2022\u204e\u2217\u22c6\u25a0\u25cb\u25cf\u2588\u2731\ufe61\u00d7#?\u2026]|[xX_]{3}|(?<=\d)[xX_]+(?=\d)|\u5c3e\u53f7"
+)
 
 
 def bare(text: Any) -> Any:
     """A number without the width and the blanks it was printed or typed with; what is no text stays what it is."""
-    return re.sub(r"[\s\u200b\ufeff]", "", text.translate(_WIDE)) if isinstance(text, str) else text
+    return _BLANKS.sub("", text.translate(_WIDE)) if isinstance(text, str) else text
 
 
 def bank_number(text: Any) -> Any:

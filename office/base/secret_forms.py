@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator
 
 from pydantic import SecretStr
@@ -20,6 +21,11 @@ LEAST, MOST = 24, 64
 FERNET = 32
 LEAST_TEXT = {"audit_key": 8, "api_tokens": 16, "access_tokens": 16}
 """Characters of a secret that is used as it is written. What was signed under an audit key in use must stay checkable."""
+
+
+QUOTES = tuple("\"'`“”‘’")
+IN_HEADERS = {"api_tokens", "access_tokens", "prefect_auth"}
+"""What travels in a header of HTTP, where only visible ASCII arrives as it was sent."""
 
 
 class WrongForm(SettingsError):
@@ -65,9 +71,16 @@ def _decoded(text: str, decode: Callable[..., bytes]) -> bytes | None:
 
 def _as_written(secret: SecretStr, setting: str) -> None:
     value = secret.get_secret_value()
-    least = LEAST_TEXT.get(setting.partition(".")[0], 1)
+    name = setting.partition(".")[0]
+    least = LEAST_TEXT.get(name, 1)
     if value != value.strip() or not value.isprintable():
         raise WrongForm(setting, "首尾不能有空白,中间不能有换行或控制字符")
+    if value[:1] in QUOTES or value[-1:] in QUOTES:
+        raise WrongForm(setting, "首尾不能有引号(引号多写了一层,会被当作密钥的一部分)")
+    if name in IN_HEADERS and not re.fullmatch(r"[\x21-\x7e]*", value):
+        raise WrongForm(setting, "只能用英文字母、数字和半角符号,中间不能有空白(HTTP 头无法传送其他字符)")
+    if name == "prefect_auth" and not all(value.partition(":")):
+        raise WrongForm(setting, "须为 用户名:密码")
     if len(value) < least:
         raise WrongForm(setting, f"至少 {least} 个字符")
 
@@ -82,6 +95,7 @@ def faults(given: Settings) -> Iterator[WrongForm]:
         *((f"access_tokens.{name}", one.token, _as_written) for name, one in given.access_tokens.items()),
         *((f"subscriber_secrets.{name}", key, webhook_key) for name, key in given.subscriber_secrets.items()),
         *(("api_tokens", key, _as_written) for key in given.api_tokens),
+        *(("prefect_auth", key, _as_written) for key in [given.prefect_auth] if key.get_secret_value()),
         *((f"doudian_apps.{name}", key, _as_written) for name, key in given.doudian_apps.items()),
         *((f"tiktok_apps.{name}", key, _as_written) for name, key in given.tiktok_apps.items()),
     ]

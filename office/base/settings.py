@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as Unparsable
 
 
 class SettingsError(ValueError):
     """The settings contradict each other; the sentence says which and what to do."""
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """What a settings file says, with or without a byte-order mark. Raises :class:`SettingsError` that names the file."""
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} 不是 UTF-8 编码,请另存为 UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} 写法有误或没有保存完整({error})") from error
+    except OSError as error:
+        raise SettingsError(f"{file} 无法读取({type(error).__name__})") from error
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return read_file(file_path)
 
 
 class AccessToken(BaseModel):
@@ -127,9 +146,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))
-        given = TomlConfigSettingsSource(settings_cls, file)
+        given = _SettingsFile(settings_cls, file)
         home = Path(os.environ.get("DIANWU_HOME") or given.toml_data.get("home", ".dianwu")).expanduser()
-        return (init_settings, env_settings, given, TomlConfigSettingsSource(settings_cls, home / "secrets.toml"))
+        return (init_settings, env_settings, given, _SettingsFile(settings_cls, home / "secrets.toml"))
 
     @field_validator("home")
     @classmethod
@@ -212,4 +231,7 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """The settings of this process, read once at first use."""
-    return Settings()
+    try:
+        return Settings()
+    except Unparsable as error:  # names the setting, not what it was given
+        raise SettingsError(f"环境变量里的列表和表须写成 JSON({error})") from error

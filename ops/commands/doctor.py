@@ -14,7 +14,7 @@ from sqlmodel import select
 from models.reviews import Role
 from office.base import secret_forms
 from office.base.db import reading
-from office.base.settings import Settings, settings
+from office.base.settings import Settings, SettingsError, settings
 from ops.commands.doctor_engine import prefect
 from ops.commands.doctor_office import content, worker_of
 from ops.commands.health import Check, Health, bad, good, warn
@@ -48,6 +48,9 @@ def before_start(given: Settings) -> bool:
     return not any(check.health is Health.BAD for check in checks) or not _show(checks)
 
 
+MEND = "修改 dianwu.toml 或环境变量 DIANWU_*(docs/operations.md)"
+
+
 def after_start() -> None:
     """The whole examination of what has just been started, line by line."""
     _show(list(examine()))
@@ -67,7 +70,10 @@ def examine() -> Iterator[Check]:
     try:
         given = settings()
     except ValidationError as error:
-        yield bad("设置", settings_sentence(error), "修改 dianwu.toml 或环境变量 DIANWU_*(docs/operations.md)")
+        yield bad("设置", settings_sentence(error), MEND)
+        return
+    except SettingsError as error:
+        yield bad("设置", str(error), MEND)
         return
     yield good("设置", f"{'生产' if given.production else '演示'}环境,数据目录 {given.home}")
     yield from secrets_of(given)

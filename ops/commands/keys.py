@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import models
 from models.messages import InboxMessage
 from office.base import vault
 from office.base.db import Tx, in_transaction
+from office.base.settings import read_file
 from office.base.vault import CannotUnseal
 from office.record import audit
 from ops.commands.terminal import refuse, say, table
@@ -55,7 +55,7 @@ def home_of() -> Path:
     given = os.environ.get("DIANWU_HOME", "")
     config = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))
     if not given and config.is_file():
-        given = str(tomllib.loads(config.read_text(encoding="utf-8")).get("home", ""))
+        given = str(read_file(config).get("home", ""))
     return Path(given or ".dianwu").expanduser().resolve()
 
 

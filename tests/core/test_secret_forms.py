@@ -28,6 +28,27 @@ WRONG = [
 ]  # fmt: skip
 
 
+PASSWORDS = [
+    "user",
+    ":password",
+    "user:",
+    "user:pass word",
+    "user:password\n",
+    '"user:password"',
+    "用户:密码",
+    "v1 user:password",
+    "user：password",
+]
+TOKENS = [
+    '"a-token-of-sixteen"',
+    "a-token-of-sixteen\n",
+    "a token of sixteen characters",
+    "十六个汉字的令牌十六个汉字的令牌",
+    "a-token-of-sixteen\ufeff",
+    "’a-token-of-sixteen’",
+]
+
+
 def settle(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> settings_module.Settings:
     monkeypatch.setenv(f"DIANWU_{name.upper()}", value)
     settings_module.settings.cache_clear()
@@ -71,7 +92,13 @@ def test_a_secret_as_the_specification_has_it_is_the_key_that_was_meant(
         ("encryption_keys", json.dumps([" " + FERNET])), ("encryption_keys", json.dumps(["a b" * 20])),
         ("audit_key", "x"), ("audit_key", "audit-key-of-the-tests\n"), ("api_tokens", json.dumps(["x"])),
         ("api_tokens", json.dumps(["token-of-the-tests "])), ("api_tokens", json.dumps(["token-of\nthe-tests-and-more"])),
-        ("doudian_apps", json.dumps({"app": ""})), ("tiktok_apps", json.dumps({"app": " secret"})),
+        ("doudian_apps", json.dumps({"app": ""})),
+        *(("prefect_auth", wrong) for wrong in PASSWORDS),
+        *((name, json.dumps({"app": wrong})) for name in ("doudian_apps", "tiktok_apps") for wrong in ("'secret'", "secret\n", "\ufeffsecret")),
+        *(("api_tokens", json.dumps([wrong])) for wrong in TOKENS), 
+        *(("audit_key", wrong) for wrong in ("'audit-key-of-ours'", "“审计密钥审计密钥”", "audit\ufeffkey")),
+        *(("access_tokens", json.dumps({"a": {"token": wrong, "may": ["cases"]}})) for wrong in TOKENS),
+        *(("encryption_keys", json.dumps([wrong])) for wrong in WRONG if wrong != STANDARD[6:]), ("tiktok_apps", json.dumps({"app": " secret"})),
     ],
 )  # fmt: skip
 def test_the_other_secrets_are_refused_by_name_too(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -95,3 +122,7 @@ def test_a_setting_that_cannot_be_used_never_prints_the_others(monkeypatch: pyte
     with pytest.raises(ValueError) as refused:
         settle(monkeypatch, "door_port", "many")
     assert "token-of-the-tests" not in str(refused.value) and "whsec_" not in str(refused.value)
+
+
+def test_the_password_of_prefect_is_taken_as_it_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(secret_forms.faults(settle(monkeypatch, "prefect_auth", "user:pass:word+/=_-"))) == []
