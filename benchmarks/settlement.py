@@ -19,6 +19,8 @@ from benchmarks.sizes import Others, Rows, Watch, environment, floor, main, peak
 
 ORDERS = 30
 HALF = "2026-10-2"
+REPORTED = datetime(2026, 10, 31, 16, tzinfo=UTC)
+"""As of when the platform's facts are: new enough to pay on (ambiguity 27)."""
 WRITTEN = ("settlement", "permit", "payout", "transfer", "outbox")
 
 
@@ -139,7 +141,7 @@ def fill(shops: int) -> None:
 
     from models.payouts import Payee, PayeeMethod
     from models.settlement import SettlementAccount, SettlementSwitch, Settler
-    from models.shops import EntityType, Shop, ShopState
+    from models.shops import EntityType, Shop, ShopSnapshot, ShopState
     from office.base import db
     from office.base.vault import place, seal_json
     from tasks.payouts.payouts import payee_hash
@@ -173,6 +175,9 @@ def fill(shops: int) -> None:
                 for n in numbers
             ])  # fmt: skip
             tx.execute(insert(SettlementAccount.__table__), accounts)  # type: ignore[attr-defined]
+            tx.execute(insert(ShopSnapshot.__table__), [  # type: ignore[attr-defined]
+                {"shop_id": f"shop-{n:07d}", "as_of": REPORTED, "received_at": REPORTED, "facts": {}} for n in numbers
+            ])  # fmt: skip
 
 
 def record(shops: int) -> float:

@@ -16,10 +16,10 @@ from typing import assert_never
 
 from flows import artifacts
 from flows.story import story
-from flows.waiting import ask
+from flows.waiting import ask, wait_until
 from models.cases import CaseKind
 from tasks.releasing import SecondRelease
-from tasks.settlement import drafts, posting, releases, steps
+from tasks.settlement import ages, drafts, posting, releases, steps
 from tasks.settlement.releases import ReleaseVerdict
 
 
@@ -48,6 +48,11 @@ def settle_half(case_id: str) -> None:
         break
 
     releases.release(case_id, round)
+    artifacts.progress(
+        "请平台报送经营数据", case_id, ages.ask(case_id)
+    )  # ambiguity 27: the facts it rests on have an age
+    wait_until(case_id, lambda: ages.ready(case_id))
+    ages.go_on(case_id)
     artifacts.progress("结算付款", case_id, posting.settle(case_id))
     artifacts.result(releases.result_of(case_id))  # before the half ends: whoever dies here comes back
     steps.finish(case_id)

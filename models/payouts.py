@@ -130,6 +130,7 @@ class Contradiction(Labelled):
     STATE = "STATE", "先后回执不一致"
     AMOUNT = "AMOUNT", "回执金额与指令不符"
     UNKNOWN = "UNKNOWN", "没有该请求号的指令"
+    SHOP = "SHOP", "回执的店铺与指令不符"
 
 
 class BankContradiction(SQLModel, table=True):

@@ -169,6 +169,7 @@ class HoldReason(Labelled):
     OTHER_NAME = "OTHER_NAME", "收款户名与店铺主体不一致"
     NEW_ACCOUNT = "NEW_ACCOUNT", "收款账户变更未满规定时间"
     FINANCE = "FINANCE", "财务暂缓"
+    OLD_FACTS = "OLD_FACTS", "平台经营数据已过期,收到最新数据后并入下期结算(CLS-7)"
 
 
 class Settlement(SQLModel, table=True):

@@ -51,6 +51,8 @@ class FactsMissing(StaffMessage):
     """As of when the facts in hand are."""
     asked_at: Moment
     hours_waited: Count
+    then: Line = "数据一到，案件自动继续，无需重新审核"
+    """What becomes of it."""
     link: Link
 
 

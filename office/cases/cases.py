@@ -235,8 +235,8 @@ def close_wait(tx: Tx, wait: CaseWait, state: WaitState, answer: dict[str, Any] 
     return True
 
 
-def wake_waiting(tx: Tx, shop_id: str, kind: str) -> None:
-    """Wake every open case of the shop that waits for this kind of thing."""
+def wake_waiting(tx: Tx, shop_id: str | None, kind: str) -> None:
+    """Wake every open case of the shop, or of no shop alone, that waits for this kind of thing."""
     awaiting = select(CaseWait.case_id).where(CaseWait.kind == kind, CaseWait.state == WaitState.OPEN)
     query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), col(Case.id).in_(awaiting))
     for case in tx.exec(query):

@@ -261,11 +261,14 @@ def waiting(tx: Tx, role: str | None = None, case_id: str | None = None) -> list
     return [review for review in rows if role is None or role in review.roles]
 
 
-def asking(tx: Tx, shop_id: str) -> list[Case]:
-    """The shop's cases with a question open."""
+def wake_asking(tx: Tx, *shop_ids: str) -> None:
+    """Something that questions about these shops show has changed: whoever reads one is shown it as it is now."""
     asked = select(Review.case_id).where(col(Review.state).in_(OPEN))
-    query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), col(Case.id).in_(asked))
-    return list(tx.exec(query.order_by(col(Case.id))))
+    query = select(Case).where(
+        col(Case.shop_id).in_(shop_ids), col(Case.concluded_at).is_(None), col(Case.id).in_(asked)
+    )
+    for case in tx.exec(query.order_by(col(Case.id))):
+        outbox.wake(tx, case)
 
 
 def tags(tx: Tx, review: Review) -> list[str]:

@@ -178,6 +178,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop = shop_of(tx, case)
     deposit = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
     free, under_way = shop_balance(tx, shop.id, AccountKind.RECEIVABLE), bans.on_the_way(tx, shop.id)
+    money = {"deposit": deposit.fen, "receivable": free.fen, "on_the_way": under_way.fen}
     asked = ForcedClosureAsked.of(case)
     proposal = Rows.of(
         {
@@ -203,7 +204,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             " 立即冻结,以后到账的也冻结,由两人另案决定解冻或罚没(DED-7)。",
             *(("另有 ", Strong(text=str(under_way)), " 正在打款途中,如被退回即罚没。") if under_way else ()),
         )),
-        facts=now.terms, blocking=now.blocking, shown={"deposit": deposit.fen} | proposals.shown(tx, case),
+        facts=now.terms, blocking=now.blocking, shown=money | proposals.shown(tx, case),
         links_until=papers.links_until(tx, case, review), sum_fen=deposit.fen,
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ def possible(row: BankContradiction) -> tuple[ProofVerdict, ...]:
     match row.kind:
         case Contradiction.UNKNOWN:
             return (ProofVerdict.BOOKS,)
-        case Contradiction.STATE:
+        case Contradiction.STATE | Contradiction.SHOP:
             return ProofVerdict.BOOKS, ProofVerdict.ANSWER
         case Contradiction.AMOUNT:
             return tuple(ProofVerdict)
@@ -207,7 +207,10 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         {
             "请求号": row.request_no,
             "矛盾": row.kind.label,
-            "银行这次回执": (Strong(text=f"{row.said.label} {yuan(row.amount_fen)}"), f" {row.bank_reason}"),
+            "银行这次回执": (
+                Strong(text=f"{row.said.label} {contradictions.said_amount(tx, row)}"),
+                f" {row.bank_reason}",
+            ),
             "银行时间": dossier.when(row.bank_at),
             "收到时间": dossier.when(row.received_at),
         }
@@ -222,7 +225,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "账上欠款": yuan(books.arrears_fen) if books else "—",
         }
     )
-    follows = Items.of((Strong(text=one.label), f":{_consequence(row, payout, one)}") for one in possible(row))
+    follows = Items.of((Strong(text=one.label), f":{_consequence(tx, row, payout, one)}") for one in possible(row))
     first = decided(tx, case.id, PROOF.name, review.round) if review.gate == CONFIRM.name else None
     said = None
     if first is not None:
@@ -275,19 +278,20 @@ def _instructed(payout: Payout | None) -> str:
     """What the bank was told to pay, unless nobody may read that yet."""
     if payout is None:
         return "—"
-    return "金额保密" if payout.covered else yuan(sources.amount_of(payout))
+    return contradictions.COVERED if payout.covered else yuan(sources.amount_of(payout))
 
 
-def _consequence(row: BankContradiction, payout: Payout | None, verdict: ProofVerdict) -> str:
+def _consequence(tx: Tx, row: BankContradiction, payout: Payout | None, verdict: ProofVerdict) -> str:
     """What each verdict does to the money, with the amounts."""
+    moved = contradictions.said_amount(tx, row)
     match verdict:
         case ProofVerdict.BOOKS:
             waits = payout is not None and payout.state is PayoutState.REQUESTED
             return "账面不变,继续等待银行的正确回执" if waits else "账面不变,该回执作废,打款可以继续"
         case ProofVerdict.ANSWER if payout is not None and payout.source in OF_PLATFORM:
-            return f"账面改为「{row.said.label}」{yuan(row.amount_fen)},差额记在平台自有资金;商家以实际到账金额验证"
+            return f"账面改为「{row.said.label}」{moved},差额记在平台自有资金;商家以实际到账金额验证"
         case ProofVerdict.ANSWER:
-            return f"账面改为「{row.said.label}」{yuan(row.amount_fen)};多付的先从保证金冲减、不足记为欠款,未付出的回到保证金"
+            return f"账面改为「{row.said.label}」{moved};多付的先从保证金冲减、不足记为欠款,未付出的回到保证金"
         case ProofVerdict.FULL:
             return f"账面改为「{row.said.label}」指令金额({_instructed(payout)}),差额不记账"
 

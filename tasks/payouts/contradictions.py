@@ -23,6 +23,8 @@ from office.record import alerts, audit, outbox
 from tasks.payouts import sources
 
 OPEN = col(BankContradiction.closed_at).is_(None)
+COVERED = "金额保密"
+"""What is read instead of an amount that only whoever has the account may know (OPN-10)."""
 RESOLVED = "payout.contradiction_resolved"
 """The line that says that two people have ended one."""
 
@@ -42,7 +44,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     )  # fmt: skip
     if tx.exec(the_same).first():
         return
-    kind = _kind(payout, event.amount_fen)
+    kind = _kind(payout, event)
     row_id = new_id("BC", tx.now)
     inquiry = cases.open_case(
         tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
@@ -58,10 +60,10 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     tx.add(row)
     tx.flush()
     if about is not None:
-        audit.record(tx, about.id, "payout.contradicted", actor="bank", clause="REF-3", text=f"{sentence(row)}({inquiry.id})",
+        audit.record(tx, about.id, "payout.contradicted", actor="bank", clause="REF-3", text=f"{sentence(tx, row)}({inquiry.id})",
                      contradiction=row.id)  # fmt: skip
     told = BankContradicts(
-        case_id=inquiry.id, request_no=row.request_no, kind=kind.label, sentence=sentence(row), about=about.id if about else "",
+        case_id=inquiry.id, request_no=row.request_no, kind=kind.label, sentence=sentence(tx, row), about=about.id if about else "",
         received_at=row.received_at, link=reviews.link_to(inquiry),
     )  # fmt: skip
     for role in (Role.FINANCE, Role.SUPERVISOR):
@@ -75,10 +77,12 @@ def _as_read(payout: Payout | None, fen: int) -> int:
     return payout.amount_fen if payout is not None and covered else fen
 
 
-def _kind(payout: Payout | None, fen: int) -> Contradiction:
+def _kind(payout: Payout | None, event: PayoutAnswer) -> Contradiction:
     if payout is None:
         return Contradiction.UNKNOWN
-    return Contradiction.AMOUNT if sources.amount_of(payout) != fen else Contradiction.STATE
+    if sources.amount_of(payout) != event.amount_fen:
+        return Contradiction.AMOUNT
+    return Contradiction.STATE if event.shop_id == sources.shop_told(payout) else Contradiction.SHOP
 
 
 def wake_paying(tx: Tx, shop_id: str | None) -> None:
@@ -88,14 +92,22 @@ def wake_paying(tx: Tx, shop_id: str | None) -> None:
         outbox.wake(tx, case)
 
 
-def sentence(row: BankContradiction) -> str:
+def said_amount(tx: Tx, row: BankContradiction) -> str:
+    """What the bank said it moved, as it may be read: of a random amount nobody but its payee reads it meanwhile (OPN-10)."""
+    payout = tx.get(Payout, row.request_no)
+    return COVERED if payout is not None and payout.covered else yuan(row.amount_fen)
+
+
+def sentence(tx: Tx, row: BankContradiction) -> str:
     """What contradicts what, in one sentence without any account."""
-    says = f"银行就 {row.request_no} 回执「{row.said.label}」{yuan(row.amount_fen)}"
+    says = f"银行就 {row.request_no} 回执「{row.said.label}」{said_amount(tx, row)}"
     match row.kind:
         case Contradiction.UNKNOWN:
             return f"{says},我方没有这笔指令。"
         case Contradiction.AMOUNT:
             return f"{says},与指令金额不符,账面为「{row.stood.label if row.stood else ''}」。"
+        case Contradiction.SHOP:
+            return f"{says},所报店铺不是该指令的店铺,账面为「{row.stood.label if row.stood else ''}」。"
         case Contradiction.STATE:
             return f"{says},此前已回执「{row.stood.label if row.stood else ''}」。"
 
@@ -139,7 +151,7 @@ def put_right(tx: Tx) -> None:
         tx.flush()
         alerts.tell(
             tx, f"contradiction/{row.id}/{tx.now.isoformat()}", where=f"银行回执矛盾 {row.inquiry_id}",
-            finding=f"{sentence(row)}在数据库中被写成已核清,而没有人作出过决定:有人绕过系统改动了数据库。",
+            finding=f"{sentence(tx, row)}在数据库中被写成已核清,而没有人作出过决定:有人绕过系统改动了数据库。",
             consequence="已恢复为未核清,核清前不能打款;请立即排查谁改动了数据库。",
         )  # fmt: skip
 
@@ -153,11 +165,11 @@ def findings(tx: Tx, shop_id: str) -> list[Finding]:
         Finding(
             code="bank_contradiction", clause="REF-3", blocking=True, value=len(rows), as_of=tx.now,
             items=tuple(row.id for row in rows),
-            sentence="银行回执有矛盾,核清前不能打款:" + "".join(f"{sentence(row)}(案件 {row.inquiry_id})" for row in rows),
+            sentence="银行回执有矛盾,核清前不能打款:" + "".join(f"{sentence(tx, row)}(案件 {row.inquiry_id})" for row in rows),
         )
     ]  # fmt: skip
 
 
 def lines(tx: Tx) -> list[str]:
     """One line each for ``books check`` and ``doctor``."""
-    return [f"{row.inquiry_id} {sentence(row)}" for row in standing(tx)]
+    return [f"{row.inquiry_id} {sentence(tx, row)}" for row in standing(tx)]

@@ -24,7 +24,7 @@ from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import Shop
 from office.base.db import Tx
 from office.base.vault import keyed_hash, place, seal_json
-from office.cases import cases
+from office.cases import cases, reviews
 from office.cases.cases import emit
 from office.cases.locks import lock_case
 from office.money import ledger
@@ -155,7 +155,11 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
     tx.flush()
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
     sent = pays(case).asks_bank(
-        shop_id=shop_id or case.id, case_id=case.id, request_no=request_no, amount_fen=order.fen, payee=as_told(payee)
+        shop_id=sources.shop_told(payout),
+        case_id=case.id,
+        request_no=request_no,
+        amount_fen=order.fen,
+        payee=as_told(payee),
     )
     emit(tx, sent, payout.request_no, case)
     tell_how_it_stands(tx, case, payout)
@@ -193,6 +197,10 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
     payout = tx.get(Payout, event.request_no, populate_existing=True) or found
     if sources.amount_of(payout) != event.amount_fen:
         raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
+    if event.shop_id != sources.shop_told(payout):
+        raise _contradicted(
+            f"打款 {event.request_no} 不是店铺 {event.shop_id} 的,未入账,已请人工核对银行流水", event, said
+        )
     paid_after_all = (
         (payout.state, said) == (PayoutState.RETURNED, PayoutState.SETTLED)
         and payout.answered_at is not None
@@ -271,6 +279,8 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
         taken(tx, case, payout, before)
     if case.concluded_at is None:
         outbox.wake(tx, case)
+    if payout.shop_id:
+        reviews.wake_asking(tx, payout.shop_id)
 
 
 def about(case: Case, payout: Payout) -> str:

@@ -46,6 +46,11 @@ def payee_of(payout: Payout) -> Payee:
     return Payee.model_validate(sealed)
 
 
+def shop_told(payout: Payout) -> str:
+    """The shop that the bank was told, and that its answer names again."""
+    return payout.shop_id or payout.case_id
+
+
 def amount_of(payout: Payout) -> int:
     """The amount that the bank was told, in fen, also of one that was or is covered."""
     return int(opened_json(payout, "payee_sealed").get("fen", payout.amount_fen))

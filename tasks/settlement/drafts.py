@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, func, select
@@ -52,7 +52,8 @@ def draft_chunk(tx: Tx, half_id: str, size: int = CHUNK) -> int:
 
 
 def redraft(tx: Tx, half: Half, shop_ids: Sequence[str]) -> None:
-    """Draft these shops of a closed half anew: an order of theirs has left it. What finance held out stays held out."""
+    """Draft these shops of a closed half anew: an order of theirs has left it. What finance held out stays held out, and
+    nobody is paid more than the draft said that people read: what stood in the way may have gone meanwhile (ambiguity 23)."""
     if half.state is HalfState.OPEN:
         return
     for shop_id in shop_ids:
@@ -61,11 +62,16 @@ def redraft(tx: Tx, half: Half, shop_ids: Sequence[str]) -> None:
         own = {"id": f"{half.id}/{shop_id}"}
         tx.execute(bulk.sql("DELETE FROM settlement_anomaly WHERE settlement_id = :id"), own)
         held = tx.execute(bulk.sql("""
-            DELETE FROM settlement WHERE id = :id AND state = 'DRAFT' RETURNING hold, held_reason, held_by
+            DELETE FROM settlement WHERE id = :id AND state = 'DRAFT' RETURNING hold, held_reason, held_by, paid_fen
             """), own).one_or_none()  # fmt: skip
         write(tx, half, shop_id, shop_id)
         if held is not None and held[0] == "FINANCE":
             hold(tx, half.id, shop_id, held[1], held[2])
+        elif half.state is not HalfState.DRAFTING:
+            tx.execute(bulk.sql("""
+                UPDATE settlement SET left_fen = left_fen + paid_fen - :most, paid_fen = :most
+                WHERE id = :id AND state = 'DRAFT' AND paid_fen > :most
+                """), own | {"most": held[3] if held is not None else 0})  # fmt: skip
 
 
 def hold(tx: Tx, half: str, shop_id: str, reason: str, by: str) -> bool:
@@ -78,12 +84,14 @@ def hold(tx: Tx, half: str, shop_id: str, reason: str, by: str) -> bool:
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-def write(tx: Tx, half: Half, first: str, last: str) -> None:
-    """Write the drafts of the shops from the first to the last, and what is odd about them."""
+def write(tx: Tx, half: Half, first: str, last: str, *, acting: bool = False) -> None:
+    """Write the drafts of the shops from the first to the last, and what is odd about them. ``acting``: to be paid at this
+    moment, so that facts that are too old hold a shop (ambiguity 27); while people read, newer ones can still come."""
     case = tx.get_one(Case, half.case_id)
     numbers = rules(case).settlement
     given: dict[str, Any] = {"half": half.id, "lo": first, "hi": last}
-    tx.execute(_draft(tx, numbers), given | {"but": ""})
+    fresh = tx.now - timedelta(hours=rules(case).closure.facts_stale_after.n)
+    tx.execute(_draft(tx, numbers, fresh if acting else None), given | {"but": ""})
     given |= {"before": previous_half(half.id), "jump": numbers.jump_percent, "drop": numbers.drop_percent,
               "floor": numbers.change_floor_fen}  # fmt: skip
     tx.execute(bulk.sql(_ANOMALIES), given)
@@ -132,9 +140,10 @@ def hold_now(tx: Tx, shop_id: str, but: str = "") -> HoldReason:
     return HoldReason(found)
 
 
-def _draft(tx: Tx, numbers: SettlementPolicy) -> Any:
+def _draft(tx: Tx, numbers: SettlementPolicy, fresh: datetime | None) -> Any:
     """One statement: base figures per shop, then arrears first, the frozen share after them, the rest paid (ambiguity 49)."""
     least, most = ("LEAST", "GREATEST") if tx.postgres else ("MIN", "MAX")
+    age = "CASE WHEN f.as_of >= :fresh THEN '' ELSE 'OLD_FACTS' END" if fresh else "''"
 
     words = f"""
     INSERT INTO settlement (id, half, shop_id, state, shop_name, orders, aftersales, goods_fen, subsidy_fen, refund_fen,
@@ -165,7 +174,7 @@ def _draft(tx: Tx, numbers: SettlementPolicy) -> Any:
                 COALESCE(d.debit_fen - d.credit_fen, 0) AS arrears, COALESCE(k.wanted, 0) AS wanted,
                 {_fact(tx, "frozen_fen")} AS frozen, ({_fact(tx, "freezes")} > 0 AND {_fact(tx, "frozen_fen")} = 0) AS whole,
                 (s.state IN ('CLEARING', 'CLOSED', 'FORCED_CLOSED')) AS leaving, COALESCE(p.payee_masked, '') AS masked,
-                {_hold(tx)} AS hold
+                COALESCE(NULLIF({_hold(tx)}, ''), {age}) AS hold
               FROM shop s
               LEFT JOIN (SELECT shop_id, COUNT(*) AS orders, SUM(goods_fen) AS goods, SUM(subsidy_fen) AS subsidy,
                   SUM(refund_fen) AS refund, SUM(commission_fen) AS commission, SUM(fee_fen) AS fee, SUM(net_fen) AS net
@@ -197,7 +206,8 @@ def _draft(tx: Tx, numbers: SettlementPolicy) -> Any:
       ) AS after_freezes
     ) AS shared
     WHERE true ON CONFLICT (id) DO NOTHING"""  # noqa: S608
-    return bulk.sql(words, rested=tx.now - timedelta(hours=numbers.account_rest_hours), now=tx.now)
+    moments = {"rested": tx.now - timedelta(hours=numbers.account_rest_hours), "now": tx.now}
+    return bulk.sql(words, **moments, **({"fresh": fresh} if fresh else {}))
 
 
 # The same shape as the anomalies of a month of invoicing: against the half before, from a floor on.

@@ -24,7 +24,7 @@ from models.shops import Shop, ShopState
 from notifications.settlement import SettlementIssued
 from office.base import bulk
 from office.base.db import Pace, Tx, breathe, reading
-from office.cases import cases
+from office.cases import cases, reviews
 from office.cases.locks import lock_case
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account
@@ -133,7 +133,7 @@ def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Row]:
         """), given)  # noqa: S608  # fmt: skip
     tx.execute(bulk.sql(f"DELETE FROM settlement WHERE {mine}"), given)  # noqa: S608
     tx.expire_all()
-    drafts.write(tx, half, shop_ids[0], shop_ids[-1])
+    drafts.write(tx, half, shop_ids[0], shop_ids[-1], acting=True)
     found = tx.execute(bulk.sql(f"SELECT {', '.join(_READ)} FROM settlement WHERE {mine} ORDER BY shop_id"), given)  # noqa: S608
     return [Row(*values) for values in found]
 
@@ -254,3 +254,4 @@ def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Row]) -> None:
     )
     for shop_id in tx.exec(leaving):
         cases.wake_leaving(tx, shop_id)
+    reviews.wake_asking(tx, *(row.shop_id for row in rows))

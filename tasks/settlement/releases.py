@@ -9,7 +9,7 @@ from sqlmodel import select
 from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
 from models.dossier import Block, Code, Items, Marked, Rows, Strong, Table, Text
-from models.money import yuan
+from models.money import Money, yuan
 from models.reviews import Review, Role
 from models.settlement import (
     HalfState,
@@ -18,6 +18,7 @@ from models.settlement import (
     SettlementAnomalyKind,
     SettlementState,
 )
+from models.shops import ShopSnapshot
 from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
 from office.cases import approvals, cases, dossier
@@ -31,10 +32,11 @@ from office.process import Process
 from office.record import audit
 from office.record.inbox import Refused
 from office.staff import staff
+from policies.obstacles import too_old
 from policies.settlement import label, sentence
 from tasks import releasing
 from tasks.releasing import Page, SecondRelease, bars, change, read_holds
-from tasks.settlement import drafts, halves, payments, proof
+from tasks.settlement import ages, drafts, halves, payments, proof
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.settlement.steps import several_eyes
@@ -164,9 +166,12 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     case = lock_case(tx, str(half_row(tx, half_id).case_id))
     half = half_row(tx, half_id)
     tx.refresh(row)
-    if sentence_ := _stands_in_the_way(tx, row):
+    if sentence_ := _stands_in_the_way(tx, case, row):
         return Outcome(accepted=False, sentence=sentence_)
     set_off, amount = payments.payable_now(tx, row)
+    amount = Money(
+        fen=max(0, min(amount.fen, row.left_fen - row.frozen_fen))
+    )  # what is free since comes with the next half
     if not amount:
         return Outcome(accepted=False, sentence="没有可付款的金额:已被冻结、抵扣欠款或扣回")
     tx.expunge(row)
@@ -181,10 +186,15 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     return Outcome(accepted=True, sentence=f"已提交银行付款 {yuan(row.paid_fen)}({row.request_no})")
 
 
-def _stands_in_the_way(tx: Tx, row: Settlement) -> str | None:
-    """Why a shop can be paid nothing at this moment, whatever finance says."""
-    hold = drafts.hold_now(tx, row.shop_id)
-    return f"现在不能付款:{hold.label}" if hold is not HoldReason.NONE else None
+def _stands_in_the_way(tx: Tx, case: Case, row: Settlement) -> str | None:
+    """Why a shop can be paid nothing at this moment, whatever finance says; facts that are too old are asked for (27)."""
+    if (hold := drafts.hold_now(tx, row.shop_id)) is not HoldReason.NONE:
+        return f"现在不能付款:{hold.label}"
+    snapshot = tx.get(ShopSnapshot, row.shop_id)
+    if snapshot is not None and not too_old(snapshot.as_of, tx.now, rules(case)):
+        return None
+    ages.request(tx, case, row.shop_id)
+    return f"现在不能付款:经营数据截至 {dossier.when(snapshot.as_of if snapshot else None)},已过期,已请平台报送;收到后请再次放行"
 
 
 def result_of(case_id: str) -> Page:
@@ -210,7 +220,8 @@ RELEASE = Gate(
     window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
     reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
     consequences={
-        "RELEASE": "入账、抵扣欠款、冻结应冻部分,其余提交银行付款并通知商家(金额或异常超过规定时先由第二人复核)",
+        "RELEASE": "入账、抵扣欠款、冻结应冻部分,其余提交银行付款并通知商家(金额或异常超过规定时先由第二人复核);"
+        "经营数据过期的店铺先请平台报送,未按时报送的本期暂不打款",
         "REDRAFT": "作废草稿,纳入本期迟到的订单和售后后重新起草",
     },
     fields=releasing.hold_field("付款", "暂缓的可单独放行或并入下期"),
@@ -249,6 +260,7 @@ PROCESS = Process(
     clause="STL-1",
     asks=(RELEASE, SECOND),
     pays=payments.PAYS,
+    clocks=ages.CLOCKS,
     every_minute={"halves": lambda: len(halves.catch_up())},
     proves=proof.check,
 )

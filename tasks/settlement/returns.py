@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlmodel import col, select
 
 from models.base import Labelled
@@ -12,14 +15,15 @@ from models.money import Money, yuan
 from models.payouts import Order, Payout, PayoutState
 from models.reviews import Review, Role
 from models.settlement import HoldReason, Settlement, SettlementAccount, SettlementState
-from office.base.db import Tx, reading
+from office.base.db import Tx, in_transaction, reading
 from office.cases import approvals, cases, dossier
 from office.cases.cases import rules
 from office.cases.effects import effects_of
-from office.cases.gates import Answer, Dossier, Gate
+from office.cases.gates import OPEN, Answer, Dossier, Gate
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, reviewers_of
 from office.process import Process
+from office.record import outbox
 from policies.approvals import Seen
 from policies.obstacles import facts_stale
 from tasks.payouts import payouts
@@ -139,6 +143,29 @@ def _age(tx: Tx, case: Case) -> list[Finding]:
     return list(facts_stale(snapshot.as_of if snapshot else None, tx.now, rules(case)))
 
 
+def look_again() -> int:
+    """Have finance's questions asked anew where what stands in the way has come or gone by itself, as an account's rest does.
+
+    Nothing else says so: time has passed, or something was signed or cleared.
+    """
+
+    def work(tx: Tx) -> int:
+        query = (
+            select(Case, Review.seen).join(Review, col(Review.case_id) == Case.id)
+            .where(Case.kind == CaseKind.SETTLEMENT_RETURN, col(Case.concluded_at).is_(None), col(Review.state).in_(OPEN))
+        )  # fmt: skip
+        moved = [case for case, seen in tx.exec(query) if _shown(seen) != {one.value for one in _blocking(tx, case)}]
+        for case in moved:
+            outbox.wake(tx, case)
+        return len(moved)
+
+    return in_transaction(work)
+
+
+def _shown(seen: Mapping[str, Any] | None) -> set[Any]:
+    return {one["value"] for one in (seen or {}).get("blocking", ())}
+
+
 _TERMS = {"amount": "可再次付款金额", "account": "收款账户", "state": "结算单状态"}
 
 
@@ -209,5 +236,5 @@ SECOND = Gate(
 PROCESS = Process(
     name="settlement-return", kind=CaseKind.SETTLEMENT_RETURN, request=ReturnAsked, clause="STL-1",
     states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.PAYING, CaseState.PAID_AGAIN, CaseState.DEFERRED),
-    asks=(RETURNED, SECOND), pays=payments.PAYS,
+    asks=(RETURNED, SECOND), pays=payments.PAYS, every_minute={"returns": look_again},
 )  # fmt: skip

@@ -18,7 +18,7 @@ from models.shops import Shop, ShopState
 from notifications import deposit as words
 from office.base.db import Tx
 from office.base.vault import opened, place, seal
-from office.cases import merchants
+from office.cases import merchants, reviews
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
@@ -70,6 +70,7 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
+    reviews.wake_asking(tx, shop.id)
 
 
 def _tell_reduced(
@@ -81,6 +82,7 @@ def _tell_reduced(
         balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, appeal_how=SERVICE_HOW,
     )  # fmt: skip
     merchants.tell(tx, told, key, shop_id=shop.id)
+    reviews.wake_asking(tx, shop.id)
 
 
 def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
@@ -141,6 +143,7 @@ def deduct(
     )  # fmt: skip
     merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
     demands.look(tx, shop)
+    reviews.wake_asking(tx, shop.id)
     return told
 
 

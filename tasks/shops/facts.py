@@ -67,8 +67,8 @@ def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> No
             _end(tx, case)
         outbox.wake(tx, case)
     cases.wake_waiting(tx, shop.id, shops.FACTS)
-    for case in reviews.asking(tx, shop.id):
-        outbox.wake(tx, case)
+    cases.wake_waiting(tx, None, FRESH)  # a half of all shops waits for those whose facts were too old
+    reviews.wake_asking(tx, shop.id)
 
 
 def _asking(tx: Tx, shop_id: str) -> list[str]:

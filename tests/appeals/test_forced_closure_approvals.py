@@ -103,7 +103,7 @@ def test_deposits_paid_meanwhile_are_shown_and_undo_no_approval(bench: Bench) ->
         "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 100_000, "reason": "RULE_VIOLATION", "clause": "规则",
         "appealable": True,
     })  # fmt: skip
-    assert "事实已发生变化" in bench.office.answer(shown, "he-qiang", "CONFIRM", "同意").sentence
+    assert "已过期" in bench.office.answer(shown, "he-qiang", "CONFIRM", "同意").sentence
     assert "¥3,000.00" in read(bench.office.question(case))
     bench.office.decide(case, "he-qiang", "CONFIRM", "同意")
     assert bench.office.case(case.id).outcome == "FORCED_CLOSED"

@@ -7,9 +7,12 @@ from sqlmodel import func, select
 
 from models.books import AccountKind, Transfer
 from models.cases import CaseKind
+from models.messages import Channel
 from models.opening import TransferState
 from office.base.db import reading
-from tests.opening.bench import Applicant, amount, bank, enter, enterprise, right, wrong
+from office.record import audit
+from tasks.payouts import contradictions
+from tests.opening.bench import Applicant, amount, bank, enter, enterprise, right
 from tests.opening.test_transfer import in_the_sweep, proved, state
 from tests.play import Office
 
@@ -114,10 +117,25 @@ def test_an_answer_with_the_amount_that_covers_is_another_amount(office: Office,
     assert left(office) in {98, 99} and proved(office) == []
 
 
-def test_the_inquiry_names_no_amount_that_may_not_be_read_yet(office: Office, applicant: Applicant) -> None:
-    """OPN-10: what the bank said is shown, what it was told is not."""
-    bank(applicant, fen=other(applicant))
+def test_nobody_but_the_payee_reads_what_the_bank_says_it_paid_until_it_was_entered(
+    office: Office, applicant: Applicant
+) -> None:
+    """OPN-10, ambiguity 38: neither what the bank was told nor what it answered, in no question, message or record."""
+    paid = other(applicant)
+    bank(applicant, fen=paid)
     (case,) = [one for one in office.cases() if one.kind is CaseKind.BANK_INQUIRY]
-    shown = office.question(case).dossier
-    assert "金额保密" in shown and f"0.{amount(applicant):02d}" not in shown and "0.99" not in shown
-    assert wrong(applicant) in shown
+    amounts = {f"0.{paid:02d}", f"0.{amount(applicant):02d}", "0.99"}
+
+    def read() -> str:
+        with reading() as tx:
+            records = [line.text for stream in (case.id, applicant.case.id) for line in audit.timeline(tx, stream)]
+            records += contradictions.lines(tx)
+        told = office.messages("bank_contradicts", Channel.STAFF)
+        return " ".join([*records, str(told), *(str(review.dossier) for review in office.reviews(case))])
+
+    assert "金额保密" in read() and not [fen for fen in amounts if fen in read()]
+    office.decide(case, "wang-fang", "ANSWER", "银行出具回单", **office.bank_proof())
+    office.decide(case, "he-qiang", "CONFIRM", "已核对")
+    assert not [fen for fen in amounts if fen in read()]
+    enter(applicant, f"0.{paid:02d}")
+    assert state(applicant) is TransferState.VERIFIED

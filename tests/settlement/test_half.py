@@ -401,9 +401,10 @@ def test_what_the_bank_sent_back_is_paid_again_on_facts_that_are_new_enough(offi
     confirm(office, order())
     on_first_of_december(office)
     run(office)
-    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
-    case, office.platform_answers = kit.return_case(), False
+    office.platform_answers = False
     office.pass_time(hours=24, seconds=1)
+    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
+    case = kit.return_case()
     assert "距今已超过 24 小时" in read(office.question(case))
     office.decide(case, "wang-fang", "AGAIN", "账户已恢复")
     assert len(kit.payments(office)) == 1

@@ -147,6 +147,20 @@ def test_nothing_more_is_paid_while_it_stands_whoever_approves(office: Office) -
     whole(office)
 
 
+def test_an_answer_that_names_another_shop_is_heard_by_people_and_moves_nobodys_money(office: Office) -> None:
+    """REF-3, ambiguity 38: neither the shop it names nor the one the number belongs to."""
+    case = with_the_bank(office)
+    office.open_shop("shop-2")
+    office.bank(f"{case.id}-P1", shop_id="shop-2")
+    assert office.case(case.id).concluded_at is None and "shop-2" in office.refusals()[-1][1]
+    assert {"finance", "supervisor"} <= {*office.staff_told("bank_contradicts")}
+    asked = inquiry(office)
+    assert "店铺与指令不符" in read(office.question(asked))
+    office.decide(asked, "wang-fang", "ANSWER", "回单为本笔", **office.bank_proof())
+    office.decide(asked, "he-qiang", "CONFIRM", "已核对")
+    assert office.case(case.id).outcome == "REFUNDED" and office.books() == []
+
+
 def test_another_application_of_the_shop_is_not_paid_either(office: Office) -> None:
     case = after(office, ("failed", 400_000))
     office.decide(case, "wang-fang", "ABANDON", "改日再退")
