@@ -27,6 +27,7 @@ from policies.approvals import Seen
 from policies.obstacles import money_owed
 from tasks.forced_closure.request import HeldReceivablesAsked
 from tasks.invoicing import freezes
+from tasks.payouts import contradictions
 from tasks.shops import bans, facts, shops
 from tasks.shops.questions import shop_part
 
@@ -152,14 +153,18 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _findings(tx: Tx, shop_id: str) -> list[Finding]:
-    """What the shop owes by the platform's facts: nothing here can set it off, so it goes before a release."""
+    """What the shop owes by the platform's facts: nothing here can set it off, so it goes before a release; and what the
+    bank contradicts itself about, while nobody knows what the shop has been paid (ambiguity 38)."""
     known, snapshot = shops.facts_of(tx, shop_id)
-    return money_owed(known, snapshot.as_of if snapshot else None, BookFacts(), tx.now)
+    owed = money_owed(known, snapshot.as_of if snapshot else None, BookFacts(), tx.now)
+    return [*owed, *contradictions.findings(tx, shop_id)]
 
 
-def _owes_nothing_elsewhere(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
+def _nothing_in_the_way(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     if given.verdict != HeldVerdict.RELEASE or not (found := _findings(tx, case.shop_id or "")):
         return None
+    if found[0].code == contradictions.CODE:
+        return f"{found[0].sentence}核清前不能解冻(DED-7)"
     return f"{found[0].sentence}还清前不能解冻,也不能在此抵扣;请等平台报送新的经营数据,或选择罚没(DED-7)"
 
 
@@ -172,9 +177,9 @@ FIRST = Gate(
     window=lambda case: rules(case).forced_closure.receivables_sla, clause="DED-7",
     reason_required=frozenset(HeldVerdict),
     consequences={
-        "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款时不能选择", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
+        "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款、银行回执未核清时不能选择", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
     },
-    excluded=lambda tx, case: _proposer(case), check=_owes_nothing_elsewhere,
+    excluded=lambda tx, case: _proposer(case), check=_nothing_in_the_way,
 )  # fmt: skip
 
 SECOND = Gate(

@@ -23,6 +23,7 @@ from office.record import alerts, audit, outbox
 from tasks.payouts import sources
 
 OPEN = col(BankContradiction.closed_at).is_(None)
+CODE = "bank_contradiction"
 COVERED = "金额保密"
 """What is read instead of an amount that only whoever has the account may know (OPN-10)."""
 RESOLVED = "payout.contradiction_resolved"
@@ -90,6 +91,8 @@ def wake_paying(tx: Tx, shop_id: str | None) -> None:
     paying = [kind for kind, process in office().kinds.items() if process.pays is not None]
     for case in cases.open_cases(tx, shop_id, *paying) if shop_id else []:
         outbox.wake(tx, case)
+    if shop_id:
+        reviews.wake_asking(tx, shop_id)  # and whoever decides about money that is held
 
 
 def said_amount(tx: Tx, row: BankContradiction) -> str:
@@ -163,7 +166,7 @@ def findings(tx: Tx, shop_id: str) -> list[Finding]:
         return []
     return [
         Finding(
-            code="bank_contradiction", clause="REF-3", blocking=True, value=len(rows), as_of=tx.now,
+            code=CODE, clause="REF-3", blocking=True, value=len(rows), as_of=tx.now,
             items=tuple(row.id for row in rows),
             sentence="银行回执有矛盾,核清前不能打款:" + "".join(f"{sentence(tx, row)}(案件 {row.inquiry_id})" for row in rows),
         )

@@ -165,6 +165,27 @@ def test_nothing_is_released_over_arrears_that_the_platform_reports(office: Offi
     whole(office)
 
 
+def test_nothing_is_released_while_the_bank_contradicts_itself_about_the_shop(office: Office) -> None:
+    """DED-7, ambiguity 38: before anybody answers and between the two of them; forfeiting pays nobody."""
+    office.open_shop(deposit_fen=500_000)
+    settles(office, 500_000)
+    ban(office)
+    case = held_case(office)
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.bank(f"{case.id}-P1", fen=300)  # a number that is none of ours, about this shop
+    question = office.question(case)
+    assert (question.gate, question.round) == ("held-first", 2) and "银行回执有矛盾" in read(question)
+    refused = office.answer(question, "wang-fang", "RELEASE", "投诉已处理完")
+    assert not refused.accepted and "核清前不能解冻" in refused.sentence
+    (inquiry,) = [one for one in office.cases() if one.kind is CaseKind.BANK_INQUIRY]
+    office.decide(inquiry, "wang-fang", "BOOKS", "银行已书面更正", **office.bank_proof())
+    office.decide(inquiry, "he-qiang", "CONFIRM", "已核对")
+    office.decide(case, "wang-fang", "RELEASE", "投诉已处理完")
+    office.decide(case, "he-qiang", "CONFIRM", "同意解冻")
+    assert office.balance(FREED) == 500_000
+    whole(office)
+
+
 def test_what_is_forfeited_may_be_so_over_arrears_on_the_platform(office: Office) -> None:
     banned(office)
     case = held_case(office)
