@@ -32,14 +32,14 @@ R = TypeVar("R")
 RETRIES = 8
 """How often a transaction that lost to another is tried again before the fault is reported."""
 
-BREATH = 0.03
+BREATH = 0.02
 """Seconds between two chunks of a long piece of work, in which other writers of SQLite get their turn: each looks again
 after at most :data:`LOOK_AGAIN`."""
 LOOK_AGAIN = 0.01
 """SQLite's own waiting comes to look every tenth of a second, and can miss every gap between the chunks of somebody else."""
 PATIENCE = 30.0
 """Seconds a writer waits for its turn."""
-CHUNK_SECONDS = 0.15
+CHUNK_SECONDS = 0.2
 """How long one transaction of a long piece of work should take."""
 
 

@@ -108,11 +108,12 @@ class Posting:
     case_id: str | None = None
 
 
-def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
+def post_many(tx: Tx, postings: Sequence[Posting], *, leaving: bool = False) -> None:
     """Post many transfers at once, set-based, under the same invariants as :func:`post`.
 
     The caller has made sure that none was posted before: a key that is there already raises
     :class:`LedgerConflict`, an account that would fall below zero :class:`Overdrawn`, and nothing is posted.
+    ``leaving``: money leaves the accounts that are debited, which are proved before (:func:`prove`).
     """
     if not postings:
         return
@@ -121,6 +122,9 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
     tx.flush()
     moved = _moved(postings)
     held = _held(tx, list(moved))
+    if leaving:
+        debited = {posting.debit for posting in postings}
+        _prove(tx, [row for row in held if row[0] in debited])
     try:
         bulk.insert(tx, "transfer", _TRANSFER, [
             {"key": one.key, "debit_account": one.debit, "credit_account": one.credit, "amount_fen": one.fen,
@@ -139,7 +143,9 @@ def post_many(tx: Tx, postings: Sequence[Posting]) -> None:
         ])  # fmt: skip
     except IntegrityError as error:
         raise Overdrawn("one of many transfers would take an account below zero") from error
-    tx.expire_all()
+    for account_id in moved:  # what else the transaction has read stays read
+        if (account := tx.identity_map.get(tx.identity_key(Account, account_id))) is not None:
+            tx.expire(account)
 
 
 _TRANSFER = {
@@ -167,8 +173,11 @@ def _held(tx: Tx, account_ids: Sequence[str]) -> Sequence[Any]:
     ids = {"ids": bulk.packed(tx, [{"id": account_id} for account_id in account_ids])}
     found = tx.execute(locking, ids).all()
     if missing := sorted(set(account_ids) - {account_id for account_id, *_ in found}):
-        tx.execute(_opening(tx), [_row(account_id) for account_id in missing])
-        found = tx.execute(locking, ids).all()
+        opened = [_row(account_id) for account_id in missing]
+        tx.execute(_opening(tx), opened)
+        if tx.postgres:  # somebody else may have opened one meanwhile
+            return tx.execute(locking, ids).all()
+        return [*found, *((row["id"], row["debit_fen"], row["credit_fen"], row["tally"]) for row in opened)]
     return found
 
 
@@ -218,8 +227,13 @@ def prove(tx: Tx, *account_ids: str) -> None:
     :class:`BooksForged`.
     """
     given = bulk.packed(tx, [{"id": account_id} for account_id in account_ids])
+    _prove(tx, tx.execute(bulk.sql(f"{_HELD} ({bulk.ids(tx)})"), {"ids": given}).all())
+
+
+def _prove(tx: Tx, held: Sequence[Any]) -> None:
+    """The same of accounts as they were just read."""
     tallied = {}
-    for account_id, debits, credits, written in tx.execute(bulk.sql(f"{_HELD} ({bulk.ids(tx)})"), {"ids": given}):
+    for account_id, debits, credits, written in held:
         tally = tallies.opened(account_id, written)
         if tally is None or tally.totals != (debits, credits):
             raise BooksForged(_unproved(tx, account_id, (debits, credits), tally))

@@ -139,13 +139,12 @@ def settle_statements(tx: Tx, shop_id: str) -> None:
 
 def settle_shops(tx: Tx, shop_ids: Sequence[str]) -> None:
     """The same for the statements of many shops at once."""
-    if not shop_ids:
-        return
     tx.flush()
     query = live_query().where(col(Statement.shop_id).in_(shop_ids), col(Statement.state).in_(LIVE))
     query = query.order_by(col(Statement.due_at), col(Statement.id))
-    _settle(tx, [Live(*row) for row in tx.execute(query.with_for_update() if tx.postgres else query)])
-    tx.expire_all()
+    if found := [Live(*row) for row in tx.execute(query.with_for_update() if tx.postgres else query)]:
+        _settle(tx, found)
+        tx.expire_all()
 
 
 def live_query() -> Select[Any]:

@@ -88,8 +88,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     if not items:
         return
     half.last_payout = attempt
-    ledger.prove(tx, *(posting.debit for posting in postings))
-    ledger.post_many(tx, postings)
+    ledger.post_many(tx, postings, leaving=True)
     bulk.insert(tx, "permit", _PERMIT, permits)
     bulk.insert(tx, "payout", _PAYOUT, payouts)
     batch = SettlementPayoutsRequested.model_construct(
@@ -151,11 +150,12 @@ _PAYOUT = {
 
 def released_by(tx: Tx, case: Case) -> list[str]:
     """Who released the half: one person, or two."""
-    query = select(Review).where(Review.case_id == case.id, Review.state == ReviewState.DECIDED)
-    last = max((review.round for review in tx.exec(query)), default=0)
-    return [
-        str(review.decided_by) for review in tx.exec(query.where(Review.round == last).order_by(col(Review.opened_at)))
-    ]
+    query = select(Review.round, Review.decided_by).where(
+        Review.case_id == case.id, Review.state == ReviewState.DECIDED
+    )
+    decided = list(tx.exec(query.order_by(col(Review.opened_at))))
+    last = max((number for number, _ in decided), default=0)
+    return [str(by) for number, by in decided if number == last]
 
 
 # ── what the bank answers ────────────────────────────────────────────────────

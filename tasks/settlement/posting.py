@@ -132,7 +132,6 @@ def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Row]:
         DELETE FROM settlement_anomaly WHERE settlement_id IN (SELECT id FROM settlement WHERE {mine})
         """), given)  # noqa: S608  # fmt: skip
     tx.execute(bulk.sql(f"DELETE FROM settlement WHERE {mine}"), given)  # noqa: S608
-    tx.expire_all()
     drafts.write(tx, half, shop_ids[0], shop_ids[-1], acting=True)
     found = tx.execute(bulk.sql(f"SELECT {', '.join(_READ)} FROM settlement WHERE {mine} ORDER BY shop_id"), given)  # noqa: S608
     return [Row(*values) for values in found]
@@ -166,13 +165,13 @@ def _post(tx: Tx, case: Case, rows: Sequence[Row]) -> None:
                 key, reason = f"settlement/{row.id}/{what}", f"settlement.{what}"
                 postings.append(Posting(key, debit, credit, fen, reason, under, case.id))
     ledger.post_many(tx, postings)
-    owing = [row for row in rows if row.kept_fen]
-    ids = [row.shop_id for row in owing]
-    before = freezes.balances(tx, ids)
-    freezes.settle_shops(tx, ids)
-    after = freezes.balances(tx, ids)
-    for row in owing:
-        _keep(row, before.get(row.shop_id, 0) - after.get(row.shop_id, 0))
+    if owing := [row for row in rows if row.kept_fen]:
+        ids = [row.shop_id for row in owing]
+        before = freezes.balances(tx, ids)
+        freezes.settle_shops(tx, ids)
+        after = freezes.balances(tx, ids)
+        for row in owing:
+            _keep(row, before.get(row.shop_id, 0) - after.get(row.shop_id, 0))
     for row in rows:
         if row.hold is HoldReason.BANNED:
             bans.hold(tx, row.shop_id)

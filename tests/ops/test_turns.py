@@ -75,7 +75,7 @@ def test_a_chunk_is_never_smaller_than_the_first_however_slow_the_machine() -> N
 def test_the_time_in_which_others_let_it_wait_makes_no_chunk_smaller(
     database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = iter([1000.0, 1000.0 + CHUNK_SECONDS])
+    at = iter([0.0, CHUNK_SECONDS])
     monkeypatch.setattr("office.base.db.time.perf_counter", lambda: next(at))
     other, pace = busy(), Pace(1)
     pace.size = 8
