@@ -17,12 +17,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import Labelled
 from models.cases import Case
 from models.dossier import Item, Items, Line, Strong, line
 from models.reviews import Review, ReviewState, Staff
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.cases import dossier, recorded
 from office.cases.gates import Gate
 from office.cases.reviews import decided
@@ -118,14 +119,17 @@ def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[s
 
 def _looked(tx: Tx, case: Case, review: Review) -> list[tuple[Line, dict[str, Any]]]:
     """Who looked before, each with what they saw last; and this very question as it was shown last."""
-    query = select(Review).where(
-        Review.case_id == case.id, Review.state == ReviewState.DECIDED, Review.id != review.id,
-    ).order_by(col(Review.decided_at))  # fmt: skip
-    last = {before.decided_by: before for before in tx.exec(query) if before.seen is not None}
+    last = {before.decided_by: before for before in _decided(tx, case.id, review.id) if before.seen is not None}
     looked = [(_who(tx, before), before.seen or {}) for before in last.values()]
     if review.seen is not None and review.state is not ReviewState.DECIDED:
         looked.append((line(f"本任务第 {review.revision} 版内容之后:"), review.seen))
     return looked
+
+
+@prepared
+def _decided(case_id: str, but: str) -> SelectOfScalar[Review]:
+    decided = select(Review).where(Review.case_id == case_id, Review.state == ReviewState.DECIDED, Review.id != but)
+    return decided.order_by(col(Review.decided_at))
 
 
 def _who(tx: Tx, before: Review) -> Line:

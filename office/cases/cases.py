@@ -284,19 +284,29 @@ def is_withdrawn(case_id: str) -> bool:
 def open_cases(tx: Tx, shop_id: str, *kinds: CaseKind, but: str = "") -> list[Case]:
     """The shop's cases of these kinds that have not ended, other than ``but``. Of kinds of which a shop has few: it may have
     thousands of cases open, which :func:`open_by_kind` names."""
-    query = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but)
-    return list(tx.exec(query.where(col(Case.kind).in_(kinds))))
+    return list(_open_cases(tx, shop_id, kinds, but))
+
+
+@prepared
+def _open_cases(shop_id: str, kinds: Collection[CaseKind], but: str) -> SelectOfScalar[Case]:
+    open_now = select(Case).where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but)
+    return open_now.where(col(Case.kind).in_(kinds))
 
 
 def open_by_kind(tx: Tx, shop_id: str, *, but: str, apart: Collection[CaseKind]) -> dict[CaseKind, list[str]]:
     """The ids of the shop's other cases that have not ended, by kind, ``apart`` from some kinds."""
-    query = select(Case.kind, Case.id).where(
-        Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but, col(Case.kind).not_in(apart)
-    )
     found: dict[CaseKind, list[str]] = {}
-    for kind, case_id in tx.exec(query.order_by(col(Case.id))):
+    for kind, case_id in _open_by_kind(tx, shop_id, but, apart):
         found.setdefault(CaseKind(kind), []).append(case_id)
     return found
+
+
+@prepared
+def _open_by_kind(shop_id: str, but: str, apart: Collection[CaseKind]) -> SelectOfScalar[Any]:
+    open_now: Any = select(Case.kind, Case.id).where(
+        Case.shop_id == shop_id, col(Case.concluded_at).is_(None), Case.id != but, col(Case.kind).not_in(apart)
+    )
+    return open_now.order_by(col(Case.id))
 
 
 def comes_before(other: Case, case: Case) -> bool:
@@ -306,5 +316,10 @@ def comes_before(other: Case, case: Case) -> bool:
 
 def last_concluded(tx: Tx, shop_id: str, kind: CaseKind, outcome: CaseState) -> Case | None:
     """The shop's latest case of that kind that ended so."""
-    query = select(Case).where(Case.shop_id == shop_id, Case.kind == kind, Case.outcome == outcome)
-    return tx.exec(query.order_by(col(Case.concluded_at).desc())).first()
+    return _concluded(tx, shop_id, kind, outcome).first()
+
+
+@prepared
+def _concluded(shop_id: str, kind: CaseKind, outcome: CaseState) -> SelectOfScalar[Case]:
+    ended = select(Case).where(Case.shop_id == shop_id, Case.kind == kind, Case.outcome == outcome)
+    return ended.order_by(col(Case.concluded_at).desc())

@@ -16,11 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.books import Account, AccountKind, Transfer
 from models.money import Money
 from office.base import bulk
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash
 from office.money import tallies
 from office.money.tallies import Tally
@@ -206,8 +207,12 @@ def shop_balance(tx: Tx, shop_id: str, kind: AccountKind) -> Money:
 
 def shop_balances(tx: Tx, shop_id: str) -> Mapping[AccountKind, Money]:
     """What each of the shop's accounts holds now, in one question; a kind never opened holds nothing."""
-    query = select(Account).where(Account.shop_id == shop_id).execution_options(populate_existing=True)
-    return defaultdict(Money, {account.kind: Money(fen=account.balance_fen) for account in tx.exec(query)})
+    return defaultdict(Money, {account.kind: Money(fen=account.balance_fen) for account in _of_shop(tx, shop_id)})
+
+
+@prepared
+def _of_shop(shop_id: str) -> SelectOfScalar[Account]:
+    return select(Account).where(Account.shop_id == shop_id).execution_options(populate_existing=True)
 
 
 def _seal(key: str, debit: str, credit: str, fen: int, reason: str, clause: str, case_id: str | None) -> str:

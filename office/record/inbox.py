@@ -12,13 +12,14 @@ from pydantic import TypeAdapter
 from sqlalchemy import and_, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import Frozen, Labelled
 from models.cases import Case
 from models.messages import InboxMessage, InboxState
 from models.wire import Moment
 from office.base.clock import clock
-from office.base.db import RETRIES, Tx, in_transaction
+from office.base.db import RETRIES, Tx, in_transaction, prepared
 from office.base.vault import opened, place, place_in, seal
 from office.record import audit
 from office.record.sameness import same_event
@@ -110,10 +111,7 @@ def receive_all(
 
     def work(tx: Tx) -> list[Receipt]:
         moment = tx.now - timedelta(seconds=clock().ticks() - since if since is not None else 0)
-        known = {
-            (row.source, row.message_id): row
-            for row in tx.exec(select(InboxMessage).where(col(InboxMessage.message_id).in_(ids)))
-        }
+        known = {(row.source, row.message_id): row for row in _known(tx, ids)}
         receipts = []
         for arrival in arrivals:
             digest = hashlib.sha256(arrival.body).hexdigest()
@@ -137,6 +135,11 @@ def receive_all(
         except IntegrityError:  # copies of one message at the same moment: who comes second reads what the first wrote
             continue
     return in_transaction(work)
+
+
+@prepared
+def _known(ids: Sequence[str]) -> SelectOfScalar[InboxMessage]:
+    return select(InboxMessage).where(col(InboxMessage.message_id).in_(ids))
 
 
 def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) -> InboxMessage:

@@ -14,11 +14,12 @@ from itertools import count
 from typing import Any
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.audit import AGAIN, AuditEntry, AuditHead
 from models.base import Frozen
 from models.reviews import Staff
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import CannotUnseal, keyed_hash, opened
 from office.record import alerts, audit, seen
 
@@ -187,7 +188,7 @@ def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
     going_on = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
     again = {f"{stream}{AGAIN}2": staff_id for stream, staff_id in going_on.items()}
     for number in count(3):
-        heads = list(tx.exec(select(AuditHead).where(col(AuditHead.stream).in_([*going_on, *again]))))
+        heads = list(_heads(tx, [*going_on, *again]))
         for head in sorted(heads, key=lambda head: head.stream in again):
             found[(going_on | again)[head.stream]] = head
         going_on, broken = {}, [again[head.stream] for head in heads if head.stream in again]
@@ -195,6 +196,11 @@ def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
             return found
         again = {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in broken}
     raise AssertionError("unreachable")
+
+
+@prepared
+def _heads(streams: Sequence[str]) -> SelectOfScalar[AuditHead]:
+    return select(AuditHead).where(col(AuditHead.stream).in_(streams))
 
 
 def _recorded(tx: Tx, head: AuditHead | None) -> Recorded:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlmodel import col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case, DeadlineState
 from models.invoicing import (
@@ -32,7 +34,7 @@ from models.text import shortened, unfit_reason
 from models.windows import Reckoned
 from notifications import invoicing as words
 from notifications import operations
-from office.base.db import Tx, in_transaction
+from office.base.db import Tx, in_transaction, prepared
 from office.cases import cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.gates import Outcome
@@ -49,6 +51,7 @@ DEADLINE = "exit-invoice"
 """The key of the closure's deadline (``tasks.closure.closures``)."""
 MOST_NAMED = 20
 """Statements that a message names; the last line says how many more there are."""
+EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 UNDECIDED = (StatementState.DRAFT, StatementState.HELD)
 OPEN = (StatementState.ISSUED, StatementState.OVERDUE, *UNDECIDED)
 
@@ -182,17 +185,8 @@ def outstanding(
 
     Of a statement that also bills other fees it is at most what those of this time come to.
     """
-    within = [
-        *([col(BillableItem.settled_at) >= since] if since else []),
-        *([col(BillableItem.settled_at) <= until] if until else []),
-    ]
-    own = (
-        select(BillableItem.period, func.sum(BillableItem.amount_fen))
-        .where(BillableItem.shop_id == shop_id, *within)
-        .group_by(col(BillableItem.period))
-    )
-    incurred = {str(period): int(fen) for period, fen in tx.exec(own)}
-    statements = list(tx.exec(select(Statement).where(Statement.shop_id == shop_id)))
+    incurred = {str(period): int(fen) for period, fen in _incurred(tx, shop_id, since or EVER[0], until or EVER[1])}
+    statements = list(_statements(tx, shop_id))
     billed = {statement.period for statement in statements}
     found = [
         (statement, fen)
@@ -202,6 +196,18 @@ def outstanding(
     unbilled = sum(fen for period, fen in incurred.items() if period not in billed)
     named = [one.number or f"{one.period} 账单(尚未出账,出账后开票)" for one, _ in found]
     return sum(fen for _, fen in found) + max(unbilled, 0), named
+
+
+@prepared
+def _incurred(shop_id: str, since: datetime, until: datetime) -> SelectOfScalar[Any]:
+    then = col(BillableItem.settled_at) >= since, col(BillableItem.settled_at) <= until
+    fees: Any = select(BillableItem.period, func.sum(BillableItem.amount_fen))
+    return fees.where(BillableItem.shop_id == shop_id, *then).group_by(col(BillableItem.period))
+
+
+@prepared
+def _statements(shop_id: str) -> SelectOfScalar[Statement]:
+    return select(Statement).where(Statement.shop_id == shop_id)
 
 
 def pending(tx: Tx, case: Case) -> tuple[int, int]:
@@ -233,8 +239,13 @@ def reported_after_closing(tx: Tx, shop_id: str) -> int:
 
 def last_of(tx: Tx, shop_id: str) -> ExitObligation | None:
     """The duty of the shop's last closure."""
-    query = select(ExitObligation).where(ExitObligation.shop_id == shop_id)
-    return tx.exec(query.order_by(col(ExitObligation.opened_at).desc()).limit(1)).first()
+    return _duties(tx, shop_id).first()
+
+
+@prepared
+def _duties(shop_id: str) -> SelectOfScalar[ExitObligation]:
+    of_shop = select(ExitObligation).where(ExitObligation.shop_id == shop_id)
+    return of_shop.order_by(col(ExitObligation.opened_at).desc()).limit(1)
 
 
 def notice(tx: Tx, case: Case) -> None:

@@ -6,6 +6,7 @@ The first answer stands in the books (ambiguity 38). A case of its own asks for 
 from __future__ import annotations
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.cases import Case, CaseKind, Finding
@@ -16,7 +17,7 @@ from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Role
 from models.shops import Shop
 from notifications.operations import BankContradicts
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.cases import cases, reviews
 from office.process import office
 from office.record import alerts, audit, outbox
@@ -128,9 +129,13 @@ def standing(tx: Tx) -> list[BankContradiction]:
 
 def open_for(tx: Tx, shop_id: str | None) -> list[BankContradiction]:
     """Those about this shop's money, also those that are closed by their row and by nobody's decision."""
-    query = select(BankContradiction).where(BankContradiction.shop_id == shop_id)
-    order = col(BankContradiction.received_at), col(BankContradiction.id)
-    return [row for row in tx.exec(query.order_by(*order)) if not _settled(tx, row)] if shop_id else []
+    return [row for row in _of_shop(tx, shop_id) if not _settled(tx, row)] if shop_id else []
+
+
+@prepared
+def _of_shop(shop_id: str) -> SelectOfScalar[BankContradiction]:
+    of_shop = select(BankContradiction).where(BankContradiction.shop_id == shop_id)
+    return of_shop.order_by(col(BankContradiction.received_at), col(BankContradiction.id))
 
 
 def _settled(tx: Tx, row: BankContradiction) -> bool:

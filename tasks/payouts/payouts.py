@@ -12,6 +12,7 @@ from typing import assert_never
 
 from sqlalchemy import ColumnElement
 from sqlmodel import and_, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.books import AccountKind, Transfer
@@ -22,7 +23,7 @@ from models.money import Money
 from models.payout_events import PayoutFailed, PayoutReturned, PayoutSettled
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
 from models.shops import Shop
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash, place, seal_json
 from office.cases import cases, reviews
 from office.cases.cases import emit
@@ -313,9 +314,8 @@ def total(payouts: Iterable[Payout], *states: PayoutState) -> int:
 
 def paid_back(tx: Tx, shop_id: str) -> dict[Account, int]:
     """What each account has got of a shop's deposit so far, or is about to get (ambiguity 25)."""
-    query = select(Payout).where(_of_deposit(shop_id))
     got: dict[Account, int] = {}
-    for payout in tx.exec(query):
+    for payout in _from_deposit(tx, shop_id):
         account = account_of(sources.payee_of(payout))
         got[account] = got.get(account, 0) + payout.amount_fen
     return got
@@ -323,6 +323,11 @@ def paid_back(tx: Tx, shop_id: str) -> dict[Account, int]:
 
 def _of_deposit(shop_id: str) -> ColumnElement[bool]:
     return and_(col(Payout.shop_id) == shop_id, col(Payout.source) == AccountKind.DEPOSIT, col(Payout.state).in_(OUT))
+
+
+@prepared
+def _from_deposit(shop_id: str) -> SelectOfScalar[Payout]:
+    return select(Payout).where(_of_deposit(shop_id))
 
 
 def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
@@ -333,7 +338,12 @@ def promised(tx: Tx, shop_id: str, since: datetime) -> Money:
 
 def of_case(tx: Tx, case_id: str) -> list[Payout]:
     """The case's payouts, first instruction first."""
-    return list(tx.exec(select(Payout).where(Payout.case_id == case_id).order_by(col(Payout.attempt))))
+    return list(_of_case(tx, case_id))
+
+
+@prepared
+def _of_case(case_id: str) -> SelectOfScalar[Payout]:
+    return select(Payout).where(Payout.case_id == case_id).order_by(col(Payout.attempt))
 
 
 PROCESS = Process(

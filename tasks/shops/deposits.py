@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.accounts import shows_a_part
 from models.books import AccountKind, DepositPayment
@@ -16,7 +17,7 @@ from models.money import Money
 from models.shop_events import DepositDeducted, DepositPaid, DepositSetOff
 from models.shops import Shop, ShopState
 from notifications import deposit as words
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.base.vault import opened, place, seal
 from office.cases import merchants, reviews
 from office.money import ledger
@@ -213,8 +214,7 @@ def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
 def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
     """The shop's deposit payments that go back the way they came, oldest first; and whether there were others (REF-8)."""
     ways = {method.value: method for method in SAME_CHANNEL}
-    query = select(DepositPayment).where(DepositPayment.shop_id == shop_id)
-    rows = list(tx.exec(query.order_by(col(DepositPayment.paid_at), col(DepositPayment.id))))
+    rows = list(_payments(tx, shop_id))
     through = [row for row in rows if row.channel in ways]
     back = [
         PaidIn(
@@ -225,6 +225,12 @@ def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
         for row in through
     ]  # fmt: skip
     return back, len(through) < len(rows) or not rows
+
+
+@prepared
+def _payments(shop_id: str) -> SelectOfScalar[DepositPayment]:
+    of_shop = select(DepositPayment).where(DepositPayment.shop_id == shop_id)
+    return of_shop.order_by(col(DepositPayment.paid_at), col(DepositPayment.id))
 
 
 PROCESS = Process(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from models.books import AccountKind
 from models.money import Money
@@ -20,15 +21,20 @@ from models.settlement import (
     SettlementSwitch,
     Settler,
 )
-from office.base.db import Tx
+from office.base.db import Tx, prepared
 from office.money.ledger import shop_balance
 from office.record.inbox import Refused
 
 
 def switches(tx: Tx, shop_id: str) -> list[SettlementSwitch]:
     """Every change of the shop's settler, the last one first."""
-    query = select(SettlementSwitch).where(SettlementSwitch.shop_id == shop_id)
-    return list(tx.exec(query.order_by(col(SettlementSwitch.since).desc())))
+    return list(_switches(tx, shop_id))
+
+
+@prepared
+def _switches(shop_id: str) -> SelectOfScalar[SettlementSwitch]:
+    of_shop = select(SettlementSwitch).where(SettlementSwitch.shop_id == shop_id)
+    return of_shop.order_by(col(SettlementSwitch.since).desc())
 
 
 def settler_at(found: list[SettlementSwitch], at: datetime) -> Settler:
