@@ -11,6 +11,7 @@ TESTENV := env -u PYTHONDONTWRITEBYTECODE $(if $(wildcard /dev/shm/.),TMPDIR=/de
 # What SQLite was told is noted here, so that PostgreSQL hears all of it: tests/statements.py.
 SAID := .pytest_cache/statements
 ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/opening tests/settlement tests/ops/test_invoicing_commands.py
+MACHINES := $(shell grep -rl --include='test_*.py' 'from tests.machines import' tests)
 REAL_ONES := tests/stack tests/worker tests/browser tests/desk
 HERE := not engine and not browser and not nightly
 REAL := (engine or browser)
@@ -70,6 +71,7 @@ scale: $(DEV)  ## run two of everything, as deploy/ says, and kill one of each
 	$(TESTENV) $(BIN)/python -m pytest -m scale -p no:randomly $(REAL_ONES)
 
 nightly: $(DEV) postgres ## run what takes too long for every change: every verb killed, every old form, all on PostgreSQL
+	DIANWU_TEST_EXAMPLES=40 $(PYTEST) $(MACHINES)
 	$(PYTEST) --dist loadscope -m nightly -p no:randomly $(REAL_ONES)
 
 browser: $(DEV) ## only the operator's day in Chromium; DIANWU_SCREENSHOTS=1 keeps the pictures of the guide

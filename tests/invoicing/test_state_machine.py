@@ -258,8 +258,8 @@ ENOUGH = {
 """How often it must have come to this."""
 
 
-SEVERAL = 4
-"""Rounds it takes as a rule until it has been everywhere."""
+SEVERAL = 2
+"""Rounds it takes as a rule until it has been nearly everywhere."""
 
 
 @rounds(SEVERAL)

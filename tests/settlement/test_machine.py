@@ -256,7 +256,7 @@ ENOUGH = {
     "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1, "ban proposed": 1,
 }  # fmt: skip
 """How often it must have come to this."""
-SEVERAL = 3
+SEVERAL = 2
 
 
 @rounds(SEVERAL)

@@ -463,7 +463,7 @@ ENOUGH = {
 
 
 SEVERAL = 2
-"""Rounds it takes as a rule until it has been everywhere."""
+"""Rounds it takes as a rule until it has been nearly everywhere."""
 
 
 @rounds(SEVERAL)
