@@ -103,11 +103,20 @@ def notifier(database: None) -> ScriptedNotifier:
 
 
 @pytest.fixture
-def new_office(database: None, notifier: ScriptedNotifier, storeroom: Storeroom) -> Callable[..., Office]:
+def new_office(
+    database: None, notifier: ScriptedNotifier, storeroom: Storeroom, request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Office]:  # fmt: skip
     """Makes an office as below, on an emptied database: for comparing how the same stories end."""
     from tests.furnished import office_in
 
-    return lambda engine=None: office_in(storeroom, notifier, engine)
+    reads_the_log = "caplog" in request.fixturenames
+
+    def put_aside() -> bool:
+        others = [of for of, _, _ in monkeypatch._setitem if of is not os.environ]
+        return reads_the_log or bool(monkeypatch._setattr or others)
+
+    return lambda engine=None: office_in(storeroom, notifier, engine, put_aside)
 
 
 @pytest.fixture

@@ -19,6 +19,10 @@ Strike = Callable[[str, str], bool]
 """Told ``before`` or ``after`` and the effect's key; true when the worker is to die there."""
 
 
+STRIKES: list[Strike] = []
+"""Whoever is asked at the moment."""
+
+
 class Died(BaseException):
     """The process is gone. Nothing catches it, as nothing catches a kill −9."""
 
@@ -42,8 +46,10 @@ def listen(transactions: type[Tx], strike: Strike) -> Callable[[], None]:
     hooks = (("after_flush", note), ("before_commit", before), ("after_commit", after))
     for name, hook in hooks:
         event.listen(transactions, name, hook)
+    STRIKES.append(strike)
 
     def stop() -> None:
+        STRIKES.remove(strike)
         for name, hook in hooks:
             event.remove(transactions, name, hook)
 

@@ -2,79 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlmodel import SQLModel
-
 from office.base.clock import VirtualClock, use_clock
-from office.base.settings import Settings, settings
 from office.record import seen
-from policies.policy import Policy, policy_at
-from tests import furniture
+from tests.beginnings import Begun, Shelf, circumstances
 from tests.furniture import Storeroom
 from tests.play import START, Office
 
 if TYPE_CHECKING:
     from flows.inline import InlineEngine
-    from notifications.channels import Target
-    from notifications.rendering import Rendered
     from notifications.scripted import ScriptedNotifier
 
 
-def circumstances() -> tuple[Settings, Policy, int]:
-    """What an office's beginnings depend on; one that was kept under others is not copied."""
-    here = settings().model_copy(update={"home": None, "database_url": ""})
-    return here, policy_at(START), len(SQLModel.metadata.tables)
-
-
 class Kept:
-    """An office kept with its staff enrolled, and once more with its first shop open."""
+    """An office kept with its staff enrolled, and what offices began with from there."""
 
-    def __init__(self, storeroom: Storeroom, notifier: ScriptedNotifier, name: str) -> None:
+    def __init__(self, storeroom: Storeroom, name: str) -> None:
         self._storeroom, self._name, self.under = storeroom, name, circumstances()
-        clock = VirtualClock(START)
-        use_clock(clock)
-        office = Office(clock)
-        storeroom.keep(f"{name}_staffed")
-        office.open_shop()
-        storeroom.keep(f"{name}_opened")
-        assert office.carrier.woken == []
-        self.secrets: Mapping[str, str] = dict(office.secrets)
-        self.numbers = office.numbered()
-        self._took: timedelta = clock.at - START
-        self._told: list[tuple[Target, Rendered]] = list(notifier.sent)
-        notifier.sent.clear()
+        storeroom.empty()
+        use_clock(clock := VirtualClock(START))
+        self._secrets = Office(clock).secrets
+        storeroom.keep(name)
+        self._shelf = Shelf(storeroom, name)
 
-    def lay_out(self, notifier: ScriptedNotifier, engine: InlineEngine | None) -> Office:
+    def lay_out(self, notifier: ScriptedNotifier, engine: InlineEngine | None, put_aside: Callable[[], bool]) -> Office:
         """An office like it, with no shop yet."""
-        self._storeroom.lay_out(f"{self._name}_staffed")
-        self._notifier, self._commits = notifier, furniture.COMMITS[0]
-        clock = VirtualClock(START)
-        use_clock(clock)
-        return Office(clock, engine, self)
-
-    def open(self, office: Office) -> bool:
-        """Open the first shop by copying, if nothing at all has happened in the office yet."""
-        if (furniture.COMMITS[0], office.clock.at, self.under) != (self._commits, START, circumstances()):
-            return False
-        self._storeroom.lay_out(f"{self._name}_opened")
-        self._commits = -1
-        self._notifier.sent.extend(self._told)
-        office.clock.advance(self._took)
-        return True
+        self._storeroom.lay_out(self._name)
+        use_clock(clock := VirtualClock(START))
+        office = Office(clock, engine, self._secrets)
+        office.begun = Begun(self._shelf, office, notifier, put_aside)
+        return office
 
 
 _kept: list[Kept] = []
 
 
-def office_in(storeroom: Storeroom, notifier: ScriptedNotifier, engine: InlineEngine | None = None) -> Office:
-    """The office as every test finds it, in place of whatever is in the database; nobody has been seen in it yet."""
+def office_in(
+    storeroom: Storeroom, notifier: ScriptedNotifier, engine: InlineEngine | None, put_aside: Callable[[], bool]
+) -> Office:
+    """The office as every test finds it, in place of whatever is in the database; nobody has been seen in it yet.
+
+    ``put_aside`` says whether the test has put something of the product's aside.
+    """
     seen.file().unlink(missing_ok=True)
     found = next((kept for kept in _kept if kept.under == circumstances()), None)
     if found is None:
-        storeroom.empty()
-        found = Kept(storeroom, notifier, f"office{len(_kept)}")
-        _kept.append(found)
-    return found.lay_out(notifier, engine)
+        _kept.append(found := Kept(storeroom, f"office{len(_kept)}"))
+    return found.lay_out(notifier, engine, put_aside)

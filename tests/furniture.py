@@ -62,6 +62,12 @@ COMMITS = [0]
 """How often this process has changed a database."""
 
 
+def files() -> list[tuple[str, int, int]]:
+    """What lies beside the database in the office's folder, and since when."""
+    found = [file for file in settings().home.rglob("*") if not file.name.startswith("dianwu.db") and file.is_file()]
+    return sorted((str(file), (told := file.stat()).st_mtime_ns, told.st_size) for file in found)
+
+
 def kept_engine() -> Engine:
     """The one engine of this process for the kind of database that the settings name."""
     return _engine(_on_sqlite())
@@ -96,14 +102,31 @@ class Storeroom:
     def __contains__(self, name: str) -> bool:
         return self._named(name) in self._scripts
 
-    def keep(self, name: str) -> None:
-        """Keep the database as it is now."""
+    def keep(self, name: str) -> bool:
+        """Keep database and files as they are now; not while somebody has the database open."""
         keep = self._keep_file if _on_sqlite() else self._keep_rows
-        self._scripts[self._named(name)] = keep(self._named(name))
+        if (script := keep(self._named(name))) is None:
+            return False
+        self._scripts[self._named(name)] = script
+        if files():
+            shutil.copytree(settings().home, self._beside(name), ignore=shutil.ignore_patterns("dianwu.db*"))
+        return True
+
+    def forget(self, name: str) -> None:
+        """Keep it no longer."""
+        script = self._scripts.pop(self._named(name))
+        shutil.rmtree(self._beside(name), ignore_errors=True)
+        if _on_sqlite():
+            Path(script).unlink()
+
+    def _beside(self, name: str) -> Path:
+        return self._folder / f"{self._named(name)}.files"
 
     def lay_out(self, name: str) -> None:
-        """Make the database what it was then."""
+        """Make database and files what they were then."""
         kept = self._scripts[self._named(name)]
+        if (beside := self._beside(name)).exists():
+            shutil.copytree(beside, settings().home, dirs_exist_ok=True)
         if _on_sqlite():
             db.dispose()
             for left in settings().home.glob("dianwu.db*"):  # whoever holds it open keeps the old one
@@ -117,8 +140,10 @@ class Storeroom:
         kind = "sqlite" if _on_sqlite() else "postgres"
         return f"{name}_{kind}_{len(SQLModel.metadata.tables)}"  # a test that declares more tables has its own
 
-    def _keep_file(self, name: str) -> str:
+    def _keep_file(self, name: str) -> str | None:
         db.dispose()  # the last connection gone, everything is in the one file
+        if (settings().home / "dianwu.db-wal").exists():
+            return None
         kept = self._folder / f"{name}.db"
         shutil.copyfile(settings().home / "dianwu.db", kept)
         return str(kept)

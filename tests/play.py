@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyotp
 from sqlmodel import col, select
@@ -38,6 +37,10 @@ from office.staff.guard import Place
 from policies.policy import policy_at
 from tasks import agreement, delivery, words
 from tasks.shops import demands
+from tests.beginnings import act
+
+if TYPE_CHECKING:
+    from tests.beginnings import Begun
 
 RAW_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 START = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
@@ -112,22 +115,11 @@ def _asked(after: int) -> Any:
     return asked.where(OutboxMessage.topic == "facts.requested")
 
 
-class Furnished(Protocol):
-    """An office kept for copying: its staff are enrolled, and its first shop can be opened by copying, too."""
-
-    secrets: Mapping[str, str]
-    numbers: int
-    """How far an office has counted its messages when its first shop is open."""
-
-    def open(self, office: Office) -> bool:
-        """Open the first shop, if nothing at all has happened in the office yet."""
-
-
 class Office:
     """The back office as a test drives it. Every act is followed by everything that follows from it."""
 
     def __init__(
-        self, clock: VirtualClock, engine: InlineEngine | None = None, furnished: Furnished | None = None
+        self, clock: VirtualClock, engine: InlineEngine | None = None, secrets: Mapping[str, str] | None = None
     ) -> None:
         self.clock = clock
         self.engine = engine or InlineEngine()
@@ -137,11 +129,13 @@ class Office:
         """Whether the platform answers ``facts.requested``, with the facts it reported last."""
         self.reported: dict[str, dict[str, Any]] = {}
         """The facts the platform reported last, by shop."""
-        self._answered = 0
-        self._numbers = itertools.count(1)
-        self._furnished = furnished
-        if furnished:
-            self.secrets = dict(furnished.secrets)
+        self.answered = 0
+        """The last message in which the platform was asked for something that it has looked at."""
+        self.number = 0
+        """How many messages it has numbered."""
+        self.begun: Begun | None = None
+        if secrets is not None:  # its staff are enrolled
+            self.secrets = dict(secrets)
             return
         for staff_id, (name, roles) in PEOPLE.items():
             enrolled = in_transaction(lambda tx, i=staff_id, n=name, r=roles: staff.enrol(tx, i, n, r))  # type: ignore[misc]
@@ -149,7 +143,8 @@ class Office:
 
     def numbered(self) -> int:
         """The number its next message gets."""
-        return next(self._numbers)
+        self.number += 1
+        return self.number
 
     # ── the platform ──
 
@@ -159,12 +154,13 @@ class Office:
         """A signed event reaches the door; nothing else happens yet."""
         body = {"type": type_, "timestamp": (happened or self.clock.at).isoformat(), "data": data}
         arrival = Arrival(
-            source="platform", message_id=message_id or f"msg-{next(self._numbers)}", type=type_,
+            source="platform", message_id=message_id or f"msg-{self.numbered()}", type=type_,
             shop_id=data.get("shop_id"), case_id=data.get("case_id"),
             body=json.dumps(body, ensure_ascii=False).encode(),
         )  # fmt: skip
         return inbox.receive(arrival, routing.on_conflict)
 
+    @act
     def send(self, type_: str, data: dict[str, Any], message_id: str = "", happened: datetime | None = None) -> Receipt:
         """A signed event reaches the door and everything that follows is done."""
         receipt = self.receive(type_, data, message_id, happened)
@@ -184,10 +180,10 @@ class Office:
     def _platform_is_asked(self) -> bool:
         """Have the platform answer what it was asked since it last looked; ``False`` when it says nothing."""
         with reading() as tx:
-            asked = [(row, shop_id) for row, shop_id in _asked(tx, self._answered) if shop_id in self.reported]
+            asked = [(row, shop_id) for row, shop_id in _asked(tx, self.answered) if shop_id in self.reported]
         if not asked or not self.platform_answers:
             return False
-        self._answered = max(row for row, _ in asked)
+        self.answered = max(row for row, _ in asked)
         for shop_id in sorted({shop_id for _, shop_id in asked}):
             self.receive("shop.snapshot", self._facts(shop_id))
         return True
@@ -195,16 +191,9 @@ class Office:
     def _facts(self, shop_id: str) -> dict[str, Any]:
         return {"shop_id": shop_id, "as_of": self.clock.at.isoformat(), "facts": self.reported[shop_id]}
 
+    @act
     def open_shop(self, shop_id: str = "shop-1", deposit_fen: int = 400_000, **changes: Any) -> str:
         """A registered enterprise with its deposit paid and nothing open."""
-        if (
-            self._furnished
-            and (shop_id, deposit_fen, changes) == ("shop-1", 400_000, {})
-            and self._furnished.open(self)
-        ):
-            self._numbers = itertools.count(self._furnished.numbers)
-            self.reported[shop_id] = {}
-            return shop_id
         shop = {
             "shop_id": shop_id, "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": f"acct-{shop_id}",
             "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8",
@@ -216,12 +205,14 @@ class Office:
         self.snapshot(shop_id)
         return shop_id
 
+    @act
     def pay_deposit(self, shop_id: str, fen: int, channel: str = "BANK", **changes: Any) -> None:
         self.send("deposit.paid", {
-            "shop_id": shop_id, "payment_id": f"pay-{next(self._numbers)}", "amount_fen": fen, "channel": channel,
+            "shop_id": shop_id, "payment_id": f"pay-{self.numbered()}", "amount_fen": fen, "channel": channel,
             "payer_account": "3301040160000121234", "paid_at": self.clock.at.isoformat(),
         } | changes)  # fmt: skip
 
+    @act
     def snapshot(self, shop_id: str = "shop-1", **facts: Any) -> None:
         """The platform reports facts as of now; a second later it is a moment later."""
         self.clock.advance(timedelta(seconds=1))
@@ -230,11 +221,13 @@ class Office:
 
     # ── the merchant ──
 
+    @act
     def request_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         return self._open("closure.requested", {
             "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
         } | changes)  # fmt: skip
 
+    @act
     def stage(self, shop_id: str, *documents: dict[str, Any]) -> list[str]:
         """The files of these papers reach us, of those that :func:`paper` made; their ids."""
         found = [
@@ -251,6 +244,7 @@ class Office:
             {"paper": evidence.stage(shop_id, "回单.pdf", io.BytesIO(content), evidence.PROOF).id} if shop_id else {}
         )
 
+    @act
     def request_refund(
         self, shop_id: str = "shop-1", fen: int = 400_000, *, staged: bool = True, **changes: Any
     ) -> Case:
@@ -262,6 +256,7 @@ class Office:
             self.stage(shop_id, *data["documents"])
         return self._open("refund.requested", data)
 
+    @act
     def propose_forced_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         """A proposal with its paper, which is staged before."""
         data: dict[str, Any] = {
@@ -271,6 +266,7 @@ class Office:
         self.stage(shop_id, *data["documents"])
         return self._open("forced_closure.proposed", data)
 
+    @act
     def propose_correction(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         """A court's judgment against a ruling with its paper, which is staged before."""
         data: dict[str, Any] = {
@@ -283,13 +279,14 @@ class Office:
 
     def _open(self, type_: str, data: dict[str, Any]) -> Case:
         """Send what opens a case; the case it has opened."""
-        message_id = f"msg-{next(self._numbers)}"
+        message_id = f"msg-{self.numbered()}"
         self.send(type_, data, message_id)
         with reading() as tx:
             case = tx.exec(select(Case).where(Case.origin == f"platform/{message_id}")).one()
             tx.expunge(case)
             return case
 
+    @act
     def merchant_answers(
         self, case: Case, text: str = "已补齐", *documents: dict[str, Any], staged: bool = True
     ) -> None:
@@ -297,16 +294,19 @@ class Office:
             self.stage(case.shop_id or "", *documents)
         self.send("merchant.answered", self._from_owner(case) | {"text": text, "documents": list(documents)})
 
+    @act
     def withdraw(self, case: Case) -> None:
         kind = "closure" if case.kind is CaseKind.CLOSURE else "refund"
         self.send(f"{kind}.withdrawn", self._from_owner(case))
 
+    @act
     def correct_payee(self, case: Case, **changes: Any) -> None:
         self.send("refund.payee_corrected", self._from_owner(case) | {"payee": PAYEE | changes})
 
     def _from_owner(self, case: Case) -> dict[str, Any]:
         return {"shop_id": case.shop_id, "account_id": f"acct-{case.shop_id}", "case_id": case.id}
 
+    @act
     def closed_shop(self, shop_id: str = "shop-1", **changes: Any) -> str:
         """A shop that has been closed the ordinary way."""
         self.open_shop(shop_id, **changes)
@@ -318,6 +318,7 @@ class Office:
 
     # ── staff ──
 
+    @act
     def hire(self, staff_id: str, *roles: str) -> None:
         """One more person, with these roles."""
         held = [Role(role) for role in roles]
@@ -351,6 +352,7 @@ class Office:
         self.settle()
         return outcome
 
+    @act
     def decide(self, case: Case | str, staff_id: str, verdict: str, reason: str = "理由充分", **extra: Any) -> None:
         """Answer the case's open question and insist that it was taken."""
         outcome = self.answer(self.question(case), staff_id, verdict, reason, **extra)
@@ -396,6 +398,7 @@ class Office:
 
     # ── the bank ──
 
+    @act
     def bank(
         self, request_no: str, what: str = "settled", fen: int = 400_000, shop_id: str = "shop-1", reason: str = ""
     ) -> None:
@@ -406,6 +409,7 @@ class Office:
 
     # ── time ──
 
+    @act
     def pass_time(self, **by: float) -> None:
         """Time passes and the sweep runs once at the end of it."""
         self.clock.advance(timedelta(**by))

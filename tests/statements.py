@@ -25,6 +25,8 @@ from tests.furniture import POSTGRES
 NOTES = os.environ.get("DIANWU_TEST_STATEMENTS", "")
 STORIES = ("stories", "appeals", "invoicing")
 """Folders of tests that PostgreSQL may be asked to hear."""
+LISTENING = [0]
+"""How many listen for the whole run, and not to see what a test does."""
 
 _SEVERAL = re.compile(r"\(\?(?:, \?)*\)(?:, \(\?(?:, \?)*\))*")
 _CHANGED = re.compile(r"(?<= SET )[\w\"]+=\?(?:, [\w\"]+=\?)*")
@@ -52,6 +54,7 @@ class Notes:
         self._now: set[str] = set()
         self._heard: dict[str, Heard] = {}
         event.listen(Engine, "before_cursor_execute", self._hear)
+        LISTENING[0] += 1
 
     def _hear(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         self._now.add(shape(statement))

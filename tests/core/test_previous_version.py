@@ -7,7 +7,6 @@ import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -65,9 +64,8 @@ def left(empty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     virtual = clock.VirtualClock(datetime.fromisoformat(previous.kept()["at"]))
     clock.use_clock(virtual)
     delivery.use_notifier(ScriptedNotifier())
-    already = SimpleNamespace(secrets=previous.kept()["secrets"], numbers=0, open=lambda office: False)
-    office = Office(virtual, furnished=already)
-    office._numbers = itertools.count(100_000)
+    office = Office(virtual, secrets=previous.kept()["secrets"])
+    office.number = 100_000
     yield office
 
 

@@ -473,7 +473,7 @@ def test_every_event_delivered_twice_is_acted_on_once(new_office: Callable[[], O
     receive = office.receive
 
     def twice(type_: str, data: dict[str, Any], message_id: str = "", happened: datetime | None = None) -> Any:
-        named = message_id or f"twice-{next(office._numbers)}"
+        named = message_id or f"twice-{office.numbered()}"
         receipt = receive(type_, data, named, happened)
         assert receive(type_, data, named, happened) == "SAME"
         return receipt
