@@ -21,7 +21,7 @@ def closing(office: Office, shop_id: str) -> None:
 def refund(office: Office, shop_id: str) -> None:
     case = office.request_refund(shop_id)
     office.decide(case, "wang-fang", "APPROVE")
-    office.bank(f"{case.id}-P1")
+    office.bank(f"{case.id}-P1", shop_id=shop_id)
     assert office.case(case.id).outcome == "REFUNDED"
 
 
