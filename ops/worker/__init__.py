@@ -10,7 +10,12 @@ Start it with `python -m ops.worker --pool P --name N` (restarts itself), with `
 with `prefect worker start --type dianwu --pool P`. Why it is built this way: docs/decisions/0002-worker.md.
 """
 
+import time
+
 from ops.worker.launch import start_worker
 from ops.worker.settings import WorkerSettings
 
-__all__ = ["WorkerSettings", "start_worker"]
+__all__ = ["BORN", "WorkerSettings", "start_worker"]
+
+BORN = time.time_ns()
+"""Before this process had read any code that flows use; what was written later may not be what it has read."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from prefect.flows import Flow, load_flow_from_entrypoint
 
+from ops.worker import BORN
+
 DATA = (".toml", ".j2", ".json")
 """Endings of the files that code reads once and keeps: policies, holidays, templates."""
 
@@ -26,6 +28,7 @@ class FlowShelf:
         if root is not None:
             os.chdir(root)
             sys.path.insert(0, root)
+            self.note_imports(BORN)
 
     def load(self, entrypoint: str) -> Flow[Any, Any]:
         """The flow at `flows/file.py:name` (or `module:name`) under the root."""

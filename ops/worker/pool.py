@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+from ops.worker.copies import POSSIBLE, Copy
 from ops.worker.settings import WorkerSettings
 
 Ending = Literal["done", "fault", "stale", "died"]
@@ -50,7 +51,7 @@ class Phase(Enum):
 class WarmProcess:
     """One child process and the line to it."""
 
-    def __init__(self, root: str | None) -> None:
+    def __init__(self, root: str | None, copy: Copy | None = None) -> None:
         self.root = root
         self.phase = Phase.STARTING
         self.segments = 0
@@ -58,7 +59,7 @@ class WarmProcess:
         """Its successor has been started; takes segments until that is warm."""
         self.succeeded = False
         """Its successor is warm: leaves as soon as it is idle."""
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | Copy | None = copy
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
         self._token = 0
@@ -71,7 +72,18 @@ class WarmProcess:
         return self.process.pid if self.process else 0
 
     async def start(self, entrypoints: Iterable[str], seconds: float) -> None:
-        """Start the process and wait until it is warm; raises if it dies or takes too long."""
+        """Start the process, if it is not there yet, and wait until it is warm; raises if it dies or takes too long."""
+        if self._reader is None:
+            line = self.process.line if isinstance(self.process, Copy) else await self._born()
+            self._reader, self._writer = await asyncio.open_connection(sock=line, limit=2**26)
+        self._say({"do": "start", "root": self.root, "entrypoints": list(entrypoints)})
+        said = await asyncio.wait_for(self._reader.readline(), seconds)
+        if not said:
+            raise RuntimeError(f"A warm process ended while starting: {await self._how_it_ended()}")
+        self.phase = Phase.IDLE
+
+    async def _born(self) -> socket.socket:
+        """A new process; the line to it."""
         ours, theirs = socket.socketpair()
         try:
             self.process = await asyncio.create_subprocess_exec(
@@ -86,12 +98,7 @@ class WarmProcess:
             )
         finally:
             theirs.close()
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=2**26)
-        self._say({"do": "start", "root": self.root, "entrypoints": list(entrypoints)})
-        line = await asyncio.wait_for(self._reader.readline(), seconds)
-        if not line:
-            raise RuntimeError(f"A warm process ended while starting: {await self._how_it_ended()}")
-        self.phase = Phase.IDLE
+        return ours
 
     async def run(self, assignment: Assignment) -> Result:
         """Run one segment. Returns when it has left, or when the process has died of it."""
@@ -164,6 +171,7 @@ class WarmPool:
     ) -> None:
         self._settings, self._on_idle, self._logger = settings, on_idle, logger
         self._processes: list[WarmProcess] = []
+        self._copies: list[Copy] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: dict[str | None, set[str]] = {}
         self._failures = 0
@@ -187,6 +195,11 @@ class WarmPool:
         """Have processes started from now on import this flow ahead of time."""
         self._known.setdefault(root, set()).add(entrypoint)
 
+    def copy(self) -> None:
+        """Make copies of this process, to be its first warm ones: before anything is open that they would share."""
+        if POSSIBLE:
+            self._copies = [Copy() for _ in range(self._settings.processes)]
+
     def open(self) -> None:
         """Start the processes; they become idle one by one."""
         root = max(self._known, key=lambda r: len(self._known[r]), default=None)
@@ -202,8 +215,13 @@ class WarmPool:
                 return process
         starting = any(p.phase is Phase.STARTING and p.root == root for p in self._processes)
         if idle and not starting:
-            self._let_go(idle[0])
-            self._spawn(root)
+            new = next((process for process in idle if process.root is None), None)
+            if new is None:
+                self._let_go(idle[0])
+                self._spawn(root)
+            else:  # it has been nowhere yet
+                new.root, new.phase = root, Phase.STARTING
+                self._background(self._bring_up(new, None))
         return None
 
     def release(self, process: WarmProcess) -> None:
@@ -246,7 +264,7 @@ class WarmPool:
 
     def _spawn(self, root: str | None, instead_of: WarmProcess | None = None) -> None:
         if not self._closing:
-            process = WarmProcess(root)
+            process = WarmProcess(root, self._copies.pop() if self._copies else None)
             self._processes.append(process)
             self._background(self._bring_up(process, instead_of))
 

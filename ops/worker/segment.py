@@ -1,8 +1,9 @@
 """A warm process: Prefect and the flows imported, one segment at a time, told by the worker over a socket.
 
-Run as `python -m ops.worker.segment <socket fd> <parent pid>`. One JSON object a line, both ways:
+A copy of the worker (`copies.py`), or run as `python -m ops.worker.segment <socket fd> <parent pid>`. One JSON object a
+line, both ways:
 
-    worker → process   {"do": "start", "root", "entrypoints"}      what to import
+    worker → process   {"do": "start", "root", "entrypoints"}      what to import; again for one that had no root
                        {"do": "run", "token", "flow_run", "root", "entrypoint"}
                        {"do": "cancel" | "suspend", "token"}       about the segment running now
                        {"do": "stop"}                              leave when idle
@@ -64,11 +65,11 @@ class SegmentProcess:
         """Until told to stop, or until a segment leaves the process in doubt."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
         threading.Thread(target=self._listen, name="worker-link", daemon=True).start()
-        order = self._orders.get()
-        self._warm_up(order)
-        self._say({"is": "ready"})
-        while (order := self._orders.get())["do"] == "run":
-            if not self._run(order):
+        while (order := self._orders.get())["do"] != "stop":
+            if order["do"] == "start":
+                self._warm_up(order)
+                self._say({"is": "ready"})
+            elif not self._run(order):
                 return
 
     def _warm_up(self, order: dict[str, Any]) -> None:
@@ -208,9 +209,8 @@ def _die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def main() -> None:
-    """Entry point of a warm process."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+def live(descriptor: int, parent: int) -> None:
+    """The life of a warm process."""
     _die_with_parent(parent)
     link = socket.socket(fileno=descriptor)
     # The worker sees a dead process at once; a heartbeat thread that each segment must wait for adds nothing.
@@ -227,4 +227,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    live(int(sys.argv[1]), int(sys.argv[2]))

@@ -98,6 +98,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         printer: Callable[..., None] = print,
     ) -> None:
         """Work until told to stop; `run_once` takes what is due now, waits for it and returns."""
+        self.pool.copy()
         with on_stop_signals(self._stop), contextlib.ExitStack() as stack:
             if with_healthcheck:
                 from prefect.workers.server import _run_healthcheck_server

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+import desk
 from models.cases import Case
 from office.base.db import in_transaction, reading
 from office.cases import later, looks
@@ -19,7 +22,6 @@ from tests.desk.test_pictures import pdf, photo
 from tests.play import Office, paper
 
 __all__ = ["address", "browser", "clean", "window"]
-pytestmark = pytest.mark.browser
 
 PHOTO, DOCUMENT = (
     paper("营业执照.jpg", "BUSINESS_LICENCE", photo(600, 400)),
@@ -72,29 +74,42 @@ def faults(here: Window) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("width", "height", "dark"), [(1366, 640, False), (1366, 640, True), (390, 760, False)],
-                         ids=["light", "dark", "phone"])  # fmt: skip
+FACES = {"light": (1366, 640, "light"), "dark": (1366, 640, "dark"), "phone": (390, 760, "light")}
+
+
+def test_no_script_of_the_desk_asks_for_the_size_of_the_window_or_for_light_and_dark() -> None:
+    """So that a page that has become narrow or dark is the page that somebody opens on a phone or in the dark."""
+    scripts = list(Path(desk.__file__).parent.glob("static/*.js"))
+    assert scripts
+    for script in scripts:
+        asks = re.findall(
+            r"matchMedia|innerWidth|innerHeight|clientWidth|ResizeObserver|resize", script.read_text("utf-8")
+        )
+        assert asks == [], script.name
+
+
+@pytest.mark.browser
 def test_every_page_can_be_read_and_used_by_everybody(
-    office: Office,
-    window: Callable[..., Window],
-    pages: dict[str, list[tuple[str, str]]],
-    width: int,
-    height: int,
-    dark: bool,
+    office: Office, window: Callable[..., Window], pages: dict[str, list[tuple[str, str]]]
 ) -> None:
     wrong: dict[str, list[str]] = {}
     for staff_id, given in pages.items():
-        here = window(width, height, dark)
+        here = window()
         if staff_id:
             here.log_in(staff_id)
         for place, name in given:
             here.page.goto(here.address + place)
             expect(here.page.get_by_role("main")).to_be_visible()
             here.page.wait_for_load_state("networkidle")
-            if found := faults(here):
-                wrong[name] = found
-            overflow = here.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if overflow > 0:
-                wrong[f"{name}: wider than the window"] = [f"{overflow} px"]
-            here.shoot(f"{'dark' if dark else width}-{name}")
+            for face, (width, height, scheme) in FACES.items():
+                here.page.set_viewport_size({"width": width, "height": height})
+                here.page.emulate_media(color_scheme=scheme)
+                if found := faults(here):
+                    wrong[f"{name}, {face}"] = found
+                overflow = here.page.evaluate(
+                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                )
+                if overflow > 0:
+                    wrong[f"{name}, {face}: wider than the window"] = [f"{overflow} px"]
+                here.shoot(f"{face if face == 'dark' else width}-{name}")
     assert wrong == {}

@@ -10,7 +10,9 @@ import pytest
 
 from office.base.settings import settings
 from ops import migrate
-from ops.stack import Part, Stack
+from ops import stack as stacks
+from ops.deploy import DEPLOYMENTS
+from ops.stack import LAST, Part, Stack
 from tests.worker.conftest import until
 
 LINGERS = """
@@ -70,3 +72,18 @@ def test_a_part_that_keeps_falling_waits_half_a_minute_and_holds_up_no_other(sta
         stack.kill("door")
         until(lambda: starts(tmp_path, "door") == 2)
         assert starts(tmp_path, "worker") == 1
+
+
+def test_a_prefect_that_comes_back_is_deployed_to_only_when_it_knows_nothing_of_the_last_deployment(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = DEPLOYMENTS[-1].flow.name
+    assert f"deployments/name/{name}/{name}" == LAST
+    asked, deployed = [], []
+    monkeypatch.setattr(Stack, "_deploy", lambda self: deployed.append("again") or 0)
+    back = Part("prefect", [], lambda: True)
+    for knows in (True, False):
+        monkeypatch.setattr(stacks, "_answers", lambda url, given, knows=knows: asked.append(url) or knows)
+        stack._prefect_is_back(back)
+        assert deployed == ([] if knows else ["again"])
+    assert asked == [f"{settings().prefect_api}/{LAST}"] * 2

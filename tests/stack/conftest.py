@@ -66,10 +66,17 @@ def places() -> dict[str, str]:
     }
 
 
+def deskless(given: Settings) -> Stack:
+    """A stack without the desk: nobody sits down at it here."""
+    stack = Stack(given)
+    del stack.parts["desk"]
+    return stack
+
+
 @contextmanager
 def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
     """A stack in its own folder, with everybody enrolled. A file that starts one says why in its ``OWN_STACK``."""
-    with looking_at(furnish(home), **{**places(), **more}) as given, Stack(given) as stack:
+    with looking_at(furnish(home), **{**places(), **more}) as given, deskless(given) as stack:
         rehearsal = Rehearsal(given)
         rehearsal.enrol_everybody()
         yield stack, rehearsal
@@ -80,7 +87,7 @@ def standing_stack(home: Path) -> Iterator[Callable[[], AbstractContextManager[R
     """A stack that outlives a test; what it yields makes this process look at it while a test lasts."""
     own = places()
     with looking_at(furnish(home), **own) as given:
-        stack, rehearsal = Stack(given), Rehearsal(given)
+        stack, rehearsal = deskless(given), Rehearsal(given)
         stack.start()
         rehearsal.enrol_everybody()
 

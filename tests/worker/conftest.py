@@ -76,12 +76,16 @@ def alive(pid: int) -> bool:
 
 
 def until(question: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Ask again and again until the answer is true, or give up with the last answer."""
-    deadline = time.monotonic() + patience
+    """Ask again and again, ever less often, until the answer is true, or give up with the last answer.
+
+    Most ask the server, which has to answer with what the worker waits for, too.
+    """
+    deadline, pause = time.monotonic() + patience, 0.02
     while not (answer := question()):
         if time.monotonic() > deadline:
             raise AssertionError(f"Still {answer!r} after {patience:.0f} s")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.5)
     return answer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,7 @@ def test_a_worker_killed_outright_takes_its_children_along_and_its_successor_tak
     runs = [bench.submit(deployment) for _ in range(2)]
     bench.until(lambda: len(bench.lines()) == 2)
     children = bench.children(worker)
+    assert {command(pid) for pid in children} == {command(worker.pid)}, "copies of it, which have imported nothing anew"
     worker.kill()
     bench.until(lambda: not any(alive(pid) for pid in children))
     assert {bench.state(run).name for run in runs} == {"Running"}
@@ -139,3 +141,8 @@ def test_a_supervised_worker_starts_itself_again_and_takes_up_what_it_left(bench
     bench.allow("go")
     bench.reaches(run, "Completed")
     assert bench.stop(supervisor) == 0
+
+
+def command(pid: int) -> bytes:
+    """How a process was started."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

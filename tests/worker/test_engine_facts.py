@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from prefect import _flow_run_suspension, flow, flow_engine, results
+from prefect._internal.concurrency import services, threads
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.context import SyncClientContext
@@ -194,6 +195,12 @@ def test_the_health_check_of_a_worker_is_a_server_that_asks_whether_it_still_pol
 def test_state_types_named_in_event_labels_are_those_of_the_client():
     """signals.py."""
     assert set(signals.WATCHED_STATE_TYPES) <= {kind.value for kind in StateType}
+
+
+def test_in_a_copy_of_a_process_prefect_begins_its_threads_and_services_anew():
+    """copies.py."""
+    for module in (threads, services):
+        assert "os.register_at_fork(after_in_child=" in source(module), module.__name__
 
 
 @pytest.mark.engine

@@ -92,6 +92,7 @@ async def _undo(run):
         return await verdict.undo_late_claim(client, run.id)
 
 
+@pytest.mark.nightly
 def test_the_stock_process_worker_runs_the_same_deployment(bench):
     bench.write("flows/pausing.py", PAUSING)
     deployment = bench.deploy("flows/pausing.py:pausing")

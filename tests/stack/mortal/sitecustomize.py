@@ -1,5 +1,6 @@
 """Imported by every Python of a stack under test, because its folder is on their path: at each effect, just before
-and just after it is committed, the process asks the test whether to go on. Who is killed gets no answer.
+and just after it is committed, the process asks the test whether to go on. Who is killed gets no answer. And a month's chunks
+are small, so that it needs few shops to have two.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-NAME, ASK = "office.base.db", "TEST_EFFECTS_ASK"
+ASK, SHOPS = "TEST_EFFECTS_ASK", 600
 
 
 def ask(when: str, key: str) -> bool:
@@ -22,22 +23,34 @@ def ask(when: str, key: str) -> bool:
     return False
 
 
+def effects_ask(module: Any) -> None:
+    from tests.deaths import listen
+
+    listen(module.Tx, ask)
+
+
+def chunks_are_small(module: Any) -> None:
+    module.CHUNK = SHOPS
+    module.draft_chunk.__defaults__ = (SHOPS,)
+
+
+AFTER = {"office.base.db": effects_ask, "tasks.invoicing.drafts": chunks_are_small}
+
+
 class AfterImport:
-    """Waits until the database module is imported, and has its transactions ask."""
+    """Waits until a module is imported, and does to it what is to be done."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != NAME:
+        if name not in AFTER:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        then = AFTER.pop(name)
         spec = PathFinder.find_spec(name, path)
         assert spec is not None and spec.loader is not None
         run = spec.loader.exec_module
 
         def execute(module: ModuleType) -> None:
             run(module)
-            from tests.deaths import listen
-
-            listen(module.Tx, ask)
+            then(module)
 
         spec.loader.exec_module = execute  # type: ignore[method-assign]
         return spec
