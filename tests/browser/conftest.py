@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from ops.rehearsal import Rehearsal
 from tests.browser.faces import Face, V1Face, V2Face
@@ -69,24 +69,32 @@ def stage(browser: Browser, standing: Callable[[], AbstractContextManager[Rehear
         yield rehearsal
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A window of its own, as an operator in China has it."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 960}, locale="zh-CN", timezone_id="Asia/Shanghai", reduced_motion="reduce"
-    )
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    yield page
-    context.close()
-
-
 FACES = {"v2": V2Face, "v1": V1Face}
 """The two interfaces Prefect offers; the first is the default one."""
 
 
+@pytest.fixture(scope="module")
+def operators(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """The browser of an operator in China for each interface, which has fetched that interface once."""
+    contexts = {
+        name: browser.new_context(
+            viewport={"width": 1280, "height": 960},
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            reduced_motion="reduce",
+        )
+        for name in FACES
+    }
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture(params=FACES)
-def face(request: pytest.FixtureRequest, page: Page, stage: Rehearsal) -> Face:
-    """Each of the two, or the one that a test names."""
+def face(request: pytest.FixtureRequest, operators: dict[str, BrowserContext], stage: Rehearsal) -> Iterator[Face]:
+    """Each of the two, or the one that a test names, in a window of its own."""
+    page = operators[request.param].new_page()
+    page.set_default_timeout(PATIENCE_MS)
     made: Face = FACES[request.param](page, stage.settings.prefect_ui, IMAGES if KEEP else None)
-    return made
+    yield made
+    page.close()

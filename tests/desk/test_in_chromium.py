@@ -367,15 +367,3 @@ def test_without_script_everything_but_the_keys_works(
     office.settle()
     context.close()
     assert sum(office.reviews(case)[0].verdict == "APPROVE" for case in clean) == 1
-
-
-def test_every_page_as_a_picture(office: Office, window: Callable[..., Window], clean: list[Case]) -> None:
-    """What is looked at before a page is called done: at desk width in the dark, with a case that blocks."""
-    office.snapshot("shop-1", open_orders=3)
-    here = window(1366, 768, True)
-    here.log_in("li-na")
-    for address, name in (("/q", "queue"), (f"/r/{office.question(clean[0]).id}", "question"),
-                          (f"/c/{clean[0].id}", "case"), ("/s/shop-1", "shop"), ("/login", "login")):  # fmt: skip
-        here.page.goto(here.address + address)
-        expect(here.page.get_by_role("main")).to_be_visible()
-        here.shoot(f"dark-{name}")

@@ -76,7 +76,8 @@ def deskless(given: Settings) -> Stack:
 @contextmanager
 def running_stack(home: Path, **more: str) -> Iterator[tuple[Stack, Rehearsal]]:
     """A stack in its own folder, with everybody enrolled. A file that starts one says why in its ``OWN_STACK``."""
-    with looking_at(furnish(home), **{**places(), **more}) as given, deskless(given) as stack:
+    own = {**places(), "PREFECT_SERVER_UI_ENABLED": "false", **more}  # nobody looks at it
+    with looking_at(furnish(home), **own) as given, deskless(given) as stack:
         rehearsal = Rehearsal(given)
         rehearsal.enrol_everybody()
         yield stack, rehearsal

@@ -8,6 +8,9 @@ from tests.worker.conftest import PAUSING
 
 pytestmark = pytest.mark.engine
 
+OFTEN = [7, pytest.param(20, marks=pytest.mark.nightly)]
+"""How often what could go wrong at any time is tried."""
+
 
 def test_a_run_starts_on_its_event_long_before_the_next_poll(standing):
     standing.write(
@@ -28,11 +31,12 @@ def test_a_run_starts_on_its_event_long_before_the_next_poll(standing):
     standing.until(lambda: "hello from 2" in standing.logs(second))
 
 
-def test_a_run_resumed_the_moment_it_suspends_is_never_lost_twenty_times_over(standing):
+@pytest.mark.parametrize("often", OFTEN)
+def test_a_run_resumed_the_moment_it_suspends_is_never_lost_however_often(standing, often):
     standing.write("flows/pausing.py", PAUSING)
     deployment = standing.deploy("flows/pausing.py:pausing")
-    run = standing.submit(deployment, rounds=20)
-    for _ in range(20):
+    run = standing.submit(deployment, rounds=often)
+    for _ in range(often):
         seen = standing.reaches(run, "Suspended")
         standing.client.resume_flow_run(run.id)
         standing.until(lambda seen=seen: standing.state(run).id != seen.id)
@@ -41,16 +45,17 @@ def test_a_run_resumed_the_moment_it_suspends_is_never_lost_twenty_times_over(st
     assert "Crashed" not in standing.history(run)
 
 
-def test_many_runs_share_few_processes_and_all_come_through(standing):
+@pytest.mark.parametrize("many", OFTEN)
+def test_many_runs_share_few_processes_and_all_come_through(standing, many):
     standing.write("flows/pausing.py", PAUSING)
     deployment = standing.deploy("flows/pausing.py:pausing")
-    runs = [standing.submit(deployment, rounds=1) for _ in range(20)]
+    runs = [standing.submit(deployment, rounds=1) for _ in range(many)]
     for run in runs:
         standing.reaches(run, "Suspended")
         standing.client.resume_flow_run(run.id)
     for run in runs:
         standing.reaches(run, "Completed")
-    assert standing.lines().count("through") == 20
+    assert standing.lines().count("through") == many
 
 
 def test_a_failing_flow_fails_and_a_flow_that_cannot_be_loaded_crashes_with_the_reason(standing):
