@@ -92,10 +92,7 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         return self._journal
 
     async def start(
-        self,
-        run_once: bool = False,
-        with_healthcheck: bool = False,
-        printer: Callable[..., None] = print,
+        self, run_once: bool = False, with_healthcheck: bool = False, printer: Callable[..., None] = print
     ) -> None:
         """Work until told to stop; `run_once` takes what is due now, waits for it and returns."""
         self.pool.copy()
