@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from models.base import Frozen
+from models.invoicing_events import Rejected
 from models.money import Fen
-from models.wire import Count, Day, Event, Id, Moment, inbound
+from models.wire import Count, Day, Event, Id, LineOf, Moment, Outgoing, inbound, outbound
 
 Figure = Annotated[
     str,
@@ -67,7 +68,8 @@ class ShopFigures(Event):
     """店铺逐日经营数据(ALL-1、LAD-1)
 
     Whole days of Asia/Shanghai, of up to 500 shops and days in a batch. What is sent later for a day replaces all of it, if
-    it is as of the same moment or later. What is left out is not known, and is never taken for zero.
+    it is as of the same moment or later. What is left out is not known, and is never taken for zero. Each line is judged by
+    itself: good ones are kept, the others come back in ``figures.rejected``.
     """
 
     type: ClassVar[str] = "shop.figures"
@@ -80,10 +82,26 @@ class ShopFigures(Event):
     }  # fmt: skip
 
     as_of: Moment
-    days: Annotated[tuple[FiguresOfADay, ...], Field(min_length=1, max_length=500)]
+    days: Annotated[tuple[Annotated[Any, LineOf(FiguresOfADay)], ...], Field(min_length=1, max_length=500)]
 
-    @model_validator(mode="after")
-    def _each_day_once(self) -> Self:
-        if len({(one.shop_id, one.day) for one in self.days}) != len(self.days):
-            raise ValueError("each shop and day only once")
-        return self
+
+@outbound
+class FiguresRejected(Outgoing):
+    """逐日数据中未采用的行(ALL-1、BND-9)
+
+    Lines of a batch of ``shop.figures`` or ``talent.sales`` that were not taken; the others were. Sent right under a new
+    message id, they are. Of lines that contradict each other about one day none is taken.
+    """
+
+    type: ClassVar[str] = "figures.rejected"
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "message_id": "figures-2026-11-22", "batch": "shop.figures", "accepted": 499,
+        "rejected": [{"position": 7, "item_id": "shop-1007", "field": "ratings", "reason": "须为不小于 0 的整数"}],
+    }  # fmt: skip
+
+    message_id: str
+    """The id of the message they came in."""
+    batch: str
+    """Its type."""
+    accepted: Count
+    rejected: tuple[Rejected, ...]

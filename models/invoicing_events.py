@@ -16,6 +16,7 @@ from models.wire import (
     Event,
     Id,
     Line,
+    LineOf,
     Moment,
     OptionalLine,
     Outgoing,
@@ -91,7 +92,7 @@ class BillablesRecorded(Event):
     }  # fmt: skip
 
     batch_id: Id
-    items: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[tuple[Annotated[Any, LineOf(BillableData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 class InvoiceLineData(Frozen):

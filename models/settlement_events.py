@@ -12,7 +12,7 @@ from models.invoicing_events import MOST_ITEMS, Rejected
 from models.money import MAX_FEN, Fen, PositiveFen
 from models.payout_events import TO_BANK, Instruction, InstructionUpdated
 from models.settlement import HoldReason, Settler
-from models.wire import Count, Event, Id, Moment, Outgoing, inbound, outbound
+from models.wire import Count, Event, Id, LineOf, Moment, Outgoing, inbound, outbound
 
 SignedFen = Annotated[int, Field(ge=-MAX_FEN, le=MAX_FEN, strict=True, description="amount in fen, may be negative")]
 
@@ -88,7 +88,7 @@ class OrdersConfirmed(Event):
     }  # fmt: skip
 
     batch_id: Id
-    orders: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=MOST_ITEMS)]
+    orders: Annotated[tuple[Annotated[Any, LineOf(OrderData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 @inbound
@@ -111,7 +111,7 @@ class OrdersAftersale(Event):
     }  # fmt: skip
 
     batch_id: Id
-    aftersales: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=MOST_ITEMS)]
+    aftersales: Annotated[tuple[Annotated[Any, LineOf(AftersaleData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 @inbound

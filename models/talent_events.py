@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from models.base import Frozen
 from models.binding_events import ABOUT, AboutBinding
+from models.invoicing_events import Rejected
 from models.money import Fen
-from models.wire import Day, Event, Flag, Id, Moment, OptionalLine, Outgoing, inbound, outbound
+from models.wire import Day, Event, Flag, Id, LineOf, Moment, OptionalLine, Outgoing, inbound, outbound
 
 
 class MarkedAccount(Frozen):
@@ -24,7 +25,7 @@ class MarkingRequested(Event):
     """店铺批量标记自营账号(BND-9、BND-13)
 
     One or up to a hundred accounts; each is a case of its own, with its own result. ``accounts.marking.received`` says which
-    case is whose. Nothing is bound without the talent's consent.
+    case is whose, and which lines could not be read. Nothing is bound without the talent's consent.
     """
 
     type: ClassVar[str] = "accounts.marking_requested"
@@ -35,13 +36,7 @@ class MarkingRequested(Event):
 
     shop_id: Id
     account_id: Id
-    accounts: Annotated[tuple[MarkedAccount, ...], Field(min_length=1, max_length=100)]
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        if len({one.target_account_id for one in self.accounts}) != len(self.accounts):
-            raise ValueError("each target_account_id only once")
-        return self
+    accounts: Annotated[tuple[Annotated[Any, LineOf(MarkedAccount)], ...], Field(min_length=1, max_length=100)]
 
 
 @inbound
@@ -102,6 +97,7 @@ class TalentSales(Event):
 
     Whole days of Asia/Shanghai, in batches of up to 500. What is sent later for a day replaces it, if it is as of the same
     moment or later; shops that it does not name sold nothing that day. As of before the day's end it is not the whole day.
+    Each line is judged by itself: good ones are kept, the others come back in ``figures.rejected``.
     """
 
     type: ClassVar[str] = "talent.sales"
@@ -114,7 +110,7 @@ class TalentSales(Event):
     }  # fmt: skip
 
     as_of: Moment
-    days: Annotated[tuple[TalentSalesOfADay, ...], Field(min_length=1, max_length=500)]
+    days: Annotated[tuple[Annotated[Any, LineOf(TalentSalesOfADay)], ...], Field(min_length=1, max_length=500)]
 
 
 class MarkingCase(Frozen):
@@ -138,6 +134,7 @@ class MarkingReceived(Outgoing):
 
     shop_id: Id
     cases: tuple[MarkingCase, ...]
+    rejected: tuple[Rejected, ...] = ()
 
 
 @outbound

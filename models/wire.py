@@ -15,7 +15,16 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+)
 
 from models import accounts
 from models.base import Frozen
@@ -183,6 +192,16 @@ Count = Annotated[int, Field(strict=True, ge=0, le=10_000_000)]
 Flag = Annotated[bool, Field(strict=True)]
 Contacts = Annotated[tuple[Contact, ...], Field(max_length=5), AfterValidator(_distinct)]
 Categories = Annotated[tuple[ShortLine, ...], Field(min_length=1, max_length=20), AfterValidator(_distinct)]
+
+
+class LineOf:
+    """A line of a batch, taken with the others whatever it is and judged by itself; the schema says what it should be."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    def __get_pydantic_json_schema__(self, _: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(TypeAdapter(self.model).core_schema)
 
 
 class Event(Frozen):

@@ -46,9 +46,9 @@ class Sentences(Frozen):
     rules: Mapping[str, tuple[str, str]] = {}
 
 
-def rejections(position: int, raw: Mapping[str, Any], error: ValidationError, words: Sentences) -> list[Rejected]:
+def rejections(position: int, raw: Any, error: ValidationError, words: Sentences) -> list[Rejected]:
     """One line for each field that is wrong, in Chinese, without repeating what was sent."""
-    item_id = shortened(without_odd(str(raw.get(words.key, "")), ""), 64)
+    item_id = shortened(without_odd(str(raw.get(words.key, "") if isinstance(raw, Mapping) else ""), ""), 64)
     lines = dict[str, str]()
     for problem in error.errors(include_input=False, include_url=False):
         message = str(problem["msg"])
@@ -69,7 +69,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read(
-    model: type[M], given: Iterable[tuple[int, Mapping[str, Any]]], words: Sentences
+    model: type[M], given: Iterable[tuple[int, Any]], words: Sentences
 ) -> tuple[list[tuple[int, M]], list[Rejected]]:
     """The items that read well, each with its position, and what is wrong with the others."""
     good: list[tuple[int, M]] = []

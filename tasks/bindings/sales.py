@@ -24,18 +24,25 @@ from policies.bindings import refuse_share
 from policies.days import days_before, ends_at
 from policies.deadlines import in_time
 from policies.shares import DayFigure, Share
+from tasks.batches import Sentences
 from tasks.bindings.intake import FIGURES
 from tasks.bindings.request import BindingAsked
-from tasks.shops.figures import refuse_future
+from tasks.shops.figures import DAY, ID, MONEY, judged
+
+_WORDS = Sentences(
+    key="target_account_id",
+    fields={"target_account_id": ID, "day": DAY, "total_fen": MONEY, "shops": f"每个店铺只能出现一次;{ID};{MONEY}"},
+    rules={"each shop_id": ("shops", "同一天里每个店铺只能出现一次")},
+)
 
 
 def record(tx: Tx, event: TalentSales, message: InboxMessage) -> None:
     """Keep the days of a batch; those older than what is known stay away. Markings that wait for them go on."""
-    refuse_future(tx, message, event.as_of, (one.day for one in event.days), "BND-9")
-    for one in sorted(event.days, key=lambda found: (found.target_account_id, found.day)):  # one order for everybody
+    days = judged(tx, event, message, TalentSalesOfADay, _WORDS, "BND-9")
+    for one in days:
         _keep(tx, one, event.as_of)
     tx.flush()
-    _go_on(tx, {one.target_account_id for one in event.days}, message.received_at)
+    _go_on(tx, {one.target_account_id for one in days}, message.received_at)
 
 
 def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:

@@ -9,12 +9,14 @@ from sqlmodel import col, select
 from models.base import Labelled
 from models.bindings import Binding, BindingEnd, BindingKind
 from models.cases import Case, CaseKind, CaseState, WaitState
+from models.invoicing_events import Rejected
 from models.messages import InboxMessage
 from models.talent_events import (
     ConsentAnswered,
     ConsentRequested,
     ConsentWithdrawn,
     FiguresRequested,
+    MarkedAccount,
     MarkingCase,
     MarkingReceived,
     MarkingRequested,
@@ -30,12 +32,18 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.bindings import refuse_share
 from policies.deadlines import in_time
+from tasks import batches
 from tasks.bindings import register, sales
 from tasks.bindings.intake import CONSENT, FIGURES, open_binding
 from tasks.bindings.steps import refuse, start_wait
 from tasks.shops.shops import find_shop
 
 effect = effects_of("self-operated-account")
+
+_WORDS = batches.Sentences(
+    key="target_account_id",
+    fields={"target_account_id": "编号须为 1 至 64 个字母、数字或 . _ : -", "target_name": "名称须为一行文字"},
+)
 
 DECLINED = "达人不同意,本次标记已关闭"
 
@@ -45,20 +53,22 @@ DECLINED = "达人不同意,本次标记已关闭"
 def mark(tx: Tx, event: MarkingRequested, message: InboxMessage) -> None:
     """One case for each account, whatever becomes of the others (BND-13)."""
     shop = find_shop(tx, event.shop_id)
-    opened = [
-        open_binding(
-            tx, shop, message, event.account_id, BindingKind.SELF_OPERATED, target=one.target_account_id,
-            name=one.target_name, part=f"/{number}",
-        )
-        for number, one in enumerate(event.accounts, 1)
-    ]  # fmt: skip
-    told = tuple(
-        MarkingCase(target_account_id=one.target_account_id, case_id=case.id)
-        for one, case in zip(event.accounts, opened, strict=True)
-    )
+    read, rejected = batches.read(MarkedAccount, enumerate(event.accounts, 1), _WORDS)
+    told = dict[str, MarkingCase]()
+    for number, one in read:
+        target = one.target_account_id
+        if target in told:
+            rejected.append(
+                Rejected(position=number, item_id=target, field="target_account_id", reason="该账号在本批中重复")
+            )
+            continue
+        case = open_binding(
+            tx, shop, message, event.account_id, BindingKind.SELF_OPERATED, target=target, name=one.target_name, part=f"/{number}"
+        )  # fmt: skip
+        told[target] = MarkingCase(target_account_id=target, case_id=case.id)
     emit(
         tx,
-        MarkingReceived(shop_id=shop.id, cases=told),
+        MarkingReceived(shop_id=shop.id, cases=tuple(told.values()), rejected=tuple(rejected)),
         f"marking/{message.source}/{message.message_id}",
         shop_id=shop.id,
     )

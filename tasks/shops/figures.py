@@ -2,31 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import col, select
 
-from models.figure_events import FiguresOfADay, ShopFigures
+from models.figure_events import FiguresOfADay, FiguresRejected, ShopFigures
 from models.figures import ShopDay
+from models.invoicing_events import Rejected
 from models.messages import InboxMessage
+from models.talent_events import TalentSales, TalentSalesOfADay
 from office.base.db import Tx
+from office.cases.cases import emit
 from office.process import Process
 from office.record.inbox import Refused
 from policies.days import begins_at, ends_at
 from policies.policy import policy_at
+from tasks import batches
+from tasks.batches import Sentences
+
+ID = "编号须为 1 至 64 个字母、数字或 . _ : -"
+DAY = "日期须为 ISO 8601 日期,例如 2026-11-21"
+MONEY = "金额须为不小于 0 的整数分,不接受小数"
+SCORE = "分值须为文本写的数字,最多两位小数,不超过满分(scale 为 5 或 100)"
 
 
-def refuse_future(tx: Tx, message: InboxMessage, as_of: datetime, days: Iterable[date], clause: str) -> None:
-    """Refuse figures as of a moment that has not come, or of days that had not begun then."""
+_COUNT = "须为不小于 0 的整数"
+_WORDS = Sentences(
+    key="shop_id",
+    fields={
+        "shop_id": ID, "day": DAY, "score": SCORE, "dsr": SCORE, "ratings": _COUNT, "positive": _COUNT, "gmv_fen": MONEY,
+        "orders": f"各类订单数{_COUNT},并须有现货订单数 spot",
+    },
+    rules={"ratings with positive": ("ratings", "有好评数就须有评价数")},
+)  # fmt: skip
+
+D = TypeVar("D", FiguresOfADay, TalentSalesOfADay)
+
+
+def judged(
+    tx: Tx, event: ShopFigures | TalentSales, message: InboxMessage, model: type[D], words: Sentences, clause: str
+) -> list[D]:
+    """The lines of a batch that can be kept, in one order for everybody; what is wrong with the others is told its sender.
+
+    A line is of a day that had begun when it was counted, and said once: of two that differ neither is the day's.
+    """
+    refuse_future(tx, message, event.as_of, clause)
+    read, rejected = batches.read(model, enumerate(event.days, 1), words)
+    said: dict[tuple[str, date], list[tuple[int, D]]] = defaultdict(list)
+    for position, one in read:
+        said[getattr(one, words.key), one.day].append((position, one))
+    good = []
+    for (item_id, day), lines in sorted(said.items()):
+        early = begins_at(day) > event.as_of
+        if early or any(one != lines[0][1] for _, one in lines):
+            why = "日期晚于数据的截止时间" if early else "同一天出现多次且内容不同"
+            rejected += [Rejected(position=n, item_id=item_id, field="day", reason=why) for n, _ in lines]
+        else:
+            good.append(lines[0][1])
+    if rejected:
+        told = FiguresRejected(
+            message_id=message.message_id, batch=event.type, accepted=len(good),
+            rejected=tuple(sorted(rejected, key=lambda one: one.position)),
+        )  # fmt: skip
+        emit(tx, told, f"figures/{message.source}/{message.message_id}")
+    return good
+
+
+def refuse_future(tx: Tx, message: InboxMessage, as_of: datetime, clause: str) -> None:
+    """Refuse figures as of a moment that has not come."""
     ahead = policy_at(tx.now).closure.facts_ahead_minutes
     if as_of > message.received_at + timedelta(minutes=ahead):
         raise Refused(f"数据的截止时间晚于收到时间超过 {ahead} 分钟,未采用", clause)
-    if late := [day for day in days if begins_at(day) > as_of]:
-        raise Refused(f"数据含有截止时间之后的日期:{min(late)}", clause)
 
 
 def record(tx: Tx, event: ShopFigures, message: InboxMessage) -> None:
@@ -34,8 +84,9 @@ def record(tx: Tx, event: ShopFigures, message: InboxMessage) -> None:
 
     Shops need not be registered yet: figures are facts of their own.
     """
-    refuse_future(tx, message, event.as_of, (one.day for one in event.days), "ALL-1")
-    rows = [_row(one, event.as_of, tx.now) for one in sorted(event.days, key=lambda one: (one.shop_id, one.day))]
+    rows = [_row(one, event.as_of, tx.now) for one in judged(tx, event, message, FiguresOfADay, _WORDS, "ALL-1")]
+    if not rows:
+        return
     put = (postgres_insert if tx.postgres else sqlite_insert)(ShopDay).values(rows)
     changed = {name: put.excluded[name] for name in rows[0] if name not in {"shop_id", "day"}}
     newer = col(ShopDay.as_of) <= put.excluded.as_of

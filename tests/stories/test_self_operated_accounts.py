@@ -182,7 +182,8 @@ def test_figures_from_the_future_are_refused(office: Office) -> None:
     office.open_shop()
     report(office, sales_of(today(office) + timedelta(days=1), 1))
     report(office, sales_of(today(office), 1), as_of=office.clock.at + timedelta(hours=1))
-    assert [clause for clause, _ in office.refusals()] == ["BND-9", "BND-9"]
+    assert [clause for clause, _ in office.refusals()] == ["BND-9"]
+    assert [line["position"] for line in office.events("figures.rejected")[-1]["rejected"]] == [1]
 
 
 def test_a_correction_while_the_talent_thinks_counts(office: Office) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from models.figure_events import ShopFigures
 from models.figures import ShopDay
 from office.base.db import reading
 from tasks.shops import figures
@@ -68,10 +66,13 @@ def test_a_report_from_before_the_days_end_is_not_the_whole_day(office: Office, 
     assert row is not None and row.whole is whole
 
 
-def test_figures_of_what_has_not_been_are_refused_and_none_of_the_batch_is_kept(office: Office) -> None:
-    report(office, of_day(office, gmv_fen=1), of_day(office, -1, gmv_fen=1))
+def test_figures_of_what_has_not_been_are_not_kept(office: Office) -> None:
     report(office, of_day(office, gmv_fen=1), as_of=office.clock.at + timedelta(minutes=6))
-    assert len(office.refusals()) == 2 and known(office) is None
+    assert len(office.refusals()) == 1 and known(office) is None
+    report(office, of_day(office, gmv_fen=1), of_day(office, -1, gmv_fen=1))
+    (told,) = office.events("figures.rejected")
+    assert known(office) is not None and known(office, -1) is None
+    assert [(line["position"], line["reason"]) for line in told["rejected"]] == [(2, "日期晚于数据的截止时间")]
 
 
 def test_the_same_message_twice_is_one_and_a_batch_of_many_shops_is_kept_whole(office: Office) -> None:
@@ -87,9 +88,13 @@ def test_the_same_message_twice_is_one_and_a_batch_of_many_shops_is_kept_whole(o
     {"score": {"value": "5.01"}}, {"score": {"value": 4.5}}, {"score": {"value": "4.555"}}, {"positive": 3},
     {"orders": {"presale": 1}}, {"gmv_fen": -1},
 ])  # fmt: skip
-def test_what_cannot_be_a_figure_is_refused_at_the_door(wrong: dict[str, Any]) -> None:
-    day = {"shop_id": "shop-1", "day": date(2026, 11, 18).isoformat()}
-    with pytest.raises(ValidationError):
-        ShopFigures.model_validate({"as_of": "2026-11-19T02:00:00Z", "days": [day | wrong]})
-    with pytest.raises(ValidationError, match="only once"):
-        ShopFigures.model_validate({"as_of": "2026-11-19T02:00:00Z", "days": [day, day]})
+def test_what_cannot_be_a_figure_comes_back_with_its_field_and_the_others_are_kept(
+    office: Office, wrong: dict[str, Any]
+) -> None:
+    report(office, of_day(office, gmv_fen=1), of_day(office, 2) | wrong)
+    (told,) = office.events("figures.rejected")
+    assert known(office) is not None and known(office, 2) is None
+    (line,) = told["rejected"]
+    assert (
+        (line["position"], line["item_id"]) == (2, "shop-1") and line["field"] in {*wrong, "ratings"} and line["reason"]
+    )
