@@ -15,6 +15,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.text import addressed
+
 logger = logging.getLogger("dianwu.desk.access")
 
 POLICY = (
@@ -49,6 +51,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = addressed(scope)
         started, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:

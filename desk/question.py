@@ -164,7 +164,7 @@ def decide(request: Request, who: Person, form: Form, review_id: str) -> Respons
     outcome = in_transaction(lambda tx: _decide(tx, who, form, review_id))
     with reading() as tx:
         if not outcome.accepted:
-            return _page(tx, who, review_id, chosen, request, given=typed(form), refused=outcome.sentence, status=422)
+            return _page(tx, who, review_id, chosen, request, given=form, refused=outcome.sentence, status=422)
         following = next_for(tx, who, chosen, review_id)
     if following is None:
         return RedirectResponse(f"/q?{chosen.address(skip=0)}", 303)
@@ -224,7 +224,7 @@ def draft(request: Request, who: Person, form: Form, review_id: str) -> Response
         return Response(status_code=403)
     after = form.get("draft", "0")
     saved = in_transaction(
-        lambda tx: desk_forms.save_draft(tx, who.id, review_id, int(after) if after.isdigit() else 0, typed(form))
+        lambda tx: desk_forms.save_draft(tx, who.id, review_id, int(after) if after.isdigit() else 0, form)
     )
     if quiet:
         if saved is None:
@@ -252,7 +252,7 @@ def act(request: Request, who: Person, form: Form, review_id: str, act: str) -> 
     if outcome.accepted:
         return RedirectResponse(f"/r/{review_id}?" + urlencode({"from": chosen.address()}), 303)
     with reading() as tx:
-        return _page(tx, who, review_id, chosen, request, given=typed(form), refused=outcome.sentence, status=422)
+        return _page(tx, who, review_id, chosen, request, given=form, refused=outcome.sentence, status=422)
 
 
 def _confirm(tx: Tx, who: Visitor, review_id: str, form: Mapping[str, str]) -> Outcome:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 _CONTROL = "\x00-\x1f\x7f-\x9f"
 _SURROGATES = "\ud800-\udfff"
@@ -30,6 +32,15 @@ def odd(text: str, allowed: str = "") -> str | None:
 def without_odd(text: str, allowed: str = "\n") -> str:
     """``text`` without them: what a person typed into a form, where a slip of the keyboard is no reason to refuse."""
     return _ODD.sub(lambda found: found[0] if found[0] in allowed else "", text.replace("\r\n", "\n"))
+
+
+NOWHERE = {"path": "/nowhere", "raw_path": b"/nowhere", "query_string": b""}
+
+
+def addressed(scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A request of ASGI as it came; where its address holds what no database takes, it leads to where nobody is."""
+    said = scope["path"] + unquote_plus(scope["query_string"].decode("latin-1"))
+    return {**scope, **NOWHERE} if odd(said, allowed="\n\r\t") else scope
 
 
 def typed(value: Any) -> Any:

@@ -8,6 +8,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.text import addressed
+
 logger = logging.getLogger("dianwu.door.access")
 
 SECURITY_HEADERS = {
@@ -30,6 +32,7 @@ class Access:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = addressed(scope)
         started = time.perf_counter()
         status = 500
 

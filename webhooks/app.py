@@ -20,7 +20,7 @@ import sqlalchemy
 from fastapi import Depends, FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPBearer
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -53,6 +53,12 @@ logger = logging.getLogger("dianwu.door")
 
 STORING = 8
 """How many messages are verified and stored at the same time on PostgreSQL; more wait their turn."""
+
+FRONT = """店务接入端:只供系统之间收发,不是网页,也没有可登录的页面。
+事件以 POST 送到 /webhooks/…,须有签名;案件以 GET 读取 /cases/编号,须有令牌。格式见 docs/events.md。
+审核人员请打开工作台。
+"""
+"""What somebody reads who opens the door's address in a browser."""
 
 ConflictAlert = Callable[[Tx, InboxMessage], None]
 CaseReader = Callable[[str], CaseView]
@@ -203,6 +209,10 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
 def _add_health(app: FastAPI, settings: Settings) -> None:
     migrated: list[bool] = []
     room = Room(settings)
+
+    @app.get("/", include_in_schema=False, response_class=PlainTextResponse)
+    async def front() -> str:
+        return FRONT
 
     @app.get("/healthz", summary="The process answers", operation_id="healthz")
     async def healthz() -> dict[str, str]:

@@ -123,7 +123,7 @@ def test_a_message_that_cannot_be_stored_is_told_to_come_again(door: Door) -> No
     assert door.woken == []
 
 
-@pytest.mark.parametrize("path", ["/", "/cases", "/docs", "/redoc", "/webhooks", "/webhooks/nobody", "/%2e%2e/x"])
+@pytest.mark.parametrize("path", ["/cases", "/docs", "/redoc", "/webhooks", "/webhooks/nobody", "/%2e%2e/x"])
 def test_what_is_not_served_is_a_problem_too(door: Door, path: str) -> None:
     answer = door.client.get(path)
     assert answer.status_code == 404
@@ -141,3 +141,27 @@ def test_every_answer_carries_safe_headers(door: Door, path: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_whoever_opens_the_address_in_a_browser_reads_what_it_is_for(door: Door) -> None:
+    answer = door.client.get("/", headers={"accept": "text/html"})
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "不是网页" in answer.text and "工作台" in answer.text
+    assert door.client.post("/").status_code == 405
+
+
+@pytest.mark.parametrize("odd", ["%00", "a%00b", "%01", "%E2%80%AE", "%EF%BF%BE", "%7F"])
+@pytest.mark.parametrize(
+    "path",
+    ["/cases/{}", "/shops/{}/accounts", "/accounts/tickets/{}", "/evidence/{}", "/cases/x?{}=1", "/cases/x?a={}"],
+)
+def test_an_address_that_no_database_takes_is_nobodys(installation: Settings, path: str, odd: str) -> None:
+    """PostgreSQL keeps no NUL: it would be our fault, five hundred and all, what is only a wrong address."""
+
+    def asked(case_id: str) -> CaseView:
+        raise AssertionError(case_id)
+
+    door = door_of(installation, case_view=asked)
+    answer = door.client.get(path.format(odd), headers={"authorization": f"Bearer {TOKENS[0]}"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
