@@ -68,16 +68,50 @@ def read_einvoice(raw: bytes) -> EInvoice:
     """
     if len(raw) > MOST_BYTES:
         raise UnreadableXml(f"XML 文件超过 {MOST_BYTES // 1000} KB")
+    given = _decoded(raw)
     try:
-        root = fromstring(raw, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+        root = fromstring(given, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException as error:
         raise UnreadableXml("XML 文件含有 DTD、实体或外部引用,不予解析") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
-        raise UnreadableXml("XML 文件无法解析") from error
+        raise UnreadableXml(_why(raw)) from error
     found = _Reader(root).read()
     if not found.numbers and not found.gross_fen:
         raise UnreadableXml("XML 文件不是数电票:没有发票号码,也没有价税合计")
     return found
+
+
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]{1,40})["']""")
+_CHINESE = {"gb2312", "gbk", "gb18030", "cp936", "x-gbk", "gb_2312-80"}
+
+
+def _decoded(raw: bytes) -> bytes | str:
+    """What the parser reads by itself stays bytes; Chinese encodings, which it does not know, are read here when declared."""
+    found = _DECLARED.match(raw)
+    if found is None or found[1].decode().lower() not in _CHINESE:
+        return raw
+    fault = f"XML 文件声明的编码是 {found[1].decode()},内容却不是"
+    if not _is(raw, "gb18030") or (
+        not raw.isascii() and _is(raw, "utf-8")
+    ):  # read as declared, its words would be others
+        raise UnreadableXml(fault)
+    return raw.decode("gb18030")
+
+
+def _is(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _why(raw: bytes) -> str:
+    found = _DECLARED.match(raw)
+    if found and found[1].decode().lower() not in {"utf-8", "utf8", "utf-16"}:
+        return f"XML 文件无法解析,声明的编码是 {found[1].decode()}:请另存为 UTF-8 或 GBK"
+    fits = _is(raw, "utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8")
+    return "XML 文件无法解析" if fits else "XML 文件的内容不是其声明的编码(没有声明即 UTF-8),请另存为 UTF-8"
 
 
 class _Reader:

@@ -76,13 +76,15 @@ class Robot(NotifyBase):
 
 
 def code_of(answer: bytes) -> int | None:
-    """The code inside an answer; ``None`` when it has none: then nobody said yes."""
+    """The code inside an answer, the first that is no yes where there are several; ``None`` when it has none: then nobody said yes."""
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    found = next((said[name] for name in _CODES if name in said), None) if isinstance(said, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    found = [said[name] for name in _CODES if name in said] if isinstance(said, dict) else []
+    if not all(isinstance(code, int) and not isinstance(code, bool) for code in found):
+        return None
+    return next((code for code in found if code), 0) if found else None
 
 
 class WeCom(Robot, NotifyWeComBot):

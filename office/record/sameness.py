@@ -1,8 +1,10 @@
-"""Whether two bodies under one message id say the same: the order of fields and the moment of sending say nothing."""
+"""Whether two bodies under one message id say the same: neither the order of fields, nor how a number is written, nor the
+moment of sending says anything."""
 
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 SENDING = "timestamp"
@@ -16,24 +18,31 @@ def same_event(one: bytes, other: bytes) -> bool:
 
 def _content(body: bytes) -> str | bytes:
     try:
-        event = json.loads(body)
+        event = json.loads(body, parse_float=Decimal)
     except ValueError:
         return body
     if isinstance(event, dict):
         event.pop(SENDING, None)
-    return json.dumps(_unpacked(event), ensure_ascii=False, sort_keys=True)  # 1, 1.0 and true stay three things
+    return json.dumps(_unpacked(event), ensure_ascii=False, sort_keys=True)
 
 
 def _unpacked(value: Any) -> Any:
-    """JSON that is carried as text inside JSON, as Douyin does it, as what it holds."""
+    """JSON that is carried as text inside JSON, as Douyin does it, as what it holds; numbers by their value."""
     match value:
+        case bool():
+            return value
+        case int() | Decimal():
+            sign, digits, exponent = Decimal(value).as_tuple()
+            written = "".join(map(str, digits))
+            kept = written.rstrip("0")
+            return {"": [sign, kept, int(exponent) + len(written) - len(kept)] if kept else 0}
         case dict():
             return {name: _unpacked(item) for name, item in value.items()}
         case list():
             return [_unpacked(item) for item in value]
         case str() if value[:1] in {"{", "["}:
             try:
-                return [_unpacked(json.loads(value))]
+                return [_unpacked(json.loads(value, parse_float=Decimal))]
             except ValueError:
                 return value
         case _:

@@ -47,7 +47,10 @@ def test_a_refused_message_sent_again_hears_that_only_a_new_id_helps(door: Door)
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}, True), ({"b": [1, 2]}, {"b": [2, 1]}, False), ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1, "b": [1, 2]}, {"b": [1, 2], "a": 1}, True), ({"b": [1, 2]}, {"b": [2, 1]}, False), 
+        ({"a": 1}, {"a": 1.0}, True), ({"a": 0}, {"a": -0.0}, True),
+        ({"a": 1}, {"a": True}, False), ({"a": 1}, {"a": "1"}, False), ({"a": 10}, {"a": 1}, False), ({"a": 0.1}, {"a": 1}, False),
+        ({"a": 1}, {"a": -1}, False), ({"a": '{"b": 100}'}, {"a": '{"b": 1e2}'}, True),
         ({"a": 1}, {"a": True}, False), ({"a": "1"}, {"a": 1}, False), ({"timestamp": 1}, {"timestamp": 2}, True),
         ({"data": {"timestamp": 1}}, {"data": {"timestamp": 2}}, False), ({"a": None}, {}, False),
         ({"d": '{"a":1,"b":2}'}, {"d": '{"b":2, "a":1}'}, True), ({"d": '{"a":1}'}, {"d": {"a": 1}}, False), ({"d": "{x"}, {"d": "{y"}, False),
@@ -55,3 +58,12 @@ def test_a_refused_message_sent_again_hears_that_only_a_new_id_helps(door: Door)
 )  # fmt: skip
 def test_what_the_same_event_is(one: object, other: object, same: bool) -> None:
     assert same_event(json.dumps(one).encode(), json.dumps(other).encode()) is same
+
+
+@pytest.mark.parametrize("spelling", [b"100", b"100.0", b"1e2", b"1E+2", b"100.00", b"1000e-1"])
+def test_one_number_written_otherwise_is_the_same_event(spelling: bytes) -> None:
+    assert same_event(
+        b'{"data": {"fen": [%s]}, "timestamp": 1}' % spelling, b'{"timestamp": 2, "data": {"fen": [100]}}'
+    )
+    assert not same_event(b'{"fen": %s}' % spelling, b'{"fen": 101}')
+    assert not same_event(b'{"fen": %s}' % spelling, b'{"fen": 1e999999999}')

@@ -126,6 +126,16 @@ def test_a_no_inside_an_http_200_is_a_failure_that_names_only_the_code(service: 
         b'{"errcode":null}',
         b'{"errcode":false}',
         b"<html>login</html>",
+        b'{"errcode":0,"code":19001}',
+        b'{"code":0,"StatusCode":1}',
+        b'{"code":0.0}',
+        b'{"Errcode":0}',
+        b'{"data":{"errcode":0}}',
+        b"[" * 100_000,
+        b"\xef\xbb\xbf",
+        b'{"errcode":0',
+        b'{"errcode":-1}',
+        '{"errmsg":"成功"}'.encode("gbk"),
     ],
 )
 def test_an_answer_in_which_nobody_says_yes_is_no_delivery(service: Service, name: str, says: bytes) -> None:
