@@ -32,7 +32,7 @@ from tasks.shops.figures import DAY, ID, MONEY, judged
 _WORDS = Sentences(
     key="target_account_id",
     fields={"target_account_id": ID, "day": DAY, "total_fen": MONEY, "shops": f"每个店铺只能出现一次;{ID};{MONEY}"},
-    rules={"each shop_id": ("shops", "同一天里每个店铺只能出现一次")},
+    rules={"each shop_id": ("shops", "同一日期每个店铺只能出现一次")},
 )
 
 

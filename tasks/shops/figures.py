@@ -59,7 +59,7 @@ def judged(
     for (item_id, day), lines in sorted(said.items()):
         early = begins_at(day) > event.as_of
         if early or any(one != lines[0][1] for _, one in lines):
-            why = "日期晚于数据的截止时间" if early else "同一天出现多次且内容不同"
+            why = "日期晚于数据的截止时间" if early else "同一日期出现多次且内容不同"
             rejected += [Rejected(position=n, item_id=item_id, field="day", reason=why) for n, _ in lines]
         else:
             good.append(lines[0][1])
