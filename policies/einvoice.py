@@ -110,7 +110,7 @@ def _why(raw: bytes) -> str:
     found = _DECLARED.match(raw)
     if found and found[1].decode().lower() not in {"utf-8", "utf8", "utf-16"}:
         return f"XML 文件无法解析,声明的编码是 {found[1].decode()}:请另存为 UTF-8 或 GBK"
-    fits = _is(raw, "utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8")
+    fits = _is(raw, "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
     return "XML 文件无法解析" if fits else "XML 文件的内容不是其声明的编码(没有声明即 UTF-8),请另存为 UTF-8"
 
 

@@ -11,9 +11,11 @@ import pyotp
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, func, select
 
+from models.accounts import bare
 from models.audit import Installation
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
+from models.text import without_odd
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.settings import settings
@@ -145,7 +147,7 @@ def find(tx: Tx, staff_id: str) -> Staff:
 
 def normalise_code(code: str) -> str:
     """Full-width digits and blanks as people type them: ``１２３ 456`` is ``123456``."""
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", code))
+    return str(bare(unicodedata.normalize("NFKC", without_odd(code, ""))))
 
 
 class Proof(Frozen):
