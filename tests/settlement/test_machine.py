@@ -14,8 +14,9 @@ from sqlmodel import select
 
 from models.books import AccountKind
 from models.cases import Case, CaseKind
-from models.payouts import Payout, PayoutState
+from models.payouts import BankContradiction, Payout, PayoutState
 from models.settlement import Aftersale, Half, HalfState, Settlement, SettlementOrder, SettlementState
+from models.shops import ShopSnapshot
 from office.base import db
 from office.cases import gates as review_gates
 from policies.policy import SHANGHAI
@@ -43,6 +44,7 @@ class Halves(RuleBasedStateMachine):
     def begin(self, begin: tuple[int, int, int]) -> None:
         self.office = self.make_office()
         self.unsent: list[dict[str, Any]] = []
+        self.ordered: set[str] = set()
         kit.at(self.office, *begin, 10)
         self.seen[f"{begin[0]}-{begin[1]}"] += 1
         for shop in ("shop-1", "shop-2"):
@@ -116,14 +118,27 @@ class Halves(RuleBasedStateMachine):
         name = {} if right else {"name": "别人有限公司"}
         kit.set_account(self.office, shop, account_no=f"33010401600001{next(kit.NUMBERS) % 10_000:04d}", **name)
 
+    @rule(more=st.sampled_from([0, 1, -1]), ended=SELDOM)
+    def the_bank_contradicts_itself(self, more: int, ended: bool) -> None:
+        """Nothing more is paid to the shop until two people have ended it (ambiguity 38)."""
+        arrived = [one for one in self.all(Payout) if one.state is PayoutState.SETTLED and one.amount_fen + more > 0]
+        for row in arrived[:1]:
+            self.office.bank(row.request_no, "settled" if more else "failed", row.amount_fen + more, row.shop_id or "")
+            self.seen["contradictions"] += 1
+        for case in self.going(CaseKind.BANK_INQUIRY) if ended else ():
+            about = next(one for one in self.all(BankContradiction) if one.inquiry_id == case.id)
+            self.office.decide(case, "wang-fang", "BOOKS", "银行已书面更正", **self.office.bank_proof(about.shop_id))
+            self.office.decide(case, "he-qiang", "CONFIRM", "已核对")
+
     # ── time and people ──
 
     @rule(days=st.sampled_from([0.5, 2, 6]))
     def time_passes(self, days: float) -> None:
         self.office.clock.advance(timedelta(days=days))
 
-    @rule(soon=st.sampled_from([True, True, False]), hold=SELDOM, redraft=SELDOM, between=SELDOM)
-    def the_next_half_is_settled(self, soon: bool, hold: bool, redraft: bool, between: bool) -> None:
+    @rule(soon=st.sampled_from([True, True, False]), hold=SELDOM, redraft=SELDOM, between=SELDOM, silent=SELDOM)
+    def the_next_half_is_settled(self, soon: bool, hold: bool, redraft: bool, between: bool, silent: bool) -> None:
+        """``silent``: the platform says nothing when it is asked about facts that are too old to pay on (ambiguity 27)."""
         if soon:
             run = cut_off(half_of(self.office.clock.at)) + timedelta(hours=4)
             self.office.clock.at = max(self.office.clock.at, run)
@@ -137,18 +152,27 @@ class Halves(RuleBasedStateMachine):
                 self.an_after_sale_is_reported(0, 500, 0, None, False)
             drafted = [row.shop_id for row in self.all(Settlement) if row.half == half]
             held = f"{drafted[0]}:待核实" if hold and drafted else ""
+            self.office.platform_answers = not silent
             self.answer(case, "RELEASE", hold=held)
+            self.the_platforms_time_to_answer_goes_by(case)
+            self.office.platform_answers = True
             self.seen["held out"] += bool(held)
             if held and redraft:
                 self.seen["released later"] += kit.release_held(self.office, "chen-jie", drafted[0], half).accepted
         self.seen["halves"] += len(opened)
+
+    def the_platforms_time_to_answer_goes_by(self, case: Case) -> None:
+        """A half waits for facts no longer than that; whose did not come is held."""
+        if self.office.case(case.id).concluded_at is None:
+            self.office.pass_time(hours=4, minutes=1)
+        assert self.office.case(case.id).concluded_at is not None
 
     @rule(goods=st.integers(5_000, 20_000), what=st.sampled_from(["settled", "settled", "returned"]), late=SELDOM)
     def half_a_month_goes_by(self, goods: int, what: str, late: bool) -> None:
         """What happens most: both shops sell, the half is settled, the bank pays."""
         for shop in ("shop-1", "shop-2"):
             self.an_order_is_confirmed(shop, goods, 0, 100, 0, 0, twice=False, late=late)
-        self.the_next_half_is_settled(soon=True, hold=False, redraft=False, between=False)
+        self.the_next_half_is_settled(soon=True, hold=False, redraft=False, between=False, silent=False)
         self.the_bank_answers(what, twice=True)
 
     @rule(goods=st.integers(5_000, 20_000))
@@ -208,6 +232,7 @@ class Halves(RuleBasedStateMachine):
         if not hasattr(self, "office"):
             return
         kit.money_sound(self.office)
+        self.nothing_left_on_old_facts_or_over_what_stands_in_the_way()
         orders, sales, rows, payouts = (self.all(one) for one in (SettlementOrder, Aftersale, Settlement, Payout))
         known = {order.id for order in orders}
         posted = {(row.half, row.shop_id) for row in rows if row.state is not SettlementState.DRAFT}
@@ -227,6 +252,16 @@ class Halves(RuleBasedStateMachine):
             free = self.office.balance(AccountKind.RECEIVABLE, shop)
             assert everything == to_come + out + set_off + free + carried, (shop, everything, to_come, out, free)
         self.nothing_is_forgotten(orders, sales, posted)
+
+    def nothing_left_on_old_facts_or_over_what_stands_in_the_way(self) -> None:
+        """Ambiguities 24, 27 and 38, of whatever was ordered since this was looked at last."""
+        new = [row for row in self.all(Payout) if row.request_no not in self.ordered]
+        self.ordered |= {row.request_no for row in new}
+        facts = {row.shop_id: row for row in self.all(ShopSnapshot)} if new else {}
+        contradicted = {one.shop_id: one.received_at for one in self.all(BankContradiction) if one.closed_at is None}
+        for row in new:
+            assert row.requested_at - facts[row.shop_id].as_of <= timedelta(hours=24), row
+            assert row.requested_at <= contradicted.get(row.shop_id, row.requested_at), row
 
     def nothing_is_forgotten(self, orders: list[Any], sales: list[Any], posted: set[tuple[str, str]]) -> None:
         """Every order lies in the half it belongs to, or a later one; in none while an after-sale of it is open."""
@@ -254,6 +289,7 @@ class Halves(RuleBasedStateMachine):
 ENOUGH = {
     "2026-2": 1, "2028-2": 1, "2026-12": 1, "halves": 6, "late order": 1, "settled later": 1, "PAID": 2,
     "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1, "ban proposed": 1,
+    "hold OLD_FACTS": 1, "contradictions": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 SEVERAL = 2
