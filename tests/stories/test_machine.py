@@ -38,7 +38,7 @@ from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
 from tests.machines import play, rounds
-from tests.play import PAPERS, PAYEE, PEOPLE, REPORT, Office
+from tests.play import PAPERS, PAYEE, PEOPLE, REPORT, Office, paper
 
 SHOPS = ("shop-1", "shop-2")
 ALIPAY = {"method": "ALIPAY", "name": "林晓", "account_no": "13800001234", "bank_name": ""}
@@ -85,6 +85,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.engine = MortalEngine()
             self.office = new_office(self.engine)
             self.stale: list[Review] = []
+            self.unsent: list[tuple[str, list[dict[str, Any]]]] = []
             self.dismissed: str = ""
             self.paid: set[str] = set()
             self.office.open_shop("shop-1")
@@ -111,14 +112,26 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(
             shop=st.sampled_from(SHOPS[::-1]), fen=st.sampled_from([400_000, 1, 700_000, 2_000_000]),
-            papers=st.booleans(), payee=st.sampled_from([PAYEE, PAYEE, PAYEE | {"name": "别的公司"}, ALIPAY, WECHAT]),
+            papers=st.sampled_from(["here", "here", "late", "none"]),
+            payee=st.sampled_from([PAYEE, PAYEE, PAYEE | {"name": "别的公司"}, ALIPAY, WECHAT]),
             others=st.sampled_from([[], [PAYEE], [ALIPAY, WECHAT]]),
         )  # fmt: skip
         def the_merchant_asks_the_deposit_back(
-            self, shop: str, fen: int, papers: bool, payee: dict[str, str], others: list[dict[str, str]]
+            self, shop: str, fen: int, papers: str, payee: dict[str, str], others: list[dict[str, str]]
         ) -> None:
-            documents = PAPERS if papers else []
-            self.office.request_refund(shop, fen, documents=documents, payee=payee, other_payees=others)
+            late = [paper(f"营业执照-{next(kit.NUMBERS)}.pdf", "BUSINESS_LICENCE"), PAPERS[1]]
+            documents = {"here": PAPERS, "late": late, "none": []}[papers]
+            self.office.request_refund(
+                shop, fen, documents=documents, payee=payee, other_payees=others, staged=papers != "late"
+            )
+            self.unsent += [(shop, late)] if papers == "late" else []
+
+        @precondition(lambda self: self.unsent)
+        @rule(which=st.integers(0, 3))
+        def papers_arrive_late(self, which: int) -> None:
+            shop, documents = self.unsent.pop(which % len(self.unsent))
+            self.office.stage(shop, *documents)
+            seen["late papers"] += 1
 
         @rule(which=st.integers(0, 9), what=st.sampled_from(["withdraw", "answer", "answer", "payee", "payee"]))
         def the_merchant_says_more(self, which: int, what: str) -> None:
@@ -295,6 +308,24 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.office.pass_time(hours=hours)
             self._rest()
 
+        @precondition(lambda self: self._clearing())
+        @rule(write_off=st.sampled_from([True, True, False]), worse=st.booleans())
+        def clearing_drags_on(self, write_off: bool, worse: bool) -> None:
+            """Something stays open until people are asked about it; it may grow between the two of them."""
+            case = self._clearing()[0]
+            self.office.snapshot(case.shop_id or "", open_aftersales=1)
+            self.office.pass_time(days=15, minutes=1)
+            self._rest()
+            for turn in range(2):
+                for review in [one for one in self._questions() if one.case_id == case.id]:
+                    if able := self._able(review):
+                        verdict = "CONFIRM" if turn else "WRITE_OFF" if write_off else "WAIT"
+                        self._answer(review, able[0], verdict if verdict in review.verdicts else review.verdicts[0], "right",
+                                     write_off=False)  # fmt: skip
+                        seen[f"asked in clearing: {review.gate}"] += 1
+                if worse and not turn:
+                    self.office.snapshot(case.shop_id or "", open_aftersales=2)
+
         @rule(fuse=st.integers(0, 12), after=st.booleans())
         def the_next_worker_dies(self, fuse: int, after: bool) -> None:
             self.engine.fuse, self.engine.after = fuse, after
@@ -439,6 +470,9 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         def _under_way(self, kind: CaseKind) -> list[Case]:
             return [case for case in self.office.cases() if case.kind is kind and case.concluded_at is None]
 
+        def _clearing(self) -> list[Case]:
+            return [case for case in self._under_way(CaseKind.CLOSURE) if case.state is CaseState.CLEARING]
+
         def _second_questions(self) -> list[Review]:
             return [review for review in self._questions() if review.gate == "refund-second"]
 
@@ -456,7 +490,8 @@ ENOUGH = {
     "red letters after closing": 1, "ban pending over a refund": 1, "ban dropped over a refund": 1, "roles lost": 1,
     "ban confirmed over a refund": 1,
     "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry": 1,
-    "decided": 1, "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
+    "late papers": 1, "asked in clearing: clearing-stuck": 1, "decided": 1,
+    "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
     CaseKind.FORCED_CLOSURE: 1, CaseKind.DEPOSIT_DEMAND: 1,
 }  # fmt: skip
 """How often it must have come to this."""
