@@ -18,6 +18,7 @@ from desk.visitor import Visitor, posted, visitor
 from models.base import Labelled
 from models.confirmations import Weight
 from models.reviews import Review
+from models.text import whole
 from office.base.db import Tx, in_transaction, reading
 from office.cases import together, weights
 from office.cases.gates import Gate
@@ -103,7 +104,7 @@ class _Sent:
 
     def __init__(self, form: Mapping[str, str]) -> None:
         parts = [one.split("#") for one in form.get("asked", "").split(";") if one.count("#") == 2]
-        self.asked = [(i, int(r), s) for i, r, s in parts if r.isdigit()]
+        self.asked = [(i, number, s) for i, r, s in parts if (number := whole(r)) is not None]
         self.chosen = Filter.read(form.get("from", ""))
         self.taken = [
             together.Asked(review_id=i, revision=r, shown_sha256=s) for i, r, s in self.asked if form.get(f"{TICK}{i}")

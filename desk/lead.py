@@ -17,6 +17,7 @@ from desk.visitor import Visitor, posted, visitor
 from models.base import Frozen
 from models.cases import Case
 from models.reviews import Review, Role, Staff
+from models.text import whole
 from office.base.db import Tx, in_transaction, reading
 from office.cases import appointing, hands, judge, retrying
 from office.cases.gates import Outcome
@@ -174,7 +175,7 @@ def _resend(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
 
 
 def _hear_again(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
-    numbers = [one for one in _ticked(form) if one.isascii() and one.isdigit() and len(one) < 18]
+    numbers = [one for one in _ticked(form) if whole(one) is not None]
     return _each(numbers, lambda tx, number: inbox.retry(tx, int(number), who.actor))
 
 

@@ -20,6 +20,7 @@ from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role, Staff
+from models.text import whole
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import Settings
 from office.cases import appointing, confirmations, forms, hands, judge, later, looks, objections, reviews, signatures
@@ -173,11 +174,11 @@ def decide(request: Request, who: Person, form: Form, review_id: str) -> Respons
 
 def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Outcome:
     review = _find(tx, review_id)
-    revision, shown = form.get("revision", ""), form.get("shown", "")
+    revision, shown = whole(form.get("revision", "")), form.get("shown", "")
     given = form.get("token", "")
-    if not revision.isdigit() or not desk_forms.fits(given, who.session_id, f"decide {review_id}#{revision} {shown}"):
+    if revision is None or not desk_forms.fits(given, who.session_id, f"decide {review_id}#{revision} {shown}"):
         return Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
-    answer = _answer(who, review, form, int(revision))
+    answer = _answer(who, review, form, revision)
     if review.state in OPEN and review.revision == answer.revision and review.dossier_sha256 != shown:
         return Outcome(accepted=False, sentence="材料与所展示的不一致,未作决定")
     return desk_forms.decide(tx, given, who.session_id, answer).outcome
@@ -222,10 +223,8 @@ def draft(request: Request, who: Person, form: Form, review_id: str) -> Response
     quiet = request.headers.get("accept", "") == "application/json"
     if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
         return Response(status_code=403)
-    after = form.get("draft", "0")
-    saved = in_transaction(
-        lambda tx: desk_forms.save_draft(tx, who.id, review_id, int(after) if after.isdigit() else 0, form)
-    )
+    after = whole(form.get("draft", "0")) or 0
+    saved = in_transaction(lambda tx: desk_forms.save_draft(tx, who.id, review_id, after, form))
     if quiet:
         if saved is None:
             return JSONResponse({"sentence": "另一窗口已保存较新的草稿,或该任务已不再待处理"}, 409)

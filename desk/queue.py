@@ -18,6 +18,7 @@ from desk.visitor import LEFT, Visitor, visitor
 from models.base import Frozen
 from models.confirmations import Weight
 from models.reviews import Review, Role
+from models.text import whole
 from office.base.db import Tx, in_transaction, reading
 from office.cases import looks
 from office.cases.weights import weight
@@ -58,7 +59,7 @@ class Filter(Frozen):
             role=given["role"] if given.get("role") in set(Role) else "",
             gate=given["gate"] if given.get("gate") in office().gates else "",
             shop=given.get("shop", "")[:64],
-            skip=min(int(skip), 1_000_000) if skip.isascii() and skip.isdigit() else 0,
+            skip=min(whole(skip) or 0, 1_000_000),
         )
 
     def address(self, **changes: Any) -> str:

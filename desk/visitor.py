@@ -12,7 +12,7 @@ from starlette.responses import Response
 from models.base import Frozen
 from models.desk import DeskSession
 from models.reviews import Role, Staff
-from models.text import typed
+from models.text import typed, whole
 from office.base.db import in_transaction, reading
 from office.base.settings import Settings
 from office.staff import desk_sessions
@@ -73,8 +73,8 @@ def set_cookie(response: Response, given: Settings, word: str) -> Response:
 
 async def posted(request: Request) -> dict[str, str]:
     """The form that was sent, each field once, without what no database takes."""
-    size = request.headers.get("content-length", "")
-    if not size.isdigit() or int(size) > MOST_BYTES:
+    size = whole(request.headers.get("content-length", ""))
+    if size is None or size > MOST_BYTES:
         return {}
     form = await request.form(max_files=0, max_fields=100)
     return typed({name: value for name, value in form.items() if not isinstance(value, UploadFile)})

@@ -56,6 +56,11 @@ def typed(value: Any) -> Any:
             return value
 
 
+def whole(text: str) -> int | None:
+    """A number as a page of ours or an address wrote it; ``None`` for anything else, also for ``²`` and what no column holds."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
 _SHOWS_NOTHING = frozenset("\u115f\u1160\u3164\uffa0\u2800\ufffc\ufffd")
 """Letters and symbols by their category that show nothing: Hangul fillers, the blank of braille, replacement marks."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.dossier import Sheet
 from models.reviews import Review, Role
-from models.text import MOST_REASON
+from models.text import MOST_REASON, whole
 from office.cases.gates import Answer, Gate
 from office.cases.markdown import markdown
 from office.staff.guard import Place
@@ -130,7 +130,7 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at
     label = str(raw.get("verdict", ""))
     return Answer(
         review_id=review.id,
-        revision=int(revision) if revision.isdigit() and token.startswith(f"{review.id}#") else 0,
+        revision=(whole(revision) or 0) if token.startswith(f"{review.id}#") else 0,
         staff_id=str(raw.get("staff_id", "")).strip(),
         code=str(raw.get("code", "")),
         verdict=by_label.get(label, label),
