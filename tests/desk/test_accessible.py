@@ -16,10 +16,13 @@ from models.cases import Case
 from office.base.db import in_transaction, reading
 from office.cases import later, looks
 from tasks.sight import snippets
+from tests.accounts import bound, channel, self_operated
 from tests.browser.conftest import browser
 from tests.desk.test_in_chromium import HOSTILE, Window, address, clean, window
 from tests.desk.test_pictures import pdf, photo
+from tests.opening.bench import Applicant, enterprise
 from tests.play import Office, paper
+from tests.settlement.kit import confirm, draft, on_first_of_december, order, ours
 
 __all__ = ["address", "browser", "clean", "window"]
 
@@ -89,10 +92,54 @@ def test_no_script_of_the_desk_asks_for_the_size_of_the_window_or_for_light_and_
         assert asks == [], script.name
 
 
+WIDE = {"wide": (1920, 900, "light"), "phone": (390, 760, "dark")}
+
+
+@pytest.fixture
+def newer(office: Office) -> dict[str, list[tuple[str, str]]]:
+    """The same of openings, accounts and settlement."""
+    individual = enterprise(office, "shop-5", "INDIVIDUAL_BUSINESS")
+    business = Applicant(office, "ENTERPRISE", "shop-6")
+    business.materials("晨光文具 shop-6")
+    business.approve()
+    business.certificate()
+    ours(office)
+    bound(office)
+    accounts = channel(office)
+    self_operated(office)
+    on_first_of_december(office)
+    confirm(office, *(order(goods=12_345 * n) for n in range(1, 6)))
+    half = draft(office)
+    return {
+        "tang-yu": [
+            ("/q", "opening-queue"), (f"/r/{office.question(individual.case).id}", "entity"),
+            (f"/r/{office.question(business.case).id}", "certificate"), (f"/c/{business.case.id}", "opening"),
+        ],
+        "wang-fang": [
+            (f"/r/{office.question(half).id}", "half"), (f"/c/{half.id}", "half-case"), ("/s/shop-1", "accounts"),
+            (f"/c/{accounts.id}", "binding"),
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.browser
+def test_pages_of_openings_accounts_and_settlement_can_be_too(
+    window: Callable[..., Window], newer: dict[str, list[tuple[str, str]]]
+) -> None:
+    assert looked_at(window, newer, WIDE) == {}
+
+
 @pytest.mark.browser
 def test_every_page_can_be_read_and_used_by_everybody(
-    office: Office, window: Callable[..., Window], pages: dict[str, list[tuple[str, str]]]
+    window: Callable[..., Window], pages: dict[str, list[tuple[str, str]]]
 ) -> None:
+    assert looked_at(window, pages, FACES) == {}
+
+
+def looked_at(
+    window: Callable[..., Window], pages: dict[str, list[tuple[str, str]]], faces: dict[str, tuple[int, int, str]]
+) -> dict[str, list[str]]:
+    """What is wrong with these pages in these faces, by their names."""
     wrong: dict[str, list[str]] = {}
     for staff_id, given in pages.items():
         here = window()
@@ -102,7 +149,7 @@ def test_every_page_can_be_read_and_used_by_everybody(
             here.page.goto(here.address + place)
             expect(here.page.get_by_role("main")).to_be_visible()
             here.page.wait_for_load_state("networkidle")
-            for face, (width, height, scheme) in FACES.items():
+            for face, (width, height, scheme) in faces.items():
                 here.page.set_viewport_size({"width": width, "height": height})
                 here.page.emulate_media(color_scheme=scheme)
                 if found := faults(here):
@@ -113,4 +160,4 @@ def test_every_page_can_be_read_and_used_by_everybody(
                 if overflow > 0:
                     wrong[f"{name}, {face}: wider than the window"] = [f"{overflow} px"]
                 here.shoot(f"{face if face == 'dark' else width}-{name}")
-    assert wrong == {}
+    return wrong
