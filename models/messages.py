@@ -101,5 +101,7 @@ class OutboxMessage(SQLModel, table=True):
     """Services (as keys that give no address away) that an attempt which failed in part did reach."""
     wakes: str | None = Field(default=None, sa_type=code())
     """The case to wake when this has left, or will not leave any more: in the transaction that says so."""
+    closing_seal: str | None = Field(default=None, sa_type=code(64))
+    """That it was we who said that it has left or will not, under a key that the database does not hold."""
     twice: int | None = None
     """How often it was sent without our learning how that went, and sent again: so often it may have come once more."""

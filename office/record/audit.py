@@ -89,12 +89,25 @@ def _end(tx: Tx, stream: str) -> AuditHead:
     for name in _names(stream):
         head = _locked(tx, name).first()
         fresh = AuditHead(stream=name, seq=0, hash=GENESIS, seal="")
-        if head is None and _lines_of(tx, name) is None:
+        if head is None and _lines_of(tx, name) is None and not _goes_on(tx, stream, name):
             return fresh if name == stream else _quarantined(tx, found, fresh)
         if head is not None and sealed(head) and not _put_back(tx, head):
             return head
         found = head or fresh
     raise AssertionError("unreachable")
+
+
+AHEAD = 8
+"""In how many later chains of somebody's it is looked for when one was taken away."""
+
+
+def _goes_on(tx: Tx, stream: str, missing: str) -> bool:
+    """Whether somebody's record goes on after a chain that is not there."""
+    if not stream.startswith(PERSON):
+        return False
+    here = int(missing.partition(AGAIN)[2] or 1)
+    later = [f"{stream}{AGAIN}{number}" for number in range(here + 1, here + 1 + AHEAD)]
+    return tx.exec(select(AuditHead.stream).where(col(AuditHead.stream).in_(later)).limit(1)).first() is not None
 
 
 @prepared

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from models.messages import Channel, OutboxMessage
-from office.base.vault import CannotUnseal, Place, place, seal_json, unseal_json
+from models.messages import Channel, OutboxMessage, OutboxState
+from office.base.vault import CannotUnseal, Place, keyed_hash, place, seal_json, unseal_json
 
-TO, BODY = "to", "body"
+TO, BODY, SINCE = "to", "body", "since"
 ADDRESSED = ("channel", "topic", "audience", "case_id", "shop_id")
 """What of a row says where it goes."""
 
@@ -17,17 +19,35 @@ def place_of(key: str) -> Place:
     return place(OutboxMessage, "payload_sealed", key)
 
 
-def sealed(key: str, body: Any, to: Mapping[str, Any]) -> str:
-    return seal_json({TO: [to[name] for name in ADDRESSED], BODY: body}, place_of(key))
+def sealed(key: str, body: Any, to: Mapping[str, Any], since: datetime) -> str:
+    """``since``: from when it may leave."""
+    return seal_json({TO: [to[name] for name in ADDRESSED], BODY: body, SINCE: since.isoformat()}, place_of(key))
 
 
 def opened(key: str, found: str) -> tuple[Any, dict[str, Any] | None]:
     """The words, and where they go; earlier versions and bulk messages sealed no address. Raises ``CannotUnseal``."""
     value = unseal_json(found, place_of(key))
-    if isinstance(value, dict) and value.keys() == {TO, BODY}:
+    if isinstance(value, dict) and value.keys() - {SINCE} == {TO, BODY}:
         channel, *rest = value[TO]
         return value[BODY], dict(zip(ADDRESSED, (Channel(channel), *rest), strict=True))
     return value, None
+
+
+def since(key: str, found: str) -> datetime | None:
+    """From when a message may leave, and that its end is sealed; nothing of those of earlier versions."""
+    value = unseal_json(found, place_of(key))
+    return (
+        datetime.fromisoformat(value[SINCE]) if isinstance(value, dict) and value.keys() == {TO, BODY, SINCE} else None
+    )
+
+
+def closing(key: str, state: OutboxState) -> str:
+    """The seal on that a message has left, or will not."""
+    return keyed_hash(f"closed|{key}|{state.value}")
+
+
+def closed_by_us(row: OutboxMessage) -> bool:
+    return hmac.compare_digest(row.closing_seal or "", closing(row.key, row.state))
 
 
 def address(row: Any) -> dict[str, Any]:

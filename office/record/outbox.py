@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Delete, Executable, Update, bindparam, delete, or_, update
+from sqlalchemy import ColumnElement, Delete, Executable, Update, bindparam, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -139,12 +139,12 @@ def put(
         "shop_id": shop_id or (case.shop_id if case else None),
     }  # fmt: skip
     row: dict[str, Any] = {
-        "key": key, **to, "payload_sealed": envelopes.sealed(key, payload, to), "created_at": tx.now,
-        "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "", "reached": [],
-        "wakes": case.id if case and wakes else None,
+        "key": key, **to, "payload_sealed": envelopes.sealed(key, payload, to, not_before or tx.now),
+        "created_at": tx.now, "state": OutboxState.NEW, "attempts": 0, "next_at": not_before or tx.now, "note": "",
+        "reached": [], "wakes": case.id if case and wakes else None, "closing_seal": None,
     }  # fmt: skip
     if bundled:
-        row |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": bundled}
+        row |= _closed(tx, key, OutboxState.SKIPPED, bundled)
     tx.flush()
     if tx.connection().execute(_written_once(tx.postgres), row).first() is not None:
         return True
@@ -223,6 +223,11 @@ _GONE: Delete = delete(_rows).where(_this)
 _CHANGED: Update = update(_rows).where(_this)
 
 
+def _closed(tx: Tx, key: str, state: OutboxState, note: str) -> dict[str, Any]:
+    """What stands in the row of a message that has left, or will not."""
+    return {"state": state, "closed_at": tx.now, "note": note, "closing_seal": envelopes.closing(key, state)}
+
+
 def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
     """Record how a delivery went: sent, skipped with a reason, tried again later, or dead; wake the case it was to wake.
 
@@ -234,9 +239,9 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
     values: dict[str, Any] = {"leased_until": None}
     match outcome:
         case None:
-            values |= {"state": OutboxState.SENT, "closed_at": tx.now, "note": note}
+            values |= _closed(tx, item.key, OutboxState.SENT, note)
         case Skip():
-            values |= {"state": OutboxState.SKIPPED, "closed_at": tx.now, "note": str(outcome)}
+            values |= _closed(tx, item.key, OutboxState.SKIPPED, str(outcome))
         case NotYet():
             values |= {"next_at": tx.now + timedelta(milliseconds=300), "attempts": 0, "note": str(outcome)}
         case _ if item.channel is Channel.RUN:  # a case is never given up; Prefect being down is not its fault
@@ -335,32 +340,34 @@ def _settle(item: Item, outcome: Exception | None, note: str, on_dead: Callable[
 
 def drop(tx: Tx, prefix: str, why: str) -> None:
     """Skip what has not left yet and whose key begins so: what it says is no longer true."""
-    tx.execute(
-        update(OutboxMessage)
-        .where(
-            col(OutboxMessage.key).startswith(prefix, autoescape=True), col(OutboxMessage.state) == OutboxState.NEW,
-            col(OutboxMessage.leased_until).is_(None),
-        )
-        .values(state=OutboxState.SKIPPED, closed_at=tx.now, note=why)
-    )  # fmt: skip
+    _skip(tx, why, col(OutboxMessage.key).startswith(prefix, autoescape=True))
 
 
 def hold(tx: Tx, case: Case) -> None:
     """Keep back what the case says and orders to the outside and that has not left yet, until :func:`let_go`."""
-    tx.execute(
-        update(OutboxMessage)
-        .where(
-            col(OutboxMessage.case_id) == case.id, col(OutboxMessage.channel).in_([Channel.EVENT, Channel.MERCHANT]),
-            col(OutboxMessage.state) == OutboxState.NEW, col(OutboxMessage.leased_until).is_(None),
-        )
-        .values(state=OutboxState.SKIPPED, closed_at=tx.now, note=HELD)
-    )  # fmt: skip
+    outside = col(OutboxMessage.channel).in_([Channel.EVENT, Channel.MERCHANT])
+    _skip(tx, HELD, col(OutboxMessage.case_id) == case.id, outside)
+
+
+def _skip(tx: Tx, why: str, *which: ColumnElement[bool]) -> None:
+    waiting = col(OutboxMessage.state) == OutboxState.NEW, col(OutboxMessage.leased_until).is_(None)
+    keys = list(tx.exec(select(OutboxMessage.key).where(*which, *waiting).with_for_update()))
+    if keys:
+        rows = [{"which": key, **_closed(tx, key, OutboxState.SKIPPED, why)} for key in keys]
+        tx.connection().execute(_CHANGED, rows)
 
 
 def let_go(tx: Tx, case: Case) -> None:
     """Have what was kept back leave, in the order in which it was written."""
     kept = col(OutboxMessage.case_id) == case.id, col(OutboxMessage.note) == HELD
-    values = {"state": OutboxState.NEW, "attempts": 0, "next_at": tx.now, "closed_at": None, "note": ""}
+    values = {
+        "state": OutboxState.NEW,
+        "attempts": 0,
+        "next_at": tx.now,
+        "closed_at": None,
+        "note": "",
+        "closing_seal": None,
+    }
     tx.execute(update(OutboxMessage).where(*kept).values(**values))
 
 
@@ -384,6 +391,7 @@ def resend(tx: Tx, key: str, actor: str = "system") -> str:
     if row.note == HELD or (case is not None and case.halted):
         return f"案件 {row.case_id} 已停止,其消息不予重发;核实后执行 dianwu cases retry {row.case_id},扣住的随之发出"
     row.state, row.attempts, row.next_at, row.closed_at, row.note = OutboxState.NEW, 0, tx.now, None, ""
+    row.closing_seal = None
     tx.add(row)
     audit.record(tx, row.case_id or "system", "outbox.resent", actor=actor, text=f"重新投递:{row.topic}", key=key)
     return ""

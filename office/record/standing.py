@@ -111,8 +111,29 @@ def key_since(tx: Tx, staff_id: str) -> datetime | None:
 def check(tx: Tx) -> None:
     """Compare everybody, so that a change is heard of before it is used."""
     remember(tx)
+    for staff_id, stream in gaps(tx):
+        alerts.tell(
+            tx, f"gap/{stream}/{tx.now:%Y-%m-%d}", where=f"员工 {staff_id} 的审计链",
+            finding=f"审计链 {stream} 已被人从数据库中删去,而其后的记录还在:有人绕过系统改动了数据库。",
+            consequence=f"{staff_id} 仍以最后的留存记录为准;不被受理的,请核实本人后由另一位主管用 dianwu staff enrol --rotate 重新登记。"
+                        "请立即排查谁改动了数据库。",
+        )  # fmt: skip
     for person in tx.exec(select(Staff).order_by(col(Staff.id))):
         refusal(tx, person)
+
+
+def gaps(tx: Tx) -> list[tuple[str, str]]:
+    """People of whose record a part was taken away that later ones follow, each with the first such part's name."""
+    found: dict[str, set[int]] = {}
+    for stream in tx.exec(select(AuditHead.stream).where(col(AuditHead.stream).like(f"staff/%{AGAIN}%"))):
+        staff_id, _, number = stream.removeprefix("staff/").partition(AGAIN)
+        found.setdefault(staff_id, set()).add(int(number))
+    return [
+        (staff_id, f"staff/{staff_id}{AGAIN}{missing}")
+        for staff_id, numbers in sorted(found.items())
+        for missing in [min({*range(2, max(numbers))} - numbers, default=None)]
+        if missing
+    ]
 
 
 def remember(tx: Tx) -> None:
@@ -183,18 +204,20 @@ def tell_revived(tx: Tx, staff_id: str, what: str, named: str) -> None:
 
 
 def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:
-    """The end of each one's chain, or of the last in which it goes on because it was broken."""
+    """The end of each one's chain, or of the last in which it goes on because it was broken: one that was taken away from
+    between keeps nobody out."""
     found: dict[str, AuditHead] = {}
-    going_on = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
-    again = {f"{stream}{AGAIN}2": staff_id for stream, staff_id in going_on.items()}
-    for number in count(3):
-        heads = list(_heads(tx, [*going_on, *again]))
-        for head in sorted(heads, key=lambda head: head.stream in again):
-            found[(going_on | again)[head.stream]] = head
-        going_on, broken = {}, [again[head.stream] for head in heads if head.stream in again]
-        if not broken:
+    names = {f"staff/{staff_id}": staff_id for staff_id in staff_ids}
+    going_on = list(staff_ids)
+    for start in count(2, audit.AHEAD):
+        numbers = range(start, start + audit.AHEAD)
+        names |= {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in going_on for number in numbers}
+        heads = list(_heads(tx, list(names)))
+        for head in sorted(heads, key=lambda head: audit.far(head, "")[0]):
+            found[names[head.stream]] = head
+        going_on, names = sorted({names[head.stream] for head in heads if AGAIN in head.stream}), {}
+        if not going_on:
             return found
-        again = {f"staff/{staff_id}{AGAIN}{number}": staff_id for staff_id in broken}
     raise AssertionError("unreachable")
 
 

@@ -5,7 +5,7 @@ Whoever only has the database makes no shop closed, open or closed earlier: an a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from office.record import alerts, audit
 
 STANDS = "stands"
 """Under which name a line says what the shop is from then on."""
-SAYING = ("shop.registered", "shop.opened", "shop.state")
+SAYING = ("shop.registered", "shop.opened", "shop.state", "shop.found")
 CHUNK = 500
 
 
@@ -67,12 +67,30 @@ def insist_on_bans(tx: Tx) -> None:
         insist(tx, shop)
 
 
+def note_found(tx: Tx, after: str, limit: int) -> str | None:
+    """Have the record say what shops of earlier versions are, of which it says nothing: from then on their rows are compared
+    with it, too. Of the next so many; returns after which one to go on, none when all have been looked at."""
+    query = select(Shop).where(col(Shop.id) > after).order_by(col(Shop.id)).limit(limit)
+    shops = {f"shop/{shop.id}": shop for shop in tx.exec(query)}
+    last = _last_said(tx, shops)
+    for stream, shop in shops.items():
+        if last.get(stream) is None:
+            audit.record(tx, stream, "shop.found", text=f"此前未留存的店铺状态:{shop.state.label}", **said(shop))
+    return max(shop.id for shop in shops.values()) if len(shops) == limit else None
+
+
+def _last_said(tx: Tx, streams: Iterable[str]) -> dict[str, Any]:
+    """What these chains say last of their shops; nothing of those that earlier versions wrote alone."""
+    query = select(AuditEntry).where(col(AuditEntry.stream).in_(streams), col(AuditEntry.action).in_(SAYING))
+    lines = tx.exec(query.order_by(col(AuditEntry.id)))
+    return {line.stream: line.detail[STANDS] for line in lines if STANDS in line.detail}
+
+
 def check(tx: Tx) -> Iterator[str]:
     """Shops that are not what their chains say, a sentence each."""
     shops = iter(tx.exec(select(Shop).order_by(col(Shop.id)).execution_options(yield_per=CHUNK)))
     while chunk := {f"shop/{shop.id}": shop for shop in islice(shops, CHUNK)}:
-        query = select(AuditEntry).where(col(AuditEntry.stream).in_(chunk), col(AuditEntry.action).in_(SAYING))
-        last = {line.stream: line.detail.get(STANDS) for line in tx.exec(query.order_by(col(AuditEntry.id)))}
+        last = _last_said(tx, chunk)
         for stream, shop in chunk.items():
             if (says := last.get(stream)) is not None and says != said(shop)[STANDS]:
                 yield f"{stream}: the row says {said(shop)[STANDS]}, the record {says}"

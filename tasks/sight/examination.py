@@ -16,10 +16,11 @@ from models.audit import Installation
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import keyed_hash
-from office.record import alerts, audit, standing
+from office.record import alerts, audit, standing, unsent
 from policies.policy import SHANGHAI
 from tasks import agreement
 from tasks.invoicing import freeze_proof
+from tasks.shops import states
 from tasks.sight import proof
 
 LINES = 2_000
@@ -31,6 +32,8 @@ NIGHT = timedelta(hours=2)
 TOLD = 20
 """Findings named in one message; how many more there are is said."""
 
+SHOPS, ALL = 200, "all"
+"""Shops of earlier versions of which one sweep tells the record what they are; that the round is over."""
 KEPT = 1_000
 """Findings kept of one round; a database with more of them needs no further one."""
 
@@ -43,8 +46,18 @@ _WRONG = "请运行 dianwu books check 查看全部;查清之前不要手工改�
 def examine() -> dict[str, int]:
     """What a sweep looks at; returns how much. Run twice it tells nothing twice."""
     in_transaction(standing.check)
+    in_transaction(unsent.look)
+    in_transaction(_shops_of_before)
     fresh = in_transaction(_fresh_lines)
     return {"lines": fresh, "nightly": _nightly()}
+
+
+def _shops_of_before(tx: Tx) -> None:
+    """A piece of the one round in which the record is told what shops of earlier versions are."""
+    after = _kept(tx, "shops_found")
+    if after != ALL:
+        after = states.note_found(tx, (after or ".").removeprefix("."), SHOPS)
+        _keep(tx, "shops_found", ALL if after is None else f".{after}")
 
 
 def report(tx: Tx, area: str, where: str, found: Mapping[str, str], consequence: str) -> bool:
@@ -126,6 +139,7 @@ def _nightly() -> int:
 
     def keep(tx: Tx) -> None:
         if after is None:
+            unsent.look(tx, unsent.OF_A_NIGHT)
             state = Round(day=today, done=True)
             _report_chains(tx, "audit", sentences)
             report(tx, "books", BOOKS, {sentence: sentence for sentence in books}, _WRONG)

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from models.cases import Case
 from models.messages import Channel
 from notifications.scripted import ScriptedNotifier
-from office.base.db import in_transaction
+from office.base.db import Tx, in_transaction
 from office.base.vault import seal_json
 from office.cases import alarms
 from office.record import alerts, envelopes, outbox
+from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
 
@@ -90,3 +92,65 @@ def test_what_an_earlier_version_wrote_leaves_as_it_stands(office: Office) -> No
     )
     office.settle()
     assert [(row.state, outbox.body(row)["where"]) for row in office.outbox() if row.key == key] == [("SENT", "丙")]
+
+
+CLOSED = {
+    "sent": "state = 'SENT', closed_at = '2026-11-19 02:00:00'",
+    "skipped": "state = 'SKIPPED', note = '已并入汇总'",
+    "with another's seal": "state = 'SENT', closing_seal = (SELECT closing_seal FROM outbox WHERE key = 'staff:integrity/first')",
+    "put off": "next_at = '2099-01-01 00:00:00'",
+    "in somebody's hands for ever": "leased_until = '2099-01-01 00:00:00'",
+}
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("how", CLOSED)
+def test_what_sql_marked_as_sent_or_put_off_leaves_after_all_and_is_heard(
+    office: Office, notifier: ScriptedNotifier, how: str
+) -> None:
+    tell("first", "甲")
+    office.settle()
+    tell("second", "乙")
+    write(f"UPDATE outbox SET {CLOSED[how]} WHERE key = 'staff:integrity/second'")
+    office.settle()
+    assert "乙" not in str(notifier.sent)
+    examination.examine()
+    office.settle()
+    heard = str(notifier.sent)
+    assert "乙" in heard and "标为已发出" in heard
+    examination.examine()
+    examination.examine()
+    assert office.staff_told("integrity_broken") == ["supervisor"] * 3, "once"
+
+
+def test_what_we_have_sent_skipped_kept_back_or_put_off_ourselves_is_nothing_to_hear_of(office: Office) -> None:
+    office.open_shop(contacts=["mailto://one@example.com"])
+    office.request_closure()
+    in_transaction(lambda tx: outbox.put(
+        tx, "merchant:later", Channel.MERCHANT, "shop_closed", {}, shop_id="shop-1", not_before=tx.now + timedelta(days=40)
+    ))  # fmt: skip
+    in_transaction(
+        lambda tx: outbox.put(tx, "merchant:no", Channel.MERCHANT, "shop_closed", {}, not_before=tx.now + timedelta(1))
+    )
+    in_transaction(lambda tx: outbox.drop(tx, "merchant:no", "不再需要"))
+    office.settle()
+    office.clock.advance(timedelta(days=2))
+    examination.examine()
+    assert office.staff_told("integrity_broken") == []
+
+
+def test_what_a_case_that_is_objected_to_keeps_back_is_not_sent_because_sql_has_touched_it(office: Office) -> None:
+    office.open_shop(contacts=["mailto://one@example.com"])
+    case = office.request_closure()
+    office.decide(case, "li-na", "APPROVE")
+    assert office.object_to(office.reviews(case)[0], "li-na").accepted
+
+    def say(tx: Tx) -> None:
+        outbox.put(tx, "merchant:kept", Channel.MERCHANT, "shop_closed", {}, case=tx.get_one(Case, case.id))
+        outbox.hold(tx, tx.get_one(Case, case.id))
+
+    in_transaction(say)
+    write("UPDATE outbox SET state = 'SENT' WHERE key = 'merchant:kept'")
+    examination.examine()
+    [row] = [row for row in office.outbox(Channel.MERCHANT) if row.key == "merchant:kept"]
+    assert (row.state, row.note) == ("SKIPPED", outbox.HELD)

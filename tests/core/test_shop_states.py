@@ -6,6 +6,8 @@ import pytest
 
 from office.base.db import in_transaction, reading
 from tasks.payouts import contradictions
+from tasks.shops import states
+from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.opening.test_reopening import closed, later
 from tests.play import Office
@@ -65,6 +67,25 @@ def test_a_half_pays_no_shop_whose_ban_sql_has_undone(office: Office) -> None:
     kit.run(office)
     assert kit.payments(office) == [] and read("SELECT state FROM shop") == ["FORCED_CLOSED"]
     assert "supervisor" in office.staff_told("integrity_broken")
+
+
+def test_what_a_shop_of_an_earlier_version_is_stands_in_the_record_from_the_first_sweep_on(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(states, "said", lambda shop: {})
+        for number in range(1, 4):
+            office.open_shop(f"shop-{number}")
+    monkeypatch.setattr(examination, "SHOPS", 2)
+    for _ in range(3):
+        examination.examine()
+    assert [office.trail(f"shop/shop-{number}").count("shop.found") for number in range(1, 4)] == [1, 1, 1]
+    write(
+        "UPDATE shop SET state = 'CLOSED', closed_at = registered_at, reopen_from = registered_at WHERE id = 'shop-3'"
+    )
+    assert any("shop/shop-3" in problem for problem in office.chains())
+    assert office.case(office.request_refund("shop-3").id).outcome == "REFUSED"
+    assert office.staff_told("integrity_broken") == ["supervisor"] and office.chains() == []
 
 
 def test_a_contradiction_of_the_bank_that_sql_has_closed_is_in_the_way_until_two_people_have_ended_it(

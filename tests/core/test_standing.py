@@ -174,6 +174,42 @@ def test_a_chain_that_goes_on_elsewhere_is_followed_among_many(office: Office) -
     assert hindered["li-na"] == "" and hindered["xu-jing"] == "登记信息存疑" and hindered["wang-fang"] == ""
 
 
+def broken_twice(staff_id: str) -> None:
+    """Somebody's chain was found broken twice, and goes on in a third."""
+    for stream in (f"staff/{staff_id}", f"staff/{staff_id}~2"):
+        write("UPDATE audit_head SET seal = 'forged' WHERE stream = :stream", stream=stream)
+        in_transaction(lambda tx: standing.note(tx, staff.find(tx, staff_id), "staff.noted", "重新登记"))
+
+
+@pytest.mark.parametrize("gone", ["~2", ""], ids=["from between", "the first"])
+@pytest.mark.parametrize("tables", [("audit_head",), ("audit_head", "audit")], ids=["its head", "all of it"])
+def test_a_chain_taken_from_between_keeps_nobody_out_and_is_heard_of(
+    office: Office, gone: str, tables: tuple[str, ...]
+) -> None:
+    case = closure(office)
+    broken_twice("li-na")
+    for table in tables:
+        write(f"DELETE FROM {table} WHERE stream = :stream", stream=f"staff/li-na{gone}")
+    before = office.staff_told("integrity_broken")
+    in_transaction(standing.check)
+    assert (office.staff_told("integrity_broken") > before) is (gone == "~2"), "the first one's loss is found by night"
+    office.decide(case, "li-na", "APPROVE")
+    in_transaction(lambda tx: standing.note(tx, staff.find(tx, "li-na"), "staff.noted", "再次登记"))
+    with reading() as tx:
+        assert standing.noted(tx, "li-na").startswith("staff/li-na~3/"), "and the record goes on where it ended"
+
+
+def test_whose_last_chain_was_taken_away_is_back_when_a_supervisor_has_enrolled_them(office: Office) -> None:
+    case = closure(office)
+    broken_twice("li-na")
+    in_transaction(standing.check)
+    write("DELETE FROM audit_head WHERE stream = 'staff/li-na~3'")
+    assert not office.answer(office.question(case), "li-na", "APPROVE", "核对过").accepted
+    assert "supervisor" in office.staff_told("integrity_broken")
+    office.hire("li-na", "closure-reviewer")
+    office.decide(case, "li-na", "APPROVE")
+
+
 def as_it_is(staff_id: str) -> Callable[[], None]:
     """Keeps a person's row and chain, and puts them back later, every seal with them."""
     with db.engine().connect() as connection:
