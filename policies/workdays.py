@@ -23,6 +23,7 @@ from chinese_calendar.constants import holidays as library_holidays
 from pydantic import Field, model_validator
 
 from models.base import Frozen
+from models.wire import AnyDay
 
 _SATURDAY = 5
 
@@ -43,8 +44,8 @@ class PublishedYear(Frozen):
 
     year: int
     notice: str = ""
-    holidays: frozenset[date] = Field(default=frozenset())
-    makeup_days: frozenset[date] = Field(default=frozenset())
+    holidays: frozenset[AnyDay] = Field(default=frozenset())
+    makeup_days: frozenset[AnyDay] = Field(default=frozenset())
 
     @model_validator(mode="after")
     def _is_a_calendar(self) -> Self:

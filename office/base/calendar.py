@@ -107,7 +107,7 @@ def read_years(content: bytes) -> Years:
         tables = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Faulty("不是 UTF-8 编码,请另存为 UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Faulty(f"写法有误或没有保存完整({error})") from error
     for name, table in tables.items():
         if isinstance(table, dict) and (missing := sorted({"holidays", "makeup_days"} - set(table))):

@@ -24,7 +24,7 @@ def read_file(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file} 不是 UTF-8 编码,请另存为 UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} 写法有误或没有保存完整({error})") from error
     except OSError as error:
         raise SettingsError(f"{file} 无法读取({type(error).__name__})") from error

@@ -30,6 +30,8 @@ class Face(Protocol):
 
     def choose(self, title: str, option: str) -> None: ...
 
+    def still_holds(self, verdict: str, reason: str) -> None: ...
+
     def submit(self) -> None: ...
 
     def header(self) -> Locator: ...
@@ -126,6 +128,10 @@ class V2Face(_Common):
         self.page.get_by_role("option", name=option, exact=True).click()
         expect(self.dialog.get_by_label(f"Select {title}")).to_have_text(option)
 
+    def still_holds(self, verdict: str, reason: str) -> None:
+        expect(self.dialog.get_by_label("Select 结论")).to_have_text(verdict)
+        expect(self.dialog.get_by_label("理由")).to_have_value(reason)
+
     def submit(self) -> None:
         self._press(self.dialog.get_by_role("button", name="Resume", exact=True))
 
@@ -155,6 +161,10 @@ class V1Face(_Common):
         # On the arrow: a click in the middle of the box opens the list and closes it again.
         self._field(title).locator(".p-select-button__icon").click()
         self.page.locator(".p-select-option").filter(has_text=option).click()
+
+    def still_holds(self, verdict: str, reason: str) -> None:
+        expect(self._field("结论")).to_contain_text(verdict)
+        expect(self._field("理由").locator("textarea")).to_have_value(reason)
 
     def submit(self) -> None:
         self._press(self.dialog.get_by_role("button", name="Submit"))

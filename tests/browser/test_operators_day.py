@@ -247,7 +247,9 @@ def test_the_case_is_found_read_refused_with_a_reason_and_decided(stage: Rehears
     face.page.reload()
     form = face.open_form()
     expect(form).to_contain_text(re.compile("⚠️.*动态口令不正确"))
+    face.still_holds(question.verdict, question.reason)
     if kind == "closure":
+        expect(form).not_to_contain_text("(Optional)")  # something blocks, so a reason is required
         face.shoot("wrong-code")
 
     answer(face, question, stage.code(question.staff_id))

@@ -63,7 +63,23 @@ def test_what_was_read_last_counts_while_the_file_cannot_be_right_and_people_are
     assert not calendar.work_calendar().is_working_day(date(2028, 1, 3)).working
 
 
-@pytest.mark.parametrize("content", [GOOD.encode("gbk"), b"\xff\xfe" + GOOD.encode("utf-16-le"), b"\x00" * 40])
+SLIPS = [
+    f"[2027]\nholidays = [{holiday}]\nmakeup_days = []\n".encode()
+    for holiday in (
+        "1798761600",
+        "20270101",
+        "2027-01-01T00:00:00",
+        "2027-02-30",
+        "1.5",
+        "true",
+        "'01.01.2027'",
+        "[" * 3_000,
+    )
+]
+"""A number is no day, and none is counted from 1970."""
+
+
+@pytest.mark.parametrize("content", [GOOD.encode("gbk"), b"\xff\xfe" + GOOD.encode("utf-16-le"), b"\x00" * 40, *SLIPS])
 def test_another_encoding_or_an_empty_disk_block_is_a_fault_too(office: Office, content: bytes) -> None:
     file().write_text(GOOD, encoding="utf-8")
     assert off()

@@ -21,6 +21,7 @@ FILES = [
     ('audit_key = "not-for-anybody\n', "写法有误"),
     ('home = "a"\nhome = "b"', "写法有误"),
     (b"\x00", "写法有误"),
+    ("a = " + "[" * 3_000, "写法有误"),
 ]
 
 
