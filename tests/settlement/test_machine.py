@@ -167,12 +167,15 @@ class Halves(RuleBasedStateMachine):
             self.office.pass_time(hours=4, minutes=1)
         assert self.office.case(case.id).concluded_at is not None
 
-    @rule(goods=st.integers(5_000, 20_000), what=st.sampled_from(["settled", "settled", "returned"]), late=SELDOM)
-    def half_a_month_goes_by(self, goods: int, what: str, late: bool) -> None:
+    @rule(goods=st.integers(5_000, 20_000), what=st.sampled_from(["settled", "settled", "returned"]), late=SELDOM,
+          how=st.sampled_from(["", "", "held out", "silent"]))  # fmt: skip
+    def half_a_month_goes_by(self, goods: int, what: str, late: bool, how: str = "") -> None:
         """What happens most: both shops sell, the half is settled, the bank pays."""
         for shop in ("shop-1", "shop-2"):
             self.an_order_is_confirmed(shop, goods, 0, 100, 0, 0, twice=False, late=late)
-        self.the_next_half_is_settled(soon=True, hold=False, redraft=False, between=False, silent=False)
+        self.the_next_half_is_settled(
+            soon=True, hold=how == "held out", redraft=False, between=False, silent=how == "silent"
+        )
         self.the_bank_answers(what, twice=True)
 
     @rule(goods=st.integers(5_000, 20_000))
