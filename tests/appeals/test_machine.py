@@ -126,6 +126,27 @@ class Appeals(RuleBasedStateMachine):
             "clause": "先行赔付规则第五条", "order_id": "order-88", "appealable": True,
         }))  # fmt: skip
 
+    @rule(which=st.integers(0, 2), fen=st.sampled_from([5_000, 300_000]), by=st.sampled_from(["ruling", "arbitration"]))
+    def a_deduction_turns_out_to_carry_out_a_ruling(self, which: int, fen: int, by: str) -> None:
+        """One matter, told in two reports: one appeal, one window from the later of the two (ambiguity 32)."""
+        with reading() as tx:
+            alone = select(Ruling.id).where(
+                Ruling.kind == RulingKind.RULING, Ruling.deduction_fen == 0, col(Ruling.voided_at).is_(None),
+                Ruling.conclusion == Conclusion.MERCHANT_LIABLE, col(Ruling.posting).is_(None),
+            )  # fmt: skip
+            found = [name for name in tx.exec(alone.order_by(col(Ruling.id))) if name in self._unheard()]
+        if not found:
+            return
+        name, number, at = found[which % len(found)], f"ded-{next(self.numbers)}", self.clock.at
+        self._do(lambda: self.office.send("deposit.deducted", {
+            "shop_id": self.bench.shop_id, "deduction_id": number, "amount_fen": fen, "reason": "ADVANCE_COMPENSATION",
+            "clause": "先行赔付规则第五条", "appealable": True,
+            **({"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"}),
+        }))  # fmt: skip
+        if self.bench.ruling(name).posting:  # otherwise the matter has ended in the meantime
+            self.rulings[name] = max(at, self.rulings[name])
+            self.seen["reports linked"] += 1
+
     @rule(which=st.integers(0, 2), read=st.booleans(), luck=st.integers(0, 3), dies=DEATHS)
     def the_merchant_files(self, which: int, read: bool, luck: int, dies: str) -> None:
         names = self._unheard() if luck else list(self.rulings)
@@ -435,7 +456,7 @@ class Appeals(RuleBasedStateMachine):
             returns = {row.ruling_id: row for row in tx.exec(select(MoneyReturn))}
             rulings = list(tx.exec(select(Ruling)))
         for row in rulings:
-            key = row.id if row.kind is RulingKind.DEDUCTION else f"ruling/{row.id}"
+            key = row.posting or (row.id if row.kind is RulingKind.DEDUCTION else f"ruling/{row.id}")
             taken = [fen for name, fen in posted.items() if name in {key, f"{key}/arrears"}]
             back = [fen for name, fen in posted.items() if name.startswith(f"return/{row.id}/")]
             reversed_ = [fen for name, fen in posted.items() if name.startswith(f"reversed/{row.posting or '-'}/")]
@@ -597,6 +618,8 @@ class Appeals(RuleBasedStateMachine):
                     continue
                 kind = "deposit_deducted" if row.kind is RulingKind.DEDUCTION else "ruling_effective"
                 expected.append((kind, row.id.removeprefix("deduction/")))
+                if kind == "ruling_effective" and (row.posting or "").startswith("deduction/"):  # told in two reports
+                    expected.append(("deposit_deducted", str(row.posting).removeprefix("deduction/")))
             expected += [("appeal_received", row.case_id) for row in tx.exec(select(Appeal))]
             expected += [("compensation_returned", row.case_id) for row in tx.exec(select(MoneyReturn))]
             again = {row.case_id for row in tx.exec(select(EvidenceSubmission)) if row.round == 2}
@@ -657,7 +680,7 @@ ENOUGH = {
     "UPHELD": 3, "DISMISSED": 1, "CLOSED_TIMEOUT": 2, "MOOT": 1, "SUPERSEDED": 1, "ARB-2": 1, "ARB-3": 1, "ARB-4": 1,
     "ARBITRATION_WITHDRAWN": 1, "CORRECTED": 1, "second reviews": 1, "money returned": 2, "deaths": 12,
     "evidence taken": 2, "evidence too late": 1, "filed at the edge +0": 1, "filed at the edge +1": 1,
-    "roles lost": 1, "merchant cleared": 1, "ban pending": 1, "ban dropped": 1, "ban confirmed": 1,
+    "roles lost": 1, "merchant cleared": 1, "reports linked": 1, "ban pending": 1, "ban dropped": 1, "ban confirmed": 1,
     "evidence at the edge +0": 1, "evidence at the edge +1": 1, "given up and sent again": 1,
 }  # fmt: skip
 """How often it must have come to this."""
