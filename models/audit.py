@@ -22,7 +22,7 @@ class AuditEntry(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     stream: str = Field(sa_type=code(100))
-    """A case id, ``shop/<id>``, ``staff/<id>`` or ``system``: chains that never wait for one another."""
+    """A case id, ``shop/<id>``, ``staff/<id>``, ``alerts`` or ``system``: chains that never wait for one another."""
     seq: int
     at: datetime = Field(sa_type=UTCDateTime)
     actor: str = Field(sa_type=code(100))

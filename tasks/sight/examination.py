@@ -47,6 +47,7 @@ def examine() -> dict[str, int]:
     """What a sweep looks at; returns how much. Run twice it tells nothing twice."""
     in_transaction(standing.check)
     in_transaction(unsent.look)
+    in_transaction(alerts.told_again)
     in_transaction(_shops_of_before)
     fresh = in_transaction(_fresh_lines)
     return {"lines": fresh, "nightly": _nightly()}

@@ -154,3 +154,17 @@ def test_what_a_case_that_is_objected_to_keeps_back_is_not_sent_because_sql_has_
     examination.examine()
     [row] = [row for row in office.outbox(Channel.MERCHANT) if row.key == "merchant:kept"]
     assert (row.state, row.note) == ("SKIPPED", outbox.HELD)
+
+
+@pytest.mark.parametrize("when", ["before it left", "after it left"])
+def test_an_alarm_that_sql_has_deleted_is_written_anew(office: Office, notifier: ScriptedNotifier, when: str) -> None:
+    tell("first", "甲")
+    if when == "after it left":
+        office.settle()
+    write("DELETE FROM outbox WHERE topic = 'integrity_broken'")
+    for _ in range(2):
+        examination.examine()
+        office.settle()
+    assert str(notifier.sent).count("甲") >= 1 and found(office) == []
+    assert [row.key for row in office.outbox(Channel.STAFF, "integrity_broken")] == ["staff:integrity/first"]
+    assert office.chains() == []
