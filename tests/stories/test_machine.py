@@ -126,9 +126,10 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             )
             self.unsent += [(shop, late)] if papers == "late" else []
 
-        @precondition(lambda self: self.unsent)
         @rule(which=st.integers(0, 3))
         def papers_arrive_late(self, which: int) -> None:
+            if not self.unsent:
+                self.the_merchant_asks_the_deposit_back(SHOPS[1], 400_000, "late", PAYEE, [])
             shop, documents = self.unsent.pop(which % len(self.unsent))
             self.office.stage(shop, *documents)
             seen["late papers"] += 1
@@ -308,10 +309,14 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.office.pass_time(hours=hours)
             self._rest()
 
-        @precondition(lambda self: self._clearing())
         @rule(write_off=st.sampled_from([True, True, False]), worse=st.booleans())
         def clearing_drags_on(self, write_off: bool, worse: bool) -> None:
             """Something stays open until people are asked about it; it may grow between the two of them."""
+            if not self._clearing():
+                self.the_merchant_asks_to_close(SHOPS[0], 1)
+                self.everybody_agrees(paying=False)
+            if not self._clearing():
+                return
             case = self._clearing()[0]
             self.office.snapshot(case.shop_id or "", open_aftersales=1)
             self.office.pass_time(days=15, minutes=1)
