@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
@@ -113,8 +114,9 @@ def _tell(action: str, what: str, *, kind: str, done: str) -> None:
 
 def _comparisons() -> Iterable[tuple[str, Callable[[], list[str]]]]:
     yield f"工作池 {settings().work_pool}", lambda: list(_pool())
+    listed = _listed()
     for deployed in DEPLOYMENTS:
-        yield f"部署 {deployed.flow.name}", lambda d=deployed: list(_deployment(d))  # type: ignore[misc]
+        yield f"部署 {deployed.flow.name}", lambda d=deployed: list(_deployment(d, listed))  # type: ignore[misc]
 
 
 def _pool() -> Iterable[str]:
@@ -143,16 +145,36 @@ def _held_up() -> Iterable[str]:
     for queue in engine.client().read_work_queues(work_pool_name=name):
         if queue.name in ours and (queue.is_paused or queue.concurrency_limit == 0):
             yield f"队列 {queue.name} 被暂停"
+    listed = _listed()
     for deployed in DEPLOYMENTS:
-        found = engine.client().read_deployment_by_name(f"{deployed.flow.name}/{deployed.flow.name}")
-        if found.paused:
+        if _read(deployed.flow.name, listed).paused:
             yield f"部署 {deployed.flow.name} 被暂停"
 
 
-def _deployment(deployed: Deployed) -> Iterable[str]:
+def _listed() -> dict[str, DeploymentResponse]:
+    """Our deployments by their names, in two calls: none, where one keeps the others from being read with it."""
+    names = [deployed.flow.name for deployed in DEPLOYMENTS]
+    ours = FlowFilter(name=FlowFilterName(any_=names))
+    named = DeploymentFilter(name=DeploymentFilterName(any_=names))
+    try:
+        flows = {flow.id: flow.name for flow in engine.client().read_flows(flow_filter=ours)}
+        found = engine.client().read_deployments(flow_filter=ours, deployment_filter=named)
+    except httpx.TransportError:
+        raise
+    except Exception:  # told of the one that it is, which is read by itself
+        logger.exception("deployments could not be read together")
+        return {}
+    return {one.name: one for one in found if flows.get(one.flow_id) == one.name}
+
+
+def _read(name: str, listed: dict[str, DeploymentResponse]) -> DeploymentResponse:
+    return listed.get(name) or engine.client().read_deployment_by_name(f"{name}/{name}")
+
+
+def _deployment(deployed: Deployed, listed: dict[str, DeploymentResponse]) -> Iterable[str]:
     name = deployed.flow.name
     try:
-        found = engine.client().read_deployment_by_name(f"{name}/{name}")
+        found = _read(name, listed)
     except ObjectNotFound:
         yield f"部署 {name} 不见了"
         return

@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prefect.client.schemas.objects import Flow
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 
 from models.messages import Channel
 from office.base.db import in_transaction
@@ -85,6 +87,36 @@ def test_what_cannot_be_compared_is_told_and_keeps_nothing_else_from_being_put_b
     monkeypatch.setattr(watch, "_held_up", unreadable)
     monkeypatch.setattr(watch.deploy, "deploy", broken)
     assert watch.look() == ["部署 closure 无法比对", "部署 appeal 不见了"] == told(office)
+
+
+class Together:
+    """A Prefect that lists deployments, or cannot for one of them, and notes which are asked for by themselves."""
+
+    def __init__(self, *listed: DeploymentResponse) -> None:
+        self.listed, self.alone = listed, list[str]()
+
+    def read_flows(self, flow_filter: Any) -> list[Flow]:
+        return [Flow(id=one.flow_id, name=one.name) for one in self.listed[:1]]
+
+    def read_deployments(self, flow_filter: Any, deployment_filter: Any) -> list[DeploymentResponse]:
+        if not self.listed:
+            raise ValueError("embedded null byte")
+        return list(self.listed)
+
+    def read_deployment_by_name(self, name: str) -> DeploymentResponse:
+        self.alone.append(name)
+        raise ObjectNotFound(None)
+
+
+def test_deployments_are_read_together_and_one_by_one_where_one_of_them_cannot_be_read(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = found(name="appeal")  # of a flow that is not called so
+    for prefect, alone in ((Together(found(), foreign), len(DEPLOYMENTS) - 1), (Together(), len(DEPLOYMENTS))):
+        monkeypatch.setattr(engine, "client", lambda prefect=prefect: prefect)
+        compared = {what: compare() for what, compare in list(watch._comparisons())[1:]}
+        assert len(prefect.alone) == alone and "appeal/appeal" in prefect.alone
+        assert (compared["部署 closure"] == []) is (alone < len(DEPLOYMENTS))
 
 
 def test_a_sweep_leaves_when_it_ran(office: Office) -> None:
