@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlmodel import col, select
 
-from models.audit import AuditEntry
 from models.messages import Channel, OutboxMessage
 from models.reviews import Role
 from notifications.operations import IntegrityBroken
@@ -30,12 +29,10 @@ def tell(tx: Tx, key: str, *, where: str, finding: str, consequence: str) -> boo
 
 def told_again(tx: Tx) -> int:
     """Write the newest alerts anew that somebody has deleted before, or after, they left; returns how many."""
-    newest = (
-        select(AuditEntry)
-        .where(AuditEntry.stream == STREAM, AuditEntry.action == TOLD)
-        .order_by(col(AuditEntry.id).desc())
-    )
-    said = {str(line.detail["key"]): line.detail["message"] for line in tx.exec(newest.limit(NEWEST))}
+    lines = [
+        line for line in audit.found_whole(tx, STREAM) if line.action == TOLD
+    ]  # and nothing that SQL has put there
+    said = {str(line.detail["key"]): line.detail["message"] for line in lines[-NEWEST:]}
     there = set(tx.exec(select(OutboxMessage.key).where(col(OutboxMessage.key).in_(said))))
     for key in said.keys() - there:
         outbox.put(tx, key, Channel.STAFF, IntegrityBroken.name, said[key], audience=Role.SUPERVISOR)

@@ -13,7 +13,7 @@ from notifications.scripted import ScriptedNotifier
 from office.base.db import Tx, in_transaction
 from office.base.vault import seal_json
 from office.cases import alarms
-from office.record import alerts, envelopes, outbox
+from office.record import alerts, audit, envelopes, outbox
 from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
@@ -168,3 +168,13 @@ def test_an_alarm_that_sql_has_deleted_is_written_anew(office: Office, notifier:
     assert str(notifier.sent).count("甲") >= 1 and found(office) == []
     assert [row.key for row in office.outbox(Channel.STAFF, "integrity_broken")] == ["staff:integrity/first"]
     assert office.chains() == []
+
+
+def test_no_alarm_in_somebody_elses_words_is_written_because_sql_put_it_into_the_record(office: Office) -> None:
+    tell("first", "甲")
+    write("UPDATE audit SET detail = REPLACE(detail, '甲', '乙') WHERE stream = 'alerts'")
+    write("UPDATE audit SET detail = REPLACE(detail, '\\u7532', '\\u4e59') WHERE stream = 'alerts'")
+    write("DELETE FROM outbox WHERE topic = 'integrity_broken'")
+    audit._found_whole.clear()  # as in another process
+    in_transaction(alerts.told_again)
+    assert found(office) == [] and any("alerts" in problem for problem in office.chains())
