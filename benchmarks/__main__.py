@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import report
 
-PARTS = ("case", "prompt", "waiting", "door", "desk", "month-end", "settlement", "peers")
+PARTS = ("case", "prompt", "waiting", "door", "desk", "month-end", "settlement", "imports", "peers")
 DATABASES = ("sqlite", "postgres")
 Command = list[str]
 
@@ -36,6 +36,7 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
         "desk": ["--questions", "300", "--times", "10"] if quick else [],
         "month-end": ["--shops", "500"] if quick else [],
         "settlement": ["--shops", "500"] if quick else ["--shops", "100000"],
+        "imports": ["--shops", "500"] if quick else ["--shops", "100000"],
         "peers": ["--cases", "20"] if quick else [],
     }
     for database in DATABASES:
@@ -53,6 +54,8 @@ def commands(only: list[str], quick: bool) -> Iterator[tuple[str, Command]]:
         yield "month-end", ["-m", "benchmarks.month_end", "--json", "--cluster", *sizes["month-end"]]
     if "settlement" in only:
         yield "settlement", ["-m", "benchmarks.settlement", "--json", "--cluster", *sizes["settlement"]]
+    if "imports" in only:
+        yield "imports", ["-m", "benchmarks.imports", "--json", "--cluster", *sizes["imports"]]
     if "peers" in only:
         yield "peers", ["-m", "benchmarks.peers", *sizes["peers"]]
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks import month_end, settlement
+from benchmarks import imports, month_end, settlement
 from tests.postgres import binaries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -159,6 +159,11 @@ def settlement_table(parts: list[Figures]) -> str:
     return settlement.table(found) if found else ""
 
 
+def imports_table(parts: list[Figures]) -> str:
+    found = [figures for part in _of(parts, "imports") for figures in part["figures"]]
+    return imports.table(found) if found else ""
+
+
 def peers_table(parts: list[Figures]) -> str:
     """The others beside ours on PostgreSQL."""
     rows = []
@@ -191,7 +196,8 @@ def tables(parts: list[Figures]) -> dict[str, str]:
     made = {
         "case": case_table(parts), "prompt": by_database(parts, "prompt", PROMPT),
         "waiting": by_database(parts, "waiting", WAITING), "door": by_database(parts, "door", DOOR), "desk": by_database(parts, "desk", DESK),
-        "month-end": month_table(parts), "settlement": settlement_table(parts), "peers": peers_table(parts),
+        "month-end": month_table(parts), "settlement": settlement_table(parts),
+        "imports": imports_table(parts), "peers": peers_table(parts),
     }  # fmt: skip
     return {name: text for name, text in made.items() if text}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ops.rehearsal import Rehearsal
-from ops.scenes.accounts import AccountsScene
+from ops.scenes.accounts import AccountsLaterScene, AccountsScene
 from ops.scenes.appeals import AppealScene, SilenceScene
 from ops.scenes.closing import ClosureScene, ForcedScene, RefundScene
 from ops.scenes.invoicing import InvoicingScene
@@ -24,10 +24,11 @@ SCENES: list[Callable[[Rehearsal], Scene]] = [
     SettlementScene,
     SilenceScene,
     ReopeningScene,
+    AccountsLaterScene,
 ]
 TIME_BEFORE = (InvoicingScene, SettlementScene)
 """What sets them up moves the clock: one after the other, before the rest."""
-TIME_AFTER = (SettlementScene, SilenceScene, ReopeningScene)
+TIME_AFTER = (SettlementScene, SilenceScene, ReopeningScene, AccountsLaterScene)
 """What plays them lets time pass: one after the other, after the rest."""
 
 

@@ -72,15 +72,15 @@ class InvoicingScene:
         stage.state(older, "ISSUED")
         self._cases.append(older)
         self._invoice("shop-2001", 50_000)
+        due = self._statement("shop-2003", self._older).due_at or stage.now()
+        stage.advance(due - timedelta(hours=1) - stage.now())  # what people are asked is asked just now
         self._invoice("shop-2002", 30_000, buyer_name="另一家公司")
         self._odd = stage.case_of("shop-2002", "invoice-review")
         stage.asks(self._odd, "invoice-review")
         self._invoice("shop-2004", 20_000, kind="ORDINARY", difficulty="税务系统升级,本月无法开具专用发票")
         self._ordinary = stage.case_of("shop-2004", "invoice-review")
         stage.asks(self._ordinary, "invoice-review")
-        due = self._statement("shop-2003", self._older).due_at
-        if due is not None:  # a month later nobody has invoiced the third shop's 90.00
-            stage.advance(due - stage.now() + timedelta(minutes=1))
+        stage.advance(due - stage.now() + timedelta(minutes=1))  # nobody has invoiced the third shop's 90.00
         stage.sweep()
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 2_700, "27.00 are frozen")
         self._release = self._month(self._newer)

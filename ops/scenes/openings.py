@@ -19,6 +19,7 @@ from policies import contracts
 from tasks.opening import transfer
 from tasks.opening.request import OpeningAsked
 from tasks.payouts import sources
+from tasks.shops import demands
 
 ACCOUNT = {"real_name": True, "blue_v": True, "fans": 12_000, "active": True, "compliant": True}
 VERSION = "2026-12-01"
@@ -34,13 +35,19 @@ class Application:
     entity: str
     case: str = ""
 
-    def apply(self, kind: str = "opening") -> None:
+    def ask(self, kind: str, **more: Any) -> None:
         self.stage.send(f"{kind}.requested", {
             "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "entity_type": self.entity,
             "categories": ["厨具"] if self.entity == "PERSON" else ["服饰"], "account": ACCOUNT, "official_account": True,
-        } | ({"owner_name": "林晓", "contacts": []} if kind == "opening" else {}))  # fmt: skip
+        } | ({"owner_name": "林晓", "contacts": []} if kind == "opening" else {}) | more)  # fmt: skip
         self.case = self.stage.case_of(self.shop_id, kind)
+
+    def apply(self, kind: str = "opening") -> None:
+        self.ask(kind)
         self.stage.state(self.case, "AWAITING_MATERIALS")
+
+    def refused(self, clause: str) -> None:
+        expect(f"{self.name}不予受理的条款", self.stage.state(self.case, "REFUSED").outcome_clause, clause)
 
     def send(self, what: str, **fields: Any) -> None:
         own = {"shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "case_id": self.case}
@@ -68,16 +75,17 @@ class Application:
         self.send("training_completed", course="新商家必修课", completed_at=self.stage.now().isoformat())
         self.stage.asks(self.case, "opening-entity")
 
-    def finish(self, fen: int) -> None:
-        """Logo and links, the shop review, the contract, the deposit."""
+    def finish(self, fen: int, *, signs: bool = True) -> None:
+        """Logo and links, the shop review, the contract (or none for now), the deposit."""
         self.papers(LOGO="店铺 Logo")
         self.send("links_submitted", other_shops=[{"platform": "TMALL", "name": f"{self.name}天猫店"}])
         self.stage.decide(self.case, "opening-shop", "tang-yu", "审核通过")
         self.stage.wait(lambda: self.stage.read(self._state) in {"AWAITING_DEPOSIT", "OPEN"}, f"{self.shop_id} may pay")
-        self.stage.send("contract.signed", {
-            "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "version": VERSION,
-            "sha256": contracts.sha256_of(VERSION), "signed_at": self.stage.now().isoformat(),
-        })  # fmt: skip
+        if signs:
+            self.stage.send("contract.signed", {
+                "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "version": VERSION,
+                "sha256": contracts.sha256_of(VERSION), "signed_at": self.stage.now().isoformat(),
+            })  # fmt: skip
         if fen:
             self.stage.send("deposit.paid", {
                 "shop_id": self.shop_id, "payment_id": f"pay-{self.case}", "amount_fen": fen, "channel": "BANK",
@@ -98,8 +106,10 @@ class OpeningScene:
     title: str = "开店入驻:主体审核、数字证书、打款验证(先错后对)、店铺审核、合同与保证金,缴足即开店"
     _person: Application = field(init=False)
     _firm: Application = field(init=False)
+    _old_route: Application = field(init=False)
 
     def set_up(self) -> None:
+        self._old_route = Application(self.stage, "shop-1010", "远山厨具", "ENTERPRISE")
         self._person = Application(self.stage, "shop-1007", "小满厨房", "PERSON")
         self._firm = Application(self.stage, "shop-1008", "长青厨具", "ENTERPRISE")
         for one in (self._person, self._firm):
@@ -135,16 +145,22 @@ class OpeningScene:
         firm.send("amount_entered", amount=f"0.{fen:02d}")
         self.stage.state(firm.case, "AWAITING_MATERIALS")
         firm.finish(400_000)
+        expect("绑定官方账号,认证审核费免缴", self.stage.read(self._fee_asked), 0)
         self.stage.decide(self._person.case, "opening-entity", "tang-yu", "审核通过")
         self.stage.state(self._person.case, "AWAITING_MATERIALS")
         self._person.finish(50_000)
+        self._old_route.ask("opening", profile="LEGACY_THIRD_PARTY_SHOP")
+        self._old_route.refused("OPN-14")
+
+    def _fee_asked(self, tx: Tx) -> int:
+        return demands.missing(tx, tx.get_one(Shop, self._firm.shop_id)).fee.fen
 
     def waiting(self) -> Iterable[Waiting]:
         yield waiting_row(self.stage, self._person.case, "入驻主体审核", "tang-yu")
         yield waiting_row(self.stage, self._firm.case, "商家填写打款金额", "商家")
 
     def cases(self) -> list[str]:
-        return [self._person.case, self._firm.case]
+        return [self._person.case, self._firm.case, *filter(None, [self._old_route.case])]
 
 
 @dataclass
@@ -155,6 +171,7 @@ class ReopeningScene:
     title: str = "重新开店:关店满六个月零一秒,原账号申请,重新审核后开店"
     _shop: Application = field(init=False)
     _closing: str = ""
+    _banned: Application | None = None
 
     def set_up(self) -> None:
         self._shop = Application(self.stage, "shop-1009", "四季厨坊", "PERSON")
@@ -166,6 +183,9 @@ class ReopeningScene:
         stage, shop = self.stage, self._shop
         from_then = stage.read(lambda tx: tx.get_one(Shop, shop.shop_id).reopen_from)
         stage.advance(from_then - stage.now() + timedelta(seconds=1))
+        self._banned = Application(stage, "shop-1003", "星辉饰品", "ENTERPRISE")
+        self._banned.ask("reopening")
+        self._banned.refused("REO-5")
         stage.snapshot(shop.shop_id)
         shop.apply("reopening")
         shop.materials()
@@ -178,4 +198,4 @@ class ReopeningScene:
         return ()
 
     def cases(self) -> list[str]:
-        return [self._closing, self._shop.case]
+        return [self._closing, self._shop.case, *([self._banned.case] if self._banned else [])]
