@@ -523,12 +523,13 @@ def test_facts_that_change_between_the_look_and_the_decision_are_shown_and_asked
     assert now.revision == 2 and "在平台尚有欠款 ¥5" in read(now)
 
 
-def test_a_deduction_between_the_look_and_the_decision_is_noticed_though_nobody_woke_the_case(office: Office) -> None:
+def test_a_deduction_between_the_look_and_the_decision_is_shown_and_nobody_approves_over_it(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
     seen = office.question(case)
     deduct(office, 100)
-    refused = office.answer(seen, "wang-fang", "APPROVE")
+    assert not office.answer(seen, "wang-fang", "APPROVE").accepted
+    refused = office.answer(office.question(case), "wang-fang", "APPROVE")
     assert not refused.accepted and "超过保证金余额" in refused.sentence
     assert office.events("deposit.payout.requested") == []
 
