@@ -16,6 +16,7 @@ from office.base.db import Tx, reading
 from office.cases.reviews import gate_of
 from office.files import evidence
 from ops.rehearsal import Rehearsal
+from ops.scenes.closing import ForcedScene
 from ops.scenes.openings import OpeningScene, ReopeningScene
 from ops.scenes.settlements import SettlementScene
 from tasks.payouts import sources
@@ -96,27 +97,31 @@ class Stage:
 
 
 def test_a_person_and_an_enterprise_open_their_shops(office: Office) -> None:
-    """OPN-6, OPN-10: one waits for its review, one for the amount, until somebody plays on."""
+    """OPN-6, OPN-10, OPN-14, OPN-17: one waits for its review, one for the amount, until somebody plays on."""
     scene = OpeningScene(cast(Rehearsal, Stage(office)))
     scene.set_up()
     assert [what for _, what, _, _ in scene.waiting()] == ["入驻主体审核", "商家填写打款金额"]
     scene.play()
-    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["OPENED", "OPENED"]
+    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["OPENED", "OPENED", "REFUSED"]
 
 
 def test_a_shop_opens_again_six_months_and_a_second_later(office: Office) -> None:
-    """REO-1, REO-3."""
-    scene = ReopeningScene(cast(Rehearsal, Stage(office)))
+    """REO-1, REO-3, REO-5: a banned one does not."""
+    stage = cast(Rehearsal, Stage(office))
+    banned = ForcedScene(stage)
+    banned.set_up()
+    banned.play()
+    scene = ReopeningScene(stage)
     scene.set_up()
     scene.play()
-    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["CLOSED", "OPENED"]
+    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["CLOSED", "OPENED", "REFUSED"]
 
 
 def test_a_half_is_released_with_a_hold_arrears_a_return_and_its_second_payout(office: Office) -> None:
-    """STL-1, STL-4, ambiguity 49: the half waits for its release until somebody plays on."""
+    """STL-1, STL-4, STL-5, STL-6, ambiguity 49: the half waits for its release until somebody plays on."""
     scene = SettlementScene(cast(Rehearsal, Stage(office)))
     scene.set_up()
     assert [what for _, what, _, _ in scene.waiting()] == ["半月货款放行"]
     scene.play()
-    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["SETTLED", "PAID_AGAIN"]
+    assert [office.case(case_id).outcome for case_id in scene.cases()] == ["OPENED", "SETTLED", "PAID_AGAIN"]
     assert office.books() == [] == office.chains()
