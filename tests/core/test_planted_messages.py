@@ -172,8 +172,9 @@ def test_an_alarm_that_sql_has_deleted_is_written_anew(office: Office, notifier:
 
 def test_no_alarm_in_somebody_elses_words_is_written_because_sql_put_it_into_the_record(office: Office) -> None:
     tell("first", "甲")
-    write("UPDATE audit SET detail = REPLACE(detail, '甲', '乙') WHERE stream = 'alerts'")
-    write("UPDATE audit SET detail = REPLACE(detail, '\\u7532', '\\u4e59') WHERE stream = 'alerts'")
+    write(
+        """UPDATE audit SET detail = '{"key": "staff:integrity/first", "message": {"where": "乙"}}' WHERE stream = 'alerts'"""
+    )
     write("DELETE FROM outbox WHERE topic = 'integrity_broken'")
     audit._found_whole.clear()  # as in another process
     in_transaction(alerts.told_again)
