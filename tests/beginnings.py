@@ -116,7 +116,7 @@ class Begun:
         self._settings, self._policies = settings(), tuple(map(policy, versions()))
         self._own_engine = type(office.engine) is not InlineEngine
         self._carrier, self._parts = office.carrier, self._attributes()
-        self._so_far(0, None)
+        self._so_far(0, "", None)
 
     def with_another(self, do: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Do this next, or lay out what it leads to."""
@@ -124,19 +124,27 @@ class Begun:
         if step is None:
             return do(self._office, *args, **named)
         path = hash((self._path, step))
-        done = self._shelf.find(path)
+        done = None if self._copied is None else self._shelf.find(hash((self._copied, step)))
         if done is not None and not (self._own_engine and done.played):
             return self._laid_out(path, done)
+        copied = None
         told, woken, played = self._seen()
         marks = len(told), len(woken), len(played)
         result = do(self._office, *args, **named)
         kept = result.id if isinstance(result, Case) else copy(result)
-        if done is None and _plain(kept) and self._shelf.again(path) and not self._watched():
-            self._shelf.put(path, Done(
-                self._shelf.name(), self._office.clock.at, self._memory(), told[marks[0] :], woken[marks[1] :],
+        if (
+            self._shelf.again(path)
+            and done is None
+            and self._copied is not None
+            and _plain(kept)
+            and not self._watched()
+        ):
+            copied = self._shelf.name()
+            self._shelf.put(hash((self._copied, step)), Done(
+                copied, self._office.clock.at, self._memory(), told[marks[0] :], woken[marks[1] :],
                 played[marks[2] :], (isinstance(result, Case), kept),
             ))  # fmt: skip
-        self._so_far(path, self)
+        self._so_far(path, copied, self)
         return result
 
     def _laid_out(self, path: int, done: Done) -> Any:
@@ -147,11 +155,13 @@ class Begun:
         office.clock.at = done.at
         reported, office.answered, office.number, known = done.memory
         office.reported, office.secrets = json.loads(reported), json.loads(known)
-        self._so_far(path, self)
+        self._so_far(path, done.kept, self)
         a_case, result = done.result
         return office.case(result) if a_case else copy(result)
 
-    def _so_far(self, path: int, begun: Begun | None) -> None:
+    def _so_far(self, path: int, copied: str | None, begun: Begun | None) -> None:
+        """``copied`` is the very office this one is like, id by id; none is, where everything was done and nothing kept."""
+        self._copied = copied
         self._path, self._commits, self._remembered = path, furniture.COMMITS[0], self._memory()
         self._files = furniture.files()
         if begun is not None:

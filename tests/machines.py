@@ -17,7 +17,7 @@ from tests.furniture import POSTGRES
 
 MORE = int(os.environ.get("DIANWU_TEST_EXAMPLES", "0"))
 """How many sequences to draw at random, instead of the few that are always the same (``DIANWU_TEST_EXAMPLES=500``)."""
-ROUNDS = 6
+ROUNDS = 14
 LACKING = 0 if MORE else 0.25
 """How much of it may be left out with every change; ``make nightly`` draws until everything was seen."""
 
@@ -32,7 +32,7 @@ def play(
     machine: Callable[[], RuleBasedStateMachine], seen: Counter[str], enough: Mapping[str, int], *,
     examples: int, steps: int, number: int = 0, of: int = 1, shared: Path | None = None,
 ) -> None:  # fmt: skip
-    """A round of `examples` sequences; the last of them goes on with half rounds until `seen`, which the machine counts,
+    """A round of `examples` sequences; the last of them goes on with smaller rounds until `seen`, which the machine counts,
     has `enough` of nearly everything. Where there are several tests, each tells the others in `shared` what it saw.
 
     A machine that never gets somewhere proves nothing about it; what a seed leads to differs between machines, since
@@ -47,7 +47,7 @@ def play(
     for further in range(of, ROUNDS):
         if MORE or len(_missing(seen, others, enough)) <= lacking:
             break
-        _round(machine, further, examples // 2, steps)
+        _round(machine, further, max(4, examples // 2), steps)
     missing = _missing(seen, others, enough)
     assert len(missing) <= lacking, (missing, dict(seen))
 

@@ -30,7 +30,7 @@ class Face(Protocol):
 
     def choose(self, title: str, option: str) -> None: ...
 
-    def still_holds(self, verdict: str, reason: str) -> None: ...
+    def still_holds(self, verdict: str) -> None: ...
 
     def submit(self) -> None: ...
 
@@ -128,9 +128,8 @@ class V2Face(_Common):
         self.page.get_by_role("option", name=option, exact=True).click()
         expect(self.dialog.get_by_label(f"Select {title}")).to_have_text(option)
 
-    def still_holds(self, verdict: str, reason: str) -> None:
+    def still_holds(self, verdict: str) -> None:
         expect(self.dialog.get_by_label("Select 结论")).to_have_text(verdict)
-        expect(self.dialog.get_by_label("理由")).to_have_value(reason)
 
     def submit(self) -> None:
         self._press(self.dialog.get_by_role("button", name="Resume", exact=True))
@@ -162,9 +161,8 @@ class V1Face(_Common):
         self._field(title).locator(".p-select-button__icon").click()
         self.page.locator(".p-select-option").filter(has_text=option).click()
 
-    def still_holds(self, verdict: str, reason: str) -> None:
+    def still_holds(self, verdict: str) -> None:
         expect(self._field("结论")).to_contain_text(verdict)
-        expect(self._field("理由").locator("textarea")).to_have_value(reason)
 
     def submit(self) -> None:
         self._press(self.dialog.get_by_role("button", name="Submit"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -247,10 +247,16 @@ def test_the_case_is_found_read_refused_with_a_reason_and_decided(stage: Rehears
     face.page.reload()
     form = face.open_form()
     expect(form).to_contain_text(re.compile("⚠️.*动态口令不正确"))
-    face.still_holds(question.verdict, question.reason)
     if kind == "closure":
         expect(form).not_to_contain_text("(Optional)")  # something blocks, so a reason is required
         face.shoot("wrong-code")
+        answer(face, replace(question, reason="\u200b\u200b"), stage.code(question.staff_id))
+        face.submit()
+        stage.wait(lambda: review_of(stage, question).attempt > 2, "a reason without a word was judged")
+        stage.asks(question.case_id, question.gate)
+        face.page.reload()
+        expect(face.open_form()).to_contain_text(re.compile("⚠️.*理由"))
+        face.still_holds(question.verdict)  # it was proved to be theirs
 
     answer(face, question, stage.code(question.staff_id))
     face.submit()

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlmodel import select
 
 from models.cases import Case
+from models.reviews import Review
 from notifications.scripted import ScriptedNotifier
 from office.base import db
 from office.base.db import in_transaction
 from office.base.settings import settings
 from office.cases import cases
-from tests import furniture
+from tests import beginnings, furniture
 from tests.deaths import mortal
 from tests.play import Office
 
@@ -52,6 +54,25 @@ def test_what_began_so_twice_is_the_third_time_laid_out_the_same_and_goes_on(
     office.decide(case, "li-na", "APPROVE")
     office.snapshot()
     assert office.case(case.id).outcome == "CLOSED" and office.chains() == []
+
+
+def test_what_was_forgotten_meanwhile_goes_on_as_no_other_office_did(
+    new_office: NewOffice, request: pytest.FixtureRequest
+) -> None:
+    kept = beginnings.KEPT
+    request.addfinalizer(lambda: setattr(beginnings, "KEPT", kept))
+    beginnings.KEPT = 4
+    for others in range(4):
+        for _ in range(3):
+            office = new_office()
+            for number in range(others):
+                office.open_shop(f"shop-{number}", name=f"另外 {others} 家")
+        for _ in range(3):
+            office, asked = new_office(), set()
+            for number in range(2):
+                office.open_shop(f"shop-{number}", name=f"忘记之后 {others}")
+                asked.add(office.question(office.request_closure(f"shop-{number}")).id)
+            assert in_transaction(lambda tx: set(tx.exec(select(Review.id)))) == asked
 
 
 def somebody_counts(_: pytest.MonkeyPatch, stack: ExitStack) -> None:
