@@ -72,10 +72,11 @@ def test_a_half_pays_no_shop_whose_ban_sql_has_undone(office: Office) -> None:
 def test_what_a_shop_of_an_earlier_version_is_stands_in_the_record_from_the_first_sweep_on(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as earlier:
-        earlier.setattr(states, "said", lambda shop: {})
-        for number in range(1, 4):
-            office.open_shop(f"shop-{number}")
+    said_now = states.said
+    monkeypatch.setattr(states, "said", lambda shop: {})
+    for number in range(1, 4):
+        office.open_shop(f"shop-{number}")
+    monkeypatch.setattr(states, "said", said_now)
     monkeypatch.setattr(examination, "SHOPS", 2)
     for _ in range(3):
         examination.examine()

@@ -117,3 +117,14 @@ def test_what_any_story_says_to_the_database_is_said_to_postgresql_too_by_few_of
     }  # fmt: skip
     assert enough(heard, said=["d"]) == ["short", "alone"]
     assert enough(heard, said=["a", "b", "c", "d"]) == []
+
+
+def test_whoever_puts_something_of_the_products_aside_does_it_where_an_office_notices() -> None:
+    """What offices begin with is copied, unless the test's own ``monkeypatch`` has something played otherwise."""
+    unnoticed = re.compile(r"monkeypatch\.context|MonkeyPatch\(|\bmock\.patch|unittest\.mock")
+    found = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if unnoticed.search(file.read_text(encoding="utf-8")) and file.name != Path(__file__).name
+    }
+    assert found == set()
