@@ -7,7 +7,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from models.cases import Case, CaseKind
 from models.invoicing import Invoice, Statement, StatementMove
@@ -86,7 +86,12 @@ def moves(statement_id: str) -> list[tuple[str, int]]:
 
 def invoices() -> list[Invoice]:
     with reading() as tx:
-        found = list(tx.exec(select(Invoice).order_by(col(Invoice.received_at))))
+        came = (
+            col(Invoice.received_at),
+            func.length(col(Invoice.id)),
+            col(Invoice.id),
+        )  # several in one moment by number
+        found = list(tx.exec(select(Invoice).order_by(*came)))
         tx.expunge_all()
         return found
 
