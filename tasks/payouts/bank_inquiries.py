@@ -249,7 +249,7 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("各结论的后果", follows), ("财务核对意见", said),
         ("银行证明文件", _linked(paper, until)), ("检查", Findings.of(now.blocking) if now.blocking else None),
         facts=now.terms, blocking=now.blocking, links_until=until.isoformat() if paper else "",
-        sum_fen=row.amount_fen,
+        sum_fen=contradictions.said_fen(tx, row),
     )  # fmt: skip
 
 

@@ -96,10 +96,16 @@ def wake_paying(tx: Tx, shop_id: str | None) -> None:
         reviews.wake_asking(tx, shop_id)  # and whoever decides about money that is held
 
 
-def said_amount(tx: Tx, row: BankContradiction) -> str:
+def said_fen(tx: Tx, row: BankContradiction) -> int | None:
     """What the bank said it moved, as it may be read: of a random amount nobody but its payee reads it meanwhile (OPN-10)."""
     payout = tx.get(Payout, row.request_no)
-    return COVERED if payout is not None and payout.covered else yuan(row.amount_fen)
+    return None if payout is not None and payout.covered else row.amount_fen
+
+
+def said_amount(tx: Tx, row: BankContradiction) -> str:
+    """The same in words."""
+    fen = said_fen(tx, row)
+    return COVERED if fen is None else yuan(fen)
 
 
 def sentence(tx: Tx, row: BankContradiction) -> str:

@@ -8,6 +8,7 @@ from sqlmodel import func, select
 from models.books import AccountKind, Transfer
 from models.cases import CaseKind
 from models.messages import Channel
+from models.money import yuan
 from models.opening import TransferState
 from office.base.db import reading
 from office.record import audit
@@ -131,7 +132,9 @@ def test_nobody_but_the_payee_reads_what_the_bank_says_it_paid_until_it_was_ente
             records = [line.text for stream in (case.id, applicant.case.id) for line in audit.timeline(tx, stream)]
             records += contradictions.lines(tx)
         told = office.messages("bank_contradicts", Channel.STAFF)
-        return " ".join([*records, str(told), *(str(review.dossier) for review in office.reviews(case))])
+        listed = [(review.seen or {}).get("sum_fen") for review in office.reviews(case)]
+        shown = [str(review.dossier) for review in office.reviews(case)] + [yuan(fen) for fen in listed if fen]
+        return " ".join([*records, str(told), *shown])
 
     assert "金额保密" in read() and not [fen for fen in amounts if fen in read()]
     office.decide(case, "wang-fang", "ANSWER", "银行出具回单", **office.bank_proof())
