@@ -29,9 +29,8 @@ def tell(tx: Tx, key: str, *, where: str, finding: str, consequence: str) -> boo
 
 def told_again(tx: Tx) -> int:
     """Write the newest alerts anew that somebody has deleted before, or after, they left; returns how many."""
-    lines = [
-        line for line in audit.found_whole(tx, STREAM) if line.action == TOLD
-    ]  # and nothing that SQL has put there
+    # Of whole chains only: nothing that SQL has put there is said.
+    lines = [line for line in audit.found_whole(tx, STREAM) if line.action == TOLD]
     said = {str(line.detail["key"]): line.detail["message"] for line in lines[-NEWEST:]}
     there = set(tx.exec(select(OutboxMessage.key).where(col(OutboxMessage.key).in_(said))))
     for key in said.keys() - there:

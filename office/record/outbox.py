@@ -144,7 +144,7 @@ def put(
         "reached": [], "wakes": case.id if case and wakes else None, "closing_seal": None,
     }  # fmt: skip
     if bundled:
-        row |= _closed(tx, key, OutboxState.SKIPPED, bundled)
+        row |= closed(tx, key, OutboxState.SKIPPED, bundled)
     tx.flush()
     if tx.connection().execute(_written_once(tx.postgres), row).first() is not None:
         return True
@@ -223,9 +223,16 @@ _GONE: Delete = delete(_rows).where(_this)
 _CHANGED: Update = update(_rows).where(_this)
 
 
-def _closed(tx: Tx, key: str, state: OutboxState, note: str) -> dict[str, Any]:
+def closed(tx: Tx, key: str, state: OutboxState, note: str) -> dict[str, Any]:
     """What stands in the row of a message that has left, or will not."""
     return {"state": state, "closed_at": tx.now, "note": note, "closing_seal": envelopes.closing(key, state)}
+
+
+def anew(tx: Tx) -> dict[str, Any]:
+    """What stands in the row of a message that is to leave, from its first attempt on."""
+    return {
+        "state": OutboxState.NEW, "attempts": 0, "next_at": tx.now, "closed_at": None, "note": "", "closing_seal": None,
+    }  # fmt: skip
 
 
 def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> OutboxState:
@@ -239,9 +246,9 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
     values: dict[str, Any] = {"leased_until": None}
     match outcome:
         case None:
-            values |= _closed(tx, item.key, OutboxState.SENT, note)
+            values |= closed(tx, item.key, OutboxState.SENT, note)
         case Skip():
-            values |= _closed(tx, item.key, OutboxState.SKIPPED, str(outcome))
+            values |= closed(tx, item.key, OutboxState.SKIPPED, str(outcome))
         case NotYet():
             values |= {"next_at": tx.now + timedelta(milliseconds=300), "attempts": 0, "note": str(outcome)}
         case _ if item.channel is Channel.RUN:  # a case is never given up; Prefect being down is not its fault
@@ -353,22 +360,14 @@ def _skip(tx: Tx, why: str, *which: ColumnElement[bool]) -> None:
     waiting = col(OutboxMessage.state) == OutboxState.NEW, col(OutboxMessage.leased_until).is_(None)
     keys = list(tx.exec(select(OutboxMessage.key).where(*which, *waiting).with_for_update()))
     if keys:
-        rows = [{"which": key, **_closed(tx, key, OutboxState.SKIPPED, why)} for key in keys]
+        rows = [{"which": key, **closed(tx, key, OutboxState.SKIPPED, why)} for key in keys]
         tx.connection().execute(_CHANGED, rows)
 
 
 def let_go(tx: Tx, case: Case) -> None:
     """Have what was kept back leave, in the order in which it was written."""
     kept = col(OutboxMessage.case_id) == case.id, col(OutboxMessage.note) == HELD
-    values = {
-        "state": OutboxState.NEW,
-        "attempts": 0,
-        "next_at": tx.now,
-        "closed_at": None,
-        "note": "",
-        "closing_seal": None,
-    }
-    tx.execute(update(OutboxMessage).where(*kept).values(**values))
+    tx.execute(update(OutboxMessage).where(*kept).values(**anew(tx)))
 
 
 def drop_reminders(tx: Tx, case_id: str, deadline: str, why: str) -> None:
@@ -390,8 +389,6 @@ def resend(tx: Tx, key: str, actor: str = "system") -> str:
     case = tx.get(Case, row.case_id) if row.case_id else None
     if row.note == HELD or (case is not None and case.halted):
         return f"案件 {row.case_id} 已停止,其消息不予重发;核实后执行 dianwu cases retry {row.case_id},扣住的随之发出"
-    row.state, row.attempts, row.next_at, row.closed_at, row.note = OutboxState.NEW, 0, tx.now, None, ""
-    row.closing_seal = None
-    tx.add(row)
+    tx.add(row.sqlmodel_update(anew(tx)))
     audit.record(tx, row.case_id or "system", "outbox.resent", actor=actor, text=f"重新投递:{row.topic}", key=key)
     return ""

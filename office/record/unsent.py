@@ -8,17 +8,18 @@ messages, whose words are made when they are sent, nothing is known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlmodel import col, or_, select
 
 from models.cases import Case
 from models.messages import OutboxMessage, OutboxState
-from office.base.db import Tx
+from office.base.db import Tx, in_transaction, reading
 from office.base.vault import CannotUnseal
 from office.record import alerts, envelopes
-from office.record.outbox import HELD, MADE_WHEN_SENT
+from office.record.outbox import HELD, MADE_WHEN_SENT, anew, closed
 
 CLOSED = (OutboxState.SENT, OutboxState.SKIPPED)
 LONGEST = timedelta(hours=13)
@@ -26,19 +27,26 @@ LONGEST = timedelta(hours=13)
 NEWEST = 2_000
 """Closed messages that each sweep looks at; the night looks at many more."""
 OF_A_NIGHT = 200_000
+AT_ONCE = 500
+"""Rows that one question to the database names, or brings."""
 
 
-def look(tx: Tx, newest: int = NEWEST) -> int:
-    """Have what we did not close leave, and tell the supervisor; returns how many there were."""
-    found = [*_closed_by_others(tx, newest), *_put_off(tx)]
+def look(newest: int = NEWEST) -> int:
+    """Have what we did not close leave, and tell the supervisor; returns how many there were. Nobody waits while it looks."""
+    with reading() as tx:
+        found = [*_closed_by_others(tx, newest), *_put_off(tx)]
+    return in_transaction(partial(_put_right, keys=found)) if found else 0
+
+
+def _put_right(tx: Tx, keys: Sequence[str]) -> int:
+    rows = (row for start in range(0, len(keys), AT_ONCE) for row in _locked(tx, keys[start : start + AT_ONCE]))
+    found = [row for row in rows if _closed_otherwise(row) or _late(row, tx.now)]
     for row in found:
-        halted = row.case_id is not None and (case := tx.get(Case, row.case_id)) is not None and case.halted is not None
-        row.state, row.attempts, row.leased_until, row.next_at, row.note = OutboxState.NEW, 0, None, tx.now, ""
-        row.closed_at = row.closing_seal = None
-        if halted:
-            row.state, row.closed_at, row.note = OutboxState.SKIPPED, tx.now, HELD
-            row.closing_seal = envelopes.closing(row.key, row.state)
-        tx.add(row)
+        case = tx.get(Case, row.case_id) if row.case_id else None
+        kept_back = (
+            closed(tx, row.key, OutboxState.SKIPPED, HELD) if case is not None and case.halted is not None else {}
+        )
+        tx.add(row.sqlmodel_update({**anew(tx), "leased_until": None, **kept_back}))
     tx.flush()
     if found:
         named = "、".join(f"{row.topic}({row.key})" for row in found[:5])
@@ -52,23 +60,36 @@ def look(tx: Tx, newest: int = NEWEST) -> int:
     return len(found)
 
 
-def _closed_by_others(tx: Tx, newest: int) -> Iterator[OutboxMessage]:
+def _locked(tx: Tx, keys: Sequence[str]) -> Iterable[OutboxMessage]:
+    return tx.exec(select(OutboxMessage).where(col(OutboxMessage.key).in_(keys)).with_for_update())
+
+
+def _closed_by_others(tx: Tx, newest: int) -> Iterator[str]:
     query = select(OutboxMessage).where(col(OutboxMessage.state).in_(CLOSED)).order_by(col(OutboxMessage.id).desc())
-    for row in tx.exec(query.limit(newest).execution_options(yield_per=500)):
-        if not envelopes.closed_by_us(row) and _since(row) is not None:
-            yield row
+    rows = tx.exec(query.limit(newest).execution_options(yield_per=AT_ONCE))
+    return (row.key for row in rows if _closed_otherwise(row))
 
 
-def _put_off(tx: Tx) -> Iterator[OutboxMessage]:
+def _closed_otherwise(row: OutboxMessage) -> bool:
+    return row.state in CLOSED and not envelopes.closed_by_us(row) and _since(row) is not None
+
+
+def _put_off(tx: Tx) -> Iterator[str]:
     late = tx.now + LONGEST
     query = select(OutboxMessage).where(
         OutboxMessage.state == OutboxState.NEW,
         or_(col(OutboxMessage.next_at) > late, col(OutboxMessage.leased_until) > late),
     )
-    for row in tx.exec(query):
-        since = _since(row)
-        if since is not None and (row.next_at > max(since, late) or (row.leased_until or since) > max(since, late)):
-            yield row
+    return (row.key for row in tx.exec(query) if _late(row, tx.now))
+
+
+def _late(row: OutboxMessage, now: datetime) -> bool:
+    """Whether a message that has not left is to leave, or to come back from a courier, later than we ever say."""
+    since = _since(row)
+    if row.state is not OutboxState.NEW or since is None:
+        return False
+    latest = max(since, now + LONGEST)
+    return row.next_at > latest or (row.leased_until or since) > latest
 
 
 def _since(row: OutboxMessage) -> datetime | None:

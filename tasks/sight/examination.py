@@ -46,7 +46,7 @@ _WRONG = "请运行 dianwu books check 查看全部;查清之前不要手工改�
 def examine() -> dict[str, int]:
     """What a sweep looks at; returns how much. Run twice it tells nothing twice."""
     in_transaction(standing.check)
-    in_transaction(unsent.look)
+    unsent.look()
     in_transaction(alerts.told_again)
     in_transaction(_shops_of_before)
     fresh = in_transaction(_fresh_lines)
@@ -136,11 +136,12 @@ def _nightly() -> int:
         found, after, looked = audit.verify_part(tx, so_far.after, NIGHTLY_LINES)
         books = list(islice(_books(tx), KEPT)) if after is None else []
         rows = list(islice(agreement.check(tx), KEPT)) if after is None else []
+    if after is None:
+        unsent.look(unsent.OF_A_NIGHT)
     sentences = (*so_far.found, *found, *rows)[:KEPT]
 
     def keep(tx: Tx) -> None:
         if after is None:
-            unsent.look(tx, unsent.OF_A_NIGHT)
             state = Round(day=today, done=True)
             _report_chains(tx, "audit", sentences)
             report(tx, "books", BOOKS, {sentence: sentence for sentence in books}, _WRONG)
