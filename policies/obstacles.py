@@ -86,7 +86,12 @@ def facts_unknown() -> Finding:
 
 def too_old(as_of: datetime, now: datetime, policy: Policy) -> bool:
     """Whether facts as of then are no basis for an act now (ambiguity 27); at exactly the policy's hours they still are."""
-    return now - as_of > timedelta(hours=policy.closure.facts_stale_after.n)
+    return as_of < oldest_facts(now, policy)
+
+
+def oldest_facts(now: datetime, policy: Policy) -> datetime:
+    """As of when facts are just new enough to be acted on now."""
+    return now - timedelta(hours=policy.closure.facts_stale_after.n)
 
 
 def facts_stale(as_of: datetime | None, now: datetime, policy: Policy, *, blocking: bool = False) -> list[Finding]:

@@ -7,30 +7,28 @@ are too old at the very moment of posting is held (``OLD_FACTS``, in ``drafts``)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sqlmodel import col, func, or_, select
 
-from models.cases import Case, CaseDeadline, DeadlineState, Side, WaitState
+from models.cases import Case, CaseDeadline, Side
 from models.reviews import Role
 from models.settlement import Half, HalfState, Settlement, SettlementState
-from models.shop_events import FactsRequested
 from models.shops import ShopSnapshot
 from notifications.message import hours_between
 from notifications.operations import FactsMissing
-from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, reading
 from office.cases import cases, deadlines, reviews
-from office.cases.cases import emit, rules
+from office.cases.cases import rules
 from office.cases.deadlines import Kind
 from office.cases.effects import effects_of
 from office.cases.locks import lock_case
 from office.record import audit, outbox
-from policies.deadlines import reckon
-from policies.policy import Policy
+from policies.obstacles import oldest_facts
 from tasks.settlement.request import HalfAsked
+from tasks.shops import facts
 from tasks.shops.facts import FRESH
 
 effect = effects_of("settlement_ages")
@@ -41,11 +39,6 @@ CLOCK = "half-facts"
 THEN = "这些店铺本期暂不打款，数据到后并入下期结算"
 
 
-def oldest(policy: Policy, now: datetime) -> datetime:
-    """As of when facts are just new enough to be acted on at this moment."""
-    return now - timedelta(hours=policy.closure.facts_stale_after.n)
-
-
 def _old(case: Case, now: datetime, *what: Any) -> Any:
     """This about the shops that are to be paid on facts that are too old; those whose facts never came are among them."""
     return (
@@ -53,7 +46,7 @@ def _old(case: Case, now: datetime, *what: Any) -> Any:
         .join(ShopSnapshot, col(ShopSnapshot.shop_id) == Settlement.shop_id, isouter=True)
         .where(Settlement.half == HalfAsked.of(case).half, Settlement.state == SettlementState.DRAFT,
                Settlement.paid_fen > 0)
-        .where(or_(col(ShopSnapshot.as_of).is_(None), col(ShopSnapshot.as_of) < oldest(rules(case), now)))
+        .where(or_(col(ShopSnapshot.as_of).is_(None), col(ShopSnapshot.as_of) < oldest_facts(now, rules(case))))
     )  # fmt: skip
 
 
@@ -75,35 +68,24 @@ def ask(case_id: str) -> Iterator[tuple[int, int]]:
 
 def _ask(tx: Tx, case_id: str, after: str) -> list[str]:
     case = lock_case(tx, case_id)
-    query = (
-        _old(case, tx.now, Settlement.shop_id)
-        .where(Settlement.shop_id > after)
-        .order_by(col(Settlement.shop_id))
-        .limit(CHUNK)
-    )
-    shops = list(tx.exec(query))
-    for shop_id in shops:
-        request(tx, case, shop_id)
-    return shops
+    query = _old(case, tx.now, Settlement.shop_id, ShopSnapshot.as_of).where(Settlement.shop_id > after)
+    found = list(tx.exec(query.order_by(col(Settlement.shop_id)).limit(CHUNK)))
+    due = facts.answer_by(tx, case).due
+    for shop_id, since in found:
+        request(tx, case, shop_id, since, due)
+    return [shop_id for shop_id, _ in found]
 
 
-def request(tx: Tx, case: Case, shop_id: str) -> None:
+def request(tx: Tx, case: Case, shop_id: str, since: datetime | None, due: datetime) -> None:
     """Have the platform asked for newer facts of one shop, once for each that are too old."""
-    numbers, snapshot = rules(case).closure, tx.get(ShopSnapshot, shop_id)
-    since = snapshot.as_of if snapshot else None
-    event = FactsRequested(
-        shop_id=shop_id, case_id=case.id, since=since, not_before=oldest(rules(case), tx.now),
-        answer_by=reckon(tx.now, numbers.facts_answer_within, "CLS-7", work_calendar()).due, clause="CLS-7",
-    )  # fmt: skip
-    key = f"{case.id}/{FRESH}/{shop_id}/{int(since.timestamp()) if since else 0}"
-    emit(tx, event, key, case, shop_id=shop_id)
+    key = f"{FRESH}/{shop_id}/{int(since.timestamp()) if since else 0}"
+    facts.request(tx, case, shop_id, since, due, key)
 
 
 def _wait(tx: Tx, case_id: str, count: int) -> None:
     case = lock_case(tx, case_id)
     cases.open_wait(tx, case, FRESH, FRESH)
-    due = reckon(tx.now, rules(case).closure.facts_answer_within, "CLS-7", work_calendar())
-    deadlines.start(tx, case, FRESH, CLOCK, Side.PLATFORM, due)
+    deadlines.start(tx, case, FRESH, CLOCK, Side.PLATFORM, facts.answer_by(tx, case))
     audit.record(tx, case.id, "facts.requested", clause="CLS-7", shops=count,
                  text=f"{count} 家店铺的经营数据已过期,已请平台提供最新数据")  # fmt: skip
 
@@ -125,9 +107,7 @@ def ready(case_id: str) -> bool:
 @effect("按最新经营数据结算")
 def go_on(tx: Tx, case: Case) -> None:
     """Nothing is awaited any more. Whether facts are new enough is judged once more, shop by shop, as each is posted."""
-    for wait in cases.open_waits(tx, case.id, FRESH):
-        cases.close_wait(tx, wait, WaitState.ANSWERED)
-        deadlines.stop(tx, case.id, FRESH, DeadlineState.MET)
+    facts.arrived(tx, case)
 
 
 # ── when time passes ─────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from models.settlement import Half, HalfState, HoldReason, Settlement, Settlemen
 from office.base import bulk
 from office.base.db import Tx, reading
 from office.cases.cases import rules
+from policies.obstacles import oldest_facts
 from policies.policy import policy_at
 from policies.settlement import previous_half
 from policies.settlement_numbers import SettlementPolicy
@@ -90,8 +91,7 @@ def write(tx: Tx, half: Half, first: str, last: str, *, acting: bool = False) ->
     case = tx.get_one(Case, half.case_id)
     numbers = rules(case).settlement
     given: dict[str, Any] = {"half": half.id, "lo": first, "hi": last}
-    fresh = tx.now - timedelta(hours=rules(case).closure.facts_stale_after.n)
-    tx.execute(_draft(tx, numbers, fresh if acting else None), given | {"but": ""})
+    tx.execute(_draft(tx, numbers, oldest_facts(tx.now, rules(case)) if acting else None), given | {"but": ""})
     given |= {"before": previous_half(half.id), "jump": numbers.jump_percent, "drop": numbers.drop_percent,
               "floor": numbers.change_floor_fen}  # fmt: skip
     tx.execute(bulk.sql(_ANOMALIES), given)

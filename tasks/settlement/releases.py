@@ -40,6 +40,7 @@ from tasks.settlement import ages, drafts, halves, payments, proof
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
 from tasks.settlement.steps import several_eyes
+from tasks.shops import facts
 
 effect = effects_of("settlement")
 
@@ -169,9 +170,8 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     if sentence_ := _stands_in_the_way(tx, case, row):
         return Outcome(accepted=False, sentence=sentence_)
     set_off, amount = payments.payable_now(tx, row)
-    amount = Money(
-        fen=max(0, min(amount.fen, row.left_fen - row.frozen_fen))
-    )  # what is free since comes with the next half
+    # What has become free since comes with the next half.
+    amount = Money(fen=max(0, min(amount.fen, row.left_fen - row.frozen_fen)))
     if not amount:
         return Outcome(accepted=False, sentence="没有可付款的金额:已被冻结、抵扣欠款或扣回")
     tx.expunge(row)
@@ -193,8 +193,9 @@ def _stands_in_the_way(tx: Tx, case: Case, row: Settlement) -> str | None:
     snapshot = tx.get(ShopSnapshot, row.shop_id)
     if snapshot is not None and not too_old(snapshot.as_of, tx.now, rules(case)):
         return None
-    ages.request(tx, case, row.shop_id)
-    return f"现在不能付款:经营数据截至 {dossier.when(snapshot.as_of if snapshot else None)},已过期,已请平台报送;收到后请再次放行"
+    since = snapshot.as_of if snapshot else None
+    ages.request(tx, case, row.shop_id, since, facts.answer_by(tx, case).due)
+    return f"现在不能付款:经营数据截至 {dossier.when(since)},已过期,已请平台报送;收到后请再次放行"
 
 
 def result_of(case_id: str) -> Page:

@@ -7,7 +7,7 @@ A decision about money, and closing, needs facts not older than the policy's hou
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, select
@@ -17,6 +17,7 @@ from models.messages import InboxMessage
 from models.reviews import Role
 from models.shop_events import FactsRequested, ShopSnapshotTaken
 from models.shops import ShopSnapshot
+from models.windows import Reckoned
 from notifications.message import hours_between
 from notifications.operations import FactsMissing
 from office.base.calendar import work_calendar
@@ -28,7 +29,7 @@ from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.deadlines import reckon
-from policies.obstacles import too_old
+from policies.obstacles import oldest_facts, too_old
 from policies.policy import policy_at
 from tasks.shops import shops
 
@@ -64,7 +65,7 @@ def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> No
     )
     for case in asking:
         if fresh(tx, case):
-            _end(tx, case)
+            arrived(tx, case)
         outbox.wake(tx, case)
     cases.wake_waiting(tx, shop.id, shops.FACTS)
     cases.wake_waiting(tx, None, FRESH)  # a half of all shops waits for those whose facts were too old
@@ -96,27 +97,36 @@ def insist(tx: Tx, case: Case) -> None:
 def want(tx: Tx, case: Case) -> bool:
     """Whether the facts are new enough; if not, have the platform asked for new ones, once, and start the clock."""
     if fresh(tx, case):
-        _end(tx, case)
+        arrived(tx, case)
         return True
     if cases.open_waits(tx, case.id, FRESH):
         return False
     key = f"{FRESH}/{len(cases.waits(tx, case.id, FRESH)) + 1}"
     cases.open_wait(tx, case, key, FRESH)
-    numbers = rules(case).closure
-    due = reckon(tx.now, numbers.facts_answer_within, "CLS-7", work_calendar())
+    due = answer_by(tx, case)
     deadlines.start(tx, case, key, FRESH, Side.PLATFORM, due)
     _, snapshot = shops.facts_of(tx, case.shop_id or "")
-    event = FactsRequested(
-        shop_id=case.shop_id or "", case_id=case.id, since=snapshot.as_of if snapshot else None,
-        not_before=tx.now - timedelta(hours=numbers.facts_stale_after.n), answer_by=due.due, clause="CLS-7",
-    )  # fmt: skip
-    emit(tx, event, f"{case.id}/{key}", case)
+    request(tx, case, case.shop_id or "", snapshot.as_of if snapshot else None, due.due, key)
     audit.record(tx, case.id, "facts.requested", clause="CLS-7", text="经营数据已过期,已请平台提供最新数据",
                  since=snapshot.as_of.isoformat() if snapshot else "")  # fmt: skip
     return False
 
 
-def _end(tx: Tx, case: Case) -> None:
+def answer_by(tx: Tx, case: Case) -> Reckoned:
+    """Until when the platform has to answer what it is asked now."""
+    return reckon(tx.now, rules(case).closure.facts_answer_within, "CLS-7", work_calendar())
+
+
+def request(tx: Tx, case: Case, shop_id: str, since: datetime | None, due: datetime, key: str) -> None:
+    """Have the platform asked for newer facts of a shop than those as of ``since``, once under this key of the case."""
+    event = FactsRequested(
+        shop_id=shop_id, case_id=case.id, since=since, not_before=oldest_facts(tx.now, rules(case)), answer_by=due,
+        clause="CLS-7",
+    )  # fmt: skip
+    emit(tx, event, f"{case.id}/{key}", case, shop_id=shop_id)
+
+
+def arrived(tx: Tx, case: Case) -> None:
     """The facts are new enough: nothing of the kind is awaited any more."""
     for wait in cases.open_waits(tx, case.id, FRESH):
         cases.close_wait(tx, wait, WaitState.ANSWERED)
