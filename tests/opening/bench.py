@@ -203,13 +203,19 @@ def wrong(applicant: Applicant, number: int = 1, by: int = 1) -> str:
     return f"0.{fen:02d}"
 
 
-def unsigned(office: Office) -> Applicant:
-    """A person's shop that is open, with its contract not signed."""
+def to_pay(office: Office) -> Applicant:
+    """A person's shop that has passed every review and has to pay its deposit."""
     applicant = Applicant(office)
     applicant.materials()
     applicant.approve()
     applicant.finishing()
     applicant.approve()
+    return applicant
+
+
+def unsigned(office: Office) -> Applicant:
+    """A person's shop that is open, with its contract not signed."""
+    applicant = to_pay(office)
     office.pay_deposit("shop-1", 50_000)
     assert applicant.now.outcome == "OPENED"
     return applicant

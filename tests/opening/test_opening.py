@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.shops import Capability, ShopState
 from tasks.sight.merchant import merchant_view
-from tests.opening.bench import IDENTITY, PRODUCTS, Applicant, opened
+from tests.opening.bench import IDENTITY, PRODUCTS, Applicant, opened, to_pay
 from tests.play import Office
 
 
@@ -28,11 +28,7 @@ def test_a_person_opens_a_shop_from_the_application_to_the_deposit(office: Offic
 
 def test_the_deposit_opens_the_shop_only_when_it_is_paid_in_full(office: Office) -> None:
     """OPN-13, DEP-10: part payments count, and open nothing."""
-    applicant = Applicant(office)
-    applicant.materials()
-    applicant.approve()
-    applicant.finishing()
-    applicant.approve()
+    to_pay(office)
     office.pay_deposit("shop-1", 49_999)
     assert office.shop().state is ShopState.AWAITING_DEPOSIT and office.events("shop.opened") == []
     assert office.events("shop.capability.granted") == []

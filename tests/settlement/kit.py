@@ -125,6 +125,16 @@ def return_case(shop_id: str = "shop-1") -> Case:
         return case
 
 
+def sent_back(office: Office) -> Case:
+    """November's second half paid the shop for its one order, and the bank has sent that back: finance's case."""
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    run(office)
+    bank(office, payments(office)[0], "returned", "账户已注销")
+    return return_case()
+
+
 def sound(office: Office) -> None:
     """Books, chains, and the proof across orders, rows, payments and books."""
     assert office.chains() == []

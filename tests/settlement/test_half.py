@@ -383,12 +383,7 @@ def test_nothing_is_paid_while_a_ban_is_proposed_and_all_of_it_when_it_is_droppe
 
 def test_what_the_bank_sent_back_is_not_paid_again_while_a_ban_is_proposed(office: Office) -> None:
     """CLS-10, ambiguity 24"""
-    ours(office)
-    confirm(office, order())
-    on_first_of_december(office)
-    run(office)
-    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
-    case = kit.return_case()
+    case = kit.sent_back(office)
     office.propose_forced_closure()
     refused = office.answer(office.question(case), "wang-fang", "AGAIN", "账户已恢复")
     assert not refused.accepted and "提议强制关店" in refused.sentence
@@ -528,12 +523,7 @@ def test_what_the_bank_sends_back_goes_to_finance_and_is_paid_once_more(office: 
 
 
 def test_what_is_left_to_the_next_half_is_brought_on(office: Office) -> None:
-    ours(office)
-    confirm(office, order())
-    on_first_of_december(office)
-    run(office)
-    kit.bank(office, kit.payments(office)[0], "returned")
-    office.decide(kit.return_case(), "wang-fang", "DEFER")
+    office.decide(kit.sent_back(office), "wang-fang", "DEFER")
     kit.at(office, 2026, 12, 16, 4)
     run(office, "2026-12-1")
     assert settlement(half="2026-12-1").paid_fen == NET
@@ -542,11 +532,7 @@ def test_what_is_left_to_the_next_half_is_brought_on(office: Office) -> None:
 
 
 def test_a_half_does_not_pay_what_a_case_is_still_deciding_about(office: Office) -> None:
-    ours(office)
-    confirm(office, order())
-    on_first_of_december(office)
-    run(office)
-    kit.bank(office, kit.payments(office)[0], "returned")
+    kit.sent_back(office)
     kit.at(office, 2026, 12, 10)
     confirm(office, order(confirmed_at="2026-12-05T10:00:00+08:00"))
     kit.at(office, 2026, 12, 16, 4)

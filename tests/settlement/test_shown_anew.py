@@ -18,12 +18,7 @@ pytestmark = pytest.mark.both
 
 def test_an_account_that_has_rested_is_shown_and_the_first_answer_counts(office: Office) -> None:
     """STL-1: nothing but time ends the rest, and finance needs no second attempt."""
-    ours(office)
-    confirm(office, order())
-    on_first_of_december(office)
-    run(office)
-    kit.bank(office, kit.payments(office)[0], "returned", "账户已注销")
-    case = kit.return_case()
+    case = kit.sent_back(office)
     kit.set_account(office, account_no="3301040160000999999")
     resting = office.question(case)
     assert "收款账户变更未满规定时间" in read(resting)
