@@ -48,9 +48,7 @@ def settle_half(case_id: str) -> None:
         break
 
     releases.release(case_id, round)
-    artifacts.progress(
-        "请平台报送经营数据", case_id, ages.ask(case_id)
-    )  # ambiguity 27: the facts it rests on have an age
+    artifacts.progress("请平台报送经营数据", case_id, ages.ask(case_id))  # the facts it rests on have an age (27)
     wait_until(case_id, lambda: ages.ready(case_id))
     ages.go_on(case_id)
     artifacts.progress("结算付款", case_id, posting.settle(case_id))

@@ -2,6 +2,5 @@
 
 import gc
 
-gc.set_threshold(
-    50_000, 10, 10
-)  # what a process imports stays; looking again and again for garbage in it is a sixth of a start
+# What a process imports stays: looking again and again for rubbish in it is a sixth of a start, a fifth of a command's wait.
+gc.set_threshold(50_000, 10, 10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 from itertools import islice
 from typing import Any
@@ -105,7 +104,4 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the ``dianwu`` script."""
-    gc.set_threshold(
-        100_000, 20, 20
-    )  # importing makes many things and no rubbish: looking for some was a fifth of the wait
     app()

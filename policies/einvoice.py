@@ -91,9 +91,8 @@ def _decoded(raw: bytes) -> bytes | str:
     if found is None or found[1].decode().lower() not in _CHINESE:
         return raw
     fault = f"XML 文件声明的编码是 {found[1].decode()},内容却不是"
-    if not _is(raw, "gb18030") or (
-        not raw.isascii() and _is(raw, "utf-8")
-    ):  # read as declared, its words would be others
+    in_utf8 = not raw.isascii() and _is(raw, "utf-8")  # read as declared, its words would be others
+    if in_utf8 or not _is(raw, "gb18030"):
         raise UnreadableXml(fault)
     return raw.decode("gb18030")
 

@@ -37,6 +37,13 @@ class Recorded(Frozen):
     """Lines of a spreadsheet whose time had no zone and was read as Beijing time."""
 
 
+ID = "编号须为 1 至 64 个字母、数字或 . _ : -"
+DAY = "日期须为 ISO 8601 日期,例如 2026-11-21"
+TIME = "时间须为带时区的 ISO 8601 时间,例如 2026-10-08T16:00:00+08:00"
+MONEY = "金额须为不小于 0 的整数分,不接受小数"
+"""What most items' fields have to be."""
+
+
 class Sentences(Frozen):
     """What is said about an item that does not read: by its field, or by a word of the rule over several that it broke."""
 

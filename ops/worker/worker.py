@@ -341,8 +341,8 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
             self._unsettled.remove((segment, result))
 
     async def _settle(self, segment: Segment, result: Result) -> None:
-        claim, log = self.journal.claim(segment.entry), self.get_flow_run_logger(segment.flow_run)
-        await settle(self.client, segment, claim, result, log)
+        log = self.get_flow_run_logger(segment.flow_run)
+        await settle(self.client, segment, self.journal.claim(segment.entry), result, log)
 
     async def _cancel(self, segment: Segment) -> None:
         """Ask the flow to end, kill its process if it will not, and see that the run is marked Cancelled."""

@@ -24,10 +24,10 @@ from policies.bindings import refuse_share
 from policies.days import days_before, ends_at
 from policies.deadlines import in_time
 from policies.shares import DayFigure, Share
-from tasks.batches import Sentences
+from tasks.batches import DAY, ID, MONEY, Sentences
 from tasks.bindings.intake import FIGURES
 from tasks.bindings.request import BindingAsked
-from tasks.shops.figures import DAY, ID, MONEY, judged
+from tasks.shops.figures import judged
 
 _WORDS = Sentences(
     key="target_account_id",

@@ -42,7 +42,7 @@ effect = effects_of("self-operated-account")
 
 _WORDS = batches.Sentences(
     key="target_account_id",
-    fields={"target_account_id": "编号须为 1 至 64 个字母、数字或 . _ : -", "target_name": "名称须为一行文字"},
+    fields={"target_account_id": batches.ID, "target_name": "名称须为一行文字"},
 )
 
 DECLINED = "达人不同意,本次标记已关闭"

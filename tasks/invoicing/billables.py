@@ -20,18 +20,18 @@ from office.process import Process
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
 from tasks import batches
-from tasks.batches import AHEAD, Recorded, Sentences
+from tasks.batches import AHEAD, ID, TIME, Recorded, Sentences
 from tasks.invoicing import exit_invoices
 
 _CATEGORIES = "类别须为 " + "、".join(c.value for c in BillableCategory if c is not BillableCategory.CARRIED)
 _WORDS = Sentences(
     key="item_id",
     fields={
-        "item_id": "明细编号须为 1 至 64 个字母、数字或 . _ : -",
-        "shop_id": "店铺编号须为 1 至 64 个字母、数字或 . _ : -",
+        "item_id": f"明细{ID}",
+        "shop_id": f"店铺{ID}",
         "category": _CATEGORIES,
         "amount_fen": "金额须为非零的整数分,不接受小数",
-        "settled_at": "结算时间须为带时区的 ISO 8601 时间,例如 2026-10-08T16:00:00+08:00",
+        "settled_at": f"结算{TIME}",
         "description": "说明须为一行不超过 200 字的普通文字",
         "corrects": "被更正的明细编号格式不正确",
     },

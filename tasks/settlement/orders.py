@@ -26,26 +26,23 @@ from office.process import Process
 from policies.policy import policy_at
 from policies.settlement import half_of, oldest, order_half
 from tasks import batches
-from tasks.batches import AHEAD, Recorded, Sentences
+from tasks.batches import AHEAD, ID, MONEY, TIME, Recorded, Sentences
 from tasks.settlement import placing
 from tasks.shops.settling import settler_at
 
-_MONEY = "金额须为不小于 0 的整数分,不接受小数"
-_TIME = "时间须为带时区的 ISO 8601 时间,例如 2026-10-08T16:00:00+08:00"
-_ID = "编号须为 1 至 64 个字母、数字或 . _ : -"
 ORDER_WORDS = Sentences(
     key="order_id",
     fields={
-        "order_id": _ID, "shop_id": _ID, "goods_fen": _MONEY, "subsidy_fen": _MONEY, "refund_fen": _MONEY,
-        "commission_fen": _MONEY, "fee_fen": _MONEY, "confirmed_at": _TIME,
+        "order_id": ID, "shop_id": ID, "goods_fen": MONEY, "subsidy_fen": MONEY, "refund_fen": MONEY,
+        "commission_fen": MONEY, "fee_fen": MONEY, "confirmed_at": TIME,
     },
     rules={"refund_fen": ("refund_fen", "确认收货前的退款不能超过买家支付的金额")},
 )  # fmt: skip
 AFTERSALE_WORDS = Sentences(
     key="aftersale_id",
     fields={
-        "aftersale_id": _ID, "order_id": _ID, "shop_id": _ID, "refund_fen": _MONEY, "subsidy_back_fen": _MONEY,
-        "commission_back_fen": _MONEY, "fee_back_fen": _MONEY, "opened_at": _TIME, "ended_at": _TIME,
+        "aftersale_id": ID, "order_id": ID, "shop_id": ID, "refund_fen": MONEY, "subsidy_back_fen": MONEY,
+        "commission_back_fen": MONEY, "fee_back_fen": MONEY, "opened_at": TIME, "ended_at": TIME,
     },
     rules={
         "ended_at: not": ("ended_at", "售后结束时间不能早于发起时间"),

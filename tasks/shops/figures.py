@@ -22,19 +22,14 @@ from office.record.inbox import Refused
 from policies.days import begins_at, ends_at
 from policies.policy import policy_at
 from tasks import batches
-from tasks.batches import Sentences
+from tasks.batches import DAY, ID, MONEY, Sentences
 
-ID = "编号须为 1 至 64 个字母、数字或 . _ : -"
-DAY = "日期须为 ISO 8601 日期,例如 2026-11-21"
-MONEY = "金额须为不小于 0 的整数分,不接受小数"
-SCORE = "分值须为文本写的数字,最多两位小数,不超过满分(scale 为 5 或 100)"
-
-
+_SCORE = "分值须为文本写的数字,最多两位小数,不超过满分(scale 为 5 或 100)"
 _COUNT = "须为不小于 0 的整数"
 _WORDS = Sentences(
     key="shop_id",
     fields={
-        "shop_id": ID, "day": DAY, "score": SCORE, "dsr": SCORE, "ratings": _COUNT, "positive": _COUNT, "gmv_fen": MONEY,
+        "shop_id": ID, "day": DAY, "score": _SCORE, "dsr": _SCORE, "ratings": _COUNT, "positive": _COUNT, "gmv_fen": MONEY,
         "orders": f"各类订单数{_COUNT},并须有现货订单数 spot",
     },
     rules={"ratings with positive": ("ratings", "有好评数就须有评价数")},
@@ -50,7 +45,9 @@ def judged(
 
     A line is of a day that had begun when it was counted, and said once: of two that differ neither is the day's.
     """
-    refuse_future(tx, message, event.as_of, clause)
+    ahead = policy_at(tx.now).closure.facts_ahead_minutes
+    if event.as_of > message.received_at + timedelta(minutes=ahead):
+        raise Refused(f"数据的截止时间晚于收到时间超过 {ahead} 分钟,未采用", clause)
     read, rejected = batches.read(model, enumerate(event.days, 1), words)
     said: dict[tuple[str, date], list[tuple[int, D]]] = defaultdict(list)
     for position, one in read:
@@ -70,13 +67,6 @@ def judged(
         )  # fmt: skip
         emit(tx, told, f"figures/{message.source}/{message.message_id}")
     return good
-
-
-def refuse_future(tx: Tx, message: InboxMessage, as_of: datetime, clause: str) -> None:
-    """Refuse figures as of a moment that has not come."""
-    ahead = policy_at(tx.now).closure.facts_ahead_minutes
-    if as_of > message.received_at + timedelta(minutes=ahead):
-        raise Refused(f"数据的截止时间晚于收到时间超过 {ahead} 分钟,未采用", clause)
 
 
 def record(tx: Tx, event: ShopFigures, message: InboxMessage) -> None:
