@@ -503,8 +503,9 @@ def test_a_statement_keeps_the_share_of_the_policy_under_which_it_was_issued(
 
 
 def test_it_is_frozen_once_however_often_the_sweep_runs_and_it_is_no_violation(office: Office) -> None:
-    """INV-11"""
+    """INV-8, INV-11: of 90.00 not invoiced 27.00 is frozen, not the example's 30.00."""
     one = billed(office)
+    assert one.total_fen == 9_000
     settle_receivable(office, 10_000)
     after_due(office, one)
     for _ in range(3):

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.books import AccountKind
+from models.deposits import DeductionReason
 from models.shop_events import DepositDeducted
 from models.shops import Shop
 from office.base.db import in_transaction, reading
@@ -62,16 +63,20 @@ def test_the_same_payment_under_another_message_id_is_booked_once(office: Office
     assert "未重复入账" in office.refusals()[-1][1]
 
 
-@pytest.mark.parametrize(("reason", "account"), [
-    ("RULE_VIOLATION", AccountKind.PENALTY), ("LATE_SHIPMENT", AccountKind.PENALTY),
-    ("AFTERSALE_DISPUTE", AccountKind.PENALTY), ("PRODUCT_VIOLATION", AccountKind.PENALTY),
-    ("ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
+@pytest.mark.parametrize(("clause", "reason", "account"), [
+    ("DED-1", "RULE_VIOLATION", AccountKind.PENALTY), ("DED-2", "LATE_SHIPMENT", AccountKind.PENALTY),
+    ("DED-3", "AFTERSALE_DISPUTE", AccountKind.PENALTY), ("DED-4", "PRODUCT_VIOLATION", AccountKind.PENALTY),
+    ("DED-5", "ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
 ])  # fmt: skip
-def test_a_part_is_deducted_and_goes_where_its_reason_says(office: Office, reason: str, account: AccountKind) -> None:
-    """DED-1, DED-2, DED-3, DED-4, DED-5"""
+def test_a_part_is_deducted_and_goes_where_its_reason_says(
+    office: Office, clause: str, reason: str, account: AccountKind
+) -> None:
+    """DED-1, DED-2, DED-3, DED-4, DED-5: the merchant reads which it is and its clause."""
     office.open_shop()
     deduct(office, 150_000, reason, severe=reason == "PRODUCT_VIOLATION")
     assert (office.balance(AccountKind.DEPOSIT), office.platform_balance(account)) == (250_000, 150_000)
+    told = office.message("deposit_deducted")
+    assert (told["rule"], told["reason"]) == (clause, DeductionReason(reason).label)
     assert office.balance(AccountKind.ARREARS) == 0
     assert office.books() == []
 
@@ -162,10 +167,16 @@ def test_a_shortfall_is_demanded_once_and_again_only_when_it_changes(office: Off
 
 
 def test_a_dearer_category_demands_the_difference_to_the_dearest_never_the_sum(office: Office) -> None:
+    """DEP-2, DEP-3, DEP-5, DEP-6: by the table of each entity type, also where it is more than the typical 5,000."""
     office.open_shop()
-    office.send("shop.updated", {"shop_id": "shop-1", "categories": ["服饰", "母婴"]})
-    demanded = office.events("deposit.topup_demanded")[-1]
-    assert (demanded["required_fen"], demanded["shortfall_fen"]) == (1_000_000, 600_000)
+    for changes, required in (
+        ({"categories": ["服饰", "母婴"]}, 1_000_000),
+        ({"entity_type": "INDIVIDUAL_BUSINESS"}, 500_000),
+        ({"categories": ["珠宝文玩", "母婴"]}, 2_000_000),
+    ):
+        office.send("shop.updated", {"shop_id": "shop-1"} | changes)
+        demanded = office.events("deposit.topup_demanded")[-1]
+        assert (demanded["required_fen"], demanded["shortfall_fen"]) == (required, required - 400_000)
 
 
 def test_a_category_that_is_not_recruited_changes_nothing(office: Office) -> None:
