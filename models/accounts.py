@@ -8,11 +8,13 @@ from typing import Any
 LEAST, MOST = 8, 32
 """Characters of a bank account, wherever one is judged."""
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_BLANKS = re.compile(
-    r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
-)
+_BLANK = r"\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+_BLANKS = re.compile(f"[{_BLANK}]")
 """What shows nothing between two digits: blanks of every width, joiners, soft hyphens, direction marks, fillers."""
-_HYPHENS = re.compile(r"[-\u2010-\u2015\u2043\u207b\u208b\u2212\u2500\u2e3a\u2e3b\ufe58\ufe63]")
+_HYPHEN = r"\-\u2010-\u2015\u2043\u207b\u208b\u2212\u2500\u2e3a\u2e3b\ufe58\ufe63"
+_HYPHENS = re.compile(f"[{_HYPHEN}]")
+BETWEEN = f"[{_BLANK}{_HYPHEN}\uff0d]"
+"""What may stand between two groups of digits of one account: a character class."""
 _BANK = re.compile(r"[A-Z]{0,4}[0-9]+|[0-9]+(?:NRA|OSA|OSB|FT[EFINU])")
 """Digits, with the letters of a free-trade (FTE, FTN …), non-resident (NRA) or offshore (OSA) account before or after."""
 _HIDDEN = re.compile(

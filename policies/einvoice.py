@@ -38,6 +38,8 @@ class EInvoiceLine(Frozen):
     net_fen: int | None = None
     tax_fen: int | None = None
     rate: Decimal | None = None
+    twice: tuple[str, ...] = ()
+    """What it says in two ways."""
 
 
 class EInvoice(Frozen):
@@ -127,7 +129,9 @@ class _Reader:
                 raise UnreadableXml("XML 文件的元素过多")
             name = _name(element)
             if name == "IssuItemInformation" and len(element):
-                self.items.append(element)
+                self.items += (
+                    element if all(len(child) for child in element) else [element]
+                )  # some wrap each line once more
             text = _text(element)
             self.red = self.red or (name in {"RedEInvoice", "CreditNoteNumber"} and bool(text or len(element)))
             if text:
@@ -156,15 +160,21 @@ class _Reader:
         )  # fmt: skip
 
     def _line(self, item: Element, position: int) -> EInvoiceLine:
-        said = {_name(child): text for child in reversed(item) if (text := _text(child))}
+        said: dict[str, list[str]] = {}
+        for part in item.iter():
+            if text := _text(part):
+                said.setdefault(_name(part), []).append(text)
+        twice: list[str] = []
 
         def one(child: str, label: str, read: Callable[[str], T | None]) -> T | None:
-            given = self._each(f"第 {position} 行{label}", read, [said[child]] if child in said else ())
+            given = self._each(f"第 {position} 行{label}", read, said.get(child, ()))
+            twice.extend([label] if len(given) > 1 else ())
             return given[0] if given else None
 
         return EInvoiceLine(
-            name=said.get("ItemName"), quantity=one("Quantity", "数量", _number), net_fen=one("Amount", "金额", _fen),
+            name=one("ItemName", "名称", str), quantity=one("Quantity", "数量", _number), net_fen=one("Amount", "金额", _fen),
             tax_fen=one("ComTaxAm", "税额", _fen), rate=one("TaxRate", "税率", _percent),
+            twice=tuple(twice),
         )  # fmt: skip
 
     def _each(self, label: str, read: Callable[[str], T | None], given: Iterable[str]) -> tuple[T, ...]:

@@ -340,6 +340,8 @@ def _differs(what: str, clause: str = "INV-2") -> Finding:
 def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -> Iterator[Finding]:
     """The file's lines against those sent, in whatever order; only what both say is compared."""
     for position, said in enumerate(xml.lines, start=1):
+        if said.twice:
+            yield _differs(f"第 {position} 行的{'、'.join(said.twice)}(文件中有两种写法)")
         if said.name is not None and wrong_quantity(said.name, said.quantity, policy):
             yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{shortened(said.name, 200)}」为货物类,数量必须写成 0。",
                          "空" if said.quantity is None else f"{said.quantity:f}")  # fmt: skip

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from models.accounts import BETWEEN
+
 _LINK = r"(?:的?(?:编号|单号|号码|号|尾号|id|ID))?(?:为|是|[:：#])?\s*[(（【]?\s*"
 _CALLED = re.compile(
     r"(?:账户|帐户|账号|帐号|卡号|银行卡|储蓄卡|借记卡|信用卡|对公户?|存折|支付宝|微信|电话|手机|座机|联系方式|身份证)"
@@ -33,8 +35,15 @@ _AMOUNT = re.compile(r"(?:\.\d+)?\s*(?:[万亿千百])?(?:元|圆|块|角|分|CN
 _MONEY = re.compile(r"(?:[¥￥$]|人民币|CNY|RMB)\s*$")
 _DATE = re.compile(r"(?:19|20)\d\d[-./年]?(?:0?[1-9]|1[0-2])[-./月]?(?:0?[1-9]|[12]\d|3[01])日?")
 _RUN = re.compile(
-    r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])(?![-.\d])|\d{2,6}(?:[ \u3000-]\d+)+|\d+"
+    r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])(?![-.\d])"
+    rf"|\d{{2,6}}(?:(?:(?![\r\n]){BETWEEN})+(?!1[3-9]\d{{9}}(?!\d))\d+)+|\d{{3,6}}(?:[.·•・/_]\d{{3,6}}){{2,}}|\d+"
 )
+"""Digits as they are printed: a date, groups of one number (a whole mobile number begins another), or all in a row."""
+_NAMED = re.compile(
+    r"((?:支付宝|微信)(?:[账帐][号户]|号|[:：])(?:为|是|[:：])?\s*[(（【]?\s*)"
+    r"([A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+[A-Za-z0-9]|(?=[A-Za-z_-]*\d)[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9])"
+)
+"""An account that is no number: an address with Alipay, a name with WeChat, where the text calls it so."""
 _MOBILE = re.compile(r"(?:(?:00)?86)?1[3-9]\d{9}")
 _INVOICE = re.compile(r"2\d{19}")
 """A 数电票 number: twenty digits that begin with the year."""
@@ -49,6 +58,7 @@ def mask_accounts(text: str, ours: Iterable[str] = (), secret: Iterable[str] = (
     for account in secret:
         if len(account) >= 4:
             text = text.replace(account, f"尾号 {account[-min(4, len(account) // 2) :]}")
+    text = _NAMED.sub(lambda found: f"{found[1]}尾号 {found[2][-4:]}", text)
     kept = {re.sub(r"\D", "", number) for number in ours}
     return _RUN.sub(lambda run: _shown(run[0], text[: run.start()], text[run.end() :], kept), text)
 

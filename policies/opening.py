@@ -14,6 +14,7 @@ from models.opening import Need, Part, Profile, Stage, ThirdPartyPlatform
 from models.opening_events import AccountState, OtherShop
 from models.outcomes import Refusal
 from models.shops import EntityType, Shop, ShopState
+from models.text import has_text
 from models.windows import in_words
 from policies.closure import may_reopen, reopen_from
 from policies.deposit import NotRecruiting, required_deposit
@@ -216,7 +217,7 @@ def read_items(text: str) -> tuple[dict[str, str], list[str]]:
     for line in filter(None, (line.strip() for line in text.splitlines())):
         label, colon, reason = line.replace("：", ":").partition(":")
         what = words.get(label.strip())
-        if what is None or not colon or not reason.strip():
+        if what is None or not colon or not has_text(reason, 2):
             unread.append(line)
         else:
             found[what] = reason.strip()

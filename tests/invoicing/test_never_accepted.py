@@ -33,9 +33,13 @@ def tags(fields: dict[str, str]) -> str:
     return "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value)
 
 
-def document(line: dict[str, str] | None = None, labels: str = KIND, extra: str = "", **changes: str) -> str:
-    """A whole electronic invoice as the tax administration's files are laid out."""
-    items = f"<IssuItemInformation>{tags(LINE | (line or {}))}</IssuItemInformation>"
+def document(
+    line: dict[str, str] | None = None, labels: str = KIND, extra: str = "", wrapped: str = "", **changes: str
+) -> str:  # fmt: skip
+    """A whole electronic invoice as the tax administration's files are laid out; its line ``wrapped`` in one more element."""
+    inner = tags(LINE | (line or {}))
+    inner = f"<{wrapped}>{inner}</{wrapped}>" if wrapped else inner
+    items = f"<IssuItemInformation>{inner}</IssuItemInformation>"
     header = (
         f"<Header><InherentLabel><InIssuType><LabelCode>Y</LabelCode></InIssuType>{labels}</InherentLabel></Header>"
     )
@@ -96,6 +100,13 @@ NEVER = {
     "a document with more lines": (
         {"xml": document(extra="<IssuItemInformation><ItemName>*现代服务*推广费</ItemName></IssuItemInformation>")},
         "明细行数(2 行与 1 行)",
+    ),
+    "a document with two quantities in one line": (
+        {"xml": document(line={"ItemName": "*文具*笔", "Quantity": "0</Quantity><Quantity>5"}), **goods(quantity="0")},
+        "第 1 行的数量(文件中有两种写法)",
+    ),
+    "a document whose line is wrapped once more": (
+        {"xml": document(wrapped="Detail", line={"ItemName": "*文具*笔", "Quantity": "5"})}, "XML 文件第 1 行"
     ),
     "a document that says goods": (
         {"xml": document(line={"ItemName": "*文具*笔", "Quantity": "5"}), **goods(quantity="0")}, "XML 文件第 1 行"

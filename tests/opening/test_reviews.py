@@ -36,7 +36,7 @@ def test_what_is_asked_again_is_named_with_its_reason_and_nothing_else_is_sent_a
 
 def test_asking_again_without_saying_what_is_not_taken(office: Office) -> None:
     applicant = asked(office)
-    for items in ("", "请补充材料", "营业执照", "店铺 Logo:太小"):
+    for items in ("", "请补充材料", "营业执照", "店铺 Logo:太小", "身份证明:\u200b\u3164", "身份证明:。。"):
         outcome = office.answer(office.question(applicant.case), "tang-yu", "ASK", items=items)
         assert not outcome.accepted and "名称可选" in outcome.sentence, items
     assert applicant.now.state == "UNDER_REVIEW"
