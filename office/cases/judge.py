@@ -19,7 +19,7 @@ from office.base.vault import opened_json
 from office.cases import deadlines, looks, recorded, signatures
 from office.cases.gates import DEADLINE, MOST_KEPT, NOT_TAKEN, OBJECTED, OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
-from office.cases.reviews import decided, get, restored, show_anew
+from office.cases.reviews import decided, get, keep_out, restored, show_anew
 from office.record import audit, decision_seals, outbox, standing
 from office.staff import desk_sessions, people, staff
 from office.staff.guard import Place
@@ -77,6 +77,7 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
         return False
     review.revision += 1
     review.notice = "事实已发生变化,请核对下方最新内容后重新决定。"
+    keep_out(tx, case, review, gate)
     show_anew(tx, case, review, gate)
     audit.record(tx, case.id, "review.revised", text=f"{gate.title}:事实变化,已更新展示内容",
                  review=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)  # fmt: skip

@@ -11,13 +11,14 @@ from typing import Any
 
 from sqlalchemy.orm import defer
 from sqlmodel import case as sql_case
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.cases import Case, Side
 from models.confirmations import Confirmation, ConfirmationState
 from models.dossier import CaseLink, Code, Items, Words
+from models.payouts import BankContradiction
 from models.reviews import Review, ReviewState, Role, Staff
 from notifications.message import StaffMessage
 from notifications.review import ReviewWaiting
@@ -90,6 +91,18 @@ def _ask(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     )
     review.roles, review.verdicts = [role.value for role in gate.roles], [verdict.value for verdict in gate.verdicts]
     review.excluded = sorted({*filter(None, others), *gate.excluded(tx, case)})
+
+
+def keep_out(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
+    """What has come out about a question may make it nobody's to answer who could when it was asked (four eyes)."""
+    found = gate.excluded(tx, case) - {*review.excluded}
+    if not found:
+        return
+    review.excluded = sorted({*review.excluded, *found})
+    if review.claimed_by in found:
+        let_go(tx, case, review, "system", f"{staff.find(tx, review.claimed_by).name} 的认领失效:已参与本案")
+    decision_seals.put_question(tx, review)
+    people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
 
 
 def look_after(tx: Tx) -> None:
@@ -264,9 +277,9 @@ def waiting(tx: Tx, role: str | None = None, case_id: str | None = None) -> list
 def wake_asking(tx: Tx, *shop_ids: str) -> None:
     """Something that questions about these shops show has changed: whoever reads one is shown it as it is now."""
     asked = select(Review.case_id).where(col(Review.state).in_(OPEN))
-    query = select(Case).where(
-        col(Case.shop_id).in_(shop_ids), col(Case.concluded_at).is_(None), col(Case.id).in_(asked)
-    )
+    inquiries = select(BankContradiction.inquiry_id).where(col(BankContradiction.shop_id).in_(shop_ids))
+    theirs = or_(col(Case.shop_id).in_(shop_ids), col(Case.id).in_(inquiries))
+    query = select(Case).where(theirs, col(Case.concluded_at).is_(None), col(Case.id).in_(asked))
     for case in tx.exec(query.order_by(col(Case.id))):
         outbox.wake(tx, case)
 

@@ -17,7 +17,7 @@ from models.money import Money
 from models.shops import Shop
 from notifications import appeal as words
 from office.base.db import Tx
-from office.cases import cases, merchants, reviews
+from office.cases import cases, merchants
 from office.cases.cases import emit
 from office.cases.locks import lock_case
 from office.money import ledger
@@ -318,7 +318,6 @@ def _money_moved(tx: Tx, shop: Shop) -> None:
     freezes.settle_shop(tx, shop.id)
     demands.look(tx, tx.get_one(Shop, shop.id))
     cases.wake_leaving(tx, shop.id)
-    reviews.wake_asking(tx, shop.id)
 
 
 def new(tx: Tx, message: InboxMessage, shop: Shop, id: str) -> Ruling:

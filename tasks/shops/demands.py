@@ -1,6 +1,6 @@
 """Demands: a shop is open when what it must have paid is fully paid; who is short is asked, reminded, decided about.
 
-Whatever changes what a shop has or must have paid calls :func:`look`, in its own transaction; the sweep looks at shops
+Whatever moves a shop's deposit, arrears or standing calls :func:`look`, in its own transaction; the sweep looks at shops
 nobody has looked at under the policy in force (DEP-10, DEP-11, ambiguity 36). A demand ends by itself when nothing is
 missing any more, and when the shop is being closed. Nothing here moves money.
 """
@@ -24,7 +24,7 @@ from models.windows import Reckoned
 from notifications import deposit as words
 from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, is_contention
-from office.cases import approvals, cases, deadlines, dossier, merchants
+from office.cases import approvals, cases, deadlines, dossier, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
@@ -95,8 +95,9 @@ def opens(tx: Tx, shop: Shop) -> bool:
 def look(tx: Tx, shop: Shop) -> bool:
     """Compare what the shop has paid with what it must have paid, and do what follows; nothing where nothing is new.
 
-    Returns whether something is missing.
+    Whoever reads a question about the shop is shown it as it is now. Returns whether something is missing.
     """
+    reviews.wake_asking(tx, shop.id)
     if shop.state not in ASKED:
         return False
     shop.deposit_policy, shop.deposit_looked_at = policy_at(tx.now).version, tx.now.replace(microsecond=0)

@@ -19,7 +19,7 @@ from models.shops import Shop, ShopState
 from notifications import deposit as words
 from office.base.db import Tx, prepared
 from office.base.vault import opened, place, seal
-from office.cases import merchants, reviews
+from office.cases import merchants
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
@@ -54,9 +54,10 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     audit.record(tx, f"shop/{shop.id}", "deposit.paid", actor="platform", clause="DEP-9", public=True,
                  text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
     if kind is AccountKind.ARREARS:
-        return _tell_reduced(
-            tx, shop, event.payment_id, f"payment/{event.payment_id}", amount, how=event.purpose.label, rule="DED-9"
-        )
+        key = f"payment/{event.payment_id}"
+        _tell_reduced(tx, shop, event.payment_id, key, amount, how=event.purpose.label, rule="DED-9")
+        demands.look(tx, shop)
+        return
     payer, name = _whole(event.payer_account), _whole(event.payer_name)
     tx.add(
         DepositPayment(
@@ -71,7 +72,6 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
-    reviews.wake_asking(tx, shop.id)
 
 
 def _tell_reduced(
@@ -83,7 +83,6 @@ def _tell_reduced(
         balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, appeal_how=SERVICE_HOW,
     )  # fmt: skip
     merchants.tell(tx, told, key, shop_id=shop.id)
-    reviews.wake_asking(tx, shop.id)
 
 
 def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
@@ -144,7 +143,6 @@ def deduct(
     )  # fmt: skip
     merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
     demands.look(tx, shop)
-    reviews.wake_asking(tx, shop.id)
     return told
 
 

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from flows.stories import STORIES
 from models.messages import Channel
+from office.base.db import in_transaction
+from office.cases import hands
 from office.cases.markdown import markdown
 from tests.appeals.bench import Bench
 from tests.reading import read
@@ -50,6 +52,23 @@ def test_the_arbitrator_who_made_the_ruling_never_judges_the_appeal(bench: Bench
     bench.office.hire("tang-wei", "arbitrator")
     assert not bench.office.answer(bench.office.question(case), "zhou-yan", "UPHOLD", "我认为成立").accepted
     bench.office.decide(case, "tang-wei", "UPHOLD")
+
+
+def test_who_turns_out_to_have_made_the_ruling_judges_no_appeal_that_is_asked_already(bench: Bench) -> None:
+    """ARB-4, ambiguity 32: the deduction is told first, its ruling and whose it was while the question is open."""
+    bench.office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 20_000, "reason": "ADVANCE_COMPENSATION",
+        "clause": "先行赔付", "arbitration_id": "arb-rul-1", "appealable": True,
+    })  # fmt: skip
+    case = bench.file(deduction_id="ded-1")
+    asked = bench.office.question(case)
+    claimed = in_transaction(lambda tx: hands.claim(tx, asked.id, "zhou-yan", bench.office.code("zhou-yan")))
+    assert claimed.accepted
+    bench.rule(ruled_by="zhou-yan", deduction_fen=0)
+    outcome = bench.office.answer(bench.office.question(case), "zhou-yan", "UPHOLD", "我认为成立")
+    assert not outcome.accepted and "四眼" in outcome.sentence
+    bench.office.decide(case, "sun-lei", "UPHOLD")
+    assert bench.office.chains() == []
 
 
 def test_only_an_arbitrator_may_judge_and_only_with_a_reason(bench: Bench) -> None:
