@@ -120,20 +120,23 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
         raise LookupError(f"{row.id}: there is no instruction to correct")
     case = lock_case(tx, payout.case_id)
     done: list[str] = []
+    before = contradictions.proved(tx, payout, but=row.id)
     amount = Money(fen=payout.amount_fen if payout.covered else sources.amount_of(payout))
     if row.said is PayoutState.SETTLED and payout.state in BACK:
         done += _take_back(tx, case, payout, f"{row.id}/paid", amount)
-        payout.state, payout.answered_at = PayoutState.SETTLED, tx.now
+        was, payout.state, payout.answered_at = payout.state, PayoutState.SETTLED, tx.now
         tx.add(payout)
         payouts.tell_how_it_stands(tx, case, payout)
+        if (taken := sources.pays(case).taken) is not None:
+            taken(tx, case, payout, was)
         outbox.wake(tx, case)
     elif payout.state is PayoutState.REQUESTED:
         payouts.take(tx, case, payout, row.said, row.bank_reason, actor="staff")
     elif row.said in BACK and payout.state is PayoutState.SETTLED:
         payouts.take(tx, case, payout, PayoutState.RETURNED, row.bank_reason, actor="staff")
         done.append(f"{amount} 未付出,已退回{WORDS.get(payout.source, payout.source.label)}")
-    if verdict is ProofVerdict.ANSWER and row.kind is Contradiction.AMOUNT and row.said is not PayoutState.FAILED:
-        out = _out_beyond(tx, row, payout)
+    if verdict is ProofVerdict.ANSWER and (row.kind is Contradiction.AMOUNT or before is not None):
+        out = _out_beyond(tx, row, payout, before)
         if out > 0:
             done += _take_back(tx, case, payout, f"{row.id}/difference", Money(fen=out))
         elif out < 0:
@@ -146,12 +149,19 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
         merchants.tell(tx, told, f"{row.id}/corrected", case=case if case.shop_id else None, shop_id=shop.id)
 
 
-def _out_beyond(tx: Tx, row: BankContradiction, payout: Payout) -> int:
-    """What left us beyond what the books say, in fen; of an amount that is covered yet, beyond what covers it."""
-    if row.said is not PayoutState.SETTLED:
-        return sources.amount_of(payout) - row.amount_fen
+def _out_beyond(tx: Tx, row: BankContradiction, payout: Payout, before: int | None) -> int:
+    """What left us beyond what the books say, in fen; of an amount that is covered yet, beyond what covers it.
+
+    ``before`` is what the bank had proved earlier to have paid: the difference to what it was told was posted then.
+    """
+    told = sources.amount_of(payout)
+    moved = told if before is None else before
+    if row.said is PayoutState.FAILED:
+        return told - moved
+    if row.said is PayoutState.RETURNED:
+        return told - row.amount_fen
     if not payout.covered:
-        return row.amount_fen - sources.amount_of(payout)
+        return row.amount_fen - moved
     sources.paid_instead(tx, payout, row.amount_fen)
     return max(0, row.amount_fen - payout.amount_fen)
 

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
+from models.books import OF_PLATFORM
 from models.cases import Case, CaseKind, Finding
 from models.messages import InboxMessage
 from models.money import yuan
@@ -46,7 +47,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     )  # fmt: skip
     if tx.exec(the_same).first():
         return
-    kind = _kind(payout, event)
+    kind = _kind(tx, payout, event, said)
     row_id = new_id("BC", tx.now)
     inquiry = cases.open_case(
         tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
@@ -79,12 +80,29 @@ def _as_read(payout: Payout | None, fen: int) -> int:
     return payout.amount_fen if payout is not None and covered else fen
 
 
-def _kind(payout: Payout | None, event: PayoutAnswer) -> Contradiction:
+def _kind(tx: Tx, payout: Payout | None, event: PayoutAnswer, said: PayoutState) -> Contradiction:
     if payout is None:
         return Contradiction.UNKNOWN
-    if sources.amount_of(payout) != event.amount_fen:
+    moved = proved(tx, payout) if said is PayoutState.SETTLED else None
+    if (sources.amount_of(payout) if moved is None else moved) != event.amount_fen:
         return Contradiction.AMOUNT
     return Contradiction.STATE if event.shop_id == sources.shop_told(payout) else Contradiction.SHOP
+
+
+def proved(tx: Tx, payout: Payout, but: str = "") -> int | None:
+    """What the bank has proved to have paid instead of what it was told, in fen, as long as that stands as paid.
+
+    From then on whatever else it says about this number contradicts it, also what it was told at first. Of the platform's
+    own money the amount is what was proved (``sources.paid_instead``).
+    """
+    if payout.state is not PayoutState.SETTLED or payout.source in OF_PLATFORM:
+        return None
+    query = select(BankContradiction.amount_fen).where(
+        BankContradiction.request_no == payout.request_no, BankContradiction.kind == Contradiction.AMOUNT,
+        BankContradiction.said == PayoutState.SETTLED, BankContradiction.verdict == "ANSWER",
+        col(BankContradiction.closed_at) >= payout.answered_at, BankContradiction.id != but,
+    )  # fmt: skip
+    return tx.exec(query.order_by(col(BankContradiction.closed_at).desc())).first()
 
 
 def wake_paying(tx: Tx, shop_id: str | None) -> None:

@@ -196,6 +196,12 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
         raise _contradicted(f"没有请求号为 {event.request_no} 的打款指令,未入账,已请人工核对银行流水", event, said)
     case = lock_case(tx, found.case_id)
     payout = tx.get(Payout, event.request_no, populate_existing=True) or found
+    if (proved := contradictions.proved(tx, payout)) is not None:
+        if (said, event.amount_fen, event.shop_id) == (payout.state, proved, sources.shop_told(payout)):
+            return
+        raise _contradicted(
+            f"打款 {event.request_no} 已凭银行证明更正,与这次回执不符,未入账,已请人工核对银行流水", event, said
+        )
     if sources.amount_of(payout) != event.amount_fen:
         raise _contradicted(f"打款 {event.request_no} 的金额与指令不符,未入账,已请人工核对银行流水", event, said)
     if event.shop_id != sources.shop_told(payout):

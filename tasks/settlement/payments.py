@@ -29,6 +29,7 @@ from office.cases import cases, merchants
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
 from office.process import Pays
+from office.record import outbox
 from policies.payees import Holder
 from tasks.payouts.payouts import as_told
 from tasks.shops import bans, shops
@@ -172,6 +173,7 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
         row.paid_fen, row.left_fen = row.paid_fen - payout.amount_fen, row.left_fen + payout.amount_fen
     elif before in BACK:  # it was back, and has left once more
         row.paid_fen, row.left_fen = row.paid_fen + payout.amount_fen, row.left_fen - payout.amount_fen
+        _paid_after_all(tx, case, payout)
     tx.add(row)
     tx.flush()
     if payout.state in BACK:
@@ -188,9 +190,23 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
     cases.wake_leaving(tx, shop.id)
 
 
+def _paid_after_all(tx: Tx, case: Case, payout: Payout) -> None:
+    """The bank has proved that it was paid: whoever decides about paying it once more has nothing to decide."""
+    query = select(Case).where(Case.origin == _origin(payout))
+    returned = case if case.kind is CaseKind.SETTLEMENT_RETURN else tx.exec(query).first()
+    if returned is not None and returned.concluded_at is None:
+        text = f"银行证明 {Money(fen=payout.amount_fen)} 已到账,无需再次付款"
+        cases.conclude(tx, returned, CaseState.PAID_AGAIN, text, clause="STL-1")
+        outbox.wake(tx, returned)  # its run ends instead of waiting in the list for ever
+
+
+def _origin(payout: Payout) -> str:
+    return f"return/{payout.request_no}"
+
+
 def _return_case(tx: Tx, shop: Shop, row: Settlement, payout: Payout) -> Case:
     return cases.open_case(
-        tx, CaseKind.SETTLEMENT_RETURN, origin=f"return/{payout.request_no}", received_at=tx.now, shop=shop,
+        tx, CaseKind.SETTLEMENT_RETURN, origin=_origin(payout), received_at=tx.now, shop=shop,
         request={"settlement": row.id, "number": row.number, "amount_fen": payout.amount_fen,
                  "request_no": payout.request_no},
         actor="bank", clause="STL-1", text=f"货款被银行退回:{payout.bank_reason or payout.state.label}",

@@ -75,7 +75,8 @@ def unsettled(tx: Tx, shop_id: str) -> dict[str, Any]:
     if ours and count == 0:  # what was thawed since the last half is paid with the next one
         free = shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - latest.platform_fen
         count, fen = (1, free) if free > 0 else (0, fen)
-    return {"settled_since": latest.since if ours else None, "unsettled": count, "unsettled_fen": max(fen, 0)}
+    alone = ours and latest.platform_fen <= 0  # until then the platform says whether it has paid its own rest
+    return {"settled_since": latest.since if alone else None, "unsettled": count, "unsettled_fen": max(fen, 0)}
 
 
 # ── what the platform reports of its own settling ────────────────────────────

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import select
 
@@ -13,7 +15,7 @@ from tests.invoicing import kit as invoicing
 from tests.play import SILENCE, Office
 from tests.settlement import kit
 from tests.settlement.kit import NET, NOVEMBER, confirm, on_first_of_december, order, ours, run, settlement
-from tests.stories.test_banned_shops import ban
+from tests.stories.test_banned_shops import ban, held_case, pays_out
 
 MUCH = 120_000_000
 """More in all than one person may release (1,000,000.00)."""
@@ -33,6 +35,12 @@ def test_a_banned_shop_is_paid_nothing_and_its_money_lies_with_what_is_held(offi
     assert (row.hold, row.paid_fen, row.state) == (HoldReason.BANNED, 0, SettlementState.HELD)
     assert kit.payments(office) == []
     assert (office.balance(AccountKind.RECEIVABLE), office.balance(AccountKind.RECEIVABLE_BANNED)) == (0, NET)
+    office.decide(held := held_case(office), "wang-fang", "RELEASE", "货款为正常经营所得")
+    office.decide(held, "he-qiang", "CONFIRM", "同意")
+    pays_out(office, NET + 1)
+    assert office.balance(AccountKind.RECEIVABLE_FREED) == NET
+    pays_out(office, NET, "p2")  # what two people have freed no half of ours pays: the platform does
+    assert office.balance(AccountKind.RECEIVABLE_FREED) == 0
     kit.sound(office)
 
 
@@ -157,6 +165,21 @@ def test_much_that_came_back_is_paid_once_more_by_two_people(office: Office) -> 
 
 
 # ── a bank that contradicts itself ───────────────────────────────────────────
+
+
+def test_what_came_back_and_turns_out_to_have_been_paid_is_paid_and_nobody_is_asked_any_more(office: Office) -> None:
+    """STL-1, ambiguity 38: the bank has proved it; the half's row, the books and finance's question follow."""
+    back = kit.sent_back(office)
+    (payment,) = kit.payments(office)
+    office.clock.advance(timedelta(seconds=1))
+    kit.bank(office, payment)
+    (inquiry,) = [case for case in office.cases() if case.kind == "bank-inquiry"]
+    office.decide(inquiry, "wang-fang", "ANSWER", "银行出具回单", **office.bank_proof())
+    office.decide(inquiry, "he-qiang", "CONFIRM", "已核对")
+    row = settlement()
+    assert (row.state, row.paid_fen, row.left_fen) == (SettlementState.PAID, NET, 0)
+    assert office.balance(AccountKind.RECEIVABLE) == 0 and office.case(back.id).outcome == "PAID_AGAIN"
+    kit.sound(office)
 
 
 def test_a_contradiction_of_the_bank_holds_the_shop_until_two_people_have_cleared_it(office: Office) -> None:

@@ -206,6 +206,18 @@ def test_moved_to_us_facts_from_before_still_say_what_the_platform_had_left(offi
     assert gate(office) == []
 
 
+def test_moved_to_us_the_platform_is_asked_until_it_has_paid_its_own_rest(office: Office) -> None:
+    """CLS-7, REF-9: facts from after the switch count as long as our books have something that is its own to pay."""
+    office.open_shop()
+    platform_settles(office, 5_000, START.isoformat())
+    assign(office, "OFFICE", office.clock.at.isoformat())
+    office.clock.advance(timedelta(hours=1))
+    office.snapshot(unsettled_payouts=1, unsettled_payout_fen=5_000)
+    assert gate(office) == ["unsettled_payouts"]
+    platform_pays(office, 5_000)
+    assert gate(office) == []
+
+
 def test_moved_to_the_platform_both_are_asked(office: Office) -> None:
     ours(office)
     confirm(office, order())

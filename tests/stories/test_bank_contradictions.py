@@ -223,6 +223,25 @@ def test_a_fee_taken_off_is_judged_by_people(office: Office, verdict: str, depos
     whole(office)
 
 
+@pytest.mark.parametrize(
+    ("said", "fen", "deposit"),
+    [("settled", 400_000, 0), ("returned", 399_900, 400_000), ("returned", 400_000, 400_100), ("failed", 400_000, 400_000)],
+)  # fmt: skip
+def test_whatever_else_the_bank_says_after_it_proved_another_amount_contradicts_that(
+    office: Office, said: str, fen: int, deposit: int
+) -> None:
+    """REF-3, ambiguity 38: also what it was told at first. What it proved, said again, is nothing new."""
+    case = after(office, ("settled", 399_900))
+    clear(office, "ANSWER")
+    office.bank(f"{case.id}-P1", fen=399_900)
+    assert len(office.staff_told("bank_contradicts")) == 2 and office.balance(AccountKind.DEPOSIT) == 100
+    office.bank(f"{case.id}-P1", said, fen=fen)
+    assert len(office.staff_told("bank_contradicts")) == 4 and office.balance(AccountKind.DEPOSIT) == 100
+    clear(office, "ANSWER")
+    assert office.balance(AccountKind.DEPOSIT) == deposit
+    whole(office)
+
+
 @pytest.mark.parametrize(("verdict", "deposit"), [("FULL", 400_000), ("ANSWER", 399_900), ("BOOKS", 0)])
 def test_a_return_less_a_fee_is_judged_by_people(office: Office, verdict: str, deposit: int) -> None:
     after(office, ("settled", 400_000), ("returned", 399_900))
@@ -252,10 +271,12 @@ def test_what_is_corrected_is_what_both_saw(office: Office) -> None:
         "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
         "clause": "发货规则", "appealable": True,
     })  # fmt: skip
-    late = office.answer(office.question(case), "he-qiang", "CONFIRM", "同意")
-    assert not late.accepted and office.question(case).gate == "bank-proof"
+    asked = office.question(case)
+    assert asked.gate == "bank-proof" and "保证金余额" in read(asked), "before the supervisor answers in vain"
+    office.pay_deposit("shop-1", 1)
+    assert office.question(case).revision == asked.revision + 1, "it is about this shop's money, though not its case"
     clear(office, "ANSWER")
-    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 100_000)
+    assert (office.balance(AccountKind.DEPOSIT), office.balance(AccountKind.ARREARS)) == (0, 99_999)
     whole(office)
 
 
