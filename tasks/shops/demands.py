@@ -93,10 +93,8 @@ def opens(tx: Tx, shop: Shop) -> bool:
 
 
 def look(tx: Tx, shop: Shop) -> bool:
-    """Compare what the shop has paid with what it must have paid, and do what follows; nothing where nothing is new.
-
-    Whoever reads a question about the shop is shown it as it is now. Returns whether something is missing.
-    """
+    """Compare what the shop has paid with what it must have paid, and do what follows; whoever reads a question about it is
+    shown it as it is now. Returns whether something is missing."""
     reviews.wake_asking(tx, shop.id)
     if shop.state not in ASKED:
         return False
