@@ -108,9 +108,8 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
     key = f"payable/{event.payment_id}"
     if tx.get(ledger.Transfer, key) is not None:
         raise Refused(f"打款 {event.payment_id} 已入账,未重复入账", "STL-1")
-    if (
-        source := bans.payable(tx, shop.id)
-    ) is AccountKind.RECEIVABLE:  # what was freed after a ban no half of ours pays
+    source = bans.payable(tx, shop.id)
+    if source is AccountKind.RECEIVABLE:  # what was freed after a ban no half of ours pays
         settling.platform_pays(tx, shop.id, event.paid_at, Money(fen=event.amount_fen))
     amount, free = Money(fen=event.amount_fen), shop_balance(tx, shop.id, source)
     if amount.fen > free.fen and bans.is_banned(tx, shop.id):
