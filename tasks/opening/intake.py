@@ -61,9 +61,7 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
     if event.contacts:
         shop.contacts_sealed = seal_json(list(event.contacts), place(Shop, "contacts_sealed", shop.id))
         tx.add(shop)
-    before = next(
-        (case for state in ENDED if (case := cases.last_concluded(tx, shop.id, CaseKind.OPENING, state))), None
-    )
+    before = _ended(tx, shop, CaseKind.OPENING)
     asked = OpeningAsked(
         **event.model_dump(exclude={"shop_id", "contacts"}), before=before.id if before else "",
         documents=OpeningAsked.of(before).documents if before else (),
@@ -84,9 +82,9 @@ def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> N
     Papers, entity and account are brought anew (REO-3); name and training are there from the last time.
     """
     shop = shops.find_shop(tx, event.shop_id)
-    ended = [case for state in ENDED if (case := cases.last_concluded(tx, shop.id, CaseKind.REOPENING, state))]
-    since = [case for case in ended if shop.closed_at and case.opened_at >= shop.closed_at]
-    before = max(since, key=lambda case: case.opened_at, default=None)
+    before = _ended(tx, shop, CaseKind.REOPENING)
+    if before is not None and (shop.closed_at is None or before.opened_at < shop.closed_at):
+        before = None
     asked = OpeningAsked(
         **event.model_dump(exclude={"shop_id"}), owner_name=shop.owner_name, before=before.id if before else "",
         documents=OpeningAsked.of(before).documents if before else (),
@@ -101,6 +99,12 @@ def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> N
         parts.copy(tx, before, case, *Part)
     elif first := max(opened_before(tx, shop.id), key=lambda one: one.opened_at, default=None):
         parts.copy(tx, first, case, Part.BASICS, Part.TRAINING)
+
+
+def _ended(tx: Tx, shop: Shop, kind: CaseKind) -> Case | None:
+    """The last application of this kind that ended so that it is taken up again."""
+    ended = [case for state in ENDED if (case := cases.last_concluded(tx, shop.id, kind, state))]
+    return max(ended, key=lambda case: case.opened_at, default=None)
 
 
 def opened_before(tx: Tx, shop_id: str) -> list[Case]:
@@ -157,7 +161,7 @@ def entity(tx: Tx, event: OpeningEntity, message: InboxMessage) -> None:
         "licence_until": event.licence_until.isoformat() if event.licence_until else "",
         "taxpayer_type": event.taxpayer_type.value if event.taxpayer_type else "",
     }  # fmt: skip
-    number = "".join(event.identity_no.split()).upper()
+    number = "".join(filter(str.isalnum, event.identity_no)).upper()  # however it is divided, it is the same number
     parts.put(tx, case, Part.ENTITY, shown, {"identity_no": number}, message.received_at,
               identity=keyed_hash(f"identity/{number}"))  # fmt: skip
 

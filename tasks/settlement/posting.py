@@ -92,7 +92,7 @@ def settle(case_id: str) -> Iterator[tuple[int, int]]:
 
 
 def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
-    """Post and pay the next shops of a released half; returns how many, 0 when all are."""
+    """Post and pay the next shops of a released half; returns how many, 0 when all are. Some may have nothing any more."""
     case = lock_case(tx, case_id)
     half = half_row(tx, half_id)
     if half.state is not HalfState.SETTLING:
@@ -104,8 +104,16 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
     released = {str(shop): rest for shop, *rest in drafted}
     if not released:
         return 0
-    rows = _reckoned(tx, half, list(released))
-    _bound(rows, released)
+    if rows := _reckoned(tx, half, list(released)):
+        _bound(rows, released)
+        _settle(tx, case, half, rows)
+    half.cursor = next(reversed(released))
+    tx.add(half)
+    return len(released)
+
+
+def _settle(tx: Tx, case: Case, half: Half, rows: Sequence[Row]) -> None:
+    """Post these shops, number their statements, pay and tell them."""
     _post(tx, case, rows)
     for row in rows:
         half.last_number += 1
@@ -114,9 +122,6 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
     _write(tx, rows)
     _take_over(tx, half, rows)
     _tell(tx, case, half, rows)
-    half.cursor = rows[-1].shop_id
-    tx.add(half)
-    return len(rows)
 
 
 def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Row]:

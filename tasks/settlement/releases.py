@@ -30,7 +30,6 @@ from office.cases.markdown import drawn
 from office.cases.reviews import reviewers_of
 from office.process import Process
 from office.record import audit
-from office.record.inbox import Refused
 from office.staff import staff
 from policies.obstacles import too_old
 from policies.settlement import label, sentence
@@ -243,14 +242,12 @@ def release(tx: Tx, case: Case, round: int) -> int:
     half = half_row(tx, HalfAsked.of(case).half)
     if len(given) < (2 if several_eyes(tx, case) else 1):
         raise LookupError(f"not everybody has released {half.id} in round {round}")
-    held = read_holds(str(given[0].answer.get("hold", "")))
-    for shop_id, reason in held.items():
-        if not drafts.hold(tx, half.id, shop_id, reason, str(given[0].decided_by)):
-            raise Refused(f"店铺 {shop_id} 本期没有可暂缓的结算单", "STL-1")
+    asked, by = read_holds(str(given[0].answer.get("hold", ""))), str(given[0].decided_by)
+    held = sum(drafts.hold(tx, half.id, shop_id, reason, by) for shop_id, reason in asked.items())  # if drafted still
     half.state, half.cursor, half.released_at = HalfState.SETTLING, "", tx.now
     tx.add(half)
-    cases.move(tx, case, CaseState.SETTLING, f"{label(half.id)}结算单已放行,结算中", clause="STL-1", held=len(held))
-    return len(held)
+    cases.move(tx, case, CaseState.SETTLING, f"{label(half.id)}结算单已放行,结算中", clause="STL-1", held=held)
+    return held
 
 
 PROCESS = Process(

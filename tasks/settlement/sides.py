@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
-from models.books import AccountKind
 from models.cases import CaseKind
 from models.messages import InboxMessage
 from models.settlement import (
@@ -23,13 +22,12 @@ from models.shops import Shop
 from office.base.db import Tx
 from office.base.vault import place, seal_json
 from office.cases import cases
-from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from tasks.payouts.payouts import payee_hash
 from tasks.shops import payees, shops
-from tasks.shops.settling import settler_at, switches
+from tasks.shops.settling import platforms_part, settler_at, switches
 
 
 def assign(tx: Tx, event: SettlementAssigned, shop: Shop, message: InboxMessage) -> None:
@@ -43,7 +41,7 @@ def assign(tx: Tx, event: SettlementAssigned, shop: Shop, message: InboxMessage)
         raise Refused("变更时间须晚于上一次归属变更的时间", "STL-1")
     if event.since < tx.now and _settled_since(tx, shop.id, event.since):
         raise Refused("该时间之后确认收货的订单已经入账,请使用更晚的变更时间", "STL-1")
-    platform = shop_balance(tx, shop.id, AccountKind.RECEIVABLE).fen if event.settler is Settler.OFFICE else 0
+    platform = platforms_part(tx, shop.id) if event.settler is Settler.OFFICE else 0
     tx.add(
         SettlementSwitch(
             shop_id=shop.id, since=event.since, settler=event.settler, platform_fen=platform, recorded_at=tx.now

@@ -83,31 +83,42 @@ def unsettled(tx: Tx, shop_id: str) -> dict[str, Any]:
 
 
 def platform_settles(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
-    """The platform settles what is its own to settle, and pays it itself; refused is what lies on our side."""
-    current = _ours(tx, shop_id)
-    if current is None:
-        return
-    if at >= current.since:
-        raise Refused("该店铺的货款现由店务结算,平台结算未入账;请以订单批次报送确认收货的订单", "STL-1")
-    current.platform_fen += amount.fen
-    tx.add(current)
+    """The platform settles what is its own to settle, and pays it itself; refused is what lies in our time, whoever
+    settles now."""
+    if settler_at(switches(tx, shop_id), at) is Settler.OFFICE:
+        raise Refused("该店铺当时的货款由店务结算,平台结算未入账;请以订单批次报送确认收货的订单", "STL-1")
+    for row in _ours(tx, shop_id):
+        row.platform_fen += amount.fen
+        tx.add(row)
 
 
 def platform_pays(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
     """The platform pays out what it had left when we began: no more, so that nothing is paid by both."""
-    current = _ours(tx, shop_id)
-    if current is None:
-        return
-    left = Money(fen=current.platform_fen)
-    if amount.fen > left.fen:
+    rows = _ours(tx, shop_id)
+    if rows and rows[0].since <= tx.now and amount.fen > rows[0].platform_fen:
+        left = Money(fen=rows[0].platform_fen)
         raise Refused(f"该店铺的货款现由店务打款,平台尚可打款 {left};打款 {amount} 未入账,请核实是否重复打款", "STL-1")
-    current.platform_fen -= amount.fen
-    tx.add(current)
+    for row in rows:
+        row.platform_fen = max(row.platform_fen - amount.fen, 0)
+        tx.add(row)
 
 
-def _ours(tx: Tx, shop_id: str) -> SettlementSwitch | None:
-    """The switch under which we settle the shop now, locked; ``None`` where the platform does."""
-    query = select(SettlementSwitch).where(SettlementSwitch.shop_id == shop_id, col(SettlementSwitch.since) <= tx.now)
-    query = query.order_by(col(SettlementSwitch.since).desc()).limit(1)
-    current = tx.exec(query.with_for_update() if tx.postgres else query).first()
-    return current if current is not None and current.settler is Settler.OFFICE else None
+def _ours(tx: Tx, shop_id: str) -> list[SettlementSwitch]:
+    """The switch under which we settle the shop now, if we do, and those under which we will, locked: each says how much of
+    the free receivables is the platform's to pay."""
+    query = select(SettlementSwitch).where(SettlementSwitch.shop_id == shop_id).order_by(col(SettlementSwitch.since))
+    found = list(tx.exec(query.with_for_update() if tx.postgres else query))
+    begun = max((row.since for row in found if row.since <= tx.now), default=tx.now)
+    return [row for row in found if row.since >= begun and row.settler is Settler.OFFICE]
+
+
+def platforms_part(tx: Tx, shop_id: str) -> int:
+    """How much of the free receivables is the platform's to pay at this moment, in fen: all but what we have settled and not
+    paid yet, which stays ours whoever settles now (STL-1)."""
+    current = next((row for row in switches(tx, shop_id) if row.since <= tx.now), None)
+    if current is not None and current.settler is Settler.OFFICE:
+        return current.platform_fen
+    ours = select(func.coalesce(func.sum(Settlement.left_fen), 0)).where(
+        Settlement.shop_id == shop_id, col(Settlement.taken_on).is_(None), Settlement.state != SettlementState.DRAFT
+    )
+    return max(shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - int(tx.exec(ours).one()), 0)
