@@ -8,9 +8,12 @@ import pytest
 from sqlmodel import select
 
 from models.books import AccountKind
+from models.cases import Case
 from models.payouts import Payout
-from models.settlement import HoldReason, SettlementState
-from office.base.db import reading
+from models.settlement import Half, HoldReason, SettlementState
+from office.base.db import Tx, in_transaction, reading
+from tasks.settlement import steps
+from tests.core.sql import write
 from tests.invoicing import kit as invoicing
 from tests.play import SILENCE, Office
 from tests.settlement import kit
@@ -127,6 +130,42 @@ def test_much_money_takes_a_second_person_and_not_the_same_one(office: Office) -
     assert not office.answer(question, "wang-fang", "CONFIRM", "").accepted
     office.decide(case, "chen-jie", "CONFIRM")
     assert [payment["amount_fen"] for payment in kit.payments(office)] == [MUCH]
+    kit.sound(office)
+
+
+def test_exactly_what_one_person_may_release_takes_one_and_a_fen_more_two(office: Office) -> None:
+    """STL-1: over 1,000,000.00 in all, and over 10,000.00 of what came back."""
+    ours(office)
+    confirm(office, order(goods=1_000_000 + 550))
+    on_first_of_december(office)
+    case = kit.draft(office)
+
+    def asks_two(fen: int) -> bool:
+        def work(tx: Tx) -> bool:
+            half = tx.get_one(Half, NOVEMBER)
+            half.totals = {**half.totals, "paid_fen": fen}
+            return steps.several_eyes(tx, tx.get_one(Case, case.id))
+
+        return in_transaction(work)
+
+    assert [asks_two(100_000_000 + more) for more in (-1, 0, 1)] == [False, False, True]
+    assert not asks_two(1_000_000)
+    office.decide(case, "wang-fang", "RELEASE")
+    kit.bank(office, kit.payments(office)[0], "returned", "收款账户已销户")
+    office.decide(kit.return_case(), "wang-fang", "AGAIN")
+    assert [payment["amount_fen"] for payment in kit.payments(office)] == [1_000_000] * 2  # by one person, at once
+    kit.sound(office)
+
+
+def test_an_account_in_another_name_is_not_paid_though_its_row_says_that_it_fits(office: Office) -> None:
+    """STL-1: compared once more when money leaves."""
+    ours(office, payee={"name": "别人有限公司"})
+    confirm(office, order())
+    on_first_of_december(office)
+    write("UPDATE settlement_account SET fits = true")
+    run(office)
+    row = settlement()
+    assert (row.hold, row.paid_fen, row.left_fen) == (HoldReason.OTHER_NAME, 0, NET) and kit.payments(office) == []
     kit.sound(office)
 
 

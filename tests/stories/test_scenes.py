@@ -16,9 +16,11 @@ from office.base.db import Tx, reading
 from office.cases.reviews import gate_of
 from office.files import evidence
 from ops.rehearsal import Rehearsal
+from ops.scenes.accounts import OTHER, AccountsLaterScene, AccountsScene
 from ops.scenes.closing import ForcedScene
 from ops.scenes.openings import OpeningScene, ReopeningScene
 from ops.scenes.settlements import SettlementScene
+from tasks.bindings import watch
 from tasks.payouts import sources
 from tasks.settlement import halves
 from tests.play import Office
@@ -50,6 +52,9 @@ class Stage:
         with reading() as tx:
             query = select(Case.id).where(Case.shop_id == shop_id, Case.kind == kind)
             return next(iter(tx.exec(query.order_by(col(Case.opened_at).desc()))))
+
+    def cases_of(self, shop_id: str, kind: str) -> list[str]:
+        return [case.id for case in self.office.cases() if (case.shop_id, case.kind) == (shop_id, kind)]
 
     def state(self, case_id: str, state: str) -> Case:
         case = self.office.case(case_id)
@@ -86,6 +91,7 @@ class Stage:
 
     def sweep(self) -> None:
         halves.catch_up()
+        watch.sweep()
         self.office.sweep()
 
     def snapshot(self, shop_id: str, **facts: Any) -> None:
@@ -124,4 +130,19 @@ def test_a_half_is_released_with_a_hold_arrears_a_return_and_its_second_payout(o
     assert [what for _, what, _, _ in scene.waiting()] == ["半月货款放行"]
     scene.play()
     assert [office.case(case_id).outcome for case_id in scene.cases()] == ["OPENED", "SETTLED", "PAID_AGAIN"]
+    assert office.books() == [] == office.chains()
+
+
+def test_a_shop_binds_its_accounts_and_lets_one_go_half_a_year_later(office: Office) -> None:
+    """BND-3, BND-5, BND-8, BND-11, BND-12, BND-14: until somebody plays on, a talent is asked."""
+    office.open_shop(OTHER)
+    stage = cast(Rehearsal, Stage(office))
+    scene = AccountsScene(stage)
+    scene.set_up()
+    assert [what for _, what, _, _ in scene.waiting()] == ["达人同意成为自营账号"]
+    scene.play()
+    ended = [office.case(case_id).outcome for case_id in scene.cases()]
+    assert ended == ["BOUND", "BOUND", *["BOUND"] * 5, "REFUSED", "REFUSED"]
+    stage.advance(timedelta(days=180))
+    AccountsLaterScene(stage).play()
     assert office.books() == [] == office.chains()
