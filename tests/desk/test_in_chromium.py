@@ -26,15 +26,20 @@ from office.base.db import in_transaction, reading, transaction
 from office.base.settings import settings
 from office.record import audit
 from office.staff import passkeys
+from tests import accounts
 from tests.browser.conftest import IMAGES, KEEP, PATIENCE_MS, browser
+from tests.opening.bench import Applicant
 from tests.play import Office
+from tests.settlement import kit as settling
 from tests.stack.conftest import free_port
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.browser
 PICTURES = Path(os.environ["DIANWU_PICTURES"]) if "DIANWU_PICTURES" in os.environ else None
 """Where every page is kept as a picture, to be looked at."""
-IN_THE_GUIDE = ("queue", "question", "refused", "batch", "lead", "passkeys", "phone-question-light")
+IN_THE_GUIDE = (
+    "queue", "question", "refused", "batch", "lead", "passkeys", "phone-question-light", "opening", "half", "consent",
+)  # fmt: skip
 GUIDE = IMAGES.parent / "operators-guide.zh.md"
 COSTS = "> 实测：一件没有问题的日常事项 **{keys} 键、{places} 处**"
 TOOK = re.compile(re.escape("，按下提交到看见下一件 ") + r"[0-9.]+ 秒")
@@ -246,6 +251,34 @@ def test_money_goes_by_a_code_and_a_second_person(office: Office, window: Callab
     second.page.wait_for_url("**/q*")
     office.settle()
     assert [review.decided_by for review in office.reviews(case)] == ["wang-fang", "chen-jie"]
+    if KEEP:
+        pictures_of_other_days(office, window)
+
+
+def pictures_of_other_days(office: Office, window: Callable[..., Window]) -> None:
+    """For the guide: a talent is asked for consent, an application waits for its first review, half a month for its release."""
+    office.open_shop("shop-2", name="星河手账", contacts=[])
+    accounts.month(office, 65_000, shop_id="shop-2")
+    (marked,) = accounts.mark(office, shop_id="shop-2")
+    applicant = Applicant(office, shop_id="shop-3")
+    applicant.materials("小满厨房")
+    clerk, reviewer, finance = (window(height=900) for _ in range(3))
+    clerk.log_in("he-qiang")
+    clerk.page.goto(f"{clerk.address}/c/{marked.id}")
+    clerk.shoot("consent")
+    reviewer.log_in("tang-yu")
+    reviewer.open(applicant.case)
+    reviewer.shoot("opening")
+    for shop, name in (("shop-4", "木棉家纺"), ("shop-5", "海盐手作"), ("shop-6", "石榴小铺")):
+        other = {"payee": {"name": "别家贸易有限公司"}} if shop == "shop-5" else {}
+        settling.ours(office, shop, name=name, **other)
+        settling.confirm(office, *(settling.order(shop, goods) for goods in (128_000, 45_600)))
+    settling.owe(office, 20_000, "shop-4")
+    settling.on_first_of_december(office)
+    half = settling.draft(office)
+    finance.log_in("wang-fang")
+    finance.open(half)
+    finance.shoot("half")
 
 
 def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
