@@ -166,7 +166,7 @@ def _retry(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
     with reading() as tx:
         if tx.get(Case, case_id) is None:
             raise HTTPException(404)
-    outcome = in_transaction(lambda tx: retrying.retry(tx, case_id, who.id, form.get("code", "")))
+    outcome = in_transaction(lambda tx: retrying.retry(tx, case_id, who.id, form.get("code", ""), who.word))
     return ([] if outcome.accepted else [f"{case_id}:{outcome.sentence}"]), ""
 
 

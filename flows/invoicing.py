@@ -47,6 +47,6 @@ def invoice_month(case_id: str) -> None:
         break
 
     releases.release(case_id, round)
-    artifacts.progress("出具账单", case_id, statements.issue(case_id))
+    artifacts.progress("出具账单", case_id, statements.issue(case_id, releases.insist))
     artifacts.result(releases.result_of(case_id))  # before the month ends: whoever dies here comes back
     statements.finish(case_id)

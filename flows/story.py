@@ -15,6 +15,7 @@ from pydantic import Field
 
 from models.cases import Case, CaseKind
 from office.base.db import in_transaction, reading
+from office.cases import alarms
 from office.cases.effects import remembered
 from office.cases.locks import lock_case
 from office.runs import strays
@@ -41,7 +42,7 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
     def decorate(tell: Story) -> Flow[[str], str]:
         def run(case_id: CaseId) -> str:
             open_office()
-            if ended := _begin(case_id):
+            if ended := _begin(case_id, kind):
                 if elsewhere := _own_run(case_id):
                     strays.collect(elsewhere, case_id)
                 return ended
@@ -74,13 +75,22 @@ def _ending(case_id: str) -> str:
     return case.outcome
 
 
-def _begin(case_id: str) -> str | None:
-    """Note that this run carries the case now; the reason to stop at once if it should not."""
+def _begin(case_id: str, kind: CaseKind) -> str | None:
+    """Note that this run carries the case now; the reason to stop at once if it should not.
+
+    Whoever reaches Prefect's API can start any story for any case: another kind's is not told.
+    """
     context = FlowRunContext.get()
     run_id = str(context.flow_run.id) if context and context.flow_run else None
 
     def work(tx: object) -> str | None:
         case: Case = lock_case(tx, case_id)  # type: ignore[arg-type]
+        if case.kind is not kind:
+            alarms.raise_alarm(
+                tx, "run.wrong_story", f"有人以「{kind.label}」的流程去办一件{case.kind.label}案件,未予执行", kind="wrong-story",  # type: ignore[arg-type]
+                matter=f"案件 {case_id}", done="若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。", case=case,
+            )  # fmt: skip
+            return f"{case_id} 不是{kind.label}案件"
         if case.concluded_at is not None:
             return f"案件已办结:{case.outcome}"
         if run_id and case.run_id and case.run_id != run_id:

@@ -106,8 +106,10 @@ class StaffChanged(StaffMessage):
     by: Line
     """The supervisor whose word it was, or that there was none."""
     at: Moment
+    key: Line = "动态口令"
+    """What was given to them, or given back."""
     counts_from: Moment | None = None
-    """From when codes of theirs prove what is weighty, where that is still ahead."""
+    """From when it proves what is weighty, where that is still ahead."""
 
 
 class BundleEntry(Frozen):

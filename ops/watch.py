@@ -94,6 +94,8 @@ def _hear_silence() -> None:
 
 def silence(swept_at: datetime | None, now: datetime) -> str:
     """What to say when no sweep has run for too long; nothing when one has, or none ever did."""
+    if swept_at is not None and swept_at - now > SILENCE:
+        return "最近一次时限巡检的时间在将来,不是本系统所写:无法得知巡检是否在运行"
     if swept_at is None or now - swept_at <= SILENCE:
         return ""
     return f"时限巡检已有 {int((now - swept_at) / timedelta(minutes=1))} 分钟没有运行"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.base import Frozen, Labelled
@@ -15,6 +17,8 @@ from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction, reading
 from office.cases.gates import Answer, Dossier
 from office.cases.reviews import decided
+from office.record import audit
+from office.record.decision_seals import DecisionForged
 
 BAR = 24
 """Characters of the longest bar in a chart."""
@@ -100,6 +104,31 @@ def with_first(tx: Tx, case: Case, review: Review, base: Dossier, gate: str) -> 
 
 
 # ── shops held out ───────────────────────────────────────────────────────────
+
+
+TOTALS = "totals_sha256"
+"""Under which name the line that ends a draft says what its control totals are."""
+
+
+def digest(totals: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(totals, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def as_drafted(tx: Tx, case: Case, totals: Mapping[str, Any]) -> None:
+    """Raises ``DecisionForged`` where the totals are not those that were drafted last, or the case is stopped: what is paid in
+    chunks stops with the next one."""
+    if case.halted:
+        raise DecisionForged(case.halted)
+    said = [line.detail[TOTALS] for line in audit.found_whole(tx, case.id) if TOTALS in line.detail]
+    if said and said[-1] != digest(totals):
+        raise DecisionForged(f"{case.id}:控制总数不是起草时的总数")
+
+
+def enough(case: Case, given: list[Review], eyes: int) -> list[Review]:
+    """These decisions, if as many people as it takes have released; raises ``DecisionForged``."""
+    if len(given) < eyes:
+        raise DecisionForged(f"{case.id}:须由 {eyes} 人放行,只有 {len(given)} 人")
+    return given
 
 
 def hold_field(what: str, then: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from notifications.engine import EngineAlarm
 from office.base.db import Tx
 from office.base.settings import settings
 from office.cases import reviews
-from office.record import audit
+from office.record import alerts, audit, outbox
 
 MOST_TEXT = 300
 
@@ -44,7 +44,9 @@ def raise_alarm(
         link=reviews.link_to(case) if case else f"{settings().prefect_ui}/v2/runs",
     )  # fmt: skip
     once = hashlib.sha256(f"{kind}|{tx.now:%Y-%m-%dT%H}".encode()).hexdigest()[:32]
-    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"engine/{once}", case)
+    if not outbox.written(tx, f"staff:engine/{once}"):
+        reviews.notify_staff(tx, Role.SUPERVISOR, told, f"engine/{once}", case)
+        alerts.remember(tx, f"staff:engine/{once}", told, "告知主管:Prefect 的改动或异常")
     return entry
 
 

@@ -78,7 +78,9 @@ def says(tx: Tx, case: Case, review: Review, yes: Verdicts) -> Review:
 
 
 def _unobjected(tx: Tx, case: Case) -> None:
-    if (objection := recorded.objected(tx, case)) is not None:
+    said = recorded.lines(tx, case)
+    recorded.as_opened(tx, case, said)
+    if (objection := recorded.objected(tx, case, said)) is not None:
         raise DecisionForged(recorded.objection(objection))
 
 

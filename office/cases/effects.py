@@ -77,6 +77,16 @@ def effects_of(owner: str) -> Effects:
     return effect
 
 
+def insisting(case_id: str, title: str, work: Callable[[], R]) -> R:
+    """Do what rests on decisions; where they do not say so, the case is stopped and the supervisor told."""
+    try:
+        return work()
+    except DecisionForged as forged:
+        said = str(forged)
+        in_transaction(lambda tx: stop(tx, lock_case(tx, case_id), title, said))
+        raise
+
+
 def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) -> Callable[Concatenate[str, P], R]:
     """Make a verb happen once per case and arguments. Arguments must be ids, numbers or enum members."""
     signature = inspect.signature(verb)
@@ -101,12 +111,7 @@ def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) 
         return returned().validate_python(row.result if row else None)
 
     def run(case_id: str, *args: Any) -> Any:
-        try:
-            return in_transaction(lambda tx: once(tx, case_id, args))
-        except DecisionForged as forged:
-            said = str(forged)
-            in_transaction(lambda tx: stop(tx, lock_case(tx, case_id), title, said))
-            raise
+        return insisting(case_id, title, lambda: in_transaction(lambda tx: once(tx, case_id, args)))
 
     @functools.cache
     def task() -> Task[..., Any]:

@@ -60,17 +60,19 @@ def reason_needed(review: Review, gate: Gate) -> bool:
 def _bring_back(review: Review, gate: Gate, properties: dict[str, Any]) -> None:
     """Fill in what was answered last and not taken, saying whose it was; never the code.
 
-    Anybody can write a colleague's id: what came without proof brings no verdict back, and says what it is.
+    Anybody can write a colleague's id: what came without proof brings no verdict back and nothing that is chosen or ticked, and
+    says what it is.
     """
     last = review.unaccepted
     if not last:
         return
     labels = {code: gate.verdict(code).label for code in review.verdicts}
     proved = last.get("proved", False)
-    given = {"verdict": labels.get(last["verdict"]) if proved else None, "reason": last["reason"], **last["answer"]}
+    given = {"verdict": labels.get(last["verdict"]), "reason": last["reason"], **last["answer"]}
     whose = f"{last['staff_id']} 上次未采纳的填写" if proved else f"未证明身份者以 {last['staff_id']} 名义所填的内容"
     for name, value in given.items():
-        if value in (None, "") or name not in properties:
+        chosen = isinstance(value, bool) or "enum" in properties.get(name, {})
+        if value in (None, "") or name not in properties or (chosen and not proved):
             continue
         said = properties[name].get("description", "")
         note = f"已带入{whose},请核对"

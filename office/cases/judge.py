@@ -114,17 +114,19 @@ Finish = Callable[[Tx, Case, Review, Gate, Answer], Outcome]
 
 
 def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Finish) -> Outcome:
-    """Judge an answer that came through the form, and remember why if it was refused."""
+    """Judge an answer that came through the form, and remember why if it was refused. Whoever may not answer puts no words into
+    the form of those who may."""
     outcome = decide(tx, answer, gate, finish)
     review = get(tx, review_id)
     case = tx.get_one(Case, review.case_id)
     review.pause_key = None
     if not outcome.accepted and review.state in OPEN:
+        theirs = not outcome.proved or people.unfit(tx, review, staff.find(tx, answer.staff_id)) is None
         last = {
             "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
             "answer": masked_values(case, answer), "proved": outcome.proved,
         }  # fmt: skip
-        decision_seals.say(tx, review, f"{NOT_TAKEN}:{outcome.sentence}", last)
+        decision_seals.say(tx, review, f"{NOT_TAKEN}:{outcome.sentence}", last if theirs else None)
     tx.add(review)
     return outcome
 

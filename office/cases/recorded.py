@@ -7,6 +7,7 @@ answer that waits, an objection that is gone) it is compared with the lines of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from models.audit import AuditEntry
 from models.cases import Case
@@ -41,10 +42,10 @@ def became(said: Iterable[AuditEntry], review_id: str) -> tuple[ReviewState | No
     return state, by
 
 
-def objected(tx: Tx, case: Case) -> AuditEntry | None:
+def objected(tx: Tx, case: Case, said: Sequence[AuditEntry] | None = None) -> AuditEntry | None:
     """The objection to a decision that counts already, over which no supervisor has let the case go on."""
     found, ended = None, False
-    for line in lines(tx, case):
+    for line in lines(tx, case) if said is None else said:
         match line.action:
             case "case.concluded":
                 ended = True
@@ -54,6 +55,14 @@ def objected(tx: Tx, case: Case) -> AuditEntry | None:
                 found = None
             case "review.disputed" if not ended and not line.detail.get("held"):
                 found = line
+    return found
+
+
+def contrary(tx: Tx, case: Case) -> bool:
+    """Whether an act was about to be done that somebody said no to, and nobody has let the case go on since."""
+    found = False
+    for line in lines(tx, case):
+        found = line.action == "case.contrary" or (found and line.action != "case.retried")
     return found
 
 
@@ -71,6 +80,22 @@ def waits(tx: Tx, case: Case, held: Confirmation) -> bool:
     return open_
 
 
+def as_opened(tx: Tx, case: Case, said: Sequence[AuditEntry]) -> None:
+    """Have the case go by the rules and the time that it was opened under; the supervisor hears of a difference."""
+    opened = next((line.detail for line in said if line.action == "case.opened"), {})
+    if "policy" not in opened or "received_at" not in opened:
+        return
+    was = {"policy_version": opened["policy"], "received_at": datetime.fromisoformat(opened["received_at"])}
+    if wrong := [name for name, value in was.items() if getattr(case, name) != value]:
+        tx.add(case.sqlmodel_update(was))
+        tx.flush()
+        alerts.tell(
+            tx, f"opened/{case.id}/{tx.now.isoformat()}", where=f"案件 {case.id}",
+            finding=f"案件在数据库中的{'、'.join(wrong)}与立案时留存的记录不符:有人绕过系统改动了数据库。",
+            consequence="已按留存记录恢复,并以此办理;请立即排查谁改动了数据库。",
+        )  # fmt: skip
+
+
 def put_right(tx: Tx, case: Case, review: Review) -> None:
     """Have the case and its question be what the record says of them; the supervisor hears of it.
 
@@ -78,6 +103,7 @@ def put_right(tx: Tx, case: Case, review: Review) -> None:
     is asked again. One that was written in is not looked at here: it lacks its seal.
     """
     said = lines(tx, case)
+    as_opened(tx, case, said)
     if case.withdrawn_at is not None and said and not any(line.action == TAKEN_BACK for line in said):
         case.withdrawn_at = None
         tx.add(case)

@@ -28,7 +28,7 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
         return "", "现行规则不允许终端会话(staff.session_minutes = 0),请逐次使用动态口令"
     if sentence := judge.unproved(tx, staff_id, code, weighty=False):
         return "", sentence
-    close(tx, staff_id)
+    close(tx, staff_id, f"staff/{staff_id}")
     word, now = secrets.token_urlsafe(32), clock().real()
     row = TerminalSession(
         id=new_id("TS", now), staff_id=staff_id, word_sha256=hashlib.sha256(word.encode()).hexdigest(),
@@ -58,8 +58,8 @@ def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
     return standing.refusal(tx, person)
 
 
-def close(tx: Tx, staff_id: str) -> int:
-    """End every session of that person; how many there were."""
+def close(tx: Tx, staff_id: str, by: str = "unproved") -> int:
+    """End every session of that person; how many there were. It takes no proof, and says so."""
     query = select(TerminalSession).where(
         TerminalSession.staff_id == staff_id, col(TerminalSession.closed_at).is_(None)
     )
@@ -67,9 +67,7 @@ def close(tx: Tx, staff_id: str) -> int:
     for row in found:
         row.closed_at = clock().real()
         tx.add(row)
-        audit.record(
-            tx, f"staff/{staff_id}", "session.closed", actor=f"staff/{staff_id}", text="终端会话已结束", session=row.id
-        )
+        audit.record(tx, f"staff/{staff_id}", "session.closed", actor=by, text="终端会话已结束", session=row.id)
     return len(found)
 
 

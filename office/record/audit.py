@@ -331,8 +331,17 @@ def intact(entry: AuditEntry) -> bool:
 
 
 def _without_a_record(tx: Tx) -> Iterator[str]:
-    """Cases and people that exist although no line says how they came to be: the whole chain was taken away."""
+    """Cases and people that exist although no line says how they came to be: the whole chain was taken away. And chains of
+    cases and people that are not there any more: none of ours ever goes."""
     for case_id in tx.exec(select(Case.id).where(col(Case.id).not_in(select(AuditHead.stream)))):
         yield f"{case_id}: the case has no chain"
     for staff_id in tx.exec(select(Staff.id).where(("staff/" + col(Staff.id)).not_in(select(AuditHead.stream)))):
         yield f"staff/{staff_id}: the person has no chain"
+    said = select(AuditEntry.stream).where(AuditEntry.seq == 1, AuditEntry.action == "case.opened")
+    for case_id in tx.exec(said.where(col(AuditEntry.stream).not_in(select(Case.id)))):
+        yield f"{case_id}: the case is gone, and its chain is there"
+    known = select(AuditHead.stream).where(
+        col(AuditHead.stream).startswith(PERSON), ~col(AuditHead.stream).contains(AGAIN)
+    )
+    for stream in tx.exec(known.where(col(AuditHead.stream).not_in(select(PERSON + col(Staff.id))))):
+        yield f"{stream}: the person is gone, and their chain is there"

@@ -46,8 +46,9 @@ def closing(key: str, state: OutboxState) -> str:
     return keyed_hash(f"closed|{key}|{state.value}")
 
 
-def closed_by_us(row: OutboxMessage) -> bool:
-    return hmac.compare_digest(row.closing_seal or "", closing(row.key, row.state))
+def closed_so(key: str, state: str, seal: str | None) -> bool:
+    """Whether it was we who closed it so."""
+    return hmac.compare_digest(seal or "", closing(key, OutboxState(state)))
 
 
 def address(row: Any) -> dict[str, Any]:

@@ -33,6 +33,9 @@ AGAIN = timedelta(seconds=30)
 BACKOFF = [1, 5, 30, 120, 600, 3600]
 
 
+MOST_OTHERS = 20
+"""Other contents under one id that are kept, recorded and told; further ones are counted."""
+
 _MOMENT = TypeAdapter[datetime](Moment)
 
 
@@ -124,7 +127,8 @@ def receive_all(
                 receipts.append(Receipt.REFUSED if before.state is InboxState.REFUSED else Receipt.SAME)
             else:
                 _keep_conflict(tx, before, arrival, digest)
-                on_conflict(tx, before)
+                if before.conflicts <= MOST_OTHERS:
+                    on_conflict(tx, before)
                 receipts.append(Receipt.CONFLICT)
         tx.flush()
         return receipts
@@ -152,6 +156,10 @@ def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) ->
 
 def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) -> None:
     before.conflicts += 1
+    tx.add(before)
+    if before.conflicts > MOST_OTHERS:  # counted, so that nobody fills the row, the record and people's post by one id
+        tx.flush()
+        return
     if digest not in before.others:
         before.others = {
             **before.others,

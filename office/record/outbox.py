@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Executable, Update, bindparam, delete, or_, update
@@ -45,8 +45,7 @@ LEASE = timedelta(seconds=60)
 SLOW = LEASE.total_seconds() / 3
 """Seconds after which a courier gives back what it has not come to, long before others may take it too."""
 PATIENCE = [0.1, 0.3, 1, 2, 4, 8, 15, 15]
-"""Seconds after which the result of a delivery is written again while the database is away: less than a lease together.
-What was sent and not written down is sent twice."""
+"""Seconds after which the result of a delivery is written again while the database is away, less than a lease together."""
 BACKOFF = [1, 5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600]
 """Seconds after each failed attempt; when they are used up the message is dead and an operator is told."""
 
@@ -213,7 +212,7 @@ def lease(tx: Tx, limit: int, channels: Sequence[Channel] = tuple(Channel)) -> l
         if row.leased_until is not None:  # whoever had it never said how it went
             row.twice = (row.twice or 0) + 1
         row.leased_until = tx.now + LEASE
-        row.attempts += 1
+        row.attempts = max(row.attempts, 0) + 1
         tx.add(row)
     tx.flush()
     return [Item.of(row) for row in rows]
@@ -255,7 +254,7 @@ def settle(tx: Tx, item: Item, outcome: Exception | None, note: str = "") -> Out
             values |= {"next_at": tx.now + timedelta(seconds=min(BACKOFF[min(item.attempts, 4) - 1], 30))}
             values |= {"note": str(outcome)}
         case _ if item.last:
-            values |= {"state": OutboxState.DEAD, "closed_at": tx.now, "note": str(outcome)}
+            values |= closed(tx, item.key, OutboxState.DEAD, str(outcome))
         case _:
             values |= {"next_at": tx.now + timedelta(seconds=BACKOFF[item.attempts - 1]), "note": str(outcome)}
     if isinstance(outcome, Undeliverable) and outcome.reached:
@@ -281,7 +280,14 @@ def deliver_due(
 ) -> int:
     """Deliver what is due now; returns how many were tried. Safe to run in several places at once."""
     began = clock().ticks()
-    items = in_transaction(lambda tx: lease(tx, limit, tuple(deliverers)))
+    taken = partial(in_transaction, lambda tx: lease(tx, limit, tuple(deliverers)))
+    try:
+        items = taken()
+    except (LookupError, TypeError, ValueError):  # a row that somebody has made unreadable holds up no other
+        from office.record import unsent
+
+        unsent.mend()
+        items = taken()
     for position, item in enumerate(items):
         if clock().ticks() - began > SLOW:
             _give_back(items[position:])

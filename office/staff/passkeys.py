@@ -24,8 +24,9 @@ from office.base.db import Tx
 from office.base.settings import settings
 from office.base.vault import keyed_hash
 from office.record import alerts, audit, standing
-from office.staff import staff
+from office.staff import staff, vouching
 from office.staff.guard import Place
+from policies.policy import policy_at
 
 INVITED = timedelta(hours=24)
 ASKED = timedelta(minutes=3)
@@ -91,7 +92,7 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
     )
 
     name, _ = place()
-    statement = json.dumps({"invitation": invited, "nonce": secrets.token_hex(32)})
+    statement = json.dumps({"invitation": invited, "by": invitation.invited_by, "nonce": secrets.token_hex(32)})
     challenge = digest(statement)
     _ask(tx, challenge, ENROL, staff_id, session_id, statement)
     options = generate_registration_options(
@@ -140,6 +141,10 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
         tx, f"staff/{staff_id}", "passkey.enrolled", actor=f"staff/{staff_id}", text=f"登记通行密钥「{row.name}」",
         credential=credential_id, public_key=row.public_key, device_bound=row.device_bound, rp_id=host, origin=origin,
     )  # fmt: skip
+    hours, by = policy_at(tx.now).staff.passkey_rest_hours, json.loads(asked.statement).get("by", "")
+    vouching.tell(
+        tx, staff.find(tx, staff_id), f"登记了通行密钥「{row.name}」", by, rested_at(row, hours), key="该通行密钥"
+    )
     return ""
 
 

@@ -127,17 +127,25 @@ def _actor(word: Word) -> str:
 
 def _tell(tx: Tx, staff_id: str, what: str, word: Word) -> None:
     person = staff.find(tx, staff_id)
-    supervisor = tx.get(Staff, word.by) if word.by else None
+    counts_from = staff.rested_at(tx, person.id) if person.active else None
+    tell(tx, person, what, word.by, counts_from, others=() if word.by else _everybody(tx))
+
+
+def tell(
+    tx: Tx, person: Staff, what: str, by: str, counts_from: datetime | None = None, *, key: str = "动态口令",
+    others: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Whom it is about and all supervisors hear what has become of somebody's keys or of where they are told things; ``by``
+    is whose word it was, and ``key`` what counts from then on."""
+    vouched = tx.get(Staff, by) if by else None
     told = StaffChanged(
-        staff_id=person.id, staff_name=person.name, what=what, at=tx.now,
-        by=f"{supervisor.name}({supervisor.id})" if supervisor else "无人核准(命令行)",
-        counts_from=staff.rested_at(tx, person.id) if person.active else None,
+        staff_id=person.id, staff_name=person.name, what=what, at=tx.now, key=key, counts_from=counts_from,
+        by=f"{vouched.name}({vouched.id})" if vouched else "无人核准(命令行)",
     )  # fmt: skip
-    boss = [one.id for one in staff.with_role(tx, Role.SUPERVISOR)]
-    people = {person.id, *boss} if word.by else {person.id, *boss, *_everybody(tx)}
+    people = {person.id, *(one.id for one in staff.with_role(tx, Role.SUPERVISOR)), *others}
     for audience in [Role.SUPERVISOR.value, *sorted(f"{outbox.PERSON}{one}" for one in people)]:
-        key = f"staff:changed/{person.id}/{standing.noted(tx, person.id)}/{audience}"
-        outbox.put(tx, key, Channel.STAFF, told.name, told.model_dump(mode="json"), audience=audience)
+        name = f"staff:changed/{person.id}/{standing.noted(tx, person.id)}/{audience}"
+        outbox.put(tx, name, Channel.STAFF, told.name, told.model_dump(mode="json"), audience=audience)
 
 
 def _everybody(tx: Tx) -> list[str]:

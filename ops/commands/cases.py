@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
     cell,
@@ -29,7 +29,6 @@ from ops.commands.terminal import (
 )
 
 if TYPE_CHECKING:
-    from office.cases.gates import Outcome
     from tasks.sight.shown import CaseDossier
 
 app = typer.Typer(no_args_is_help=True)
@@ -243,22 +242,19 @@ def export(
 def retry(
     case_id: str = ID,
     by: str = typer.Option(..., "--by", metavar="工号", help="谁排除了故障"),
-    code: str = typer.Option("", help="动态口令;因异议停止的案件由主管凭口令继续,缺省时提示输入"),
+    code: str = typer.Option("", help="本人的动态口令;不给则提示输入,输入时不显示"),
 ) -> None:
-    """排除故障后,让已停止的案件继续;因决定被提出异议而停止的,由主管核实后凭动态口令继续。"""
-    from office.cases import judge, retrying
+    """排除故障后,凭本人的动态口令让已停止的案件继续;因异议或与留存的决定不符而停止的,由未参与本案的主管核实后继续。"""
+    from office.cases import retrying
 
     with reading() as tx:
-        found = tx.get(Case, case_id)
-        asks = found is not None and judge.disputed(tx, found) and not code
-    proof = str(typer.prompt("动态口令", hide_input=True)) if asks else code
-
-    def work(tx: Tx) -> Outcome:
-        if tx.get(Case, case_id) is None:
+        if (found := tx.get(Case, case_id)) is None:
             refuse(f"没有编号为 {case_id} 的案件")
-        return retrying.retry(tx, case_id, person(tx, by).id, proof)
-
-    outcome = in_transaction(work)
+        who = person(tx, by).id
+        if found.concluded_at is not None:
+            refuse(retrying.ended(found))
+    proof = code or str(typer.prompt("动态口令", hide_input=True))
+    outcome = in_transaction(lambda tx: retrying.retry(tx, case_id, who, proof))
     if not outcome.accepted:
         refuse(outcome.sentence)
     say(f"✓ {case_id} {outcome.sentence}", "green")

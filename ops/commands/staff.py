@@ -141,6 +141,8 @@ def contact(
         proved = staff.prove(tx, person(tx, staff_id).id, proof)
         if proved.ok:
             staff.set_contact(tx, staff_id, given)
+            what = f"改动了本人联系方式(现有 {len(given)} 个)" if given else "清除了本人联系方式"
+            vouching.tell(tx, person(tx, staff_id), what, staff_id)
         return proved
 
     proved = in_transaction(work)

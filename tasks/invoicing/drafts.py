@@ -16,6 +16,7 @@ from office.cases import cases
 from office.cases.cases import rules
 from office.cases.effects import effects_of
 from policies.invoicing import needs_second_person, previous_period
+from tasks import releasing
 from tasks.invoicing import periods
 from tasks.invoicing.request import MonthAsked
 from tasks.releasing import over_shops
@@ -159,7 +160,8 @@ def total_up(tx: Tx, case: Case, round: int) -> bool:
     period.state, period.drafted_at = PeriodState.DRAFTED, tx.now
     tx.add(period)
     cases.move(tx, case, CaseState.UNDER_REVIEW, f"{periods.label(period.id)}账单待财务放行", clause="INV-1",
-               statements=period.totals["statements"], total_fen=period.totals["total_fen"])  # fmt: skip
+               statements=period.totals["statements"], total_fen=period.totals["total_fen"],
+               **{releasing.TOTALS: releasing.digest(period.totals)})  # fmt: skip
     return True
 
 

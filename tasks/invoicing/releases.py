@@ -8,7 +8,7 @@ from models.base import Labelled
 from models.cases import Case, CaseKind, CaseState
 from models.dossier import Block, Code, Marked, Rows, Strong, Table, Text
 from models.event_parts import TaxpayerType
-from models.invoicing import AnomalyKind, BillableCategory, PeriodState, Statement, StatementState
+from models.invoicing import AnomalyKind, BillableCategory, Period, PeriodState, Statement, StatementState
 from models.money import yuan
 from models.reviews import Review, Role
 from office.base.db import Tx, reading
@@ -169,13 +169,19 @@ SECOND = Gate(
 )  # fmt: skip
 
 
+def insist(tx: Tx, case: Case, period: Period) -> list[Review]:
+    """Everybody whose yes the month is issued on, as it was drafted; asked again before every chunk that is issued."""
+    releasing.as_drafted(tx, case, period.totals)
+    asked = (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM)
+    given = approvals.insist(tx, case, period.drafts, *asked)
+    return releasing.enough(case, given, 2 if several_eyes(tx, case) else 1)
+
+
 @effect("放行账单")
 def release(tx: Tx, case: Case, round: int) -> int:
     """Released, but for the shops the first person held out; returns how many are held."""
-    given = approvals.insist(tx, case, round, (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM))
     period = period_row(tx, MonthAsked.of(case).period)
-    if len(given) < (2 if several_eyes(tx, case) else 1):
-        raise LookupError(f"not everybody has released {period.id} in round {round}")
+    given = insist(tx, case, period)
     held = read_holds(str(given[0].answer.get("hold", "")))
     for shop_id, reason in held.items():
         statements.hold(tx, period.id, shop_id, reason, str(given[0].decided_by))

@@ -7,7 +7,7 @@ run of a month that is done finds nothing to do. Numbers are given in the chunk'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction, reading
 from office.cases import cases
 from office.cases.cases import rules
-from office.cases.effects import effects_of
+from office.cases.effects import effects_of, insisting
 from office.cases.gates import Outcome
 from office.cases.locks import lock_case
 from office.record import audit
@@ -34,7 +34,7 @@ from policies.deadlines import lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import due
 from policies.policy import policy_at
 from tasks.invoicing import periods
-from tasks.invoicing.drafts import CHUNK, period_row
+from tasks.invoicing.drafts import CHUNK, period_row, several_eyes
 from tasks.invoicing.request import MonthAsked
 
 effect = effects_of("statements")
@@ -76,6 +76,10 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
     statement = tx.exec(select(Statement).where(Statement.period == period_id, Statement.shop_id == shop_id)).first()
     if statement is None or statement.state is not StatementState.HELD:
         return Outcome(accepted=False, sentence=f"店铺 {shortened(shop_id, 64)} 本期没有暂缓的账单")
+    if statement.held_by == staff_id and several_eyes(
+        tx, case
+    ):  # what takes two people, nobody issues in two steps alone
+        return Outcome(accepted=False, sentence="由您暂缓的账单,须由另一位财务放行")
     statement.state = StatementState.DRAFT
     tx.add(statement)
     tx.flush()
@@ -89,8 +93,9 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
 # ── issuing ──────────────────────────────────────────────────────────────────
 
 
-def issue(case_id: str) -> Iterator[tuple[int, int]]:
-    """Issue chunk by chunk; yields how many have their number and how many will, before the first chunk and after each."""
+def issue(case_id: str, insisted: Callable[[Tx, Case, Period], object]) -> Iterator[tuple[int, int]]:
+    """Issue chunk by chunk, each on what people have ``insisted`` decided; yields how many have their number and how many will,
+    before the first chunk and after each."""
     with reading() as tx:
         period = MonthAsked.of(tx.get_one(Case, case_id)).period
         row = tx.get_one(Period, period)
@@ -98,7 +103,12 @@ def issue(case_id: str) -> Iterator[tuple[int, int]]:
             return
         done, of = row.last_number, row.totals["statements"]
     yield done, of
-    while in_transaction(lambda tx: issue_chunk(tx, case_id, period)):
+
+    def chunk(tx: Tx) -> int:
+        insisted(tx, lock_case(tx, case_id), period_row(tx, period))
+        return issue_chunk(tx, case_id, period)
+
+    while insisting(case_id, "出具账单", lambda: in_transaction(chunk)):
         with reading() as tx:
             done = tx.get_one(Period, period).last_number
         yield done, of

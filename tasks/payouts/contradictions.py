@@ -5,7 +5,9 @@ The first answer stands in the books (ambiguity 38). A case of its own asks for 
 
 from __future__ import annotations
 
-from sqlmodel import col, select
+from typing import Any
+
+from sqlmodel import col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
@@ -28,6 +30,8 @@ OPEN = col(BankContradiction.closed_at).is_(None)
 CODE = "bank_contradiction"
 COVERED = "金额保密"
 """What is read instead of an amount that only whoever has the account may know (OPN-10)."""
+NOTED = "payout.contradiction_noted"
+"""The line of the inquiry that says what contradicts what, so that nobody takes it away by taking its row away."""
 RESOLVED = "payout.contradiction_resolved"
 """The line that says that two people have ended one."""
 
@@ -62,6 +66,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     )  # fmt: skip
     tx.add(row)
     tx.flush()
+    audit.record(tx, inquiry.id, NOTED, actor="bank", clause="REF-3", text=sentence(tx, row), row=_said(row))
     if about is not None:
         audit.record(tx, about.id, "payout.contradicted", actor="bank", clause="REF-3", text=f"{sentence(tx, row)}({inquiry.id})",
                      contradiction=row.id)  # fmt: skip
@@ -176,7 +181,8 @@ def closed_by_nobody(tx: Tx) -> list[BankContradiction]:
 
 
 def put_right(tx: Tx) -> None:
-    """Have those be open again; the supervisor hears of it."""
+    """Have those be open again, and those be there that were taken away or made another's; the supervisor hears of it."""
+    _put_back(tx)
     for row in closed_by_nobody(tx):
         row.closed_at = row.verdict = row.closed_by = None
         tx.add(row)
@@ -185,6 +191,34 @@ def put_right(tx: Tx) -> None:
             tx, f"contradiction/{row.id}/{tx.now.isoformat()}", where=f"银行回执矛盾 {row.inquiry_id}",
             finding=f"{sentence(tx, row)}在数据库中被写成已核清,而没有人作出过决定:有人绕过系统改动了数据库。",
             consequence="已恢复为未核清,核清前不能打款;请立即排查谁改动了数据库。",
+        )  # fmt: skip
+
+
+def _said(row: BankContradiction) -> dict[str, Any]:
+    """What a row says of what the bank said: nothing of how it ended."""
+    return row.model_dump(mode="json", exclude={"closed_at", "verdict", "closed_by"})
+
+
+def _put_back(tx: Tx) -> None:
+    rows: Any = select(Case, BankContradiction).outerjoin(
+        BankContradiction, col(BankContradiction.inquiry_id) == Case.id
+    )
+    open_or_gone = or_(col(BankContradiction.id).is_(None), OPEN)
+    for inquiry, row in tx.exec(rows.where(Case.kind == CaseKind.BANK_INQUIRY, open_or_gone).order_by(col(Case.id))):
+        noted = next((line.detail["row"] for line in audit.found_whole(tx, inquiry.id) if line.action == NOTED), None)
+        if noted is None or (row is not None and _said(row) == noted):
+            continue
+        was = BankContradiction.model_validate(noted)
+        known = row or tx.get(BankContradiction, was.id)
+        if known is None:
+            tx.add(was)
+        else:
+            tx.add(known.sqlmodel_update(was.model_dump(include=set(noted))))
+        tx.flush()
+        alerts.tell(
+            tx, f"contradiction/{was.id}/gone/{tx.now.isoformat()}", where=f"银行回执矛盾 {inquiry.id}",
+            finding=f"{sentence(tx, was)}这一记录在数据库中被删去或改动:有人绕过系统改动了数据库。",
+            consequence="已按留存记录恢复,核清前不能打款;请立即排查谁改动了数据库。",
         )  # fmt: skip
 
 

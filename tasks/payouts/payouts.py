@@ -107,6 +107,7 @@ def instruct(
     """
     if case.halted:  # an objection that came between the steps of a run
         raise PermitRefused(f"{case.id} is halted: {case.halted}")
+    contradictions.put_right(tx)
     if contradictions.open_for(tx, case.shop_id):
         raise PermitRefused(f"{case.id}: the bank contradicts itself about this shop's money")
     permits = unused(tx, case.id)

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import col, select
@@ -25,6 +26,7 @@ from notifications.settlement import SettlementIssued
 from office.base import bulk
 from office.base.db import Pace, Tx, breathe, reading
 from office.cases import cases, reviews
+from office.cases.effects import insisting
 from office.cases.locks import lock_case
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account
@@ -33,10 +35,11 @@ from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from policies.deadlines import outside_quiet_hours
 from policies.policy import policy_at
 from tasks.invoicing import freezes
-from tasks.settlement import drafts, payments
+from tasks.payouts import contradictions
+from tasks.settlement import drafts, payments, releases
 from tasks.settlement.halves import half_row
 from tasks.settlement.request import HalfAsked
-from tasks.shops import bans
+from tasks.shops import bans, states
 
 CHUNK = 50
 """Shops in the first transaction, and at least in later ones, which go by how long it took: others get their turn."""
@@ -85,7 +88,8 @@ def settle(case_id: str) -> Iterator[tuple[int, int]]:
         done, of = row.last_number, row.totals["shops"]
     yield done, of
     pace = Pace(CHUNK)
-    while count := pace.chunk(lambda tx, size: settle_chunk(tx, case_id, half, size)):
+    chunk = partial(pace.chunk, lambda tx, size: settle_chunk(tx, case_id, half, size))
+    while count := insisting(case_id, "结算付款", chunk):
         done += count
         yield done, max(of, done)
         breathe()
@@ -97,6 +101,9 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
     half = half_row(tx, half_id)
     if half.state is not HalfState.SETTLING:
         return 0
+    releases.insist(tx, case, half)
+    states.insist_on_bans(tx)
+    contradictions.put_right(tx)
     drafted = tx.execute(bulk.sql("""
         SELECT shop_id, paid_fen, hold, held_reason, held_by FROM settlement WHERE half = :half AND state = 'DRAFT'
         AND shop_id > :cursor ORDER BY shop_id LIMIT :size

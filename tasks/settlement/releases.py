@@ -12,6 +12,7 @@ from models.dossier import Block, Code, Items, Marked, Rows, Strong, Table, Text
 from models.money import Money, yuan
 from models.reviews import Review, Role
 from models.settlement import (
+    Half,
     HalfState,
     HoldReason,
     Settlement,
@@ -21,7 +22,7 @@ from models.settlement import (
 from models.shops import ShopSnapshot
 from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
-from office.cases import approvals, cases, dossier
+from office.cases import approvals, cases, dossier, judge
 from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate, Outcome
@@ -187,6 +188,8 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
 
 def _stands_in_the_way(tx: Tx, case: Case, row: Settlement) -> str | None:
     """Why a shop can be paid nothing at this moment, whatever finance says; facts that are too old are asked for (27)."""
+    if case.halted or judge.disputed(tx, case):
+        return "本期结算已停止,主管核实之前不付款"
     if (hold := drafts.hold_now(tx, row.shop_id)) is not HoldReason.NONE:
         return f"现在不能付款:{hold.label}"
     snapshot = tx.get(ShopSnapshot, row.shop_id)
@@ -235,13 +238,19 @@ SECOND = Gate(
 )  # fmt: skip
 
 
+def insist(tx: Tx, case: Case, half: Half) -> list[Review]:
+    """Everybody whose yes the half is paid on, as it was drafted; asked again before every chunk that is paid."""
+    releasing.as_drafted(tx, case, half.totals)
+    asked = (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM)
+    given = approvals.insist(tx, case, half.drafts, *asked)
+    return releasing.enough(case, given, 2 if several_eyes(tx, case) else 1)
+
+
 @effect("放行结算单")
 def release(tx: Tx, case: Case, round: int) -> int:
     """Released, but for the shops the first person held out; returns how many are held."""
-    given = approvals.insist(tx, case, round, (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM))
     half = half_row(tx, HalfAsked.of(case).half)
-    if len(given) < (2 if several_eyes(tx, case) else 1):
-        raise LookupError(f"not everybody has released {half.id} in round {round}")
+    given = insist(tx, case, half)
     asked, by = read_holds(str(given[0].answer.get("hold", ""))), str(given[0].decided_by)
     held = sum(drafts.hold(tx, half.id, shop_id, reason, by) for shop_id, reason in asked.items())  # if drafted still
     half.state, half.cursor, half.released_at = HalfState.SETTLING, "", tx.now

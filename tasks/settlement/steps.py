@@ -11,6 +11,7 @@ from office.cases.cases import rules
 from office.cases.effects import effects_of
 from policies.invoicing import needs_second_person
 from policies.settlement import cut_off, label
+from tasks import releasing
 from tasks.payouts import contradictions
 from tasks.settlement import drafts, placing
 from tasks.settlement.halves import half_row
@@ -66,7 +67,7 @@ def total_up(tx: Tx, case: Case, round: int) -> None:
     half.state, half.drafted_at = HalfState.DRAFTED, tx.now
     tx.add(half)
     cases.move(tx, case, CaseState.UNDER_REVIEW, f"{label(half.id)}结算单待财务放行", clause="STL-1",
-               shops=half.totals["shops"], paid_fen=half.totals["paid_fen"])  # fmt: skip
+               shops=half.totals["shops"], paid_fen=half.totals["paid_fen"], **{releasing.TOTALS: releasing.digest(half.totals)})  # fmt: skip
 
 
 def several_eyes(tx: Tx, case: Case) -> bool:

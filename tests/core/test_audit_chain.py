@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 
 from models.audit import AuditEntry, AuditHead
 from office.base.db import in_transaction, reading, transaction
@@ -188,3 +188,16 @@ def test_a_chain_that_is_not_whole_is_nothing_to_rely_on_for_whoever_reads_it_fi
     assert whole("other") == [""]
     write("UPDATE audit SET text = 'x' WHERE stream = 's' AND seq = 2")
     assert whole() == []
+
+
+def test_a_case_or_somebody_who_was_taken_away_and_left_a_record_is_named(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    for table in reversed(SQLModel.metadata.sorted_tables):
+        if "case_id" in table.c:
+            write(f"DELETE FROM {table.name} WHERE case_id = '{case.id}'")
+    write(f"DELETE FROM \"case\" WHERE id = '{case.id}'")
+    write("DELETE FROM staff WHERE id = 'zhao-min'")
+    assert office.chains() == [
+        f"{case.id}: the case is gone, and its chain is there", "staff/zhao-min: the person is gone, and their chain is there",
+    ]  # fmt: skip

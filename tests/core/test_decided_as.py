@@ -10,7 +10,8 @@ import pytest
 
 from models.books import AccountKind
 from models.cases import Case
-from office.cases import approvals
+from office.base.db import in_transaction
+from office.cases import approvals, retrying
 from office.record.decision_seals import DecisionForged
 from policies.approvals import Seen
 from tasks.refund import steps
@@ -104,6 +105,9 @@ def test_an_act_that_somebody_said_no_to_is_not_done_and_the_case_stops_and_the_
         assert office.case(case.id).halted is not None
         office.settle()
         assert office.staff_told("integrity_broken") == ["supervisor"]
+        for who in ("wang-fang", "he-qiang"):  # nobody of another role, and no supervisor's mere name
+            code = office.code(who) if who == "wang-fang" else ""
+            assert not in_transaction(lambda tx: retrying.retry(tx, case.id, who, code)).accepted  # noqa: B023
         write('UPDATE "case" SET halted = NULL')
     assert ordered(office, case) == [] and office.case(case.id).outcome == "REJECTED"
 

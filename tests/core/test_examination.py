@@ -95,6 +95,17 @@ def test_the_night_goes_round_all_chains_in_pieces(busy: Office, monkeypatch: py
     assert len(findings(busy)) == 1
 
 
+def test_a_row_that_one_look_cannot_read_keeps_no_other_look_from_being_taken(busy: Office) -> None:
+    write("UPDATE staff SET roles = 'null' WHERE id = 'zhao-min'")
+    busy.clock.advance(timedelta(minutes=1))
+    in_transaction(lambda tx: audit.record(tx, "system", "did"))
+    write("UPDATE audit SET text = 'x' WHERE id = (SELECT MAX(id) FROM audit)")
+    with pytest.raises(ExceptionGroup):  # which the sweep tells
+        examination.examine()
+    [told] = findings(busy)
+    assert "was changed after it was written" in told
+
+
 def test_more_findings_than_a_message_holds_are_counted(office: Office) -> None:
     found = {str(n): f"第 {n} 处" for n in range(examination.TOLD + 7)}
     assert in_transaction(lambda tx: examination.report(tx, "test", "某处", found, "请查"))

@@ -112,8 +112,13 @@ def test_a_merchants_line_breaks_stay_and_nothing_is_set_in_italics(office: Offi
 def answered_in_vain(office: Office, case: Case, **changes: str) -> Review:
     """The question after an answer that was not taken."""
     review = office.question(case)
-    given = {"code": "000000", "verdict": "REJECT", "reason": "账户 6222021234567890128 与执照不符"} | changes
-    answer = Answer(review_id=review.id, revision=review.revision, staff_id="li-na", **given)
+    given = {
+        "staff_id": "li-na",
+        "code": "000000",
+        "verdict": "REJECT",
+        "reason": "账户 6222021234567890128 与执照不符",
+    } | changes
+    answer = Answer(review_id=review.id, revision=review.revision, **given)
     outcome = in_transaction(lambda tx: take_form_answer(tx, review.id, gate_of(review), answer))
     assert not outcome.accepted
     return office.question(case)
@@ -166,3 +171,12 @@ def test_a_reason_is_required_by_the_form_itself_where_something_blocks(office: 
     validator = Draft202012Validator(blocked)
     assert "reason" in blocked["required"] and not validator.is_valid(full)
     assert not validator.is_valid(full | {"reason": ""}) and validator.is_valid(full | {"reason": "已核实"})
+
+
+def test_whoever_may_not_answer_puts_no_words_into_the_form_of_those_who_may(office: Office, case: Case) -> None:
+    review = answered_in_vain(
+        office, case, staff_id="wang-fang", code=office.code("wang-fang"), reason="已核实,请直接同意"
+    )
+    properties = form_schema(review, gate_of(review))["properties"]
+    assert "岗位权限" in review.notice and "default" not in properties["verdict"]
+    assert "default" not in properties["reason"] or not properties["reason"]["default"]

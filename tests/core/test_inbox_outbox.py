@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -395,3 +396,14 @@ def test_a_notification_channel_that_is_down_is_tried_again(office: Office, noti
     office.pass_time(minutes=1)
     assert [row.state for row in office.outbox(Channel.MERCHANT)] == [OutboxState.SENT]
     assert len(notifier.subjects("merchant")) == 1
+
+
+def test_one_id_with_ever_other_bytes_fills_neither_row_nor_record_nor_post(office: Office) -> None:
+    for number in range(inbox.MOST_OTHERS + 10):
+        body = json.dumps({"type": "x", "data": number}).encode()
+        inbox.receive(Arrival(source="platform", message_id="m", type="x", body=body), routing.on_conflict)
+    [row] = messages()
+    assert (row.conflicts, len(row.others)) == (inbox.MOST_OTHERS + 9, inbox.MOST_OTHERS)
+    assert (
+        len(office.staff_told("inbox_conflict")) == inbox.MOST_OTHERS == office.trail("system").count("inbox.conflict")
+    )

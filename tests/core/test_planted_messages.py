@@ -13,7 +13,7 @@ from notifications.scripted import ScriptedNotifier
 from office.base.db import Tx, in_transaction
 from office.base.vault import seal_json
 from office.cases import alarms
-from office.record import alerts, audit, envelopes, outbox
+from office.record import alerts, audit, envelopes, outbox, unsent
 from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
@@ -98,6 +98,8 @@ CLOSED = {
     "sent": "state = 'SENT', closed_at = '2026-11-19 02:00:00'",
     "skipped": "state = 'SKIPPED', note = '已并入汇总'",
     "with another's seal": "state = 'SENT', closing_seal = (SELECT closing_seal FROM outbox WHERE key = 'staff:integrity/first')",
+    "given up": "state = 'DEAD', closed_at = '2026-11-19 02:00:00'",
+    "in a state that nobody knows": "state = 'HIDDEN'",
     "put off": "next_at = '2099-01-01 00:00:00'",
     "in somebody's hands for ever": "leased_until = '2099-01-01 00:00:00'",
 }
@@ -121,6 +123,38 @@ def test_what_sql_marked_as_sent_or_put_off_leaves_after_all_and_is_heard(
     examination.examine()
     examination.examine()
     assert office.staff_told("integrity_broken") == ["supervisor"] * 3, "once"
+
+
+UNREADABLE = {
+    "what it has reached": "reached = 'null'",
+    "by whom it goes": "channel = 'NOBODY'",
+}
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_row_that_nobody_can_read_keeps_no_letter_from_leaving_and_leaves_itself(
+    office: Office, notifier: ScriptedNotifier, what: str
+) -> None:
+    tell("first", "甲")
+    tell("second", "乙")
+    write(f"UPDATE outbox SET {UNREADABLE[what]} WHERE key = 'staff:integrity/first'")
+    office.settle()
+    assert "乙" in str(notifier.sent)
+    office.clock.advance(timedelta(hours=2))
+    for _ in range(2):
+        examination.examine()
+        office.settle()
+    assert "甲" in str(notifier.sent) and {row.state for row in office.outbox(Channel.STAFF)} == {"SENT"}
+    assert "无法读取" in str(notifier.sent)
+
+
+def test_older_messages_that_sql_has_closed_are_found_in_turn(office: Office) -> None:
+    for number in range(9):
+        tell(str(number), "甲")
+    office.settle()
+    write("UPDATE outbox SET state = 'SKIPPED' WHERE key < 'staff:integrity/5'")
+    assert sum(unsent.look(2) for _ in range(10)) == 5
 
 
 def test_what_we_have_sent_skipped_kept_back_or_put_off_ourselves_is_nothing_to_hear_of(office: Office) -> None:
@@ -168,6 +202,18 @@ def test_an_alarm_that_sql_has_deleted_is_written_anew(office: Office, notifier:
     assert str(notifier.sent).count("甲") >= 1 and found(office) == []
     assert [row.key for row in office.outbox(Channel.STAFF, "integrity_broken")] == ["staff:integrity/first"]
     assert office.chains() == []
+
+
+def test_however_many_alarms_there_are_each_that_was_deleted_is_written_anew_in_its_turn(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "NEWEST", 2)
+    for number in range(7):
+        tell(str(number), "甲")
+    in_transaction(lambda tx: alarms.raise_alarm(tx, "run.meddled", "t", kind="k", matter="m", done="d"))
+    write("DELETE FROM outbox")
+    assert sum(in_transaction(alerts.told_again) for _ in range(4)) == 8
+    assert office.staff_told("engine_alarm") == ["supervisor"]
 
 
 def test_no_alarm_in_somebody_elses_words_is_written_because_sql_put_it_into_the_record(office: Office) -> None:

@@ -201,3 +201,17 @@ def test_what_came_is_acted_on_as_it_came(office: Office, change: str) -> None:
     office.sweep()
     assert office.shop("shop-1").owner_account_id == "acct-new"
     assert office.staff_told("integrity_broken") == ["supervisor"]
+
+
+def test_a_case_goes_by_the_rules_and_the_time_that_it_was_opened_under(office: Office) -> None:
+    office.closed_shop()
+    case = office.request_refund()
+    was = (case.policy_version, case.received_at)
+    write(
+        "UPDATE \"case\" SET policy_version = '2026-12-01', received_at = '2026-01-02 00:00:00' WHERE id = :id",
+        id=case.id,
+    )
+    office.decide(case, "wang-fang", "APPROVE")
+    now = office.case(case.id)
+    assert (now.policy_version, now.received_at) == was and told(office) == {"supervisor"}
+    assert len(office.staff_told("integrity_broken")) == 1 and office.chains() == []

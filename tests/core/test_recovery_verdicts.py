@@ -181,7 +181,10 @@ def test_a_case_that_never_gets_on_is_halted_and_the_supervisor_is_told_once(off
 def test_an_operator_who_mended_it_lets_it_go_on(office: Office, case: Case) -> None:
     for _ in range(6):
         restart(case)
-    in_transaction(lambda tx: retrying.retry(tx, case.id, "he-qiang"))
+    assert not in_transaction(lambda tx: retrying.retry(tx, case.id, "he-qiang")).accepted
+    assert "case.retried" not in office.trail(case.id), "in nobody's name who was not there"
+    code = office.code("he-qiang")
+    assert in_transaction(lambda tx: retrying.retry(tx, case.id, "he-qiang", code)).accepted
     office.settle()
     assert (office.case(case.id).halted, office.case(case.id).run_id is not None) == (None, True)
     assert "case.retried" in office.trail(case.id)

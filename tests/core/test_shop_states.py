@@ -106,3 +106,19 @@ def test_a_contradiction_of_the_bank_that_sql_has_closed_is_in_the_way_until_two
         assert contradictions.open_for(tx, "shop-1") == []
     in_transaction(contradictions.put_right)
     assert office.staff_told("integrity_broken") == ["supervisor"] and office.chains() == []
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM bank_contradiction", "UPDATE bank_contradiction SET shop_id = 'shop-2', kind = 'UNKNOWN'"]
+)
+def test_a_contradiction_that_sql_has_taken_away_or_made_anothers_is_put_back_and_told(
+    office: Office, change: str
+) -> None:
+    office.open_shop("shop-2")
+    after(office, ("failed", 400_000), ("settled", 400_000))
+    before = read("SELECT request_no FROM bank_contradiction WHERE shop_id = 'shop-1'")
+    write(change)
+    for _ in range(2):
+        examination.examine()
+    assert read("SELECT request_no FROM bank_contradiction WHERE shop_id = 'shop-1'") == before
+    assert office.staff_told("integrity_broken") == ["supervisor"] and office.chains() == []

@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import update
 
 from models.cases import Case
+from models.messages import Channel
 from models.passkeys import Passkey
 from models.reviews import ReviewState
 from office.base.db import in_transaction, reading, transaction
 from office.base.settings import settings
 from office.cases import signatures
-from office.record import audit
+from office.record import audit, outbox
 from office.staff import desk_sessions, passkeys
 from tests.desk.seat import Page, Seat, Seats
 from tests.desk.softkey import SoftKey
@@ -56,6 +57,15 @@ def asked(who: Seat, page: Page, verdict: str, reason: str = "") -> tuple[dict[s
 
 def shown(who: Seat, case: Case) -> Page:
     return who.see(f"/r/{who.office.question(case).id}")
+
+
+def test_a_passkey_of_ones_own_is_told_to_its_person_and_to_all_supervisors(
+    office: Office, seat: Seats, case: Case
+) -> None:
+    enrolled(office, seat("wang-fang"))
+    assert sorted(office.staff_told("staff_changed")) == ["@gao-yuan", "@he-qiang", "@wang-fang", "supervisor"]
+    [told, *_] = [outbox.body(row) for row in office.outbox(Channel.STAFF, "staff_changed")]
+    assert (told["what"], told["key"], told["by"]) == ("登记了通行密钥「软件密钥」", "该通行密钥", "何强(he-qiang)")
 
 
 def test_what_was_signed_is_decided_once_however_often_it_is_sent(office: Office, seat: Seats, case: Case) -> None:

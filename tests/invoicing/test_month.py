@@ -384,17 +384,23 @@ def test_a_shop_held_out_may_have_a_colon_in_its_id_and_a_semicolon_in_its_reaso
     assert releasing.read_holds(text) == held
 
 
-def test_many_anomalies_take_a_second_person(office: Office) -> None:
-    ids = shops(office, 21)
-    record(office, *(item(i, fen=-1) for i in ids))
+def test_many_anomalies_take_a_second_person_and_nobody_issues_in_two_steps_what_takes_two(office: Office) -> None:
+    *ids, held = shops(office, 22)
+    record(office, *(item(i, fen=-1) for i in ids), item(held))
     at(office, 2026, 12, 1, 2)
     case = open_month(office)
-    office.decide(case, "wang-fang", "RELEASE")
+    office.decide(case, "wang-fang", "RELEASE", hold=f"{held}:先核对")
     again = office.question(case)
     assert again.gate == "invoicing-second"
     assert "四眼" in office.answer(again, "wang-fang", "CONFIRM").sentence
     office.decide(case, "chen-jie", "CONFIRM")
     assert office.case(case.id).outcome == "ISSUED"
+
+    def released(who: str) -> str:
+        code = office.code(who)
+        return in_transaction(lambda tx: statements.release_held(tx, NOVEMBER, held, who, code, "已核对")).sentence
+
+    assert "另一位财务" in released("wang-fang") and "已出账" in released("chen-jie")
 
 
 def test_a_new_draft_takes_in_what_came_late(office: Office) -> None:

@@ -54,6 +54,7 @@ def test_each_change_is_seen(office: Office, change: dict[str, Any]) -> None:
 def test_silence_is_heard_when_no_sweep_has_run_for_too_long(ago: timedelta, heard: bool) -> None:
     assert bool(silence(AT - ago, AT)) is heard
     assert silence(None, AT) == ""
+    assert "将来" in silence(AT + timedelta(days=900), AT), "SQL does not silence the silence"
 
 
 def told(office: Office) -> list[str]:

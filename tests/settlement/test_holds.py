@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,8 @@ from models.cases import Case
 from models.payouts import Payout
 from models.settlement import Half, HoldReason, SettlementState
 from office.base.db import Tx, in_transaction, reading
-from tasks.settlement import steps
+from office.record.decision_seals import DecisionForged
+from tasks.settlement import posting, steps
 from tests.core.sql import write
 from tests.invoicing import kit as invoicing
 from tests.play import SILENCE, Office
@@ -167,6 +170,62 @@ def test_an_account_in_another_name_is_not_paid_though_its_row_says_that_it_fits
     row = settlement()
     assert (row.hold, row.paid_fen, row.left_fen) == (HoldReason.OTHER_NAME, 0, NET) and kit.payments(office) == []
     kit.sound(office)
+
+
+def skipped(case: Case) -> None:
+    """SQL has the run think that it needs no second person, and that the half was released."""
+    for verb, result in (("to_second", "false"), ("release", "0")):
+        write(
+            f"INSERT INTO effect (key, case_id, at, result) VALUES (:key, :case, '2026-12-01 00:00:00', '{result}')"
+            " ON CONFLICT (key) DO UPDATE SET result = excluded.result",
+            key=f"{case.id}/settlement.{verb}/1", case=case.id,
+        )  # fmt: skip
+    write(
+        "UPDATE settlement_half SET state = 'SETTLING', cursor = '', released_at = drafted_at WHERE id = :id",
+        id=NOVEMBER,
+    )
+
+
+def smaller(case: Case) -> None:
+    """SQL has the draft pay so little that one person is enough."""
+    totals = json.dumps(kit.half_of().totals | {"paid_fen": 1}).replace("'", "''")
+    write(f"UPDATE settlement_half SET totals = '{totals}' WHERE id = :id", id=NOVEMBER)
+
+
+@pytest.mark.parametrize("how", [skipped, smaller])
+def test_nobody_pays_much_alone_because_sql_has_the_run_think_that_one_is_enough(
+    office: Office, how: Callable[[Case], None]
+) -> None:
+    much(office)
+    case = kit.draft(office)
+    if how is smaller:
+        how(case)
+        office.answer(office.question(case), "wang-fang", "RELEASE")  # shown anew
+        with pytest.raises(DecisionForged):
+            office.decide(case, "wang-fang", "RELEASE")
+    else:
+        office.decide(case, "wang-fang", "RELEASE")
+        how(case)
+        office.carrier.signal(case.id)
+        with pytest.raises(DecisionForged):
+            office.settle()
+    assert kit.payments(office) == [] and office.balance(AccountKind.RECEIVABLE) == 0
+    assert office.case(case.id).halted is not None and "supervisor" in office.staff_told("integrity_broken")
+
+
+def test_an_objection_stops_a_half_before_its_next_chunk(office: Office) -> None:
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    office.platform_answers = False
+    office.clock.advance(timedelta(hours=30))
+    case = run(office)
+    released = office.reviews(case)[0]
+    assert kit.half_of().state == "SETTLING" and kit.payments(office) == []
+    assert office.object_to(released, "wang-fang").accepted
+    with pytest.raises(DecisionForged, match="异议"):
+        in_transaction(lambda tx: posting.settle_chunk(tx, case.id, NOVEMBER))
+    assert kit.payments(office) == []
 
 
 def test_a_second_person_who_does_not_agree_has_it_drafted_again(office: Office) -> None:

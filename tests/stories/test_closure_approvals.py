@@ -6,6 +6,8 @@ from typing import Any
 
 from models.cases import Case
 from models.shops import ShopState
+from office.base.db import in_transaction
+from office.cases import retrying
 from tests.appeals.bench import Bench
 from tests.play import Office
 from tests.reading import read
@@ -90,3 +92,17 @@ def test_an_appeal_that_was_written_off_does_not_cover_the_next_one(office: Offi
     office.decide(first, "zhou-yan", "DISMISS")
     office.snapshot()
     assert office.case(case.id).state == "CLEARING", "nobody has seen the second appeal"
+
+
+def test_a_supervisor_who_has_decided_lets_no_case_go_on_that_is_objected_to(office: Office) -> None:
+    case = waiting_for_the_supervisor(office)
+    first = office.question(case)
+    office.decide(case, "he-qiang", "CONFIRM", "放行")
+    assert office.object_to(first, "he-qiang") and office.case(case.id).halted is not None
+
+    def retried(who: str) -> str:
+        code = office.code(who)
+        return in_transaction(lambda tx: retrying.retry(tx, case.id, who, code)).sentence
+
+    assert "未参与" in retried("he-qiang") and office.case(case.id).halted is not None
+    assert "重新启动" in retried("gao-yuan") and office.case(case.id).halted is None

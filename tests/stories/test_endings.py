@@ -39,3 +39,15 @@ def test_a_story_that_ends_before_its_case_is_a_bug(office: Office) -> None:
 
 def test_every_kind_of_case_has_a_story() -> None:
     assert set(STORIES) == set(CaseKind)
+
+
+def test_no_story_is_told_of_a_case_of_another_kind(office: Office) -> None:
+    """Over Prefect's API any story can be started for any case."""
+    office.open_shop()
+    case = office.request_closure()
+    before, told = office.trail(case.id), office.told()
+    for kind, other in STORIES.items():
+        if kind is not CaseKind.CLOSURE:
+            assert "不是" in other.tell.fn(case.id)
+    assert {*office.trail(case.id)[len(before) :]} == {"run.wrong_story"} and office.told() == told
+    assert office.staff_told("engine_alarm") == ["supervisor"]

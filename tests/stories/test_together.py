@@ -186,6 +186,9 @@ def test_a_session_is_one_persons_ends_with_their_key_and_never_carries_weight(
 def test_whoever_ends_their_session_cannot_use_it_any_more(office: Office, questions: list[str], allowed: None) -> None:
     word = opened(office)
     assert in_transaction(lambda tx: sessions.close(tx, "li-na")) == 1
+    with reading() as tx:
+        [line] = audit.timeline(tx, "staff/li-na", "session.closed")
+    assert line.actor == "unproved", "anybody can end it, and nobody in her name"
     assert "会话" in refused(office, shown(questions), session=word)
 
 
