@@ -16,6 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from sqlmodel import SQLModel, select
 
 from benchmarks.site import Databases, databases, percentile
 from models.cases import Case, CaseDeadline
-from models.reviews import Review
+from models.reviews import Review, ReviewState
 from models.shops import Shop, ShopSnapshot
 from notifications.scripted import ScriptedNotifier
 from office.base import db
@@ -59,8 +60,8 @@ def prepare(home: Path, found: Databases) -> Office:
     return Office(clock)
 
 
-def ask(office: Office, questions: int) -> None:
-    """So many open questions, of one shop each."""
+def ask(office: Office, questions: int, decided: int = 0) -> None:
+    """So many open questions, of one shop each; and behind them so many that were decided, a hundred a day."""
     office.open_shop()
     case = office.request_closure()
 
@@ -90,6 +91,14 @@ def ask(office: Office, questions: int) -> None:
             made[Review][-1]["question_seal"] = asked.question_seal
         for table, values in made.items():
             tx.execute(insert(table), values)
+        before = rows[Review] | {
+            "state": ReviewState.DECIDED, "decided_by": "zhao-min", "verdict": "APPROVE", "dossier": "", "pause_key": None, "case_id": case.id,
+        }  # fmt: skip
+        for n in range(decided):
+            at = START - timedelta(days=n // 100, seconds=n % 100)
+            tx.execute(
+                insert(Review), [before | {"id": f"RV-{n:07d}", "round": n + 2, "opened_at": at, "decided_at": at}]
+            )
 
     in_transaction(copy)
 
@@ -134,12 +143,12 @@ async def beats(seat: Seat, query: str, times: int) -> float:
     return took
 
 
-def measure(database: str, questions: int, times: int) -> dict[str, Any]:
+def measure(database: str, questions: int, times: int, decided: int = 0) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         with databases(database, home) as found:
             office = prepare(home, found)
-            ask(office, questions)
+            ask(office, questions, decided)
             seat = Seat(office, "li-na")
             seat.log_in()
             queue = timed(lambda: seat.client.get("/q").raise_for_status(), times)
@@ -147,23 +156,23 @@ def measure(database: str, questions: int, times: int) -> dict[str, Any]:
             question = timed(lambda: seat.client.get(rows[0]).raise_for_status(), times)
             page = seat.see(rows[0])
             own = {"origin": seat.origin, "sec-fetch-site": "same-origin"}
-            decided = []
+            took_to_decide = []
             for _ in range(times):
                 form = page.form("/decide")
                 began = time.perf_counter()
                 answer = seat.client.post(
                     form.action, data=form.values | {"verdict": "APPROVE", "reason": ""}, headers=own
                 )
-                decided.append(time.perf_counter() - began)
+                took_to_decide.append(time.perf_counter() - began)
                 answer.raise_for_status()
                 page = Page(answer)
             version = seat.client.get("/pulse?v=").json()["version"]
             pulse = asyncio.run(beats(seat, f"v={version}", 500))
             size = max(len(seat.client.get(address).content) for address in ("/q", rows[-1]))
             db.dispose()
-    figures = {"queue": queue, "question": question, "decide": decided}
+    figures = {"queue": queue, "question": question, "decide": took_to_decide}
     return {
-        "part": "desk", "database": found.name, "questions": questions, "page_kb": round(size / 1024, 1),
+        "part": "desk", "database": found.name, "questions": questions, "decided_before": decided, "page_kb": round(size / 1024, 1),
         "lookers_cores": round(pulse * LOOKERS / EVERY, 4),
         **{f"{name}_p50_s": round(percentile(took, 0.5), 4) for name, took in figures.items()},
         **{f"{name}_p95_s": round(percentile(took, 0.95), 4) for name, took in figures.items()},
@@ -174,9 +183,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--questions", type=int, default=10_000)
+    parser.add_argument("--decided", type=int, default=0, help="how many were decided in the days before")
     parser.add_argument("--times", type=int, default=40)
     given = parser.parse_args()
-    print(json.dumps(measure(given.database, given.questions, given.times)))
+    print(json.dumps(measure(given.database, given.questions, given.times, given.decided)))
 
 
 if __name__ == "__main__":

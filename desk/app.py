@@ -30,8 +30,9 @@ from tasks.sight import desk_forms
 
 logger = logging.getLogger("dianwu.desk")
 
-LOG_INS = "30/minute"
-"""From one address; wrong codes are counted for each person besides."""
+WRONG_CODES, KEYS_ASKED = "30/minute", "120/minute"
+"""From one address, which behind a proxy is everybody's: who logs in rightly takes nothing from the others. Wrong codes are
+counted for each person besides."""
 
 Form = Annotated[dict[str, str], Depends(posted)]
 Person = Annotated[Visitor, Depends(visitor)]
@@ -74,7 +75,7 @@ def _add_files(app: FastAPI) -> None:
 
 
 def _add_logging_in(app: FastAPI) -> None:
-    limiter, rate = SlidingWindowCounterRateLimiter(MemoryStorage()), parse(LOG_INS)
+    limiter, wrong, asked = SlidingWindowCounterRateLimiter(MemoryStorage()), parse(WRONG_CODES), parse(KEYS_ASKED)
 
     @app.get("/")
     async def root() -> Response:
@@ -89,16 +90,18 @@ def _add_logging_in(app: FastAPI) -> None:
         to, kept = safe_path(form.get("to")), _kept(form)
         staff_id = form.get("staff_id", "").strip()
         client = request.client.host if request.client else ""
-        if not limiter.hit(rate, client):
+        if not limiter.test(wrong, client):
             return _login_page(to, kept, "尝试过于频繁,请一分钟后再试", staff_id, 429)
         agent = family(request.headers.get("user-agent", ""))
         word, sentence = in_transaction(lambda tx: desk_sessions.log_in(tx, staff_id, form.get("code", ""), agent))
+        if not word:
+            limiter.hit(wrong, client)
         return _in(request, form, word, sentence)
 
     @app.post("/login/passkey/options")
     def key_options(request: Request) -> Response:
         """What a passkey is to sign at the door; whose it is shows when it has."""
-        if not limiter.hit(rate, request.client.host if request.client else ""):
+        if not limiter.hit(asked, "keys", request.client.host if request.client else ""):
             return Response(status_code=429)
         options = in_transaction(lambda tx: passkeys.begin(tx, desk_sessions.LOG_IN, None, None))
         return Response(options, media_type="application/json")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -13,7 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk.dossier import sections
 from desk.html import page
-from desk.queue import Filter, counts, rows
+from desk.pictures import papers_of
+from desk.queue import ROWS, Filter, counts, rows
 from desk.visitor import Visitor, posted, visitor
 from models.base import Labelled
 from models.confirmations import Weight
@@ -50,27 +52,33 @@ def fits(tx: Tx, gate: str) -> bool:
 
 
 def _page(
-    tx: Tx, who: Visitor, chosen: Filter, request: Request, *, refused: str = "", given: Mapping[str, str] | None = None
-) -> Response:
+    tx: Tx, who: Visitor, chosen: Filter, request: Request, *, refused: str = "", given: Mapping[str, str] | None = None,
+    picked: Sequence[str] = (),
+) -> Response:  # fmt: skip
+    """``picked``: of the list only these; what of them is of another kind is named and left out."""
     gate = office().gates[chosen.gate]
-    listed = rows(tx, who, chosen.model_copy(update={"skip": 0}), MOST * 2 + 1)
+    picked = picked or [one for one in (given or {}).get("picked", "").split(",") if one][:ROWS]
+    wanted = chosen.model_copy(update={"skip": 0, **({"gate": ""} if picked else {})})
+    listed = rows(tx, who, wanted, MOST * 2 + 1, only=picked or None)
     found: list[tuple[queue.Waiting, Review]] = []
     apart: list[tuple[queue.Waiting, str]] = []
     for row in listed:
         review = tx.get_one(Review, row.review_id)
-        if why := _why_not(who, row, review):
+        if why := "不是同一种事项" if row.gate != gate.name else _why_not(who, row, review):
             apart.append((row, why))
         else:
             found.append((row, review))
     shown = found[:MOST]
+    papers = [papers_of(tx, review, who.id, request.app.state.settings) for _, review in shown]
+    drawn, seen = set().union(*(one["drawn"] for one in papers)), dict(ChainMap(*(one["seen"] for one in papers)))
     asked = [(review.id, review.revision, review.dossier_sha256) for _, review in shown]
     rules = policy_at(tx.now).decisions
     return page(
         "batch", 422 if refused else 200, who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, gate=gate,
-        shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
+        picked=",".join(picked), shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
         apart=apart, more=len(found) > MOST or len(listed) > MOST * 2, verdicts=verdicts(gate), refused=refused,
         by_session=gate.name in rules.by_session and gate.name not in rules.signed_only, keys=len(passkeys.of(tx, who.id)),
-        given=given or {}, tick=TICK, drawn=(), seen={}, token=desk_forms.token(who.session_id, "leave"),
+        given=given or {}, tick=TICK, drawn=drawn, seen=seen, token=desk_forms.token(who.session_id, "leave"),
         form_token=desk_forms.token(who.session_id, _about(asked)), asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
     )  # fmt: skip
 
@@ -91,12 +99,15 @@ def _about(asked: list[tuple[str, int, str]]) -> str:
 
 @router.get("/b")
 def show(request: Request, who: Person) -> Response:
-    """The questions of one kind that may be decided many at a time, each in full."""
-    chosen = Filter.read(request.url.query)
+    """The questions of one kind that may be decided many at a time, each in full: all of the list, or those that were ticked in it."""
+    chosen, picked = Filter.read(request.url.query), request.query_params.getlist("pick")[:ROWS]
     with reading() as tx:
+        if picked and not chosen.gate:
+            first = tx.get(Review, picked[0])
+            chosen = chosen.model_copy(update={"gate": first.gate if first is not None else ""})
         if not fits(tx, chosen.gate):
             raise HTTPException(404)
-        return _page(tx, who, chosen, request)
+        return _page(tx, who, chosen, request, picked=picked)
 
 
 class _Sent:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -11,6 +13,7 @@ from desk import marked
 from models.dossier import Block, Findings, Marked, Papers, Sheet
 from office.base.settings import Settings
 
+_LOOKED_AT: Any = {"findings": {"__all__": {"as_of"}}}
 STOPS = "✕"
 """The sign of what stands in the way, as an older text has it."""
 
@@ -22,6 +25,13 @@ class Section:
     title: str
     blocks: tuple[Block | Markup, ...]
     blocking: bool
+
+    @property
+    def mark(self) -> str:
+        """What it says, in short: a page that was shown before says by it which parts it had. When facts were looked at is
+        no part of what they say."""
+        said = [one if isinstance(one, Markup) else one.model_dump_json(exclude=_LOOKED_AT) for one in self.blocks]
+        return hashlib.sha256("\n".join((self.title, *said)).encode()).hexdigest()[:8]
 
 
 def sections(kept: str, given: Settings) -> list[Section]:

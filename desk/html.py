@@ -53,6 +53,8 @@ def environment() -> Environment:
         "moment": moment,
         "day": day,
         "span": span,
+        "ago": ago,
+        "length_of": lambda time: _length(int(time.total_seconds())),
         "line": one_line,
         "prose": prose,
         "yuan": yuan,
@@ -95,8 +97,17 @@ def span(now: datetime, due: datetime | None) -> str:
     if due is None:
         return "无时限"
     seconds = int((due - now).total_seconds())
-    days, rest = divmod(abs(seconds), 86_400)
+    return f"超时 {_length(-seconds)}" if seconds < 0 else f"剩 {_length(seconds)}"
+
+
+def ago(now: datetime, at: datetime | None) -> str:
+    """``12 分钟``: how long it has been."""
+    return _length(max(int((now - at).total_seconds()), 0)) if at else ""
+
+
+def _length(seconds: int) -> str:
+    """``2 天 3 小时``: a time in its two largest units, down to the minute."""
+    days, rest = divmod(seconds, 86_400)
     hours, minutes = rest // 3600, rest % 3600 // 60
-    units = [f"{days} 天" if days else "", f"{hours} 小时" if hours else "", f"{minutes} 分钟" if not days else ""]
-    shown = " ".join(list(filter(None, units))[:2]) or "1 分钟"
-    return f"超时 {shown}" if seconds < 0 else f"剩 {shown}"
+    units = [(days, "天"), (hours, "小时"), (0 if days else minutes, "分钟")]
+    return " ".join([f"{count} {unit}" for count, unit in units if count][:2]) or "1 分钟"

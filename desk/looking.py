@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from sqlmodel import select
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk import reads
@@ -47,10 +46,13 @@ def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str
     with reading() as tx:
         since = queue.today(tx) if days == "1" else tx.now - timedelta(days=int(days))
         done = queue.decided(tx, by=who.id, since=since, limit=DONE + 1)
+        pace = queue.pace(done) if days == "1" else None
         own = desk_sessions.of(tx, who.id)
         return page(
-            "mine", 422 if refused else 200, who=who, here="me", counts=counts(tx, who), now=tx.now, days=days, spans=SPANS,
-            done=done[:DONE], more=len(done) > DONE, sessions=own, keys=passkeys.of(tx, who.id),
+            "mine", 422 if refused else 200, who=who, here="me", counts=counts(tx, who), now=tx.now, days=days,
+            spans=SPANS,
+            done=done[:DONE], pace=pace, haste=pace is not None and pace < queue.HASTE, more=len(done) > DONE,
+            sessions=own, keys=passkeys.of(tx, who.id),
             held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
             snippets=snippets.of(tx, who.id), snippet_refused=refused, snippet_given={"name": "", "text": "", **(given or {})},
             token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
@@ -124,7 +126,7 @@ def case(request: Request, who: Person, case_id: str) -> Response:
     try:
         found = case_dossier(case_id)
     except UnknownCase:
-        raise HTTPException(404) from None
+        raise reads.nothing(who) from None
     given = request.app.state.settings
     with reading() as tx:
         row = tx.get_one(Case, found.id)
@@ -145,7 +147,7 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
     with reading() as tx:
         found = lookup.shop(tx, shop_id)
         if found is None:
-            raise HTTPException(404)
+            raise reads.nothing(who)
         return page(
             "shop", who=who, here="s", counts=counts(tx, who), now=tx.now, shop=found,
             able=[one.label for one in Capability if one.value in found.shop.capabilities],
@@ -156,6 +158,7 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
 @router.get("/find")
 def find(request: Request, who: Person, q: str = "") -> Response:
     """An exact number leads to its page; words to the shops and cases that bear them."""
+    q = q[:100]
     if q:
         reads.count(who, "find")
     with reading() as tx:

@@ -12,20 +12,25 @@ import threading
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from desk import reads
+from desk.dossier import files
 from desk.html import page
 from desk.queue import counts
 from desk.visitor import Visitor, visitor
 from models.arbitration import EvidenceItem, MediaType
+from models.dossier import Sheet
+from models.reviews import Review
+from models.text import whole
 from office.base.db import Tx, in_transaction, reading
-from office.base.settings import settings
+from office.base.settings import Settings, settings
 from office.cases import looks
 from office.cases.looks import ORIGINAL
 from office.files import evidence
@@ -41,6 +46,8 @@ PATIENCE = 20
 SHOWN = 20
 """Pages of a file that its page shows; the original has them all."""
 DRAWN = {MediaType.JPEG, MediaType.PNG, MediaType.WEBP, MediaType.GIF, MediaType.PDF}
+KEPT = {"cache-control": "private, max-age=3600", "vary": "cookie"}
+"""A browser keeps a picture for the session it was handed out in, so that nobody after it sees what they were not given."""
 _one_at_a_time = threading.BoundedSemaphore(2)
 
 
@@ -97,29 +104,42 @@ def shown_in(tx: Tx, ids: list[str]) -> list[EvidenceItem]:
     return [item for item in found if item is not None and item.media_type in DRAWN and not _undrawable(item).exists()]
 
 
-def _item(evidence_id: str, media_types: Collection[MediaType] = DRAWN) -> EvidenceItem:
+def papers_of(tx: Tx, review: Review, staff_id: str, given: Settings) -> dict[str, Any]:
+    """The files of a question that can be drawn, those of them that no part lists (an older text only links them), and
+    which of its papers this person has seen."""
+    listed = Sheet.read(review.dossier).files()
+    found = shown_in(tx, files(review.dossier, given))
+    return {
+        "drawn": {one.id for one in found}, "loose": [one for one in found if one.id not in listed],
+        "seen": {one.id: one.seen for one in looks.papers_seen(tx, review, staff_id)},
+    }  # fmt: skip
+
+
+def _item(who: Visitor, evidence_id: str, media_types: Collection[MediaType] = DRAWN) -> EvidenceItem:
     with reading() as tx:
         item = tx.get(EvidenceItem, evidence_id)
         if item is None or item.media_type not in media_types:
-            raise HTTPException(404)
+            raise reads.nothing(who)
         tx.expunge(item)
         return item
 
 
-def _note(who: Visitor, item: EvidenceItem, number: int, pages: int, *, whole: bool) -> None:
+def _note(who: Visitor, item: EvidenceItem, number: int, pages: int, *, all_of_it: bool) -> None:
     """That this was handed out; a page asks for several pictures at once, and one of them writes it."""
     with suppress(IntegrityError):
-        in_transaction(lambda tx: looks.handed_out(tx, item, who.id, who.session_id, number, pages, whole=whole))
+        in_transaction(lambda tx: looks.handed_out(tx, item, who.id, who.session_id, number, pages, whole=all_of_it))
 
 
 @router.get("/p/{evidence_id}")
-def paper(who: Person, evidence_id: str) -> Response:
-    """All pages of a file, one below the other."""
-    item = _item(evidence_id)
+def paper(request: Request, who: Person, evidence_id: str) -> Response:
+    """All pages of a file, one below the other; or, for the page that shows them beside a question, how many there are."""
+    item = _item(who, evidence_id)
     try:
         _, pages = drawn(item, 1, SMALL)
     except NotDrawn:
         pages = 0
+    if request.headers.get("accept", "") == "application/json":
+        return JSONResponse({"pages": pages, "shown": min(pages, SHOWN)})
     with reading() as tx:
         return page(
             "paper", who=who, here="p", counts=counts(tx, who), item=item, pages=pages, shown=min(pages, SHOWN),
@@ -128,26 +148,26 @@ def paper(who: Person, evidence_id: str) -> Response:
 
 
 @router.get("/p/{evidence_id}/{number}.webp")
-def picture(request: Request, who: Person, evidence_id: str, number: int, w: int = LARGE) -> Response:
-    item = _item(evidence_id)
-    if w not in {SMALL, LARGE} or number < 1:
+def picture(request: Request, who: Person, evidence_id: str, number: str) -> Response:
+    item, page_number, width = _item(who, evidence_id), whole(number) or 0, request.query_params.get("w", str(LARGE))
+    if width not in {str(SMALL), str(LARGE)} or page_number < 1:
         raise HTTPException(404)
     try:
-        content, pages = drawn(item, number, w)
+        content, pages = drawn(item, page_number, int(width))
     except NotDrawn:
         raise HTTPException(404) from None
-    _note(who, item, number, pages, whole=w == LARGE)
-    return Response(content, media_type="image/webp", headers={"cache-control": "private, max-age=3600"})
+    _note(who, item, page_number, pages, all_of_it=width == str(LARGE))
+    return Response(content, media_type="image/webp", headers=KEPT)
 
 
 @router.get("/p/{evidence_id}/file")
 def original(who: Person, evidence_id: str) -> Response:
     """The file itself, to be kept and never opened in the browser."""
-    item = _item(evidence_id, tuple(MediaType))
+    item = _item(who, evidence_id, tuple(MediaType))
     try:
         content = evidence.content(item)
     except evidence.EvidenceDamaged:
         raise HTTPException(404) from None
-    _note(who, item, ORIGINAL, 0, whole=True)
+    _note(who, item, ORIGINAL, 0, all_of_it=True)
     name = f"attachment; filename*=UTF-8''{quote(item.name, safe='')}"
     return StreamingResponse(content, media_type="application/octet-stream", headers={"content-disposition": name})

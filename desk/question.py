@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk import reads
-from desk.dossier import files, sections
+from desk.dossier import sections
 from desk.html import moment, page
-from desk.pictures import shown_in
+from desk.pictures import papers_of
 from desk.queue import Filter, counts, next_for, pulse_version
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
@@ -22,7 +22,6 @@ from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role, Staff
 from models.text import whole
 from office.base.db import Tx, in_transaction, reading
-from office.base.settings import Settings
 from office.cases import appointing, confirmations, forms, hands, judge, later, looks, objections, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.gates import OPEN, Answer, Outcome
@@ -46,7 +45,7 @@ def typed(form: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value.replace("\r\n", "\n")[: review_gates.MOST_KEPT]
         for name, value in form.items()
-        if name in {"verdict", "reason"} or name.startswith(FIELD)
+        if name in {"verdict", "reason", "marks"} or name.startswith(FIELD)
     }
 
 
@@ -69,15 +68,19 @@ def _page(
     draft = desk_forms.draft(tx, who.id, review.id) if review.state in OPEN else None
     held = confirmations.open_of(tx, review.id)
     about = desk_forms.about(review)
+    parts = sections(review.dossier, request.app.state.settings)
+    typed_on = given if given is not None else draft.fields if draft else {}
+    before = request.query_params.get("since", "") or typed_on.get("marks", "")
+    since = set(before[:500].split(",")) if before else set()
     return page(
         "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=pulse_version(tx), now=tx.now,
-        review=review, case=case, gate=gate, sections=sections(review.dossier, request.app.state.settings),
-        **_papers(tx, review, who.id, request.app.state.settings), times=TIMES,
+        review=review, case=case, gate=gate, sections=parts, marks=",".join(one.mark for one in parts), since=since,
+        **papers_of(tx, review, who.id, request.app.state.settings), times=TIMES,
         look_first=judge.not_looked_at(tx, review, gate, who.id) if review.state in OPEN else None,
         here_now=looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ()), put_off=later.of(tx, review.id, who.id),
         snippets=snippets.of(tx, who.id),
         open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
-        given={"verdict": "", "reason": "", **(given if given is not None else draft.fields if draft else {})}, draft=draft,
+        given={"verdict": "", "reason": "", **typed_on}, draft=draft,
         token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
         act_token=desk_forms.token(who.session_id, f"act {review.id}"),
         by_session=judge.session_is_enough(tx, review, gate), keys=len(passkeys.of(tx, who.id)), reason_needed=forms.reason_needed(review, gate),
@@ -89,16 +92,6 @@ def _page(
         timeline=list(reversed(audit_lines(tx, case.id))), field=FIELD, done=_done(tx, who, done),
         decided=review.state is ReviewState.DECIDED, **_colleagues(tx, who, review),
     )  # fmt: skip
-
-
-def _papers(tx: Tx, review: Review, staff_id: str, given: Settings) -> dict[str, Any]:
-    """The files that can be drawn, and those of them that no part lists: an older text only links them."""
-    listed = Sheet.read(review.dossier).files()
-    drawn = shown_in(tx, files(review.dossier, given))
-    return {
-        "drawn": {one.id for one in drawn}, "loose": [one for one in drawn if one.id not in listed],
-        "seen": {one.id: one.seen for one in looks.papers_seen(tx, review, staff_id)},
-    }  # fmt: skip
 
 
 def _find(tx: Tx, review_id: str) -> Review:
@@ -141,6 +134,8 @@ def _done(tx: Tx, who: Visitor, review_id: str) -> dict[str, str] | None:
 def show(request: Request, who: Person, review_id: str, done: str = "") -> Response:
     chosen = Filter.read(request.query_params.get("from", ""))
     with reading() as tx:
+        if tx.get(Review, review_id) is None:
+            raise reads.nothing(who)
         review = _find(tx, review_id)
         case = None if reads.asked(tx, who, review) else tx.get_one(Case, review.case_id)
         shown = _page(tx, who, review_id, chosen, request, done=done)
@@ -149,12 +144,16 @@ def show(request: Request, who: Person, review_id: str, done: str = "") -> Respo
     return shown
 
 
-@router.get("/r/{review_id}/next")
-def following(request: Request, who: Person, review_id: str) -> Response:
-    """The question after this one in the same filter, without deciding."""
+@router.get("/r/{review_id}/{way}")
+def beside(request: Request, who: Person, review_id: str, way: str) -> Response:
+    """The question after this one in the same filter, or before it, without deciding."""
+    if way in {"decide", *ACTS}:  # where a refused answer came back; whoever asks for that anew wants the question
+        return RedirectResponse(f"/r/{review_id}", 303)
+    if way not in {"next", "previous"}:
+        raise HTTPException(404)
     given = request.query_params.get("from", "")
     with reading() as tx:
-        found = next_for(tx, who, Filter.read(given), review_id)
+        found = next_for(tx, who, Filter.read(given), review_id, back=way == "previous")
     return RedirectResponse(f"/r/{found}?" + urlencode({"from": given[:500]}) if found else "/q", 303)
 
 
@@ -224,7 +223,7 @@ def draft(request: Request, who: Person, form: Form, review_id: str) -> Response
     if not desk_forms.fits(form.get("act", ""), who.session_id, f"act {review_id}"):
         return Response(status_code=403)
     after = whole(form.get("draft", "0")) or 0
-    saved = in_transaction(lambda tx: desk_forms.save_draft(tx, who.id, review_id, after, form))
+    saved = in_transaction(lambda tx: desk_forms.save_draft(tx, who.id, review_id, after, typed(form)))
     if quiet:
         if saved is None:
             return JSONResponse({"sentence": "另一窗口已保存较新的草稿,或该任务已不再待处理"}, 409)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -69,26 +70,26 @@ class Filter(Frozen):
         )
 
 
-def rows(tx: Tx, who: Visitor, chosen: Filter, limit: int = ROWS) -> list[queue.Waiting]:
-    """The open questions a filter shows this person, the most urgent first."""
+def rows(
+    tx: Tx, who: Visitor, chosen: Filter, limit: int = ROWS, only: Collection[str] | None = None, *, free: bool = False
+) -> list[queue.Waiting]:
+    """The open questions a filter shows this person, the most urgent first; ``free``: those that nobody else is at."""
     roles = (chosen.role,) if chosen.role else who.roles
     return queue.waiting(
         tx, roles, claimed_by=who.id if chosen.view == "mine" else None, gate=chosen.gate or None,
         shop=chosen.shop or None, late=chosen.view == "late", noticed=chosen.view == "back", limit=limit, skip=chosen.skip,
-        seen_by=who.id, put_off=chosen.view == "later",
+        seen_by=who.id, put_off=chosen.view == "later", only=only, free_for=who.id if free else "",
     )  # fmt: skip
 
 
-def next_for(tx: Tx, who: Visitor, chosen: Filter, besides: str) -> str | None:
-    """The question after this one in the same filter that this person may answer; after the last one, the first."""
-    found = rows(tx, who, chosen.model_copy(update={"skip": 0}))
+def next_for(tx: Tx, who: Visitor, chosen: Filter, besides: str, *, back: bool = False) -> str | None:
+    """The question after this one (``back``: before it) in the same filter that this person may answer; after the last one,
+    the first."""
+    found = rows(tx, who, chosen.model_copy(update={"skip": 0}), free=True)
+    found = found[::-1] if back else found
     at = next((n + 1 for n, row in enumerate(found) if row.review_id == besides), 0)
-    for row in [*found[at:], *found[:at]]:
-        review = tx.get(Review, row.review_id)
-        free = row.review_id != besides and not row.held_by and row.claimed_by in {"", who.id}
-        if free and review is not None and who.id not in review.excluded:
-            return row.review_id
-    return None
+    free = (row.review_id for row in [*found[at:], *found[:at]] if row.review_id != besides and not row.held_by)
+    return next(free, None)
 
 
 def counts(tx: Tx, who: Visitor) -> dict[str, int]:
@@ -107,17 +108,23 @@ def show(request: Request, who: Person) -> Response:
             "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
             counts=counts(tx, who), version=pulse_version(tx), elsewhere=elsewhere, rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
-            many=_many(tx, found, chosen),
+            **_many(tx, who, found[:ROWS], chosen),
             roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
             token=desk_forms.token(who.session_id, "leave"), here="q",
         )  # fmt: skip
 
 
-def _many(tx: Tx, found: list[queue.Waiting], chosen: Filter) -> dict[str, str]:
-    """The kinds of question in this list of which several can be decided one after another, with their titles."""
+def _many(tx: Tx, who: Visitor, found: list[queue.Waiting], chosen: Filter) -> dict[str, Any]:
+    """The kinds of question in this list of which several can be decided one after another, with their titles; and the
+    questions of these, which can be ticked to be read together."""
     rules = policy_at(tx.now).decisions
-    clean = Counter(row.gate for row in found if weight(row.gate, rules) is Weight.ROUTINE and not row.blocked)
-    return {gate: office().gates[gate].title for gate, count in clean.items() if count > 1 and chosen.view != "later"}
+    clean = [
+        row for row in found
+        if weight(row.gate, rules) is Weight.ROUTINE and not row.blocked and not row.held_by and row.claimed_by in {"", who.id}
+    ]  # fmt: skip
+    count = Counter(row.gate for row in clean)
+    many = {gate: office().gates[gate].title for gate in count if count[gate] > 1 and chosen.view != "later"}
+    return {"many": many, "pickable": {row.review_id for row in clean if row.gate in many}}
 
 
 def pulse_version(tx: Tx) -> str:

@@ -33,6 +33,12 @@ def count(who: Visitor, what: str) -> None:
         raise HTTPException(429, TOO_MANY)
 
 
+def nothing(who: Visitor) -> HTTPException:
+    """What whoever asks for something that is not there is told: too often, and it is guessing."""
+    count(who, "nothing")
+    return HTTPException(404)
+
+
 def asked(tx: Tx, who: Visitor, review: Review) -> bool:
     """Whether this question is put to them, or was answered by them."""
     if review.state not in OPEN:

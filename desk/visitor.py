@@ -72,11 +72,13 @@ def set_cookie(response: Response, given: Settings, word: str) -> Response:
 
 
 async def posted(request: Request) -> dict[str, str]:
-    """The form that was sent, each field once, without what no database takes."""
+    """The form that was sent, without what no database takes; nothing of one that is too large or says a thing twice."""
     size = whole(request.headers.get("content-length", ""))
     if size is None or size > MOST_BYTES:
         return {}
     form = await request.form(max_files=0, max_fields=100)
+    if len(form.multi_items()) != len(form):
+        return {}
     return typed({name: value for name, value in form.items() if not isinstance(value, UploadFile)})
 
 

@@ -80,6 +80,7 @@ class Review(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("case_id", "gate", "round", "seat", name="uq_review"),
         Index("ix_review_open", "state", "due_at", "opened_at", "id", "claimed_by"),
+        Index("ix_review_decided", "state", "decided_at", "decided_by"),
         CheckConstraint(
             "(state = 'DECIDED') = (decided_by IS NOT NULL AND verdict IS NOT NULL)", name="ck_review_decided"
         ),

@@ -57,9 +57,15 @@ COUNTED = {
 """The rest is counted or said where it is left off."""
 
 NOBODYS = {
-    "desk/html.py": {"list(filter(None, units))[:2]"},  # "3 天 2 小时" of a span
+    "desk/html.py": {"[f'{count} {unit}' for count, unit in units if count][:2]"},  # "3 天 2 小时" of a span
+    "desk/batch.py": {  # no page of ours has more rows
+        "request.query_params.getlist('pick')[:ROWS]",
+        "[one for one in (given or {}).get('picked', '').split(',') if one][:ROWS]",
+    },
+    "desk/looking.py": {"q[:100]"},  # no field of ours takes more
     "desk/question.py": {
         "given[:500]",
+        "before[:500]",  # hashes
         "form.get('from', '')[:500]",  # where to go back to
         "value.replace('\\r\\n', '\\n')[:review_gates.MOST_KEPT]",  # a draft longer than any form takes
     },

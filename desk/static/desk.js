@@ -116,15 +116,24 @@ answer?.addEventListener("input", (event) => {
   clearTimeout(draftTimer);
   draftTimer = setTimeout(saveDraft, 1000);
 });
+window.addEventListener("pagehide", () => draftTimer && saveDraft());
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]:not([target])");
+  if (!link || !draftTimer || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault(); // what was typed a moment ago is kept before the page is left
+  saveDraft().then(() => location.assign(link.href));
+});
 
 async function saveDraft() {
+  clearTimeout(draftTimer);
+  draftTimer = 0;
   if (answer.dataset.sent) return;
   const fields = new URLSearchParams(new FormData(answer));
   for (const name of ["code", "token", "shown", "signature"]) fields.delete(name);
   const line = answer.querySelector(".saved");
   try {
     const response = await fetch(`/r/${page.review}/draft`, {
-      method: "POST", body: fields, headers: { accept: "application/json" },
+      method: "POST", body: fields, headers: { accept: "application/json" }, keepalive: true,
     });
     if (response.status === 401) {
       line.textContent = "登录已过期:内容仍在此页面,提交时会请您重新登录";
@@ -168,32 +177,36 @@ if (ending) {
 
 // ── the pulse ──
 const news = document.querySelector(".news");
+const stale = document.querySelector(".stale");
 let version = page.version;
 let silentSince = Date.now();
+let heard = Date.now();
 
 async function beat() {
   if (document.hidden && Date.now() - silentSince > 300_000) return;
   if (!document.hidden) silentSince = Date.now();
+  const minutes = Math.floor((Date.now() - heard) / 60_000);
+  if (stale) stale.hidden = !minutes;
+  if (minutes && stale) stale.textContent = `已 ${minutes} 分钟未更新,正在重试…(所示可能不是最新)`;
   try {
     const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}${document.hidden ? "" : "&here=1"}`);
     lasts(response);
+    heard = Date.now();
+    if (stale) stale.hidden = true;
     if (response.status !== 200) return;
     const now = await response.json();
     const happened = version.split(".")[0] !== now.version.split(".")[0];
     version = now.version;
     const here = document.querySelector(".here");
     if (here && now.here) {
-      here.querySelector("b").textContent = now.here.join("、");
+      here.querySelector("bdi").textContent = now.here.join("、");
       here.hidden = !now.here.length;
     }
     for (const place of document.querySelectorAll("[data-count]")) place.textContent = now.counts[place.dataset.count] ?? "";
     const moved = page.review
       ? String(now.revision) !== page.revision || (now.state !== page.state && !["PENDING", "CLAIMED"].includes(now.state))
       : happened;
-    if (news && moved) {
-      news.querySelector("a").href = location.href;
-      news.hidden = false;
-    }
+    if (news && moved) news.hidden = false;
   } catch {
     // the next beat tries again
   }
@@ -218,13 +231,16 @@ for (const box of document.querySelectorAll(".keys-on")) {
 
 // ── many at once: the one in sight is ticked, and the next one comes into it ──
 const ones = [...document.querySelectorAll("form.batch .one")];
+let after = -1, stoodAt = -1;
 function tick() {
-  const at = ones.findIndex((one) => one.getBoundingClientRect().bottom > 140);
-  if (at < 0) return false;
+  const at = after >= 0 && scrollY === stoodAt ? after : ones.findIndex((one) => one.getBoundingClientRect().bottom > 140);
+  if (!ones[at]) return false;
   const box = ones[at].querySelector("input[type=checkbox]");
   box.checked = !box.checked;
   box.focus({ preventScroll: true });
-  (box.checked ? ones[at + 1] ?? batch.querySelector(".foot") : ones[at]).scrollIntoView();
+  after = box.checked ? at + 1 : at;
+  (ones[after] ?? batch.querySelector(".foot")).scrollIntoView();
+  stoodAt = scrollY;
   countTicks();
   return true;
 }
@@ -236,6 +252,16 @@ if (batch) countTicks();
 
 let afterG = 0;
 const rows = [...document.querySelectorAll(".rows a.row")];
+const picks = document.querySelector("form.picks");
+function pick(range) {
+  const boxes = [...document.querySelectorAll("input[form=picks]")];
+  const box = document.activeElement?.closest("tr")?.querySelector("input[form=picks]");
+  if (!box) return false;
+  const from = range ? Math.max(boxes.findLastIndex((one, at) => one.checked && at < boxes.indexOf(box)), 0) : boxes.indexOf(box);
+  for (const one of range ? boxes.slice(from, boxes.indexOf(box) + 1) : []) one.checked = true;
+  if (!range) box.checked = !box.checked;
+  return true;
+}
 const step = (by) => rows[Math.min(Math.max(rows.indexOf(document.activeElement) + by, 0), rows.length - 1)]?.focus();
 const press = (name) => document.querySelector(`button[data-key=${name}]`)?.click();
 
@@ -258,19 +284,22 @@ function single(event) {
     case "KeyJ": case "ArrowDown": if (!rows.length) return false; step(1); return true;
     case "KeyK": case "ArrowUp": if (!rows.length) return false; step(-1); return true;
     case "KeyR": answer?.querySelector("#reason").focus(); return Boolean(answer);
-    case "KeyX": return tick();
+    case "KeyX": return picks ? pick(event.shiftKey) : tick();
+    case "KeyB": if (picks?.querySelector("button")) picks.requestSubmit(); return Boolean(picks);
+    case "KeyO": if (!rows.includes(document.activeElement)) return false; document.activeElement.click(); return true;
+    case "KeyD": document.querySelector(".changed")?.scrollIntoView(); return Boolean(answer);
     case "KeyS": answer?.querySelector("#later")?.focus(); return Boolean(answer);
     case "Semicolon": answer?.querySelector("#snippet")?.focus(); return Boolean(answer);
     case "KeyC": press(event.shiftKey ? "release" : "claim"); return true;
-    case "KeyN": case "Enter": case "NumpadEnter": {
-      if (event.code !== "KeyN" && (event.target !== document.body || answer)) return false;
-      const link = document.querySelector("a[rel=next]");
+    case "KeyN": case "KeyP": case "Enter": case "NumpadEnter": {
+      if (event.code.endsWith("Enter") && (event.target !== document.body || answer)) return false;
+      const link = document.querySelector(event.code === "KeyP" ? "a[rel=prev]" : "a[rel=next]");
       link?.click();
       return Boolean(link);
     }
     case "KeyG": afterG = Date.now(); return true;
     case "Slash": document.querySelector(".find input")?.focus(); return true;
-    case "Period": if (news && !news.hidden) location.reload(); return true;
+    case "Period": if (news && !news.hidden) news.querySelector("a").click(); return true;
     default: return false;
   }
 }

@@ -23,8 +23,12 @@ def shop_accounts(shop_id: str) -> ShopAccountsView:
     with reading() as tx:
         if tx.get(Shop, shop_id) is None:
             raise UnknownShop(shop_id)
-        accounts = tuple(_shown(tx, row) for row in register.in_force(tx, shop_id=shop_id))
-        return ShopAccountsView(shop_id=shop_id, as_of=tx.now, accounts=accounts)
+        return ShopAccountsView(shop_id=shop_id, as_of=tx.now, accounts=accounts_of(tx, shop_id))
+
+
+def accounts_of(tx: Tx, shop_id: str) -> tuple[BoundAccountView, ...]:
+    """Every account in force, oldest first."""
+    return tuple(_shown(tx, row) for row in register.in_force(tx, shop_id=shop_id))
 
 
 class UnknownTicket(LookupError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from statistics import median_low as median
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -18,6 +19,7 @@ from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
 from office.cases.gates import OPEN
+from office.process import office
 from tasks.sight.queue import for_role, today
 
 
@@ -68,9 +70,20 @@ class Undone(Frozen):
     why: str
 
 
+class OfGate(Frozen):
+    """How long questions of one kind waited for their answer, among those decided in the last days."""
+
+    title: str
+    decided: int
+    median: timedelta
+    """From being asked to being decided, nights and holidays included."""
+    longest: timedelta
+
+
 class Load(Frozen):
     roles: tuple[OfRole, ...]
     people: tuple[OfPerson, ...]
+    gates: tuple[OfGate, ...]
     stopped: tuple[Stopped, ...]
     more_stopped: int
     undelivered: int
@@ -84,6 +97,11 @@ STOPPED = 20
 """Stopped cases and faults listed; how many more there are is said."""
 
 
+LATELY = timedelta(days=7)
+MOST_TIMED = 5_000
+"""Decisions that are timed, the newest first."""
+
+
 def load(tx: Tx) -> Load:
     """The office as whoever supervises looks at it."""
     halted = select(Case).where(col(Case.halted).is_not(None), col(Case.concluded_at).is_(None))
@@ -93,7 +111,7 @@ def load(tx: Tx) -> Load:
         for one in tx.exec(halted.order_by(col(Case.received_at)).limit(STOPPED))
     )
     return Load(
-        roles=tuple(_of_role(tx, role) for role in Role), people=_people(tx), stopped=stopped,
+        roles=tuple(_of_role(tx, role) for role in Role), people=_people(tx), gates=_gates(tx), stopped=stopped,
         more_stopped=every - len(stopped),
         undelivered=tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.DEAD)).one(),
         unheard=tx.exec(select(func.count()).where(InboxMessage.state == InboxState.FAILED)).one(),
@@ -135,6 +153,25 @@ def _of_role(tx: Tx, role: Role) -> OfRole:
     return OfRole(
         role=role, open=total, unclaimed=int(unclaimed), late=int(late), stranded=int(stranded), first_due=first
     )
+
+
+def _gates(tx: Tx) -> tuple[OfGate, ...]:
+    """By how much is decided, most first."""
+    query = (
+        select(Review.gate, Review.opened_at, Review.decided_at)
+        .where(Review.state == ReviewState.DECIDED, col(Review.decided_at) >= tx.now - LATELY)
+        .order_by(col(Review.decided_at).desc())
+        .limit(MOST_TIMED)
+    )
+    took: dict[str, list[timedelta]] = {}
+    for gate, opened_at, decided_at in tx.exec(query):
+        if decided_at is not None:
+            took.setdefault(gate, []).append(decided_at - opened_at)
+    timed = (
+        OfGate(title=office().gates[gate].title, decided=len(all_), median=median(all_), longest=max(all_))
+        for gate, all_ in took.items()
+    )
+    return tuple(sorted(timed, key=lambda one: (-one.decided, one.title)))
 
 
 def _people(tx: Tx) -> tuple[OfPerson, ...]:

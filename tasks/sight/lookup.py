@@ -14,8 +14,10 @@ from models.invoicing import Invoice, Statement
 from models.payouts import Payout
 from models.reviews import Review
 from models.shops import Penalty, Shop
+from models.views import BoundAccountView
 from office.base.db import Tx
 from tasks.shops import penalties
+from tasks.sight.accounts import accounts_of
 
 MOST = 50
 """Rows of one kind that a page lists, and says when there are more."""
@@ -33,6 +35,8 @@ class ShopShown(Frozen):
     balances: tuple[tuple[str, int], ...]
     penalties: tuple[Penalty, ...]
     statements: tuple[Statement, ...]
+    accounts: tuple[BoundAccountView, ...] = ()
+    """Those that are the shop's now (BND-15)."""
     more_cases: int = 0
     more_statements: int = 0
     """How many there are besides those that are here."""
@@ -54,7 +58,7 @@ def shop(tx: Tx, shop_id: str) -> ShopShown | None:
     return ShopShown(
         shop=found, cases=tuple(tx.exec(cases)), penalties=penalties.of_shop(tx, shop_id),
         balances=tuple((one.kind.label, one.balance_fen) for one in tx.exec(accounts)),
-        statements=tuple(tx.exec(statements)), more_cases=max(every_case - MOST, 0),
+        statements=tuple(tx.exec(statements)), accounts=accounts_of(tx, shop_id), more_cases=max(every_case - MOST, 0),
         more_statements=max(every_statement - MONTHS, 0),
     )  # fmt: skip
 

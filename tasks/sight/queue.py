@@ -5,8 +5,10 @@ One query serves the command line, the boards in Prefect (``tasks/sight/board.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median_low
 
 from sqlalchemy import ColumnElement, String, cast, false, literal, or_
 from sqlalchemy.orm import defer
@@ -38,6 +40,7 @@ class Waiting(Frozen):
     due_at: datetime | None
     claimed_by: str
     claimed_name: str
+    claimed_at: datetime | None
     escalations: int
     """How often the supervisor was told that it is late."""
     notice: str
@@ -66,12 +69,12 @@ _OWN = and_(
 )
 """The review's own deadline."""
 _TIMES: ColumnElement[int] = func.coalesce(CaseDeadline.escalations, 0)
-_IN_HAND: ColumnElement[int] = case(
-    (col(Review.notice).startswith(review_gates.NOT_TAKEN, autoescape=True), 0),
-    (col(Review.claimed_by).is_not(None), 1),
-    else_=2,
-)
-"""Somebody is at it: an answer was given and not taken, or it is claimed."""
+
+
+def _in_hand(seen_by: str) -> ColumnElement[int]:
+    """Somebody is at it: an answer was given and not taken, or it is claimed; in a person's own list, by them."""
+    claimed = col(Review.claimed_by) == seen_by if seen_by else col(Review.claimed_by).is_not(None)
+    return case((col(Review.notice).startswith(review_gates.NOT_TAKEN, autoescape=True), 0), (claimed, 1), else_=2)
 
 
 def waiting(
@@ -91,14 +94,17 @@ def waiting(
     skip: int = 0,
     seen_by: str = "",
     put_off: bool = False,
+    only: Collection[str] | None = None,
+    free_for: str = "",
 ) -> list[Waiting]:
     """Open questions: those whose last answer was not taken and those claimed first, then by due time (what was escalated is
     past its own), then by age; at most so many. ``noticed``: only those that came back or whose facts have changed.
-    ``seen_by``: as this person's list, without what they have put off, or (``put_off``) only that."""
+    ``seen_by``: as this person's list, without what they have put off, or (``put_off``) only that. ``only``: of these.
+    ``free_for``: neither claimed by another nor closed to this person because they had a hand in it before."""
     query = (
         select(Review.id)
         .where(col(Review.state).in_(review_gates.OPEN))
-        .order_by(_IN_HAND, col(Review.due_at).nulls_last(), col(Review.opened_at), col(Review.id))
+        .order_by(_in_hand(seen_by), col(Review.due_at).nulls_last(), col(Review.opened_at), col(Review.id))
         .limit(limit)
         .offset(skip)
     )
@@ -113,6 +119,13 @@ def waiting(
         query = query.where(hidden if put_off else ~hidden)
     if noticed:
         query = query.where(Review.notice != "")
+    if free_for:
+        query = query.where(
+            or_(col(Review.claimed_by).is_(None), col(Review.claimed_by) == free_for),
+            ~cast(col(Review.excluded), String).contains(f'"{free_for}"', autoescape=True),
+        )
+    if only is not None:
+        query = query.where(col(Review.id).in_(only))
     if case_id:
         query = query.where(Review.case_id == case_id)
     if claimed_by:
@@ -167,7 +180,7 @@ def _row(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
         title=reviews.gate_of(review).title, roles=tuple(Role(role) for role in review.roles), state=review.state,
         opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
-        escalations=escalations, notice=review.notice,
+        claimed_at=review.claimed_at, escalations=escalations, notice=review.notice,
         blocked=len(seen.get("blocking", ())), revision=review.revision, verdicts=tuple(review.verdicts),
         sum_fen=seen.get("sum_fen") or None, papers=len(papers), papers_seen=len(papers & whole),
         link=reviews.link_to(about), seat=review.seat, held_by=held_by, here=here,
@@ -185,6 +198,10 @@ def roles_of(row: Waiting) -> str:
 
 def escalated(row: Waiting) -> str:
     return f"⚠️ 已升级 {row.escalations} 次" if row.escalations else ""
+
+
+TOGETHER, BREAK, HASTE = timedelta(seconds=1), timedelta(minutes=10), timedelta(seconds=3)
+"""Decisions less than one second apart were made together; ten minutes are a break; three seconds are too few to read."""
 
 
 class Done(Frozen):
@@ -232,6 +249,14 @@ def decided(
         )
         for review, about, name in tx.exec(query)
     ]  # fmt: skip
+
+
+def pace(done: Sequence[Done]) -> timedelta | None:
+    """The median time between two decisions one after another in a list of one person's; none where there are fewer than
+    ten such. What was decided together, or after a break, says nothing about reading."""
+    moments = sorted(one.decided_at for one in done)
+    between = [after - before for before, after in pairwise(moments) if TOGETHER < after - before < BREAK]
+    return median_low(between) if len(between) >= 10 else None
 
 
 def for_role(role: str | Sequence[str]) -> ColumnElement[bool]:

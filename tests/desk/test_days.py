@@ -1,18 +1,21 @@
-"""Days at the desk in real Chromium: the supervisor's, the clerk's, merchant service's, and many signed at once."""
+"""Days at the desk in real Chromium: the supervisor's, the clerk's, merchant service's, one that is interrupted, and many
+signed at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from models.cases import Case
+from models.reviews import ReviewState
 from office.base.db import in_transaction, reading
 from office.record import audit
 from office.staff import passkeys
 from tests.appeals.bench import Bench
-from tests.browser.conftest import browser
+from tests.browser.conftest import PATIENCE_MS, browser
 from tests.desk.test_in_chromium import HOSTILE, Window, address, clean, window
 from tests.invoicing.kit import DOUBTFUL, billed, invoices, review_of, send_invoice
 from tests.play import Office
@@ -112,6 +115,43 @@ def test_arbitrator_and_merchant_service_one_after_the_other(office: Office, win
     assert [review.decided_by for review in office.reviews(case)][:2] == ["zhou-yan", "wu-tao"]
 
 
+def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
+    office: Office, window: Callable[..., Window], clean: list[Case]
+) -> None:
+    here = window()
+    here.page.clock.install()
+    here.log_in("li-na")
+    here.open(clean[0])
+    here.page.keyboard.press("3")
+    here.reason.fill("与主体不符")
+    ending = here.page.locator(".ending")
+
+    def pass_by(**time: int) -> None:
+        office.clock.advance(timedelta(**time))
+        here.page.clock.fast_forward(int(timedelta(**time).total_seconds() * 1000))
+
+    expect(here.page.locator(".saved")).to_contain_text("草稿已保存")
+    expect(ending).to_be_hidden()
+    pass_by(minutes=28, seconds=30)
+    expect(ending).to_contain_text("登录将在 2 分钟内过期;已填写的内容会保留。")
+    here.shoot("ending")
+    here.page.get_by_role("button", name="继续").click()
+    expect(ending).to_be_hidden()
+    pass_by(minutes=29)
+    expect(ending).to_contain_text("登录将在 1 分钟内过期", timeout=PATIENCE_MS)
+    assert office.question(clean[0]).state is ReviewState.PENDING
+    pass_by(minutes=2)
+    expect(ending).to_contain_text("登录已过期,提交时会请您重新登录")
+    here.page.keyboard.press("Control+Enter")
+    expect(here.page.get_by_role("alert")).to_contain_text("登录已过期")
+    here.shoot("ended")
+    here.page.get_by_label("工号").fill("li-na")
+    here.page.get_by_label("动态口令").fill(office.code("li-na"))
+    here.page.get_by_role("button", name="登录", exact=True).click()
+    expect(here.reason).to_have_value("与主体不符")
+    assert office.question(clean[0]).state is ReviewState.PENDING
+
+
 def test_many_are_read_ticked_and_signed_by_one_touch(
     office: Office, window: Callable[..., Window], clean: list[Case]
 ) -> None:
@@ -127,7 +167,10 @@ def test_many_are_read_ticked_and_signed_by_one_touch(
     here.page.get_by_label("动态口令").fill(office.code("li-na"))
     here.page.get_by_role("button", name="登记通行密钥").click()
     expect(here.page.get_by_role("cell", name="仅在本设备")).to_be_visible()
-    here.page.goto(f"{here.address}/b?gate=closure-review")
+    here.page.goto(f"{here.address}/q")
+    for key in ("j", "x", "j", "x", "b"):
+        here.press(key)
+    expect(here.page.locator("form.batch .one")).to_have_count(2)
     for _ in range(2):
         here.press("x")
     expect(here.page.locator(".ticked")).to_have_text(" 2 件")
@@ -148,3 +191,30 @@ def test_many_are_read_ticked_and_signed_by_one_touch(
             if line.action == "review.decided"
         ]
     assert proofs == ["signature"] * 2 and office.chains() == []
+
+
+def test_without_script_everything_but_the_keys_works(
+    browser: Browser, office: Office, address: str, clean: list[Case]
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1366, "height": 640}, locale="zh-CN")
+    here = Window(office, context.new_page(), address)
+    here.log_in("li-na")
+    here.page.get_by_role("link", name="关店审核").first.click()
+    here.reason.fill("写到一半")
+    here.page.get_by_role("button", name="存草稿").click()
+    expect(here.reason).to_have_value("写到一半")
+    here.reason.fill("写到一半就过期了")
+    here.page.get_by_label("同意关店").check()
+    office.clock.advance(timedelta(hours=1))
+    here.page.get_by_role("button", name="Ctrl+Enter").click()
+    expect(here.page.get_by_role("alert")).to_contain_text("登录已过期")
+    here.page.get_by_label("工号").fill("li-na")
+    here.page.get_by_label("动态口令").fill(office.code("li-na"))
+    here.page.get_by_role("button", name="登录", exact=True).click()
+    expect(here.reason).to_have_value("写到一半就过期了")
+    expect(here.page.get_by_label("同意关店")).to_be_checked()
+    here.page.get_by_role("button", name="Ctrl+Enter").click()
+    expect(here.page.get_by_role("main")).to_contain_text("已记录")
+    office.settle()
+    context.close()
+    assert sum(office.reviews(case)[0].verdict == "APPROVE" for case in clean) == 1

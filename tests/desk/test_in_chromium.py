@@ -28,8 +28,9 @@ from office.record import audit
 from office.staff import passkeys
 from tests import accounts
 from tests.browser.conftest import IMAGES, KEEP, PATIENCE_MS, browser
+from tests.desk.test_pictures import pdf, photo
 from tests.opening.bench import Applicant
-from tests.play import Office
+from tests.play import Office, paper
 from tests.settlement import kit as settling
 from tests.stack.conftest import free_port
 
@@ -199,6 +200,14 @@ def test_a_refused_answer_keeps_every_word_and_facts_that_change_are_shown_first
     expect(here.page).to_have_title("错误：关店审核 · 晨光文具 – 店务")
     expect(here.page.get_by_role("article")).to_contain_text("还有 3 笔订单未完成")
     here.shoot("refused")
+    here.page.locator("#reason").press_sequentially("不符")
+    office.snapshot("shop-1", open_orders=4)
+    expect(here.page.locator(".news")).to_be_visible(timeout=PATIENCE_MS)
+    here.press("Escape")
+    here.press("Period")
+    expect(here.page.locator(".changed .chip").first).to_have_text("有变化")
+    expect(here.page.get_by_role("article")).to_contain_text("还有 4 笔订单未完成")
+    expect(reason).to_have_value(re.compile("不符"))
 
 
 def test_keys_typed_into_a_field_are_text_and_what_is_being_composed_is_nobodys_command(
@@ -228,11 +237,24 @@ def test_money_goes_by_a_code_and_a_second_person(office: Office, window: Callab
     closing = office.request_closure()
     office.decide(closing, "li-na", "APPROVE")
     office.snapshot()
-    case = office.request_refund(fen=2_000_000)
+    own = [paper("营业执照.jpg", "BUSINESS_LICENCE", photo(600, 400)), paper("开户许可.pdf", "ACCOUNT_PERMIT", pdf(2))]
+    case = office.request_refund(fen=2_000_000, documents=own)
     first, second = window(), window()
     first.log_in("wang-fang")
     first.open(case)
     first.shoot("refund")
+    viewer, seen = first.page.locator(".viewer"), first.page.locator(".papers-seen")
+    first.press("v")
+    expect(viewer.get_by_role("img")).to_have_count(1)
+    expect(seen).to_have_text("材料已看 1/2")
+    for key in ("]", "+", "Shift+R", "-"):
+        first.press(key)
+    expect(viewer.get_by_role("img")).to_have_count(2)
+    viewer.get_by_role("img").last.scroll_into_view_if_needed()
+    expect(seen).to_have_text("材料已看 2/2")
+    first.shoot("viewer")
+    first.press("Escape")
+    expect(viewer).to_have_count(0)
     first.page.keyboard.press("1")
     first.reason.fill("材料齐全,账户一致")
     first.page.get_by_label("动态口令").fill(office.code("wang-fang"))
@@ -279,25 +301,6 @@ def pictures_of_other_days(office: Office, window: Callable[..., Window]) -> Non
     finance.log_in("wang-fang")
     finance.open(half)
     finance.shoot("half")
-
-
-def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
-    office: Office, window: Callable[..., Window], clean: list[Case]
-) -> None:
-    here = window()
-    here.log_in("li-na")
-    here.open(clean[0])
-    here.page.keyboard.press("3")
-    here.reason.fill("与主体不符")
-    office.clock.advance(timedelta(hours=1))
-    here.page.keyboard.press("Control+Enter")
-    expect(here.page.get_by_role("alert")).to_contain_text("登录已过期")
-    here.shoot("ended")
-    here.page.get_by_label("工号").fill("li-na")
-    here.page.get_by_label("动态口令").fill(office.code("li-na"))
-    here.page.get_by_role("button", name="登录", exact=True).click()
-    expect(here.reason).to_have_value("与主体不符")
-    assert office.question(clean[0]).state is ReviewState.PENDING
 
 
 def test_a_double_click_decides_once(office: Office, window: Callable[..., Window], clean: list[Case]) -> None:
@@ -382,21 +385,3 @@ def test_on_a_phone_the_verdict_is_in_reach_and_nothing_runs_over_the_edge(
     here.page.locator("form.answer textarea").scroll_into_view_if_needed()
     expect(here.page.get_by_role("button", name="Ctrl+Enter")).to_be_in_viewport()
     here.shoot(f"phone-decision-{'dark' if dark else 'light'}")
-
-
-def test_without_script_everything_but_the_keys_works(
-    browser: Browser, office: Office, address: str, clean: list[Case]
-) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 1366, "height": 640}, locale="zh-CN")
-    here = Window(office, context.new_page(), address)
-    here.log_in("li-na")
-    here.page.get_by_role("link", name="关店审核").first.click()
-    here.reason.fill("写到一半")
-    here.page.get_by_role("button", name="存草稿").click()
-    expect(here.reason).to_have_value("写到一半")
-    here.page.get_by_label("同意关店").check()
-    here.page.get_by_role("button", name="Ctrl+Enter").click()
-    expect(here.page.get_by_role("main")).to_contain_text("已记录")
-    office.settle()
-    context.close()
-    assert sum(office.reviews(case)[0].verdict == "APPROVE" for case in clean) == 1

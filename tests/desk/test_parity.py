@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from desk import question
 from models.cases import Case
 from models.reviews import Review
-from office.base.db import in_transaction
-from office.cases import hands
+from office.base.db import Tx, in_transaction
+from office.cases import appointing, confirmations, hands, later, objections
+from office.cases.gates import Outcome
 from office.staff import staff
 from policies.policy import policy, use_policies
 from tests.desk.seat import Seat
@@ -38,6 +40,11 @@ def refund(office: Office) -> Case:
     return office.request_refund()
 
 
+def bare_refund(office: Office) -> Case:
+    office.closed_shop()
+    return office.request_refund(staged=False)
+
+
 def second(office: Office) -> Case:
     """A refund so large that a second person looks at what the first has decided."""
     office.open_shop(deposit_fen=2_000_000)
@@ -58,6 +65,10 @@ def spend(office: Office, review: Review) -> None:
 def claim(office: Office, review: Review) -> None:
     code = office.code("zhao-min")
     assert in_transaction(lambda tx: hands.claim(tx, review.id, "zhao-min", code)).accepted
+
+
+def object_to_the_first(office: Office, review: Review) -> None:
+    assert office.object_to(office.reviews(office.case(review.case_id))[0], "wang-fang").accepted
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,8 @@ REFUSALS = [
     Refused("须由另一人处理", ask=second, who="wang-fang", verdict="CONFIRM"),
     Refused("还没有看完材料", ask=refund, who="wang-fang", rules={"papers_first": ("refund-review",)}),
     Refused("须在工作台用通行密钥签名", rules={"signed_only": ("closure-review",)}),
+    Refused("本案有决定被提出异议", ask=second, who="chen-jie", verdict="CONFIRM", meanwhile=object_to_the_first),
+    Refused("没有收到", ask=bare_refund, who="wang-fang"),
 ]
 
 
@@ -142,3 +155,39 @@ def test_a_refusal_is_the_same_sentence_wherever_the_answer_was_given(new_office
         told = [re.sub(r"EV-\d+-\w+", "EV-…", face(new_office(), given)) for face in faces]
     assert given.why in told[0]
     assert told[1:] == told[:1] * 2
+
+
+# ── what is done about a question besides deciding it ──
+
+Verb = Callable[[Tx, str, str], Outcome]
+ACTS: dict[str, tuple[str, Nothing, Verb]] = {
+    "claim": ("该任务已由 赵敏 认领", claim, lambda tx, one, code: hands.claim(tx, one, "li-na", code)),
+    "release": ("只有认领人或主管可以释放", claim, lambda tx, one, code: hands.release(tx, one, "li-na", code)),
+    "later": ("请选择一个将来的时间", nothing, lambda tx, one, code: later.put_off(tx, one, "li-na", tx.now, code)),
+    "take-up": ("该任务没有被推后", nothing, lambda tx, one, code: later.take_up(tx, one, "li-na", code)),
+    "reassign": ("只有主管可以改派任务", nothing, lambda tx, one, code: hands.reassign(tx, one, "zhao-min", "li-na", code)),
+    "appoint": ("只有主管", nothing, lambda tx, one, code: appointing.appoint(tx, one, "zhao-min", "li-na", code)),
+    "confirm": ("没有待", nothing, lambda tx, one, code: confirmations.confirm(tx, one, "li-na", code)),
+    "object": ("", nothing, lambda tx, one, code: objections.dispute(tx, one, "li-na", code, "不是我")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_act_is_refused_with_the_same_sentence_at_the_terminal_and_at_the_desk(office: Office, act: str) -> None:
+    why, meanwhile, verb = ACTS[act]
+    review, who = office.question(closure(office)), Seat(office, "li-na")
+    who.log_in()
+    form = who.see(f"/r/{review.id}").form("/decide").values
+    meanwhile(office, review)
+    code = office.code("li-na")
+    told = in_transaction(lambda tx: verb(tx, review.id, code))
+    given = {"act": form["act"], "later": "no such time", "to": "zhao-min", "words": "不是我"}
+    page = who.send(f"/r/{review.id}/{act}", given | {"code": office.code("li-na")})
+    assert not told.accepted and why in told.sentence and page.status == 422
+    assert told.sentence == html.unescape(
+        page.html.partition('id="refused"><h2>未采纳</h2><p>')[2].partition("</p>")[0]
+    )
+
+
+def test_every_act_of_the_desk_is_among_them() -> None:
+    assert {*ACTS} == {*question.ACTS}

@@ -63,21 +63,37 @@ THREATS = {
         "../ops/test_doctor.py::test_passkeys_that_another_host_name_lost_are_counted_and_a_number_is_no_name_for_them",
     ],
     "the desk in a frame": ["test_deciding.py::test_every_answer_says_what_a_browser_may_do_with_it"],
-    "what merchants write": ["test_deciding.py::test_what_a_merchant_writes_is_read_and_never_obeyed"],
+    "what merchants write": [
+        "test_deciding.py::test_what_a_merchant_writes_is_read_and_never_obeyed",
+        "test_attacks.py::test_hostile_words_are_words_on_every_page_and_turn_round_nothing_beside_them",
+    ],
     "a hostile file": ["test_pictures.py::test_whoever_draws_may_use_little", "test_pictures.py::test_a_picture_of_too_many_pixels_is_not_unpacked"],
     "guessing by differences": [
         "test_deciding.py::test_somebody_unknown_and_a_wrong_code_hear_the_same",
         "test_threats.py::test_what_is_not_there_looks_the_same_whatever_was_asked",
+        "test_attacks.py::test_nobody_guesses_numbers_without_end",
     ],
-    "locking somebody out": ["test_threats.py::test_whom_wrong_codes_lock_logs_in_by_their_key"],
+    "locking somebody out": [
+        "test_threats.py::test_whom_wrong_codes_lock_logs_in_by_their_key",
+        "test_attacks.py::test_only_wrong_codes_count_against_an_address",
+    ],
     "an insider who reads": [
         "test_looks.py::test_whoever_reads_a_paper_stands_in_the_shops_chain_once_in_a_session",
         "test_looks.py::test_whoever_reads_what_they_are_not_asked_stands_in_the_shops_chain_once_in_a_session",
         "test_looks.py::test_nobody_reads_through_everybodys_dossiers",
     ],
     "a supervisor who appoints themselves": ["test_lead.py::test_where_nobody_is_left_somebody_is_appointed"],
-    "a page from before": ["test_deciding.py::test_a_second_window_hears_who_was_first_and_keeps_its_words"],
-    "drafts that lie about": ["test_threats.py::test_a_draft_is_sealed_and_gone_with_the_decision_or_after_a_month"],
+    "a page from before": [
+        "test_deciding.py::test_a_second_window_hears_who_was_first_and_keeps_its_words",
+        "test_attacks.py::test_a_page_from_before_a_change_of_role_decides_nothing",
+        "test_attacks.py::test_a_page_of_an_earlier_release_is_judged_by_what_stands_now",
+    ],
+    "a colleague's browser": ["test_attacks.py::test_a_picture_is_kept_for_the_session_it_was_handed_out_in"],
+    "a form that says a thing twice": ["test_attacks.py::test_a_form_that_says_a_thing_twice_or_too_much_is_none_of_ours"],
+    "drafts that lie about": [
+        "test_threats.py::test_a_draft_is_sealed_and_gone_with_the_decision_or_after_a_month",
+        "test_attacks.py::test_nobody_writes_or_reads_a_colleagues_draft",
+    ],
     "looking too often": ["test_deciding.py::test_the_pulse_costs_nothing_while_nothing_happens"],
 }  # fmt: skip
 
