@@ -158,7 +158,7 @@ def _trouble(
     if too_old:
         return "confirmed_at", f"确认收货时间早于 {policy_at(tx.now).settlement.oldest_order_months} 个月,请核对年份"
     if any(row.shop_id != order.shop_id for row in aftersales):
-        return "shop_id", f"订单 {order.order_id} 的售后属于另一家店铺"
+        return "shop_id", f"订单 {order.order_id} 的售后属于另一家店铺;请先更正售后的店铺,再报送该订单"
     return None
 
 
@@ -186,7 +186,8 @@ def record_aftersales(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) ->
         row = row or Aftersale(
             id=one.aftersale_id, order_id=one.order_id, shop_id=one.shop_id, opened_at=one.opened_at, recorded_at=tx.now
         )
-        row.ended_at, row.refund_fen, row.subsidy_back_fen = one.ended_at, one.refund_fen, one.subsidy_back_fen
+        row.shop_id, row.ended_at = one.shop_id, one.ended_at
+        row.refund_fen, row.subsidy_back_fen = one.refund_fen, one.subsidy_back_fen
         row.commission_back_fen, row.fee_back_fen = one.commission_back_fen, one.fee_back_fen
         row.net_fen = one.net_fen
         known[one.aftersale_id] = row
@@ -211,10 +212,14 @@ def _says_nothing_new(row: Aftersale, one: AftersaleData) -> bool:
 def _aftersale_trouble(
     tx: Tx, one: AftersaleData, row: Aftersale | None, orders: Mapping[str, SettlementOrder], there: set[str]
 ) -> tuple[str, str] | None:
-    if row is not None and (row.order_id, row.shop_id, row.opened_at) != (one.order_id, one.shop_id, one.opened_at):
-        return "aftersale_id", f"售后 {one.aftersale_id} 已报送过,订单、店铺或发起时间不同"
-    if row is not None and row.ended_at is not None:
-        return "aftersale_id", f"售后 {one.aftersale_id} 已结束,内容不同;再次售后请用新的编号"
+    if row is not None:
+        moved = (
+            row.shop_id != one.shop_id
+        )  # as long as its order is not here nothing hangs on it, and it may be put right
+        if (row.order_id, row.opened_at) != (one.order_id, one.opened_at) or (moved and one.order_id in orders):
+            return "aftersale_id", f"售后 {one.aftersale_id} 已报送过,订单、店铺或发起时间不同"
+        if row.ended_at is not None and not moved:
+            return "aftersale_id", f"售后 {one.aftersale_id} 已结束,内容不同;再次售后请用新的编号"
     if one.shop_id not in there:
         return "shop_id", f"店铺 {one.shop_id} 尚未登记"
     order = orders.get(one.order_id)

@@ -233,3 +233,25 @@ def test_amounts_of_odd_types_and_sizes_come_back_by_line_and_good_lines_stay(of
     good = isinstance(fen, int) and not isinstance(fen, bool) and 0 <= fen <= 10**13
     assert receipt["accepted"] == 2 + good
     assert [(line["position"], line["field"]) for line in receipt["rejected"]] == ([] if good else [(2, "goods_fen")])
+
+
+@pytest.mark.parametrize("ended", [None, "2026-11-25T10:00:00+08:00"])
+def test_an_after_sale_that_named_another_shop_is_put_right_and_keeps_no_order_out_for_ever(
+    office: Office, ended: str | None
+) -> None:
+    """STL-4: as long as its order is not here; afterwards nobody moves it to another shop."""
+    for shop in ("shop-1", "shop-2"):
+        ours(office, shop)
+    kit.at(office, 2026, 11, 26)
+    one = order()
+    sale = aftersale(one["order_id"], "shop-2", **({"ended_at": ended, "refund_fen": 1_000} if ended else {}))
+    after(office, sale)
+    assert confirm(office, one)["rejected"][0]["field"] == "shop_id"
+    assert after(office, sale | {"shop_id": "shop-1"})["accepted"] == 1
+    assert confirm(office, one)["accepted"] == 1
+    assert after(office, sale)["rejected"][0]["field"] == "aftersale_id"
+    on_first_of_december(office)
+    run(office)
+    due = NET - 1_000 if ended else 0
+    assert (settlement().due_fen, settlement().waiting_orders, settlement().paid_fen) == (due, int(not ended), due)
+    kit.sound(office)
