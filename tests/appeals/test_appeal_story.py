@@ -26,6 +26,7 @@ def test_an_upheld_appeal_strikes_the_ruling_and_its_money_comes_back_after_two_
 
 
 def test_a_dismissed_appeal_is_final_and_names_the_channels_outside(bench: Bench) -> None:
+    """ARB-3, ARB-10"""
     bench.rule()
     case = bench.file()
     bench.office.decide(case, "zhou-yan", "DISMISS")

@@ -223,22 +223,23 @@ def test_a_fee_taken_off_is_judged_by_people(office: Office, verdict: str, depos
     whole(office)
 
 
-@pytest.mark.parametrize(
-    ("said", "fen", "deposit"),
-    [("settled", 400_000, 0), ("returned", 399_900, 400_000), ("returned", 400_000, 400_100), ("failed", 400_000, 400_000)],
-)  # fmt: skip
+@pytest.mark.parametrize("then", [
+    [("settled", 400_000, 0), ("returned", 399_900, 399_900)], [("returned", 400_000, 400_100)], [("failed", 400_000, 400_000)],
+])  # fmt: skip
 def test_whatever_else_the_bank_says_after_it_proved_another_amount_contradicts_that(
-    office: Office, said: str, fen: int, deposit: int
+    office: Office, then: list[tuple[str, int, int]]
 ) -> None:
     """REF-3, ambiguity 38: also what it was told at first. What it proved, said again, is nothing new."""
     case = after(office, ("settled", 399_900))
     clear(office, "ANSWER")
     office.bank(f"{case.id}-P1", fen=399_900)
-    assert len(office.staff_told("bank_contradicts")) == 2 and office.balance(AccountKind.DEPOSIT) == 100
-    office.bank(f"{case.id}-P1", said, fen=fen)
-    assert len(office.staff_told("bank_contradicts")) == 4 and office.balance(AccountKind.DEPOSIT) == 100
-    clear(office, "ANSWER")
-    assert office.balance(AccountKind.DEPOSIT) == deposit
+    before = 100
+    for number, (said, fen, deposit) in enumerate(then, start=1):
+        assert len(office.staff_told("bank_contradicts")) == 2 * number
+        office.bank(f"{case.id}-P1", said, fen=fen)
+        assert office.balance(AccountKind.DEPOSIT) == before
+        clear(office, "ANSWER")
+        assert office.balance(AccountKind.DEPOSIT) == (before := deposit)
     whole(office)
 
 

@@ -403,6 +403,7 @@ def test_a_request_is_taken_back_during_the_second_review(office: Office) -> Non
 
 
 def test_a_request_taken_back_during_clearing_gives_every_capability_back(office: Office) -> None:
+    """CLS-6"""
     office.open_shop()
     case = office.request_closure()
     office.decide(case, "li-na", "APPROVE")

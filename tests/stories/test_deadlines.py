@@ -61,6 +61,7 @@ def test_once_it_is_paid_nobody_is_told_any_more(office: Office) -> None:
 
 
 def test_finance_is_reminded_once_after_seven_natural_days(office: Office) -> None:
+    """REF-4"""
     case = refund(office)
     office.clock.at = case.received_at + timedelta(days=7, seconds=-1)
     office.sweep()

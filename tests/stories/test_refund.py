@@ -469,6 +469,7 @@ def test_an_application_is_taken_back_after_the_bank_returned_the_money(office: 
 
 
 def test_once_the_bank_has_it_nothing_is_taken_back(office: Office) -> None:
+    """REF-6"""
     case = with_the_bank(office)
     office.withdraw(case)
     assert "不能撤回" in office.refusals()[-1][1]
