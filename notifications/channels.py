@@ -103,6 +103,13 @@ class Notifier(Protocol):
     def send(self, target: Target, rendered: Rendered) -> Delivery: ...
 
 
+def register() -> None:
+    """Make our own services known to Apprise, and keep what it says out of the log. Doing it again changes nothing."""
+    folder.register()
+    robots.register()
+    _keep_addresses_out_of_logs()
+
+
 class AppriseNotifier:
     """Sends through Apprise, each service on its own, in the form it shows best.
 
@@ -118,9 +125,7 @@ class AppriseNotifier:
         mail_relay: str | None = None,
         merchant_schemes: frozenset[str] = MERCHANT_SCHEMES,
     ) -> None:
-        folder.register()
-        robots.register()
-        _keep_addresses_out_of_logs()
+        register()
         self._services = {tag: tuple(addresses) for tag, addresses in services.items()}
         self._mail_relay = mail_relay
         self._merchant_schemes = merchant_schemes
@@ -128,7 +133,7 @@ class AppriseNotifier:
         for tag, addresses in (*self._services.items(), ("mail_relay", relay)):
             for address in addresses:
                 with listening():
-                    if _service(address) is None:
+                    if service_of(address) is None:
                         raise ChannelMisconfigured(tag, scheme(address))
 
     def __repr__(self) -> str:
@@ -168,7 +173,8 @@ class AppriseNotifier:
         if target.audience == PERSON:
             own = [address if "://" in address else self.mail_contact(address) for address in target.contacts]
             return list(dict.fromkeys(own or self._services.get(PERSON, ()))), "本人没有登记联系方式"
-        found = [*(self._services.get(target.audience) or self._services.get(STAFF, ())), *target.contacts]
+        of_role = self._services.get(target.audience) or self._services.get(STAFF, ())
+        found = [each for address in (*of_role, *target.contacts) for each in mail.apart(address)]
         return list(dict.fromkeys(found)), f"角色「{_role_name(target.audience)}」没有配置通知渠道"
 
     def _merchant_addresses(self, contact: str) -> list[str]:
@@ -197,7 +203,8 @@ def _role_name(audience: str) -> str:
     return next((f"{role.label} {role.value}" for role in Role if role.value == audience), audience)
 
 
-def _service(address: str) -> NotifyBase | None:
+def service_of(address: str) -> NotifyBase | None:
+    """What Apprise makes of an address; ``None`` when it cannot use it."""
     return Apprise.instantiate(
         address, asset=AppriseAsset(app_id="Dianwu", app_desc="Dianwu", app_url="", async_mode=False)
     )
@@ -206,7 +213,7 @@ def _service(address: str) -> NotifyBase | None:
 def _send_one(address: str, rendered: Rendered) -> str:
     """Send through one service; empty when it took the message, otherwise why not, without any address."""
     with listening() as heard:
-        service = _service(address)
+        service = service_of(address)
         if service is None:
             return "地址无法识别"
         service.optional = False  # ``?optional=yes`` would let a failure pass for a success
@@ -244,6 +251,9 @@ def _text_beside(rendered: Rendered) -> AttachMemory:
 
 def _why(heard: Iterable[str]) -> str:
     """The part of Apprise's log that holds no address: an HTTP status, or the kind of trouble."""
+    heard = list(heard)
+    if trouble := next((line.partition(_SOCKET)[2] for line in heard if line.startswith(_SOCKET)), ""):
+        return _mail_trouble(trouble)
     said = " ".join(heard)
     if status := re.search(r"\berror[=: ]+(\d{3})\b", said):
         return f"HTTP {status[1]}"
@@ -252,6 +262,23 @@ def _why(heard: Iterable[str]) -> str:
     if re.search(r"connection error|connection", said, re.IGNORECASE):
         return "连接失败"
     return "服务没有接受"
+
+
+_SOCKET = "Socket Exception: "
+"""How Apprise begins what it says of a mail server's answer, for those who listen closely."""
+
+
+def _mail_trouble(said: str) -> str:
+    """What a mail server answered, in words; its own may name people."""
+    if code := re.search(r"\(([45]\d\d),", said):
+        if code[1] in {"530", "534", "535", "538"}:
+            return f"邮件服务器拒绝登录({code[1]})"
+        return f"邮件服务器{'暂时不收' if code[1][0] == '4' else '拒收'}({code[1]})"
+    if "STARTTLS" in said:
+        return "邮件服务器不支持加密(STARTTLS)"
+    if "CERTIFICATE" in said:
+        return "邮件服务器的证书不可信"
+    return "邮件服务器没有应答" if "timed out" in said else "连接失败"
 
 
 _heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
@@ -274,7 +301,7 @@ class _Diversion(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         lines = _heard.get()
         if lines is None:
-            return True
+            return record.levelno >= logging.getLogger().getEffectiveLevel()
         lines.append(record.getMessage())
         return False
 
@@ -284,3 +311,4 @@ def _keep_addresses_out_of_logs() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(known, _Diversion) for known in logger.filters):
             logger.addFilter(_Diversion())
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # why a mail server said no; heard by us, written nowhere

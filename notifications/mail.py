@@ -30,5 +30,18 @@ def recipients(contact: str) -> tuple[str, ...] | None:
 def through(relay: str, address: str) -> str:
     """The Apprise address that sends to a mail address through our relay, whomever the relay's own address names."""
     head, _, query = relay.partition("?")
+    kind, sign, server = head.partition("://")
     options = [part for part in query.split("&") if part and part.partition("=")[0].lower() not in {"to", "cc", "bcc"}]
-    return f"{head}?{'&'.join([*options, f'to={quote(address)}'])}"
+    return f"{kind}{sign}{server.partition('/')[0]}?{'&'.join([*options, f'to={quote(address)}'])}"
+
+
+def apart(address: str) -> tuple[str, ...]:
+    """A mail address that names several people, once for each: who has got a letter does not get it again because somebody
+    else's mail server refused it. Any other address, and one with copies, as it is."""
+    parts = urlsplit(address)
+    options = parse_qsl(parts.query)
+    if parts.scheme not in {"mailto", "mailtos"} or any(name in {"cc", "bcc"} for name, _ in options):
+        return (address,)
+    to = [value for name, value in options if name == "to"] + [unquote(part) for part in parts.path.split("/") if part]
+    named = [one for value in to for one in re.split(r"[,;\s]+", value) if one]
+    return tuple(through(address, one) for one in named) if named and all(map(_MAIL.fullmatch, named)) else (address,)

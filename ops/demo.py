@@ -52,6 +52,9 @@ def demo(auto: bool) -> int:
             rehearsal = Rehearsal(given)
             rehearsal.enrol_everybody()
             played = scenes(rehearsal)
+            console.print(
+                f"[dim]布置 {len(played)} 个示例(发送签名事件,等案件走到等人处理的地方),通常不到一分钟 …[/dim]"
+            )
             set_up(played)
             console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from office.base.secret_forms import insist
 from office.base.settings import Settings, SettingsError, settings
+from ops import addresses
 
 FILE = "secrets.toml"
 
@@ -65,7 +66,7 @@ def prepare() -> Settings:
     """The settings of this installation, with secrets made where a demonstration has none.
 
     Production makes nothing up: :class:`office.base.settings.SettingsError` names what is missing, a secret in a form that would
-    be read as another key, and a file that others may read. A demonstration closes such a file.
+    be read as another key, an address that leads nowhere, and a file that others may read. A demonstration closes such a file.
     """
     given = settings()
     for file in open_to_others(given):
@@ -81,4 +82,4 @@ def prepare() -> Settings:
             os.environ["DIANWU_SUBSCRIBERS"] = json.dumps(local)
             settings.cache_clear()
             given = settings()
-    return insist(given)
+    return addresses.insist(insist(given))

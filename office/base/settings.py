@@ -157,19 +157,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> Settings:
+        if self.database_url and not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise SettingsError("database_url:须为 postgresql+psycopg://用户@主机/库名 或 sqlite:////完整路径/文件.db")
         if not self.prefect_auth.get_secret_value():
             if not self.loopback:
-                raise SettingsError(
-                    f"host {self.host} is not loopback: set prefect_auth, or anyone there may read and resume cases"
-                )
+                raise SettingsError(f"host {self.host} 不是本机地址:须设置 prefect_auth,否则任何人都能读取并恢复案件")
             if self.production:
-                raise SettingsError("profile production: set prefect_auth, or any user of this machine may read cases")
+                raise SettingsError("profile = production:须设置 prefect_auth,否则本机的任何用户都能读取案件")
         if self.production and self.sandbox_bank:
-            raise SettingsError("profile production with sandbox_bank: set sandbox_bank = false and a real subscriber")
+            raise SettingsError("profile = production:须设置 sandbox_bank = false,并在 subscribers 中填写真正的银行")
         if self.production and self.confirmation == "immediate":
             raise SettingsError(
-                "profile production with confirmation = immediate: whoever reaches Prefect's API could turn a decision about"
-                " money round and nobody would have a say; set window or confirm"
+                "profile = production 时不能 confirmation = immediate:能访问 Prefect 接口的人就能改写关于资金的决定而无人得知;"
+                "请设为 window 或 confirm"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -19,11 +21,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from models.base import Labelled
 from models.reviews import Staff
+from models.text import shortened
 from models.windows import duration
 from notifications.text import one_line
 from office.base.clock import ClockCannotMove
 from office.base.db import Tx
-from office.base.settings import SettingsError
+from office.base.settings import Settings, SettingsError
 from office.base.vault import CannotUnseal
 from office.staff.staff import StaffError
 from policies.policy import SHANGHAI
@@ -220,13 +223,37 @@ def unreadable_word(number: int, found: str) -> str:
     return f"命令行的第 {number} 个词含有控制字符或方向控制字符 {found},请删去后重试,什么都没有执行"
 
 
+_EXPECTED = {
+    "missing": "缺少", "literal_error": "只能是 {expected}", "greater_than": "须大于 {gt}", "greater_than_equal": "须不小于 {ge}",
+    "list_type": '须为列表,例如 ["…"]', "dict_type": "须为表,例如 {{ 名称 = … }}", "model_type": "须为表,例如 {{ 名称 = … }}",
+    "frozen_set_type": '须为列表,例如 ["…"]', "tuple_type": '须为列表,例如 ["…"]',
+}  # fmt: skip
+"""What a kind of fault of pydantic's says to people."""
+_KINDS = {
+    "int": "须为整数",
+    "float": "须为数字",
+    "bool": "须为 true 或 false",
+    "string": "须为文字(加引号)",
+    "path": "须为路径",
+}
+
+
 def settings_sentence(error: ValidationError) -> str:
-    """Which settings cannot be used and why; never their values, which may be secrets."""
-    wrong = [
-        f"{'.'.join(str(part) for part in problem['loc']) or '设置'}({problem['msg']})"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
+    """Which settings cannot be used and what is expected; never their values, which may be secrets."""
+    wrong = [_wrong(problem) for problem in error.errors(include_input=False, include_url=False)]
     return "设置有误:" + ";".join(wrong)
+
+
+def _wrong(problem: ErrorDetails) -> str:
+    kind, place = problem["type"], ".".join(str(part) for part in problem["loc"])
+    if kind == "value_error":  # a sentence of our own
+        said = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{place}({said})" if place else said
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(place, Settings.model_fields, 1)
+        return f"没有 {shortened(place, 64)} 这一项" + (f",是否应为 {near[0]}" if near else "")
+    expected = _EXPECTED.get(kind, "").format(**problem.get("ctx", {})) or _KINDS.get(kind.partition("_")[0])
+    return f"{place}({(expected or str(problem['msg'])).replace(' or ', ' 或 ')})"
 
 
 def database_sentence(error: DBAPIError) -> str:

@@ -142,7 +142,7 @@ class AccountsScene:
         return in_force(self.shop_id)
 
     def waiting(self) -> Iterable[Waiting]:
-        yield waiting_row(self.stage, self._consent, "达人同意成为自营账号", "达人(account.consent_answered)")
+        yield waiting_row(self.stage, self._consent, "达人同意成为自营账号", "达人")
 
     def cases(self) -> list[str]:
         return self._cases

@@ -57,6 +57,8 @@ class PostOffice:
     def __init__(self) -> None:
         self.letters: list[tuple[list[str], EmailMessage]] = []
         self.closed_to: set[str] = set()
+        self.says = ("550 no such user", "250 accepted")
+        """What is answered to a recipient it is closed to, and to a letter."""
         self._loop = asyncio.new_event_loop()
         listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
@@ -71,15 +73,16 @@ class PostOffice:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address in self.closed_to:
-            return "550 no such user"
+            return self.says[0]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
         letter = message_from_bytes(envelope.content, _class=EmailMessage, policy=policy.default)
-        self.letters.append((list(envelope.rcpt_tos), letter))
-        return "250 accepted"
+        if self.says[1].startswith("250"):
+            self.letters.append((list(envelope.rcpt_tos), letter))
+        return self.says[1]
 
     def address(self, to: str) -> str:
         return f"mailto://127.0.0.1:{self.port}?from=dianwu@example.cn&to={to}"
@@ -216,6 +219,58 @@ def test_a_mail_server_that_refuses_the_recipient_is_an_error(post_office: PostO
     with pytest.raises(DeliveryFailed) as failed:
         notifier({}).send(Target.merchant([post_office.address("zhang@example.cn")]), message())
     assert [failure[0] for failure in failed.value.failures] == ["mailto"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "letter", "why"),
+    [
+        ("451 4.7.1 greylisted, zhang@example.cn", "250 ok", "暂时不收(451)"), ("550 5.1.1 zhang@example.cn unknown", "250 ok", "拒收(550)"),
+        ("", "554 5.7.1 spam from dianwu@example.cn", "拒收(554)"), ("", "452 4.3.1 disk full", "暂时不收(452)"),
+    ],
+)  # fmt: skip
+def test_why_a_mail_server_did_not_take_a_letter_is_told_without_naming_anybody(
+    post_office: PostOffice, recipient: str, letter: str, why: str
+) -> None:
+    post_office.says = (recipient, letter)
+    post_office.closed_to = {"zhang@example.cn"} if recipient else set()
+    with pytest.raises(DeliveryFailed, match=re.escape(why)) as failed:
+        notifier({}).send(Target.merchant([post_office.address("zhang@example.cn")]), message())
+    assert "example" not in str(failed.value) and post_office.letters == []
+
+
+def test_a_mail_server_without_encryption_gets_neither_password_nor_letter_and_that_is_said(
+    guarded: GuardedPostOffice,
+) -> None:
+    ours = AppriseNotifier({}, mail_relay=relay(guarded).replace("mailto://", "mailtos://"))
+    with pytest.raises(DeliveryFailed, match="不支持加密"):
+        ours.send(Target.merchant(["owner@example.com"]), message())
+    with pytest.raises(DeliveryFailed, match=r"拒绝登录\(535\)"):
+        AppriseNotifier({}, mail_relay=relay(guarded).replace("password", "wrong")).send(
+            Target.merchant(["owner@example.com"]), message()
+        )
+    assert guarded.letters == [] and guarded.logins == ["user"]
+
+
+@pytest.mark.parametrize("named", ["&to=a@example.cn,b@example.cn", "&to=a@example.cn&to=b@example.cn"])
+def test_who_has_got_a_letter_does_not_get_it_again_because_a_colleagues_server_refused_it(
+    post_office: PostOffice, named: str
+) -> None:
+    post_office.closed_to = {"b@example.cn"}
+    address = f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn{named}"
+    ours = AppriseNotifier({"finance": [address]})
+    with pytest.raises(DeliveryFailed) as failed:
+        ours.send(Target.staff(Role.FINANCE), message())
+    post_office.closed_to = set()
+    assert ours.send(Target.staff(Role.FINANCE, already=failed.value.reached), message()).delivered
+    assert [recipients for recipients, _ in post_office.letters] == [["a@example.cn"], ["b@example.cn"]]
+
+
+def test_the_relay_writes_to_nobody_but_the_merchant(post_office: PostOffice) -> None:
+    ours = AppriseNotifier(
+        {}, mail_relay=f"mailto://127.0.0.1:{post_office.port}/boss@example.cn?from=dianwu@example.cn"
+    )
+    ours.send(Target.merchant(["owner@example.com"]), message())
+    assert [recipients for recipients, _ in post_office.letters] == [["owner@example.com"]]
 
 
 # HTTP

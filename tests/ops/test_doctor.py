@@ -246,7 +246,7 @@ def test_whatever_is_deployed_must_be_there(installed: Office, prefect: PrefectD
 
 def test_a_channel_nobody_can_use_is_found(installed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     settle_in(monkeypatch, staff_channels='{"finance": ["nonsense://x"]}')
-    assert ailing("通知渠道").health is Health.BAD
+    assert ailing("地址").health is Health.BAD and "staff_channels.finance" in ailing("地址").sentence
 
 
 def test_in_production_every_role_needs_a_channel_and_every_subscriber_an_address(

@@ -1,0 +1,50 @@
+"""Addresses of services, judged by their form before anything is sent: why not in Chinese, with nothing of the address in it."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+from apprise.manager_plugins import NotificationManager
+
+from notifications import mail
+from notifications.channels import listening, register, scheme, service_of
+
+MAIL = frozenset({"mailto", "mailtos"})
+EXAMPLE = "mailtos://账号:密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
+HOOKS = "json://主机/路径,或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌"
+_SHORT = {"name", "user", "pass", "port", "wkd", "inline"}
+
+
+def fault_of(address: str) -> str:
+    """Why nothing could be sent to an Apprise address; empty when something could."""
+    if address != address.strip() or not address.isprintable() or "://" not in address:
+        return f"须为 Apprise 地址,例如 {EXAMPLE},首尾不能有空白"
+    register()
+    kind = scheme(address)
+    with listening() as heard:
+        service = service_of(address)
+    if service is None:
+        if kind in {"http", "https"}:
+            return f"网页地址须写成 {HOOKS}"
+        known = kind in NotificationManager()
+        return f"{kind}:// 地址不完整或写法有误" if known else f"没有 {kind}:// 这种通知服务(拼写有误?)"
+    if kind not in MAIL:
+        return ""
+    if any("Dropped invalid" in line for line in heard):
+        return "收件人(to、cc、bcc)里有不是邮箱的内容"
+    options = {
+        name.lower() for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True) if name[:1] not in "+-:"
+    }
+    if options - {*service.template_args, *_SHORT}:
+        return "有不认识的选项(拼写有误,或密码里的特殊字符没有写成 %XX);常用的是 from、to、cc、bcc、smtp、mode"
+    sender = dict(parse_qsl(urlsplit(address).query)).get("from", "")
+    if sender and "@" not in sender:
+        return "from 须为邮箱地址"
+    return ""
+
+
+def fault_of_relay(address: str) -> str:
+    """Why a merchant's bare address could not be reached through this mail server of ours; empty when it could."""
+    if scheme(address) not in MAIL or "://" not in address:
+        return "不是 mailto:// 或 mailtos:// 地址"
+    return fault_of(mail.through(address, "probe@example.com"))
