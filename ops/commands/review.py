@@ -70,7 +70,7 @@ def list_reviews(
         ])  # fmt: skip
         return
     table(
-        "待处理审核", ["截止时间", "剩余", "等待时长", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
+        "待处理审核", ["截止时间", "倒计时", "等待时长", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
         [
             [
                 when(row.due_at), countdown(now, row.due_at), duration(now - row.opened_at), queue.roles_of(row),
