@@ -33,7 +33,9 @@ def fault_of(address: str) -> str:
     if any("Dropped invalid" in line for line in heard):
         return "收件人(to、cc、bcc)里有不是邮箱的内容"
     options = {
-        name.lower() for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True) if name[:1] not in "+-:"
+        name.lower()
+        for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)
+        if not name.startswith(("+", "-", ":"))
     }
     if options - {*service.template_args, *_SHORT}:
         return "有不认识的选项(拼写有误,或密码里的特殊字符没有写成 %XX);常用的是 from、to、cc、bcc、smtp、mode"

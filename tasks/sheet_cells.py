@@ -20,7 +20,7 @@ _WHOLE = r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3})+)"
 """Commas only between thousands: ``90,00`` is not nine thousand."""
 _FEN = re.compile(rf"{_WHOLE}(?:\.0*)?")
 _YUAN = re.compile(rf"{_WHOLE}(?:\.[0-9]{{0,2}}0*)?")
-_ROUNDED = re.compile(r"-?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")
+_ROUNDED = re.compile(r"-?[0-9](?:\.[0-9]+[eE][+-]?|[eE]\+)[0-9]+")
 _AS_FLOAT = re.compile(r"-?[0-9]+\.0+")
 _FORMULA = re.compile(r'="([^"]*)"')
 """``="00123"``: how an export keeps digits a text in a spreadsheet."""
@@ -28,8 +28,13 @@ _NOTHING = frozenset({"", "NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "<
 """How people, databases and pandas write that there is no value."""
 _EXACT = 2**53
 """Above it a floating number stands for several whole ones."""
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: " ", 0xA0: " ", 0xFFE5: "¥", 0x2212: "-", 0x200B: None, 0xFEFF: None,
+}  # fmt: skip
+"""Signs as wide as a Chinese character, other blanks, the typographer's minus, what shows nothing: each has one meaning here."""
+_IN_YUAN = re.compile(r"([-+]?)¥ *|(?<=[0-9]) *元$")
 _WRITTEN = re.compile(
-    r"(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})(?P<between> +|T)(?P<hour>\d{1,2}):(?P<minute>\d{2})"
+    r"(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?(?P<between>(?<=日) *| +|T)(?P<hour>\d{1,2}):(?P<minute>\d{2})"
     r"(:(?P<second>\d{2})(\.(?P<part>\d{1,6})\d*)?)? ?(?P<zone>Z|[+-]\d{2}(:?\d{2})?)?",
     re.ASCII,
 )
@@ -124,11 +129,21 @@ def _text(name: str, value: Any, *, is_id: bool) -> Any:
         if _ROUNDED.fullmatch(value) or _AS_FLOAT.fullmatch(value):
             how = "小数" if _AS_FLOAT.fullmatch(value) else "科学计数法"
             raise WrongCell(name, f"编号被改写成了{how},请把该列设为文本后重新导出")
-        value = value.removeprefix("'")  # with which a spreadsheet, and our own exports, keep digits a text
-        value = said[1] if (said := _FORMULA.fullmatch(value)) else value
+        value = _unguarded(value)
     if isinstance(value, str) and "\ufffd" in value:
         raise WrongCell(name, "文字在导出时已损坏(出现 \ufffd),请用正确的编码重新导出")
     return value
+
+
+def _unguarded(value: str) -> str:
+    """Without the sign or the formula with which a spreadsheet, and our own exports, keep digits a text."""
+    value = value.removeprefix("'")
+    return said[1] if (said := _FORMULA.fullmatch(value)) else value
+
+
+def narrow(value: str) -> str:
+    """A number or a moment as it was meant, whatever keyboard or spreadsheet wrote it; its digits are as they were."""
+    return _unguarded(value).translate(_WIDE).strip()
 
 
 def _amount(field: str, value: Any, form: re.Pattern[str], times: int, remedy: str) -> int:
@@ -139,6 +154,9 @@ def _amount(field: str, value: Any, form: re.Pattern[str], times: int, remedy: s
         written = format(Decimal(repr(value)), "f")
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         written = format(Decimal(value), "f")
+    if isinstance(written, str):
+        written = narrow(written).removeprefix("+")
+        written = _IN_YUAN.sub(r"\1", written).removeprefix("+") if form is _YUAN else written
     if not isinstance(written, str) or not form.fullmatch(written):
         binary = ";此值是浮点数,写入文件前已有误差,请改用十进制(decimal)或整数分" if isinstance(value, float) else ""
         raise WrongCell(field, remedy + binary)
@@ -151,11 +169,11 @@ def _moment(field: str, value: Any, by_hand: bool) -> tuple[Any, bool]:
         value = value.decode("ascii", "replace").strip()
     if isinstance(value, datetime):
         return value.isoformat(), False
-    found = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    found = _WRITTEN.fullmatch(narrow(value)) if isinstance(value, str) else None
     if not found:
         return value, False
     between, zone = found["between"], found["zone"]
-    if zone is None and not (by_hand and between.isspace()):
+    if zone is None and not (by_hand and between != "T"):
         raise WrongCell(field, ZONELESS)
     numbers = [int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")]
     try:

@@ -21,7 +21,7 @@ from models.invoicing_events import MOST_ITEMS, Rejected
 from models.text import shortened, without_odd
 from office.base.db import Tx, in_transaction
 from tasks.batches import Recorded
-from tasks.sheet_cells import Columns, WrongCell, fields_of
+from tasks.sheet_cells import Columns, WrongCell, fields_of, narrow
 
 MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 5_000_000
@@ -157,8 +157,11 @@ def _header(names: Sequence[str], columns: Columns) -> list[str]:
     fields = []
     if len(names) > MOST_COLUMNS:
         raise UnreadableFile(f"表头有 {len(names)} 列,最多 {MOST_COLUMNS} 列")
-    for name in (unicodedata.normalize("NFKC", name).strip() for name in names):
-        if name not in columns.headers and not _INDEX.fullmatch(name.casefold()):
+    meant = [narrow(unicodedata.normalize("NFKC", name)).casefold() for name in names]
+    if sum(map(bool, meant)) == 1 < len(meant) and not set(meant) & set(columns.headers):
+        raise UnreadableFile(f"文件第一行须为表头,却是标题 {shortened(next(filter(None, meant)), 64)!r},请删去标题行")
+    for name in meant:
+        if name not in columns.headers and not _INDEX.fullmatch(name):
             raise UnreadableFile(f"不认识的列 {shortened(name, 64)!r},可用的列:{'、'.join(columns.headers)}")
         fields.append(columns.headers.get(name, ""))
     if repeated := sorted({field for field in fields if field and fields.count(field) > 1}):
@@ -178,6 +181,8 @@ def _csv(path: Path, encoding: str, columns: Columns) -> Iterator[Row]:
     with path.open(encoding=encoding, newline="") as file:
         lines = _lines(file)
         head = next(lines, (0, []))
+        if head[1] and head[1][0].casefold() == "sep=":  # with which a spreadsheet says that commas part its cells
+            head = next(lines, (0, []))
         if head[1] is None:
             raise UnreadableFile("表头无法解析")
         if not head[1]:
@@ -188,7 +193,7 @@ def _csv(path: Path, encoding: str, columns: Columns) -> Iterator[Row]:
         for position, cells in lines:
             if cells is None:
                 yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
-            elif not any(cell.strip() for cell in cells):
+            elif not any(cell.strip() for cell in cells) or cells == ["\x1a"]:  # as DOS ended its files
                 continue
             else:
                 yield _line(position, fields, [cell.strip() for cell in cells], columns)
@@ -288,8 +293,10 @@ def _moments(file: Any, name: str) -> Callable[[Any], Any]:
     kind = file.schema_arrow.field(name).type
     if not pa.types.is_timestamp(kind):
         return lambda column: column
-    if kind.tz is not None:
-        return lambda column: column.cast(pa.timestamp(kind.unit, "UTC"))
+    if kind.tz is not None:  # to the microsecond, as everything here; what comes behind it moves nothing
+        return lambda column: column.cast(
+            pa.timestamp("us" if kind.unit == "ns" else kind.unit, "UTC"), safe=kind.unit != "ns"
+        )
     leaf = next(leaf for leaf in (file.schema.column(n) for n in range(len(file.schema))) if leaf.path == name)
     clock_time = leaf.physical_type != "INT96" and not json.loads(leaf.logical_type.to_json()).get(
         "is_from_converted_type"

@@ -224,7 +224,7 @@ def unreadable_word(number: int, found: str) -> str:
 
 
 _EXPECTED = {
-    "missing": "缺少", "literal_error": "只能是 {expected}", "greater_than": "须大于 {gt}", "greater_than_equal": "须不小于 {ge}",
+    "missing": "缺少", "literal_error": "只能是 {expected}", "greater_than": "须大于 {gt:g}", "greater_than_equal": "须不小于 {ge:g}",
     "list_type": '须为列表,例如 ["…"]', "dict_type": "须为表,例如 {{ 名称 = … }}", "model_type": "须为表,例如 {{ 名称 = … }}",
     "frozen_set_type": '须为列表,例如 ["…"]', "tuple_type": '须为列表,例如 ["…"]',
 }  # fmt: skip

@@ -293,6 +293,52 @@ def test_words_that_an_export_has_already_spoilt_are_refused_and_not_kept(shop: 
     assert accepted == 0 and [(line.field, "损坏" in line.reason) for line in rejected] == [("description", True)]
 
 
+AS_MEANT = [
+    *((yuan, 9000) for yuan in ("９０.００", "￥90.00", "¥ 90.00", "90.00元", "90.00 元", "+90.00",
+                             "90.00\u200b", "'90.00", '"=""90.00"""', "0090.00", "¥90", "90.0\u3000")),
+    ("\u221290.00", -9000), ("-¥90.00", -9000), ("¥-90.00", -9000), ('"1，090.00"', 109000), ('"¥1,090.00"', 109000),
+]  # fmt: skip
+MOMENTS = ["2026年11月1日 4:00", "2026年11月01日04:00:00", "2026.11.01 04:00", "2026-11-01\u00a004:00", "2026-11-01 04：00",
+           "２０２６-11-01 04:00", "'2026-11-01 04:00",
+           '="2026-11-01 04:00"', "2026-11-01\u300004:00:00"]  # fmt: skip
+
+
+@pytest.mark.both
+def test_amounts_and_moments_are_read_as_keyboards_and_spreadsheets_of_all_kinds_write_them(
+    shop: Office, tmp_path: Path
+) -> None:
+    """What has one meaning has it in full width, with its currency and behind a spreadsheet's guard, too."""
+    amounts = [f"a-{n:02},shop-1,COUPON,{yuan},2026-11-10 10:00,x" for n, (yuan, _) in enumerate(AS_MEANT)]
+    moments = [f"m-{n:02},shop-1,COUPON,90.00,{at},x" for n, at in enumerate(MOMENTS)]
+    header = "sep=,\r\n\ufeffITEM_ID,Shop_Id,category\u200b,Amount_Yuan,settled＿at, description"
+    file = sheet(tmp_path, *amounts, *moments, header=header)
+    file.write_bytes(file.read_bytes() + b"\x1a")
+    assert take(file)[:2] == (len(AS_MEANT) + len(MOMENTS), [])
+    assert [one.amount_fen for one in items() if one.id.startswith("a")] == [fen for _, fen in AS_MEANT]
+    assert {one.settled_at for one in items() if one.id.startswith("m")} == {LATE}
+    late = pa.array([int(LATE.timestamp()) * 10**9 + 789], pa.timestamp("ns", "UTC"))  # as pandas keeps every moment
+    assert take(parquet(tmp_path, settled_at=late))[0] == 1
+    refused = {
+        "(90.00)": "amount_fen", "90.00-": "amount_fen", '"1.234,56"': "amount_fen", "9E1": "amount_fen",
+        "٩٠": "amount_fen", "90²": "amount_fen", "9①": "amount_fen",
+        "90 000.00": "amount_fen", "1_000": "amount_fen", "2026-11-01 24:00": "settled_at",
+        "2026-11-01 4:00 PM": "settled_at", "2026-11-01 04:00 CST": "settled_at",
+        "1.0E5": "item_id", "1.5E-5": "item_id", "sub-1\u200b": "item_id", "#REF!": "item_id",
+    }  # fmt: skip
+    good = {
+        "item_id": "r",
+        "shop_id": "shop-1",
+        "category": "COUPON",
+        "amount_fen": "90.00",
+        "settled_at": "2026-11-10 10:00",
+    }
+    lines = [",".join([*(good | {field: bad}).values(), "x"]) for bad, field in refused.items()]
+    accepted, rejected, _ = take(sheet(tmp_path, *lines))
+    assert accepted == 0 and [line.field for line in rejected] == list(refused.values())
+    with pytest.raises(UnreadableFile, match=r"标题.*2026年10月平台补贴明细.*删去"):
+        take(sheet(tmp_path, header=f"2026年10月平台补贴明细,,,,,\r\n{HEADER}"))
+
+
 # ── encodings ────────────────────────────────────────────────────────────────
 
 
