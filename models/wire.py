@@ -41,6 +41,12 @@ def _iso(value: Any) -> Any:
         return value
     if not isinstance(value, str) or not _ISO.fullmatch(value):
         raise ValueError("an ISO 8601 time with its zone, such as 2026-11-22T10:00:00+08:00")
+    try:
+        datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise ValueError(
+            "a day and an hour that exist (hours 00 to 23, seconds 00 to 59, a zone within a day)"
+        ) from None
     return value
 
 

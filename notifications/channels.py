@@ -171,11 +171,18 @@ class AppriseNotifier:
             why = f"商家的 {refused} 个联系方式都不是允许的渠道" if refused else "商家没有登记联系方式"
             return list(dict.fromkeys(found)), f"{why},也没有配置商家默认渠道"
         if target.audience == PERSON:
-            own = [address if "://" in address else self.mail_contact(address) for address in target.contacts]
+            own = [address for contact in target.contacts for address in self._own_addresses(contact)]
             return list(dict.fromkeys(own or self._services.get(PERSON, ()))), "本人没有登记联系方式"
         of_role = self._services.get(target.audience) or self._services.get(STAFF, ())
         found = [each for address in (*of_role, *target.contacts) for each in mail.apart(address)]
         return list(dict.fromkeys(found)), f"角色「{_role_name(target.audience)}」没有配置通知渠道"
+
+    def _own_addresses(self, contact: str) -> list[str]:
+        """A colleague's own contact: mail without a log-in of its own through our relay, as merchants' is."""
+        meant = mail.recipients(contact)
+        if meant and (self._mail_relay or "://" not in contact):
+            return [self.mail_contact(address) for address in meant]
+        return [contact]
 
     def _merchant_addresses(self, contact: str) -> list[str]:
         """A contact as addresses to send to: mail without a log-in of its own through our relay, the rest as it is."""

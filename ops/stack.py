@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -96,7 +97,7 @@ class Stack:
         self._start("prefect")
         self._say("部署流程 …")
         if self._deploy() != 0:
-            raise StackError(f"the flows could not be deployed: see {self.logs / 'deploy.log'}")
+            raise StackError(f"流程未能部署,详见 {self.logs / 'deploy.log'}")
         self._launch(self.parts["worker"])
         for name in ("door", "desk"):
             if name in self.parts:
@@ -124,9 +125,9 @@ class Stack:
         give_up = time.monotonic() + READY_SECONDS
         while not part.ready():
             if part.process is not None and part.process.poll() is not None and self._watcher is None:
-                raise StackError(f"{name} ended at once with code {part.process.returncode}: see {self._log(part)}")
+                raise StackError(f"{name} 启动后随即退出(代码 {part.process.returncode}),详见 {self._log(part)}")
             if time.monotonic() > give_up:
-                raise StackError(f"{name} is not ready after {READY_SECONDS} s: see {self._log(part)}")
+                raise StackError(f"{name} 过了 {READY_SECONDS} 秒仍未就绪,详见 {self._log(part)}")
             time.sleep(0.1)
 
     def _log(self, part: Part) -> Path:
@@ -219,6 +220,18 @@ def _answers(url: str, given: Settings) -> bool:
         return False
 
 
+PORTS = ("prefect_port", "door_port", "desk_port")
+
+
+def _taken(host: str, port: int) -> bool:
+    """Whether somebody listens there: a part of ours would fall at once, and the other one's answers pass for its own."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        return True
+    return False
+
+
 def up() -> None:
     """`make up`: the stack for real use, until Ctrl-C."""
     from ops.commands import doctor
@@ -226,6 +239,9 @@ def up() -> None:
     given, say = prepare(), partial(print, flush=True)  # at once, into a pipe or a log file, too
     if not doctor.before_start(given):
         raise SettingsError("尚未启动任何服务:请先处理上面标 ✗ 的项目")
+    if taken := [setting for setting in PORTS if _taken(given.host, getattr(given, setting))]:
+        ports = "、".join(f"{setting} = {getattr(given, setting)}" for setting in taken)
+        raise SettingsError(f"尚未启动任何服务:{ports} 已被占用(店务可能已在运行);请停止占用的程序,或改用其他端口")
 
     def greet(stack: Stack) -> None:
         doctor.after_start()

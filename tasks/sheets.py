@@ -318,7 +318,7 @@ def _plain(position: int, fields: Sequence[str], values: Sequence[Any], columns:
         try:
             cells[field] = value.as_py()
         except (UnicodeDecodeError, ValueError, OverflowError):
-            return Rejected(position=position, field=field, reason="内容无法读取(编码不正确,或时间精确到纳秒)")
+            return Rejected(position=position, field=field, reason="内容无法读取(编码不正确,或时间超出范围)")
     plain = {name: value.strip() if isinstance(value, str) else value for name, value in cells.items()}
     return _read(position, plain, columns, by_hand=False)
 

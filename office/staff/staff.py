@@ -126,12 +126,6 @@ def set_contact(tx: Tx, staff_id: str, contacts: list[str]) -> None:
     standing.note(tx, person, "staff.contact", text, contacts=len(contacts))
 
 
-def usable_contact(address: str) -> bool:
-    """Whether something could be sent there: an address with its own scheme, or a mail address and a relay to send by."""
-    own = "://" in address
-    return own or ("@" in address and bool(settings().mail_relay.get_secret_value()))
-
-
 def contacts(tx: Tx, staff_id: str) -> list[str]:
     """The addresses that are this person's alone."""
     found: list[str] = opened_json(find(tx, staff_id), "contact_sealed") or []

@@ -9,16 +9,26 @@ import typer
 
 def up() -> None:
     """启动整套服务(数据库迁移、Prefect、执行器、接入端),直到 Ctrl-C。"""
+    from ops.commands.terminal import refuse
+    from ops.stack import StackError
     from ops.stack import up as run
 
-    run()
+    try:
+        run()
+    except StackError as error:
+        refuse(str(error))
 
 
 def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,核对结果后退出")] = False) -> None:
     """启动演示环境:示例店铺、商家和员工。"""
+    from ops.commands.terminal import refuse
     from ops.demo import demo as run
+    from ops.stack import StackError
 
-    raise typer.Exit(run(auto))
+    try:
+        raise typer.Exit(run(auto))
+    except StackError as error:
+        refuse(str(error))
 
 
 def desk() -> None:

@@ -123,6 +123,17 @@ def _away(one: Staff, now: datetime) -> str:
     return f"{one.substitute_id},至 {when(one.away_until)}" if away else ""
 
 
+def _unusable(address: str) -> str:
+    """Why nothing could be sent there: what is recorded in somebody's name counts only when they can hear of it."""
+    from notifications import addresses, mail  # Apprise comes with it
+
+    if "://" in address:
+        return addresses.fault_of(address)
+    if not mail.recipients(address):
+        return "须为邮箱或 Apprise 地址"
+    return "" if settings().mail_relay.get_secret_value() else "邮箱须已设 mail_relay"
+
+
 @app.command("contact")
 def contact(
     staff_id: str = typer.Argument(..., metavar="ID"),
@@ -133,8 +144,8 @@ def contact(
 ) -> None:
     """登记本人的联系方式:以其名义记录的每项决定都只发往这里,不发往岗位的公共渠道。须本人凭动态口令办理。"""
     given = addresses or []
-    if wrong := [address for address in given if not staff.usable_contact(address)]:
-        misuse(f"{len(wrong)} 个地址无法使用:邮箱须已设 mail_relay,其他须写成 Apprise 地址")
+    if wrong := [why for address in given if (why := _unusable(address))]:
+        misuse(f"{len(wrong)} 个地址无法使用:{';'.join(dict.fromkeys(wrong))}")
     proof = code or str(typer.prompt("动态口令", hide_input=True))
 
     def work(tx: Tx) -> staff.Proof:

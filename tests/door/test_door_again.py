@@ -26,6 +26,20 @@ def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Do
     assert door.woken == [True]
 
 
+def test_another_way_of_writing_a_moment_or_of_saying_nothing_is_no_conflict(door: Door) -> None:
+    facts, closing = message("shop.snapshot"), message(reason_text=" 转做线下门店 ")
+    for number, (one, other) in enumerate([
+        (facts, facts | {"data": facts["data"] | {"as_of": "2026-11-22T02:00:00Z"}}),
+        (closing, message(reason_text="转做线下门店")),
+        (message("deposit.paid", payer_account="FTN 1234 5678"), message("deposit.paid", payer_account="FTN１２３４５６７８")),
+    ]):  # fmt: skip
+        answers = [door.post(body, message_id=f"m-{number}") for body in (one, other)]
+        assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
+    assert [row.conflicts for row in stored()] == [0, 0, 0]
+    later = facts | {"data": facts["data"] | {"as_of": "2026-11-22T02:00:00+08:00"}}
+    assert door.post(later, message_id="m-0").status_code == 409
+
+
 def test_what_says_something_else_is_a_conflict_and_told_to_take_an_id_of_its_own(door: Door) -> None:
     door.post(message())
     answer = door.post(message(reason="STOCK_CLEARED"))

@@ -181,8 +181,8 @@ def test_one_long_value_said_a_thousand_times_is_refused_before_it_is_unpacked(s
 
 
 def test_a_cell_that_python_cannot_read_is_rejected_with_its_row_and_field(shop: Office, tmp_path: Path) -> None:
-    nanoseconds = pa.array([1_794_276_000_000_000_001, 1_794_276_000_000_000_000], pa.timestamp("ns", "UTC"))
-    accepted, _, rejected = take(parquet(tmp_path / "ns.parquet", 2, settled_at=nanoseconds))
+    far = pa.array([2**60, 1_794_276_000_000_000], pa.timestamp("us", "UTC"))
+    accepted, _, rejected = take(parquet(tmp_path / "far.parquet", 2, settled_at=far))
     assert (accepted, [(line.position, line.field) for line in rejected]) == (1, [(1, "settled_at")])
     broken = pa.array([b"\xff\xfe", b"ok"], pa.binary()).view(pa.string())
     accepted, _, rejected = take(parquet(tmp_path / "utf.parquet", 2, description=broken))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -217,6 +218,27 @@ def test_nothing_is_started_while_a_setting_will_not_do(
     settings_module.settings.cache_clear()
     shown = refused("up")
     assert "✗" in shown and "事件订阅方" in shown and "尚未启动" in shown
+
+
+def test_nothing_is_started_beside_somebody_who_has_its_port(
+    _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked the other one's Prefect whether it is up would deploy our flows there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("DIANWU_PREFECT_PORT", str(other.getsockname()[1]))
+        shown = refused("up")
+    assert "prefect_port" in shown and "占用" in shown and "尚未启动" in shown
+
+
+def test_a_part_that_does_not_come_up_is_told_with_its_log(
+    _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise stack.StackError("door 启动后随即退出(代码 1),详见 logs/door.log")
+
+    monkeypatch.setattr(stack, "Stack", fail)
+    monkeypatch.setattr(stack, "PORTS", ())
+    assert "door.log" in refused("up")
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
