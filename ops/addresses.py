@@ -63,6 +63,8 @@ def _web(given: Settings) -> Iterator[WrongForm]:
     for setting, ending in _WEB.items():
         if (address := getattr(given, setting)) and not _leads_somewhere(address, ending):
             yield WrongForm(setting, f"须为 http(s)://主机{ending},首尾不能有空白")
+        elif setting == "desk_url" and urlsplit(address).path not in {"", "/"}:
+            yield WrongForm(setting, "主机后面不能有路径,例如 https://desk.example.com")
     for name, address in given.subscribers.items():
         if not _leads_somewhere(address):
             yield WrongForm(f"subscribers.{name}", "须为 http(s)://主机/路径,首尾不能有空白")

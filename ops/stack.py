@@ -239,6 +239,10 @@ def up() -> None:
     given, say = prepare(), partial(print, flush=True)  # at once, into a pipe or a log file, too
     if not doctor.before_start(given):
         raise SettingsError("尚未启动任何服务:请先处理上面标 ✗ 的项目")
+    if not given.loopback and not given.desk_url:
+        raise SettingsError(
+            f"尚未启动任何服务:host {given.host} 不是本机地址,须设置 desk_url(人们访问工作台的唯一地址)"
+        )
     if taken := [setting for setting in PORTS if _taken(given.host, getattr(given, setting))]:
         ports = "、".join(f"{setting} = {getattr(given, setting)}" for setting in taken)
         raise SettingsError(f"尚未启动任何服务:{ports} 已被占用(店务可能已在运行);请停止占用的程序,或改用其他端口")

@@ -51,11 +51,11 @@ class PublishedYear(Frozen):
     def _is_a_calendar(self) -> Self:
         for day in sorted(self.holidays | self.makeup_days):
             if day.year != self.year and (day.year, day.month) not in {(self.year - 1, 12), (self.year + 1, 1)}:
-                raise ValueError(f"{day} is listed under {self.year}")
+                raise ValueError(f"{day} 不属于 {self.year} 年的通知")
         if both := self.holidays & self.makeup_days:
-            raise ValueError(f"{min(both)} is listed both as a holiday and as a working day")
+            raise ValueError(f"{min(both)} 既列为放假又列为上班")
         if weekdays := [day for day in self.makeup_days if day.weekday() < _SATURDAY]:
-            raise ValueError(f"{min(weekdays)} is no weekend day, so it cannot be a make-up day")
+            raise ValueError(f"{min(weekdays)} 不是周末,不能列为调休上班日")
         return self
 
     def named(self, day: date) -> bool | None:
@@ -75,7 +75,7 @@ def published_years(tables: Mapping[int, PublishedYear] | Mapping[str, Any]) -> 
         elif re.fullmatch("[0-9]{4}", str(name)) and isinstance(table, Mapping):
             found[int(name)] = PublishedYear.model_validate({**table, "year": int(name)})
         else:
-            raise ValueError(f"calendar overrides: {name!r} is not a year with holidays and makeup_days")
+            raise ValueError(f"{name!r} 不是年份:须写成 [2027],其下是 holidays 与 makeup_days")
     return found
 
 

@@ -111,15 +111,20 @@ def read_years(content: bytes) -> Years:
         raise Faulty(f"写法有误或没有保存完整({error})") from error
     for name, table in tables.items():
         if isinstance(table, dict) and (missing := sorted({"holidays", "makeup_days"} - set(table))):
-            raise Faulty(f"的 [{name}] 缺少 {'、'.join(missing)}(没有就写 []),可能没有保存完整")
+            raise Faulty(f"的 [{name}] 缺少 {'、'.join(missing)}(没有调休就写 makeup_days = []),可能没有保存完整")
     try:
-        return published_years(tables)
+        years = published_years(tables)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise Faulty(f"内容有误:{where} {problem['msg']}".rstrip()) from error
+        said = str(problem["msg"]).removeprefix("Value error, ")  # of a whole year: a sentence of ours
+        said = "没有这一项,只有 holidays 与 makeup_days" if problem["type"] == "extra_forbidden" else said
+        raise Faulty(f"内容有误:{where} {'日期须写成 2027-01-01' if '.' in where else said}".strip()) from error
     except ValueError as error:
         raise Faulty(f"内容有误:{error}") from error
+    if bare := [year for year, table in years.items() if not table.holidays]:
+        raise Faulty(f"的 [{bare[0]}] 一个放假日也没有,可能没有填完")
+    return years
 
 
 def _keep(kept: Path, content: bytes) -> None:

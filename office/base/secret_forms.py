@@ -99,6 +99,9 @@ def faults(given: Settings) -> Iterator[WrongForm]:
         *((f"doudian_apps.{name}", key, _as_written) for name, key in given.doudian_apps.items()),
         *((f"tiktok_apps.{name}", key, _as_written) for name, key in given.tiktok_apps.items()),
     ]
+    theirs = {key.get_secret_value() for key in given.platform_secrets}
+    if any(key.get_secret_value() in theirs for key in given.bank_secrets):
+        yield WrongForm("bank_secrets", "不得与 platform_secrets 相同,否则平台可以冒充银行")
     for setting, secret, check in checks:
         try:
             check(secret, setting)

@@ -74,6 +74,15 @@ def test_nothing_starts_under_a_secret_that_would_be_another_key(
         assert len(secret) < 7 or secret[6:] not in str(refused.value)
 
 
+def test_a_secret_of_the_bank_that_is_the_platforms_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settle(monkeypatch, "platform_secrets", json.dumps([STANDARD]))
+    settle(monkeypatch, "bank_secrets", json.dumps([STANDARD]))
+    with pytest.raises(SettingsError, match="bank_secrets"):
+        prepare()
+
+
 @pytest.mark.parametrize("size", [24, 32, 64])
 def test_a_secret_as_the_specification_has_it_is_the_key_that_was_meant(
     monkeypatch: pytest.MonkeyPatch, size: int

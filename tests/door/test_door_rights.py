@@ -144,7 +144,7 @@ def test_without_a_secret_of_the_bank_a_demonstration_takes_all_from_the_platfor
     assert door_of(installation).post(SETTLED).status_code == 202
 
 
-@pytest.mark.parametrize(("bank", "sentence"), [([], "no bank secret"), ([CURRENT], "share a secret")])
+@pytest.mark.parametrize(("bank", "sentence"), [([], "no bank secret"), ([CURRENT], "bank_secrets")])
 def test_production_opens_only_with_a_secret_of_the_banks_own(
     installation: Settings, bank: list[str], sentence: str
 ) -> None:

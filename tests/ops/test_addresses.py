@@ -38,6 +38,7 @@ WRONG = [
         "desk.example.com", "https:/desk.example.com", "https//desk.example.com", "https://", "ftp://desk.example.com", "https://desk.example.com:port",
         " https://desk.example.com", "https://desk.example .com",
     )),
+    ("desk_url", "https://example.com/desk"),
     *(("prefect_api_url", wrong) for wrong in ("http://127.0.0.1:4200", "127.0.0.1:4200/api", "http://prefect:4200/v2/runs")),
     *(("subscribers.bank", {"bank": wrong}) for wrong in ("bank.example.com", "htps://bank.example.com", "http://", "")),
     *((name, wrong) for name in ("rate_limit", "signed_rate_limit") for wrong in ("600", "600/min-ute", "many/minute", "")),

@@ -66,6 +66,7 @@ def test_what_was_read_last_counts_while_the_file_cannot_be_right_and_people_are
 SLIPS = [
     f"[2027]\nholidays = [{holiday}]\nmakeup_days = []\n".encode()
     for holiday in (
+        "",
         "1798761600",
         "20270101",
         "2027-01-01T00:00:00",
@@ -107,7 +108,7 @@ def test_a_year_is_taken_away_only_by_saying_so(office: Office, done: Done, refu
 def test_a_corrected_year_says_what_it_would_move_and_moves_it_when_told_to(
     office: Office, done: Done, told: Any
 ) -> None:
-    file().write_text("[2026]\nholidays = []\nmakeup_days = []\n", encoding="utf-8")
+    file().write_text("[2026]\nholidays = [2026-01-01]\nmakeup_days = []\n", encoding="utf-8")
     office.open_shop()
     case = office.request_closure()
     start = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
@@ -133,7 +134,7 @@ def test_a_corrected_year_says_what_it_would_move_and_moves_it_when_told_to(
     assert told("calendar", "recount", "--corrected") == [] and found("更正的放假安排") == []
     assert "更正后的放假安排" in done("cases", "show", case.id)
 
-    file().write_text("[2026]\nholidays = []\nmakeup_days = []\n", encoding="utf-8")
+    file().write_text("[2026]\nholidays = [2026-01-01]\nmakeup_days = []\n", encoding="utf-8")
     assert {row["key"] for row in told("calendar", "recount", "--corrected")} >= {"ours"}
     assert office.deadline(case, "ours").due_at == before
     assert office.deadline(case, "theirs").due_at > before, "what a merchant was told is never shortened"

@@ -230,6 +230,15 @@ def test_nothing_is_started_beside_somebody_who_has_its_port(
     assert "prefect_port" in shown and "占用" in shown and "尚未启动" in shown
 
 
+def test_a_desk_that_nobody_could_log_in_to_is_said_before_anything_starts(
+    _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIANWU_HOST", "0.0.0.0")
+    monkeypatch.setenv("DIANWU_PREFECT_AUTH", "user:password")
+    shown = refused("up")
+    assert "desk_url" in shown and "尚未启动" in shown
+
+
 def test_a_part_that_does_not_come_up_is_told_with_its_log(
     _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,12 +136,12 @@ def test_a_parsed_file_can_be_laid_over_a_calendar_as_it_is():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[2027]\nholidays = [2026-11-30]", "2026-11-30 is listed under 2027"),
-        ("[2027]\nholidays = [2027-01-02]\nmakeup_days = [2027-01-02]", "both as a holiday"),
-        ("[2027]\nmakeup_days = [2027-01-01]", "no weekend day"),
+        ("[2027]\nholidays = [2026-11-30]", "2026-11-30 不属于 2027 年"),
+        ("[2027]\nholidays = [2027-01-02]\nmakeup_days = [2027-01-02]", "既列为放假又列为上班"),
+        ("[2027]\nmakeup_days = [2027-01-01]", "不是周末"),
         ("[2027]\nholiday = [2027-01-01]", "holiday"),
-        ("holidays = [2027-01-01]", "not a year"),
-        ("[next]\nholidays = []", "not a year"),
+        ("holidays = [2027-01-01]", "不是年份"),
+        ("[next]\nholidays = []", "不是年份"),
     ],
 )
 def test_a_table_that_cannot_be_right_is_refused_with_the_day(text, complaint):
