@@ -10,7 +10,8 @@ let viewer, sheets, shown = -1, zoom = 1, turned = 0;
 
 function lay() {
   for (const sheet of sheets.children) {
-    const across = turned % 2 ? (zoom * sheet.naturalWidth) / (sheet.naturalHeight || 1) : zoom;
+    const ratio = sheet.naturalWidth / sheet.naturalHeight || 0.7; // until it has come
+    const across = turned % 2 ? zoom * ratio : zoom;
     const spare = turned % 2 ? (across - zoom) * 50 : 0; // a turned box keeps its place: the difference goes to its margins
     Object.assign(sheet.style, { width: `${across * 100}%`, rotate: `${turned * 90}deg`, margin: spare ? `${spare}% ${-spare}%` : "" });
   }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from statistics import median_low as median
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, String, cast
 from sqlmodel import case as sql_case
 from sqlmodel import col, func, select
 
@@ -20,7 +21,7 @@ from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
 from office.cases.gates import OPEN
 from office.process import office
-from tasks.sight.queue import for_role, today
+from tasks.sight.queue import today
 
 
 class OfRole(Frozen):
@@ -111,7 +112,7 @@ def load(tx: Tx) -> Load:
         for one in tx.exec(halted.order_by(col(Case.received_at)).limit(STOPPED))
     )
     return Load(
-        roles=tuple(_of_role(tx, role) for role in Role), people=_people(tx), gates=_gates(tx), stopped=stopped,
+        roles=_roles(tx), people=_people(tx), gates=_gates(tx), stopped=stopped,
         more_stopped=every - len(stopped),
         undelivered=tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.DEAD)).one(),
         unheard=tx.exec(select(func.count()).where(InboxMessage.state == InboxState.FAILED)).one(),
@@ -142,17 +143,24 @@ def _times(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.coalesce(func.sum(sql_case((condition, 1), else_=0)), 0)
 
 
-def _of_role(tx: Tx, role: Role) -> OfRole:
-    here = col(Review.state).in_(OPEN), for_role(role.value)
-    counted = select(
+def _roles(tx: Tx) -> tuple[OfRole, ...]:
+    """Every role, out of one count of what is open to which roles together."""
+    asked = cast(col(Review.roles), String)
+    counts: tuple[Any, ...] = (
         func.count(), _times(col(Review.claimed_by).is_(None)), _times(col(Review.due_at) < tx.now),
-        _times(col(Review.stranded_at).is_not(None)),
+        _times(col(Review.stranded_at).is_not(None)), func.min(Review.due_at),
     )  # fmt: skip
-    total, unclaimed, late, stranded = tx.exec(counted.select_from(Review).where(*here)).one()
-    first = tx.exec(select(func.min(Review.due_at)).where(*here)).one()
-    return OfRole(
-        role=role, open=total, unclaimed=int(unclaimed), late=int(late), stranded=int(stranded), first_due=first
-    )
+    counted = select(asked, *counts)
+    found = [
+        (json.loads(row[0]), row[1:]) for row in tx.exec(counted.where(col(Review.state).in_(OPEN)).group_by(asked))
+    ]
+    return tuple(_of_role(role, [counted for roles, counted in found if role in roles]) for role in Role)
+
+
+def _of_role(role: Role, found: Sequence[Any]) -> OfRole:
+    total, unclaimed, late, stranded = (sum(int(counts[n]) for counts in found) for n in range(4))
+    first = min((counts[4] for counts in found if counts[4] is not None), default=None)
+    return OfRole(role=role, open=total, unclaimed=unclaimed, late=late, stranded=stranded, first_due=first)
 
 
 def _gates(tx: Tx) -> tuple[OfGate, ...]:
