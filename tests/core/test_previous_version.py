@@ -16,7 +16,7 @@ from models.books import Account
 from models.cases import Case, CaseKind, CaseState, CaseWait, WaitState
 from models.invoicing import Statement
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
-from models.payouts import Payout, PayoutState
+from models.payouts import BankContradiction, Payout, PayoutState
 from models.reviews import Review, Staff
 from models.shops import Shop, ShopState
 from notifications.scripted import ScriptedNotifier
@@ -108,6 +108,7 @@ def test_every_case_of_the_previous_version_goes_on_and_ends_under_the_present_r
     ended = {case.id: (case.state, case.outcome) for case in left.cases() if case.concluded_at is not None}
     with reading() as tx:
         left.reported = {shop_id: {} for shop_id in tx.exec(select(Shop.id))}
+    what_waits_is_decided_by_the_present_rules(left)
     Everybody(left).play_on()
 
     after = previous.keys()
@@ -141,6 +142,37 @@ def test_every_case_of_the_previous_version_goes_on_and_ends_under_the_present_r
         )
 
 
+def what_waits_is_decided_by_the_present_rules(left: Office) -> None:
+    """Ambiguities 23 to 38: facts that worsen, papers nobody has, a bank that contradicts itself, who made the ruling."""
+
+    def waits(shop_id: str, kind: CaseKind) -> Case:
+        (case,) = [
+            one for one in left.cases() if one.shop_id == shop_id and one.kind is kind and one.concluded_at is None
+        ]
+        return case
+
+    def refused(case: Case, who: str, verdict: str, why: str) -> None:
+        for _ in range(2):  # the first answer may be about what was shown before the upgrade
+            told = left.answer(left.question(case), who, verdict, "已核对,理由充分")
+        assert not told.accepted and why in told.sentence, (case.shop_id, told)
+
+    second, override = waits("shop-refund-second", CaseKind.REFUND), waits("shop-closure-second", CaseKind.CLOSURE)
+    left.snapshot("shop-refund-second", penalties=[{"id": "p", "kind": "虚假发货", "settled": False}])
+    left.snapshot("shop-closure-second", open_orders=3)
+    left.sweep()
+    gates = [(left.question(case).gate, left.question(case).round) for case in (second, override)]
+    assert gates == [("refund-review", 2), ("closure-review", 2)]
+    paying, again = waits("shop-refund-bank", CaseKind.REFUND), waits("shop-refund-again", CaseKind.REFUND)
+    left.bank(f"{paying.id}-P1", fen=399_900, shop_id="shop-refund-bank")
+    left.bank(f"{again.id}-P1", shop_id="shop-refund-again")
+    assert left.case(paying.id).state == "PAYING" and len(left.staff_told("bank_contradicts")) == 4
+    assert "银行回执有矛盾" in left.question(again).dossier
+    refused(again, "wang-fang", "APPROVE", "没有收到任何一份所需材料")
+    refused(waits("shop-force-second", CaseKind.FORCED_CLOSURE), "li-na", "CONFIRM", "没有收到任何一份所需材料")
+    refused(waits("shop-correction-first", CaseKind.CORRECTION), "he-qiang", "CONFIRM", "没有收到任何一份所需材料")
+    refused(waits("shop-appeal-asks", CaseKind.APPEAL), "sun-lei", "UPHOLD", "四眼")
+
+
 def test_shops_that_were_open_without_their_deposit_are_asked_once_and_not_shut(left: Office) -> None:
     """DEP-10, DEP-11: what the previous version let stand becomes a demand with a window."""
     migrate.upgrade()
@@ -158,6 +190,12 @@ def test_shops_that_were_open_without_their_deposit_are_asked_once_and_not_shut(
     assert sorted(str(case.shop_id) for case in asked) == sorted(lacking)
     with reading() as tx:
         assert before == {shop.id: (shop.state, shop.capabilities) for shop in tx.exec(select(Shop))}
+
+
+def about(review: Review) -> str | None:
+    """The shop whose money an inquiry is about."""
+    with reading() as tx:
+        return tx.exec(select(BankContradiction.shop_id).where(BankContradiction.inquiry_id == review.case_id)).one()
 
 
 def wrong(office: Office) -> list[str]:
@@ -208,6 +246,8 @@ class Everybody:
             extra = (
                 {"contact": "电话联系店主", "handling": "TO_DEPOSIT"} if review.gate == "compensation-service" else {}
             )
+            if review.gate == "bank-proof":
+                extra = self.office.bank_proof(about(review))
             outcome = self.office.answer(review, staff_id, verdict, "已核对,理由充分", **extra)
             if outcome.accepted or self.is_answered(review):
                 return True
