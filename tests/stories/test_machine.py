@@ -250,9 +250,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         def _answer(self, review: Review, person: str, verdict: str, how: str, write_off: bool) -> None:
             code = "000000" if how == "wrong" else None
-            proof = (
-                self.office.bank_proof(self.office.case(review.case_id).shop_id) if review.gate == "bank-proof" else {}
-            )
+            proof = self.office.bank_proof(self._about(review)) if review.gate == "bank-proof" else {}
             extra = {"write_off": write_off} | proof
             outcome = self.office.answer(review, person, verdict, "理由充分", code=code, **extra)
             may = person in self._able(review)
@@ -455,6 +453,11 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             return [row for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
                     if row.credit_account == f"shop/{shop}/deposit"]  # fmt: skip
 
+        def _about(self, review: Review) -> str | None:
+            """The shop whose money an inquiry is about, for which the bank's proof is staged."""
+            rows = self._rows(select(BankContradiction).where(BankContradiction.inquiry_id == review.case_id))
+            return rows[0].shop_id if rows else None
+
         def _new_payouts(self) -> list[Payout]:
             """Instructions given since this was asked last."""
             new = [row for row in self._rows(select(Payout)) if row.request_no not in self.paid]
@@ -494,7 +497,7 @@ PENDING_BANS = select(Case).where(Case.kind == CaseKind.FORCED_CLOSURE, col(Case
 ENOUGH = {
     "red letters after closing": 1, "ban pending over a refund": 1, "ban dropped over a refund": 1, "roles lost": 1,
     "ban confirmed over a refund": 1,
-    "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry": 1,
+    "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry RESOLVED": 1,
     "late papers": 1, "asked in clearing: clearing-stuck": 1, "decided": 1,
     "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
     CaseKind.FORCED_CLOSURE: 1, CaseKind.DEPOSIT_DEMAND: 1,
