@@ -9,13 +9,18 @@ import pytest
 from dateutil.relativedelta import relativedelta
 from pydantic import ValidationError
 
+from models.books import AccountKind
 from models.cases import Case, DeadlineState, Side
 from models.closure_events import ClosureRequested
 from models.messages import Channel
+from models.money import Money
 from models.shops import Capability, ShopState
 from notifications.catalogue import restore
 from notifications.rendering import render
+from office.base.db import in_transaction
 from office.cases import merchants
+from office.money import ledger
+from office.money.ledger import shop_account
 from office.record import outbox
 from policies.policy import SHANGHAI
 from tests.deaths import Died, mortal
@@ -279,6 +284,7 @@ def test_what_was_let_pass_but_not_written_off_is_waited_for(office: Office) -> 
 
 
 def test_a_shop_of_which_nothing_is_known_needs_a_supervisor_and_cannot_be_closed_blindly(office: Office) -> None:
+    """CLS-7"""
     office.send("shop.registered", {
         "shop_id": "shop-1", "name": "晨光文具", "entity_type": "PERSON", "owner_account_id": "acct-shop-1",
         "owner_name": "林晓", "categories": ["厨具"],
@@ -451,6 +457,13 @@ def test_clearing_waits_for_what_is_open_and_looks_again_at_every_snapshot(offic
         facts: dict[str, Any] = {fact: 2}
         office.snapshot(**facts)
         assert office.case(case.id).state == "CLEARING", fact
+    free, frozen = (shop_account("shop-1", kind) for kind in (AccountKind.RECEIVABLE, AccountKind.RECEIVABLE_FROZEN))
+    moved = {"amount": Money(fen=2), "reason": "statement.freeze", "clause": "INV-7"}
+    kit.settle_receivable(office, 2)
+    in_transaction(lambda tx: ledger.post(tx, "frozen", debit=free, credit=frozen, **moved))
+    office.snapshot()
+    assert office.case(case.id).state == "CLEARING", "receivables that our books hold frozen"
+    in_transaction(lambda tx: ledger.post(tx, "thawed", debit=frozen, credit=free, **moved))
     office.snapshot()
     assert office.case(case.id).outcome == "CLOSED"
 

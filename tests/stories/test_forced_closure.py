@@ -64,6 +64,7 @@ def test_who_confirmed_first_cannot_confirm_again_as_supervisor(office: Office) 
 
 @pytest.mark.parametrize("proposer", ["li-na", "he-qiang"])
 def test_who_proposed_it_never_decides_it(office: Office, proposer: str) -> None:
+    """CLS-10"""
     office.open_shop()
     case = office.propose_forced_closure(proposed_by=proposer)
     if proposer == "he-qiang":
