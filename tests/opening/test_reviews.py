@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from office.cases import deadlines
 from office.cases.forms import form_description, form_schema
 from office.cases.markdown import markdown
 from office.cases.reviews import gate_of
+from tests.deaths import Died, mortal
 from tests.opening.bench import IDENTITY, LICENCE, PRODUCTS, Applicant, opened
 from tests.play import Office, paper
 
@@ -63,6 +66,20 @@ def test_an_approval_is_about_what_was_shown(office: Office) -> None:
     applicant.papers(NEWER)
     outcome = office.answer(before, "tang-yu", "APPROVE", "同意")
     assert not outcome.accepted
+    applicant.approve()
+    assert applicant.stage == "FINISHING"
+
+
+def test_what_is_sent_between_the_reviewers_yes_and_the_act_is_looked_at_again(office: Office) -> None:
+    """OPN-6, OPN-16, ambiguity 23: the worker that was to act on the approval has died."""
+    applicant = asked(office)
+    with mortal(lambda when, key: when == "before" and "openings.accept" in key), pytest.raises(Died):
+        applicant.approve()
+    applicant.papers(NEWER)
+    office.clock.advance(timedelta(seconds=61))
+    office.settle()
+    question = office.question(applicant.case)
+    assert (question.gate, question.round, applicant.stage) == ("opening-entity", 2, "MATERIALS")
     applicant.approve()
     assert applicant.stage == "FINISHING"
 
