@@ -11,7 +11,7 @@ import pytest
 from models.bindings import BindingKind
 from models.cases import CaseState, WaitState
 from office.base.db import Tx, in_transaction
-from office.cases import cases
+from office.cases import cases, routing
 from office.cases.locks import lock_case
 from tasks.bindings import steps
 from tasks.bindings.intake import CODE
@@ -146,6 +146,19 @@ def _somebody_elses(tx: Tx, case_id: str) -> None:
     tx.flush()
     tx.add(Binding(case_id=other.id, shop_id="shop-1", kind=BindingKind.SELF_OPERATED, platform="DOUYIN",
                    account_id="dy-8", bound_at=tx.now))  # fmt: skip
+
+
+def test_a_consent_that_is_taken_back_at_the_very_moment_of_the_act_binds_nothing(office: Office) -> None:
+    """BND-10, BND-14: the act reads it itself, whatever its run had read before."""
+    office.open_shop()
+    month(office)
+    (case,) = mark(office)
+    with mortal(lambda when, key: when == "before" and "bindings.bind" in key), pytest.raises(Died):
+        consent(office, case)
+    office.receive("account.consent_withdrawn", {"target_account_id": "dy-8"})
+    routing.route_due()
+    steps.bind(case.id)
+    assert office.case(case.id).outcome is CaseState.DECLINED and row(case).bound_at is None
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(-1, False), (0, True), (1, True)])
