@@ -84,6 +84,8 @@ def take_file(
     if shown:
         table(f"被拒绝的行(共 {bad} 行)", ["行", key, "字段", "原因"], shown)
     say(f"✓ 入账 {accepted:,} 条,重复 {repeated:,} 条,拒绝 {bad:,} 条", "green" if not bad else "yellow")
+    if not accepted + repeated + bad:
+        say("文件里只有表头,没有明细", "yellow")
     if assumed:
         say(f"其中 {assumed:,} 条的时间没有时区,已按北京时间读取", "yellow")
     if bad:
@@ -148,7 +150,7 @@ def anomalies(
     from tasks.invoicing import drafts
 
     try:
-        target = out or Path(f"anomalies-{read_period(period)}.csv")
+        period = read_period(period)
     except NotAPeriod as error:
         refuse(str(error))
     with reading() as tx:
@@ -156,7 +158,7 @@ def anomalies(
             (odd.kind.label, one.shop_id, one.shop_name, sentence(odd.kind, odd.value_fen, odd.before_fen))
             for one, odd in drafts.anomalies(tx, period, limit=None)
         ]
-    write_list(target, ["异常", "店铺编号", "店铺名称", "说明"], rows, "项异常")
+    write_list(out or Path(f"anomalies-{period}.csv"), ["异常", "店铺编号", "店铺名称", "说明"], rows, "项异常")
 
 
 def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], what: str) -> None:

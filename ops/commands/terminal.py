@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import re
 import sys
@@ -214,6 +215,28 @@ def told(work: Callable[[], R]) -> R:
         refuse("现有的加密密钥打不开已存数据:请把原来的密钥补回 DIANWU_ENCRYPTION_KEYS")
     except (OperationalError, ProgrammingError) as error:
         refuse(database_sentence(error))
+    except OSError as error:
+        if error.errno not in _OF_FILES:
+            raise
+        refuse(f"{error.filename or '文件'} {_OF_FILES[error.errno]}")
+
+
+_OF_FILES = {
+    errno.ENOENT: "所在的目录不存在", errno.EACCES: "没有读写权限", errno.EPERM: "没有读写权限", errno.EISDIR: "是目录,请给出文件",
+    errno.ENOTDIR: "所在的路径不是目录", errno.ENOSPC: "写不下:磁盘已满", errno.EDQUOT: "写不下:超出磁盘配额", errno.EROFS: "所在的磁盘只读",
+    errno.ENAMETOOLONG: "文件名过长",
+}  # fmt: skip
+"""What a file that was named cannot do; any other fault of the machine's is a bug's or a network's."""
+_OF_DATABASES = {
+    "disk is full": "磁盘已满,数据库写不进去,请先腾出空间", "no space left": "磁盘已满,数据库写不进去,请先腾出空间",
+    "readonly database": "数据库文件只读,请检查该文件及其目录的权限", "unable to open database file": "数据库文件打不开,请检查目录与权限",
+    "database is locked": "数据库正被其他进程占用,请稍后再试",
+    "not a database": "数据库文件不是 SQLite 数据库,或已损坏", "malformed": "数据库文件已损坏,请用备份恢复",
+    "authentication failed": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
+    "no password supplied": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
+    "permission denied": "数据库账号没有所需的权限(docs/operations.md)",
+}  # fmt: skip
+"""What SQLite and PostgreSQL say, and what is to be done."""
 
 
 def unreadable_word(number: int, found: str) -> str:
@@ -261,4 +284,6 @@ def database_sentence(error: DBAPIError) -> str:
     reason = str(error.orig).lower()
     if "no such table" in reason or "does not exist" in reason or "undefinedtable" in type(error.orig).__name__.lower():
         return "数据库尚未建表或版本过旧,请先执行 dianwu migrate"
+    if told := next((sentence for words, sentence in _OF_DATABASES.items() if words in reason), ""):
+        return told
     return f"数据库无法使用({type(error.orig).__name__}),请检查 DIANWU_DATABASE_URL 以及数据库是否在运行"

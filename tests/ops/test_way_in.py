@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from office.base import settings as settings_module
 from office.base.settings import SettingsError
 from ops import migrate, secrets, stack
 from ops.cli import ROWS_ONLY
 from ops.commands import doctor
-from ops.commands.terminal import WIDTH
+from ops.commands.terminal import WIDTH, database_sentence
 from tests.play import Office
 
 Done = Callable[..., str]
@@ -159,6 +160,33 @@ def test_both_readmes_name_the_same_settings_commands_and_pages_and_every_page_i
     english, chinese = spoken("README.md"), spoken("README.zh.md")
     assert english == chinese
     assert [link for link in english[1] if "://" not in link and not (ROOT / link.partition("#")[0]).exists()] == []
+
+
+def test_what_a_named_file_cannot_do_is_told_and_nothing_that_cannot_be_passes_for_done(
+    office: Office, refused: Done, done: Done, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for out, why in (
+        ("none/x.csv", "目录不存在"), ("file/x.csv", "不是目录"), ("", "是目录"), ("长" * 300, "文件名过长"),
+    ):  # fmt: skip
+        assert why in refused("invoicing", "anomalies", "2026-11", "--out", str(tmp_path / out)), out
+    assert "2026-13" in refused("invoicing", "anomalies", "2026-13", "--out", str(tmp_path / "x.csv"))
+    (bare := tmp_path / "bare.csv").write_text("item_id,shop_id,category,amount_yuan,settled_at\n")
+    assert "只有表头" in done("import", "billables", str(bare))
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("database or disk is full", "磁盘已满"), ("attempt to write a readonly database", "只读"), ("unable to open database file", "打不开"),
+        ("file is not a database", "不是 SQLite"), ("database disk image is malformed", "已损坏"), ("database is locked", "占用"),
+        ('FATAL:  password authentication failed for user "dianwu"', "拒绝登录"), ("fe_sendauth: no password supplied", "拒绝登录"),
+        ("permission denied for table case", "权限"), ("no such table: case", "dianwu migrate"), ("connection refused", "是否在运行"),
+    ],
+)  # fmt: skip
+def test_what_a_database_says_is_told_with_what_to_do_and_without_its_address(said: str, sentence: str) -> None:
+    told = database_sentence(OperationalError("SELECT 1", {}, Exception(said)))
+    assert sentence in told and '"' not in told
 
 
 # ── keys and files ───────────────────────────────────────────────────────────
