@@ -32,6 +32,7 @@ from office.process import Pays
 from office.record import outbox
 from policies.payees import Holder
 from tasks.payouts.payouts import as_told
+from tasks.settlement.request import ReturnAsked
 from tasks.shops import bans, shops
 from tasks.shops.payees import fits as account_fits
 
@@ -165,6 +166,8 @@ def released_by(tx: Tx, case: Case) -> list[str]:
 def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
     """The money has arrived; or it is back among the shop's receivables, and finance looks at it in a case of its own."""
     row = tx.exec(select(Settlement).where(Settlement.request_no == payout.request_no)).one_or_none()
+    if row is None and before in BACK:  # what a later order was to pay once more has been paid by this one
+        row = _row_of(tx, case, payout)
     if row is None:  # a later order pays what this one was for
         return
     row.state = SettlementState.RETURNED if payout.state in BACK else SettlementState.PAID
@@ -172,6 +175,7 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
     if payout.state in BACK:
         row.paid_fen, row.left_fen = row.paid_fen - payout.amount_fen, row.left_fen + payout.amount_fen
     elif before in BACK:  # it was back, and has left once more
+        row.request_no, row.payee_masked = payout.request_no, payout.payee_masked
         row.paid_fen, row.left_fen = row.paid_fen + payout.amount_fen, row.left_fen - payout.amount_fen
         _paid_after_all(tx, case, payout)
     tx.add(row)
@@ -188,6 +192,15 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
         merchants.tell(tx, told, f"{payout.request_no}/returned", shop_id=shop.id)
         bans.hold(tx, shop.id)
     cases.wake_leaving(tx, shop.id)
+
+
+def _row_of(tx: Tx, case: Case, payout: Payout) -> Settlement | None:
+    """The shop's half that an order was about, where whatever was ordered since came back, too."""
+    own_half = case.kind is CaseKind.SETTLEMENT
+    about = Half.case_id == case.id if own_half else Settlement.id == ReturnAsked.of(case).settlement
+    query = select(Settlement).join(Half, col(Half.id) == Settlement.half)
+    row = tx.exec(query.where(about, Settlement.shop_id == payout.shop_id)).first()
+    return row if row is not None and row.state is SettlementState.RETURNED and row.taken_on is None else None
 
 
 def _paid_after_all(tx: Tx, case: Case, payout: Payout) -> None:

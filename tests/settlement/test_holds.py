@@ -265,10 +265,16 @@ def test_much_that_came_back_is_paid_once_more_by_two_people(office: Office) -> 
 # ── a bank that contradicts itself ───────────────────────────────────────────
 
 
-def test_what_came_back_and_turns_out_to_have_been_paid_is_paid_and_nobody_is_asked_any_more(office: Office) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_what_came_back_and_turns_out_to_have_been_paid_is_paid_and_nobody_is_asked_any_more(
+    office: Office, again: bool
+) -> None:
     """STL-1, ambiguity 38: the bank has proved it; the half's row, the books and finance's question follow."""
     back = kit.sent_back(office)
     (payment,) = kit.payments(office)
+    if again:  # also of the first order, when the second has come back, too
+        office.decide(back, "wang-fang", "AGAIN")
+        kit.bank(office, kit.payments(office)[-1], "returned", "账户已注销")
     office.clock.advance(timedelta(seconds=1))
     kit.bank(office, payment)
     (inquiry,) = [case for case in office.cases() if case.kind == "bank-inquiry"]
