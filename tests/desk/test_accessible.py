@@ -149,6 +149,9 @@ def looked_at(
             here.page.goto(here.address + place)
             expect(here.page.get_by_role("main")).to_be_visible()
             here.page.wait_for_load_state("networkidle")
+            if name == "money":
+                here.press("v")
+                expect(here.page.locator(".viewer img").first).to_be_visible()
             for face, (width, height, scheme) in faces.items():
                 here.page.set_viewport_size({"width": width, "height": height})
                 here.page.emulate_media(color_scheme=scheme)

@@ -11,6 +11,7 @@ from office.base.db import in_transaction, reading, transaction
 from office.cases import hands, together
 from office.record import audit
 from policies.policy import policy, use_policies
+from tasks.sight import queue
 from tasks.sight.desk_forms import NOT_OURS
 from tests.desk.seat import Page, Seat, Seats
 from tests.desk.softkey import SoftKey
@@ -153,6 +154,30 @@ def test_a_session_that_has_ended_decides_nothing_and_what_was_ticked_is_asked_a
     office.clock.advance(timedelta(hours=1))
     assert send(who, page, given).status == 401
     assert approved(office, three) == [False, False, False]
+
+
+@pytest.mark.both
+def test_what_comes_next_is_never_what_a_colleague_holds_or_i_had_a_hand_in(
+    office: Office, seat: Seats, three: list[Case]
+) -> None:
+    code, first = office.code("zhao-min"), office.question(three[0]).id
+    assert in_transaction(lambda tx: hands.claim(tx, first, "zhao-min", code)).accepted
+
+    def listed(staff_id: str, free_for: str = "") -> list[str]:
+        with reading() as tx:
+            found = queue.waiting(tx, ["closure-reviewer"], seen_by=staff_id, limit=1, free_for=free_for)
+            return [row.review_id for row in found]
+
+    assert listed("zhao-min") == [first] == listed("zhao-min", "zhao-min"), "one's own claims come first"
+    assert listed("li-na", "li-na") != [first]
+    who = seat("li-na")
+    ways = [f"/r/{office.question(one).id}/{way}" for one in three[1:] for way in ("next", "previous")]
+    assert {who.see(way).address.partition("?")[0] for way in ways} == {
+        f"/r/{office.question(one).id}" for one in three[1:]
+    }
+    page = who.see(f"/b?pick={office.question(three[2]).id}&pick={first}&view=open")
+    assert page.html.count('class="one dossier"') == 1 and "赵敏 已认领" in page.text
+    assert seat("he-qiang").see("/lead").status == 200
 
 
 # ── by one signature ─────────────────────────────────────────────────────────

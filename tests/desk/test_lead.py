@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import pytest
 from sqlmodel import select
@@ -18,6 +20,7 @@ from office.cases import appointing, hands, retrying
 from office.cases.gates import Outcome
 from office.staff import passkeys, staff
 from office.staff.guard import Place
+from tasks.sight import queue
 from tests.desk.seat import Page, Seat, Seats
 from tests.desk.test_batch import three
 from tests.play import Office
@@ -96,7 +99,8 @@ def test_what_an_objection_halted_goes_on_by_the_supervisors_code_alone(
     office.decide(three[0], "li-na", "APPROVE")
     assert office.object_to(office.reviews(three[0])[0], "li-na").accepted
     boss = seat("he-qiang")
-    assert three[0].id in boss.see("/lead").text
+    page = boss.see("/lead")
+    assert three[0].id in page.text and '<td>关店审核</td><td class="sum">1</td>' in page.html, "and how long it took"
     assert "没有填写动态口令" in do(boss, "retry", case=three[0].id).text and office.case(three[0].id).halted
     assert do(boss, "retry", case=three[0].id, code=office.code("he-qiang")).status == 200
     assert office.case(three[0].id).halted is None
@@ -114,6 +118,15 @@ def test_nobody_else_does_any_of_it_and_nothing_is_taken_from_elsewhere(
     assert "表单已失效" in boss.send("/lead/reassign", given | {"act": "x.y", "code": office.code("he-qiang")}).text
     assert boss.send("/lead/dismiss", given).status == 404
     assert office.question(three[0]).claimed_by is None
+
+
+@pytest.mark.parametrize(
+    ("gaps", "pace"), [([2.0] * 10, 2), ([2.0] * 9, None), ([0.2] * 20, None), ([5.0, 700.0] * 10, 5)]
+)
+def test_ones_pace_is_what_passes_between_decisions_made_one_after_another(gaps: list[float], pace: int | None) -> None:
+    moments = accumulate(gaps, lambda at, gap: at + timedelta(seconds=gap), initial=datetime(2026, 12, 1, tzinfo=UTC))
+    found = queue.pace([queue.Done.model_construct(decided_at=at) for at in moments])
+    assert found == (None if pace is None else timedelta(seconds=pace))
 
 
 # ── the same sentence at the terminal and at the desk ────────────────────────
