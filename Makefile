@@ -10,7 +10,7 @@ DEV    := $(VENV)/.installed-dev
 TESTENV := env -u PYTHONDONTWRITEBYTECODE $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm,)
 # What SQLite was told is noted here, so that PostgreSQL hears all of it: tests/statements.py.
 SAID := .pytest_cache/statements
-ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/opening tests/settlement tests/ops/test_invoicing_commands.py
+ON_POSTGRES := tests/core tests/stories tests/appeals tests/invoicing tests/opening tests/settlement tests/desk tests/ops/test_invoicing_commands.py
 MACHINES := $(shell grep -rl --include='test_*.py' 'from tests.machines import' tests)
 REAL_ONES := tests/stack tests/worker tests/browser tests/desk
 HERE := not engine and not browser and not nightly

@@ -215,6 +215,8 @@ def _word(value: Any) -> Any:
         return value.id
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
     raise TypeError(value)
 
 

@@ -136,10 +136,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what everything stands on as meeting both databases, and what else PostgreSQL has to hear."""
-    for item in items:
-        if item.path.parent.name == "core":
-            item.add_marker(pytest.mark.both)
+    """Mark what else PostgreSQL has to hear beside what is marked so by hand."""
     statements.mark(items)
 
 

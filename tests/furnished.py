@@ -9,7 +9,7 @@ from office.base.clock import VirtualClock, use_clock
 from office.record import seen
 from tests.beginnings import Begun, Shelf, circumstances
 from tests.furniture import Storeroom
-from tests.play import START, Office
+from tests.play import NUMBERS, START, Office
 
 if TYPE_CHECKING:
     from flows.inline import InlineEngine
@@ -47,6 +47,7 @@ def office_in(
     ``put_aside`` says whether the test has put something of the product's aside.
     """
     seen.file().unlink(missing_ok=True)
+    NUMBERS.restart()
     found = next((kept for kept in _kept if kept.under == circumstances()), None)
     if found is None:
         _kept.append(found := Kept(storeroom, f"office{len(_kept)}"))

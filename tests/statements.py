@@ -1,7 +1,7 @@
 """What each test says to the database, noted while SQLite is tried, so that PostgreSQL hears every word of it.
 
 With ``DIANWU_TEST_STATEMENTS=FOLDER`` a run on SQLite notes there the shapes of the statements of every test. A run on
-PostgreSQL then marks as `both`, beside what is marked so by hand, stories enough for every shape to be said there too.
+PostgreSQL then marks as `both`, beside what is marked so by hand, tests enough for every shape to be said there too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from sqlalchemy import Engine, event
 from tests.furniture import POSTGRES
 
 NOTES = os.environ.get("DIANWU_TEST_STATEMENTS", "")
-STORIES = ("stories", "appeals", "invoicing")
-"""Folders of tests that PostgreSQL may be asked to hear."""
 LISTENING = [0]
 """How many listen for the whole run, and not to see what a test does."""
 
@@ -80,7 +78,7 @@ def listen(config: pytest.Config) -> None:
 
 
 def mark(items: list[pytest.Item]) -> None:
-    """Mark as `both` the stories that say to PostgreSQL what nothing marked so by hand says."""
+    """Mark as `both` the tests that say to PostgreSQL what nothing marked so by hand says."""
     if not (NOTES and POSTGRES):
         return
     noted = [json.loads(file.read_text(encoding="utf-8")) for file in Path(NOTES).glob("*.json")]
@@ -88,9 +86,9 @@ def mark(items: list[pytest.Item]) -> None:
     if not heard:
         raise pytest.UsageError(f"{NOTES} holds no notes: run the tests on SQLite first, as `make test` does")
     by_hand = [heard[item.nodeid].shapes for item in items if item.get_closest_marker("both") and item.nodeid in heard]
-    stories = {item.nodeid: item for item in items if item.path.parent.name in STORIES and item.nodeid in heard}
-    for test in enough({test: heard[test] for test in stories}, set(chain.from_iterable(by_hand))):
-        stories[test].add_marker(pytest.mark.both)
+    others = {item.nodeid: item for item in items if item.nodeid in heard}
+    for test in enough({test: heard[test] for test in others}, set(chain.from_iterable(by_hand))):
+        others[test].add_marker(pytest.mark.both)
 
 
 def enough(heard: Mapping[str, Heard], said: Collection[str]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import json
 from datetime import datetime
 from typing import Any
@@ -17,14 +15,12 @@ from models.messages import Channel, InboxMessage, InboxState
 from office.base.db import Tx, reading, transaction
 from office.cases import routing
 from office.cases.gates import Outcome
-from office.files import evidence
 from office.record import inbox
 from office.record.inbox import Arrival, Receipt
-from tests.play import Office
+from tests.play import NUMBERS, Office
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 PDF = b"%PDF-1.7 proof"
-_numbers = itertools.count(1)
 
 
 class Bench:
@@ -55,8 +51,8 @@ class Bench:
 
     def stage(self, content: bytes = b"", shop_id: str = "", name: str = "揽收记录.png") -> str:
         """Stage a file; each call another picture unless its content is given. Returns its id."""
-        content = content or PNG + str(next(_numbers)).encode()
-        return evidence.stage(shop_id or self.shop_id, name, io.BytesIO(content)).id
+        content = content or PNG + str(next(NUMBERS)).encode()
+        return self.office.upload(shop_id or self.shop_id, name, content)
 
     def filing(self, ruling_id: str = "rul-1", items: list[str] | None = None, **changes: Any) -> dict[str, Any]:
         """What a merchant files, with one fresh picture unless items are given."""
@@ -91,7 +87,7 @@ class Bench:
         """A signed message as it can arrive any number of times: the same id and the same bytes."""
         body = {"type": type_, "timestamp": self.now.isoformat(), "data": data}
         return Arrival(
-            source="platform", message_id=f"same-{next(_numbers)}", type=type_, shop_id=data.get("shop_id"),
+            source="platform", message_id=f"same-{next(NUMBERS)}", type=type_, shop_id=data.get("shop_id"),
             case_id=data.get("case_id"), body=json.dumps(body, ensure_ascii=False).encode(),
         )  # fmt: skip
 

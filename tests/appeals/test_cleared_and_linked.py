@@ -17,8 +17,6 @@ from tests.appeals.bench import Bench
 from tests.appeals.test_one_matter import AGREED, BY, deduct
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 WHOLE = {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
 ONCE = {"deposit": 380_000, "arrears": 0, "receivable": 0, "compensation": 20_000}
 

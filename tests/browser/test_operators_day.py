@@ -208,8 +208,8 @@ def review_of(stage: Rehearsal, question: Question) -> Review:
 
 
 def shown_on(face: str, kind: str) -> Any:
-    """On the default face every question; on the old one each *shape* of a form with every change, the rest at night."""
-    marks = [] if face == "v2" or kind in SHAPES else [pytest.mark.nightly]
+    """On each face every *shape* of a form with every change, every question at night."""
+    marks = [] if kind in SHAPES or kind in PICTURED else [pytest.mark.nightly]
     return pytest.param(face, kind, marks=marks, id=f"{face}-{kind}")
 
 

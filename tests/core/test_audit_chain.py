@@ -12,6 +12,8 @@ from office.record import audit
 from tests.core.sql import said, write
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 TAMPERED = {
     "UPDATE audit SET text = 'x' WHERE stream = 's' AND seq = 2": "line 2 was changed",
     "UPDATE audit SET public = NOT public WHERE stream = 's' AND seq = 2": "line 2 was changed",

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+import pytest
+
 from models.messages import Channel, OutboxState
 from notifications.channels import Delivery, Target
 from notifications.rendering import Rendered
@@ -13,6 +15,8 @@ from office.base.clock import use_clock
 from tasks import delivery
 from tasks.delivery import Courier
 from tests.play import Office
+
+pytestmark = pytest.mark.both
 
 PATIENCE = 20.0
 

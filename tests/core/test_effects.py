@@ -17,6 +17,8 @@ from tasks.refund import steps as refund_steps
 from tests.core.sql import said
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 
 def keys() -> list[str]:
     with reading() as tx:

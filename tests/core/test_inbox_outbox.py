@@ -22,6 +22,8 @@ from office.record.outbox import Item, NotYet, Skip, Undeliverable
 from tasks import delivery
 from tests.play import START, Office
 
+pytestmark = pytest.mark.both
+
 
 def messages() -> list[InboxMessage]:
     with reading() as tx:

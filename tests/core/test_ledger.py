@@ -16,6 +16,8 @@ from office.money.ledger import LedgerConflict, Overdrawn, platform_account
 from tasks.sight import proof
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 CASH, CLEARING, PENALTY = (platform_account(k) for k in (AccountKind.CASH, AccountKind.CLEARING, AccountKind.PENALTY))
 ACCOUNTS = [platform_account(kind) for kind in AccountKind if kind not in {AccountKind.ARREARS}]
 

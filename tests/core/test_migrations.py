@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, inspect
@@ -12,6 +13,8 @@ from sqlmodel import SQLModel
 
 from office.base import db
 from ops import migrate
+
+pytestmark = pytest.mark.both
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_models_declare(empty: None) -> None:

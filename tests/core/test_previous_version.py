@@ -38,6 +38,8 @@ from tests.play import PAPERS, REPORT, Office
 from tests.previous import office as previous
 from tests.previous.fill import AUDIT_KEY, FERNET_KEY
 
+pytestmark = pytest.mark.both
+
 KEPT_FOR_EVER = {
     "case", "effect", "audit", "review", "statement", "transfer", "account", "ruling", "invoice", "payout", "shop", "staff",
     "deposit_payment", "evidence_item", "evidence_submission", "appeal", "arbitration", "billable_item", "case_deadline",

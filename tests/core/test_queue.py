@@ -20,6 +20,8 @@ from tasks.sight.board import Board, Clerk
 from tasks.sight.queue import Waiting
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 
 def listed(role: str | None = None) -> list[Waiting]:
     with reading() as tx:

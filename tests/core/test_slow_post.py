@@ -30,6 +30,8 @@ from tasks.appeal import window as appeal_window
 from tests.appeals.bench import Bench
 from tests.play import Office
 
+pytestmark = pytest.mark.both
+
 PATIENCE = 30
 
 

@@ -395,6 +395,7 @@ def known(office_factory: Callable[[], Office], tale: Tell = both_stories) -> tu
     return KNOWN[tale]
 
 
+@pytest.mark.both
 @every_tale
 def test_every_tale_ends_well_and_as_well_when_a_worker_dies_before_and_another_after_every_single_effect(
     new_office: Callable[[], Office], tale: Tell
@@ -418,6 +419,7 @@ def test_every_tale_ends_well_and_as_well_when_a_worker_dies_before_and_another_
     assert now_sent == messages
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("step", range(3))
 def test_a_worker_that_dies_at_every_seventh_commit_leaves_what_nobody_dying_leaves(
     new_office: Callable[[], Office], step: int

@@ -16,8 +16,6 @@ from office.staff import desk_sessions, staff
 from tests.desk.seat import Page, Seat, Seats
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 HOSTILE = "<script>alert(1)</script>{{7*7}} [点](http://evil.example)"
 
 

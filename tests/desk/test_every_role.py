@@ -16,8 +16,6 @@ from tests.invoicing.kit import open_month as month
 from tests.opening.bench import LICENCE, Applicant, bank, enter, wrong
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 
 @pytest.fixture
 def decide(office: Office, seat: Seats) -> Callable[..., Page]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +16,9 @@ from office.files import evidence
 from office.record.outbox import Item
 from tasks.invoicing import documents, freeze_proof, freezes, periods
 from tasks.words import made
-from tests.play import SILENCE, Office
+from tests.beginnings import act
+from tests.play import NUMBERS, SILENCE, Office
 
-NUMBERS = itertools.count(1)
 NOVEMBER = "2026-11"
 
 
@@ -41,6 +40,7 @@ def at(office: Office, year: int, month: int, day: int, hour: int = 0, minute: i
     office.clock.at = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - timedelta(hours=8)
 
 
+@act
 def open_month(office: Office, period: str = NOVEMBER) -> Case:
     """The month's run, drafted and waiting for finance."""
     case = in_transaction(lambda tx: periods.open_month(tx, period))

@@ -39,8 +39,6 @@ from tests.invoicing.kit import (
 from tests.play import Office
 from tests.reading import read
 
-pytestmark = pytest.mark.both
-
 
 def shops(office: Office, count: int) -> list[str]:
     return [office.open_shop(f"shop-{n}") for n in range(1, count + 1)]
@@ -86,6 +84,7 @@ def test_what_is_invoiced_of_them_is_a_service(office: Office, name: str) -> Non
 SUBSIDIES = ["COUPON", "LIVESTREAM", "FREIGHT", "CAMPAIGN", "OTHER"]
 
 
+@pytest.mark.both
 def test_the_same_item_again_changes_nothing_and_with_other_content_it_is_rejected(office: Office) -> None:
     office.open_shop()
     one = item()
@@ -262,6 +261,7 @@ def test_the_same_item_under_a_new_id_after_its_month_was_issued_is_flagged(offi
     assert "疑似重复" in read(office.question(open_month(office, "2026-12")))
 
 
+@pytest.mark.both
 def test_the_set_based_anomalies_are_those_of_the_rule(office: Office) -> None:
     """Every kind, and both sides of every boundary, against the pure function."""
     before = [100_000, 100_000_000, 100_000_000, 0, 5_000, 200_000, 100_000, 100_000]
@@ -341,6 +341,7 @@ def test_what_is_still_held_out_is_shown_to_finance_with_every_later_month_until
     kit.books_agree(office)
 
 
+@pytest.mark.both
 def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(office: Office) -> None:
     ids = shops(office, 8)
     record(office, *(item(i) for i in ids))
@@ -459,6 +460,7 @@ def test_a_shops_name_cannot_write_into_the_printed_statement(office: Office) ->
     assert "<script>" not in page and "&lt;script&gt;" in page and "{{ 7*7 }}" in page
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("killed_after", range(7))
 def test_a_run_killed_after_any_chunk_goes_on_where_it_was_and_no_number_is_missing(
     office: Office, killed_after: int
@@ -547,6 +549,7 @@ def test_an_installation_without_items_opens_no_months(office: Office) -> None:
     assert periods.catch_up() == []
 
 
+@pytest.mark.both
 def test_other_peoples_messages_do_not_wait_behind_a_months(office: Office) -> None:
     """A month's messages become due at a hundred a second, the first shops' first."""
     ids = shops(office, 3)

@@ -177,7 +177,7 @@ def test_the_share_is_frozen_in_time_although_an_unacceptable_invoice_waits_for_
     assert told(office, "invoice_in_review")[0]["holds"] is False
     kit.after_due(office, statement())
     assert statement().frozen_fen == 2_700
-    kit.look_again(office, kit.review_of(office), "RETURN", "购买方有误")
+    office.decide(kit.review_of(office), "xu-jing", "RETURN", "购买方有误")
     assert statement().frozen_fen == 2_700
     assert send_invoice(office).state == "ACCEPTED"
     assert statement().frozen_fen == 0

@@ -17,8 +17,6 @@ from tasks.shops import contracts
 from tests.opening.bench import Applicant, unsigned
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 
 def reminders(office: Office) -> int:
     return office.told().count("contract_unsigned")

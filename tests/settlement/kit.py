@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +13,9 @@ from office.base.db import in_transaction, reading
 from office.cases.gates import Outcome
 from tasks.settlement import halves, releases
 from tasks.sight import proof
-from tests.play import PAYEE, Office
+from tests.beginnings import act
+from tests.play import NUMBERS, PAYEE, Office
 
-NUMBERS = itertools.count(1)
 NOVEMBER = "2026-11-2"
 """The half in which the stories begin, on the 19th."""
 BEGAN = "2026-11-16T00:00:00+08:00"
@@ -74,6 +73,7 @@ def at(office: Office, year: int, month: int, day: int, hour: int = 0, minute: i
     office.clock.at = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - timedelta(hours=8)
 
 
+@act
 def draft(office: Office, half: str = NOVEMBER) -> Case:
     """The half's run, drafted and waiting for finance."""
     case = in_transaction(lambda tx: halves.begin_half(tx, half))

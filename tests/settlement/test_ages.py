@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from models.books import AccountKind
 from models.messages import Channel
 from models.settlement import HoldReason, SettlementState
@@ -15,8 +13,6 @@ from tests.play import Office
 from tests.reading import read
 from tests.settlement import kit
 from tests.settlement.kit import NET, after, aftersale, confirm, on_first_of_december, order, ours, run, settlement
-
-pytestmark = pytest.mark.both
 
 
 def drafted(office: Office, *, platform_answers: bool) -> str:

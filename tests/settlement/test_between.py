@@ -11,7 +11,6 @@ from tests.play import Office
 from tests.settlement import kit
 from tests.settlement.kit import confirm, on_first_of_december, order, ours, run
 
-pytestmark = pytest.mark.both
 MUCH = 2_000_000
 """More than one person may pay again (10,000.00)."""
 

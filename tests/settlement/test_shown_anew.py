@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from models.books import AccountKind
 from tasks.settlement import returns
 from tests.play import Office
 from tests.reading import read
 from tests.settlement import kit
 from tests.settlement.kit import NET, confirm, on_first_of_december, order, ours, run
-
-pytestmark = pytest.mark.both
 
 
 def test_an_account_that_has_rested_is_shown_and_the_first_answer_counts(office: Office) -> None:

@@ -19,7 +19,6 @@ from tests.play import START, Office
 from tests.settlement import kit
 from tests.settlement.kit import NET, confirm, on_first_of_december, order, ours, run, settlement
 
-pytestmark = pytest.mark.both
 DECEMBER = "2026-12-01T00:00:00+08:00"
 
 

@@ -13,8 +13,6 @@ from models.wire import LineOf
 from tests.accounts import sales_of, today
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 ODD: list[Any] = [None, 7, "文", [], {}, {"unheard": 1}]
 WHOLE = {"invoice.submitted": {"lines"}}
 """Long lists that are one matter: of an invoice with one odd line nothing can be taken."""

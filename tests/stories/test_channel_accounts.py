@@ -34,8 +34,6 @@ from tasks.sight.views import case_dossier
 from tests.accounts import ask_channel, ask_code, channel, codes, enter, row, unbind_channel, wrong
 from tests.play import SILENCE, Office
 
-pytestmark = pytest.mark.both
-
 
 def five(office: Office) -> None:
     office.open_shop()
@@ -96,6 +94,7 @@ def test_after_five_wrong_ones_the_right_one_counts_no_more(office: Office) -> N
     assert office.case(case.id).concluded_at is None
 
 
+@pytest.mark.both
 def test_two_wrong_ones_at_once_cost_two_tries(office: Office) -> None:
     """BND-7"""
     office.open_shop()
@@ -239,6 +238,7 @@ def test_a_sixth_channel_is_refused_and_after_one_left_there_is_room(office: Off
         assert sorted(place or 0 for place in places) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.both
 def test_when_two_finish_at_once_one_of_them_is_the_fifth(office: Office) -> None:
     """BND-5"""
     office.open_shop()
@@ -277,6 +277,7 @@ def test_when_two_finish_at_once_one_of_them_is_the_fifth(office: Office) -> Non
     assert len(shop_accounts("shop-1").accounts) == 5
 
 
+@pytest.mark.both
 def test_the_database_itself_refuses_two_in_one_place(office: Office) -> None:
     office.open_shop()
     channel(office, "tt-1")

@@ -21,8 +21,6 @@ from tests.appeals.bench import Bench
 from tests.play import SILENCE, START, Office
 from tests.policies.test_policy_files import TEXT
 
-pytestmark = pytest.mark.both
-
 EVERYTHING = [capability.value for capability in Capability]
 FIRST = demands.window(1)
 
@@ -368,6 +366,7 @@ def test_a_deduction_between_the_decision_and_its_act_has_it_decided_again(offic
     assert office.shop().state is ShopState.AWAITING_DEPOSIT
 
 
+@pytest.mark.both
 def test_told_again_from_the_top_every_segment_changes_nothing(office: Office) -> None:
     case = suspended(office)
     before = (len(office.outbox()), len(office.trail(case.id)))
@@ -561,6 +560,7 @@ def test_demanding_suspending_and_giving_back_moves_no_money(office: Office) -> 
     assert len({row.key for row in office.outbox(Channel.MERCHANT)}) == len(office.outbox(Channel.MERCHANT))
 
 
+@pytest.mark.both
 def test_an_office_full_of_shops_without_deposit_is_asked_a_few_at_a_time(office: Office) -> None:
     names = [office.open_shop(f"shop-{number}") for number in range(1, 5)]
 

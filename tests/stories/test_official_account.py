@@ -17,9 +17,6 @@ from tests.accounts import answer, ask, ask_channel, bound, confirm, row, scan, 
 from tests.opening.bench import Applicant
 from tests.play import SILENCE, Office
 
-pytestmark = pytest.mark.both
-
-
 # ── the handshake ────────────────────────────────────────────────────────────
 
 
@@ -223,6 +220,7 @@ def test_one_account_for_a_shop_and_one_shop_for_an_account(office: Office) -> N
     scan(office, other, "dy-2")
 
 
+@pytest.mark.both
 def test_of_two_shops_that_confirm_the_same_account_one_gets_it(office: Office) -> None:
     """BND-1"""
     office.open_shop()
@@ -270,6 +268,7 @@ def test_the_certification_fee_is_waived_once_and_a_demand_for_it_ends(office: O
     assert [event["certification_fee_fen"] for event in office.events("deposit.topup_demanded")] == [600_00]
 
 
+@pytest.mark.both
 def test_the_database_itself_refuses_a_second_official_account(office: Office) -> None:
     office.open_shop()
     office.open_shop("shop-2")

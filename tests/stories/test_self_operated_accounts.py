@@ -36,8 +36,6 @@ from tests.accounts import (
 )
 from tests.play import SILENCE, Office
 
-pytestmark = pytest.mark.both
-
 
 def findings(case: Case) -> list[str]:
     with reading() as tx:
@@ -166,6 +164,7 @@ def test_parts_larger_than_the_whole_are_a_finding_and_no_yes(office: Office) ->
     assert office.case(case.id).state is CaseState.AWAITING_CONSENT
 
 
+@pytest.mark.both
 def test_a_later_report_replaces_a_day_and_an_older_one_does_not(office: Office) -> None:
     office.open_shop()
     day, now = today(office) - timedelta(days=1), office.clock.at
@@ -294,6 +293,7 @@ def test_an_account_is_self_operated_for_one_shop(office: Office) -> None:
     assert office.case(again.id).outcome is CaseState.BOUND
 
 
+@pytest.mark.both
 def test_when_a_talent_agrees_to_two_shops_at_once_one_gets_the_account(office: Office) -> None:
     """BND-12"""
     office.open_shop()
@@ -336,6 +336,7 @@ def test_when_a_talent_agrees_to_two_shops_at_once_one_gets_the_account(office: 
     assert sorted(str(office.case(case.id).outcome) for case in (one, two)) == ["BOUND", "REFUSED"]
 
 
+@pytest.mark.both
 def test_the_database_itself_refuses_a_second_shop(office: Office) -> None:
     office.open_shop()
     office.open_shop("shop-2")
@@ -496,6 +497,7 @@ def test_it_begins_at_the_hour_of_the_policy(office: Office) -> None:
         assert len(tx.exec(select(SelfOperatedCheck)).all()) == 1
 
 
+@pytest.mark.both
 def test_killed_between_two_chunks_it_goes_on_where_it_was(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 6):
         office.open_shop(f"shop-{number}")

@@ -13,8 +13,6 @@ from tasks.shops import figures
 from tests.accounts import SHANGHAI, today
 from tests.play import Office
 
-pytestmark = pytest.mark.both
-
 
 def report(office: Office, *days: dict[str, Any], as_of: datetime | None = None) -> None:
     office.send("shop.figures", {"as_of": (as_of or office.clock.at).isoformat(), "days": list(days)})
@@ -30,6 +28,7 @@ def known(office: Office, ago: int = 1) -> ShopDay | None:
         return figures.days(tx, "shop-1", day, day).get(day)
 
 
+@pytest.mark.both
 def test_a_later_report_of_a_day_replaces_all_of_it_and_an_older_one_nothing(office: Office) -> None:
     now = office.clock.at
     report(office, of_day(office, gmv_fen=100, ratings=4, positive=3), as_of=now)
