@@ -14,7 +14,9 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases.markdown import markdown
 from policies.closure import reopen_from
 from policies.policy import policy_at
+from tasks.opening import steps
 from tasks.shops import contracts
+from tasks.shops.facts import FactsTooOld
 from tests.deaths import Died, mortal
 from tests.opening.bench import GOOD, IDENTITY, Applicant, opened
 from tests.play import Office, paper
@@ -147,6 +149,8 @@ def test_a_reopening_is_taken_back_while_the_platform_is_asked_for_facts(office:
     office.platform_answers = False
     case = applicant.reopen()
     assert office.case(case.id).state == "SUBMITTED"
+    with pytest.raises(FactsTooOld):  # nor at the very moment of the act
+        steps.admit_money(case.id)
     applicant.send("opening.withdrawn")
     assert office.case(case.id).outcome == "WITHDRAWN" and office.shop().state is ShopState.CLOSED
 

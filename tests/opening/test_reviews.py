@@ -33,6 +33,8 @@ def test_what_is_asked_again_is_named_with_its_reason_and_nothing_else_is_sent_a
     applicant.basics("清风文具")
     applicant.papers(NEWER)
     assert applicant.now.state == "UNDER_REVIEW"
+    sent = [one["sha256"] for one in applicant.now.request["documents"] if one["kind"] == "IDENTITY_CARD"]
+    assert sent == [NEWER["sha256"]]  # OPN-4: it stands instead of the one before
     applicant.approve()
     assert office.shop().name == "清风文具"
 

@@ -464,6 +464,16 @@ def test_it_looks_again_the_next_day_tells_only_what_is_new_and_ends_what_is_ove
         assert [(one.proposed, one.ended, one.done_at is not None) for one in checks] == [(3, 0, True), (0, 2, True)]
 
 
+def test_an_account_that_is_somebodys_already_is_proposed_to_nobody(office: Office) -> None:
+    """BND-11, BND-12: whoever has it, and however much it sells for another shop."""
+    office.open_shop()
+    office.open_shop("shop-2")
+    self_operated(office, "dy-1")
+    month(office, 90_000, account="dy-1", shop_id="shop-2")
+    look(office)
+    assert standing(office) == [] and office.events("self_operated.proposed") == []
+
+
 @pytest.mark.parametrize(("minutes", "found"), [(59, False), (60, True)])
 def test_figures_that_come_after_the_look_are_looked_at_the_same_day(office: Office, minutes: int, found: bool) -> None:
     """BND-11"""
