@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from models.cases import Case
-from office.base.settings import settings
+from office.base.settings import AccessToken, settings
 from tests import accounts
 from tests.play import Office
 from webhooks.app import create_app
@@ -99,3 +99,9 @@ def test_a_shops_accounts_are_read_by_whoever_may_and_a_link_by_whoever_holds_it
     assert client.get(f"/accounts/tickets/{fresh}").json()["open"] is True
     assert client.get(f"/accounts/tickets/{'A' * 32}").status_code == 404
     assert case.outcome == "BOUND"
+    for may, shop, wanted in (("cases", "shop-2", [404, 200]), ("evidence", "shop-1", [403, 403])):
+        given = AccessToken.model_validate({"token": "a-token-of-somebody", "may": {may}, "shops": [shop]})
+        theirs = TestClient(create_app(settings().model_copy(update={"access_tokens": {"theirs": given}})))
+        bearer = {"authorization": "Bearer a-token-of-somebody"}
+        found = [theirs.get(f"/shops/{one}/accounts", headers=bearer).status_code for one in ("shop-1", "shop-2")]
+        assert found == wanted  # BND-15: of its own shops, under its right
