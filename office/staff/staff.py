@@ -243,8 +243,15 @@ def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:
 
 
 def last_spent(tx: Tx, staff_id: str) -> int:
-    """The latest step of which a code of this person was used: it and every older one opens nothing any more."""
-    return tx.exec(select(func.max(SpentCode.step)).where(SpentCode.staff_id == staff_id)).one() or 0
+    """The latest step of which a code of this person was used: it and every older one opens nothing any more. A step that
+    is still to come nobody has used: who writes one into the table keeps nobody out."""
+    used = select(func.max(SpentCode.step)).where(SpentCode.staff_id == staff_id, col(SpentCode.step) <= _latest())
+    return tx.exec(used).one() or 0
+
+
+def _latest() -> int:
+    """The step of the next code of a device whose clock is fast: none was shown that is later."""
+    return int(clock().real().timestamp()) // STEP + 1
 
 
 def spend(tx: Tx, staff_id: str, code: str, given_at: datetime) -> bool:
@@ -265,13 +272,14 @@ def pass_over_form_codes(tx: Tx) -> None:
     """Let no code that anybody's device has shown by now count in a form any more: somebody may have taken one out of
     Prefect, and nothing says whose. At the desk and at the terminal, where Prefect's API does not reach, codes count on."""
     row = tx.get(Installation, FORM_FLOOR) or Installation(key=FORM_FLOOR, value="")
-    row.value = str(int(clock().real().timestamp()) // STEP + 1)  # of a device whose clock is fast, the next one too
+    row.value = str(_latest())
     tx.add(row)
 
 
 def _form_floor(tx: Tx) -> int:
     row = tx.get(Installation, FORM_FLOOR)
-    return int(row.value) if row else 0
+    floor = int(row.value) if row and row.value.isdecimal() else 0
+    return floor if floor <= _latest() else 0  # another one is not ours
 
 
 def forget_spent_codes(tx: Tx) -> None:

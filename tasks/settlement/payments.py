@@ -24,7 +24,7 @@ from models.shops import Shop
 from notifications.settlement import SettlementReturned
 from office.base import bulk
 from office.base.db import Tx
-from office.base.vault import place, seal, unseal
+from office.base.vault import place, seal_json, unseal_json
 from office.cases import cases, merchants
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
@@ -35,6 +35,7 @@ from tasks.payouts.payouts import as_told
 from tasks.settlement.request import ReturnAsked
 from tasks.shops import bans, shops
 from tasks.shops.payees import fits as account_fits
+from tasks.shops.payees import read, resting
 
 BACK = frozenset({PayoutState.FAILED, PayoutState.RETURNED})
 
@@ -63,9 +64,9 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     clearing, attempt = platform_account(AccountKind.CLEARING), before
     for row in rows:
         shop_id, fen = row.shop_id, row.paid_fen
-        payee, plain, hashed = payees.get(shop_id, (None, "", ""))
-        if payee is None:
-            row.hold = HoldReason.OTHER_NAME if hashed else HoldReason.NO_ACCOUNT
+        payee, hashed, hold = payees.get(shop_id, (None, "", HoldReason.NO_ACCOUNT))
+        if payee is None or hold is not HoldReason.NONE:
+            row.hold = hold
             row.left_fen, row.paid_fen = row.left_fen + fen, 0
             continue
         attempt += 1
@@ -79,7 +80,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
         payouts.append({
             "request_no": number, "case_id": case_id, "shop_id": shop_id, "attempt": attempt, "turn": 1,
             "permit_id": permit, "amount_fen": fen, "covered": False, "payee_masked": row.payee_masked,
-            "payee_sealed": seal(plain, place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
+            "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
             "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
         })  # fmt: skip
         postings.append(Posting(
@@ -100,8 +101,9 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     cases.emit(tx, batch, batch.batch_no, case)
 
 
-def _payees(tx: Tx, shop_ids: Sequence[str]) -> dict[str, tuple[Payee | None, str, str]]:
-    """By shop: the account as it was sealed, opened, and its hash; no payee if it is not in the shop's name."""
+def _payees(tx: Tx, shop_ids: Sequence[str]) -> dict[str, tuple[Payee, str, HoldReason]]:
+    """By shop: the account as it was sealed, opened, its hash, and what is in the way: it is not in the shop's name, or came
+    too lately."""
     query = (
         select(col(SettlementAccount.shop_id), col(SettlementAccount.payee_sealed), col(SettlementAccount.payee_sha256))
         .add_columns(col(Shop.entity_type), col(Shop.licence_name), col(Shop.owner_name))
@@ -110,10 +112,10 @@ def _payees(tx: Tx, shop_ids: Sequence[str]) -> dict[str, tuple[Payee | None, st
     )
     found = {}
     for shop_id, sealed, hashed, entity, licence, owner in tx.execute(query):
-        plain = unseal(sealed, place(SettlementAccount, "payee_sealed", shop_id))
-        payee = Payee.model_validate_json(plain)
+        payee, since = read(unseal_json(sealed, place(SettlementAccount, "payee_sealed", shop_id)))
         fits = account_fits(payee, Holder(entity=entity, licence_name=licence, owner_name=owner))
-        found[shop_id] = payee if fits else None, plain, hashed
+        hold = HoldReason.NEW_ACCOUNT if resting(tx, since) else HoldReason.NONE
+        found[shop_id] = payee, hashed, hold if fits else HoldReason.OTHER_NAME
     return found
 
 

@@ -74,7 +74,8 @@ def set_account(tx: Tx, event: SettlementAccountSet, shop: Shop, message: InboxM
     if row is not None and row.as_of > event.as_of:
         raise Refused("该收款账户早于已报送的账户,未采用", "STL-1")
     hashed = payee_hash(payee)
-    sealed = seal_json(payee.model_dump(mode="json"), place(SettlementAccount, "payee_sealed", shop.id))
+    told = payee.model_dump(mode="json") | {payees.SINCE: tx.now.isoformat()}
+    sealed = seal_json(told, place(SettlementAccount, "payee_sealed", shop.id))
     if row is None:
         row = SettlementAccount(
             shop_id=shop.id, payee_sealed=sealed, payee_masked="", payee_sha256="", as_of=event.as_of, changed_at=tx.now

@@ -458,6 +458,16 @@ def test_a_changed_account_rests_before_money_goes_there(office: Office, hours: 
     assert settlement().hold is hold
 
 
+def test_an_account_that_came_just_now_is_not_paid_because_sql_says_it_has_rested(office: Office) -> None:
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    kit.set_account(office, account_no="3301040160000129999")
+    write("UPDATE settlement_account SET changed_at = '2026-01-01 00:00:00'")
+    run(office)
+    assert (settlement().hold, kit.payments(office)) == (HoldReason.NEW_ACCOUNT, [])
+
+
 @pytest.mark.both
 def test_finance_holds_one_shop_out_and_another_person_pays_it_later(office: Office) -> None:
     ours(office)

@@ -13,6 +13,7 @@ from office.cases import gates as review_gates
 from office.staff import guard, staff
 from office.staff.guard import Place
 from tasks.sight.views import audit_lines
+from tests.core.sql import write
 from tests.play import Office
 
 pytestmark = pytest.mark.both
@@ -139,3 +140,9 @@ def test_claiming_and_releasing_are_proved(office: Office, case: Case, act: obje
     for bad in ("", WRONG, code):
         assert not in_transaction(lambda tx, bad=bad: act(tx, review.id, "li-na", bad)).accepted  # type: ignore[operator]
     assert office.question(case).claimed_by == "li-na"
+
+
+def test_no_code_of_the_future_that_sql_says_was_used_keeps_anybody_out(office: Office, case: Case) -> None:
+    write("INSERT INTO spent_code (staff_id, step, at) VALUES ('li-na', 99999999, '2026-11-19 00:00:00')")
+    write("INSERT INTO installation (key, value) VALUES ('form_codes_after', '99999999')")
+    assert in_the_form(office, case, "li-na", office.code("li-na")).accepted
