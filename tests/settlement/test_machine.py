@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from models.books import AccountKind
 from models.cases import Case, CaseKind
-from models.payouts import BankContradiction, Payout, PayoutState
+from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.settlement import Aftersale, Half, HalfState, Settlement, SettlementOrder, SettlementState
 from models.shops import ShopSnapshot
 from office.base import db
@@ -121,6 +121,8 @@ class Halves(RuleBasedStateMachine):
     @rule(more=st.sampled_from([0, 1, -1]), ended=SELDOM)
     def the_bank_contradicts_itself(self, more: int, ended: bool) -> None:
         """Nothing more is paid to the shop until two people have ended it (ambiguity 38)."""
+        if ended:
+            self.what_came_back_was_paid_after_all()
         arrived = [one for one in self.all(Payout) if one.state is PayoutState.SETTLED and one.amount_fen + more > 0]
         for row in arrived[:1]:
             self.office.bank(row.request_no, "settled" if more else "failed", row.amount_fen + more, row.shop_id or "")
@@ -129,6 +131,24 @@ class Halves(RuleBasedStateMachine):
             about = next(one for one in self.all(BankContradiction) if one.inquiry_id == case.id)
             self.office.decide(case, "wang-fang", "BOOKS", "银行已书面更正", **self.office.bank_proof(about.shop_id))
             self.office.decide(case, "he-qiang", "CONFIRM", "已核对")
+
+    def what_came_back_was_paid_after_all(self) -> None:
+        """The bank proves it, and nobody is asked about paying it again (ambiguity 38)."""
+        back = {
+            one.request_no: one for one in self.all(Payout) if one.state in {PayoutState.RETURNED, PayoutState.FAILED}
+        }
+        for case in self.going(CaseKind.SETTLEMENT_RETURN)[:1]:
+            row = back.get(case.request["request_no"])
+            if row is None or self.office.balance(AccountKind.RECEIVABLE, row.shop_id or "") < row.amount_fen:
+                return
+            self.office.clock.advance(timedelta(seconds=1))
+            self.office.bank(row.request_no, "settled", row.amount_fen, row.shop_id or "")
+            open_now = [one for one in self.all(BankContradiction) if one.closed_at is None]
+            inquiry = next(one.inquiry_id for one in open_now if one.request_no == row.request_no)
+            self.office.decide(inquiry, "wang-fang", "ANSWER", "银行出具回单", **self.office.bank_proof(row.shop_id))
+            self.office.decide(inquiry, "he-qiang", "CONFIRM", "已核对")
+            assert self.office.case(case.id).outcome == "PAID_AGAIN"
+            self.seen["paid after all"] += 1
 
     # ── time and people ──
 
@@ -265,6 +285,16 @@ class Halves(RuleBasedStateMachine):
         for row in new:
             assert row.requested_at - facts[row.shop_id].as_of <= timedelta(hours=24), row
             assert row.requested_at <= contradicted.get(row.shop_id, row.requested_at), row
+            self.everybody_saw_what_is_paid_again(row)
+
+    def everybody_saw_what_is_paid_again(self, row: Payout) -> None:
+        """Ambiguity 23: this amount, over nothing that stands in the way."""
+        case = self.office.case(row.case_id)
+        if case.kind is CaseKind.SETTLEMENT_RETURN:
+            with db.reading() as tx:
+                by = tx.get_one(Permit, row.permit_id).granted_by.split(",")
+            last = {one.decided_by: one.seen or {} for one in self.office.reviews(case) if one.decided_by}
+            assert all(last[who]["terms"]["amount"] == row.amount_fen and not last[who]["blocking"] for who in by)
 
     def nothing_is_forgotten(self, orders: list[Any], sales: list[Any], posted: set[tuple[str, str]]) -> None:
         """Every order lies in the half it belongs to, or a later one; in none while an after-sale of it is open."""
