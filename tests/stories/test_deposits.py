@@ -180,6 +180,12 @@ def test_a_dearer_category_demands_the_difference_to_the_dearest_never_the_sum(o
 
 
 def test_a_category_that_is_not_recruited_changes_nothing(office: Office) -> None:
+    """DEP-4: nor does a shop of it come in."""
+    office.send("shop.registered", {
+        "shop_id": "shop-2", "name": "珠宝铺", "entity_type": "PERSON", "owner_account_id": "acct-shop-2", "owner_name": "林晓",
+        "categories": ["珠宝文玩"],
+    })  # fmt: skip
+    assert office.refusals()[-1][0] == "DEP-4"
     office.open_shop(entity_type="PERSON", categories=["厨具"], deposit_fen=50_000)
     office.send("shop.updated", {"shop_id": "shop-1", "categories": ["珠宝文玩"], "name": "新名"})
     assert office.refusals()[-1][0] == "DEP-4"
