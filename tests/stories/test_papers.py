@@ -83,6 +83,15 @@ def test_a_paper_that_is_none_of_those_needed_is_no_paper(office: Office) -> Non
     assert not office.answer(office.question(case), "wang-fang", "APPROVE", "看过了").accepted
 
 
+def test_a_paper_that_is_needed_and_not_sent_is_named_and_blocks(office: Office) -> None:
+    """REF-2"""
+    office.closed_shop()
+    case = office.request_refund(documents=PAPERS[:1])
+    assert "退款资料不齐,还缺:对公账户开户证明" in read(office.question(case))
+    office.decide(case, "wang-fang", "APPROVE", "已电话核实")
+    assert office.question(case).gate == "refund-second" and office.events("deposit.payout.requested") == []
+
+
 def test_the_second_person_cannot_confirm_when_the_only_papers_are_gone_by_then(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund(documents=PAPERS[:1])
