@@ -165,9 +165,10 @@ def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], wha
     """A list as a spreadsheet opens it, and a line that says how long it is and where."""
     import csv
 
+    from office.files.whole import whole
     from tasks.invoicing.tax_report import harmless
 
-    with target.open("w", encoding="utf-8-sig", newline="") as file:
+    with whole(target) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
         sheet = csv.writer(file)
         sheet.writerow(head)
         for row in rows:

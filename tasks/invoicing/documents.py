@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from pathlib import Path
 
 from sqlmodel import col, select
@@ -18,6 +17,7 @@ from models.invoicing import (
 from notifications.document import render_document
 from office.base.db import Tx, in_transaction
 from office.base.settings import settings
+from office.files.whole import whole
 from policies.invoicing import capitals
 from policies.policy import policy_at
 from tasks.invoicing import statement_words
@@ -64,9 +64,8 @@ def write(tx: Tx, statement: Statement) -> Path:
     page = statement_page(tx, statement).encode()
     target = path_of(statement)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(f".{uuid.uuid4().hex}.tmp")
-    draft.write_bytes(page)
-    draft.replace(target)  # whoever opens the page meanwhile reads the old one or the new one, never half
+    with whole(target) as draft:
+        draft.write_bytes(page)
     row = tx.get(StatementDocument, statement.id) or StatementDocument(statement_id=statement.id)
     row.state, row.sha256, row.rendered_at = DocumentState.READY, hashlib.sha256(page).hexdigest(), tx.now
     tx.add(row)

@@ -18,6 +18,7 @@ from models.event_parts import TaxpayerType
 from models.shops import EntityType
 from office.base import bulk
 from office.base.db import reading
+from office.files.whole import whole
 from policies.invoicing import begins, next_period, quarter
 
 COLUMNS = (
@@ -78,7 +79,7 @@ def write(name: str, path: Path) -> int:
     if path.suffix == ".parquet":
         return _write_parquet(name, path)
     count = 0
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with whole(path) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
         sheet = csv.writer(file)
         sheet.writerow(COLUMNS)
         for row in rows(name):
@@ -93,7 +94,7 @@ def _write_parquet(name: str, path: Path) -> int:
 
     shape = pa.schema([(column, pa.int64() if column == "补贴笔数" else pa.string()) for column in COLUMNS])
     count, batch = 0, list[tuple[Any, ...]]()
-    with pq.ParquetWriter(path, shape) as writer:
+    with whole(path) as draft, pq.ParquetWriter(draft, shape) as writer:
         for row in rows(name):
             batch.append(row)
             count += 1

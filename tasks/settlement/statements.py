@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from sqlmodel import select
@@ -11,6 +10,7 @@ from models.settlement import Settlement
 from notifications.document import render_document
 from office.base.db import Tx
 from office.base.settings import settings
+from office.files.whole import whole
 from policies.invoicing import capitals
 from policies.settlement import label
 from tasks.settlement.releases import PARTLY
@@ -51,7 +51,6 @@ def write(tx: Tx, row: Settlement) -> Path:
     """Write the page; written again it says how the payment stands by then."""
     target = settings().home / "settlements" / row.half / f"{row.number}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(f".{uuid.uuid4().hex}.tmp")
-    draft.write_bytes(page(row).encode())
-    draft.replace(target)  # whoever opens the page meanwhile reads the old one or the new one, never half
+    with whole(target) as draft:
+        draft.write_bytes(page(row).encode())
     return target

@@ -115,7 +115,12 @@ def test_the_quarters_report_is_written_as_csv_and_as_parquet(office: Office, do
 
 
 def test_a_quarter_that_is_none_is_refused(office: Office, refused: Done, tmp_path: Path) -> None:
-    assert refused("report", "tax", "--quarter", "2026-11", "--out", str(tmp_path / "x.csv")).strip()
+    (before := tmp_path / "x.csv").write_text("the report of another quarter")
+    for wrong in ("2026-11", "2026Q5", "", "二〇二六Q3"):
+        for name in ("x.csv", "y.csv", "y.parquet"):
+            assert "写成 2026Q3" in refused("report", "tax", "--quarter", wrong, "--out", str(tmp_path / name))
+    assert [file for file in tmp_path.iterdir() if file.is_file()] == [before]
+    assert before.read_text() == "the report of another quarter"
 
 
 def test_the_check_says_that_all_agrees_and_what_does_not(office: Office, done: Done) -> None:
