@@ -19,7 +19,7 @@ from models.cases import Case
 from models.reviews import Review, Role, Staff
 from models.text import whole
 from office.base.db import Tx, in_transaction, reading
-from office.cases import appointing, hands, judge, retrying
+from office.cases import appointing, hands, retrying
 from office.cases.gates import Outcome
 from office.record import inbox, outbox
 from office.staff import passkeys, people, staff
@@ -70,7 +70,7 @@ def _page(tx: Tx, who: Visitor, which: Which, **told: object) -> Response:
         most=max((one.open for one in found.roles), default=0) or 1, token=desk_forms.token(who.session_id, "leave"),
         which=which, views=VIEWS, most_timed=load.MOST_TIMED, lately=load.LATELY.days,
         rows=rows[:ROWS], more=len(rows) > ROWS, take=TAKE, staff=people.roster(tx),
-        objected={one.case_id for one in found.stopped if judge.disputed(tx, tx.get_one(Case, one.case_id))},
+        objected={one.case_id for one in found.stopped if retrying.weighs(tx, tx.get_one(Case, one.case_id))},
         act=desk_forms.token(who.session_id, PURPOSE), **given,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ def retry(tx: Tx, case_id: str, staff_id: str, code: str = "", session: str = ""
         return Outcome(accepted=False, sentence=f"{staff_id} 已停用")
     if case.concluded_at is not None:
         return Outcome(accepted=False, sentence=ended(case))
-    if judge.disputed(tx, case) or recorded.contrary(tx, case):
+    if weighs(tx, case):
         if Role.SUPERVISOR not in person.roles:
             return Outcome(
                 accepted=False, sentence="案件因决定被提出异议或与留存的决定不符而停止,只有主管核实后可以让其继续"
@@ -41,6 +41,11 @@ def retry(tx: Tx, case_id: str, staff_id: str, code: str = "", session: str = ""
     audit.record(tx, case.id, "case.retried", actor=f"staff/{staff_id}", text="人工重试")
     outbox.wake(tx, case)
     return Outcome(accepted=True, sentence="将重新启动运行;已完成的步骤不会重复")
+
+
+def weighs(tx: Tx, case: Case) -> bool:
+    """Whether letting it go on takes a supervisor's code: an objection has stopped it, or an act that somebody said no to."""
+    return judge.disputed(tx, case) or recorded.contrary(tx, case)
 
 
 def ended(case: Case) -> str:

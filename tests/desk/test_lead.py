@@ -16,8 +16,9 @@ from models.cases import Case
 from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review, ReviewState, Role
 from office.base.db import Tx, in_transaction, reading
-from office.cases import appointing, hands, retrying
+from office.cases import appointing, effects, hands, retrying
 from office.cases.gates import Outcome
+from office.cases.locks import lock_case
 from office.staff import passkeys, staff
 from office.staff.guard import Place
 from tasks.sight import queue
@@ -101,6 +102,10 @@ def test_what_an_objection_halted_goes_on_by_the_supervisors_code_alone(
     boss = seat("he-qiang")
     page = boss.see("/lead")
     assert three[0].id in page.text and '<td>关店审核</td><td class="sum">1</td>' in page.html, "and how long it took"
+    in_transaction(lambda tx: effects.stop(tx, lock_case(tx, three[1].id), "批准退款", "决定是驳回"))
+    asked = boss.see("/lead").html.split('action="/lead/retry"')[1:]
+    assert ['name="code"' in form.partition("</form>")[0] for form in asked] == [True, True]
+    assert "没有填写动态口令" in do(boss, "retry", case=three[1].id).text and office.case(three[1].id).halted
     assert "没有填写动态口令" in do(boss, "retry", case=three[0].id).text and office.case(three[0].id).halted
     assert do(boss, "retry", case=three[0].id, code=office.code("he-qiang")).status == 200
     assert office.case(three[0].id).halted is None
