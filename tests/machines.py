@@ -39,7 +39,7 @@ def play(
     Hypothesis also draws from the constants of whatever modules happen to be loaded.
     """
     heard = POSTGRES and statements.NOTES  # what differs between databases is said early
-    _round(machine, number, examples // 2 if heard else examples, steps)
+    _round(machine, number, max(2, examples // 4) if heard else examples, steps)
     others = _told(seen, shared, number)
     if len(others) + 1 < of:
         return  # another one is still to come, and will be the last
