@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 from itertools import islice
 from typing import Any
@@ -104,4 +106,5 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the ``dianwu`` script."""
+    atexit.register(gc.freeze)  # what a command leaves is not searched for rubbish before it goes: a fifth of its time
     app()
