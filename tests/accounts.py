@@ -7,8 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from models.bindings import Binding
-from models.cases import Case
-from office.base.db import reading
+from models.cases import Case, WaitState
+from office.base.db import Tx, in_transaction, reading
+from office.cases import cases
+from office.cases.locks import lock_case
 from tests.play import Office
 
 
@@ -31,6 +33,18 @@ def answer(office: Office, case: Case, account: str = "dy-1", accepts: bool = Tr
     office.send("account.answered", {
         "ticket": ticket(office, case), "target_account_id": account, "accepts": accepts,
     })  # fmt: skip
+
+
+def answered(case: Case, wait_key: str) -> None:
+    """What the case waits for has come, and nobody has acted on it yet."""
+
+    def work(tx: Tx) -> None:
+        lock_case(tx, case.id)
+        wait = cases.find_wait(tx, case.id, wait_key)
+        assert wait is not None
+        cases.close_wait(tx, wait, WaitState.ANSWERED)
+
+    in_transaction(work)
 
 
 def confirm(office: Office, case: Case, account: str = "dy-1", knows: bool = True) -> None:

@@ -22,21 +22,14 @@ from tasks.sight import snippets
 from tasks.sight.desk_forms import NOT_OURS
 from tests.accounts import bound
 from tests.desk.seat import Page, Seat, Seats
+from tests.desk.test_deciding import case, shown
 from tests.desk.test_looks import LICENCE
 from tests.desk.test_signing import asked, enrolled
 from tests.play import Office
 
+__all__ = ["case"]
+
 HOSTILE = "<script>alert(1)</script>\u05e9\u05dc {{7*7}} [点](http://evil.example)"
-
-
-@pytest.fixture
-def case(office: Office) -> Case:
-    office.open_shop()
-    return office.request_closure()
-
-
-def shown(who: Seat, case: Case) -> Page:
-    return who.see(f"/r/{who.office.question(case).id}")
 
 
 def headers(who: Seat) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlmodel import select
@@ -31,6 +31,7 @@ from tests.opening.bench import (
 )
 from tests.opening.test_transfer import proved, state
 from tests.play import START, Office
+from tests.together import at_once
 
 # ── the random transfer ──────────────────────────────────────────────────────
 
@@ -44,17 +45,7 @@ def test_of_many_amounts_tried_at_once_three_count(office: Office) -> None:
         office.receive("opening.amount_entered", applicant.own() | {"amount": wrong(applicant, by=by)})
     with reading() as tx:
         waiting = list(tx.exec(select(InboxMessage.id).where(InboxMessage.state == InboxState.NEW)))
-    start = threading.Barrier(len(waiting))
-
-    def act(number: int | None) -> None:
-        start.wait()
-        routing._route(number or 0, routing.handle)
-
-    threads = [threading.Thread(target=act, args=(number,)) for number in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(partial(routing._route, number or 0, routing.handle) for number in waiting)
     office.settle()
     with reading() as tx:
         assert [row.tries for row in transfer.of_case(tx, applicant.case.id)] == [3, 0]

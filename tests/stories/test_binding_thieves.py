@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from models.bindings import BindingKind
-from models.cases import CaseState, WaitState
+from models.cases import CaseState
 from office.base.db import Tx, in_transaction
-from office.cases import cases, routing
-from office.cases.locks import lock_case
+from office.cases import routing
 from tasks.bindings import steps
 from tasks.bindings.intake import CODE
 from tasks.sight.accounts import shop_accounts
 from tests import accounts
-from tests.accounts import channel, consent, enter, mark, month, report, row, sales_of, self_operated, today
+from tests.accounts import answered, channel, consent, enter, mark, month, report, row, sales_of, self_operated, today
 from tests.deaths import Died, mortal
 from tests.play import Office
-
-
-def agreed(case_id: str) -> None:
-    """The code was entered; nobody has acted on it yet."""
-
-    def work(tx: Tx) -> None:
-        lock_case(tx, case_id)
-        wait = cases.find_wait(tx, case_id, CODE)
-        assert wait is not None
-        cases.close_wait(tx, wait, WaitState.ANSWERED)
-
-    in_transaction(work)
+from tests.together import at_once
 
 
 @pytest.mark.both
@@ -44,7 +31,7 @@ def test_a_sixth_channel_raced_against_one_that_leaves_never_makes_six(office: O
     accounts.unbind_channel(office, "tt-0")
     two = [accounts.ask_channel(office, f"tt-{name}") for name in "ab"]
     for case in two:
-        agreed(case.id)
+        answered(case, CODE)
     acts: list[Any] = [lambda one=case: steps.bind(one.id) for case in two]
     acts.append(lambda: office.receive("account.unbind_requested", {
         "shop_id": "shop-1", "account_id": "acct-shop-1", "kind": "CHANNEL", "platform": "DOUYIN", "target_account_id": "tt-1",
@@ -55,24 +42,6 @@ def test_a_sixth_channel_raced_against_one_that_leaves_never_makes_six(office: O
     outcomes = sorted(str(office.case(case.id).outcome) for case in two)
     assert outcomes in (["BOUND", "BOUND"], ["BOUND", "REFUSED"])
     assert len(shop_accounts("shop-1").accounts) == 3 + outcomes.count("BOUND") <= 5
-
-
-def at_once(acts: list[Any]) -> list[BaseException]:
-    start, raised = threading.Barrier(len(acts)), list[BaseException]()
-
-    def run(act: Any) -> None:
-        start.wait()
-        try:
-            act()
-        except BaseException as fault:
-            raised.append(fault)
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return raised
 
 
 @pytest.mark.parametrize("first", ["account.consent_answered", "account.consent_withdrawn"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, col, select
 
 from models.bindings import Binding, BindingCode
-from models.cases import CaseState, WaitState
+from models.cases import CaseState
 from models.messages import Channel, InboxMessage, InboxState
 from notifications.channels import AppriseNotifier
 from notifications.plugins.folder import folder_url
-from office.base.db import Tx, in_transaction, reading
-from office.cases import cases, routing
-from office.cases.locks import lock_case
+from office.base.db import in_transaction, reading
+from office.cases import routing
 from tasks import delivery
 from tasks.bindings import steps
 from tasks.bindings.intake import CODE
@@ -31,8 +30,9 @@ from tasks.sight.board import board
 from tasks.sight.disputes import dispute_file
 from tasks.sight.merchant import merchant_view
 from tasks.sight.views import case_dossier
-from tests.accounts import ask_channel, ask_code, channel, codes, enter, row, unbind_channel, wrong
+from tests.accounts import answered, ask_channel, ask_code, channel, codes, enter, row, unbind_channel, wrong
 from tests.play import SILENCE, Office
+from tests.together import at_once
 
 
 def five(office: Office) -> None:
@@ -103,17 +103,7 @@ def test_two_wrong_ones_at_once_cost_two_tries(office: Office) -> None:
         office.receive("account.code_entered", office._from_owner(case) | {"code": wrong(office, case)})
     with reading() as tx:
         waiting = list(tx.exec(select(InboxMessage.id).where(InboxMessage.state == InboxState.NEW)))
-    start = threading.Barrier(len(waiting))
-
-    def act(number: int | None) -> None:
-        start.wait()
-        routing._route(number or 0, routing.handle)
-
-    threads = [threading.Thread(target=act, args=(number,)) for number in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(partial(routing._route, number or 0, routing.handle) for number in waiting)
     office.settle()
     with reading() as tx:
         assert tx.exec(select(BindingCode.tries)).one() == 4
@@ -246,33 +236,9 @@ def test_when_two_finish_at_once_one_of_them_is_the_fifth(office: Office) -> Non
         channel(office, f"tt-{number}")
     two = [ask_channel(office, "tt-a"), ask_channel(office, "tt-b")]
 
-    def answered(case_id: str) -> None:
-        def work(tx: Tx) -> None:
-            lock_case(tx, case_id)
-            wait = cases.find_wait(tx, case_id, CODE)
-            assert wait is not None
-            cases.close_wait(tx, wait, WaitState.ANSWERED)
-
-        in_transaction(work)
-
     for case in two:
-        answered(case.id)
-    start = threading.Barrier(2)
-    raised: list[BaseException] = []
-
-    def finish(case_id: str) -> None:
-        start.wait()
-        try:
-            steps.bind(case_id)
-        except BaseException as fault:
-            raised.append(fault)
-
-    threads = [threading.Thread(target=finish, args=(case.id,)) for case in two]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert raised == []
+        answered(case, CODE)
+    assert at_once(partial(steps.bind, case.id) for case in two) == []
     assert sorted(str(office.case(case.id).outcome) for case in two) == ["BOUND", "REFUSED"]
     assert len(shop_accounts("shop-1").accounts) == 5
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from models.bindings import Binding
-from models.cases import Case, CaseState, WaitState
+from models.cases import Case, CaseState
 from models.talents import SelfOperatedCheck, SelfOperatedProposal, TalentDay
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import in_transaction, reading
 from office.cases import cases
-from office.cases.locks import lock_case
 from policies.binding_numbers import BindingPolicy
 from policies.days import days_before
 from policies.shares import reaches
@@ -23,6 +22,7 @@ from tasks.bindings.intake import CONSENT, FIGURES
 from tasks.sight.accounts import shop_accounts
 from tests.accounts import (
     SHANGHAI,
+    answered,
     consent,
     mark,
     mark_back,
@@ -35,6 +35,7 @@ from tests.accounts import (
     withdraw_consent,
 )
 from tests.play import SILENCE, Office
+from tests.together import at_once
 
 
 def findings(case: Case) -> list[str]:
@@ -306,33 +307,9 @@ def test_when_a_talent_agrees_to_two_shops_at_once_one_gets_the_account(office: 
     (two,) = mark(office, shop_id="shop-2")
     assert {office.case(case.id).state for case in (one, two)} == {CaseState.AWAITING_CONSENT}
 
-    def agreed(case_id: str) -> None:
-        def work(tx: Tx) -> None:
-            lock_case(tx, case_id)
-            wait = cases.find_wait(tx, case_id, CONSENT)
-            assert wait is not None
-            cases.close_wait(tx, wait, WaitState.ANSWERED)
-
-        in_transaction(work)
-
-    agreed(one.id)
-    agreed(two.id)
-    start = threading.Barrier(2)
-    raised: list[BaseException] = []
-
-    def finish(case_id: str) -> None:
-        start.wait()
-        try:
-            steps.bind(case_id)
-        except BaseException as fault:
-            raised.append(fault)
-
-    threads = [threading.Thread(target=finish, args=(case.id,)) for case in (one, two)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert raised == []
+    answered(one, CONSENT)
+    answered(two, CONSENT)
+    assert at_once(partial(steps.bind, case.id) for case in (one, two)) == []
     assert sorted(str(office.case(case.id).outcome) for case in (one, two)) == ["BOUND", "REFUSED"]
 
 
