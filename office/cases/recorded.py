@@ -89,10 +89,10 @@ def as_opened(tx: Tx, case: Case, said: Sequence[AuditEntry]) -> None:
     if wrong := [name for name, value in was.items() if getattr(case, name) != value]:
         tx.add(case.sqlmodel_update(was))
         tx.flush()
-        alerts.tell(
+        alerts.altered(
             tx, f"opened/{case.id}/{tx.now.isoformat()}", where=f"案件 {case.id}",
-            finding=f"案件在数据库中的{'、'.join(wrong)}与立案时留存的记录不符:有人绕过系统改动了数据库。",
-            consequence="已按留存记录恢复,并以此办理;请立即排查谁改动了数据库。",
+            finding=f"案件在数据库中的{'、'.join(wrong)}与立案时留存的记录不符",
+            done="已按留存记录恢复,并以此办理",
         )  # fmt: skip
 
 
@@ -107,10 +107,10 @@ def put_right(tx: Tx, case: Case, review: Review) -> None:
     if case.withdrawn_at is not None and said and not any(line.action == TAKEN_BACK for line in said):
         case.withdrawn_at = None
         tx.add(case)
-        alerts.tell(
+        alerts.altered(
             tx, f"withdrawal/{case.id}/{tx.now.isoformat()}", where=f"案件 {case.id}",
-            finding="案件在数据库中被写成商家已撤回,而留存记录中没有撤回:有人绕过系统改动了数据库。",
-            consequence="未予采信,案件继续;请立即排查谁改动了数据库。",
+            finding="案件在数据库中被写成商家已撤回,而留存记录中没有撤回",
+            done="未予采信,案件继续",
         )  # fmt: skip
     state, by = became(said, review.id)
     if (

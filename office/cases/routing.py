@@ -171,10 +171,10 @@ def _put_right(tx: Tx, row: InboxMessage) -> None:
             setattr(row, name, true[name])
         tx.add(row)
         key = hashlib.sha256(json.dumps(wrong, sort_keys=True).encode()).hexdigest()[:24]
-        alerts.tell(
+        alerts.altered(
             tx, f"message/{row.id}/{key}", where=f"收到的消息 {row.source}/{row.message_id}",
-            finding=f"消息在数据库中的{'、'.join(wrong)}({'、'.join(map(str, wrong.values()))})与其封存的原文不一致:有人绕过系统改动了数据库。",
-            consequence="已按封存的原文处理;请立即排查谁改动了数据库。",
+            finding=f"消息在数据库中的{'、'.join(wrong)}({'、'.join(map(str, wrong.values()))})与其封存的原文不一致",
+            done="已按封存的原文处理",
         )  # fmt: skip
 
 

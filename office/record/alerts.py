@@ -47,6 +47,13 @@ def tell(tx: Tx, key: str, *, where: str, finding: str, consequence: str) -> boo
     return told
 
 
+def altered(tx: Tx, key: str, *, where: str, finding: str, done: str) -> bool:
+    """Tell the supervisor that the database says what this system never wrote (``finding``), and what was ``done`` about it."""
+    return tell(
+        tx, key, where=where, finding=f"{finding}:有人绕过系统改动了数据库。", consequence=f"{done};请立即排查谁改动了数据库。",
+    )  # fmt: skip
+
+
 def remember(tx: Tx, key: str, message: StaffMessage, text: str) -> None:
     """Have it stand in the record that the supervisor is told this, so that whoever deletes the letter gains nothing."""
     said = message.model_dump(mode="json")

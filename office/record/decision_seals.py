@@ -119,10 +119,10 @@ def tell_changed(tx: Tx, case: Case, review: Review, what: str) -> None:
     """Somebody has changed a question in the database: on the record, and to the supervisor."""
     audit.record(tx, case.id, "review.tampered", text=f"库中的审核任务({what})不是本系统所写,已恢复并重新展示",
                  review=review.id, revision=review.revision)  # fmt: skip
-    alerts.tell(
+    alerts.altered(
         tx, f"question/{review.id}/{review.revision}", where=f"案件 {case.id} 的审核任务",
-        finding=f"审核任务 {review.id} 的{what}在数据库中与系统所写不一致:有人绕过系统改动了数据库。",
-        consequence="任务已按规则恢复并重新展示,此前的任命与认领已失效;请立即排查谁改动了数据库。",
+        finding=f"审核任务 {review.id} 的{what}在数据库中与系统所写不一致",
+        done="任务已按规则恢复并重新展示,此前的任命与认领已失效",
     )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def reopen(tx: Tx, case: Case, review: Review) -> None:
     review.claimed_by = review.claimed_at = None
     tx.flush()
     audit.record(tx, case.id, "review.forged", text=f"库中的决定({said})没有封印,不予采信,重新提问", review=review.id)
-    alerts.tell(
+    alerts.altered(
         tx, f"decision/{review.id}/{tx.now.isoformat()}", where=f"案件 {case.id} 的决定",
-        finding=f"审核任务 {review.id} 在数据库中被写成已决定({said}),但没有本系统的封印:有人绕过系统改动了数据库。",
-        consequence="该决定不予采信,任务已重新打开等待处理;请立即排查谁改动了数据库。",
+        finding=f"审核任务 {review.id} 在数据库中被写成已决定({said}),但没有本系统的封印",
+        done="该决定不予采信,任务已重新打开等待处理",
     )  # fmt: skip

@@ -90,9 +90,9 @@ def _put_right(tx: Tx, keys: Sequence[str]) -> int:
 
 def _tell(tx: Tx, what: str, keys: Sequence[str], finding: str) -> None:
     once = hashlib.sha256("|".join(keys).encode()).hexdigest()[:24]
-    alerts.tell(
-        tx, f"{what}/{once}/{tx.now.isoformat()}", where="发件箱", finding=f"{finding}:有人绕过系统改动了数据库。",
-        consequence="已重新排队发送(可能重复一次,编号不变);请立即排查谁改动了数据库。",
+    alerts.altered(
+        tx, f"{what}/{once}/{tx.now.isoformat()}", where="发件箱", finding=finding,
+        done="已重新排队发送(可能重复一次,编号不变)",
     )  # fmt: skip
 
 

@@ -187,10 +187,10 @@ def put_right(tx: Tx) -> None:
         row.closed_at = row.verdict = row.closed_by = None
         tx.add(row)
         tx.flush()
-        alerts.tell(
+        alerts.altered(
             tx, f"contradiction/{row.id}/{tx.now.isoformat()}", where=f"银行回执矛盾 {row.inquiry_id}",
-            finding=f"{sentence(tx, row)}在数据库中被写成已核清,而没有人作出过决定:有人绕过系统改动了数据库。",
-            consequence="已恢复为未核清,核清前不能打款;请立即排查谁改动了数据库。",
+            finding=f"{sentence(tx, row)}在数据库中被写成已核清,而没有人作出过决定",
+            done="已恢复为未核清,核清前不能打款",
         )  # fmt: skip
 
 
@@ -215,10 +215,10 @@ def _put_back(tx: Tx) -> None:
         else:
             tx.add(known.sqlmodel_update(was.model_dump(include=set(noted))))
         tx.flush()
-        alerts.tell(
+        alerts.altered(
             tx, f"contradiction/{was.id}/gone/{tx.now.isoformat()}", where=f"银行回执矛盾 {inquiry.id}",
-            finding=f"{sentence(tx, was)}这一记录在数据库中被删去或改动:有人绕过系统改动了数据库。",
-            consequence="已按留存记录恢复,核清前不能打款;请立即排查谁改动了数据库。",
+            finding=f"{sentence(tx, was)}这一记录在数据库中被删去或改动",
+            done="已按留存记录恢复,核清前不能打款",
         )  # fmt: skip
 
 

@@ -50,10 +50,10 @@ def insist(tx: Tx, shop: Shop) -> None:
     shop.closed_at, shop.reopen_from = _moment(last["closed_at"]), _moment(last["reopen_from"])
     tx.add(shop)
     tx.flush()
-    alerts.tell(
+    alerts.altered(
         tx, f"shop/{shop.id}/{tx.now.isoformat()}", where=f"店铺 {shop.id} 的状态",
-        finding=f"店铺在数据库中为「{found}」,状态或关店时间与留存记录「{shop.state.label}」不符:有人绕过系统改动了数据库。",
-        consequence="已按留存记录恢复,并以此办理;请立即排查谁改动了数据库。",
+        finding=f"店铺在数据库中为「{found}」,状态或关店时间与留存记录「{shop.state.label}」不符",
+        done="已按留存记录恢复,并以此办理",
     )  # fmt: skip
 
 
