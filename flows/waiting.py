@@ -32,7 +32,7 @@ from office.cases.forms import form_description, form_schema, read_answer
 from office.cases.gates import Gate
 from office.cases.locks import lock_case
 from office.process import office
-from office.runs import shown_forms, strays
+from office.runs import planted, shown_forms, strays
 from office.runs.engine import run_tags
 
 effect = effects_of("waiting")
@@ -142,8 +142,8 @@ def _show_form(review: Review, gate: Gate) -> None:
         raise Resting
     client, run_id = run
     keyset = keyset_from_base_key(key)
-    client.create_flow_run_input(run_id, keyset["description"], description)
-    client.create_flow_run_input(run_id, keyset["schema"], schema)
+    for part, content in ((keyset["description"], description), (keyset["schema"], schema)):
+        planted.put(client, run_id, review.case_id, part, content)
     with reading() as tx:
         asked = reviews.tags(tx, review)
     _tag(client, run_id, cases.read_case(review.case_id), asked)

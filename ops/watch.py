@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -104,7 +104,10 @@ def silence(swept_at: datetime | None, now: datetime) -> str:
 def _swept_at() -> datetime | None:
     with reading() as tx:
         kept = tx.get(Installation, SWEPT)
-    return datetime.fromisoformat(kept.value) if kept else None
+    try:
+        return datetime.fromisoformat(kept.value).astimezone(UTC) if kept else None
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)  # not ours, like one of the future
 
 
 def _tell(action: str, what: str, *, kind: str, done: str) -> None:

@@ -21,7 +21,7 @@ from models.sessions import TerminalSession
 from office.base.clock import clock
 from office.base.db import Tx
 from office.cases import recorded, signatures
-from office.record import audit, standing
+from office.record import audit, counted, standing
 from tasks.payouts import contradictions
 from tasks.shops import states
 
@@ -41,6 +41,7 @@ def check(tx: Tx) -> Iterator[str]:
     yield from _revived(tx)
     yield from _questions(tx)
     yield from states.check(tx)
+    yield from counted.check(tx)
     yield from (
         f"{row.inquiry_id}: {row.id} is closed, and nobody has decided so"
         for row in contradictions.closed_by_nobody(tx)

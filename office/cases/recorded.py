@@ -81,11 +81,13 @@ def waits(tx: Tx, case: Case, held: Confirmation) -> bool:
 
 
 def as_opened(tx: Tx, case: Case, said: Sequence[AuditEntry]) -> None:
-    """Have the case go by the rules and the time that it was opened under; the supervisor hears of a difference."""
+    """Have the case be that of the shop, and go by the rules and the time, that it was opened for; the supervisor hears of a
+    difference."""
     opened = next((line.detail for line in said if line.action == "case.opened"), {})
     if "policy" not in opened or "received_at" not in opened:
         return
     was = {"policy_version": opened["policy"], "received_at": datetime.fromisoformat(opened["received_at"])}
+    was |= {"shop_id": opened["shop"]} if "shop" in opened else {}  # which earlier versions did not record
     if wrong := [name for name, value in was.items() if getattr(case, name) != value]:
         tx.add(case.sqlmodel_update(was))
         tx.flush()

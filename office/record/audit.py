@@ -27,6 +27,9 @@ from office.record import seen
 GENESIS = "0" * 64
 PERSON = "staff/"
 """How the names of people's chains begin."""
+SYSTEM, ALERTS, COUNTS = "system", "alerts", "counts"
+COMMON = (SYSTEM, ALERTS, COUNTS)
+"""Chains that are nobody's. Like people's, each machine remembers how far it has seen them go."""
 QUARANTINED = "audit.quarantined"
 CODE_STEP = "code_step"
 """Under which name a line says by which code its actor proved who they are: the number of its half minute."""
@@ -116,16 +119,23 @@ def _locked(name: str) -> SelectOfScalar[AuditHead]:
 
 
 def _put_back(tx: Tx, head: AuditHead) -> bool:
-    """Whether a person's chain ends before where this machine has seen it end."""
-    if not head.stream.startswith(PERSON):
+    """Whether a person's chain, or a common one, ends before where this machine has seen it end."""
+    if not head.stream.startswith(PERSON) and first_of(head.stream) not in COMMON:
         return False
-    number, line, _ = seen.far(person_of(head)) or (0, 0, "")
+    number, line, _ = seen.far(remembered_as(head.stream)) or (0, 0, "")
     here, end, _ = far(head, "")
-    return (here, end) < (number, line) and seen.behind(person_of(head), far(head, born(tx, head)))
+    return (here, end) < (number, line) and seen.behind(remembered_as(head.stream), far(head, born(tx, head)))
 
 
-def person_of(head: AuditHead) -> str:
-    return head.stream.removeprefix(PERSON).partition(AGAIN)[0]
+def first_of(name: str) -> str:
+    """The stream that a chain belongs to."""
+    return name.partition(AGAIN)[0]
+
+
+def remembered_as(name: str) -> str:
+    """Under which name a machine remembers a chain: a person's id, which no ``/`` begins."""
+    stream = first_of(name)
+    return stream.removeprefix(PERSON) if stream.startswith(PERSON) else f"/{stream}"
 
 
 def far(head: AuditHead, born: str) -> seen.Far:
@@ -134,8 +144,26 @@ def far(head: AuditHead, born: str) -> seen.Far:
 
 
 def born(tx: Tx, head: AuditHead) -> str:
-    """The hash of the very first line about a person."""
-    return _hash_of(tx, f"{PERSON}{person_of(head)}", 1) or ""
+    """The hash of the very first line of a stream."""
+    return _hash_of(tx, first_of(head.stream), 1) or ""
+
+
+def common_ends(tx: Tx) -> dict[str, seen.Far]:
+    """How far the common chains go, by the names they are remembered as."""
+    ends = [tx.get(AuditHead, streams(tx, stream)[-1]) for stream in COMMON]
+    return {remembered_as(end.stream): far(end, born(tx, end)) for end in ends if end is not None and sealed(end)}
+
+
+def common_gone(tx: Tx) -> list[str]:
+    """Common chains that this machine has seen, and whose beginning is not there any more."""
+    seen_here = {stream: seen.far(remembered_as(stream)) for stream in COMMON}
+    return [stream for stream, there in seen_here.items() if there and there[2] != (_hash_of(tx, stream, 1) or "")]
+
+
+def look_after_common(tx: Tx) -> None:
+    """Leave those that somebody broke or put back, and have their record go on, before there is something to be written."""
+    for stream in COMMON:
+        _end(tx, stream)
 
 
 def _names(stream: str) -> Iterator[str]:

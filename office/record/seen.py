@@ -1,6 +1,7 @@
-"""Seen: how far this machine has seen people's chains go, in a file beside the settings that no database holds.
+"""Seen: how far this machine has seen people's and the common chains go, in a file beside the settings that no database holds.
 
-A chain that is whole and sealed may yet be one of last week, put back by SQL to bring a dismissed clerk back. Whoever only
+A chain that is whole and sealed may yet be one of last week, put back by SQL to bring a dismissed clerk back, or to have it
+forgotten that the supervisor was told something. Whoever only
 has the database cannot change what is remembered here. After a backup was restored on purpose the file is to be removed.
 """
 

@@ -110,7 +110,10 @@ def key_since(tx: Tx, staff_id: str) -> datetime | None:
 
 def check(tx: Tx) -> None:
     """Compare everybody, so that a change is heard of before it is used."""
-    remember(tx)
+    for stream in remember(tx):
+        alerts.altered(tx, f"gone/{stream}/{tx.now:%Y-%m-%d}", where=f"审计链 {stream}", finding=f"审计链 {stream} 已被整条删去",
+                       done="其后的记录另起一条")  # fmt: skip
+    audit.look_after_common(tx)
     for staff_id, stream in gaps(tx):
         alerts.tell(
             tx, f"gap/{stream}/{tx.now:%Y-%m-%d}", where=f"员工 {staff_id} 的审计链",
@@ -136,11 +139,17 @@ def gaps(tx: Tx) -> list[tuple[str, str]]:
     ]
 
 
-def remember(tx: Tx) -> None:
-    """Have this machine remember how far everybody's chain goes by now; before anything is written in the transaction."""
+def remember(tx: Tx) -> list[str]:
+    """Have this machine remember how far everybody's chain goes by now, and the common ones; before anything is written in the
+    transaction. Returns which common ones are gone, if the people are those that were seen before: it is this database's."""
     ends = _ends(tx, list(tx.exec(select(Staff.id))))
     read = {staff_id: (head, _of_chain(tx, head)) for staff_id, head in ends.items() if audit.sealed(head)}
-    seen.note({one: audit.far(head, said.born) for one, (head, said) in read.items() if said.born})
+    before = {one: seen.far(one) for one in read}
+    known = any(far is not None and far[2] == read[one][1].born for one, far in before.items())
+    gone = audit.common_gone(tx) if known else []
+    people = {one: audit.far(head, said.born) for one, (head, said) in read.items() if said.born}
+    seen.note(people | audit.common_ends(tx))
+    return gone
 
 
 def bound(person: Staff, *parts: str) -> str:
@@ -231,7 +240,7 @@ def _recorded(tx: Tx, head: AuditHead | None) -> Recorded:
     if head is None or not audit.sealed(head):
         return Recorded()
     found = _of_chain(tx, head)
-    return Recorded() if seen.behind(audit.person_of(head), audit.far(head, found.born)) else found
+    return Recorded() if seen.behind(audit.remembered_as(head.stream), audit.far(head, found.born)) else found
 
 
 def _of_chain(tx: Tx, head: AuditHead) -> Recorded:

@@ -1,4 +1,7 @@
-"""Planted: answers that lie behind a form which nobody has answered yet, put there so that the person's own is refused.
+"""Planted: what somebody put where a form of ours or its answer is to lie.
+
+A form that lies there before we have written ours makes room for it. An answer that lies behind a form which nobody has
+answered yet was put there so that the person's own is refused.
 
 An answer comes with its resume, and never before: while the run still waits behind our form, whatever lies there is somebody
 else's. It is taken away, so that the person can answer, and told.
@@ -11,6 +14,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import httpx
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
@@ -26,6 +30,23 @@ from office.runs import engine
 
 AT_ONCE = 20
 """Forms looked behind in one sweep, by chance: each costs Prefect a question."""
+
+
+def put(client: SyncPrefectClient, run_id: UUID, case_id: str, key: str, content: str) -> None:
+    """Write a part of a form, in the place of whatever lies there: a form's key is used once, so it is not ours."""
+    try:
+        client.create_flow_run_input(run_id, key, content)
+        return
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.CONFLICT:
+            raise
+    client.delete_flow_run_input(run_id, key)
+    client.create_flow_run_input(run_id, key, content)
+    in_transaction(lambda tx: alarms.raise_alarm(
+        tx, "form.planted", "案件的下一份表单已被人抢先写入 Prefect,已换成系统所写的", kind=f"form-planted/{case_id}",
+        matter=f"运行 {run_id}", done="以系统所写的表单为准,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        case=lock_case(tx, case_id), run=str(run_id),
+    ))  # fmt: skip
 
 
 def look(page: Sequence[FlowRun]) -> int:

@@ -21,7 +21,7 @@ from sqlmodel import col, select
 from models.audit import Installation
 from models.cases import Case
 from models.reviews import Role
-from models.text import shortened
+from models.text import shortened, whole
 from notifications.operations import CaseHalted
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
@@ -240,7 +240,7 @@ def end_strays() -> dict[str, int]:
     ended = strays.end_replaced()
     with reading() as tx:
         kept = tx.get(Installation, "strangers_cursor")
-    strangers, offset = strays.end_strangers(int(kept.value) if kept else 0)
+    strangers, offset = strays.end_strangers((whole(kept.value) if kept else 0) or 0)
     if offset or kept:
         in_transaction(lambda tx: _keep(tx, "strangers_cursor", str(offset)))
     return {"replaced": ended, "strangers": strangers}

@@ -114,9 +114,9 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
         done="答复已从 Prefect 移除" + (",其动态口令已作废。" if theirs else "。") + "请提醒本人到案件现在的表单重新提交。",
         case=case, run=run_id, staff=staff_id if person else "", code_spent="yes" if theirs else "no",
     )  # fmt: skip
-    if theirs and person is not None and case is not None and review is not None and review.case_id == case.id:
-        why = "您提交答复的表单属于一次已被替换的运行"
-        confirmation_letters.tell_dropped(tx, case, review, reviews.gate_of(review), person, why, f"stray/{key}")
+    if theirs and person is not None and review is not None:  # whatever case the run was made to say it is of
+        why, about = "您提交答复的表单属于一次已被替换的运行", tx.get_one(Case, review.case_id)
+        confirmation_letters.tell_dropped(tx, about, review, reviews.gate_of(review), person, why, f"stray/{key}")
 
 
 # ── runs that carry no case ──────────────────────────────────────────────────

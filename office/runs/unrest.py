@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from models.audit import Installation
 from models.cases import Case
@@ -23,7 +23,7 @@ KEY = "restless_runs"
 def for_long(tx: Tx, looked_at: Iterable[Case], restless: Iterable[str]) -> set[str]:
     """Of the runs that these cases are carried by, those found restless now and whenever we looked for 15 minutes."""
     row = tx.get(Installation, KEY) or Installation(key=KEY, value="{}")
-    known: dict[str, list[str]] = json.loads(row.value)
+    known = _read(row.value)
     now, found, held = clock().real(), set(restless), set()
     for case in looked_at:
         run_id, seen = case.run_id or "", case.run_seen_at.isoformat() if case.run_seen_at else ""
@@ -37,3 +37,14 @@ def for_long(tx: Tx, looked_at: Iterable[Case], restless: Iterable[str]) -> set[
     })  # fmt: skip
     tx.add(row)
     return held
+
+
+def _read(noted: str) -> dict[str, list[str]]:
+    """What was noted; nothing where it is not ours to read."""
+    try:
+        return {
+            run_id: [datetime.fromisoformat(since).astimezone(UTC).isoformat(), seen]
+            for run_id, (since, seen) in json.loads(noted).items()
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}

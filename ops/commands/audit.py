@@ -27,14 +27,17 @@ def verify(
     places = against or (
         [] if stream else [target for target in anchors.targets() if not target.startswith(anchors.MAIL)]
     )
+    try:
+        kept = {place: anchors.look(place) for place in places}
+    except anchors.AnchorError as error:
+        refuse(f"锚点无法读取:{error}")
+    if empty := [place for place in against if not kept[place].anchors]:
+        refuse(f"其中没有锚点:{'、'.join(anchors.shown(place) for place in empty)}")
     with reading() as tx:
         problems = [*audit.verify(tx, stream or None), *(() if stream else agreement.check(tx))]
-        try:
-            problems += anchors.against(tx, places)
-        except anchors.AnchorError as error:
-            refuse(f"锚点无法读取:{error}")
         counted = select(func.count(), func.count(func.distinct(AuditEntry.stream))).select_from(AuditEntry)
         lines, streams = tx.exec(counted.where(AuditEntry.stream == stream) if stream else counted).one()
+    problems += [sentence for place, found in kept.items() for sentence in anchors.against(place, found)]
     if as_json:
         print_json({"lines": lines, "streams": streams, "problems": problems})
         raise typer.Exit(1 if problems else 0)
@@ -44,7 +47,8 @@ def verify(
         refuse(f"审计链有 {len(problems)} 处不完整")
     if stream and not lines:
         refuse(f"没有名为 {stream} 的审计链")
-    beside = f",与 {len(places)} 处外部锚点一致" if places else ""
+    compared = sum(len(found.anchors) for found in kept.values())
+    beside = f",与 {len(places)} 处共 {compared} 份外部锚点一致" if compared else ""
     say(f"✓ 审计链完整:{streams} 条链,共 {lines} 行{beside}", "green")
 
 

@@ -23,6 +23,7 @@ from office.cases import deadlines
 from ops.commands.health import Check, bad, good, warn
 from policies.policy import SHANGHAI
 from tasks.payouts import contradictions
+from tasks.sight import anchors
 
 STALE = timedelta(minutes=10)
 """A message that should have left so long ago says that nobody delivers."""
@@ -41,6 +42,12 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     yield from _undelivered(tx)
     yield from _calendar(tx)
     yield from _clock(tx, given)
+    if late := anchors.overdue(tx):
+        yield bad(
+            "审计锚点",
+            f"逾期没有新的锚点:{'、'.join(late)}",
+            "检查 audit_anchors 指向的位置,再执行 dianwu audit anchor",
+        )
 
 
 def _keys_fit(tx: Tx) -> Iterator[Check]:

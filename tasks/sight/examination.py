@@ -17,7 +17,7 @@ from models.audit import Installation
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import keyed_hash
-from office.record import alerts, audit, standing, unsent
+from office.record import alerts, audit, counted, standing, unsent
 from policies.policy import SHANGHAI
 from tasks import agreement
 from tasks.invoicing import freeze_proof
@@ -67,10 +67,10 @@ def examine() -> dict[str, int]:
 
 def _shops_of_before(tx: Tx) -> None:
     """A piece of the one round in which the record is told what shops of earlier versions are."""
-    after = _kept(tx, "shops_found")
+    after = kept(tx, "shops_found")
     if after != ALL:
         after = states.note_found(tx, (after or ".").removeprefix("."), SHOPS)
-        _keep(tx, "shops_found", ALL if after is None else f".{after}")
+        keep(tx, "shops_found", ALL if after is None else f".{after}")
 
 
 def report(tx: Tx, area: str, where: str, found: Mapping[str, str], consequence: str) -> bool:
@@ -103,22 +103,22 @@ def _report_chains(tx: Tx, area: str, sentences: Iterable[str]) -> None:
 
 def _fresh_lines(tx: Tx) -> int:
     """The lines written since the last look: each as it was written, and on the end of its chain."""
-    before = int(_kept(tx, "examined") or 0)
+    before = int(kept(tx, "examined") or 0)
     last, looked, found = audit.look_at(tx, after=before, limit=LINES)
     if looked:
-        _keep(tx, "examined", str(last))
+        keep(tx, "examined", str(last))
         _report_chains(tx, "audit/fresh", [*found, *agreement.codes_used_twice(tx, before - LINES)])
     return looked
 
 
-def _kept(tx: Tx, key: str) -> str | None:
+def kept(tx: Tx, key: str) -> str | None:
     """How far we have come, if it was we who wrote it: nobody has us pass over anything by a row of theirs."""
     row = tx.get(Installation, key)
     value, _, seal = row.value.rpartition("|") if row else ("", "", "")
     return value if value and hmac.compare_digest(seal, keyed_hash(f"{key}|{value}")) else None
 
 
-def _keep(tx: Tx, key: str, value: str) -> None:
+def keep(tx: Tx, key: str, value: str) -> None:
     row = tx.get(Installation, key) or Installation(key=key, value="")
     row.value = f"{value}|{keyed_hash(f'{key}|{value}')}"
     tx.add(row)
@@ -140,9 +140,9 @@ def _nightly() -> int:
     """A piece of the night's round, where it is due: all chains in pieces, then the books."""
     with reading() as tx:
         today = (tx.now.astimezone(SHANGHAI) - NIGHT).date()
-        value = _kept(tx, "night")
-        kept = Round.model_validate_json(value) if value else None
-        so_far = kept if kept and kept.day == today else Round(day=today)
+        value = kept(tx, "night")
+        last = Round.model_validate_json(value) if value else None
+        so_far = last if last and last.day == today else Round(day=today)
         if so_far.done:
             return 0
         found, after, looked = audit.verify_part(tx, so_far.after, NIGHTLY_LINES)
@@ -152,16 +152,17 @@ def _nightly() -> int:
         unsent.look(unsent.OF_A_NIGHT)
     sentences = (*so_far.found, *found, *rows)[:KEPT]
 
-    def keep(tx: Tx) -> None:
+    def ended(tx: Tx) -> None:
         if after is None:
             state = Round(day=today, done=True)
             _report_chains(tx, "audit", sentences)
             report(tx, "books", BOOKS, {sentence: sentence for sentence in books}, _WRONG)
+            counted.count(tx)
         else:
             state = Round(day=today, after=after, found=sentences)
-        _keep(tx, "night", state.model_dump_json())
+        keep(tx, "night", state.model_dump_json())
 
-    in_transaction(keep)
+    in_transaction(ended)
     return looked
 
 

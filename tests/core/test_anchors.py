@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from models.audit import AuditEntry, AuditHead
+from models.audit import AuditEntry, AuditHead, Installation
 from models.cases import Case
-from office.base.db import in_transaction, reading, transaction
+from models.messages import Channel
+from office.base.db import reading, transaction
 from office.base.settings import settings
-from office.record import audit
+from office.record import audit, outbox
 from tasks.sight import anchors
 from tests.core.sql import write
 from tests.core.test_slow_post import SlowPost
@@ -25,8 +27,12 @@ Done = Callable[..., str]
 
 
 def found(*places: Path) -> list[str]:
-    with reading() as tx:
-        return list(anchors.against(tx, [str(place) for place in places]))
+    return anchors.contradictions([str(place) for place in places])
+
+
+def heard(office: Office) -> list[str]:
+    """What the supervisor was told is wrong, in order."""
+    return [outbox.body(row)["finding"] for row in office.outbox(Channel.STAFF, "integrity_broken")]
 
 
 def rewrite(stream: str, seq: int) -> None:
@@ -120,17 +126,77 @@ def test_an_anchor_goes_out_by_mail_and_is_checked_from_the_saved_attachment(
     saved.write_bytes(
         attached.get_content() if isinstance(attached.get_content(), bytes) else attached.get_content().encode()
     )
-    assert anchors.read(str(saved)) == [made]
+    assert anchors.look(str(saved)).anchors == (made,)
     assert (again.number, again.previous) == (2, made.sha256)
     rewrite(case.id, 3)
     assert found(saved) != []
 
 
+def test_what_was_written_to_a_place_has_to_be_there_as_it_was(office: Office, case: Case, tmp_path: Path) -> None:
+    """The newest is followed by none: that it was taken away, or that an older one lies in its place, the record tells."""
+    anchors.write(str(tmp_path))
+    office.clock.advance(timedelta(hours=24))
+    anchors.write(str(tmp_path))
+    older, newest = sorted(tmp_path.glob("*.json"))
+    whole = newest.read_text(encoding="utf-8")
+    for content in (older.read_text(encoding="utf-8"), whole[: len(whole) // 2], "[]", "", None):
+        newest.unlink() if content is None else newest.write_text(content, encoding="utf-8")
+        assert any(
+            "anchor 2" in sentence and "is not there as it was written" in sentence for sentence in found(tmp_path)
+        )
+    older.unlink()
+    assert len(found(tmp_path)) == 2, "all of them may be gone, too"
+    newest.write_text(whole, encoding="utf-8")
+    assert len(found(tmp_path)) == 1
+
+
+def test_an_odd_file_among_the_anchors_is_named_and_keeps_no_anchor_from_being_written(
+    office: Office, case: Case, tmp_path: Path
+) -> None:
+    anchors.write(str(tmp_path))
+    for name, content in {"1": b"{", "2": b"\xff\xfe", "3": b"[" * 5000}.items():
+        (tmp_path / f"dianwu-anchor-{name}.json").write_bytes(content)
+    (tmp_path / "dianwu-anchor-4.json").mkdir()
+    office.clock.advance(timedelta(hours=24))
+    assert anchors.write(str(tmp_path)).number == 2
+    assert found(tmp_path) == [
+        f"dianwu-anchor-{number}.json is no anchor of ours, or was cut off" for number in range(1, 5)
+    ]
+
+
+def test_two_that_are_written_at_once_contradict_nothing(office: Office, case: Case, tmp_path: Path) -> None:
+    first = anchors.write(str(tmp_path))
+    with reading() as tx:
+        slower = anchors.draw(tx, first.end)
+    office.clock.advance(timedelta(seconds=1))
+    office.pay_deposit("shop-1", 100)
+    anchors.write(str(tmp_path))
+    anchors._put(str(tmp_path), slower)
+    office.clock.advance(timedelta(hours=24))
+    assert anchors.write(str(tmp_path)).number == 3
+    assert len(list(tmp_path.glob("*.json"))) == 4 and found(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", ["another number", "and gone again"])
+def test_no_number_that_sql_has_given_a_line_keeps_later_lines_out_of_the_anchors(
+    office: Office, case: Case, tmp_path: Path, what: str
+) -> None:
+    write("UPDATE audit SET id = 1000000000 WHERE id = (SELECT MAX(id) FROM audit)")
+    anchors.write(str(tmp_path))
+    write("UPDATE audit SET id = (SELECT MAX(id) + 1 FROM audit WHERE id < 1000000000) WHERE id = 1000000000")
+    office.snapshot()
+    if what == "another number":
+        write("UPDATE audit SET id = 2000000000 WHERE id = 1")
+    office.clock.advance(timedelta(hours=24))
+    second = anchors.write(str(tmp_path))
+    assert case.id in second.heads and "shop/shop-1" in second.heads
+
+
 # ── by the clock and by the command ──────────────────────────────────────────
 
 
-def anchored_at(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    monkeypatch.setenv("DIANWU_AUDIT_ANCHORS", json.dumps([str(place)]))
+def anchored_at(monkeypatch: pytest.MonkeyPatch, *places: Path | str) -> None:
+    monkeypatch.setenv("DIANWU_AUDIT_ANCHORS", json.dumps([str(place) for place in places]))
     settings.cache_clear()
 
 
@@ -172,7 +238,96 @@ def test_the_commands_write_and_check(
     anchored_at(monkeypatch, tmp_path / "b")
     assert run("anchor").exit_code == 0
     assert run("verify", "--against", str(tmp_path / "a")).exit_code == 0
-    assert "1 处外部锚点一致" in run("verify").output
-    in_transaction(lambda tx: None)
+    assert "1 处共 1 份外部锚点一致" in run("verify").output
     rewrite(case.id, 3)
     assert run("verify").exit_code == 1
+    (tmp_path / "empty").mkdir()
+    said = run("verify", "--against", str(tmp_path / "empty"))
+    assert said.exit_code == 1 and "没有锚点" in said.output, "nothing agrees with no anchor"
+
+
+SILENCED = {
+    "not due for years": '{{"number":1,"at":"2099-01-01T00:00:00Z","until":0,"sha256":"x"}}',
+    "of another place": "{other}",
+    "not there": "",
+}
+
+
+@pytest.mark.parametrize("how", SILENCED)
+def test_sql_keeps_no_anchor_from_being_written_and_has_none_pass_over_anything(
+    office: Office, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    anchored_at(monkeypatch, tmp_path)
+    assert anchors.write_due() == 1
+    with reading() as tx:
+        other = tx.get_one(Installation, f"anchor/{anchors.key_of(str(tmp_path))}").value.replace("2026", "2031")
+    write("UPDATE installation SET value = :value WHERE key LIKE 'anchor/%'", value=SILENCED[how].format(other=other))
+    office.clock.advance(timedelta(minutes=1))
+    assert (anchors.write_due(), anchors.write_due()) == (1, 0)
+    assert found(tmp_path) == []
+
+
+def test_what_contradicts_an_anchor_reaches_the_supervisor_by_itself_and_once(
+    office: Office, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchored_at(monkeypatch, tmp_path)
+    anchors.write_due()
+    rewrite(case.id, 3)
+    for _ in range(2):
+        office.clock.advance(timedelta(hours=24))
+        anchors.write_due()
+    [told] = heard(office)
+    assert case.id in told and "was rewritten after it was anchored" in told
+
+
+def test_anchors_that_go_elsewhere_are_heard_of_once_and_those_by_hand_are_not(
+    office: Office, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors.write(str(tmp_path / "by hand"))
+    for place in ("a", "b", "b"):
+        anchored_at(monkeypatch, tmp_path / place)
+        anchors.write_due()
+    [told] = heard(office)
+    assert "不在设置 audit_anchors 中" in told
+
+
+def says_it_did(fs: Any, place: str, content: bytes, **_: object) -> None:
+    """An object store that answers 200 and keeps nothing, or an error in the place of what it was given."""
+
+
+def breaks(fs: Any, place: str, content: bytes, **_: object) -> None:
+    raise LookupError("of its client's own kind, with https://user:password@store in it")
+
+
+def hangs(fs: Any, place: str, content: bytes, **_: object) -> None:
+    threading.Event().wait(30)
+
+
+@pytest.mark.parametrize("answer", [says_it_did, breaks, hangs])
+def test_a_place_that_fails_in_its_own_way_is_told_and_keeps_no_other_from_its_anchor(
+    office: Office, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., None]
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", answer)
+    monkeypatch.setattr(anchors, "PATIENCE", 1.0 if answer is not hangs else 0.05)
+    anchored_at(monkeypatch, f"memory://{answer.__name__}", tmp_path)
+    assert anchors.write_due() == 1
+    [told] = heard(office)
+    assert "password" not in told
+    with reading() as tx:
+        assert anchors.overdue(tx) == ["memory://…"]
+
+
+def test_a_record_that_goes_on_in_another_chain_is_anchored_there_and_stays_anchored_here(
+    office: Office, case: Case, tmp_path: Path
+) -> None:
+    anchors.write(str(tmp_path))
+    write("UPDATE audit_head SET seal = 'x' WHERE stream = :stream", stream=case.id)
+    office.snapshot()
+    office.clock.advance(timedelta(hours=24))
+    second = anchors.write(str(tmp_path))
+    assert case.id in second.broken and f"{case.id}~2" in second.heads and found(tmp_path) == []
+    for stream in (case.id, f"{case.id}~2"):
+        rewrite(stream, 1)
+    assert len(found(tmp_path)) == 2

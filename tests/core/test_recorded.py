@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from models.books import AccountKind
 from office.base.db import in_transaction
 from office.base.settings import settings
 from office.cases import judge, retrying
@@ -215,3 +216,14 @@ def test_a_case_goes_by_the_rules_and_the_time_that_it_was_opened_under(office: 
     now = office.case(case.id)
     assert (now.policy_version, now.received_at) == was and told(office) == {"supervisor"}
     assert len(office.staff_told("integrity_broken")) == 1 and office.chains() == []
+
+
+def test_nobody_is_paid_out_of_another_shops_money_because_sql_has_moved_the_case(office: Office) -> None:
+    office.closed_shop("shop-2")
+    office.closed_shop("shop-1")
+    case = office.request_refund()
+    with asleep(office, case):
+        office.decide(case, "wang-fang", "APPROVE")
+        write("UPDATE \"case\" SET shop_id = 'shop-2' WHERE id = :id", id=case.id)
+    assert office.balance(AccountKind.DEPOSIT, "shop-2") == 400_000
+    assert office.case(case.id).shop_id == "shop-1" and told(office) == {"supervisor"}

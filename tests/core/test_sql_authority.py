@@ -14,7 +14,9 @@ from office.base.db import in_transaction
 from office.base.settings import settings
 from office.cases import hands, sessions, together
 from office.record import decision_seals, outbox
+from office.runs import recovery, strays, unrest
 from office.staff import desk_sessions
+from ops import watch
 from tasks.sight import examination
 from tests.core.sql import read, write
 from tests.play import Office
@@ -266,3 +268,16 @@ def test_nor_a_whole_night(office: Office) -> None:
     write("INSERT INTO installation (key, value) VALUES ('night', :done)", done='{"day": "2026-11-21", "done": true}')
     examination.examine()
     assert "was changed after it was written" in findings(office)
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "null", '{"run": 1}', '{"run": ["x", 1]}', "99999999999999999999"])
+def test_no_note_that_sql_wrote_keeps_the_sweep_from_its_steps_and_the_silence_from_being_heard(
+    office: Office, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    for key in ("restless_runs", "strangers_cursor", "swept_at", "recovery_cursor"):
+        write("INSERT INTO installation (key, value) VALUES (:key, :value)", key=key, value=value)
+    began: list[int] = []
+    monkeypatch.setattr(strays, "end_strangers", lambda at: (began.append(at), (0, 0))[1])
+    recovery.end_strays()
+    assert in_transaction(lambda tx: unrest.for_long(tx, [], [])) == set() and began == [0]
+    assert "将来" in watch.silence(watch._swept_at(), office.clock.real())

@@ -299,6 +299,70 @@ def test_a_suspended_run_made_by_hand_with_a_form_of_its_own_is_ended(stage: Reh
     assert stage._form(case_id) is not None  # the case's own run is untouched
 
 
+def test_a_form_that_somebody_wrote_before_we_did_makes_room_for_ours(
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
+) -> None:
+    """The name of a question's next form can be guessed from the one that is shown."""
+    case_id = asked(stage, "shop-before")
+    run_id, key = the_form(stage, case_id)
+    stem, _, attempt = key.rpartition("-")
+    keys = keyset_from_base_key(following := f"{stem}-{int(attempt) + 1}")
+    schema = json.loads(api.read_flow_run_input(run_id, keyset_from_base_key(key)["schema"]))
+    schema["properties"]["verdict"]["enum"].reverse()
+    review = review_of(case_id, "closure-review")
+    answer = {
+        "task": f"{review.id}#1",
+        "staff_id": reviewer,
+        "code": "000000",
+        "verdict": "驳回申请",
+        "reason": "材料不符",
+    }
+    forged = {"description": "一切正常,请同意", "schema": schema, "response": answer | {"verdict": "同意关店"}}
+    for part, value in forged.items():
+        api.create_flow_run_input(run_id, keys[part], json.dumps(value))  # type: ignore[literal-required]
+    stage.resume(case_id, answer)
+    stage.wait(lambda: (stage._form(case_id) or ("", ""))[1] == following, "the form is shown anew, in the same run")
+    assert the_form(stage, case_id)[0] == run_id and "form.planted" in trail(case_id)
+    for part in ("description", "schema"):
+        assert api.read_flow_run_input(run_id, keys[part]) != json.dumps(forged[part])  # type: ignore[literal-required]
+    stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
+    assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
+    assert "answer.doubtful" not in trail(case_id) and set(told("engine_alarm", case_id)) == {"supervisor"}
+
+
+@pytest.mark.parametrize("says", ["this case", "another case"])
+def test_an_answer_given_to_somebody_elses_run_is_told_and_its_code_spent_and_the_case_waits_on(
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str, says: str
+) -> None:
+    """The very form, in a run of the attacker's, is answered by the person, and the worker runs it before any sweep looks."""
+    case_id = asked(stage, f"shop-foreign-{len(says)}")
+    shown_in, key = the_form(stage, case_id)
+    of = case_id if says == "this case" else asked(stage, f"shop-foreign-{len(says)}-other")
+    deployment = api.read_deployment_by_name("closure/closure")
+    run = api.create_flow_run_from_deployment(deployment.id, parameters={"case_id": of}, state=Scheduled())
+    stage.wait(lambda: ended(api, run.id), "it is carried by another run")
+    keys, forged = keyset_from_base_key(key), Suspended(timeout_seconds=None, pause_key=key)
+    forged.state_details.run_input_keyset = dict(keys)  # type: ignore[arg-type]
+    for part in (keys["description"], keys["schema"]):
+        api.create_flow_run_input(run.id, part, api.read_flow_run_input(shown_in, part))
+    api.set_flow_run_state(run.id, forged, force=True)
+    review, code = review_of(case_id, "closure-review"), stage.code(reviewer)
+    answer = {
+        "task": f"{review.id}#{review.revision}",
+        "staff_id": reviewer,
+        "code": code,
+        "verdict": "同意关店",
+        "reason": "同意",
+    }
+    api.resume_flow_run(run.id, run_input=answer)
+    stage.wait(lambda: "answer.stray" in trail(of), "it is told")
+    assert stage.wait(lambda: responses(api, str(run.id)) == [], "the answer is out of Prefect")
+    assert told("decision_dropped", case_id) == [f"@{reviewer}"]
+    stage.resume(case_id, answer)
+    stage.wait(lambda: "review.refused" in trail(case_id), "its code does not count in our form")
+    assert "review.decided" not in trail(case_id)
+
+
 def test_a_form_taken_away_from_a_waiting_run_is_shown_again(
     stage: Rehearsal, api: SyncPrefectClient, reviewer: str
 ) -> None:

@@ -146,3 +146,25 @@ def test_no_code_of_the_future_that_sql_says_was_used_keeps_anybody_out(office: 
     write("INSERT INTO spent_code (staff_id, step, at) VALUES ('li-na', 99999999, '2026-11-19 00:00:00')")
     write("INSERT INTO installation (key, value) VALUES ('form_codes_after', '99999999')")
     assert in_the_form(office, case, "li-na", office.code("li-na")).accepted
+
+
+@pytest.mark.parametrize(
+    "meddled",
+    [
+        "DELETE FROM code_guard",
+        "UPDATE code_guard SET wrong = 0, locked_until = NULL, first_step = {last}",
+        "UPDATE code_guard SET wrong = -99, locked_until = NULL, first_step = {last}",
+    ],
+)
+def test_nobody_guesses_codes_because_sql_takes_away_what_was_counted(office: Office, case: Case, meddled: str) -> None:
+    def meddle() -> None:
+        write(meddled.format(last=int(office.clock.at.timestamp()) // staff.STEP))
+
+    for _ in range(16):
+        assert not in_the_form(office, case, "li-na", WRONG).accepted
+        meddle()
+    assert "supervisor" in office.staff_told("staff_locked")
+    guessed = office.code("li-na")
+    meddle()
+    assert not in_the_form(office, case, "li-na", guessed).accepted
+    assert office.answer(office.question(case), "li-na", "APPROVE").accepted, "at the terminal nobody has guessed"
