@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import sys
 from itertools import islice
 from typing import Any
 
 import typer
+from typer._click.exceptions import ClickException
 from typer.core import TyperGroup
 
 from models.text import odd
+from ops import chinese
 
 COMMANDS = {
     "staff": ("ops.commands.staff:app", "员工:登记、停用、代班"),
@@ -50,6 +53,8 @@ ROWS_ONLY = {
 class Dianwu(TyperGroup):
     """The root: lists what there is without importing any of it, and tells faults that an operator can mend."""
 
+    context_class = chinese.Context
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -62,10 +67,13 @@ class Dianwu(TyperGroup):
         holder.callback()(lambda: None)  # so that it is a group, also with one command in it
         holder.add_typer(found, name=name) if isinstance(found, typer.Typer) else holder.command(name)(found)
         group = typer.main.get_command(holder)
-        return group.commands[name] if isinstance(group, TyperGroup) else None
+        command = group.commands[name] if isinstance(group, TyperGroup) else None
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.context_class = chinese.Context
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
+        with formatter.section("命令"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -90,6 +98,18 @@ class Dianwu(TyperGroup):
 
             open_office()
         return told(lambda: super(Dianwu, self).invoke(ctx))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """As Typer does it, but for the language of what it has to say."""
+        try:
+            done = super().main(*args, **extra | {"standalone_mode": False})
+        except ClickException as error:
+            chinese.show(error)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            typer.echo("✗ 已取消", err=True)
+            sys.exit(1)
+        sys.exit(done if isinstance(done, int) else 0)
 
 
 app = typer.Typer(

@@ -105,7 +105,8 @@ def _free(port: int) -> int:
 
 def _guide(given: Settings, played: list[Scene], then: str) -> None:
     """Where to look, who the staff are, how to get their codes, what to try, and what happens then."""
-    console.rule("店务演示已就绪")
+    say()
+    say("── 店务演示已就绪 ──", "bold")
     say(f"工作台:{given.desk}    (工号与动态口令登录,见下)")
     say(f"操作界面(Prefect):{given.prefect_ui}/v2/runs    接入地址:{given.door_url}")
     say(f"消息(邮件)写入:{given.home / 'notifications'}")

@@ -93,9 +93,9 @@ def read_now(session: Session) -> datetime:
 def advance(session: Session, by: timedelta) -> datetime:
     """Move a demonstration's clock forward for every process; returns the new time."""
     if settings().production:
-        raise ClockCannotMove("the clock of a production installation does not move")
+        raise ClockCannotMove("生产环境的时钟不能拨动")
     if by <= timedelta(0):
-        raise ClockCannotMove("the clock only moves forward")
+        raise ClockCannotMove("时钟只能向前拨")
     row = session.get(ClockOffset, 1) or ClockOffset(id=1)
     row.seconds += int(by.total_seconds())
     session.add(row)

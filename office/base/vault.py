@@ -79,7 +79,7 @@ def place_in(row: SQLModel, column: str, *more: str) -> Place:
 def _checked(keys: tuple[str, ...]) -> tuple[bytes, ...]:
     """The keys as bytes, each a proper one."""
     if not keys:
-        raise SettingsError("no encryption key: set DIANWU_ENCRYPTION_KEYS (`dianwu keys new` prints one)")
+        raise SettingsError("没有 encryption_keys,请设置 DIANWU_ENCRYPTION_KEYS(dianwu keys new 可生成一把)")
     return tuple(base64.urlsafe_b64decode(fernet_key(SecretStr(key))) for key in keys)
 
 
@@ -176,7 +176,7 @@ def keyed_hash(text: str) -> str:
     """An HMAC-SHA256 under the audit key: comparable, but not guessable by who holds only the database."""
     key = settings().audit_key.get_secret_value()
     if not key:
-        raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
+        raise SettingsError("没有 audit_key,请设置 DIANWU_AUDIT_KEY")
     return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()
 
 

@@ -37,6 +37,6 @@ def signature(evidence_id: str, expires: int) -> str:
     """What nobody without our key can put into such an address. Raises :class:`SettingsError` without a key."""
     key = settings().audit_key.get_secret_value()
     if not key:
-        raise SettingsError("no audit key: set DIANWU_AUDIT_KEY")
+        raise SettingsError("没有 audit_key,请设置 DIANWU_AUDIT_KEY")
     own = hmac.new(key.encode(), b"dianwu evidence links, 1", hashlib.sha256).digest()
     return hmac.new(own, f"{evidence_id}\n{expires}".encode(), hashlib.sha256).hexdigest()

@@ -58,9 +58,9 @@ def enrol(
     ``rests``: whether codes of the secret prove nothing weighty for a while.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
-        raise StaffError(f"staff id {staff_id!r}: 2 to 32 characters of a-z, 0-9 and -, starting with a letter")
+        raise StaffError(f"工号 {staff_id!r} 须为 2 至 32 位小写字母、数字或连字符,并以字母开头")
     if not roles:
-        raise StaffError("a staff member needs at least one role")
+        raise StaffError("须给出至少一个岗位")
     secret = secret or pyotp.random_base32()
     person = tx.get(Staff, staff_id) or Staff(id=staff_id, name=name, totp_sealed="", enrolled_at=tx.now)
     person.name, person.roles, person.totp_sealed = (
@@ -86,10 +86,10 @@ def set_active(tx: Tx, staff_id: str, active: bool, *, actor: str = "system") ->
     person = find(tx, staff_id)
     if standing.refusal(tx, person) is not None:
         if active:
-            raise StaffError(f"{staff_id}: the row does not say what was recorded; enrol the person again")
+            raise StaffError(f"{staff_id} 的登记信息已作废,请用 dianwu staff enrol 重新登记")
         person.roles, person.totp_sealed = [], ""
     if active and not person.totp_sealed:
-        raise StaffError(f"{staff_id} has no secret any more; enrol the person again")
+        raise StaffError(f"{staff_id} 已没有验证器密钥,请用 dianwu staff enrol 重新登记")
     person.active = active
     tx.add(person)
     standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", actor=actor, active=active)
@@ -100,7 +100,7 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime, *
     """Let a colleague answer what is claimed by somebody who is away until then. Roles still have to fit."""
     person, substitute = find(tx, staff_id), find(tx, substitute_id)
     if person.id == substitute.id:
-        raise StaffError("nobody is their own substitute")
+        raise StaffError("不能由本人给自己代班")
     if any(standing.refusal(tx, one) for one in (person, substitute)):
         raise StaffError(standing.REFUSAL)
     person.substitute_id, person.away_until = substitute.id, until
@@ -135,7 +135,7 @@ def contacts(tx: Tx, staff_id: str) -> list[str]:
 def find(tx: Tx, staff_id: str) -> Staff:
     person = tx.get(Staff, staff_id)
     if person is None:
-        raise StaffError(f"no staff member {staff_id!r}; `dianwu staff list` shows them")
+        raise StaffError(f"没有工号为 {staff_id} 的员工,可用 dianwu staff list 查看")
     return person
 
 

@@ -10,7 +10,7 @@ from models.money import yuan
 from models.shops import Shop
 from office.base.db import in_transaction, reading
 from office.money.tallying import tally_anew
-from ops.commands.terminal import JSON_OPTION, cell, person, print_json, refuse, say, table
+from ops.commands.terminal import JSON_OPTION, cell, person, print_json, refuse, say, staff_no, table
 from tasks.payouts import contradictions
 from tasks.sight import proof
 
@@ -42,7 +42,7 @@ def check(as_json: bool = JSON_OPTION) -> None:
 @app.command("reseal")
 def reseal(
     account: str = typer.Argument(..., metavar="账户", help="如 shop/店铺/deposit"),
-    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管封存"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管封存"),
     code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
 ) -> None:
     """账簿查清后,由主管凭动态口令重新封存一个账户的累计。"""

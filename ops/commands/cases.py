@@ -19,13 +19,16 @@ from ops.commands.terminal import (
     countdown,
     first,
     markdown,
+    number,
     person,
     print_json,
     refuse,
     say,
+    staff_no,
     table,
     when,
     word_of,
+    words,
 )
 
 if TYPE_CHECKING:
@@ -33,15 +36,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", help="案件编号,例如 REF-261122-7K3QM9")
-KINDS = "、".join(f"{kind.value}({kind.label})" for kind in CaseKind)
+ID = typer.Argument(..., metavar="ID", parser=number, help="案件编号,例如 REF-261122-7K3QM9")
 
 
 @app.command("list")
 def list_cases(
     *,
-    kind: CaseKind | None = typer.Option(None, parser=word_of(CaseKind), help=f"只看某类:{KINDS}", metavar="类别"),
-    state: CaseState | None = typer.Option(None, parser=word_of(CaseState), help="只看某状态", metavar="状态"),
+    kind: CaseKind | None = typer.Option(
+        None, parser=word_of(CaseKind), help=f"只看某类:{words(CaseKind)}", metavar="类别"
+    ),
+    state: CaseState | None = typer.Option(
+        None, parser=word_of(CaseState), help="只看某状态,例如 审核中", metavar="状态"
+    ),
     shop: str = typer.Option("", help="只看某店铺"),
     open_only: bool = typer.Option(False, "--open", help="只看未办结"),
     limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个,新的在前"),
@@ -217,7 +223,7 @@ def _words(case: CaseDossier) -> None:
 @app.command("export")
 def export(
     case_id: str = ID,
-    out: Path = typer.Option(..., "--out", "-o", help="写入哪个 HTML 文件", dir_okay=False),
+    out: Path = typer.Option(..., "--out", "-o", metavar="文件", help="写入哪个 HTML 文件"),
     force: bool = typer.Option(False, "--force", help="文件已存在时覆盖"),
 ) -> None:
     """导出争议卷宗:一个可离线查看、可打印的 HTML 文件。"""
@@ -227,12 +233,9 @@ def export(
         refuse(f"{out} 已存在;如要覆盖请加 --force")
     case = _dossier(case_id)
     page = dispute_file(case).encode()
-    try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # names people: for its owner's eyes
-        with os.fdopen(handle, "wb") as file:
-            file.write(page)
-    except OSError as error:
-        refuse(f"无法写入 {out}:{error.strerror}")
+    handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # names people: for its owner's eyes
+    with os.fdopen(handle, "wb") as file:
+        file.write(page)
     say(f"✓ 已导出 {case.id}:{len(case.chain.lines)} 行审计记录,{len(page) // 1024 + 1} KB,{out}", "green")
     if case.chain.problems:
         refuse(f"该案审计链有 {len(case.chain.problems)} 处不完整,已写入卷宗")
@@ -241,7 +244,7 @@ def export(
 @app.command("retry")
 def retry(
     case_id: str = ID,
-    by: str = typer.Option(..., "--by", metavar="工号", help="谁排除了故障"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="谁排除了故障"),
     code: str = typer.Option("", help="本人的动态口令;不给则提示输入,输入时不显示"),
 ) -> None:
     """排除故障后,凭本人的动态口令让已停止的案件继续;因异议或与留存的决定不符而停止的,由未参与本案的主管核实后继续。"""

@@ -8,16 +8,14 @@ from sqlmodel import col, select
 from models.messages import InboxMessage, InboxState
 from office.base.db import in_transaction, reading
 from office.record import inbox
-from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
+from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, staff_no, table, when, word_of, words
 
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
 def list_inbox(
-    state: InboxState | None = typer.Option(
-        None, parser=word_of(InboxState), help="NEW、DONE、KEPT、REFUSED 或 FAILED", metavar="状态"
-    ),
+    state: InboxState | None = typer.Option(None, parser=word_of(InboxState), help=words(InboxState), metavar="状态"),
     limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
@@ -51,8 +49,8 @@ def retry(number: int = typer.Argument(..., metavar="编号", help="见 dianwu i
 def dismiss(
     number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list"),
     reason: str = typer.Option(..., help="为什么无法处理"),
-    staff_id: str = typer.Option(..., "--staff", help="您的工号", metavar="工号"),
-    code: str = typer.Option(..., prompt="动态口令", help="验证器当前显示的 6 位数字"),
+    staff_id: str = typer.Option(..., "--staff", help="您的工号", metavar="工号", parser=staff_no),
+    code: str = typer.Option(..., prompt="动态口令", hide_input=True, help="验证器当前显示的 6 位数字"),
 ) -> None:
     """放弃一条无法修复的失败消息(主管);此后它不再暂停店铺的期限。"""
     from office.cases import routing

@@ -14,7 +14,7 @@ from models.money import yuan
 from office.base.db import in_transaction, reading
 from office.cases.gates import Outcome
 from office.record.inbox import Refused
-from ops.commands.terminal import refuse, say, table, when
+from ops.commands.terminal import number, refuse, say, staff_no, table, when
 
 if TYPE_CHECKING:
     from tasks.batches import Recorded
@@ -24,8 +24,8 @@ report = typer.Typer(no_args_is_help=True)
 app = typer.Typer(no_args_is_help=True)
 
 MOST_SHOWN = 50
-CODE = typer.Option(..., prompt="动态口令", help="验证器当前显示的 6 位数字")
-STAFF = typer.Option(..., "--staff", help="您的工号", metavar="工号")
+CODE = typer.Option(..., prompt="动态口令", hide_input=True, help="验证器当前显示的 6 位数字")
+STAFF = typer.Option(..., "--staff", help="您的工号", metavar="工号", parser=staff_no)
 
 
 def _answer(outcome: Outcome) -> None:
@@ -204,7 +204,7 @@ def statement(number: str = typer.Argument(..., metavar="账单编号")) -> None
 
 @app.command("waive-exit")
 def waive_exit(
-    case_id: str = typer.Argument(..., metavar="关店案件"), reason: str = typer.Option(..., help="豁免理由"),
+    case_id: str = typer.Argument(..., metavar="关店案件", parser=number), reason: str = typer.Option(..., help="豁免理由"),
     staff_id: str = STAFF, code: str = CODE,
 ) -> None:  # fmt: skip
     """豁免退店发票(主管)。"""

@@ -9,7 +9,7 @@ from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import in_transaction, reading
 from office.cases import bundles
 from office.record import outbox
-from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when, word_of
+from ops.commands.terminal import JSON_OPTION, first, number, print_json, refuse, say, table, when, word_of, words
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -17,12 +17,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_outbox(
     state: OutboxState | None = typer.Option(
-        None, parser=word_of(OutboxState), help="NEW、SENT、SKIPPED 或 DEAD(投递失败)", metavar="状态"
+        None, parser=word_of(OutboxState), help=words(OutboxState), metavar="状态"
     ),
-    channel: Channel | None = typer.Option(
-        None, parser=word_of(Channel), help="EVENT、MERCHANT、STAFF 或 RUN", metavar="渠道"
-    ),
-    case: str = typer.Option("", help="只看某案件"),
+    channel: Channel | None = typer.Option(None, parser=word_of(Channel), help=words(Channel), metavar="渠道"),
+    case: str = typer.Option("", parser=number, metavar="案件", help="只看某案件"),
     limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import typer
@@ -21,31 +20,33 @@ from ops.commands.terminal import (
     first,
     markdown,
     misuse,
+    number,
     parse_span,
     person,
     print_json,
     refuse,
     say,
+    staff_no,
     table,
     when,
     word_of,
 )
-from ops.commands.typed_answers import check_fields, extras_of, label_of, verdict_of
+from ops.commands.typed_answers import SESSION, check_fields, extras_of, label_of, session_word, verdict_of
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", help="审核任务编号,或只有一个待处理任务的案件编号")
-REVIEW = typer.Argument(..., metavar="ID", help="审核任务编号,例如 RV-261122-7K3QM9")
+ID = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,或只有一个待处理任务的案件编号")
+REVIEW = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,例如 RV-261122-7K3QM9")
 CODE = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
-AS = typer.Option(..., "--as", metavar="工号", help="以谁的身份")
+AS = typer.Option(..., "--as", metavar="工号", parser=staff_no, help="以谁的身份")
 
 
 @app.command("list")
 def list_reviews(
     role: Role | None = typer.Option(None, parser=word_of(Role), help="只看某岗位", metavar="岗位"),
-    case: str = typer.Option("", help="只看某案件"),
+    case: str = typer.Option("", parser=number, metavar="案件", help="只看某案件"),
     kind: CaseKind | None = typer.Option(None, parser=word_of(CaseKind), help="只看某类案件", metavar="类别"),
-    mine: str = typer.Option("", metavar="工号", help="只看某人已认领的"),
+    mine: str = typer.Option("", metavar="工号", parser=staff_no, help="只看某人已认领的"),
     late: bool = typer.Option(False, "--late", help="只看已超时的"),
     unclaimed: bool = typer.Option(False, "--unclaimed", help="只看无人认领的"),
     as_json: bool = JSON_OPTION,
@@ -175,8 +176,8 @@ def later_on(
 @app.command("reassign")
 def reassign(
     review_id: str = ID,
-    to: str = typer.Option(..., "--to", metavar="工号", help="改派给谁"),
-    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管改派"),
+    to: str = typer.Option(..., "--to", metavar="工号", parser=staff_no, help="改派给谁"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管改派"),
     code: str = CODE,
 ) -> None:
     """由主管凭动态口令改派任务。"""
@@ -190,8 +191,8 @@ def reassign(
 @app.command("appoint")
 def appoint(
     review_id: str = ID,
-    to: str = typer.Option(..., "--to", metavar="工号", help="任命谁处理这一任务"),
-    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管任命"),
+    to: str = typer.Option(..., "--to", metavar="工号", parser=staff_no, help="任命谁处理这一任务"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管任命"),
     code: str = CODE,
 ) -> None:
     """无人可处理时,由主管凭动态口令任命一位未参与本案的同事,只对这一任务有效。"""
@@ -220,7 +221,9 @@ def _done(outcome: Any) -> None:
 @app.command("decide")
 def decide(
     *,
-    review_ids: list[str] = typer.Argument(..., metavar="ID…", help="审核任务编号或案件编号;日常任务可一次给出多个"),
+    review_ids: list[str] = typer.Argument(
+        ..., metavar="ID…", parser=number, help="审核任务编号或案件编号;日常任务可一次给出多个"
+    ),
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
     reason: str = typer.Option("", "--reason", help="理由"),
@@ -245,7 +248,7 @@ def decide(
         if not revision:
             _print(tx, review)
         given: dict[str, Any] = {
-            "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id.strip(),
+            "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id,
             "verdict": label_of(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
             "reason": reason, **extras_of(values, gate.fields),
         }  # fmt: skip
@@ -337,14 +340,6 @@ def mine(
          for row in rows],
         empty=f"{since} 以来没有决定",
     )  # fmt: skip
-
-
-SESSION = "DIANWU_SESSION"
-"""Where a terminal keeps the word of its session: in its own environment, and nowhere on disk."""
-
-
-def session_word() -> str:
-    return os.environ.get(SESSION, "")
 
 
 @app.command("session")

@@ -17,14 +17,25 @@ from office.base.settings import settings
 from office.base.vault import opened
 from office.record import standing
 from office.staff import passkeys, staff, vouching
-from ops.commands.terminal import JSON_OPTION, cell, misuse, person, print_json, refuse, say, table, when, word_of
+from ops.commands.terminal import (
+    JSON_OPTION,
+    cell,
+    misuse,
+    person,
+    print_json,
+    refuse,
+    say,
+    staff_no,
+    table,
+    when,
+    word_of,
+    words,
+)
 from policies.policy import SHANGHAI
 
 app = typer.Typer(no_args_is_help=True)
 
-ROLES = "、".join(f"{role.value}({role.label})" for role in Role)
-
-BY = typer.Option("", "--by", metavar="工号", help="由哪位主管核准")
+BY = typer.Option("", "--by", metavar="工号", parser=staff_no, help="由哪位主管核准")
 CODE = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示")
 ALONE = typer.Option(False, "--alone", help="没有其他在岗的主管可以核准;全体员工会收到通知")
 
@@ -44,7 +55,7 @@ def _word(by: str, code: str, alone: bool) -> vouching.Word:
 def enrol(
     staff_id: str = typer.Argument(..., metavar="ID", help="工号,例如 wang-fang"),
     name: str = typer.Option("", help="姓名"),
-    role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{ROLES}", metavar="岗位"),
+    role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{words(Role)}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
     show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
     by: str = BY, code: str = CODE, alone: bool = ALONE,
@@ -136,7 +147,7 @@ def _unusable(address: str) -> str:
 
 @app.command("contact")
 def contact(
-    staff_id: str = typer.Argument(..., metavar="ID"),
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
     addresses: list[str] = typer.Argument(
         None, metavar="地址", help="邮箱(须已设 mail_relay)或 Apprise 地址;不给则清除"
     ),
@@ -164,7 +175,10 @@ def contact(
 
 @app.command("dismiss")
 def dismiss(
-    staff_id: str = typer.Argument(..., metavar="ID"), by: str = BY, code: str = CODE, alone: bool = ALONE
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
+    by: str = BY,
+    code: str = CODE,
+    alone: bool = ALONE,
 ) -> None:
     """停用员工:其口令立即失效,已认领的任务可由他人处理。停用主管须由另一位主管核准。"""
     with reading() as tx:
@@ -181,7 +195,10 @@ def dismiss(
 
 @app.command("restore")
 def restore(
-    staff_id: str = typer.Argument(..., metavar="ID"), by: str = BY, code: str = CODE, alone: bool = ALONE
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
+    by: str = BY,
+    code: str = CODE,
+    alone: bool = ALONE,
 ) -> None:
     """恢复已停用的员工,须由另一位主管凭动态口令核准。"""
     with reading() as tx:
@@ -199,8 +216,8 @@ def restore(
 
 @app.command("unlock")
 def unlock(
-    staff_id: str = typer.Argument(..., metavar="ID", help="被锁定的员工"),
-    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管解锁"),
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="被锁定的员工"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管解锁"),
     code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
 ) -> None:
     """由主管凭动态口令解除同事的口令锁定。"""
@@ -215,8 +232,8 @@ def unlock(
 
 @app.command("invite")
 def invite(
-    staff_id: str = typer.Argument(..., metavar="ID", help="邀请谁登记通行密钥"),
-    by: str = typer.Option(..., "--by", metavar="工号", help="由哪位主管邀请"),
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="邀请谁登记通行密钥"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管邀请"),
     code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
 ) -> None:
     """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效,邀请码请当面转交。"""
@@ -232,10 +249,10 @@ def invite(
 
 @app.command("substitute")
 def substitute(
-    staff_id: str = typer.Argument(..., metavar="ID", help="外出的员工"),
-    by: str = typer.Option(..., "--by", help="代班员工的工号"),
+    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="外出的员工"),
+    by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="代班员工的工号"),
     until: str = typer.Option(..., "--until", help="代班到何时(北京时间),例如 2026-12-01 或 2026-12-01T18:00"),
-    supervisor: str = typer.Option("", "--supervisor", metavar="工号", help="由哪位主管核准"),
+    supervisor: str = typer.Option("", "--supervisor", metavar="工号", parser=staff_no, help="由哪位主管核准"),
     code: str = CODE, alone: bool = ALONE,
 ) -> None:  # fmt: skip
     """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。须由主管凭动态口令核准。"""
@@ -263,7 +280,7 @@ def substitute(
 
 
 @app.command("code")
-def code(staff_id: str = typer.Argument(..., metavar="ID")) -> None:
+def code(staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no)) -> None:
     """显示示例员工当前可用的动态口令(仅限演示环境)。"""
     if settings().production:
         refuse("生产环境不提供此命令:动态口令只能由本人的验证器给出")

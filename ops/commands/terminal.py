@@ -7,6 +7,7 @@ import errno
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
@@ -132,7 +133,7 @@ def _paragraphs(title: str, columns: Sequence[str], rows: Iterable[Sequence[Text
     for first, *others in rows:
         console().print(Text.assemble("● ", first), soft_wrap=True)
         pairs = [Text.assemble((f"{name} ", "dim"), value)
-                 for name, value in zip(columns[1:], others, strict=True) if value.plain.strip()]  # fmt: skip
+                 for name, value in zip(columns[1:], others, strict=True) if value.plain.strip() not in {"", "—"}]  # fmt: skip
         line = Text("  ")
         for pair in pairs:
             if line.cell_len > 2 and line.cell_len + pair.cell_len + 3 > console().width:
@@ -172,14 +173,34 @@ def parse_span(text: str) -> timedelta:
     return timedelta(days=days, hours=hours, minutes=minutes)
 
 
+def typed(given: str) -> str:
+    """A word as it was meant: of the usual width, without what was pasted around it."""
+    return unicodedata.normalize("NFKC", given).strip()
+
+
+def number(given: str) -> str:
+    """For arguments: the id of a case or a question, which is written in capitals."""
+    return typed(given).upper()
+
+
+def staff_no(given: str) -> str:
+    """For options: the id of a person, which is written small."""
+    return typed(given).lower()
+
+
+def words(kind: type[Labelled]) -> str:
+    """What can be chosen, as it can be typed."""
+    return "、".join(f"{member.label}({member.value})" for member in kind)
+
+
 def word_of(kind: type[L]) -> Callable[[str], L]:
     """For options: a member by its value, in any case, or by its Chinese word; a usage error that lists both."""
 
     def parse(given: str) -> L:
         for member in kind:
-            if given.strip().casefold() in {member.value.casefold(), member.label.casefold()}:
+            if typed(given).casefold() in {member.value.casefold(), member.label.casefold()}:
                 return member
-        misuse(f"没有「{given}」,可选:" + "、".join(f"{member.label}({member.value})" for member in kind))
+        misuse(f"没有「{given}」,可选:{words(kind)}")
 
     parse.__name__ = kind.__name__
     return parse
@@ -248,6 +269,7 @@ def unreadable_word(number: int, found: str) -> str:
 
 _EXPECTED = {
     "missing": "缺少", "literal_error": "只能是 {expected}", "greater_than": "须大于 {gt:g}", "greater_than_equal": "须不小于 {ge:g}",
+    "less_than": "须小于 {lt:g}", "less_than_equal": "须不大于 {le:g}",
     "list_type": '须为列表,例如 ["…"]', "dict_type": "须为表,例如 {{ 名称 = … }}", "model_type": "须为表,例如 {{ 名称 = … }}",
     "frozen_set_type": '须为列表,例如 ["…"]', "tuple_type": '须为列表,例如 ["…"]',
 }  # fmt: skip
@@ -275,8 +297,14 @@ def _wrong(problem: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(place, Settings.model_fields, 1)
         return f"没有 {shortened(place, 64)} 这一项" + (f",是否应为 {near[0]}" if near else "")
-    expected = _EXPECTED.get(kind, "").format(**problem.get("ctx", {})) or _KINDS.get(kind.partition("_")[0])
-    return f"{place}({(expected or str(problem['msg'])).replace(' or ', ' 或 ')})"
+    return f"{place}({expected(problem)})"
+
+
+def expected(problem: ErrorDetails) -> str:
+    """What should stand where something else was given."""
+    kind = problem["type"]
+    said = _EXPECTED.get(kind, "").format(**problem.get("ctx", {})) or _KINDS.get(kind.partition("_")[0])
+    return (said or str(problem["msg"])).replace(" or ", " 或 ")
 
 
 def database_sentence(error: DBAPIError) -> str:

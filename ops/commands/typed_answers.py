@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from ops.commands.terminal import (
-    misuse,
-    refuse,
-)
+from ops.commands.terminal import misuse, refuse, typed
+
+SESSION = "DIANWU_SESSION"
+"""Where a terminal keeps the word of its session: in its own environment, and nowhere on disk."""
+
+
+def session_word() -> str:
+    return os.environ.get(SESSION, "")
 
 
 def label_of(given: str, labels: dict[str, str]) -> str:
@@ -18,7 +23,7 @@ def label_of(given: str, labels: dict[str, str]) -> str:
 def verdict_of(given: str, labels: dict[str, str]) -> str:
     """The verdict's code, from the code (any case) or its Chinese word."""
     for code, label in labels.items():
-        if given.strip() == label or given.strip().upper() == code:
+        if given.strip() == label or typed(given).upper() == code:
             return code
     misuse(f"没有结论「{given}」,可选:" + "、".join(f"{code}({label})" for code, label in labels.items()))
 
@@ -27,12 +32,14 @@ _YES = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no":
 
 
 def extras_of(values: list[str], fields: Any) -> dict[str, Any]:
-    """``name=value`` pairs as the form would deliver them, typed by the gate's own fields."""
+    """``name=value`` pairs as the form would deliver them, typed by the gate's own fields; a name may be the form's word for it."""
     given: dict[str, Any] = {}
+    names = {schema.get("title", name): name for name, schema in fields.items()} | {name: name for name in fields}
     for pair in values:
-        name, sign, text = pair.partition("=")
-        if not sign or name not in fields:
-            misuse(f"--set {pair!r}:请写成 名称=值,名称可选:{'、'.join(fields) or '(此任务没有填写项)'}")
+        said, sign, text = pair.replace("＝", "=", 1).partition("=")
+        if not sign or said.strip() not in names:
+            misuse(f"--set {pair!r}:请写成 名称=值,名称可选:{'、'.join(names) or '(此任务没有填写项)'}")
+        name = names[said.strip()]
         given[name] = _typed(name, text, fields[name].get("type", "string"))
     return given
 

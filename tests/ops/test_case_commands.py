@@ -178,7 +178,8 @@ def test_the_file_is_for_its_owner_and_does_not_replace_another(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "已存在" in refused("cases", "export", refund.id, "--out", str(file))
     done("cases", "export", refund.id, "--out", str(file), "--force")
-    assert "无法写入" in refused("cases", "export", refund.id, "--out", str(tmp_path / "no" / "file.html"))
+    assert "目录不存在" in refused("cases", "export", refund.id, "--out", str(tmp_path / "no" / "file.html"))
+    assert "是目录" in refused("cases", "export", refund.id, "--out", str(tmp_path), "--force")
 
 
 def test_a_file_over_a_broken_chain_says_so(refund: Case, refused: Done, tmp_path: Path) -> None:

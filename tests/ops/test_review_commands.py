@@ -86,6 +86,25 @@ def test_a_decision_by_its_chinese_word_takes_effect(office: Office, closure: Ca
     assert office.case(closure.id).state == "CLEARING"
 
 
+def test_ids_words_and_names_are_read_as_they_are_pasted_and_typed(office: Office, closure: Case, done: Done) -> None:
+    task = office.question(closure).id
+    wide = "".join(chr(ord(sign) + 0xFEE0) for sign in task)
+    for pasted in (task.lower(), f" {task}\t", wide, f" {closure.id.lower()} "):
+        assert task in done("review", "show", pasted), pasted
+    assert closure.id in done("cases", "show", f" {closure.id.lower()}")
+    assert closure.id in done(
+        "review", "list", "--role", " 关店审核员 ", "--kind", "ＣＬＯＳＵＲＥ", "--case", closure.id.lower()
+    )
+    office.snapshot(open_orders=3)
+    office.decide(closure, "li-na", "APPROVE")
+    code = office.code("he-qiang")
+    spaced = f" {code[:3]} {code[3:]}".translate({ord(str(n)): chr(0xFF10 + n) for n in range(10)})
+    done("review", "decide", closure.id, "--as", " Ｈe-Qiang ", "--verdict", " 确认放行 ", "--reason", "买家已同意取消", "--code", spaced,
+         "--set", "核销未完事项 ＝ 是")  # fmt: skip
+    office.settle()
+    assert office.case(closure.id).request["written_off"] != []
+
+
 def test_the_code_is_asked_for_and_never_echoed(office: Office, closure: Case, done: Done) -> None:
     code = office.code("li-na")
     shown = done("review", "decide", closure.id, "--as", "li-na", "--verdict", "reject", "--reason", "资料不符",

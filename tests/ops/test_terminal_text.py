@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from ops.chinese import wide
+from ops.cli import COMMANDS, app
+from ops.commands.terminal import WIDTH
 from tests.play import Office
 
 Say = Callable[..., str]
@@ -31,3 +39,82 @@ def test_the_bytes_of_a_gbk_terminal_end_in_a_sentence_and_not_in_a_traceback() 
     ran = subprocess.run([*start, *words], capture_output=True, check=False)
     assert ran.returncode == 1 and b"Traceback" not in ran.stderr
     assert "第 4 个词不是 UTF-8 编码" in ran.stderr.decode()
+
+
+# ── what Typer says by itself ────────────────────────────────────────────────
+
+ENGLISH = re.compile(r"[A-Za-z]{2,}[ -]?[a-z]* [a-z]{2,}|\b(Usage|Error|Options|Arguments|Commands|required|default)\b")
+"""Words of English; what can be typed is taken away first."""
+
+
+def english(text: str) -> list[str]:
+    return [line for line in text.splitlines() if ENGLISH.search(re.sub(r"dianwu( [a-z-]+)*|--?[a-z-]+", "", line))]
+
+
+def verbs() -> Iterator[list[str]]:
+    root: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        command = root.get_command(None, name)
+        yield [name]
+        yield from ([name, verb] for verb in getattr(command, "commands", {}))
+
+
+def test_help_is_chinese_and_fits_the_screen_for_every_command(dianwu: Any) -> None:
+    for words in [[], *verbs()]:
+        for flag in ("-h", "--help"):
+            told = dianwu(*words, flag)
+            assert told.exit_code == 0 and "用法:" in told.output, words
+            assert english(told.output) == [], words
+            assert [line for line in told.output.splitlines() if wide(line) > WIDTH] == [], words
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("nonsense", "没有命令 nonsense"), ("review lits", "没有命令 lits,是否应为 list"), ("review", "用法:"), ("", "用法:"),
+        ("review show", "缺少 ID"), ("review decide RV-1 --verdict APPROVE", "缺少 --as"), ("cases retry CLS-1", "缺少 --by"),
+        ("cases list --stat 1", "没有选项 --stat,是否应为 --state"), ("cases list --limit", "--limit 后面缺少它的值"),
+        ("cases list --open=1", "--open 后面不带值"), ("cases show CLS-1 CLS-2", "多出了「CLS-2」"),
+        ("cases list --limit 0", "--limit:须不小于 1"), ("cases list --limit 99999", "--limit:须不大于 10000"),
+        ("cases list --limit 三", "--limit:须为整数"), ("inbox retry 七", "编号:须为整数"), ("cases list --kind 离婚", "没有「离婚」,可选:"),
+        ("cases list -x", "没有选项 -x"), ("clock advance 3x", "不是时长"),
+    ],
+)  # fmt: skip
+def test_a_line_that_cannot_be_read_is_told_in_chinese_with_what_to_write(
+    office: Office, dianwu: Any, line: str, why: str
+) -> None:
+    said = dianwu(*line.split())
+    assert said.exit_code == 2 and why in said.output, said.output
+    assert english(said.output) == []
+
+
+def test_whoever_gives_up_at_a_question_is_told_that_nothing_was_done(office: Office, dianwu: Any) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    said = dianwu("review", "claim", case.id, "--as", "li-na", typed="")
+    assert said.exit_code == 1 and "已取消" in said.output and english(said.output) == []
+
+
+TOLD = {
+    "StaffError",
+    "SettingsError",
+    "WrongForm",
+    "ClockCannotMove",
+    "AnchorError",
+    "StackError",
+    "Faulty",
+    "NotAPeriod",
+}
+"""What the terminal tells people in the error's own words."""
+
+
+def test_an_error_that_is_told_in_its_own_words_has_chinese_ones() -> None:
+    root = Path(__file__).parents[2]
+    for folder in ("models", "policies", "office", "tasks", "desk", "ops"):
+        for file in (root / folder).rglob("*.py"):
+            source = file.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(source)) if any(f"{name}(" in source for name in TOLD) else ():
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in TOLD and node.args:
+                    words = "".join(part.value for part in ast.walk(node.args[0])
+                                    if isinstance(part, ast.Constant) and isinstance(part.value, str))  # fmt: skip
+                    assert not ENGLISH.search(re.sub(r"dianwu( [a-z-]+)*", "", words)), f"{file}:{node.lineno} {words}"

@@ -360,7 +360,7 @@ def test_what_a_dismissed_person_had_claimed_others_may_decide(office: Office, c
 
 
 def test_nobody_is_their_own_substitute_and_ids_are_plain_words() -> None:
-    with pytest.raises(staff.StaffError, match="staff id"):
+    with pytest.raises(staff.StaffError, match="工号"):
         staff.enrol(None, "Li Na", "李娜", [])  # type: ignore[arg-type]
 
 
