@@ -8,10 +8,11 @@ from apprise.manager_plugins import NotificationManager
 
 from notifications import mail
 from notifications.channels import listening, register, scheme, service_of
+from notifications.plugins import robots
 
 MAIL = frozenset({"mailto", "mailtos"})
 EXAMPLE = "mailtos://账号:密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
-HOOKS = "json://主机/路径,或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌"
+HOOKS = "json://主机/路径,或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌、schan://KEY"
 _SHORT = {"name", "user", "pass", "port", "wkd", "inline"}
 
 
@@ -26,6 +27,8 @@ def fault_of(address: str) -> str:
     if service is None:
         if kind in {"http", "https"}:
             return f"网页地址须写成 {HOOKS}"
+        if kind in robots.DEAF:
+            return f"{kind}:// 会在 HTTP 200 的应答里拒绝消息,无法确认送达,请改用邮件或 {HOOKS}"
         known = kind in NotificationManager()
         return f"{kind}:// 地址不完整或写法有误" if known else f"没有 {kind}:// 这种通知服务(拼写有误?)"
     if kind not in MAIL:

@@ -223,20 +223,34 @@ def _send_one(address: str, rendered: Rendered) -> str:
         service = service_of(address)
         if service is None:
             return "地址无法识别"
+        mail.aim(service, address)
         service.optional = False  # ``?optional=yes`` would let a failure pass for a success
         if service.notify_format is not NotifyFormat.HTML:
             service.overflow_mode = OverflowMode.SPLIT  # what is too long comes in pieces, instead of being refused
-        title, body = _form(rendered, service.notify_format, titled=service.title_maxlen > 0)
         carrier = Apprise()
         carrier.add(service)
-        taken = carrier.notify(
-            body=body,
-            title=title,
-            body_format=service.notify_format,  # what it shows already, so that Apprise converts nothing
-            attach=_text_beside(rendered) if isinstance(service, folder.FolderService) else None,
-            interpret_escapes=False,
-        )
-        return "" if taken is True else _why(heard)
+        for title, body in _parts(rendered, service, uncut=scheme(address) in MERCHANT_SCHEMES):
+            taken = carrier.notify(
+                body=body,
+                title=title,
+                body_format=service.notify_format,  # what it shows already, so that Apprise converts nothing
+                attach=_text_beside(rendered) if isinstance(service, folder.FolderService) else None,
+                interpret_escapes=False,
+            )
+            if taken is not True:
+                return _why(heard)
+        return ""
+
+
+def _parts(rendered: Rendered, service: NotifyBase, *, uncut: bool) -> list[tuple[str, str]]:
+    """Title and body of what is sent, in one unless it is markup that a chat has no room for: cut, that would be none."""
+    titled = service.title_maxlen > 0
+    title, body = _form(rendered, service.notify_format, titled)
+    if uncut or service.notify_format is not NotifyFormat.HTML or len(title) + len(body) <= service.body_maxlen:
+        return [(title, body)]
+    text = rendered.text if titled else f"{rendered.subject}\n{rendered.text}"
+    pieces = robots.pieces(text, service.body_maxlen * 3 // 4)  # in bytes: room for what escaping adds
+    return [(title if titled else "", escape(piece).replace("\n", "<br/>")) for piece in pieces]
 
 
 def _form(rendered: Rendered, shows: NotifyFormat, titled: bool) -> tuple[str, str]:

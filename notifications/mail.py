@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-_MAIL = re.compile(r"[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+")
+from apprise import NotifyBase
+
+_MAIL = re.compile(r"[^\s@:/?#&,;<>\"]+@[^\s@:/?#&,;<>\"]+\.[^\s@:/?#&,;<>\".]+")
 
 
 def recipients(contact: str) -> tuple[str, ...] | None:
@@ -38,10 +40,35 @@ def through(relay: str, address: str) -> str:
 def apart(address: str) -> tuple[str, ...]:
     """A mail address that names several people, once for each: who has got a letter does not get it again because somebody
     else's mail server refused it. Any other address, and one with copies, as it is."""
+    named = () if any(name in {"cc", "bcc"} for name, _ in parse_qsl(urlsplit(address).query)) else _named(address)
+    return tuple(through(address, one) for one in named) or (address,)
+
+
+def _named(address: str) -> tuple[str, ...]:
+    """Whom an address of Apprise's names as its recipients; nobody, where one of them is written in another way."""
     parts = urlsplit(address)
-    options = parse_qsl(parts.query)
-    if parts.scheme not in {"mailto", "mailtos"} or any(name in {"cc", "bcc"} for name, _ in options):
-        return (address,)
-    to = [value for name, value in options if name == "to"] + [unquote(part) for part in parts.path.split("/") if part]
-    named = [one for value in to for one in re.split(r"[,;\s]+", value) if one]
-    return tuple(through(address, one) for one in named) if named and all(map(_MAIL.fullmatch, named)) else (address,)
+    if parts.scheme not in {"mailto", "mailtos"}:
+        return ()
+    to = [value for name, value in parse_qsl(parts.query) if name == "to"]
+    to += [unquote(part) for part in parts.path.split("/") if part]
+    named = tuple(one for value in to for one in re.split(r"[,;\s]+", value) if one)
+    return named if all(map(_MAIL.fullmatch, named)) else ()
+
+
+def aim(service: NotifyBase, address: str) -> None:
+    """Have a mail service write to exactly whom its address names.
+
+    Apprise looks for what it takes for an address inside each: it would write to ``brien@…`` for ``o'brien@…``, and to
+    another domain for one in letters of another script.
+    """
+    if named := _named(address):
+        service.targets = [(False, _in_ascii(one)) for one in named]  # type: ignore[attr-defined]
+
+
+def _in_ascii(address: str) -> str:
+    """With the domain as mail servers know it, ``xn--…``, where it is in another script."""
+    name, _, domain = address.rpartition("@")
+    try:
+        return f"{name}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return address

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -44,9 +45,15 @@ def ensure(home: Path, *, subscribers: bool, prefect: bool = False) -> Path:
         lines.append(f'prefect_auth = "dianwu:{secrets.token_urlsafe(24)}"')
     if subscribers:
         lines += ["[subscriber_secrets]", f'bank = "{_webhook_secret()}"', f'platform = "{_webhook_secret()}"']
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write("\n".join(lines) + "\n")
+    draft = file.with_name(f".{FILE}.{os.getpid()}")  # half of it would be taken for all of it at the next start
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write("\n".join(lines) + "\n")
+        with suppress(FileExistsError):  # whoever starts at the same moment was first: theirs are the secrets
+            os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
     return file
 
 

@@ -14,7 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from models.base import Frozen
+from models.text import shortened
 from policies.policy import SHANGHAI
+from tasks.sheet_encodings import damaged
 
 _WHOLE = r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3})+)"
 """Commas only between thousands: ``90,00`` is not nine thousand."""
@@ -32,7 +34,8 @@ _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     0x3000: " ", 0xA0: " ", 0xFFE5: "¥", 0x2212: "-", 0x200B: None, 0xFEFF: None,
 }  # fmt: skip
 """Signs as wide as a Chinese character, other blanks, the typographer's minus, what shows nothing: each has one meaning here."""
-_IN_YUAN = re.compile(r"([-+]?)¥ *|(?<=[0-9]) *元$")
+_IN_YUAN = re.compile(r"^([-+]?)¥ *|(?<=[0-9]) *[元¥]$")
+_PLUS = re.compile(r"\+(?=[0-9])")
 _WRITTEN = re.compile(
     r"(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?(?P<between>(?<=日) *| +|T)(?P<hour>\d{1,2}):(?P<minute>\d{2})"
     r"(:(?P<second>\d{2})(\.(?P<part>\d{1,6})\d*)?)? ?(?P<zone>Z|[+-]\d{2}(:?\d{2})?)?",
@@ -130,8 +133,8 @@ def _text(name: str, value: Any, *, is_id: bool) -> Any:
             how = "小数" if _AS_FLOAT.fullmatch(value) else "科学计数法"
             raise WrongCell(name, f"编号被改写成了{how},请把该列设为文本后重新导出")
         value = _unguarded(value)
-    if isinstance(value, str) and "\ufffd" in value:
-        raise WrongCell(name, "文字在导出时已损坏(出现 \ufffd),请用正确的编码重新导出")
+    if isinstance(value, str) and damaged(value):
+        raise WrongCell(name, f"文字在导出时已损坏({shortened(value, 24)}),请用正确的编码重新导出")
     return value
 
 
@@ -155,8 +158,9 @@ def _amount(field: str, value: Any, form: re.Pattern[str], times: int, remedy: s
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         written = format(Decimal(value), "f")
     if isinstance(written, str):
-        written = narrow(written).removeprefix("+")
-        written = _IN_YUAN.sub(r"\1", written).removeprefix("+") if form is _YUAN else written
+        written = narrow(written)
+        written = _IN_YUAN.sub(r"\1", written) if form is _YUAN else written
+        written = written[1:] if _PLUS.match(written) else written
     if not isinstance(written, str) or not form.fullmatch(written):
         binary = ";此值是浮点数,写入文件前已有误差,请改用十进制(decimal)或整数分" if isinstance(value, float) else ""
         raise WrongCell(field, remedy + binary)

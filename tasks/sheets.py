@@ -1,8 +1,8 @@
 """Files of items: CSV and Parquet read line by line, whatever was done to them on the way.
 
-UTF-8, UTF-8 with a byte-order mark and GBK (read as GB 18030, which holds it) are all legitimate, but not two of them in
-one file. Nothing is unpacked: a compressed file is refused, and a Parquet file that claims to be larger than any month
-is, too. What the cells mean is read in :mod:`tasks.sheet_cells`.
+UTF-8, UTF-8 with a byte-order mark and GBK are all legitimate, but not two of them in one file (:mod:`tasks.sheet_encodings`).
+Nothing is unpacked: a compressed file is refused, and a Parquet file that claims to be larger than any month is, too.
+What the cells mean is read in :mod:`tasks.sheet_cells`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from models.text import shortened, without_odd
 from office.base.db import Tx, in_transaction
 from tasks.batches import Recorded
 from tasks.sheet_cells import Columns, WrongCell, fields_of, narrow
+from tasks.sheet_encodings import MOST_LINE, UnreadableFile, encoding_of
 
 MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 5_000_000
 MOST_COLUMNS = 20
 MOST_CELL = 10_000
-MOST_LINE = 1 << 16
 BATCH = 250
 """Rows of a Parquet file that are unpacked at a time: cells are short by then, so a batch is small."""
 MOST_GROUP_BYTES = 512 * 1024**2
@@ -45,10 +45,6 @@ _WIDE_MARKS = {
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 }  # fmt: skip
 _OTHER_SIGNS = re.compile(r"[;\t|，、]")
-
-
-class UnreadableFile(ValueError):
-    """The whole file cannot be read; ``str`` is the Chinese sentence."""
 
 
 Record = Callable[[Tx, Sequence[tuple[int, Mapping[str, Any]]]], Recorded]
@@ -92,64 +88,8 @@ def _rows(path: Path, columns: Columns) -> tuple[Iterator[Row], int]:
     for name, mark in _WIDE_MARKS.items():
         if head.startswith(mark):
             raise UnreadableFile(f"文件是 {name} 编码,请另存为 UTF-8 或 GBK 编码的 CSV")
-    encoding, lines = _encoding(path)
+    encoding, lines = encoding_of(path)
     return _csv(path, encoding, columns), lines
-
-
-def _encoding(path: Path) -> tuple[str, int]:
-    """The one encoding in which the whole file is written, and roughly how many lines it has."""
-    decoder, lines, encoding = codecs.getincrementaldecoder("utf-8-sig")("strict"), 0, "utf-8-sig"
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                if b"\x00" in block:
-                    raise UnreadableFile("文件含有空字符,不是文本文件,请另存为 UTF-8 或 GBK 编码的 CSV")
-                lines += block.count(b"\n")
-                if encoding == "utf-8-sig":
-                    try:
-                        decoder.decode(block)
-                    except UnicodeDecodeError:
-                        encoding = "gb18030"
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        encoding = "gb18030"
-    if encoding == "gb18030":
-        _only_gbk(path)
-    return encoding, lines
-
-
-_PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
-"""From the first byte that is not ASCII to the end of its cell: no character of GBK holds one of these signs."""
-
-
-def _only_gbk(path: Path) -> None:
-    """Refuse a file in which some cells are UTF-8 and others GBK: read as one, the others would be other words.
-
-    Text in GBK can be valid UTF-8 by chance, but not with a character of three bytes in it, as Chinese has.
-    """
-    utf8, gbk = 0, 0
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MOST_LINE):
-            number += 1
-            while len(line) == MOST_LINE and line[-1:] != b"\n":
-                line = file.readline(MOST_LINE)  # too long to be read later, too
-            for piece in _PIECE.findall(line):
-                try:
-                    if max(piece.decode("utf-8")) >= "\u0800":
-                        utf8 = utf8 or number
-                        continue
-                except UnicodeDecodeError:
-                    pass
-                try:
-                    piece.decode("gb18030")
-                    gbk = gbk or number
-                except UnicodeDecodeError:
-                    raise UnreadableFile(f"文件第 {number} 行既不是 UTF-8 也不是 GBK 编码,请另存为其中一种") from None
-            if utf8 and gbk:
-                raise UnreadableFile(
-                    f"文件混有两种编码:第 {utf8} 行是 UTF-8,第 {gbk} 行是 GBK。请把整个文件统一为一种编码后再导入"
-                )
 
 
 def _header(names: Sequence[str], columns: Columns) -> list[str]:

@@ -8,7 +8,9 @@ Run it with uvicorn's own access log switched off: it would write query strings.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -59,6 +61,9 @@ FRONT = """店务接入端:只供系统之间收发,不是网页,也没有可登
 审核人员请打开工作台。
 """
 """What somebody reads who opens the door's address in a browser."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What a disk says that keeps nothing now: whoever brought a file sends it again."""
 
 ConflictAlert = Callable[[Tx, InboxMessage], None]
 CaseReader = Callable[[str], CaseView]
@@ -293,6 +298,14 @@ def _answer_problems(app: FastAPI) -> None:
 
     app.add_exception_handler(OperationalError, unreachable)
     app.add_exception_handler(PoolTimeout, unreachable)
+
+    @app.exception_handler(OSError)
+    async def no_room(request: Request, error: OSError) -> Response:
+        if error.errno not in NO_ROOM:
+            raise error
+        logger.error("nothing can be kept: %s", os.strerror(error.errno))
+        detail = f"Nothing can be kept: {os.strerror(error.errno)}. Nothing was stored; send again."
+        return _refused(request, Problem(503, "not-ready", detail, headers={"retry-after": "60"}))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, _error: Exception) -> Response:

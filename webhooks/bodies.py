@@ -108,3 +108,8 @@ def parse_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _refuse("The body is JSON, but not an object.")
     return value
+
+
+def name_of(value: Any) -> str:
+    """A name that a sender wrote as a text or a whole number; empty for what names nothing: no two share ``None``."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

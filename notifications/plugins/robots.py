@@ -1,4 +1,4 @@
-"""Chat robots of WeCom, DingTalk, Feishu and Lark: they refuse inside an HTTP 200 and count in bytes.
+"""Chat robots of WeCom, DingTalk, Feishu, Lark and ServerChan: they refuse inside an HTTP 200 and count in bytes.
 
 Apprise takes every HTTP 200 of theirs for a yes. Here a message is out when the answer's own code says so; one that is
 too long as the service counts is split at line ends, and shortened with its link beyond :data:`MOST_PIECES`.
@@ -18,9 +18,11 @@ from typing import Any, ClassVar
 import requests
 from apprise import NotifyBase, NotifyFormat, NotifyType
 from apprise.manager_plugins import NotificationManager
+from apprise.plugins.bark import NotifyBark
 from apprise.plugins.dingtalk import NotifyDingTalk
 from apprise.plugins.feishu import NotifyFeishu
 from apprise.plugins.lark import NotifyLark
+from apprise.plugins.serverchan import NotifyServerChan
 from apprise.plugins.wecombot import NotifyWeComBot
 
 from notifications.text import one_line
@@ -32,10 +34,12 @@ HALF = 9_800
 _LABEL = len("(5/5)\n")
 _LINK = re.compile(r"https?://[^\s<>\"]+")
 _CODES = ("errcode", "code", "StatusCode")
+DEAF = ("pushdeer", "pushdeers", "pushme", "qq", "spugpush", "synology", "synologys")
+"""Services of Apprise's that refuse inside an HTTP 200, too, and whose answers nobody here reads: they are not offered."""
 
 
 class Robot(NotifyBase):
-    """What the four have in common. ``most`` is how many bytes one message may have, as the service counts."""
+    """What they have in common. ``most`` is how many bytes one message may have, as the service counts."""
 
     most: ClassVar[int]
     title_maxlen = 0
@@ -144,6 +148,30 @@ class Lark(Robot, NotifyLark):
         return {"msg_type": "text", "content": {"text": text}}
 
 
+class ServerChan(Robot, NotifyServerChan):
+    """``schan://KEY``: Markdown of 32 KB under a title of 32 characters."""
+
+    most = 32_000
+    notify_format = NotifyFormat.MARKDOWN
+
+    def _address(self) -> tuple[str, dict[str, str]]:
+        return self.notify_url.format(token=self.token), {}
+
+    def _payload(self, text: str) -> dict[str, Any]:
+        return {"title": one_line(text.partition("\n")[0], 32), "desp": text}
+
+
+class Bark(NotifyBark):
+    """``bark://HOST/KEY``: Apple carries 4,096 bytes to a phone, the title and the device among them."""
+
+    title_maxlen = 0
+    body_maxlen = 1_000_000
+
+    def send(self, body: str, title: str = "", notify_type: NotifyType = NotifyType.INFO, **kwargs: Any) -> bool:
+        """True when the server took every piece."""
+        return all(super(Bark, self).send(body=piece, title=title, **kwargs) for piece in pieces(body, 3_000))
+
+
 def pieces(text: str, most: int) -> list[str]:
     """``text`` in pieces of at most ``most`` bytes, numbered when there are several.
 
@@ -177,10 +205,11 @@ def _size(text: str) -> int:
 
 
 def register() -> None:
-    """Put them in the place of Apprise's own. Doing it again changes nothing."""
+    """Put them in the place of Apprise's own, and nothing in the place of the deaf. Doing it again changes nothing."""
     services = NotificationManager()
-    for robot in (WeCom, DingTalk, Feishu, Lark):
-        schema = str(robot.secure_protocol)
-        if services[schema] is not robot:
-            services.remove(schema, unload=False)
-            services[schema] = robot
+    services.remove(*DEAF, unload=False)
+    for robot in (WeCom, DingTalk, Feishu, Lark, ServerChan, Bark):
+        for schema in filter(None, (robot.protocol, robot.secure_protocol)):
+            if services[schema] is not robot:
+                services.remove(schema, unload=False)
+                services[schema] = robot

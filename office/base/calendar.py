@@ -129,12 +129,15 @@ def read_years(content: bytes) -> Years:
 
 def _keep(kept: Path, content: bytes) -> None:
     """Put what was right beside the file, at one stroke. Where nothing may be written, a restart may forget it."""
+    fresh = kept.with_suffix(f".{os.getpid()}")
     try:
         if kept.exists() and kept.read_bytes() == content:
             return
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(content)
-        fresh.replace(kept)
+        try:
+            fresh.write_bytes(content)
+            fresh.replace(kept)
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError:
         logger.exception("%s cannot be written", kept)
 

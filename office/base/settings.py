@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as Unparsable
+
+from models.text import odd
 
 
 class SettingsError(ValueError):
@@ -46,6 +49,23 @@ class AccessToken(BaseModel):
     token stages counts as the bank's proof, so only the bank and finance have it."""
     shops: tuple[str, ...] = ("*",)
     """Shop ids; ``*`` in one stands for anything: ``dd-*`` for the shops of one platform."""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a setting, whatever its shape."""
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case str() | Path():
+            yield str(value)
+        case dict():
+            for part in (*value, *value.values()):
+                yield from _texts(part)
+        case list() | tuple():
+            for part in value:
+                yield from _texts(part)
+        case BaseModel():
+            yield from _texts([part for _, part in value])
 
 
 class Settings(BaseSettings):
@@ -157,6 +177,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> Settings:
+        for name, value in self:
+            if found := next((found for text in _texts(value) if (found := odd(text, allowed="\n\r\t"))), ""):
+                what = "不是 UTF-8 编码的字节" if found.startswith("U+D") else "控制字符或方向控制字符"
+                raise SettingsError(f"{name}:含有{what} {found},请删去或改正")
         if self.database_url and not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise SettingsError("database_url:须为 postgresql+psycopg://用户@主机/库名 或 sqlite:////完整路径/文件.db")
         if not self.prefect_auth.get_secret_value():

@@ -88,6 +88,7 @@ def examine() -> Iterator[Check]:
     yield from worker_of(given)
     yield from files_of(given)
     yield from outside(given)
+    yield from named(given)
     yield from database(given)
     yield from prefect(given)
     yield from channels(given)
@@ -133,6 +134,13 @@ def outside(given: Settings) -> Iterator[Check]:
         yield (bad if given.production else warn)(
             "公网地址", f"凭证链接指向 {given.public},抖店无法打开", "设置 public_url 为接入端的公网 https 地址"
         )
+
+
+def named(given: Settings) -> Iterator[Check]:
+    """Merchants make their invoices out to us under this name and number: the demonstration's are nobody's."""
+    still = [name for name in ("platform_name", "platform_tax_no") if name not in given.model_fields_set]
+    if given.production and still:
+        yield warn("开票抬头", f"{'、'.join(still)} 未设置,商家会按演示用的抬头开票", MEND)
 
 
 def files_of(given: Settings) -> Iterator[Check]:

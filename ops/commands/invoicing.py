@@ -55,7 +55,7 @@ def take_file(
     from rich.progress import Progress
 
     from tasks.invoicing.tax_report import harmless
-    from tasks.sheets import UnreadableFile
+    from tasks.sheet_encodings import UnreadableFile
 
     accepted, repeated, bad, assumed = 0, 0, 0, 0
     shown: list[list[object]] = []

@@ -212,6 +212,33 @@ def test_one_odd_entry_is_kept_and_alarmed_and_keeps_no_other_out(
     assert bench.office.chains() == []
 
 
+@pytest.mark.both
+def test_entries_that_name_nobody_or_are_no_utf8_are_told_and_share_no_name(door: TestClient, bench: Bench) -> None:
+    """``None``, ``0`` and ``True`` are what a program writes for nothing: two such rulings are not one ruling."""
+    nobody = [None, 0, "0", "null", True, 9.0, [9], " "]
+    about = [{"shop_id": "shop-1", "arbitrate_id": none, "aftersale_id": 1} for none in nobody]
+    pushed = [{"tag": "216", "msg_id": f"m-{n}", "data": data} for n, data in enumerate(about)]
+    pushed += [{"tag": none, "msg_id": "m"} for none in (None, True, 216.0)] + [{"tag": "216", "msg_id": True}]
+    good, gbk = body(item("212", "m-good")), b'{"tag":"212","msg_id":"m","data":"' + "国".encode("gbk") + b'"}'
+    for mark in (b"", b"\xef\xbb\xbf"):
+        assert push(door, mark + good[:-1] + b"," + gbk + b"," + body(*pushed)[1:]).json() == SUCCESS
+        bench.office.settle()
+    kinds = [row.type for row in inbox("doudian")]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "arbitration.applied": 1, "doudian.odd": 5, "doudian.216": len(nobody)
+    }  # fmt: skip
+    assert bench.office.staff_told("inbox_odd") == ["supervisor"] * (5 + len(nobody))
+
+
+def test_notifications_without_a_number_are_not_one_notification(door: TestClient) -> None:
+    for nothing in (b"null", b"true", b"1.5", b"[]"):
+        raw = TTS.replace(b'"7327112393057371910"', nothing)
+        sign = hmac.new(b"app_secret_demo", b"demo_key" + raw, hashlib.sha256).hexdigest()
+        headers = {"content-type": "application/json", "authorization": sign}
+        assert door.post("/webhooks/tiktok-shop", content=raw, headers=headers).status_code == 422
+    assert inbox("tiktok-shop") == []
+
+
 @pytest.mark.parametrize(
     "raw", [b"[1,]", b"[1 2]", b"[1", b"[,1]", b"{]", b"[" * 5_000, b'[{"tag":"100","msg_id":"1"}] x']
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import ssl
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import fsspec
@@ -110,6 +112,26 @@ def test_the_same_bytes_again_mend_a_stored_file_that_was_damaged(bench: Bench) 
     stored.write_bytes(b"rotten")
     again = evidence.stage("shop-1", "a.png", io.BytesIO(PNG))
     assert (again.id, stored.read_bytes()) == (staged.id, PNG)
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_file_that_finds_no_room_is_to_be_sent_again_and_leaves_nothing(
+    door: TestClient, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    keep, room = evidence._keep, [False, True]
+
+    def kept(*given: Any) -> None:
+        if not room.pop(0):
+            raise OSError(fault, "no room")
+        keep(*given)
+
+    monkeypatch.setattr(evidence, "_keep", kept)
+    sent: dict[str, Any] = {"data": {"shop_id": "shop-1"}, "files": {"file": ("a.png", PNG)}, "headers": TOKEN}
+    answer = door.post("/evidence", **sent)
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert "send again" in answer.json()["detail"] and int(answer.headers["retry-after"]) > 0
+    again = door.post("/evidence", **sent)
+    assert (again.status_code, again.json()["duplicate"]) == (201, False)
 
 
 def test_evidence_lives_in_any_bucket_by_setting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

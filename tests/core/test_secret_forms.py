@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
+from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -11,7 +14,7 @@ from standardwebhooks.webhooks import Webhook
 from office.base import secret_forms
 from office.base import settings as settings_module
 from office.base.settings import SettingsError
-from ops.secrets import ensure, prepare
+from ops.secrets import FILE, ensure, prepare
 from webhooks.app import create_app
 
 KEY = bytes(range(240, 256)) + bytes(range(16))
@@ -125,6 +128,24 @@ def test_what_an_installation_makes_for_itself_is_well_formed(monkeypatch: pytes
     given = prepare()
     assert given.encryption_keys and given.subscriber_secrets
     assert list(secret_forms.faults(given)) == []
+
+
+def test_secrets_that_found_no_room_are_not_half_there_at_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = settings_module.settings().home
+    opened, room = os.fdopen, [False, True]
+
+    def kept(*given: Any, **more: Any) -> Any:
+        if not room.pop(0):
+            raise OSError(errno.ENOSPC, "full")
+        return opened(*given, **more)
+
+    monkeypatch.setattr("ops.secrets.os.fdopen", kept)
+    with pytest.raises(OSError):
+        ensure(home, subscribers=True)
+    assert not (home / FILE).exists() and not list(home.glob(f".{FILE}*"))
+    first = ensure(home, subscribers=True).read_text()
+    assert ensure(home, subscribers=True).read_text() == first
+    assert (home / FILE).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_setting_that_cannot_be_used_never_prints_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from models.invoicing_events import Rejected
 from office.base.db import reading
 from tasks.invoicing import tax_report
 from tasks.invoicing.billable_files import import_file
-from tasks.sheets import UnreadableFile
+from tasks.sheet_encodings import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 

@@ -18,7 +18,7 @@ from models.invoicing_events import Rejected
 from office.base.db import reading
 from tasks.invoicing.billable_files import import_file
 from tasks.invoicing.tax_report import harmless
-from tasks.sheets import UnreadableFile
+from tasks.sheet_encodings import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 
@@ -321,6 +321,7 @@ def test_amounts_and_moments_are_read_as_keyboards_and_spreadsheets_of_all_kinds
     refused = {
         "(90.00)": "amount_fen", "90.00-": "amount_fen", '"1.234,56"': "amount_fen", "9E1": "amount_fen",
         "٩٠": "amount_fen", "90²": "amount_fen", "9①": "amount_fen",
+        "+-90": "amount_fen", "+¥-90": "amount_fen", "¥¥90": "amount_fen", "90元元": "amount_fen",
         "90 000.00": "amount_fen", "1_000": "amount_fen", "2026-11-01 24:00": "settled_at",
         "2026-11-01 4:00 PM": "settled_at", "2026-11-01 04:00 CST": "settled_at",
         "1.0E5": "item_id", "1.5E-5": "item_id", "sub-1\u200b": "item_id", "#REF!": "item_id",
@@ -374,6 +375,56 @@ def test_gbk_that_happens_to_be_valid_utf8_is_still_gbk(shop: Office, tmp_path: 
     lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{text}" for n, text in enumerate([by_chance, "国庆", "𠮷"])]
     assert take(sheet(tmp_path, *lines, encoding="gb18030"))[0] == 3
     assert [item.description for item in items()] == [by_chance, "国庆", "𠮷"]
+
+
+FOREIGN = [
+    ("big5", ["國慶平臺優惠券", "國慶", "運費補貼"]), ("big5", ["手續費"]), ("big5hkscs", ["電子發票"]),
+    ("shift_jis", ["送料無料クーポン", "手数料"]), ("shift_jis", ["ｸｰﾎﾟﾝ券"]), ("cp1252", ["L'Oréal crème"]),
+    ("cp1251", ["Скидка на доставку"]), ("euc_kr", ["무료배송 쿠폰", "수수료 환불", "광고비 지원"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "words"), FOREIGN)
+def test_what_reads_as_gbk_only_into_words_that_nobody_wrote_is_refused_with_the_remedy(
+    shop: Office, tmp_path: Path, encoding: str, words: list[str]
+) -> None:
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{word}" for n, word in enumerate(words)]
+    with pytest.raises(UnreadableFile, match=r"第 2 行.*另存为 UTF-8|第 2 行既不是"):
+        take(sheet(tmp_path, *lines, encoding=encoding))
+    assert items() == []
+
+
+@pytest.mark.parametrize("encoding", ["big5", "shift_jis"])
+def test_one_cell_of_another_encoding_among_gbk_is_refused_by_its_line(
+    shop: Office, tmp_path: Path, encoding: str
+) -> None:
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,国庆平台券补贴第{n}批".encode("gbk") for n in range(30)]
+    lines[20] = "sub-20,shop-1,COUPON,90.00,2026-11-10 10:00,手數料".encode(encoding)
+    file = tmp_path / "items.csv"
+    file.write_bytes(b"\n".join([HEADER.encode(), *lines]))
+    with pytest.raises(UnreadableFile, match=r"第 22 行.*另存为 UTF-8"):
+        take(file)
+
+
+def test_gbk_with_rare_characters_and_kana_among_common_ones_is_still_gbk(shop: Office, tmp_path: Path) -> None:
+    words = ["奈雪の茶联名券", "陈祎的文具店", "①号仓·运费(含税)—满99减10￥", "福字喆妍堂专享", "🎉双十一🎉", "镕"]
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{word}" for n, word in enumerate(words)]
+    assert take(sheet(tmp_path, *lines, encoding="gb18030"))[:2] == (len(words), [])
+    assert [item.description for item in items()] == words
+
+
+@pytest.mark.parametrize("taken_for", ["gb18030", "cp1252"])
+@pytest.mark.parametrize("word", ["国庆平台券", "运费补贴", "双十一 50 元券"])
+def test_utf8_that_a_program_took_for_another_encoding_is_refused_and_not_kept(
+    shop: Office, tmp_path: Path, taken_for: str, word: str
+) -> None:
+    misread = word.encode().decode(taken_for, "replace").replace("\ufffd", "?")
+    for file in (
+        sheet(tmp_path, f"sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,{misread}"),
+        parquet(tmp_path, description=[misread]),
+    ):
+        accepted, rejected, _ = take(file)
+        assert accepted == 0 and [(line.field, "损坏" in line.reason) for line in rejected] == [("description", True)]
 
 
 # ── formulas ─────────────────────────────────────────────────────────────────

@@ -15,24 +15,27 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from models.reviews import Role
-from notifications.channels import AppriseNotifier, DeliveryFailed, Target
+from notifications.addresses import fault_of
+from notifications.channels import AppriseNotifier, ChannelMisconfigured, DeliveryFailed, Target
 from notifications.plugins import robots
 from notifications.rendering import Rendered
 
 YES = {
     "wecombot": {"errcode": 0, "errmsg": "ok"}, "dingtalk": {"errcode": 0, "errmsg": "ok"},
     "feishu": {"code": 0, "data": {}, "msg": "success"}, "lark": {"StatusCode": 0, "StatusMessage": "success"},
+    "schan": {"code": 0, "message": "", "data": {"pushid": "1"}},
 }  # fmt: skip
 NO = {
     "wecombot": {"errcode": 93000, "errmsg": "invalid webhook url, key-of-the-robot"}, "dingtalk": {"errcode": 310000, "errmsg": "sign"},
     "feishu": {"code": 19001, "msg": "param invalid"}, "lark": {"code": 9499, "msg": "Bad Request", "data": {}},
+    "schan": {"code": 40001, "message": "key-of-the-robot", "data": {}},
 }  # fmt: skip
 ADDRESS = {
     "wecombot": "wecombot://key-of-the-robot", "dingtalk": "dingtalk://abcdef0123456789", "feishu": "feishu://token-of-the-robot",
-    "lark": "lark://0123abcd-0123-0123-0123-0123456789ab",
+    "lark": "lark://0123abcd-0123-0123-0123-0123456789ab", "schan": "schan://SCTkeyofTheRobot",
 }  # fmt: skip
-LIMIT = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_480, "lark": 20_480}
-"""Bytes as each documents: WeCom of the text, the others of the request."""
+LIMIT = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_480, "lark": 20_480, "schan": 32_768}
+"""Bytes as each documents: WeCom and ServerChan of the text, the others of the request."""
 
 
 class Service:
@@ -63,7 +66,9 @@ class Service:
         found = []
         for _, body in self.got:
             said = json.loads(body)
-            found.append(str((said.get("text") or said.get("content") or said.get("markdown"))[_key(said)]))
+            found.append(
+                str(said.get("desp") or (said.get("text") or said.get("content") or said.get("markdown"))[_key(said)])
+            )
         return found
 
 
@@ -73,13 +78,14 @@ def _key(said: dict[str, Any]) -> str:
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The four services, all at one address of this machine."""
+    """The services, all at one address of this machine."""
     found = Service()
     monkeypatch.setattr(robots.WeCom, "notify_url", found.address + "/send?key={key}")
     monkeypatch.setattr(robots.DingTalk, "notify_url", found.address + "/send?access_token={token}")
     monkeypatch.setattr(robots.Feishu, "notify_url", found.address + "/hook/{token}")
     monkeypatch.setattr(robots.Lark, "notify_url", found.address + "/hook/")
-    for robot in (robots.WeCom, robots.DingTalk, robots.Feishu, robots.Lark):
+    monkeypatch.setattr(robots.ServerChan, "notify_url", found.address + "/{token}.send")
+    for robot in (robots.WeCom, robots.DingTalk, robots.Feishu, robots.Lark, robots.ServerChan, robots.Bark):
         monkeypatch.setattr(robot, "request_rate_per_sec", 0)
     yield found
     found.server.shutdown()
@@ -160,7 +166,7 @@ def test_a_long_message_arrives_in_pieces_that_each_fit(service: Service, name: 
     said = service.texts()
     assert 1 < len(said) <= robots.MOST_PIECES
     for text, (_, body) in zip(said, service.got, strict=True):
-        assert len(text.encode()) <= LIMIT[name] and (name == "wecombot" or len(body) <= LIMIT[name])
+        assert len(text.encode()) <= LIMIT[name] and (name in {"wecombot", "schan"} or len(body) <= LIMIT[name])
         text.encode().decode("utf-8")
     assert [text.partition("\n")[0] for text in said] == [f"({n}/{len(said)})" for n in range(1, len(said) + 1)]
 
@@ -179,6 +185,32 @@ def test_what_was_split_is_all_there_and_what_is_too_much_is_left_to_the_link() 
     assert len(found) == robots.MOST_PIECES and all(len(piece.encode()) <= 2048 for piece in found)
     assert found[-1].endswith("(内容过长,其余请见 https://desk.example/case/CLS-1)")
     assert robots.pieces("审" * 10_000, 2048)[-1].endswith("(内容过长,其余请在店务中查看)")
+
+
+def test_serverchan_has_a_title_that_it_takes(service: Service) -> None:
+    service.says = json.dumps(YES["schan"]).encode()
+    send("schan", words(subject="【店务】" + "待审核" * 20))
+    (path, body), *_ = service.got
+    assert path == "/SCTkeyofTheRobot.send" and 0 < len(json.loads(body)["title"]) <= 32
+
+
+def test_what_a_phone_has_no_room_for_comes_in_pieces_that_each_fit(service: Service) -> None:
+    """Apple counts in bytes: what is longer than 4,096 of them is refused whole."""
+    long = words("审核🩷" * 900)
+    address = service.address.replace("http://", "bark://") + "/devicekey"
+    assert AppriseNotifier({"staff": [address]}).send(Target.staff(Role.FINANCE), long).delivered
+    sent = [json.loads(body) for _, body in service.got]
+    assert 1 < len(sent) <= robots.MOST_PIECES
+    assert all(len(json.dumps(one, ensure_ascii=False).encode()) < 4_000 for one in sent)
+
+
+@pytest.mark.parametrize(
+    "address", ["pushdeer://pushKey", "qq://0123456789abcdef", "spugpush://abcdefghijk", "pushme://token"]
+)
+def test_a_service_whose_no_nobody_reads_is_no_channel(address: str) -> None:
+    with pytest.raises(ChannelMisconfigured):
+        AppriseNotifier({"staff": [address]})
+    assert "无法确认送达" in fault_of(address)
 
 
 def test_dingtalk_signs_so_that_dingtalk_can_check_it(service: Service) -> None:

@@ -205,6 +205,30 @@ def test_a_bare_mail_address_goes_through_our_own_relay(post_office: PostOffice)
     assert [recipients for recipients, _ in post_office.letters] == [["zhang@example.cn"]]
 
 
+@pytest.mark.parametrize(
+    ("contact", "reached"),
+    [(name, name) for name in ("o'brien@example.cn", "zhang@192.168.1.1", "zhang@xn--fsqu00a.xn--fiqs8s", "a%b!c@example.cn")]
+    + [("zhang@例子.中国", "zhang@xn--fsqu00a.xn--fiqs8s")],
+)  # fmt: skip
+def test_a_letter_goes_to_whom_the_address_names_and_to_nobody_of_a_similar_name(
+    post_office: PostOffice, contact: str, reached: str
+) -> None:
+    relay_of_ours = f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn"
+    ours = AppriseNotifier({"finance": [f"{relay_of_ours}&to={contact}"]}, mail_relay=relay_of_ours)
+    assert ours.send(Target.merchant([contact]), message()).delivered
+    if "%" not in contact:
+        assert ours.send(Target.staff(Role.FINANCE), message()).delivered
+    assert {recipient for recipients, _ in post_office.letters for recipient in recipients} == {reached}
+
+
+def test_an_address_that_no_mail_server_takes_is_a_failure_and_nobody_elses(post_office: PostOffice) -> None:
+    ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
+    with pytest.raises(DeliveryFailed):
+        ours.send(Target.merchant(["张三@example.cn"]), message())
+    assert not ours.send(Target.merchant(["zhang;x@example.cn"]), message()).delivered
+    assert post_office.letters == []
+
+
 def test_a_contact_that_would_smuggle_options_into_the_relay_is_not_used(post_office: PostOffice) -> None:
     ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
     for contact in ("zhang@example.cn&bcc=thief@example.cn", "zhang@example.cn,thief@example.cn", "zhang"):
@@ -380,6 +404,17 @@ def chat() -> Iterator[list[str]]:
     yield ChatWithoutTitles.shown
     ChatWithoutTitles.shown.clear()
     NotificationManager().remove(ChatWithoutTitles.protocol)
+
+
+def test_markup_that_a_chat_has_no_room_for_comes_as_text_in_pieces(
+    chat: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut in the middle, markup is refused or shown as it is written."""
+    monkeypatch.setattr(ChatWithoutTitles, "body_maxlen", 600)
+    ours = notifier({"finance": ["chatwithouttitles://room?format=html"]})
+    assert ours.send(Target.staff(Role.FINANCE), message("<b>晨光</b>", "🩷" * 150)).delivered
+    assert len(chat) > 1 and all(len(body) <= 600 for body in chat)
+    assert "&lt;b&gt;晨光&lt;/b&gt;" in "".join(chat) and "<b>" not in "".join(chat) and "<p" not in "".join(chat)
 
 
 @pytest.mark.parametrize(

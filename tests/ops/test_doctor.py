@@ -269,6 +269,16 @@ def test_in_production_every_role_needs_a_channel_and_every_subscriber_an_addres
     assert found("通知渠道")[0].health is found("事件订阅方")[0].health is Health.GOOD
 
 
+def test_a_production_that_goes_by_the_demonstrations_name_is_pointed_out(
+    installed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = {"profile": "production", "sandbox_bank": "false", "prefect_auth": "ops:secret"}
+    settle_in(monkeypatch, **real, platform_name="示例平台")
+    assert "platform_tax_no 未设置" in ailing("开票抬头").sentence
+    settle_in(monkeypatch, **real, platform_name="示例平台", platform_tax_no="91110000600037341L")
+    assert found("开票抬头") == []
+
+
 def test_a_calendar_that_ends_this_year_is_pointed_out_in_november(installed: Office) -> None:
     assert found("工作日历")[0].health is Health.GOOD
     installed.clock.at = datetime(2026, 11, 2, 2, 0, tzinfo=UTC)

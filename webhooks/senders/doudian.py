@@ -28,6 +28,7 @@ from models.wire import Event
 from office.base.settings import Settings
 from office.record.inbox import ODD, Arrival, Receipt
 from webhooks import bodies
+from webhooks.bodies import name_of
 from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.senders import Answer
 from webhooks.senders.platform import PROBLEM_REFERENCE
@@ -37,6 +38,7 @@ SUCCESS = {"code": 0, "msg": "success"}
 MOST_EVENTS = 200
 """Events in one body; far more than they have been seen to send."""
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_NONE = frozenset({"", "0", "null", "NULL", "None", "nil", "undefined", "NaN"})
 _STAGES = {
     "213": Stage.EVIDENCE_REQUESTED,
     "214": Stage.EVIDENCE_SUBMITTED,
@@ -148,7 +150,7 @@ def is_probe(raw: bytes) -> bool:
 
 
 def _items(raw: bytes) -> list[Any]:
-    items = _entries(bodies.text_of(raw))
+    items = _entries(raw)
     if not 1 <= len(items) <= MOST_EVENTS:
         raise Problem(422, "wrong-fields", f"The body must be a list of 1 to {MOST_EVENTS} events.")
     if not any(map(_is_event, items)):
@@ -156,22 +158,26 @@ def _items(raw: bytes) -> list[Any]:
     return items
 
 
-def _entries(text: str) -> list[Any]:
+def _entries(raw: bytes) -> list[Any]:
     """The entries of the list. One that our strict reader refuses comes as the text it was, and spoils no other."""
     try:
         # The strict reader wants an object at the top, so the list is read inside one.
-        return _as_list(bodies.parse_object(f'{{"items":{text}}}').get("items"))
+        return _as_list(bodies.parse_object(f'{{"items":{bodies.text_of(raw)}}}').get("items"))
     except Problem:
-        pieces = bodies.pieces(text)
+        pieces = bodies.pieces(raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff"))
         if pieces is None:
             raise
     found: list[Any] = []
     for piece in pieces:
         try:
-            found.append(bodies.parse_object(f'{{"item":{piece}}}')["item"])
+            found.append(bodies.parse_object(f'{{"item":{bodies.text_of(_bytes(piece))}}}')["item"])
         except Problem:
-            found.append(piece)
+            found.append(_bytes(piece).decode("utf-8", "backslashreplace"))
     return found
+
+
+def _bytes(piece: str) -> bytes:
+    return piece.encode("utf-8", "surrogateescape")
 
 
 def _as_list(items: Any) -> list[Any]:
@@ -183,12 +189,16 @@ def _is_event(item: Any) -> bool:
 
 
 def _tag(item: Any) -> str:
-    return str(item.get("tag", "")) if isinstance(item, dict) else ""
+    return name_of(item.get("tag")) if isinstance(item, dict) else ""
 
 
 def _msg_id(item: dict[str, Any]) -> str:
-    found = item.get("msg_id") if item.get("msg_id") is not None else item.get("msgId")
-    return "" if found is None else str(found)
+    return name_of(item.get("msg_id") if item.get("msg_id") is not None else item.get("msgId"))
+
+
+def _numbered(value: Any) -> str:
+    """One of their numbers; empty for zero and for the words with which a program writes that there is none."""
+    return "" if (found := name_of(value).strip()) in _NONE else found
 
 
 def _data(item: dict[str, Any]) -> dict[str, Any]:
@@ -224,7 +234,7 @@ def _arrival(app_key: str, item: Any) -> Arrival:
         "data": event.model_dump(mode="json", exclude_none=True) if event else data,
         "original": item,
     }
-    shop_id = str(data.get("shop_id", ""))
+    shop_id = _numbered(data.get("shop_id"))
     return Arrival(
         source=DoudianSender.name, message_id=f"{app_key}/{tag}/{_msg_id(item)}", type=body["type"],
         shop_id=shop_id if _NAME.fullmatch(shop_id) else None,
@@ -238,9 +248,8 @@ def mapped(tag: str, data: dict[str, Any]) -> Event | None:
     Data that does not have what the event needs is kept too: it is theirs to mend, and nothing is lost.
     """
     about = {
-        "shop_id": str(data.get("shop_id", "")), "arbitration_id": str(data.get("arbitrate_id", "")),
-        "order_id": str(data["p_id"]) if data.get("p_id") else None,
-        "aftersale_id": str(data["aftersale_id"]) if data.get("aftersale_id") else None,
+        "shop_id": _numbered(data.get("shop_id")), "arbitration_id": _numbered(data.get("arbitrate_id")),
+        "order_id": _numbered(data.get("p_id")) or None, "aftersale_id": _numbered(data.get("aftersale_id")) or None,
     }  # fmt: skip
     try:
         match tag:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from office.base.settings import Settings
 from office.record.inbox import Arrival, Receipt
 from webhooks import bodies
+from webhooks.bodies import name_of
 from webhooks.problems import MEDIA_TYPE, Problem
 from webhooks.senders import Answer
 from webhooks.senders.platform import PROBLEM_REFERENCE
@@ -40,10 +41,10 @@ class TikTokShopSender:
         """The one notification in the body; raises :class:`Problem` 401 unless one of the apps signed it."""
         self._check(headers.get("authorization", ""), raw)
         message = bodies.parse_object(bodies.text_of(raw))
-        number, topic = str(message.get("tts_notification_id", "")), str(message.get("type", ""))
+        number, topic = name_of(message.get("tts_notification_id")), name_of(message.get("type"))
         if not _NAME.fullmatch(number) or not _NAME.fullmatch(topic):
             raise Problem(422, "wrong-fields", "A notification needs a tts_notification_id and a type.")
-        shop_id = str(message.get("shop_id", ""))
+        shop_id = name_of(message.get("shop_id"))
         return [
             Arrival(
                 source=self.name, message_id=number, type=f"{self.name}.{topic}",
