@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 
 from desk.pictures import DRAWN, LARGE, SHOWN, SMALL, NotDrawn, drawn
-from models.arbitration import EvidenceItem
+from models.evidence import EvidenceItem
 from office.base.db import reading
 
 logger = logging.getLogger("dianwu.desk")

@@ -25,8 +25,8 @@ from desk.dossier import files
 from desk.html import page
 from desk.queue import counts
 from desk.visitor import Visitor, visitor
-from models.arbitration import EvidenceItem, MediaType
 from models.dossier import Sheet
+from models.evidence import EvidenceItem, MediaType
 from models.reviews import Review
 from models.text import whole
 from office.base.db import Tx, in_transaction, reading

@@ -9,6 +9,7 @@ from sqlmodel import Column, Field, SQLModel
 
 from models.base import Frozen, Labelled, UTCDateTime, Word, code, json_type
 from models.cases import Case  # noqa: F401  (its table is what the foreign keys below mean)
+from models.evidence import EvidenceItem  # noqa: F401
 from models.shops import Shop  # noqa: F401
 
 
@@ -61,26 +62,6 @@ class EvidenceKind(Labelled):
     REFUND_PROOF = "REFUND_PROOF", "退款或补偿凭证"
     VIDEO = "VIDEO", "视频"
     OTHER = "OTHER", "其他凭证"
-
-
-class MediaType(Labelled):
-    """What the bytes of a file say it is. Nothing else is taken; an XML only with the invoice it belongs to."""
-
-    JPEG = "image/jpeg", "JPEG 图片"
-    PNG = "image/png", "PNG 图片"
-    WEBP = "image/webp", "WebP 图片"
-    GIF = "image/gif", "GIF 图片"
-    PDF = "application/pdf", "PDF 文件"
-    MP4 = "video/mp4", "MP4 视频"
-    XML = "application/xml", "XML 文件"
-
-    @property
-    def is_image(self) -> bool:
-        return self.value.startswith("image/")
-
-    @property
-    def extension(self) -> str:
-        return {"jpeg": "jpg"}.get(end := self.value.rpartition("/")[2], end)
 
 
 class WithdrawalReason(Labelled):
@@ -219,24 +200,6 @@ class Appeal(SQLModel, table=True):
     case_id: str = Field(foreign_key="case.id", unique=True, sa_type=code())
     reason: AppealReason = Field(sa_type=Word(AppealReason))
     admitted_at: datetime = Field(sa_type=UTCDateTime)
-
-
-class EvidenceItem(SQLModel, table=True):
-    """A file a shop has put in, known by the hash of its bytes: the same bytes are the same item. Never changed."""
-
-    __tablename__ = "evidence_item"
-    __table_args__ = (UniqueConstraint("shop_id", "sha256", name="uq_evidence_item"),)
-
-    id: str = Field(primary_key=True, sa_type=code())
-    shop_id: str = Field(foreign_key="shop.id", sa_type=code())
-    sha256: str = Field(sa_type=code(64))
-    size: int = Field(sa_type=BigInteger)
-    media_type: MediaType = Field(sa_type=Word(MediaType))
-    name: str
-    """The merchant's name for it, made harmless; never a path and never used as one."""
-    origin: str = ""
-    """``upload``, ``proof`` (by who may bring the bank's proof), ``event``, or the host it was fetched from."""
-    staged_at: datetime = Field(sa_type=UTCDateTime)
 
 
 class EvidenceSubmission(SQLModel, table=True):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from models.requests import Asked
 
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
+    from sqlalchemy import ColumnElement
+
     from models.cases import Case, CaseKind, CaseState
     from models.messages import InboxMessage
     from models.payout_events import Instruction, InstructionUpdated
@@ -23,6 +25,7 @@ if TYPE_CHECKING:  # what a process brings is made of these; they ask the office
     from office.base.db import Tx
     from office.cases.deadlines import Kind
     from office.cases.gates import Gate
+    from office.cases.naming import Named
 
 T = TypeVar("T")
 
@@ -69,6 +72,12 @@ class Process:
     when the case has ended."""
     view: Callable[[Tx, Case], Mapping[str, Any]] | None = None
     """Fields of its own in what the merchant's side reads about a case (:class:`models.views.CaseView`)."""
+    papers: Callable[[Tx, Case], Iterable[Named]] | None = None
+    """Documents that a case of its kind names elsewhere than in its request and in answers."""
+    names_file: Callable[[str], ColumnElement[bool]] | None = None
+    """What is true of a case that names the file of a hash elsewhere: it looks anew when that file arrives."""
+    leaves: bool = False
+    """Whether its cases close a shop, pay it or open it again: they look anew when something stands in the way of that, or no more."""
     evidence: Callable[[Tx, Case], Iterable[EvidenceShown]] | None = None
     """What it keeps of what was submitted in any case, beside the documents that events name."""
     pays: Pays | None = None

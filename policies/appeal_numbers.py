@@ -6,8 +6,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.arbitration import AppealReason, EvidenceKind, Handling, MediaType, WithdrawalReason
+from models.arbitration import AppealReason, EvidenceKind, Handling, WithdrawalReason
 from models.base import Frozen
+from models.evidence import MediaType
 from models.windows import PositiveHours, PositiveWindow
 from policies.sections import Section
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from models.arbitration import MediaType
+from models.evidence import MediaType
 from models.outcomes import Refusal
 from models.text import without_odd
 from policies.appeal_numbers import EvidencePolicy

@@ -21,7 +21,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from models.arbitration import MediaType
+from models.evidence import MediaType
 from models.outcomes import Refusal
 from office.base.db import reading
 from office.base.settings import Settings

@@ -246,8 +246,7 @@ def wake_waiting(tx: Tx, shop_id: str | None, kind: str) -> None:
 def wake_leaving(tx: Tx, shop_id: str) -> None:
     """Something that stands in the way of leaving has come or gone: have whatever is about to close the shop, to pay it or
     to open it again look at it."""
-    kinds = (CaseKind.CLOSURE, CaseKind.REFUND, CaseKind.SETTLEMENT_RETURN, CaseKind.REOPENING)
-    for case in open_cases(tx, shop_id, *kinds):
+    for case in open_cases(tx, shop_id, *(kind for kind, one in office().kinds.items() if one.leaves)):
         outbox.wake(tx, case)
 
 

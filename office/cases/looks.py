@@ -12,11 +12,11 @@ from datetime import timedelta
 from sqlalchemy import update
 from sqlmodel import col, delete, select
 
-from models.arbitration import EvidenceItem
 from models.base import Frozen
 from models.cases import Case
 from models.desk import DeskPresence, PaperLook, PaperRead
 from models.dossier import Sheet
+from models.evidence import EvidenceItem
 from models.reviews import Review, Staff
 from office.base.clock import clock
 from office.base.db import Tx

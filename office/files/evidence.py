@@ -1,5 +1,4 @@
-"""Evidence: staged by a shop, stored once by the hash of its bytes, submitted in an appeal or named by an invoice,
-opened by signed links.
+"""Evidence: staged by a shop, stored once by the hash of its bytes, named by whatever case, opened by signed links.
 
 Files live behind fsspec (a folder in ``home``, or any bucket by setting). Nothing of the sender's is used as a
 path; what a file is, its bytes say. A row is never changed, and a file whose bytes no longer fit its hash is not
@@ -21,10 +20,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.arbitration import EvidenceItem, EvidenceKind, EvidenceSubmission, MediaType
-from models.arbitration_events import EvidenceRef
 from models.base import Frozen, new_id
-from models.cases import Case
+from models.evidence import EvidenceItem, MediaType
 from models.outcomes import Refusal
 from models.shops import Shop
 from office.base.db import Tx, in_transaction, prepared, reading
@@ -253,56 +250,3 @@ def content(item: EvidenceItem) -> Iterator[bytes]:
                 yield chunk
 
     return stream()
-
-
-# ── in an appeal ─────────────────────────────────────────────────────────────
-
-
-def own(
-    tx: Tx, case: Case, refs: Iterable[EvidenceRef]
-) -> tuple[list[tuple[EvidenceItem, EvidenceKind]], list[str], list[str]]:
-    """Of the items named, those that are the shop's own and new to the case; the ids that are not its own; and the ids
-    beyond as many as the policy allows at a time, which are named and not lost silently. An item named twice counts once.
-    """
-    known = {row.evidence_id for row, _ in submitted(tx, case.id)}
-    most = policy_at(case.received_at).appeal.evidence.max_items
-    taken: dict[str, tuple[EvidenceItem, EvidenceKind]] = {}
-    foreign: list[str] = []
-    over: list[str] = []
-    for ref in refs:
-        item = tx.get(EvidenceItem, ref.id)
-        if item is None or item.shop_id != case.shop_id:
-            foreign.append(ref.id)
-        elif ref.id in known or ref.id in taken:
-            continue
-        elif len(taken) < most:
-            taken[ref.id] = (item, ref.kind)
-        else:
-            over.append(ref.id)
-    return list(taken.values()), sorted(set(foreign)), list(dict.fromkeys(over))
-
-
-def submit(tx: Tx, case: Case, round: int, items: Iterable[tuple[EvidenceItem, EvidenceKind]], at: datetime) -> None:
-    """Submit items; from here on nothing about them changes."""
-    hashes = {}
-    for item, kind in items:
-        tx.add(
-            EvidenceSubmission(
-                case_id=case.id, round=round, evidence_id=item.id, kind=kind, sha256=item.sha256, submitted_at=at
-            )
-        )
-        hashes[item.id] = item.sha256
-    tx.flush()
-    audit.record(tx, case.id, "evidence.submitted", actor="merchant", clause="ARB-4" if round == 1 else "ARB-5",
-                 public=True, text=f"提交凭证 {len(hashes)} 项", round=round, sha256=hashes)  # fmt: skip
-
-
-def submitted(tx: Tx, case_id: str) -> list[tuple[EvidenceSubmission, EvidenceItem]]:
-    """What was submitted in a case, in order."""
-    query = (
-        select(EvidenceSubmission, EvidenceItem)
-        .join(EvidenceItem, col(EvidenceItem.id) == EvidenceSubmission.evidence_id)
-        .where(EvidenceSubmission.case_id == case_id)
-        .order_by(col(EvidenceSubmission.id))
-    )
-    return [(row, item) for row, item in tx.exec(query)]

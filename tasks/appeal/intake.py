@@ -23,10 +23,10 @@ from office.base.db import Tx
 from office.cases import cases, deadlines, merchants
 from office.cases.cases import rules
 from office.cases.merchants import shop_of
-from office.files import evidence
 from office.record import audit, outbox
 from office.record.inbox import Later, Refused, behind
 from policies.deadlines import in_time
+from tasks.appeal import submissions
 from tasks.appeal.review import REVIEW, AppealVerdict
 from tasks.appeal.window import EVIDENCE, LOST, last_of, notice_forms, window_of
 from tasks.arbitration import doudian
@@ -70,11 +70,11 @@ def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessag
     due = window_of(tx, case)
     if due is not None and not in_time(message.received_at, due.due):
         raise Refused("重新举证的期限已过,申诉将关闭", "ARB-6")
-    taken, foreign, over = evidence.own(tx, case, event.evidence)
+    taken, foreign, over = submissions.own(tx, case, event.evidence)
     left_out = [*foreign, *over]
     if not taken:
         raise Refused("没有新的、本店上传的凭证;期限内可以重新提交", "ARB-4")
-    evidence.submit(tx, case, 2, taken, message.received_at)
+    submissions.submit(tx, case, 2, taken, message.received_at)
     statement = {"text": event.statement, "left_out": left_out, "received_at": message.received_at.isoformat()}
     cases.close_wait(tx, wait, WaitState.ANSWERED, statement)
     deadlines.stop(tx, case.id, EVIDENCE)

@@ -16,6 +16,7 @@ from tasks.appeal.clock import evidence_lapsed, look_for_notice, remind_evidence
 from tasks.appeal.intake import file, may_send, note_escalation, submit_evidence
 from tasks.appeal.request import AppealAsked
 from tasks.appeal.review import REVIEW, SECOND
+from tasks.appeal.submissions import names_file
 from tasks.appeal.window import EVIDENCE, NOTICE, submitted, view_extras
 
 PROCESS = Process(
@@ -49,5 +50,6 @@ PROCESS = Process(
     waits={EVIDENCE: "商家补充举证"},
     may_send=may_send,
     view=view_extras,
+    names_file=names_file,
     evidence=submitted,
 )

@@ -21,6 +21,7 @@ from office.files import evidence
 from office.staff import staff
 from policies.approvals import Seen
 from policies.deadlines import seconds_left
+from tasks.appeal import submissions
 from tasks.appeal.request import AppealAsked
 from tasks.appeal.window import EVIDENCE, checklist_of, last_of, reason_of
 from tasks.arbitration import rulings
@@ -55,7 +56,7 @@ def evidence_part(tx: Tx, case: Case, until: datetime) -> Papers | Text:
             amiss="文件丢失或已损坏" if item.id in damaged else "",
             about=f"{item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交",
         )
-        for row, item in evidence.submitted(tx, case.id)
+        for row, item in submissions.submitted(tx, case.id)
     )  # fmt: skip
     return Papers(papers=shown, until=until) if shown else Text.of("商家没有提交凭证。")
 
@@ -63,7 +64,7 @@ def evidence_part(tx: Tx, case: Case, until: datetime) -> Papers | Text:
 def damaged_items(tx: Tx, case: Case, *, whole: bool = False) -> dict[str, str]:
     """Submitted items (id → name) that nobody can open any more; ``whole`` reads every file to the end (ambiguity 26)."""
     there = evidence.intact if whole else evidence.present
-    return {item.id: item.name for _, item in evidence.submitted(tx, case.id) if not there(item)}
+    return {item.id: item.name for _, item in submissions.submitted(tx, case.id) if not there(item)}
 
 
 def _evidence_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
@@ -136,7 +137,7 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     now = Seen.of(
         {
             "ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
-            "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in evidence.submitted(tx, case.id)],
+            "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in submissions.submitted(tx, case.id)],
             **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {}),
         }
     )  # fmt: skip

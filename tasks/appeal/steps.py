@@ -26,6 +26,7 @@ from office.files import evidence
 from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.deadlines import reckon, reminder_times
+from tasks.appeal import submissions
 from tasks.appeal.intake import names_of
 from tasks.appeal.request import AppealAsked
 from tasks.appeal.review import REVIEW, SECOND, AppealVerdict, appeal_dossier
@@ -56,7 +57,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     shop, asked = shop_of(tx, case), AppealAsked.of(case)
     ruling = lock_ruling(tx, asked.object)
     before = appeal_of(tx, ruling.id) if ruling else None
-    taken, foreign, over = evidence.own(tx, case, [EvidenceRef(id=one.id, kind=one.kind) for one in asked.evidence])
+    taken, foreign, over = submissions.own(tx, case, [EvidenceRef(id=one.id, kind=one.kind) for one in asked.evidence])
     most = rules(case).appeal.evidence.max_items
     refusal = rules_of_appeal.refuse_filing(
         requester=asked.account_id, owner=shop.owner_account_id, ruling=ruling, shop_id=shop.id,
@@ -67,7 +68,7 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
         return _refuse(tx, case, refusal)
     tx.add(Appeal(ruling_id=ruling.id, case_id=case.id, reason=reason_of(case), admitted_at=tx.now))
     tx.flush()
-    evidence.submit(tx, case, 1, taken, case.received_at)
+    submissions.submit(tx, case, 1, taken, case.received_at)
     items = checklist_of(tx, case)
     cases.keep_findings(
         tx, case, "appeal/1", rules_of_appeal.evidence_findings(reason_of(case), items, foreign, tx.now, over, most)
@@ -273,6 +274,6 @@ def _changed(tx: Tx, case: Case, verdict: AppealVerdict) -> bool:
 
 def _record_decision(tx: Tx, case: Case, verdict: AppealVerdict) -> None:
     """The result with the hashes of all the evidence it rests on."""
-    hashes = {row.evidence_id: row.sha256 for row, _ in evidence.submitted(tx, case.id)}
+    hashes = {row.evidence_id: row.sha256 for row, _ in submissions.submitted(tx, case.id)}
     audit.record(tx, case.id, "appeal.decided", clause="ARB-7" if verdict is AppealVerdict.UPHOLD else "ARB-3",
                  text=f"{verdict.label}(依据凭证 {len(hashes)} 项)", public=True, verdict=verdict, sha256=hashes)  # fmt: skip

@@ -21,10 +21,10 @@ from office.base.db import Tx
 from office.cases import cases, deadlines
 from office.cases.cases import rules
 from office.cases.reviews import decided
-from office.files import evidence
 from office.record import outbox
 from policies import appeal as rules_of_appeal
 from policies.deadlines import in_time
+from tasks.appeal import submissions
 from tasks.appeal.request import AppealAsked
 
 EVIDENCE = "re-evidence"
@@ -47,7 +47,7 @@ def reason_of(case: Case) -> AppealReason:
 
 def checklist_of(tx: Tx, case: Case) -> tuple[CheckItem, ...]:
     """What is expected for the merchant's reason, and what of it has been submitted."""
-    there = {row.evidence_id: row.kind for row, _ in evidence.submitted(tx, case.id)}
+    there = {row.evidence_id: row.kind for row, _ in submissions.submitted(tx, case.id)}
     return rules_of_appeal.checklist(reason_of(case), there, rules(case))
 
 
@@ -112,7 +112,7 @@ def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
     asked = wait is not None and case.outcome in {None, CaseState.CLOSED_TIMEOUT}
     window = window_of(tx, case) if asked else None
     past = window is not None and not in_time(tx.now, window.due)
-    rows, items = evidence.submitted(tx, case.id), checklist_of(tx, case)
+    rows, items = submissions.submitted(tx, case.id), checklist_of(tx, case)
     return {
         "due_by": window.due.astimezone(UTC).isoformat() if window else None,
         "past_due": past and (wait is None or wait.state is not WaitState.ANSWERED),
@@ -132,7 +132,7 @@ def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
 
 def submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
     """What was submitted, with the hash it was bound to the moment it came in."""
-    for row, item in evidence.submitted(tx, case.id):
+    for row, item in submissions.submitted(tx, case.id):
         yield EvidenceShown(
             name=item.name,
             kind=row.kind.label,

@@ -21,10 +21,11 @@ from typing import Any
 
 from sqlmodel import select
 
-from models.arbitration import Conclusion, EvidenceItem, Ruling
+from models.arbitration import Conclusion, Ruling
 from models.arbitration_events import RulingEffective
 from models.base import Frozen
 from models.cases import Case
+from models.evidence import EvidenceItem
 from models.messages import Channel, InboxMessage, OutboxMessage, OutboxState
 from models.reviews import Role
 from models.text import shortened, without_odd

@@ -24,6 +24,7 @@ from tasks.shops.questions import QUESTION, answer
 PROCESS = Process(
     name="closure",
     kind=CaseKind.CLOSURE,
+    leaves=True,
     request=ClosureAsked,
     states=(
         CaseState.UNDER_REVIEW,

@@ -73,12 +73,13 @@ def _override_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 
 
 def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    if given.verdict in {ClosureVerdict.APPROVE, OverrideVerdict.CONFIRM} and (
-        unreadable := papers.refusal(tx, case, "CLS-5")
-    ):
+    if given.verdict not in {ClosureVerdict.APPROVE, OverrideVerdict.CONFIRM}:
+        return None
+    if unreadable := papers.refusal(tx, case, "CLS-5"):
         return unreadable
-    blocked = [finding for finding in findings_now(tx, case) if finding.blocking]
-    if given.verdict == ClosureVerdict.APPROVE and blocked and not has_text(given.reason, 2):
+    if given.verdict == OverrideVerdict.CONFIRM or has_text(given.reason, 2):
+        return None
+    if blocked := [finding for finding in findings_now(tx, case) if finding.blocking]:
         return f"存在 {len(blocked)} 项阻断事项,同意关店必须填写理由(CLS-7)"
     return None
 

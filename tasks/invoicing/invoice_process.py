@@ -10,7 +10,7 @@ from models.invoicing_events import (
 from office.process import Process
 from tasks.invoicing.invoice_intake import reverse, submit
 from tasks.invoicing.invoice_review import REVIEW
-from tasks.invoicing.invoices import invoiced
+from tasks.invoicing.invoices import documents, invoiced, names_file
 from tasks.invoicing.request import InvoiceReviewAsked
 from tasks.shops import shops
 
@@ -22,5 +22,7 @@ PROCESS = Process(
     clause="INV-2",
     hears={InvoiceSubmitted: shops.about_shop(submit), InvoiceRedLetter: shops.about_shop(reverse)},
     asks=(REVIEW,),
+    papers=documents,
+    names_file=names_file,
     evidence=invoiced,
 )

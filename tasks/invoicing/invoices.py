@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from models.cases import Case, Finding
@@ -24,6 +25,7 @@ from notifications.message import Ground
 from office.base.db import Tx
 from office.cases import merchants
 from office.cases.cases import emit
+from office.cases.naming import Named, holds
 from office.record import audit
 from policies.deadlines import lapses, reminder_times
 from policies.invoicing import undo
@@ -138,6 +140,18 @@ def reopen(tx: Tx, invoice: Invoice, fen: int) -> list[str]:
     tx.flush()
     freezes.settle_shop(tx, invoice.shop_id)
     return [str(pairs[statement_id][1].number) for statement_id in taken]
+
+
+def documents(tx: Tx, case: Case) -> Iterable[Named]:
+    """The documents that came with the invoice a case is about."""
+    for invoice in tx.exec(select(Invoice).where(Invoice.case_id == case.id)):
+        for given in invoice.fields.get("documents", []):
+            yield given, invoice.received_at, "随发票提交"
+
+
+def names_file(sha256: str) -> ColumnElement[bool]:
+    """What is true of a case about an invoice that came with the file of this hash."""
+    return select(Invoice.id).where(Invoice.case_id == Case.id, holds(Invoice.fields, sha256)).exists()
 
 
 def invoiced(tx: Tx, case: Case) -> Iterable[EvidenceShown]:

@@ -75,6 +75,7 @@ OPENING = Process(
 REOPENING = Process(
     name="reopening",
     kind=CaseKind.REOPENING,
+    leaves=True,
     request=OpeningAsked,
     states=STATES,
     clause="REO-3",

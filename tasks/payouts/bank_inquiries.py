@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from models.arbitration import EvidenceItem
 from models.base import Labelled
 from models.books import OF_PLATFORM, AccountKind
 from models.cases import Case, CaseKind, CaseState, Finding
 from models.dossier import Findings, Items, Papers, PaperShown, Quote, Rows, Strong, Text
+from models.evidence import EvidenceItem
 from models.money import Money, yuan
 from models.payouts import BankContradiction, Contradiction, Payout, PayoutState
 from models.reviews import Review, Role

@@ -16,6 +16,7 @@ from tasks.refund.review import RETURNED, REVIEW, SECOND
 PROCESS = Process(
     name="refund",
     kind=CaseKind.REFUND,
+    leaves=True,
     request=RefundAsked,
     states=(
         CaseState.UNDER_REVIEW,

@@ -234,7 +234,7 @@ SECOND = Gate(
 )  # fmt: skip
 
 PROCESS = Process(
-    name="settlement-return", kind=CaseKind.SETTLEMENT_RETURN, request=ReturnAsked, clause="STL-1",
+    name="settlement-return", kind=CaseKind.SETTLEMENT_RETURN, leaves=True, request=ReturnAsked, clause="STL-1",
     states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.PAYING, CaseState.PAID_AGAIN, CaseState.DEFERRED),
     asks=(RETURNED, SECOND), pays=payments.PAYS, every_minute={"returns": look_again},
 )  # fmt: skip

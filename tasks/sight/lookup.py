@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sqlmodel import col, func, or_, select
 
-from models.arbitration import Arbitration, EvidenceItem, Ruling
+from models.arbitration import Arbitration, Ruling
 from models.base import Frozen
 from models.books import Account
 from models.cases import Case
+from models.evidence import EvidenceItem
 from models.invoicing import Invoice, Statement
 from models.payouts import Payout
 from models.reviews import Review

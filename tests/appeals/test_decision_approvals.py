@@ -10,7 +10,7 @@ import pytest
 from models.cases import Case
 from office.base.db import reading
 from office.base.settings import settings
-from office.files import evidence
+from tasks.appeal import submissions
 from tests.appeals.bench import Bench
 from tests.appeals.test_correction_approvals import money_is_taken
 from tests.appeals.test_withdrawal import ask
@@ -21,7 +21,7 @@ from tests.reading import read
 
 def its_file_is_lost(bench: Bench, case: Case) -> None:
     with reading() as tx:
-        sha256 = [item.sha256 for _, item in evidence.submitted(tx, case.id)][-1]
+        sha256 = [item.sha256 for _, item in submissions.submitted(tx, case.id)][-1]
     (settings().home / "evidence" / sha256[:2] / sha256).unlink()
 
 
@@ -77,7 +77,7 @@ def test_after_a_changed_matter_evidence_can_still_be_asked_for_once(bench: Benc
     bench.office.decide(case, "zhou-yan", "INSUFFICIENT", "原文件无法打开,请重新上传")
     assert bench.office.message("appeal_evidence_requested")["reason"] == "原文件无法打开,请重新上传"
     with reading() as tx:
-        (lost,) = [item for _, item in evidence.submitted(tx, case.id)]
+        (lost,) = [item for _, item in submissions.submitted(tx, case.id)]
     bench.send_more(case)
     question = bench.office.question(case)
     assert (question.gate, question.round) == ("appeal-second", 1) and lost.name in read(question)

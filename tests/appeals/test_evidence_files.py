@@ -25,8 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from models.arbitration import EvidenceItem, MediaType
 from models.base import new_id
+from models.evidence import EvidenceItem, MediaType
 from office.base.clock import VirtualClock, use_clock
 from office.base.db import reading
 from office.base.settings import settings

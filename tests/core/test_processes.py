@@ -57,6 +57,13 @@ def test_a_case_is_never_put_into_a_state_that_its_process_does_not_declare(offi
     assert office.case(case.id).state == "UNDER_REVIEW"
 
 
+def test_the_machinery_names_no_kind_of_case() -> None:
+    named = [
+        path for path in (ROOT / "office").rglob("*.py") if re.search(r"\bCaseKind\.[A-Z]", path.read_text("utf-8"))
+    ]
+    assert named == []
+
+
 def test_every_event_that_comes_in_is_heard_and_nothing_else_is() -> None:
     assert set(process.office().handlers) == set(INBOUND.values())
 

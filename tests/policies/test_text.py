@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from models.arbitration import MediaType
+from models.evidence import MediaType
 from models.text import has_text, odd, without_odd
 from models.wire import Contact, Line, Prose, WebAddress
 from notifications.text import one_line, prose

@@ -14,9 +14,9 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 import tasks
-from models.arbitration import EvidenceItem
 from models.books import AccountKind
 from models.cases import Case, CaseKind
+from models.evidence import EvidenceItem
 from models.payouts import BankContradiction, Payout
 from office.base.db import reading
 from office.base.settings import settings
