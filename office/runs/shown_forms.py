@@ -60,10 +60,11 @@ def _unanswered(review_id: str) -> SelectOfScalar[ShownForm]:
     return unread.order_by(col(ShownForm.shown_at))
 
 
-def judged(tx: Tx, key: str) -> None:
-    """What came back to this form has been judged, or nothing came and nothing more is expected."""
+def judged(tx: Tx, key: str, in_run: str | None = None) -> None:
+    """What came back to this form has been judged, or nothing came and nothing more is expected. ``in_run``: only if it was in
+    this run that we showed it; anybody can write a form of the same name into another."""
     form = tx.get(ShownForm, key)
-    if form is not None and form.judged_at is None:
+    if form is not None and form.judged_at is None and in_run in {None, form.run_id}:
         form.judged_at = clock().real()
         tx.add(form)
 

@@ -105,7 +105,7 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
     person = tx.get(Staff, staff_id)
     theirs = person is not None and staff.spend(tx, staff_id, str(values.get("code", ""))[:32], clock().real())
     staff.pass_over_form_codes(tx)  # whoever reached the run can have put another name and code into it
-    shown_forms.judged(tx, key.removesuffix(RESPONSE))
+    shown_forms.judged(tx, key.removesuffix(RESPONSE), run_id)
     review = tx.get(Review, str(values.get("task", "")).partition("#")[0][:64])
     who = f"{person.name}({person.id})" if person else "不明人员"
     alarms.raise_alarm(
