@@ -148,6 +148,7 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
         found = lookup.shop(tx, shop_id)
         if found is None:
             raise reads.nothing(who)
+        reads.count(who, "shop")
         return page(
             "shop", who=who, here="s", counts=counts(tx, who), now=tx.now, shop=found,
             able=[one.label for one in Capability if one.value in found.shop.capabilities],

@@ -19,7 +19,7 @@ from office.cases import judge, looks
 from office.cases.gates import OPEN
 
 MOST = "200/hour"
-"""Dossiers that are not one's own business, and searches, in one session."""
+"""Dossiers that are not one's own business, shops' pages and searches of one person, however often they log in."""
 TOO_MANY = "查阅他人事项或查找过于频繁,请稍后再试"
 _most = parse(MOST)
 _limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -28,8 +28,8 @@ _noted: set[tuple[str, str]] = set()
 
 
 def count(who: Visitor, what: str) -> None:
-    """One more of these in this session; raises 429 when it was too often."""
-    if not _limiter.hit(_most, what, who.session_id):
+    """One more of these by this person; raises 429 when it was too often."""
+    if not _limiter.hit(_most, what, who.id):
         raise HTTPException(429, TOO_MANY)
 
 

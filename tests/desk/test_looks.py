@@ -145,6 +145,9 @@ def test_nobody_reads_through_everybodys_dossiers(
     reads._noted.clear()
     assert who.see(f"/c/{case.id}").status == 429
     assert [who.see("/find?q=a").status for _ in range(3)] == [200, 200, 429]
+    assert [who.see("/s/shop-1").status for _ in range(3)] == [200, 200, 429]
+    again = seat("li-na")
+    assert [again.see(one).status for one in (f"/c/{case.id}", "/s/shop-1")] == [429, 429], "logged in anew or not"
     assert who.see("/q").status == 200, "their own work goes on"
 
 
