@@ -137,12 +137,12 @@ class BankContradiction(SQLModel, table=True):
     """An answer of the bank that contradicts the instruction or its first answer. The first answer stands in the books.
 
     While it is open nothing more is paid out for its shop; a case of its own (``inquiry_id``) asks people for the
-    bank's proof, and their verdict ends it.
+    bank's proof, and their verdict ends it. Answers about numbers that we never gave share one.
     """
 
     __tablename__ = "bank_contradiction"
     __table_args__ = (
-        UniqueConstraint("inquiry_id", name="uq_bank_contradiction_inquiry"),
+        Index("ix_bank_contradiction_inquiry", "inquiry_id"),
         Index("ix_bank_contradiction_open", "closed_at", "shop_id"),
     )
 

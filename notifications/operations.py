@@ -34,6 +34,8 @@ class BankContradicts(StaffMessage):
     sentence: Line
     about: Line = ""
     """The case whose money it is about."""
+    listed: Count = 1
+    """How many answers its case lists by now."""
     received_at: Moment
     link: Link
 
@@ -127,6 +129,8 @@ class InboxConflict(StaffMessage):
     first_received_at: Moment
     seen_at: Moment
     conflicts: Count
+    counted: Count = 0
+    """How many of them are only counted any more."""
 
 
 class InboxFailed(StaffMessage):

@@ -32,7 +32,7 @@ from office.cases import kept, reviews
 from office.cases.cases import emit
 from office.cases.gates import Outcome
 from office.process import office
-from office.record import alerts, audit
+from office.record import alerts, audit, inbox
 from office.record.inbox import AGAIN, BACKOFF, Early, Kept, Later, Refused
 from office.staff import staff
 from policies.policy import policy_at
@@ -253,6 +253,7 @@ def on_conflict(tx: Tx, message: InboxMessage) -> None:
     told = InboxConflict(
         source=message.source, message_id=message.message_id, message_type=message.type,
         first_received_at=message.received_at, seen_at=tx.now, conflicts=message.conflicts,
+        counted=max(0, message.conflicts - inbox.MOST_OTHERS),
     )  # fmt: skip
     reviews.notify_staff(
         tx, Role.SUPERVISOR, told, f"conflict/{message.source}/{message.message_id}/{message.conflicts}"

@@ -37,6 +37,11 @@ class Turns:
 _turns = Turns()
 
 
+def doubled(count: int) -> bool:
+    """Whether a number that grows is told again: each time it is twice what was told last, so that nobody floods anybody."""
+    return count & (count - 1) == 0
+
+
 def tell(tx: Tx, key: str, *, where: str, finding: str, consequence: str) -> bool:
     """Tell the supervisor; ``False`` when they have been told of this finding before."""
     message = IntegrityBroken(where=where, finding=finding, consequence=consequence, found_at=tx.now)

@@ -21,7 +21,7 @@ from models.wire import Moment
 from office.base.clock import clock
 from office.base.db import RETRIES, Tx, in_transaction, prepared
 from office.base.vault import opened, place, place_in, seal
-from office.record import audit
+from office.record import alerts, audit
 from office.record.sameness import same_event
 
 logger = logging.getLogger("dianwu.inbox")
@@ -34,7 +34,7 @@ BACKOFF = [1, 5, 30, 120, 600, 3600]
 
 
 MOST_OTHERS = 20
-"""Other contents under one id that are kept, recorded and told; further ones are counted."""
+"""Other contents under one id that are kept, recorded and told; of further ones their number is told as it doubles."""
 
 _MOMENT = TypeAdapter[datetime](Moment)
 
@@ -127,7 +127,7 @@ def receive_all(
                 receipts.append(Receipt.REFUSED if before.state is InboxState.REFUSED else Receipt.SAME)
             else:
                 _keep_conflict(tx, before, arrival, digest)
-                if before.conflicts <= MOST_OTHERS:
+                if before.conflicts <= MOST_OTHERS or alerts.doubled(before.conflicts):
                     on_conflict(tx, before)
                 receipts.append(Receipt.CONFLICT)
         tx.flush()

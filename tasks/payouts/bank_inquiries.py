@@ -56,11 +56,16 @@ class ConfirmVerdict(Labelled):
     SEND_BACK = "SEND_BACK", "退回重新核对"
 
 
-def contradiction_of(tx: Tx, case: Case) -> BankContradiction:
-    row = tx.get(BankContradiction, BankInquiryAsked.of(case).contradiction)
-    if row is None:
+LISTED = 200
+"""Answers that a question lists; of more of them ``dianwu books check`` has every one."""
+
+
+def answers_of(tx: Tx, case: Case) -> list[BankContradiction]:
+    """What the bank said: one answer, or several about numbers that are none of ours."""
+    rows = contradictions.in_inquiry(tx, case.id)
+    if not rows:
         raise LookupError(f"{case.id} is about no contradiction")
-    return row
+    return rows
 
 
 def possible(row: BankContradiction) -> tuple[ProofVerdict, ...]:
@@ -99,16 +104,17 @@ def carry_out(tx: Tx, case: Case, round: int) -> bool:
     if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
         return False
     first, second = given
-    row, verdict = contradiction_of(tx, case), ProofVerdict(first.verdict or "")
-    row.closed_at, row.verdict, row.closed_by = tx.now, verdict, f"{first.decided_by},{second.decided_by}"
-    tx.add(row)
-    tx.flush()
-    if verdict is not ProofVerdict.BOOKS:
-        _correct(tx, row, verdict)
-    contradictions.wake_paying(tx, row.shop_id)
-    about = row.case_id or case.id
-    audit.record(tx, about, contradictions.RESOLVED, clause="REF-3", contradiction=row.id, verdict=verdict,
-                 text=f"银行回执矛盾已核清:{verdict.label}", people=row.closed_by)  # fmt: skip
+    verdict = ProofVerdict(first.verdict or "")
+    for row in answers_of(tx, case):
+        row.closed_at, row.verdict, row.closed_by = tx.now, verdict, f"{first.decided_by},{second.decided_by}"
+        tx.add(row)
+        tx.flush()
+        if verdict is not ProofVerdict.BOOKS:
+            _correct(tx, row, verdict)
+        contradictions.wake_paying(tx, row.shop_id)
+        about = row.case_id or case.id
+        audit.record(tx, about, contradictions.RESOLVED, clause="REF-3", contradiction=row.id, verdict=verdict,
+                     text=f"银行回执矛盾已核清:{verdict.label}", people=row.closed_by)  # fmt: skip
     cases.conclude(tx, case, CaseState.RESOLVED, f"已核清:{verdict.label}", clause="REF-3")
     return True
 
@@ -209,9 +215,10 @@ def _give_back(tx: Tx, case: Case, payout: Payout, key: str, amount: Money) -> l
 
 
 def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    row = contradiction_of(tx, case)
+    rows = answers_of(tx, case)
+    row = rows[0]
     payout = tx.get(Payout, row.request_no)
-    shop = tx.get(Shop, row.shop_id) if row.shop_id else None
+    shop = tx.get(Shop, row.shop_id) if row.shop_id and len(rows) == 1 else None
     books = shops.book_facts(tx, shop.id) if shop else None
     claim = Rows.of(
         {
@@ -241,31 +248,49 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     if first is not None:
         proof = f"银行证明:{first.answer.get('proof', '')}\n{first.reason}"
         said = Quote.of(proof, f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}")
-    paper = _paper(tx, row, first) if first else None
+    paper = _paper(tx, rows, first) if first else None
     now = Seen.of(
         {
             "contradiction": row.id, "state": payout.state if payout else None,
             "deposit": books.deposit_fen if books else None, "arrears": books.arrears_fen if books else None,
-        },
-        [_unread(tx)] if first and row.shop_id and not (paper and evidence.present(paper)) else [],
+        } | ({"answers": len(rows)} if len(rows) > 1 else {}),
+        [_unread(tx)] if first and _shops(rows) and not (paper and evidence.present(paper)) else [],
     )  # fmt: skip
     until = evidence.links_until(tx, review.opened_at)
-    terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款"}
+    terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款", "answers": "所列回执"}
     return dossier.of(
         f"银行回执核对 · {row.request_no} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, terms)),
-        ("银行怎么说", claim), ("我们的账", ours),
+        ("银行怎么说", claim if len(rows) == 1 else _listed(tx, rows)), ("我们的账", ours if len(rows) == 1 else None),
         ("须做什么", Text.of("向银行取得书面证明(回单、流水或查询函),由银行或财务上传文件,核对后选择结论。核清之前,该店铺不再打款。")),
         ("各结论的后果", follows), ("财务核对意见", said),
         ("银行证明文件", _linked(paper, until)), ("检查", Findings.of(now.blocking) if now.blocking else None),
         facts=now.terms, blocking=now.blocking, links_until=until.isoformat() if paper else "",
-        sum_fen=contradictions.said_fen(tx, row),
+        sum_fen=contradictions.said_fen(tx, row) if len(rows) == 1 else None,
     )  # fmt: skip
 
 
-def _paper(tx: Tx, row: BankContradiction, first: Review) -> EvidenceItem | None:
-    """The file that finance named; it was staged for the very shop whose money it is about (ambiguity 26)."""
-    return next(iter(evidence.of_shop(tx, row.shop_id or "", [_named(first.answer)])), None)
+def _listed(tx: Tx, rows: list[BankContradiction]) -> Items:
+    """Every answer about a number that we never gave, with the shop that it names."""
+    more = [f"另有 {len(rows) - LISTED} 条,全部见 dianwu books check"] if len(rows) > LISTED else []
+    said = (
+        (
+            Strong(text=row.request_no), f" {row.said.label} {contradictions.said_amount(tx, row)} {row.bank_reason};"
+            f"店铺 {row.shop_id or '—'};银行时间 {dossier.when(row.bank_at)},收到 {dossier.when(row.received_at)}",
+        )
+        for row in rows[:LISTED]
+    )  # fmt: skip
+    return Items.of((f"{rows[0].kind.label},共 {len(rows)} 条", *said, *more))
+
+
+def _shops(rows: list[BankContradiction]) -> list[str]:
+    """The shops whose payments the answers stop: for one of them the bank's proof is staged (ambiguity 26)."""
+    return sorted({row.shop_id for row in rows if row.shop_id})
+
+
+def _paper(tx: Tx, rows: list[BankContradiction], first: Review) -> EvidenceItem | None:
+    """The file that finance named."""
+    return next((item for shop in _shops(rows) for item in evidence.of_shop(tx, shop, [_named(first.answer)])), None)
 
 
 def _named(answer: Mapping[str, Any]) -> str:
@@ -307,27 +332,26 @@ def _consequence(tx: Tx, row: BankContradiction, payout: Payout | None, verdict:
 
 
 def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    row = contradiction_of(tx, case)
-    verdict = ProofVerdict(given.verdict)
+    rows = answers_of(tx, case)
+    row, verdict = rows[0], ProofVerdict(given.verdict)
     if verdict not in possible(row):
         return f"「{verdict.label}」不适用于「{row.kind.label}」,请选择:{'、'.join(one.label for one in possible(row))}"
     if not has_text(str(given.extra.get("proof", "")), 2):
         return "请填写银行证明的编号(回单号、流水号或查询函号)"
-    return _unreadable(tx, row, _named(given.extra))
+    return _unreadable(tx, rows, _named(given.extra))
 
 
-def _unreadable(tx: Tx, row: BankContradiction, paper_id: str) -> str | None:
+def _unreadable(tx: Tx, rows: list[BankContradiction], paper_id: str) -> str | None:
     """Why nobody can open the proof; of an answer about nobody's money there is no shop that a file could be staged for."""
-    if not row.shop_id:
-        return None
-    return papers.unfit(tx, row.shop_id, paper_id, "银行证明文件", "REF-3", proof=True)
+    wrong = [papers.unfit(tx, shop, paper_id, "银行证明文件", "REF-3", proof=True) for shop in _shops(rows)]
+    return None if None in wrong else next(iter(wrong), None)
 
 
 def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     first = decided(tx, case.id, PROOF.name, review.round)
     if given.verdict != ConfirmVerdict.CONFIRM or first is None:
         return None
-    return _unreadable(tx, contradiction_of(tx, case), _named(first.answer))
+    return _unreadable(tx, answers_of(tx, case), _named(first.answer))
 
 
 def _window(case: Case) -> Window:

@@ -12,7 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
 from models.books import OF_PLATFORM
-from models.cases import Case, CaseKind, Finding
+from models.cases import Case, CaseKind, CaseState, Finding
 from models.messages import InboxMessage
 from models.money import yuan
 from models.payout_events import PayoutAnswer
@@ -22,6 +22,7 @@ from models.shops import Shop
 from notifications.operations import BankContradicts
 from office.base.db import Tx, prepared
 from office.cases import cases, reviews
+from office.cases.locks import lock_case
 from office.process import office
 from office.record import alerts, audit, outbox
 from tasks.payouts import sources
@@ -39,7 +40,8 @@ RESOLVED = "payout.contradiction_resolved"
 def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState, reason: str) -> None:
     """Keep it, open its case, tell people, and have the questions about the shop's money asked anew.
 
-    One that says the same as one still open adds nothing.
+    One that says the same as one still open adds nothing. Numbers that we never gave are listed in one case, as long as
+    nobody has said what they are.
     """
     payout = tx.get(Payout, event.request_no)
     fen = _as_read(payout, event.amount_fen)
@@ -53,7 +55,9 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
         return
     kind = _kind(tx, payout, event, said)
     row_id = new_id("BC", tx.now)
-    inquiry = cases.open_case(
+    inquiry = _collecting(tx, message.source) if kind is Contradiction.UNKNOWN else None
+    others = in_inquiry(tx, inquiry.id) if inquiry else []
+    inquiry = inquiry or cases.open_case(
         tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
         subject=f"{event.request_no} {kind.label}", request={"contradiction": row_id}, actor="bank", clause="REF-3",
         text=f"银行回执有矛盾:{kind.label}",
@@ -72,11 +76,33 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
                      contradiction=row.id)  # fmt: skip
     told = BankContradicts(
         case_id=inquiry.id, request_no=row.request_no, kind=kind.label, sentence=sentence(tx, row), about=about.id if about else "",
-        received_at=row.received_at, link=reviews.link_to(inquiry),
+        received_at=row.received_at, listed=len(others) + 1, link=reviews.link_to(inquiry),
     )  # fmt: skip
-    for role in (Role.FINANCE, Role.SUPERVISOR):
-        reviews.notify_staff(tx, role, told, f"{row.id}/{role}", inquiry)
+    if alerts.doubled(told.listed) or row.shop_id not in {other.shop_id for other in others}:
+        for role in (Role.FINANCE, Role.SUPERVISOR):
+            reviews.notify_staff(tx, role, told, f"{row.id}/{role}", inquiry)
+    if others:
+        inquiry.subject = f"{others[0].request_no} 等 {told.listed} 条 {kind.label}"
+        tx.add(inquiry)
+        outbox.wake(tx, inquiry)  # whoever decides is shown it
     wake_paying(tx, row.shop_id)
+
+
+def _collecting(tx: Tx, source: str) -> Case | None:
+    """The inquiry about what a sender says of numbers that we never gave, locked, until finance has said what they are."""
+    unanswered = col(Case.state).in_([CaseState.SUBMITTED, CaseState.UNDER_REVIEW])
+    query = select(Case.id).join(BankContradiction, col(BankContradiction.inquiry_id) == Case.id).where(
+        OPEN, BankContradiction.kind == Contradiction.UNKNOWN, unanswered, col(Case.origin).startswith(f"{source}/"),
+    )  # fmt: skip
+    found = tx.exec(query.order_by(col(Case.id))).first()
+    case = lock_case(tx, found) if found else None
+    return case if case and case.state in {CaseState.SUBMITTED, CaseState.UNDER_REVIEW} else None
+
+
+def in_inquiry(tx: Tx, inquiry_id: str) -> list[BankContradiction]:
+    """What an inquiry is about, first first: one answer, or several about numbers that we never gave."""
+    query = select(BankContradiction).where(BankContradiction.inquiry_id == inquiry_id)
+    return list(tx.exec(query.order_by(col(BankContradiction.received_at), col(BankContradiction.id))))
 
 
 def _as_read(payout: Payout | None, fen: int) -> int:
@@ -200,20 +226,28 @@ def _said(row: BankContradiction) -> dict[str, Any]:
 
 
 def _put_back(tx: Tx) -> None:
-    rows: Any = select(Case, BankContradiction).outerjoin(
-        BankContradiction, col(BankContradiction.inquiry_id) == Case.id
-    )
-    open_or_gone = or_(col(BankContradiction.id).is_(None), OPEN)
-    for inquiry, row in tx.exec(rows.where(Case.kind == CaseKind.BANK_INQUIRY, open_or_gone).order_by(col(Case.id))):
-        noted = next((line.detail["row"] for line in audit.found_whole(tx, inquiry.id) if line.action == NOTED), None)
-        if noted is None or (row is not None and _said(row) == noted):
+    some, still_open = select(BankContradiction.inquiry_id), select(BankContradiction.inquiry_id).where(OPEN)
+    open_or_gone = or_(col(Case.id).not_in(some), col(Case.id).in_(still_open))
+    for inquiry in tx.exec(select(Case).where(Case.kind == CaseKind.BANK_INQUIRY, open_or_gone).order_by(col(Case.id))):
+        noted = {
+            line.detail["row"]["id"]: line.detail["row"]
+            for line in audit.found_whole(tx, inquiry.id) if line.action == NOTED
+        }  # fmt: skip
+        _put_back_in(tx, inquiry, noted)
+
+
+def _put_back_in(tx: Tx, inquiry: Case, noted: dict[str, dict[str, Any]]) -> None:
+    """Have an inquiry be about what its record says; a row of another number than any of those is one of them renamed."""
+    renamed = [row for row in in_inquiry(tx, inquiry.id) if row.id not in noted]
+    for said in noted.values():
+        was = BankContradiction.model_validate(said)
+        known = tx.get(BankContradiction, was.id) or (renamed.pop() if renamed else None)
+        if known is not None and _said(known) == said:
             continue
-        was = BankContradiction.model_validate(noted)
-        known = row or tx.get(BankContradiction, was.id)
         if known is None:
             tx.add(was)
         else:
-            tx.add(known.sqlmodel_update(was.model_dump(include=set(noted))))
+            tx.add(known.sqlmodel_update(was.model_dump(include=set(said))))
         tx.flush()
         alerts.altered(
             tx, f"contradiction/{was.id}/gone/{tx.now.isoformat()}", where=f"银行回执矛盾 {inquiry.id}",

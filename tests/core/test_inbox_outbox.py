@@ -406,6 +406,14 @@ def test_one_id_with_ever_other_bytes_fills_neither_row_nor_record_nor_post(offi
         inbox.receive(Arrival(source="platform", message_id="m", type="x", body=body), routing.on_conflict)
     [row] = messages()
     assert (row.conflicts, len(row.others)) == (inbox.MOST_OTHERS + 9, inbox.MOST_OTHERS)
-    assert (
-        len(office.staff_told("inbox_conflict")) == inbox.MOST_OTHERS == office.trail("system").count("inbox.conflict")
-    )
+    assert office.trail("system").count("inbox.conflict") == inbox.MOST_OTHERS
+
+
+def test_of_ever_other_bytes_under_one_id_the_supervisor_hears_the_number_each_time_it_has_doubled(
+    office: Office,
+) -> None:
+    for number in range(70):
+        body = json.dumps({"type": "x", "data": number}).encode()
+        inbox.receive(Arrival(source="platform", message_id="m", type="x", body=body), routing.on_conflict)
+    told = [(one["conflicts"], one["counted"]) for one in office.messages("inbox_conflict", Channel.STAFF)]
+    assert told[inbox.MOST_OTHERS - 1 :] == [(20, 0), (32, 12), (64, 44)]

@@ -17,13 +17,15 @@ import tasks
 from models.books import AccountKind
 from models.cases import Case, CaseKind
 from models.evidence import EvidenceItem
+from models.messages import Channel
 from models.payouts import BankContradiction, Payout
-from office.base.db import reading
+from office.base.db import in_transaction, reading
 from office.base.settings import settings
 from office.files import evidence
 from ops.cli import app
 from tasks.payouts import contradictions
 from tasks.sight import proof
+from tests.core.sql import write
 from tests.deaths import Died, mortal
 from tests.play import Office
 from tests.reading import read
@@ -127,6 +129,61 @@ def test_an_unknown_number_is_heard_by_people_too(office: Office, number: str) -
     assert not refused.accepted
     clear(office, "BOOKS")
     whole(office)
+
+
+def test_numbers_that_we_never_gave_are_listed_in_one_inquiry_and_every_one_is_heard(office: Office) -> None:
+    """Ambiguity 38: one question with the whole list, told as it doubles and for every shop whose payments it stops."""
+    office.closed_shop()
+    office.open_shop("shop-2")
+    for number in range(12):
+        office.bank(f"REF-NOBODY-P{number}")
+    office.bank("REF-NOBODY-P5")  # the bank insists
+    office.bank("REF-NOBODY-P12", shop_id="shop-2")
+    case = inquiry(office)
+    told = [one["listed"] for one in office.messages("bank_contradicts", Channel.STAFF)]
+    assert told == [1, 1, 2, 2, 4, 4, 8, 8, 13, 13]
+    shown = read(office.question(case))
+    assert all(f"REF-NOBODY-P{number}" in shown for number in range(13)) and "共 13 条" in shown
+    with reading() as tx:
+        assert len(contradictions.lines(tx)) == 13 and contradictions.open_for(tx, "shop-2")
+    clear(office, "BOOKS")
+    with reading() as tx:
+        assert (
+            contradictions.lines(tx)
+            == []
+            == [*contradictions.open_for(tx, "shop-1"), *contradictions.open_for(tx, "shop-2")]
+        )
+    office.bank("REF-NOBODY-P5")
+    assert inquiry(office).id != case.id
+    whole(office)
+
+
+def test_what_comes_after_finance_has_answered_is_an_inquiry_of_its_own(office: Office) -> None:
+    """Ambiguity 38: nobody's flood keeps two people from ending what they have in hand."""
+    office.closed_shop()
+    office.bank("REF-NOBODY-P1")
+    first = inquiry(office)
+    office.bank("REF-NOBODY-P2")
+    office.decide(first, "wang-fang", "BOOKS", "银行书面更正", **office.bank_proof())
+    office.bank("REF-NOBODY-P3")
+    office.bank("REF-NOBODY-P4")
+    office.decide(first, "he-qiang", "CONFIRM", "已核对")
+    assert office.case(first.id).outcome == "RESOLVED"
+    assert "P3" in read(office.question(inquiry(office))) and "P4" in read(office.question(inquiry(office)))
+    with reading() as tx:
+        assert [row.request_no for row in contradictions.standing(tx)] == ["REF-NOBODY-P3", "REF-NOBODY-P4"]
+
+
+def test_one_of_several_listed_answers_that_sql_has_taken_away_is_put_back(office: Office) -> None:
+    office.closed_shop()
+    for number in range(3):
+        office.bank(f"REF-NOBODY-P{number}")
+    write("DELETE FROM bank_contradiction WHERE request_no = 'REF-NOBODY-P1'")
+    in_transaction(contradictions.put_right)
+    assert office.staff_told("integrity_broken") == ["supervisor"] and office.chains() == []
+    clear(office, "BOOKS")
+    with reading() as tx:
+        assert contradictions.standing(tx) == [] and len(tx.exec(select(BankContradiction)).all()) == 3
 
 
 def test_nothing_more_is_paid_while_it_stands_whoever_approves(office: Office) -> None:
