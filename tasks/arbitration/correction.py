@@ -26,6 +26,7 @@ from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, last_decider
 from office.files import papers
+from office.staff import people
 from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
 from tasks.arbitration.request import CorrectionAsked
@@ -200,13 +201,13 @@ CORRECTION = Gate(
     name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
-    excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by},
+    excluded=lambda tx, case: people.meant(CorrectionAsked.of(case).proposed_by),
 )  # fmt: skip
 
 CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
     dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
-    excluded=lambda tx, case: {CorrectionAsked.of(case).proposed_by} | last_decider(tx, case, CORRECTION.name),
+    excluded=lambda tx, case: people.meant(CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name),
     rests_on=CORRECTION.name,
 )  # fmt: skip

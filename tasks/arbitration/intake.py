@@ -127,6 +127,11 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
         raise Refused(
             f"仲裁 {arbitration.id} 已裁定非商家责任,此前生效的判责 {event.ruling_id} 不再登记", "ARB-1", heard=learn
         )
+    if not clears and before is None and (won := matter.won(tx, arbitration)) is not None:
+        raise Refused(
+            f"仲裁 {arbitration.id} 的判责 {won.called} 已因「{won.void_cause.label if won.void_cause else ''}」剔除,"
+            f"结果不可更改,判责 {event.ruling_id} 不再登记,也不扣款", "ARB-3", heard=learn,
+        )  # fmt: skip
     if doudian.ask(tx, event, message):
         return  # it comes again with its words, or as it is when they are not to be had
     if clears:

@@ -279,6 +279,12 @@ def cleared_since(tx: Tx, event: RulingEffective, message: InboxMessage) -> bool
     )
 
 
+def won(tx: Tx, arbitration: Arbitration) -> Ruling | None:
+    """The ruling of an arbitration that the merchant has won against for good: under no second number does it come again (ARB-3)."""
+    for_good = {VoidCause.APPEAL_UPHELD, VoidCause.COURT_JUDGMENT}
+    return next((one for one in rulings_of(tx, arbitration.id) if one.void_cause in for_good), None)
+
+
 # ── money and rows ───────────────────────────────────────────────────────────
 
 

@@ -168,6 +168,23 @@ def test_a_ruling_that_comes_when_its_deductions_appeal_was_upheld_is_not_record
     assert bench.counters() == (0, 0, 0)
 
 
+@pytest.mark.parametrize("won", ["appeal", "judgment"])
+def test_what_the_merchant_has_won_comes_again_under_no_second_number(bench: Bench, won: str) -> None:
+    """ARB-3, ARB-10, ambiguity 32: the arbitration has its result; another one may still be ruled."""
+    bench.rule()
+    if won == "appeal":
+        bench.office.decide(bench.file(), "zhou-yan", "UPHOLD", "凭证充分")
+    else:
+        case = bench.office.propose_correction()
+        for supervisor in ("he-qiang", "gao-yuan"):
+            bench.office.decide(case, supervisor, "CONFIRM", "判决属实")
+    before = bench.money(), bench.counters()
+    bench.rule("rul-2", arbitration_id="arb-rul-1", aftersale_id="as-rul-1")
+    assert (bench.money(), bench.counters()) == before and bench.refusals()[-1] == "ARB-3"
+    bench.rule("rul-3")
+    assert bench.counters()[0] == 1
+
+
 def test_a_second_deduction_of_the_same_matter_is_not_taken(bench: Bench) -> None:
     deduct(bench, ruling_id=None, aftersale_id="as-1")
     deduct(bench, ruling_id=None, aftersale_id="as-1", deduction_id="ded-2")
