@@ -176,3 +176,27 @@ class ShopOpenedLetter(MerchantCaseMessage):
     capabilities: tuple[Line, ...]
     unsigned: bool
     import_from: tuple[Line, ...] = ()
+
+
+class OpeningHeld(MerchantCaseMessage):
+    """Everything is paid, and what came up since the last review keeps the shop from opening; it opens when that is gone."""
+
+    name: ClassVar[str] = "opening_held"
+    clause: ClassVar[str] = "REO-4"
+
+    matter: Line
+    grounds: Grounds = Field(min_length=1)
+    objection: Line
+
+
+class OpeningPaidNotOpen(StaffMessage):
+    """The same for our people."""
+
+    name: ClassVar[str] = "opening_paid_not_open"
+    clause: ClassVar[str] = "REO-4"
+
+    case_id: Line
+    subject: Line
+    grounds: Grounds = Field(min_length=1)
+    since: Moment
+    link: Link

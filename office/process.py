@@ -16,7 +16,7 @@ from models.requests import Asked
 if TYPE_CHECKING:  # what a process brings is made of these; they ask the office, and it is made of what they are
     from sqlalchemy import ColumnElement
 
-    from models.cases import Case, CaseKind, CaseState
+    from models.cases import Case, CaseKind, CaseState, Finding
     from models.messages import InboxMessage
     from models.payout_events import Instruction, InstructionUpdated
     from models.payouts import Payout, PayoutState
@@ -81,6 +81,8 @@ class Process:
     evidence: Callable[[Tx, Case], Iterable[EvidenceShown]] | None = None
     """What it keeps of what was submitted in any case, beside the documents that events name."""
     pays: Pays | None = None
+    hinders: Callable[[Tx, Case], Sequence[Finding]] | None = None
+    """What keeps the shop from opening by one of its cases though everything is paid: it came up since people approved."""
     every_minute: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """Steps of the sweep, by the name under which it reports them."""
     proves: Callable[[Tx], Iterable[str]] | None = None

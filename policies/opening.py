@@ -253,6 +253,12 @@ def pick_amount(numbers: OpeningPolicy, last: int | None, chance: Callable[[int]
 _PREFIX = {EntityType.ENTERPRISE: "91", EntityType.INDIVIDUAL_BUSINESS: "92"}
 
 
+def banned_before(now: datetime) -> Finding:
+    """That who wants to open had a shop that was closed by force (REO-5)."""
+    sentence = "该主体或法人名下有店铺因违规被强制关闭,不能开店。"
+    return _found("banned", "REO-5", sentence, now, blocking=True, final=True)
+
+
 def entity_findings(
     entity: EntityType,
     licence_name: str,
@@ -266,9 +272,7 @@ def entity_findings(
 ) -> Iterator[Finding]:
     """What the rules find about the entity and the name (OPN-3, OPN-8, REO-5); ``banned`` is nobody's to set aside."""
     if banned:
-        yield _found(
-            "banned", "REO-5", "该主体或法人名下有店铺因违规被强制关闭,不能开店。", now, blocking=True, final=True
-        )
+        yield banned_before(now)
     if name_taken:
         yield _found("name_taken", "OPN-3", "店铺名称已被其他店铺或申请使用,请商家更换。", now, blocking=True)
     if entity is EntityType.PERSON:

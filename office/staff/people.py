@@ -20,6 +20,11 @@ MOST_NAMED = 30
 """Colleagues a message names; the others are counted."""
 
 
+def meant(who: str) -> set[str]:
+    """Whom of ours somebody outside may mean by this: our ids have small letters, however they write them."""
+    return {who, who.casefold()} if who else set()
+
+
 def unfit(tx: Tx, review: Review, person: Staff) -> str | None:
     """Why this person may not answer this question, whoever has claimed it; ``None`` when they may."""
     if not decision_seals.question_holds(review):

@@ -18,7 +18,7 @@ from office.cases.cases import rules
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.merchants import shop_of
 from office.files import evidence
-from office.staff import staff
+from office.staff import people, staff
 from policies.approvals import Seen
 from policies.deadlines import seconds_left
 from tasks.appeal import submissions
@@ -159,7 +159,7 @@ def _left(tx: Tx, due: datetime | None) -> str:
 
 def _made_the_ruling(tx: Tx, case: Case) -> set[str]:
     ruling = ruling_of(tx, case)
-    return {ruling.ruled_by} if ruling and ruling.ruled_by else set()
+    return people.meant(ruling.ruled_by) if ruling else set()
 
 
 def _not_for_the_second(tx: Tx, case: Case) -> set[str]:

@@ -27,6 +27,7 @@ from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
+from office.staff import people
 from policies.approvals import Seen
 from tasks.forced_closure.request import ForcedClosureAsked
 from tasks.shops import bans, capabilities, demands, deposits, proposals, shops, states
@@ -114,8 +115,8 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     """Close now, forfeit what is left of the deposit, freeze the receivables, end the shop's other cases about them
     (CLS-10, DED-6, DED-7). ``False`` when something blocking stands that one of the two has not seen (ambiguity 23)."""
     given = approvals.insist(tx, case, round, (FIRST, ForcedVerdict.CONFIRM), (SECOND, ForcedVerdict.CONFIRM))
-    if len(people := {review.decided_by for review in given}) < rules(case).forced_closure.people:
-        raise TooFewPeople(f"{case.id}: decided by {len(people)}")
+    if len(deciders := {review.decided_by for review in given}) < rules(case).forced_closure.people:
+        raise TooFewPeople(f"{case.id}: decided by {len(deciders)}")
     ids = sorted(one.id for one in cases.open_cases(tx, case.shop_id or "", CaseKind.CLOSURE, CaseKind.REFUND))
     locked = [lock_case(tx, other) for other in ids]
     others = [other for other in locked if other.kind is CaseKind.CLOSURE]
@@ -215,14 +216,15 @@ FIRST = Gate(
     name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
     reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
-    excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by},
+    excluded=lambda tx, case: people.meant(ForcedClosureAsked.of(case).proposed_by),
 )  # fmt: skip
 
 SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
     window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
     reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
-    excluded=lambda tx, case: {ForcedClosureAsked.of(case).proposed_by} | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
+    excluded=lambda tx, case: people.meant(ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name),
+    rests_on=FIRST.name,
 )  # fmt: skip
 
 PROCESS = Process(

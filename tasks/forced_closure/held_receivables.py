@@ -22,6 +22,7 @@ from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
 from office.record import audit
+from office.staff import people
 from policies.appeal import SERVICE_HOW
 from policies.approvals import Seen
 from policies.obstacles import money_owed
@@ -97,9 +98,9 @@ def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
         reason=given[0].reason, appeal_how=SERVICE_HOW,
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/decided", case=case)
-    people = [str(review.decided_by) for review in given]
+    deciders = [str(review.decided_by) for review in given]
     said = f"罚没 {forfeited}" if forfeits else f"抵扣欠款 {set_off},解冻 {freed}"
-    audit.record(tx, case.id, "receivable.decided", clause="DED-7", text=f"封店货款 {held}:{said}", people=people)
+    audit.record(tx, case.id, "receivable.decided", clause="DED-7", text=f"封店货款 {held}:{said}", people=deciders)
     conclude(tx, case, outcome, f"封店货款 {held}:{said}", clause="DED-7")
     return outcome
 
@@ -169,7 +170,7 @@ def _nothing_in_the_way(tx: Tx, case: Case, review: Review, given: Answer) -> st
 
 
 def _proposer(case: Case) -> set[str]:
-    return set(filter(None, [HeldReceivablesAsked.of(case).proposed_by]))
+    return people.meant(HeldReceivablesAsked.of(case).proposed_by)
 
 
 FIRST = Gate(

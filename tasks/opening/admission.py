@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, Finding
+from models.opening import Part
 from models.outcomes import Refusal
 from models.shops import Shop, ShopState
-from office.base.db import Tx
+from office.base.db import Tx, in_transaction
 from office.cases import cases
 from office.cases.cases import rules
 from office.cases.merchants import shop_of
@@ -15,7 +18,10 @@ from policies import obstacles
 from policies import opening as policy_of_opening
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
-from tasks.shops import shops, states
+from tasks.shops import demands, facts, shops, states
+
+AGAIN = timedelta(minutes=5)
+"""When a shop that has paid and is kept from opening is looked at again."""
 
 
 def refusal(tx: Tx, case: Case) -> Refusal | None:
@@ -79,3 +85,44 @@ def owes(tx: Tx, shop: Shop) -> Refusal | None:
     return Refusal(
         code=found[0].code, clause="REO-4", sentence=f"须无拖欠且周期打款结清后才能重新开店:{found[0].sentence}"
     )
+
+
+def is_banned(tx: Tx, case: Case) -> bool:
+    """Whether the account, the business or the person of an application had a shop that was closed by force (REO-5)."""
+    row = parts.find(tx, case.id, Part.ENTITY)
+    uscc, identity = (str(row.fields.get("uscc", "")), row.identity_hash) if row else ("", "")
+    return parts.banned(tx, OpeningAsked.of(case).account_id, uscc, identity)
+
+
+def hinders(tx: Tx, case: Case) -> list[Finding]:
+    """What came up since the last review and keeps the shop from opening though it has paid (REO-4, REO-5, CLS-10).
+
+    A shop that opens again needs facts that are new enough: the platform is asked for them.
+    """
+    shop = shop_of(tx, case)
+    found = [
+        *([policy_of_opening.banned_before(tx.now)] if is_banned(tx, case) else ()),
+        *obstacles.ban_proposed(cases.open_by_kind(tx, shop.id, but=case.id, apart=()), tx.now),
+    ]
+    if case.kind is not CaseKind.REOPENING:
+        return found
+    _, snapshot = shops.facts_of(tx, shop.id)
+    as_of = snapshot.as_of if snapshot else None
+    if not facts.fresh(tx, case):
+        facts.request(
+            tx, case, shop.id, as_of, facts.answer_by(tx, case).due, f"opens/{as_of:%Y%m%d%H%M%S}" if as_of else "opens"
+        )
+    return [*found, *owed(tx, shop), *obstacles.facts_stale(as_of, tx.now, rules(case), blocking=True)]
+
+
+def look_again() -> int:
+    """Have shops that have paid open when nothing keeps them from it any more; returns how many were looked at."""
+
+    def held(tx: Tx) -> list[str]:
+        query = select(Shop.id).where(Shop.state == ShopState.AWAITING_DEPOSIT, Shop.topup_demanded_fen == 0)
+        return list(tx.exec(query.where(col(Shop.deposit_looked_at) <= tx.now - AGAIN).order_by(Shop.id)))
+
+    found = in_transaction(held)
+    for shop_id in found:
+        in_transaction(lambda tx, one=shop_id: demands.look(tx, shops.find_shop(tx, one)))  # type: ignore[misc]
+    return len(found)

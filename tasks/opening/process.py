@@ -17,7 +17,7 @@ from models.opening_events import (
 )
 from office.cases import deadlines
 from office.process import Process
-from tasks.opening import intake, transfer
+from tasks.opening import admission, intake, transfer
 from tasks.opening.clock import lapsed, remind
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
@@ -67,7 +67,8 @@ OPENING = Process(
         applications.DEPOSIT: "商家缴足保证金",
     },
     pays=transfer.PAYS,
-    every_minute={"transfers": transfer.sweep},
+    hinders=admission.hinders,
+    every_minute={"transfers": transfer.sweep, "openings": admission.look_again},
     may_send=intake.may_send,
     view=intake.view,
 )
@@ -81,6 +82,7 @@ REOPENING = Process(
     clause="REO-3",
     hears={ReopeningRequested: intake.request_again},
     pays=transfer.PAYS,
+    hinders=admission.hinders,
     may_send=intake.may_send,
     view=intake.view,
 )

@@ -46,9 +46,7 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
             asked.entity_type, fields.get("licence_name", ""), fields.get("uscc", ""),
             date.fromisoformat(until) if until else None,
             name_taken=basics is not None and parts.name_taken(tx, shop.id, basics.fields["name"]),
-            banned=parts.banned(
-                tx, asked.account_id, fields.get("uscc", ""), entity.identity_hash if entity else ""
-            ),
+            banned=admission.is_banned(tx, case),
             same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")), now=tx.now,
         ),
         *(admission.owed(tx, shop) if case.kind is CaseKind.REOPENING else ()),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlmodel import col, select
 
-from models.cases import Case, CaseKind, CaseState, CaseWait, WaitState
+from models.cases import Case, CaseKind, CaseState, CaseWait, Finding, WaitState
+from models.reviews import Role
 from models.shops import Capability, Shop
+from notifications.message import Ground
+from notifications.opening import OpeningHeld, OpeningPaidNotOpen
 from office.base.db import Tx
-from office.cases import cases
+from office.cases import cases, merchants, reviews
 from office.cases.locks import lock_case
+from office.process import office
 from office.record import outbox
+from policies.appeal import SERVICE_HOW
 from tasks.shops import capabilities
 
 DEPOSIT = "opening-deposit"
@@ -24,6 +31,37 @@ def of_shop(tx: Tx, shop_id: str) -> Case | None:
     )  # fmt: skip
     found = tx.exec(query.order_by(col(CaseWait.opened_at).desc())).first()
     return lock_case(tx, found) if found else None
+
+
+def hinders(tx: Tx, shop: Shop) -> tuple[Case | None, Sequence[Finding]]:
+    """What keeps the application from opening its shop at this moment, whoever approved it before (ambiguity 23)."""
+    application = of_shop(tx, shop.id)
+    asks = office().kinds[application.kind].hinders if application else None
+    return application, asks(tx, application) if application and asks else ()
+
+
+def held(tx: Tx, shop: Shop) -> bool:
+    """Whether what came up since its last review keeps a shop that has paid from opening; merchant and people are told
+    what it is. The sweep looks again."""
+    application, found = hinders(tx, shop)
+    if application is None or not found:
+        return False
+    key = f"{application.id}/held/{'-'.join(sorted(finding.code for finding in found))}"
+    grounds = tuple(Ground.of(finding) for finding in found)
+    told = OpeningHeld(
+        shop_name=shop.name,
+        case_id=application.id,
+        matter=application.kind.label,
+        grounds=grounds,
+        objection=SERVICE_HOW,
+    )
+    merchants.tell(tx, told, key, case=application)
+    heard = OpeningPaidNotOpen(
+        case_id=application.id, subject=shop.name, grounds=grounds, since=tx.now, link=reviews.link_to(application)
+    )
+    for role in (Role.OPENING_REVIEWER, Role.SUPERVISOR):
+        reviews.notify_staff(tx, role, heard, f"{key}/{role}", application)
+    return True
 
 
 def opens(tx: Tx, shop: Shop) -> None:

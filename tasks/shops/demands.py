@@ -88,8 +88,9 @@ def missing(tx: Tx, shop: Shop) -> Missing:
 
 
 def opens(tx: Tx, shop: Shop) -> bool:
-    """Whether the shop, which was not open, has now paid everything."""
-    return shop.state is ShopState.AWAITING_DEPOSIT and not missing(tx, shop).total
+    """Whether the shop, which was not open, has now paid everything, and nothing else keeps it from opening."""
+    paid = shop.state is ShopState.AWAITING_DEPOSIT and not missing(tx, shop).total
+    return paid and not applications.hinders(tx, shop)[1]
 
 
 def look(tx: Tx, shop: Shop) -> bool:
@@ -160,7 +161,7 @@ def _running(tx: Tx, shop_id: str) -> Case | None:
 def _fully_paid(tx: Tx, shop: Shop) -> None:
     shop.topup_demanded_fen = 0
     _end(tx, shop.id, CaseState.PAID, "已缴足,催缴结束", "DEP-11")
-    if shop.state is ShopState.AWAITING_DEPOSIT:
+    if shop.state is ShopState.AWAITING_DEPOSIT and not applications.held(tx, shop):
         _open_for_business(tx, shop)
 
 

@@ -42,7 +42,8 @@ def test_the_verdict_carries_the_hashes_of_the_evidence_it_rests_on(bench: Bench
 
 
 def test_the_arbitrator_who_made_the_ruling_never_judges_the_appeal(bench: Bench) -> None:
-    bench.rule(ruled_by="zhou-yan")
+    """ARB-4: however the platform writes who that was."""
+    bench.rule(ruled_by="Zhou-Yan")
     case = bench.file()
     outcome = bench.office.answer(bench.office.question(case), "zhou-yan", "UPHOLD", "我认为成立")
     assert not outcome.accepted

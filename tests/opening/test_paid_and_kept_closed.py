@@ -1,0 +1,131 @@
+"""Between the last review and the payment weeks may pass: what came up meanwhile keeps a shop that pays from opening (REO-4, REO-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from models.books import AccountKind
+from models.cases import CaseKind
+from models.shops import ShopState
+from tasks.opening import admission
+from tests.opening.bench import Applicant, opened, to_pay
+from tests.opening.test_reopening import closed, later
+from tests.play import Office
+
+ASKED = 10_000
+"""What a shop has to pay to open again, in fen."""
+
+
+def deduct(office: Office, fen: int, number: str) -> None:
+    office.send("deposit.deducted", {
+        "shop_id": "shop-1", "deduction_id": number, "amount_fen": fen, "reason": "LATE_SHIPMENT", "clause": "发货规则",
+        "appealable": True,
+    })  # fmt: skip
+
+
+def to_pay_again(office: Office) -> Applicant:
+    """A shop that opens again, has passed every review, and has to pay what was taken from its deposit meanwhile."""
+    applicant = closed(office)
+    later(office)
+    office.snapshot("shop-1")
+    deduct(office, ASKED, "ded-1")
+    applicant.reopen()
+    applicant.materials()
+    applicant.approve()
+    applicant.finishing()
+    applicant.approve()
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
+    return applicant
+
+
+def minutes_later(office: Office) -> None:
+    office.pass_time(minutes=6)
+    admission.look_again()
+    office.settle()
+
+
+def drop(office: Office) -> None:
+    (case,) = [one for one in office.cases() if one.kind is CaseKind.FORCED_CLOSURE]
+    office.decide(case, "li-na", "DROP", "证据不足")
+
+
+ARISE: dict[str, tuple[str, Callable[[Office], object], Callable[[Office], object]]] = {
+    "arrears on the platform": (
+        "REO-4", lambda office: office.snapshot("shop-1", arrears_fen=1), lambda office: office.snapshot("shop-1"),
+    ),
+    "arrears of ours": (
+        "REO-4", lambda office: deduct(office, 50_000, "ded-2"), lambda office: office.pay_deposit("shop-1", 10_000, purpose="ARREARS"),
+    ),
+    "a proposed ban": ("CLS-10", lambda office: office.propose_forced_closure("shop-1"), drop),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", list(ARISE))
+def test_what_came_up_since_the_last_review_keeps_a_shop_that_pays_closed_until_it_is_gone(
+    office: Office, what: str
+) -> None:
+    """REO-4, CLS-10, ambiguities 23 and 24: merchant and people read why; it opens by itself."""
+    clause, arises, goes = ARISE[what]
+    applicant = to_pay_again(office)
+    arises(office)
+    office.pay_deposit("shop-1", 50_000 - office.balance(AccountKind.DEPOSIT))
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT and office.messages("deposit_paid")[-1]["opens"] is False
+    assert office.message("opening_held")["grounds"][0]["clause"] == clause
+    assert sorted(office.staff_told("opening_paid_not_open")) == ["opening-reviewer", "supervisor"]
+    minutes_later(office)
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT and len(office.messages("opening_held")) == 1
+    goes(office)
+    minutes_later(office)
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+    assert office.books() == [] == office.chains()
+
+
+def test_a_shop_that_pays_late_opens_on_facts_that_are_new_enough(office: Office) -> None:
+    """REO-4, ambiguity 27: also when its window is over and its application has ended; the platform is asked once."""
+    applicant = to_pay_again(office)
+    office.platform_answers = False
+    office.pass_time(days=15, minutes=1)
+    (demand,) = [one for one in office.cases() if one.kind is CaseKind.DEPOSIT_DEMAND and one.concluded_at is None]
+    office.decide(demand, "wang-fang", "SUSPEND")
+    assert applicant.now.outcome == "LAPSED"
+    office.pay_deposit("shop-1", ASKED)
+    minutes_later(office)
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
+    assert [one["case_id"] for one in office.events("facts.requested")].count(applicant.case.id) == 1
+    office.snapshot("shop-1")
+    minutes_later(office)
+    assert office.shop().state is ShopState.OPEN and len(office.events("shop.capability.granted")) == 10
+
+
+def test_who_was_banned_since_the_last_review_opens_no_other_shop_by_paying(office: Office) -> None:
+    """REO-5: the same person under another account; the money is theirs, the shop stays closed."""
+    opened(office)
+    other = Applicant(office, shop_id="shop-2", owner="acct-other")
+    other.materials("清风文具")
+    other.approve()
+    other.finishing()
+    other.approve()
+    case = office.propose_forced_closure()
+    office.decide(case, "li-na", "CONFIRM")
+    office.decide(case, "he-qiang", "CONFIRM")
+    office.pay_deposit("shop-2", 50_000)
+    assert office.shop("shop-2").state is ShopState.AWAITING_DEPOSIT
+    assert office.message("opening_held")["grounds"][0]["clause"] == "REO-5"
+    assert office.balance(AccountKind.DEPOSIT, "shop-2") == 50_000
+    office.clock.advance(timedelta(days=1))
+    minutes_later(office)
+    assert office.shop("shop-2").state is ShopState.AWAITING_DEPOSIT
+
+
+def test_a_first_shop_is_not_opened_by_paying_while_a_ban_is_proposed(office: Office) -> None:
+    """CLS-10, ambiguity 24."""
+    to_pay(office)
+    office.propose_forced_closure()
+    office.pay_deposit("shop-1", 50_000)
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
+    drop(office)
+    minutes_later(office)
+    assert office.shop().state is ShopState.OPEN
