@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -92,19 +91,18 @@ def test_a_queue_of_our_pool_that_was_deleted_is_made_again(office: Office, api:
 def test_each_queue_is_paused_and_resumed_at_once_and_that_it_stands_still_is_told(
     office: Office, api: SyncPrefectClient
 ) -> None:
-    """On SQLite, what told of a queue's new status once waited for the transaction that paused it, for a minute."""
+    """On SQLite, what told of a queue's new status once waited for the transaction that paused it, until its patience ended
+    (tests/ops/test_prefect_plugin.py: nobody waits for their own transaction)."""
     pool = settings().work_pool
     ours = {deployed.queue or engine.DEFAULT_QUEUE for deployed in DEPLOYMENTS}
     queues = [queue.name for queue in api.read_work_queues(work_pool_name=pool) if queue.name in ours]
     assert len(queues) > 1
     for queue in queues:
-        began = time.monotonic()
         api.request("PATCH", f"/work_pools/{pool}/queues/{queue}", json={"is_paused": True})
         assert watch.look() == [] and f"队列 {queue} 被暂停" in alarms(office)
         api.request("PATCH", f"/work_pools/{pool}/queues/{queue}", json={"is_paused": False})
         api.request("PATCH", f"/work_pools/{pool}/queues/{queue}", json={"concurrency_limit": 0})
         api.request("PATCH", f"/work_pools/{pool}/queues/{queue}", json={"concurrency_limit": 1})
-        assert time.monotonic() - began < 30  # it took sixty and more each
 
 
 def test_a_pool_and_a_deployment_that_stand_still_are_told_and_not_undone(
