@@ -37,6 +37,25 @@ def wide(text: str) -> int:
     return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
+_PIECE = re.compile(r"^\s+|[（「《【]*(?:[!-~]+|[^!-~\s])[,:;)，。、：；！？）」》】…]*\s*")
+"""What stays together: a word or an id, and a stop with what it follows."""
+
+
+def broken(text: str, width: int) -> list[str]:
+    """A text in lines of so many columns, each with its blanks: broken between our characters and at blanks, in no id that fits."""
+    lines = [""]
+    for found in _PIECE.findall(text):
+        piece = found
+        if lines[-1] and wide(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        while wide(piece.rstrip()) > max(width, 2):
+            fits = next(n for n in range(len(piece), 0, -1) if wide(piece[:n]) <= max(width, 2))
+            lines[-1:] = [piece[:fits], ""]
+            piece = piece[fits:]
+        lines[-1] += piece
+    return lines
+
+
 class Formatter(HelpFormatter):
     """Help as Typer lays it out, by columns instead of characters."""
 
@@ -47,8 +66,8 @@ class Formatter(HelpFormatter):
         super().write_heading(in_chinese(heading))
 
     def write_text(self, text: str) -> None:
-        for line in self._lines(text, self.width - self.current_indent):
-            self.write(f"{'':{self.current_indent}}{line}\n")
+        for line in broken(text, self.width - self.current_indent):
+            self.write(f"{'':{self.current_indent}}{line.rstrip()}\n")
 
     def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         said = [(in_chinese(name), in_chinese(text)) for name, text in rows]
@@ -58,19 +77,9 @@ class Formatter(HelpFormatter):
             if wide(start) > edge - col_spacing:
                 self.write(f"{start}\n")
                 start = ""
-            for line in self._lines(text, self.width - edge):
-                self.write(f"{start}{'':{edge - wide(start)}}{line}\n")
+            for line in broken(text, self.width - edge):
+                self.write(f"{start}{'':{edge - wide(start)}}{line.rstrip()}\n")
                 start = ""
-
-    @staticmethod
-    def _lines(text: str, width: int) -> list[str]:
-        """Broken between Chinese characters and at blanks, never in a word, and with no stop at a beginning."""
-        lines = [""]
-        for piece in re.findall(r"(?:[!-~]+|[^!-~\s])[,:;。、」)]*\s*", text):
-            if lines[-1] and wide(lines[-1] + piece.rstrip()) > width:
-                lines.append("")
-            lines[-1] += piece
-        return [line.rstrip() for line in lines]
 
 
 class Context(typer.Context):

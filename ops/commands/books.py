@@ -10,7 +10,7 @@ from models.money import yuan
 from models.shops import Shop
 from office.base.db import in_transaction, reading
 from office.money.tallying import tally_anew
-from ops.commands.terminal import JSON_OPTION, cell, person, print_json, refuse, say, staff_no, table
+from ops.commands.terminal import JSON_OPTION, ask_code, cell, person, print_json, refuse, say, staff_no, table
 from tasks.payouts import contradictions
 from tasks.sight import proof
 
@@ -48,7 +48,7 @@ def reseal(
     """账簿查清后,由主管凭动态口令重新封存一个账户的累计。"""
     with reading() as tx:
         boss = person(tx, by).id
-    given = code or str(typer.prompt("动态口令", hide_input=True))
+    given = code or ask_code()
     proof = in_transaction(lambda tx: tally_anew(tx, account, boss, given))
     if not proof.ok:
         refuse(proof.sentence)

@@ -15,6 +15,7 @@ from models.money import yuan
 from office.base.db import in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
+    ask_code,
     cell,
     countdown,
     first,
@@ -256,7 +257,7 @@ def retry(
         who = person(tx, by).id
         if found.concluded_at is not None:
             refuse(retrying.ended(found))
-    proof = code or str(typer.prompt("动态口令", hide_input=True))
+    proof = code or ask_code()
     outcome = in_transaction(lambda tx: retrying.retry(tx, case_id, who, proof))
     if not outcome.accepted:
         refuse(outcome.sentence)

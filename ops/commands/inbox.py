@@ -8,7 +8,20 @@ from sqlmodel import col, select
 from models.messages import InboxMessage, InboxState
 from office.base.db import in_transaction, reading
 from office.record import inbox
-from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, staff_no, table, when, word_of, words
+from ops.commands.terminal import (
+    CODE_OPTION,
+    JSON_OPTION,
+    ask_code,
+    first,
+    print_json,
+    refuse,
+    say,
+    staff_no,
+    table,
+    when,
+    word_of,
+    words,
+)
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,12 +63,13 @@ def dismiss(
     number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list"),
     reason: str = typer.Option(..., help="为什么无法处理"),
     staff_id: str = typer.Option(..., "--staff", help="您的工号", metavar="工号", parser=staff_no),
-    code: str = typer.Option(..., prompt="动态口令", hide_input=True, help="验证器当前显示的 6 位数字"),
+    code: str = CODE_OPTION,
 ) -> None:
     """放弃一条无法修复的失败消息(主管);此后它不再暂停店铺的期限。"""
     from office.cases import routing
 
-    outcome = in_transaction(lambda tx: routing.dismiss(tx, number, staff_id, code, reason))
+    proof = code or ask_code()
+    outcome = in_transaction(lambda tx: routing.dismiss(tx, number, staff_id, proof, reason))
     if not outcome.accepted:
         refuse(outcome.sentence)
     say(f"✓ {outcome.sentence}", "green")

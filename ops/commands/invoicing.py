@@ -14,7 +14,8 @@ from models.money import yuan
 from office.base.db import in_transaction, reading
 from office.cases.gates import Outcome
 from office.record.inbox import Refused
-from ops.commands.terminal import number, refuse, say, staff_no, table, when
+from ops.commands.terminal import CODE_OPTION as CODE
+from ops.commands.terminal import ask_code, number, refuse, say, staff_no, table, when
 
 if TYPE_CHECKING:
     from tasks.batches import Recorded
@@ -24,7 +25,6 @@ report = typer.Typer(no_args_is_help=True)
 app = typer.Typer(no_args_is_help=True)
 
 MOST_SHOWN = 50
-CODE = typer.Option(..., prompt="动态口令", hide_input=True, help="验证器当前显示的 6 位数字")
 STAFF = typer.Option(..., "--staff", help="您的工号", metavar="工号", parser=staff_no)
 
 
@@ -184,7 +184,8 @@ def release_held(
     """放行此前暂缓的一份账单(财务)。"""
     from tasks.invoicing import statements
 
-    _answer(in_transaction(lambda tx: statements.release_held(tx, period, shop_id, staff_id, code, reason)))
+    proof = code or ask_code()
+    _answer(in_transaction(lambda tx: statements.release_held(tx, period, shop_id, staff_id, proof, reason)))
 
 
 @app.command("statement")
@@ -210,7 +211,8 @@ def waive_exit(
     """豁免退店发票(主管)。"""
     from tasks.invoicing import exit_invoices
 
-    _answer(in_transaction(lambda tx: exit_invoices.waive(tx, case_id, staff_id, code, reason)))
+    proof = code or ask_code()
+    _answer(in_transaction(lambda tx: exit_invoices.waive(tx, case_id, staff_id, proof, reason)))
 
 
 @app.command("check")

@@ -14,7 +14,11 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases.reviews import gate_of
 from office.process import office
 from ops.commands.terminal import (
+    CODE_OPTION as CODE,
+)
+from ops.commands.terminal import (
     JSON_OPTION,
+    ask_code,
     cell,
     countdown,
     first,
@@ -37,7 +41,6 @@ app = typer.Typer(no_args_is_help=True)
 
 ID = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,或只有一个待处理任务的案件编号")
 REVIEW = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,例如 RV-261122-7K3QM9")
-CODE = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
 AS = typer.Option(..., "--as", metavar="工号", parser=staff_no, help="以谁的身份")
 
 
@@ -112,10 +115,12 @@ def _find(tx: Tx, given: str) -> Review:
 
 
 def _print(tx: Tx, review: Review) -> None:
+    from office.cases.forms import reason_needed
     from office.cases.markdown import markdown as drawn
     from tasks.sight.merchant import staff_name
 
     gate = gate_of(review)
+    always = reason_needed(review, gate)
     say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
     due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
     say(f"案件 {review.case_id} · {review.state.label} · {due}")
@@ -127,7 +132,7 @@ def _print(tx: Tx, review: Review) -> None:
     table(
         "可选结论", ["代码", "结论", "后果", "理由"],
         [[word, gate.verdict(word).label, gate.consequences.get(word, ""),
-          "必填" if word in gate.reason_required else ""] for word in review.verdicts],
+          "必填" if always or word in gate.reason_required else ""] for word in review.verdicts],
     )  # fmt: skip
     if gate.fields:
         table("可用 --set 填写", ["名称", "含义", "说明"], [
@@ -142,7 +147,7 @@ def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
 
     with reading() as tx:
         task, who = _find(tx, review_id).id, person(tx, staff_id).id
-    proof = code or _prompt_code()
+    proof = code or ask_code()
     _done(in_transaction(lambda tx: hands.claim(tx, task, who, proof)))
 
 
@@ -153,7 +158,7 @@ def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
 
     with reading() as tx:
         task, somebody = _find(tx, review_id), person(tx, staff_id)
-        proof = (code or _prompt_code()) if task.claimed_by == staff_id else _code_of(somebody, code)
+        proof = (code or ask_code()) if task.claimed_by == staff_id else _code_of(somebody, code)
     _done(in_transaction(lambda tx: hands.release(tx, task.id, staff_id, proof)))
 
 
@@ -169,7 +174,7 @@ def later_on(
 
     with reading() as tx:
         task, who = _find(tx, review_id).id, person(tx, staff_id).id
-    proof, wait = code or _prompt_code(), parse_span(span)
+    proof, wait = code or ask_code(), parse_span(span)
     _done(in_transaction(lambda tx: later.put_off(tx, task, who, tx.now + wait, proof)))
 
 
@@ -205,11 +210,7 @@ def appoint(
 
 def _code_of(somebody: Staff, given: str) -> str:
     """A supervisor's one-time code, asked for if it was not given; nobody else has use for one here."""
-    return given or (_prompt_code() if Role.SUPERVISOR in somebody.roles else "")
-
-
-def _prompt_code() -> str:
-    return str(typer.prompt("动态口令", hide_input=True))
+    return given or (ask_code() if Role.SUPERVISOR in somebody.roles else "")
 
 
 def _done(outcome: Any) -> None:
@@ -257,7 +258,7 @@ def decide(
     if not code and not values and session_word():
         _together([review.id], staff_id, verdict, reason, "", session_word())
         return
-    given["code"] = code or _prompt_code()
+    given["code"] = code or ask_code()
     check_fields(given, schema)
     _done(in_transaction(lambda tx: decisions.decide(tx, read_answer(review, gate, given))))
 
@@ -306,7 +307,7 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
             _print(tx, _find(tx, review_id))
         table("将以一个凭据决定", ["任务", "案件", "材料摘要(SHA-256)"],
               [[one.review_id, _find(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked])  # fmt: skip
-    proof = {"session": session} if session else {"code": code or _prompt_code()}
+    proof = {"session": session} if session else {"code": code or ask_code()}
     try:
         results = together.decide(asked, staff_id, word, reason, **proof)
     except together.NotTogether as error:
@@ -355,7 +356,7 @@ def session(
         return
     with reading() as tx:
         person(tx, staff_id)
-    given = code or _prompt_code()
+    given = code or ask_code()
     word, sentence = in_transaction(lambda tx: sessions.open_session(tx, staff_id, given))
     if sentence:
         refuse(sentence)
@@ -367,7 +368,7 @@ def confirm(review_id: str = REVIEW, staff_id: str = AS, code: str = CODE) -> No
     """确认以自己名义记录的重要决定,使其立即生效。"""
     from office.cases import confirmations
 
-    proof = code or _prompt_code()
+    proof = code or ask_code()
     _done(in_transaction(lambda tx: confirmations.confirm(tx, _exact(tx, review_id), person(tx, staff_id).id, proof)))
 
 
@@ -381,7 +382,7 @@ def object_(
     """对以自己名义记录的决定提出异议:尚未生效的作废并重新提问,已生效的停止案件;主管会收到通知。"""
     from office.cases import objections
 
-    proof = code or _prompt_code()
+    proof = code or ask_code()
     _done(
         in_transaction(lambda tx: objections.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason))
     )

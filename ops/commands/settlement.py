@@ -11,8 +11,9 @@ from models.money import yuan
 from models.settlement import Half
 from office.base.db import in_transaction, reading
 from office.record.inbox import Refused
-from ops.commands.invoicing import CODE, STAFF, take_file, write_list
-from ops.commands.terminal import refuse, say, table, when
+from ops.commands.invoicing import STAFF, take_file, write_list
+from ops.commands.terminal import CODE_OPTION as CODE
+from ops.commands.terminal import ask_code, refuse, say, table, when
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -121,7 +122,8 @@ def release_held(
     """放行此前由财务暂缓的一家店铺,立即提交银行付款(财务)。"""
     from tasks.settlement import releases
 
-    outcome = in_transaction(lambda tx: releases.release_held(tx, _read(half), shop_id, staff_id, code, reason))
+    proof = code or ask_code()
+    outcome = in_transaction(lambda tx: releases.release_held(tx, _read(half), shop_id, staff_id, proof, reason))
     if not outcome.accepted:
         refuse(outcome.sentence)
     say(f"✓ {outcome.sentence}", "green")

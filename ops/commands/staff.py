@@ -19,6 +19,7 @@ from office.record import standing
 from office.staff import passkeys, staff, vouching
 from ops.commands.terminal import (
     JSON_OPTION,
+    ask_code,
     cell,
     misuse,
     person,
@@ -47,7 +48,7 @@ def _colleague(tx: Tx, staff_id: str) -> None:
 
 def _word(by: str, code: str, alone: bool) -> vouching.Word:
     """A supervisor's word, with the code asked for where it was not given."""
-    given = code or (str(typer.prompt("主管的动态口令", hide_input=True)) if by else "")
+    given = code or (ask_code("主管的") if by else "")
     return vouching.Word(by=by, code=given, alone=alone)
 
 
@@ -157,7 +158,7 @@ def contact(
     given = addresses or []
     if wrong := [why for address in given if (why := _unusable(address))]:
         misuse(f"{len(wrong)} 个地址无法使用:{';'.join(dict.fromkeys(wrong))}")
-    proof = code or str(typer.prompt("动态口令", hide_input=True))
+    proof = code or ask_code()
 
     def work(tx: Tx) -> staff.Proof:
         proved = staff.prove(tx, person(tx, staff_id).id, proof)
@@ -223,7 +224,7 @@ def unlock(
     """由主管凭动态口令解除同事的口令锁定。"""
     with reading() as tx:
         who, boss = person(tx, staff_id).id, person(tx, by).id
-    given = code or str(typer.prompt("动态口令", hide_input=True))
+    given = code or ask_code()
     proof = in_transaction(lambda tx: staff.unlock(tx, who, boss, given))
     if not proof.ok:
         refuse(proof.sentence)
@@ -239,7 +240,7 @@ def invite(
     """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效,邀请码请当面转交。"""
     with reading() as tx:
         who, boss = person(tx, staff_id).id, person(tx, by).id
-    given = code or str(typer.prompt("动态口令", hide_input=True))
+    given = code or ask_code()
     word, sentence = in_transaction(lambda tx: passkeys.invite(tx, who, boss, given))
     if sentence:
         refuse(sentence)

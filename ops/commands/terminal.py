@@ -10,6 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, NoReturn, TypeVar
 
 import typer
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.cells import cell_len
 from rich.console import Console
+from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -31,6 +33,7 @@ from office.base.db import Tx
 from office.base.settings import Settings, SettingsError
 from office.base.vault import CannotUnseal
 from office.staff.staff import StaffError
+from ops.chinese import broken
 from policies.policy import SHANGHAI
 
 R = TypeVar("R")
@@ -41,6 +44,7 @@ WIDTH = 100
 READABLE = 24
 """Columns below which a long text is no longer read but spelled."""
 
+CODE_OPTION = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
 JSON_OPTION = typer.Option(False, "--json", help="输出 JSON,供程序读取")
 
 
@@ -91,9 +95,21 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+class Words(Text):
+    """A text that is folded as Chinese is, with no id broken that fits a line."""
+
+    def wrap(self, console: Console, width: int, *, no_wrap: bool | None = None, **how: Any) -> Lines:
+        if no_wrap:
+            return super().wrap(console, width, no_wrap=True, **how)
+        lines = self.divide(accumulate(len(line) for line in broken(self.plain, width)[:-1]))
+        for line in lines:
+            line.rstrip()
+        return lines
+
+
 def cell(value: object, style: str = "", limit: int = 1_000) -> Text:
     """Anything in a table: on one line, without control characters, never read as markup."""
-    return Text(one_line(str(value if value is not None else ""), limit), style=style)
+    return Words(one_line(str(value if value is not None else ""), limit), style=style)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "无") -> None:
@@ -132,14 +148,14 @@ def _paragraphs(title: str, columns: Sequence[str], rows: Iterable[Sequence[Text
         say(title, "bold")
     for first, *others in rows:
         console().print(Text.assemble("● ", first), soft_wrap=True)
-        pairs = [Text.assemble((f"{name} ", "dim"), value)
+        pairs = [Words.assemble((f"{name} ", "dim"), value)
                  for name, value in zip(columns[1:], others, strict=True) if value.plain.strip() not in {"", "—"}]  # fmt: skip
-        line = Text("  ")
+        line: Text = Words("  ")
         for pair in pairs:
             if line.cell_len > 2 and line.cell_len + pair.cell_len + 3 > console().width:
                 console().print(line, soft_wrap="http" in line.plain)  # an address is copied whole
-                line = Text("  ")
-            line = Text.assemble(line, " · " if line.cell_len > 2 else "", pair)
+                line = Words("  ")
+            line = Words.assemble(line, " · " if line.cell_len > 2 else "", pair)
         if line.cell_len > 2:
             console().print(line, soft_wrap="http" in line.plain)
 
@@ -206,7 +222,7 @@ def word_of(kind: type[L]) -> Callable[[str], L]:
     return parse
 
 
-# ── people ───────────────────────────────────────────────────────────────────
+# ── people and their codes ───────────────────────────────────────────────────────────────────
 
 
 def person(tx: Tx, staff_id: str) -> Staff:
@@ -215,6 +231,19 @@ def person(tx: Tx, staff_id: str) -> Staff:
     if found is None:
         refuse(f"没有工号为 {staff_id} 的员工,可用 dianwu staff list 查看")
     return found
+
+
+def ask_code(whose: str = "") -> str:
+    """A one-time code, typed at the terminal without being shown, or the next line of what is piped in."""
+    question = f"{whose}动态口令"
+    if sys.stdin.isatty():
+        return str(typer.prompt(question, hide_input=True))
+    typer.echo(f"{question}: ", nl=False)
+    given = sys.stdin.readline()
+    typer.echo()
+    if not given:
+        raise typer.Abort
+    return given
 
 
 # ── faults that have a sentence ──────────────────────────────────────────────

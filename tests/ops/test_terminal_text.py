@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from ops.chinese import wide
+from ops.chinese import broken, wide
 from ops.cli import COMMANDS, app
 from ops.commands.terminal import WIDTH
 from tests.play import Office
@@ -93,6 +93,23 @@ def test_whoever_gives_up_at_a_question_is_told_that_nothing_was_done(office: Of
     case = office.request_closure()
     said = dianwu("review", "claim", case.id, "--as", "li-na", typed="")
     assert said.exit_code == 1 and "已取消" in said.output and english(said.output) == []
+
+
+def test_a_code_that_is_piped_in_is_read_without_a_word_about_the_terminal(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    start = [sys.executable, "-c", "from ops.cli import main; main()", "review", "claim", case.id, "--as", "li-na"]
+    ran = subprocess.run(start, input="000000\n", capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and ran.stderr == "✗ 动态口令不正确,请输入验证器当前显示的 6 位数字\n"
+
+
+@pytest.mark.parametrize("width", [2, 7, 20, 41])
+def test_a_text_is_folded_by_columns_and_breaks_no_id_that_fits(width: int) -> None:
+    text = "已通知商家:【店务】关店申请已收到：晨光文具（CLS-261229-ZDQQV0） 自 2026-12-29 起,截至 a" + "b" * 90
+    lines = broken(text, width)
+    assert "".join(lines) == text and all(wide(line.rstrip()) <= width for line in lines)
+    assert width < 20 or any("CLS-261229-ZDQQV0" in line for line in lines)
+    assert not any(line.startswith(tuple("：，。）】")) for line in lines) or width < 41
 
 
 TOLD = {
