@@ -10,6 +10,8 @@ import typer
 from typer._click import exceptions as wrong  # Typer translates none of these, and has no other name for them
 from typer._click.formatting import HelpFormatter
 
+MOST = 100
+"""Columns of a line."""
 HELP = {
     r"^Options$": "选项", r"^Arguments$": "参数", r"^Commands$": "命令", r"\[OPTIONS\]": "[选项]",
     r"COMMAND \[ARGS\]\.\.\.": "命令 …", r"^Show this message and exit\.$": "显示本说明",
@@ -44,15 +46,13 @@ _PIECE = re.compile(r"^\s+|[（「《【]*(?:[!-~]+|[^!-~\s])[,:;)，。、：�
 def broken(text: str, width: int) -> list[str]:
     """A text in lines of so many columns, each with its blanks: broken between our characters and at blanks, in no id that fits."""
     lines = [""]
-    for found in _PIECE.findall(text):
-        piece = found
+    for piece in _PIECE.findall(text):
         if lines[-1] and wide(lines[-1] + piece.rstrip()) > width:
             lines.append("")
-        while wide(piece.rstrip()) > max(width, 2):
-            fits = next(n for n in range(len(piece), 0, -1) if wide(piece[:n]) <= max(width, 2))
-            lines[-1:] = [piece[:fits], ""]
-            piece = piece[fits:]
-        lines[-1] += piece
+        for sign in piece:  # one longer than a line goes on in the next
+            if wide(lines[-1] + sign) > max(width, 2) and not sign.isspace():
+                lines.append("")
+            lines[-1] += sign
     return lines
 
 
@@ -93,7 +93,8 @@ def show(error: wrong.ClickException) -> None:
         return
     if isinstance(error, wrong.UsageError) and error.ctx is not None:
         typer.echo(f"{error.ctx.get_usage()}(详见 {error.ctx.command_path} -h)", err=True)
-    typer.echo(f"✗ {sentence(error)}", err=True)
+    for line in broken(f"✗ {sentence(error)}", MOST):
+        typer.echo(line.rstrip(), err=True)
 
 
 def sentence(error: wrong.ClickException) -> str:

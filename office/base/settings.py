@@ -187,7 +187,9 @@ class Settings(BaseSettings):
             if not self.loopback:
                 raise SettingsError(f"host {self.host} 不是本机地址:须设置 prefect_auth,否则任何人都能读取并恢复案件")
             if self.production:
-                raise SettingsError("profile = production:须设置 prefect_auth,否则本机的任何用户都能读取案件")
+                raise SettingsError(
+                    "profile = production:须设置 prefect_auth,否则本机的任何用户都能读取案件(dianwu keys init 会一并生成)"
+                )
         if self.production and self.sandbox_bank:
             raise SettingsError("profile = production:须设置 sandbox_bank = false,并在 subscribers 中填写真正的银行")
         if self.production and self.confirmation == "immediate":

@@ -245,6 +245,7 @@ def decide(
 
     with reading() as tx:
         review = _find(tx, review_ids[0])
+        person(tx, staff_id)
         gate = gate_of(review)
         if not revision:
             _print(tx, review)

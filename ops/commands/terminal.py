@@ -101,7 +101,8 @@ class Words(Text):
     def wrap(self, console: Console, width: int, *, no_wrap: bool | None = None, **how: Any) -> Lines:
         if no_wrap:
             return super().wrap(console, width, no_wrap=True, **how)
-        lines = self.divide(accumulate(len(line) for line in broken(self.plain, width)[:-1]))
+        lines = self.divide(accumulate(map(len, broken(self.plain, width))))
+        lines.pop()  # what follows the last one
         for line in lines:
             line.rstrip()
         return lines
@@ -177,14 +178,14 @@ def countdown(now: datetime, due: datetime | None) -> Text:
     return Text(f"还剩 {duration(due - now)}", style="yellow" if due - now < timedelta(days=1) else "")
 
 
-_SPAN = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?")
+_SPAN = re.compile(r"(?:(\d{1,5})(?:d|天))?(?:(\d{1,6})(?:h|小时))?(?:(\d{1,7})(?:m|分钟?))?")
 
 
 def parse_span(text: str) -> timedelta:
-    """``7d``, ``36h``, ``90m`` or ``1d12h``; a usage error for anything else."""
-    found = _SPAN.fullmatch(text.strip().lower())
+    """``7d``, ``36h``, ``90m``, ``1d12h`` or ``1 天 12 小时``; a usage error for anything else."""
+    found = _SPAN.fullmatch("".join(typed(text).lower().split()))
     if not found or not any(found.groups()):
-        misuse(f"{text!r} 不是时长,请写成 7d、36h、90m 或 1d12h")
+        misuse(f"{text!r} 不是时长,请写成 7d、36h、90m、1d12h 或 1天12小时")
     days, hours, minutes = (int(part or 0) for part in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes)
 

@@ -105,6 +105,13 @@ def test_ids_words_and_names_are_read_as_they_are_pasted_and_typed(office: Offic
     assert office.case(closure.id).request["written_off"] != []
 
 
+def test_somebody_unknown_is_told_so_before_anything_is_asked_of_them(
+    office: Office, closure: Case, refused: Done
+) -> None:
+    said = refused("review", "decide", closure.id, "--as", "li-nan", "--verdict", "APPROVE")
+    assert "没有工号为 li-nan" in said and "动态口令" not in said and "检查结果" not in said
+
+
 def test_the_code_is_asked_for_and_never_echoed(office: Office, closure: Case, done: Done) -> None:
     code = office.code("li-na")
     shown = done("review", "decide", closure.id, "--as", "li-na", "--verdict", "reject", "--reason", "资料不符",
@@ -163,6 +170,7 @@ def test_an_answer_outside_the_forms_limits_is_refused_before_the_code_is_spent(
 
 @pytest.mark.parametrize("arguments", [
     ("show", "RV-000000-XXXXXX"), ("claim", "RV-000000-XXXXXX", "--as", "li-na"), ("list", "--mine", "nobody"),
+    ("decide", "RV-000000-XXXXXX", "--as", "li-na", "--verdict", "APPROVE"),
 ])  # fmt: skip
 def test_what_is_not_there_is_said_to_be_not_there(office: Office, refused: Done, arguments: tuple[str, ...]) -> None:
     assert "没有" in refused("review", *arguments)
