@@ -24,6 +24,7 @@ from ops.worker.launch import command, stop_with_parent
 
 READY_SECONDS = 120
 STOP_SECONDS = 40
+TITLES = {"prefect": " Prefect", "door": "接入端", "desk": "工作台", "worker": "执行进程"}
 LAST = "deployments/name/delivery/delivery"
 """The last deployment that ``ops.deploy`` makes: where it is, all are. What becomes of one later, the watch sees to."""
 
@@ -115,7 +116,7 @@ class Stack:
 
     def _start(self, name: str) -> None:
         part = self.parts[name]
-        self._say(f"启动 {name} …")
+        self._say(f"启动{TITLES[name]} …")
         self._launch(part)
         self.wait(name)
 
@@ -125,9 +126,11 @@ class Stack:
         give_up = time.monotonic() + READY_SECONDS
         while not part.ready():
             if part.process is not None and part.process.poll() is not None and self._watcher is None:
-                raise StackError(f"{name} 启动后随即退出(代码 {part.process.returncode}),详见 {self._log(part)}")
+                raise StackError(
+                    f"{TITLES[name].strip()}启动后随即退出(代码 {part.process.returncode}),详见 {self._log(part)}"
+                )
             if time.monotonic() > give_up:
-                raise StackError(f"{name} 过了 {READY_SECONDS} 秒仍未就绪,详见 {self._log(part)}")
+                raise StackError(f"{TITLES[name].strip()}过了 {READY_SECONDS} 秒仍未就绪,详见 {self._log(part)}")
             time.sleep(0.1)
 
     def _log(self, part: Part) -> Path:

@@ -69,7 +69,7 @@ class Applicant:
         return {"shop_id": self.shop_id, "account_id": self.account, "case_id": self.case.id}
 
     def basics(self, name: str = "晨光文具旗舰店", **changes: Any) -> None:
-        fields = {"introduction": "专营学生文具。", "contact_name": "林晓", "phone": "13800001234"}
+        fields = {"introduction": "自家好物，七天无理由退货。", "contact_name": "林晓", "phone": "13800001234"}
         self.send("opening.basics_submitted", **({"name": name} | fields | changes))
 
     def entity_info(self, **changes: Any) -> None:
