@@ -14,7 +14,7 @@ from office.money import ledger
 from office.money.ledger import platform_account
 from policies.invoicing import share
 from policies.policy import policy_at
-from tasks.invoicing.freezes import Live, live_query
+from tasks.invoicing.freeze_rows import Live, live_query
 
 # ── the books agree ──────────────────────────────────────────────────────────
 

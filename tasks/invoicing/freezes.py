@@ -9,73 +9,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select
-from sqlalchemy import select as sa_select
 from sqlmodel import col, func, select
 
 from models.books import AccountKind
 from models.invoicing import MoveKind, Statement, StatementState
 from models.invoicing_events import ReceivablePaidOut, ReceivableSettled
-from models.messages import Channel, InboxMessage, InboxState, OutboxState
+from models.messages import InboxMessage, InboxState
 from models.money import Money
 from models.shops import Shop
 from notifications.invoicing import StatementReminder
-from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account, shop_balance
 from office.record import audit
 from office.record.inbox import Refused
-from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from policies.deadlines import in_time, lapses, outside_quiet_hours, reminder_times
 from policies.invoicing import Holding, Settlement, settle, state_after
 from policies.policy import policy_at
+from tasks.invoicing import freeze_rows
+from tasks.invoicing.freeze_rows import Live, Move
 from tasks.invoicing.statement_words import MESSAGES
 from tasks.shops import bans, settling
-
-
-@dataclass(slots=True)
-class Live:
-    """The columns of a statement that a chunk works on; plain values, because a chunk has thousands of them."""
-
-    id: str
-    shop_id: str
-    state: StatementState
-    total_fen: int
-    invoiced_fen: int
-    pending_fen: int
-    frozen_fen: int
-    set_off_fen: int
-    share_fen: int
-    auto: bool
-    moves: int
-    issued_at: datetime
-    due_at: datetime
-    next_action_at: datetime | None
-
-    @property
-    def open_fen(self) -> int:
-        return max(self.total_fen - self.invoiced_fen, 0)
-
-
-@dataclass
-class Move:
-    """A row of ``statement_move`` to be."""
-
-    key: str
-    statement_id: str
-    shop_id: str
-    kind: MoveKind
-    amount_fen: int
-    uninvoiced_fen: int
-    share_fen: int
-    held_fen: int
-    at: datetime
-
 
 CHUNK = 500
 """Statements in one transaction."""
@@ -141,15 +97,11 @@ def settle_statements(tx: Tx, shop_id: str) -> None:
 def settle_shops(tx: Tx, shop_ids: Sequence[str]) -> None:
     """The same for the statements of many shops at once."""
     tx.flush()
-    query = live_query().where(col(Statement.shop_id).in_(shop_ids), col(Statement.state).in_(LIVE))
+    query = freeze_rows.live_query().where(col(Statement.shop_id).in_(shop_ids), col(Statement.state).in_(LIVE))
     query = query.order_by(col(Statement.due_at), col(Statement.id))
     if found := [Live(*row) for row in tx.execute(query.with_for_update() if tx.postgres else query)]:
         _settle(tx, found)
         tx.expire_all()
-
-
-def live_query() -> Select[Any]:
-    return sa_select(*(getattr(Statement, field.name) for field in fields(Live)))
 
 
 # ── the sweep ────────────────────────────────────────────────────────────────
@@ -168,14 +120,14 @@ def sweep(chunk: int = CHUNK, limit: int | None = None) -> int:
 
 def sweep_chunk(tx: Tx, size: int = CHUNK) -> int:
     """The next statements that are due for something, in one transaction."""
-    query = live_query().where(col(Statement.next_action_at) <= tx.now)
+    query = freeze_rows.live_query().where(col(Statement.next_action_at) <= tx.now)
     query = query.order_by(col(Statement.next_action_at), col(Statement.id)).limit(size)
     found = [Live(*row) for row in tx.execute(query.with_for_update(skip_locked=True) if tx.postgres else query)]
     if not found:
         return 0
     remind = [statement for statement in found if tx.now < _lapses(statement)]
     _remind(tx, remind)
-    _keep(tx, remind)
+    freeze_rows.keep(tx, remind)
     _settle(tx, [statement for statement in found if tx.now >= _lapses(statement)])
     tx.expire_all()
     for shop_id in bans.with_free_receivables(tx, {statement.shop_id for statement in found}):
@@ -215,36 +167,9 @@ def _remind(tx: Tx, statements: Sequence[Live]) -> None:
         statement.next_action_at = min([*ahead, _lapses(statement)])
         if statement.open_fen - statement.pending_fen > 0 and tx.now <= due:
             left = max(0, round((due - tx.now) / timedelta(hours=1)))
-            rows += _messages(tx, statement, f"remind-{left}", StatementReminder.name, "",
+            rows += freeze_rows.messages(tx, statement, f"remind-{left}", StatementReminder.name, "",
                               outside_quiet_hours(tx.now, policy.quiet_hours, due))  # fmt: skip
-    _put(tx, rows)
-
-
-def _messages(tx: Tx, statement: Live, what: str, topic: str, event: str, told_at: datetime) -> list[dict[str, object]]:
-    """Outbox rows without words of their own: the message, its copy for the platform's inbox, the event if any."""
-    kinds = [
-        (f"{TO_MERCHANT}statement", Channel.MERCHANT, topic, "", told_at),
-        (f"{COPY}statement", Channel.EVENT, "merchant.message.created", "platform", tx.now),
-    ]
-    if event:
-        kinds.append(("platform:statement", Channel.EVENT, event, "platform", tx.now))
-    return [
-        {"key": f"{prefix}/{statement.id}/{what}", "channel": channel, "topic": name, "audience": audience,
-         "shop_id": statement.shop_id, "created_at": tx.now, "next_at": at}
-        for prefix, channel, name, audience, at in kinds
-    ]  # fmt: skip
-
-
-_MESSAGE = {
-    "key": str, "channel": str, "topic": str, "audience": str, "shop_id": str, "payload_sealed": str, "state": str,
-    "attempts": int, "note": str, "reached": list, "created_at": datetime, "next_at": datetime,
-}  # fmt: skip
-
-
-def _put(tx: Tx, rows: list[dict[str, object]]) -> None:
-    if rows:
-        same = {"payload_sealed": MADE_WHEN_SENT, "state": OutboxState.NEW, "attempts": 0, "note": ""}
-        bulk.insert(tx, "outbox", _MESSAGE, [row | same for row in rows])
+    freeze_rows.put(tx, rows)
 
 
 def _settle(tx: Tx, statements: Sequence[Live]) -> None:
@@ -255,8 +180,8 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
     """
     if not statements:
         return
-    free = balances(tx, sorted({statement.shop_id for statement in statements}))
-    auto = _switches(
+    free = freeze_rows.balances(tx, sorted({statement.shop_id for statement in statements}))
+    auto = freeze_rows.switches(
         tx, sorted({s.shop_id for s in statements if tx.now > s.due_at and s.state is StatementState.ISSUED})
     )
     missed = {s.id for s in statements if tx.now >= _lapses(s)}
@@ -294,7 +219,7 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
             statement.next_action_at = None
         elif statement.id in waiting:
             statement.next_action_at = tx.now + RETRY
-    _keep(tx, statements)
+    freeze_rows.keep(tx, statements)
     ledger.post_many(tx, [_posting(move) for move in moves if move.amount_fen])
     _tell(tx, statements, moves)
 
@@ -334,67 +259,22 @@ def _posting(move: Move) -> Posting:
                    clause=_CLAUSES[move.kind])  # fmt: skip
 
 
-_KEPT = {
-    "state": str, "frozen_fen": int, "set_off_fen": int, "share_fen": int, "moves": int, "auto": bool,
-}  # fmt: skip
-
-
-def _keep(tx: Tx, statements: Sequence[Live]) -> None:
-    """Write statements back, a whole chunk in one statement."""
-    if not statements:
-        return
-    columns = {"id": str, **_KEPT, "next_action_at": datetime}
-    given = bulk.packed(tx, [
-        {"id": s.id, "next_action_at": s.next_action_at, "state": s.state.value,
-         **{name: getattr(s, name) for name in _KEPT if name != "state"}}
-        for s in statements
-    ])  # fmt: skip
-    tx.execute(bulk.sql(f"""
-        UPDATE statement SET {", ".join(f"{name} = r.{name}" for name in columns if name != "id")}
-        FROM {bulk.rows(tx, "given", columns)} WHERE statement.id = r.id
-        """), {"given": given})  # noqa: S608  # fmt: skip
-
-
-_MOVE = {
-    "key": str, "statement_id": str, "shop_id": str, "kind": str, "amount_fen": int, "uninvoiced_fen": int,
-    "share_fen": int, "held_fen": int, "at": datetime,
-}  # fmt: skip
-
-
 def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:
     """Keep the moves, message each, and put one line with a digest over all of them into the audit."""
     if not moves:
         return
     by_id = {statement.id: statement for statement in statements}
-    bulk.insert(tx, "statement_move", _MOVE, [vars(move) for move in moves])
+    freeze_rows.note(tx, moves)
     rows = []
     for move in moves:
         message, event = MESSAGES[move.kind]
-        rows += _messages(tx, by_id[move.statement_id], move.key.rpartition("/")[2], message.name, event.type, tx.now)
-    _put(tx, rows)
+        rows += freeze_rows.messages(
+            tx, by_id[move.statement_id], move.key.rpartition("/")[2], message.name, event.type, tx.now
+        )
+    freeze_rows.put(tx, rows)
     digest = hashlib.sha256(";".join(f"{m.key}:{m.kind}:{m.amount_fen}" for m in moves).encode()).hexdigest()
     totals = {kind.label: sum(m.amount_fen for m in moves if m.kind is kind) for kind in MoveKind}
     said = "、".join(f"{word} {Money(fen=fen)}" for word, fen in totals.items() if fen) or "无可冻结货款"
     stream = STREAM if len({move.shop_id for move in moves}) > 1 else f"shop/{moves[0].shop_id}"
     audit.record(tx, stream, "statements.settled", clause="INV-7", text=f"账单 {len(moves)} 笔:{said}", moves=len(moves),
                  sha256=digest)  # fmt: skip
-
-
-def balances(tx: Tx, shop_ids: Sequence[str]) -> dict[str, int]:
-    """Shop → free receivable, locked until the transaction ends."""
-    ids = bulk.packed(tx, [{"id": shop_account(shop_id, AccountKind.RECEIVABLE)} for shop_id in shop_ids])
-    lock = " FOR UPDATE" if tx.postgres else ""
-    found = tx.execute(bulk.sql(f"""
-        SELECT shop_id, credit_fen - debit_fen FROM account WHERE id IN (
-            SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})}) ORDER BY id{lock}
-        """), {"ids": ids})  # noqa: S608  # fmt: skip
-    return {str(shop_id): int(fen) for shop_id, fen in found}
-
-
-def _switches(tx: Tx, shop_ids: Sequence[str]) -> dict[str, bool]:
-    """Shop → automatic deduction, as the switch stands now (INV-10)."""
-    ids = bulk.packed(tx, [{"id": shop_id} for shop_id in shop_ids])
-    found = tx.execute(bulk.sql(f"""
-        SELECT id, auto_deduct FROM shop WHERE id IN (SELECT r.id FROM {bulk.rows(tx, "ids", {"id": str})})
-        """), {"ids": ids})  # noqa: S608  # fmt: skip
-    return {str(shop_id): bool(on) for shop_id, on in found}

@@ -34,7 +34,7 @@ from office.record import audit
 from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from policies.deadlines import outside_quiet_hours
 from policies.policy import policy_at
-from tasks.invoicing import freezes
+from tasks.invoicing import freeze_rows, freezes
 from tasks.payouts import contradictions
 from tasks.settlement import drafts, payments, releases
 from tasks.settlement.halves import half_row
@@ -179,9 +179,9 @@ def _post(tx: Tx, case: Case, rows: Sequence[Row]) -> None:
     ledger.post_many(tx, postings)
     if owing := [row for row in rows if row.kept_fen]:
         ids = [row.shop_id for row in owing]
-        before = freezes.balances(tx, ids)
+        before = freeze_rows.balances(tx, ids)
         freezes.settle_shops(tx, ids)
-        after = freezes.balances(tx, ids)
+        after = freeze_rows.balances(tx, ids)
         for row in owing:
             _keep(row, before.get(row.shop_id, 0) - after.get(row.shop_id, 0))
     for row in rows:

@@ -63,6 +63,7 @@ TRIED_ON_BOTH = {
     "tasks/invoicing/drafts.py": "invoicing/test_month.py",
     "tasks/invoicing/exit_invoices.py": "invoicing/test_state_machine.py",
     "tasks/invoicing/freeze_proof.py": "invoicing/test_state_machine.py",
+    "tasks/invoicing/freeze_rows.py": "invoicing/test_state_machine.py",
     "tasks/invoicing/freezes.py": "invoicing/test_state_machine.py",
     "tasks/invoicing/invoice_intake.py": "invoicing/test_state_machine.py",
     "tasks/invoicing/invoice_review.py": "invoicing/test_state_machine.py",
