@@ -52,6 +52,7 @@ class Check(Labelled):
     XML = "xml", "电子发票文件"
     NO_EVIDENCE = "no_evidence", "发票文件"
     NOT_RECEIVED = "not_received", "文件未收到"
+    PAPER_USED = "paper_used", "文件已用于另一张发票"
 
 
 class Expected(Frozen):
@@ -76,6 +77,8 @@ class Expected(Frozen):
     xml_trouble: str = ""
     not_received: tuple[str, ...] = ()
     """Documents named that we do not hold."""
+    papers_of: str = ""
+    """The other invoice that all its documents came with before, if it brings none of its own."""
 
 
 def _found(check: Check, clause: str, sentence: str, value: int | str | None = None) -> Finding:
@@ -306,6 +309,9 @@ def _evidence(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolic
         yield _found(Check.NO_EVIDENCE, "INV-2", "没有附上数电票 XML 或 PDF,请核对原件。")
     for name in expected.not_received:
         yield _found(Check.NOT_RECEIVED, "INV-2", f"附件「{name}」文件未收到,请先上传文件再提交发票。", name)
+    if expected.papers_of:
+        sentence = f"所附文件此前已随发票 {expected.papers_of} 提交,没有这张发票自己的文件,请核对原件。"
+        yield _found(Check.PAPER_USED, "INV-2", sentence, expected.papers_of)
 
 
 def _xml(sent: InvoiceSubmitted, xml: EInvoice) -> Iterator[Finding]:

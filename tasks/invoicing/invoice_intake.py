@@ -164,8 +164,21 @@ def _expected(
         open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
         left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
         not_received=tuple(str(file["name"]) for file in files if "evidence_id" not in file),
+        papers_of=_papers_of(tx, event, shop, files),
         earliest=begins(max(months)).astimezone(SHANGHAI).date() if months else None,
     )  # fmt: skip
+
+
+def _papers_of(tx: Tx, event: InvoiceSubmitted, shop: Shop, files: list[dict[str, Any]]) -> str:
+    """The number of the shop's other invoice that every file of this one came with: a paper is one invoice's."""
+    ours = {file["sha256"] for file in files if file.get("sha256")}
+    if not ours or event.xml is not None:  # an XML says its own number
+        return ""
+    counting = [InvoiceState.ACCEPTED, InvoiceState.REVERSED, InvoiceState.IN_REVIEW]
+    other = (col(Invoice.number) != event.number) | (col(Invoice.invoice_code) != event.invoice_code)
+    query = select(Invoice).where(Invoice.shop_id == shop.id, col(Invoice.state).in_(counting), other)
+    seen = {file.get("sha256"): one.number for one in tx.exec(query.order_by(col(Invoice.id))) for file in one.evidence}
+    return str(seen[min(ours)]) if ours <= seen.keys() else ""
 
 
 def seen_before(tx: Tx, number: str, invoice_code: str, shop_id: str) -> str:

@@ -114,8 +114,9 @@ DOUBTFUL = {"kind": "ORDINARY", "difficulty": "税务机关系统升级"}
 """What makes an invoice one that a clerk may accept or return."""
 
 
-def pdf(shop_id: str = "shop-1", content: bytes = b"%PDF-1.7 invoice") -> dict[str, Any]:
-    """A document that the shop staged before."""
+def pdf(shop_id: str = "shop-1", content: bytes = b"") -> dict[str, Any]:
+    """A document that the shop staged before; each another one unless its content is given."""
+    content = content or f"%PDF-1.7 invoice {next(NUMBERS)}".encode()
     staged = evidence.stage(shop_id, "发票.pdf", io.BytesIO(content))
     return {"name": "发票.pdf", "kind": "OTHER", "sha256": staged.sha256}
 

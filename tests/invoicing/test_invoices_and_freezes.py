@@ -208,6 +208,16 @@ def test_a_number_that_waits_for_a_clerk_at_another_shop_is_looked_at_by_a_perso
     assert office.answer(question, "xu-jing", "ACCEPT", "已向税局核实").accepted
 
 
+def test_one_paper_is_no_evidence_of_two_invoices(office: Office) -> None:
+    """INV-2: the second number came with the file of the first, and with nothing of its own; a clerk looks."""
+    kit.billed(office, 18_000)
+    document = kit.pdf()
+    assert kit.send_invoice(office, documents=[document]).state == "ACCEPTED"
+    assert kit.send_invoice(office, documents=[document]).state == "IN_REVIEW"
+    assert "此前已随发票" in kit.told(office, "invoice_in_review")[-1]["grounds"][0]["sentence"]
+    kit.books_agree(office)
+
+
 def test_the_number_of_a_red_letter_is_looked_at_by_a_person(office: Office) -> None:
     billed(office)
     red(office, send_invoice(office).number, number="26990000000000000077")
