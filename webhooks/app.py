@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -290,10 +291,11 @@ def _answer_problems(app: FastAPI) -> None:
 
     async def unreachable(request: Request, error: Exception) -> Response:
         logger.error("the database cannot be reached: %s", type(error).__name__)
+        full = re.search("disk is full|no space left", str(error), re.IGNORECASE)
+        why = "The disk of the database is full." if full else "The database cannot be reached."
         problem = Problem(
-            503, "not-ready", "The database cannot be reached. Nothing was stored; send again.",
-            headers={"retry-after": "5"},
-        )  # fmt: skip
+            503, "not-ready", f"{why} Nothing was stored; send again.", headers={"retry-after": "60" if full else "5"}
+        )
         return _refused(request, problem)
 
     app.add_exception_handler(OperationalError, unreachable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 
 import typer
@@ -48,6 +49,7 @@ def before_start(given: Settings) -> bool:
         *secrets_of(given),
         *addresses_of(given),
         *files_of(given),
+        *disk_of(given),
         *outside(given),
         *channels(given),
         *subscribers(given),
@@ -87,6 +89,7 @@ def examine() -> Iterator[Check]:
     yield from addresses_of(given)
     yield from worker_of(given)
     yield from files_of(given)
+    yield from disk_of(given)
     yield from outside(given)
     yield from named(given)
     yield from database(given)
@@ -150,6 +153,17 @@ def files_of(given: Settings) -> Iterator[Check]:
         yield bad("密钥与数据文件", f"他人可以读取 {names}", f"chmod 600 {names}")
     elif private_files(given):
         yield good("密钥与数据文件", "只有本用户可以读取")
+
+
+def disk_of(given: Settings) -> Iterator[Check]:
+    """Room for what comes in: with less the door calls itself not ready."""
+    there = next(folder for folder in (given.home, *given.home.parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free // 1024**2
+    if free < given.min_free_mb:
+        sentence = f"{there} 所在的磁盘只剩 {free:,} MB(至少要 {given.min_free_mb:,} MB),消息和凭证会收不进来"
+        yield bad("磁盘", sentence, "腾出空间;已在库中的不会丢失,对方会重发,有空间后自动继续")
+    else:
+        yield good("磁盘", f"剩余 {free:,} MB")
 
 
 # ── the database and what it says ────────────────────────────────────────────

@@ -68,10 +68,14 @@ class Journal:
             self._save()
 
     def open(self, flow_run_id: UUID, from_state_id: UUID | None) -> int:
-        """Note that we are about to claim a run; returns the entry's number."""
+        """Note that we are about to claim a run; returns the entry's number. What cannot be written is not noted."""
         self._next += 1
         self._claims[self._next] = Claim(str(flow_run_id), str(from_state_id) if from_state_id else None)
-        self._save()
+        try:
+            self._save()
+        except OSError:
+            del self._claims[self._next]
+            raise
         return self._next
 
     def claimed(self, entry: int, pending_state_id: UUID | None) -> None:

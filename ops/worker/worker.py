@@ -259,9 +259,8 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
 
     async def _ask(self, limit: int | None = None) -> None:
         # What can be taken now, plus runs to pass over: the client's own method would fetch up to 200.
-        limit = limit or self.pool.idle + len(self._segments) + 1
-        ahead = timedelta(seconds=self._prefetch_seconds)
-        await self.due.ask(self.client, self._work_pool_name, self._work_queues, ahead, limit)
+        ahead, most = timedelta(seconds=self._prefetch_seconds), limit or self.pool.idle + len(self._segments) + 1
+        await self.due.ask(self.client, self._work_pool_name, self._work_queues, ahead, most)
         self._last_polled_time = datetime.now(UTC)
 
     # -- one segment ---------------------------------------------------------------------------------------
@@ -292,10 +291,13 @@ class DianwuWorker(BaseWorker[BaseJobConfiguration, BaseVariables, DianwuWorkerR
         process = self.pool.reserve(root)
         if process is None:
             return False
+        try:
+            entry = self.journal.open(flow_run.id, flow_run.state_id)
+        except OSError:  # a full disk, say: nothing is claimed, and the process is there for when there is room
+            self.pool.release(process)
+            raise
         self.due.take(flow_run)
-        entry = self.journal.open(flow_run.id, flow_run.state_id)
-        segment = Segment(flow_run, entry, process, time.time())
-        self._segments[entry] = segment
+        segment = self._segments[entry] = Segment(flow_run, entry, process, time.time())
         self._background(self._run_segment(segment, root, entrypoint))
         return True
 

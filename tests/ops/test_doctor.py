@@ -269,6 +269,15 @@ def test_in_production_every_role_needs_a_channel_and_every_subscriber_an_addres
     assert found("通知渠道")[0].health is found("事件订阅方")[0].health is Health.GOOD
 
 
+def test_a_disk_that_is_almost_full_is_found_and_nothing_is_started_on_it(
+    installed: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found("磁盘")[0].health is Health.GOOD
+    settle_in(monkeypatch, min_free_mb=str(10**9))
+    assert "只剩" in ailing("磁盘").sentence and ailing("磁盘").health is Health.BAD
+    assert not doctor.before_start(settings_module.settings())
+
+
 def test_a_production_that_goes_by_the_demonstrations_name_is_pointed_out(
     installed: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

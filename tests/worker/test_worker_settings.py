@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
 
+from ops.worker import journal
 from ops.worker.journal import Journal
 from ops.worker.pool import Phase, WarmPool, WarmProcess
 from ops.worker.settings import WorkerSettings
+from ops.worker.worker import DianwuWorker
 
 
 def test_settings_come_from_the_environment_and_bad_ones_are_named():
@@ -42,6 +47,35 @@ def test_two_workers_of_one_name_keep_separate_journals_and_pools_do_not_mix(tmp
     second.release()
     assert len(list(Journal(tmp_path, "pool", "other").left_behind())) == 2
     assert list(Journal(tmp_path, "elsewhere", "other").left_behind()) == []
+
+
+def test_a_full_disk_takes_no_process_out_of_the_workers_hands(tmp_path, monkeypatch):
+    """Four runs that could not be noted down had been four processes less, and a worker that took nothing for ever."""
+    monkeypatch.setenv("DIANWU_WORKER_STATE_DIR", str(tmp_path))
+    worker, taken, full = DianwuWorker("pool"), [], [True]
+    worker._journal = Journal(tmp_path, "pool", "one")
+    worker._work_pool = SimpleNamespace(base_job_template={})
+    monkeypatch.setattr(DianwuWorker, "client", None)
+    monkeypatch.setattr(worker.pool, "_processes", [process := WarmProcess("root")])
+    process.phase = Phase.IDLE
+    monkeypatch.setattr(worker, "_deployments", SimpleNamespace(read=lambda *_: asyncio.sleep(0, "deployment")))
+    monkeypatch.setattr(worker, "authority", SimpleNamespace(code_of=lambda *_: ("root", "flows/x.py:x")))
+    monkeypatch.setattr(worker, "_run_segment", lambda *given: taken.append(given))
+    monkeypatch.setattr(worker, "_background", lambda _: None)
+    monkeypatch.setattr(worker, "due", SimpleNamespace(take=lambda _: None))
+    written = journal._write
+
+    def write(*given):
+        if full and full.pop():
+            raise OSError(errno.ENOSPC, "full")
+        written(*given)
+
+    monkeypatch.setattr(journal, "_write", write)
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), deployment_id=uuid4(), name="x")
+    with pytest.raises(OSError):
+        asyncio.run(worker._take(run))
+    assert worker.pool.idle == 1 and worker._journal._claims == {} and worker._segments == {}
+    assert asyncio.run(worker._take(run)) and len(taken) == 1
 
 
 def test_a_journal_cut_off_by_a_power_failure_does_not_stop_the_start(tmp_path):
