@@ -229,6 +229,28 @@ class PayItem(Frozen):
 
 
 @outbound
+class ReceivableFreed(Outgoing):
+    """解冻货款待平台支付(STL-1、INV-12)
+
+    The shop has moved to the platform's settlement, and receivables that no half of ours pays have become free: frozen by
+    us before, or not paid yet. The platform pays them with ``receivable.paid_out``: ``open_fen`` of ``amount_fen``, which is
+    all of them since the shop moved, beside what it settles itself.
+    """
+
+    type: ClassVar[str] = "receivable.freed"
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "shop_id": "shop-1001", "since": "2026-12-01T16:00:00Z", "amount_fen": 2_700, "open_fen": 2_700,
+        "at": "2027-01-05T02:00:00Z",
+    }  # fmt: skip
+
+    shop_id: Id
+    since: Moment
+    amount_fen: PositiveFen
+    open_fen: PositiveFen
+    at: Moment
+
+
+@outbound
 class SettlementPayoutsRequested(Outgoing):
     """货款批量付款指令(STL-1)
 

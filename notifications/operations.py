@@ -40,6 +40,23 @@ class BankContradicts(StaffMessage):
     link: Link
 
 
+class PaymentCameBack(StaffMessage):
+    """The bank did not pay, or sent back, what no case waits for any more: it is over, or has gone on without it."""
+
+    name: ClassVar[str] = "payment_came_back"
+    clause: ClassVar[str] = "REF-3"
+
+    case_id: Line
+    subject: Line
+    state: Line
+    request_no: Line
+    amount: Line
+    payee: Line
+    bank_reason: Line
+    then: Prose
+    link: Link
+
+
 class FactsMissing(StaffMessage):
     """A case waits for newer facts of its shop, and the platform has not sent any (ambiguity 27)."""
 

@@ -131,6 +131,18 @@ class RefundCorrected(MerchantCaseMessage):
     changes: tuple[Line, ...] = Field(min_length=1)
 
 
+class RefundCameBack(MerchantCaseMessage):
+    """The bank has sent money back of a refund that is over: where it lies now, and what can be done about it."""
+
+    name: ClassVar[str] = "refund_came_back"
+    clause: ClassVar[str] = "REF-3"
+
+    amount_fen: PositiveFen
+    payee: Line
+    bank_reason: Line
+    then: Prose
+
+
 class RefundLate(MerchantCaseMessage):
     """We are late (REF-3), and say so once."""
 

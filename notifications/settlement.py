@@ -1,11 +1,11 @@
-"""What a merchant reads about the settlement of their receivables. Payees are always masked."""
+"""What merchants and finance read about the settlement of receivables. Payees are always masked."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from models.money import Fen, PositiveFen
-from notifications.message import Count, Line, MerchantMessage
+from notifications.message import Count, Line, MerchantMessage, Moment, StaffMessage
 
 
 class SettlementIssued(MerchantMessage):
@@ -41,3 +41,15 @@ class SettlementReturned(MerchantMessage):
     amount_fen: PositiveFen
     payee: Line
     bank_reason: Line
+
+
+class ReceivableFreed(StaffMessage):
+    """Receivables that no half of ours pays have become free after the shop moved to the platform: it has to pay them."""
+
+    name: ClassVar[str] = "receivable_freed"
+    clause: ClassVar[str] = "STL-1"
+
+    shop: Line
+    since: Moment
+    amount_fen: PositiveFen
+    open_fen: PositiveFen

@@ -146,7 +146,9 @@ def payouts_unsettled(
         )
     if books.unsettled > 0:
         value = _count_and_amount(books.unsettled, books.unsettled_fen)
-        sentence = f"店务结算的货款尚未结清:{value}(含未到结算期的订单、暂不打款和银行在途的款项)。"
+        sentence = (
+            f"店务结算的货款尚未结清:{value}(含未到结算期的订单、暂不打款和银行在途的款项,以及改由平台支付的解冻货款)。"
+        )
         extent = books.unsettled, books.unsettled_fen
         found.append(_blocking(Obstacle.BOOK_UNSETTLED, "CLS-7", value, sentence, now, *extent))
     return found

@@ -12,6 +12,7 @@ from office.base.db import in_transaction, reading
 from office.money.tallying import tally_anew
 from ops.commands.terminal import JSON_OPTION, ask_code, cell, person, print_json, refuse, say, staff_no, table
 from tasks.payouts import contradictions
+from tasks.shops import settling
 from tasks.sight import proof
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,16 +23,19 @@ def check(as_json: bool = JSON_OPTION) -> None:
     """核对全部账簿:分录、余额、打款与案件是否一致。"""
     with reading() as tx:
         problems, contradicted = list(proof.check(tx)), contradictions.lines(tx)
+        freed = [one.line for one in settling.freed(tx)]
         accounts = tx.exec(select(func.count()).select_from(Account)).one()
         transfers = tx.exec(select(func.count()).select_from(Transfer)).one()
     if as_json:
         print_json({"accounts": accounts, "transfers": transfers, "problems": problems,
-                    "contradictions": contradicted})  # fmt: skip
+                    "contradictions": contradicted, "freed": freed})  # fmt: skip
         raise typer.Exit(1 if problems or contradicted else 0)
     for problem in problems:
         say(f"✗ {problem}", "red")
     for line in contradicted:
         say(f"✗ 银行回执有矛盾,尚未核清:{line}", "red")
+    for line in freed:
+        say(f"! {line}", "yellow")
     if contradicted and not problems:
         refuse(f"账簿一致,但有 {len(contradicted)} 笔银行回执矛盾尚未核清")
     if problems:

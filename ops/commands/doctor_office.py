@@ -23,6 +23,7 @@ from office.cases import deadlines
 from ops.commands.health import Check, bad, good, warn
 from policies.policy import SHANGHAI
 from tasks.payouts import contradictions
+from tasks.shops import settling
 from tasks.sight import anchors
 
 STALE = timedelta(minutes=10)
@@ -39,6 +40,7 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     yield from _passkeys(tx, given)
     yield from _halted(tx)
     yield from _contradictions(tx)
+    yield from _freed(tx)
     yield from _undelivered(tx)
     yield from _calendar(tx)
     yield from _clock(tx, given)
@@ -121,6 +123,12 @@ def _contradictions(tx: Tx) -> Iterator[Check]:
     """What the bank said that cannot be, and nobody has ended yet (ambiguity 38)."""
     for line in contradictions.lines(tx):
         yield bad("银行回执", f"有矛盾,尚未核清:{line}", "向银行取得证明后,在该案件中核对并由主管复核")
+
+
+def _freed(tx: Tx) -> Iterator[Check]:
+    """What is the platform's to pay of the time when we settled (STL-1)."""
+    for one in settling.freed(tx):
+        yield warn("解冻货款", one.line, "与平台核对,由平台支付并报告 receivable.paid_out")
 
 
 def _halted(tx: Tx) -> Iterator[Check]:

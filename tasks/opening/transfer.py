@@ -238,6 +238,8 @@ def taken(tx: Tx, case: Case, paid: Payout, before: PayoutState) -> None:
     query = select(OpeningTransfer).where(OpeningTransfer.request_no == paid.request_no)
     row = tx.exec(query).first()
     if row is None or row.state not in UNDER_WAY or case.concluded_at is not None:
+        if paid.state in (PayoutState.FAILED, PayoutState.RETURNED):
+            payouts.nobody_waits(tx, case, paid, _late(row))
         return
     deadlines.stop(tx, case.id, f"{BANK}/{row.number}")
     if paid.state is PayoutState.SETTLED:
@@ -249,6 +251,13 @@ def taken(tx: Tx, case: Case, paid: Payout, before: PayoutState) -> None:
     )  # fmt: skip
     merchants.tell(tx, told, f"{case.id}/transfer/{row.number}/returned", case=case)
     _tell(tx, case, row, paid.payee_masked, paid.bank_reason)
+
+
+def _late(row: OpeningTransfer | None) -> str:
+    """What a transfer that comes back when nothing waits for it says of the account it was to prove."""
+    if row is not None and row.state is TransferState.VERIFIED:
+        return "该账户此前已凭这笔打款通过验证,现在看来可能无法收款;请核实账户,必要时请商家更换。"
+    return "款项已回到平台自有资金,无需再次打款。"
 
 
 def _arrived(tx: Tx, case: Case, row: OpeningTransfer, paid: Payout) -> None:

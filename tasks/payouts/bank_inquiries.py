@@ -140,7 +140,8 @@ def _correct(tx: Tx, row: BankContradiction, verdict: ProofVerdict) -> None:
         payouts.take(tx, case, payout, row.said, row.bank_reason, actor="staff")
     elif row.said in BACK and payout.state is PayoutState.SETTLED:
         payouts.take(tx, case, payout, PayoutState.RETURNED, row.bank_reason, actor="staff")
-        done.append(f"{amount} 未付出,已退回{WORDS.get(payout.source, payout.source.label)}")
+        where = WORDS.get(payout.source, payout.source.label)
+        done.append(_kept_by_ban(tx, payout, amount) or f"{amount} 未付出,已退回{where}")
     if verdict is ProofVerdict.ANSWER and (row.kind is Contradiction.AMOUNT or before is not None):
         out = _out_beyond(tx, row, payout, before)
         if out > 0:
@@ -207,8 +208,16 @@ def _give_back(tx: Tx, case: Case, payout: Payout, key: str, amount: Money) -> l
         if payout.source is AccountKind.DEPOSIT:
             deposits.forfeit(tx, shops.find_shop(tx, payout.shop_id), case, f"{key}/forfeit")
         bans.hold(tx, payout.shop_id)
-        return []
-    return [f"未付出的 {amount} 记入{WORDS.get(payout.source, payout.source.label)}"]
+    where = WORDS.get(payout.source, payout.source.label)
+    return [_kept_by_ban(tx, payout, amount) or f"未付出的 {amount} 记入{where}"]
+
+
+def _kept_by_ban(tx: Tx, payout: Payout, amount: Money) -> str:
+    """What the merchant reads of money that did not leave when the shop is banned; empty where it is not."""
+    if not payout.shop_id or not bans.is_banned(tx, payout.shop_id):
+        return ""
+    what = "按规则罚没,不予退还" if payout.source is AccountKind.DEPOSIT else "已冻结,等待处理"
+    return f"{amount} 未付出;店铺已被强制关店,该款{what}"
 
 
 # ── what people see ──────────────────────────────────────────────────────────

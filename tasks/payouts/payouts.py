@@ -19,10 +19,12 @@ from models.books import AccountKind, Transfer
 from models.cases import Case, CaseState, WaitState
 from models.event_parts import PayeeData
 from models.messages import InboxMessage
-from models.money import Money
+from models.money import Money, yuan
 from models.payout_events import PayoutFailed, PayoutReturned, PayoutSettled
 from models.payouts import Order, Payee, Payout, PayoutState, Permit
+from models.reviews import Role
 from models.shops import Shop
+from notifications.operations import PaymentCameBack
 from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash, place, seal_json
 from office.cases import cases, reviews
@@ -289,6 +291,16 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
         outbox.wake(tx, case)
     if payout.shop_id:
         reviews.wake_asking(tx, payout.shop_id)
+
+
+def nobody_waits(tx: Tx, case: Case, payout: Payout, then: str) -> None:
+    """Have finance hear of money that is back though its case waits for it no more; ``then`` says what becomes of it."""
+    told = PaymentCameBack(
+        case_id=case.id, subject=case.subject or case.id, state=case.state.label, request_no=payout.request_no,
+        amount=contradictions.COVERED if payout.covered else yuan(sources.amount_of(payout)), payee=payout.payee_masked,
+        bank_reason=payout.bank_reason or payout.state.label, then=then, link=reviews.link_to(case),
+    )  # fmt: skip
+    reviews.notify_staff(tx, Role.FINANCE, told, f"{payout.request_no}/back/{tx.now:%Y%m%d%H%M%S%f}", case)
 
 
 def about(case: Case, payout: Payout) -> str:

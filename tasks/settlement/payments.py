@@ -31,6 +31,7 @@ from office.money.ledger import Posting, platform_account, shop_account, shop_ba
 from office.process import Pays
 from office.record import outbox
 from policies.payees import Holder
+from tasks.payouts import payouts
 from tasks.payouts.payouts import as_told
 from tasks.settlement.request import ReturnAsked
 from tasks.shops import bans, shops
@@ -59,7 +60,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     if not rows:
         return
     payees = _payees(tx, [row.shop_id for row in rows])
-    permits, payouts, postings, items = [], [], [], []
+    permits, ordered, postings, items = [], [], [], []
     case_id, before, granted = case.id, half.last_payout, {"granted_by": ",".join(by), "granted_at": half.released_at}
     clearing, attempt = platform_account(AccountKind.CLEARING), before
     for row in rows:
@@ -77,7 +78,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
             "id": permit, "case_id": case_id, "attempt": attempt, "amount_fen": fen, "payee_sha256": hashed,
             "used_at": tx.now, **granted,
         })  # fmt: skip
-        payouts.append({
+        ordered.append({
             "request_no": number, "case_id": case_id, "shop_id": shop_id, "attempt": attempt, "turn": 1,
             "permit_id": permit, "amount_fen": fen, "covered": False, "payee_masked": row.payee_masked,
             "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
@@ -93,7 +94,7 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     half.last_payout = attempt
     ledger.post_many(tx, postings, leaving=True)
     bulk.insert(tx, "permit", _PERMIT, permits)
-    bulk.insert(tx, "payout", _PAYOUT, payouts)
+    bulk.insert(tx, "payout", _PAYOUT, ordered)
     batch = SettlementPayoutsRequested.model_construct(
         case_id=case_id, batch_no=f"{case_id}-B{before + 1}-{attempt}", count=len(items),
         total_fen=sum(item.amount_fen for item in items), payments=tuple(items),
@@ -171,6 +172,9 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
     if row is None and before in BACK:  # what a later order was to pay once more has been paid by this one
         row = _row_of(tx, case, payout)
     if row is None:  # a later order pays what this one was for
+        if payout.state in BACK:
+            payouts.nobody_waits(tx, case, payout, "款项已回到店铺的货款,并入下期结算。")
+            bans.hold(tx, payout.shop_id or "")
         return
     row.state = SettlementState.RETURNED if payout.state in BACK else SettlementState.PAID
     shop = tx.get_one(Shop, row.shop_id)

@@ -8,6 +8,8 @@ from sqlmodel import col, select
 
 from models.cases import CaseKind
 from models.messages import InboxMessage
+from models.money import Money
+from models.reviews import Role
 from models.settlement import (
     Half,
     HalfState,
@@ -17,17 +19,18 @@ from models.settlement import (
     SettlementSwitch,
     Settler,
 )
-from models.settlement_events import SettlementAccountSet, SettlementAssigned
+from models.settlement_events import ReceivableFreed, SettlementAccountSet, SettlementAssigned
 from models.shops import Shop
-from office.base.db import Tx
+from notifications import settlement as words
+from office.base.db import Tx, in_transaction
 from office.base.vault import place, seal_json
-from office.cases import cases
+from office.cases import cases, reviews
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from tasks.payouts.payouts import payee_hash
 from tasks.shops import payees, shops
-from tasks.shops.settling import platforms_part, settler_at, switches
+from tasks.shops.settling import Freed, freed, platforms_part, settler_at, switches
 
 
 def assign(tx: Tx, event: SettlementAssigned, shop: Shop, message: InboxMessage) -> None:
@@ -90,8 +93,38 @@ def set_account(tx: Tx, event: SettlementAccountSet, shop: Shop, message: InboxM
     tx.add(row)
 
 
+# ── what is the platform's to pay of our time ────────────────────────────────
+
+
+def tell_freed() -> int:
+    """Have finance and the platform hear of it, anew when the amount has changed, and whoever asks about the shop be shown
+    it. Returns of how many shops there is something."""
+
+    def work(tx: Tx) -> int:
+        found = freed(tx)
+        for one in found:
+            _tell_freed(tx, one)
+        return len(found)
+
+    return in_transaction(work)
+
+
+def _tell_freed(tx: Tx, one: Freed) -> None:
+    key = f"freed/{one.shop_id}/{one.since:%Y%m%d%H%M%S}/{one.fen}"
+    if outbox.written(tx, f"staff:{key}"):
+        return
+    told = words.ReceivableFreed(shop=one.shop, since=one.since, amount_fen=one.fen, open_fen=one.open_fen)
+    reviews.notify_staff(tx, Role.FINANCE, told, key)
+    event = ReceivableFreed(shop_id=one.shop_id, since=one.since, amount_fen=one.fen, open_fen=one.open_fen, at=tx.now)
+    cases.emit(tx, event, key, shop_id=one.shop_id)
+    audit.record(tx, f"shop/{one.shop_id}", "receivable.freed", clause="STL-1", public=True, amount_fen=one.fen,
+                 text=f"解冻货款 {Money(fen=one.open_fen)} 由平台支付")  # fmt: skip
+    cases.wake_leaving(tx, one.shop_id)
+
+
 PROCESS = Process(
     name="settlement-sides",
+    every_minute={"freed": tell_freed},
     hears={
         SettlementAssigned: shops.about_shop(assign),
         SettlementAccountSet: shops.about_shop(set_account),

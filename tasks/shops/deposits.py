@@ -19,7 +19,7 @@ from models.shops import Shop, ShopState
 from notifications import deposit as words
 from office.base.db import Tx, prepared
 from office.base.vault import opened, place, seal
-from office.cases import merchants
+from office.cases import merchants, reviews
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
@@ -173,6 +173,7 @@ def forfeit(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
     )  # fmt: skip
     if held:
         audit.record(tx, case.id, "deposit.forfeited", clause="DED-6", text=f"罚没保证金 {held}", public=True, key=key)
+        reviews.wake_asking(tx, shop.id)
     return held
 
 

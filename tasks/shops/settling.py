@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import aliased
 from sqlmodel import col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.books import AccountKind
+from models.books import Account, AccountKind, Transfer
 from models.money import Money
 from models.payouts import Payout, PayoutState
 from models.settlement import (
@@ -21,8 +23,10 @@ from models.settlement import (
     SettlementSwitch,
     Settler,
 )
+from models.shops import Shop, ShopState
 from office.base.db import Tx, prepared
-from office.money.ledger import shop_balance
+from office.cases import cases
+from office.money.ledger import shop_account, shop_balance
 from office.record.inbox import Refused
 
 
@@ -75,6 +79,8 @@ def unsettled(tx: Tx, shop_id: str) -> dict[str, Any]:
     if ours and count == 0:  # what was thawed since the last half is paid with the next one
         free = shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - latest.platform_fen
         count, fen = (1, free) if free > 0 else (0, fen)
+    for one in () if ours else freed(tx, shop_id):  # and what the platform has to pay for us
+        count, fen = count + 1, fen + one.open_fen
     alone = ours and latest.platform_fen <= 0  # until then the platform says whether it has paid its own rest
     return {"settled_since": latest.since if alone else None, "unsettled": count, "unsettled_fen": max(fen, 0)}
 
@@ -101,6 +107,7 @@ def platform_pays(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
     for row in rows:
         row.platform_fen = max(row.platform_fen - amount.fen, 0)
         tx.add(row)
+    cases.wake_leaving(tx, shop_id)  # it may have been what stood in the way
 
 
 def _ours(tx: Tx, shop_id: str) -> list[SettlementSwitch]:
@@ -122,3 +129,68 @@ def platforms_part(tx: Tx, shop_id: str) -> int:
         Settlement.shop_id == shop_id, col(Settlement.taken_on).is_(None), Settlement.state != SettlementState.DRAFT
     )
     return max(shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - int(tx.exec(ours).one()), 0)
+
+
+# ── what becomes free of our time when the platform settles ──────────────────
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What of a shop's receivables, frozen or not yet paid when it moved to the platform, is the platform's to pay (STL-1)."""
+
+    shop_id: str
+    shop: str
+    since: datetime
+    fen: int
+    """All of it since the shop moved."""
+    open_fen: int
+    """What of it the platform has not reported as paid yet."""
+
+    @property
+    def line(self) -> str:
+        """As ``books check`` and ``doctor`` name it."""
+        return f"店铺 {self.shop} 已改由平台结算,解冻货款 {Money(fen=self.open_fen)} 待平台支付"
+
+
+def freed(tx: Tx, shop_id: str | None = None) -> list[Freed]:
+    """Of every shop, or of this one: what is free, is none of our halves', and is not of the platform's own settling.
+
+    What an invoice frees, what was freed and not paid before the shop moved, what a correction gives back: all of it shows
+    in the books alone, so that nothing need say so.
+    """
+    later = aliased(SettlementSwitch)
+    newest = select(func.max(later.since)).where(later.shop_id == SettlementSwitch.shop_id, later.since <= tx.now)
+    query = (
+        select(SettlementSwitch, Shop.name)
+        .join(Shop, col(Shop.id) == SettlementSwitch.shop_id)
+        .join(Account, col(Account.shop_id) == SettlementSwitch.shop_id)
+        .where(SettlementSwitch.settler == Settler.PLATFORM, SettlementSwitch.since == newest.scalar_subquery())
+        .where(Account.kind == AccountKind.RECEIVABLE, Account.credit_fen > Account.debit_fen)
+        .where(Shop.state != ShopState.FORCED_CLOSED, *([SettlementSwitch.shop_id == shop_id] if shop_id else ()))
+    )
+    found = []
+    for switch, name in tx.exec(query.order_by(SettlementSwitch.shop_id)):
+        part, fen = platforms_part(tx, switch.shop_id), 0
+        if part:
+            fen = part - _platforms_own(tx, switch)
+        if fen > 0:
+            found.append(
+                Freed(shop_id=switch.shop_id, shop=f"{name}({switch.shop_id})", since=switch.since, fen=fen,
+                      open_fen=min(fen, part))
+            )  # fmt: skip
+    return found
+
+
+def _platforms_own(tx: Tx, switch: SettlementSwitch) -> int:
+    """Its rest when the shop moved, and what it has settled and paid since: less than nothing where it has paid more."""
+    account, moved = shop_account(switch.shop_id, AccountKind.RECEIVABLE), max(switch.since, switch.recorded_at)
+
+    def since_then(side: Any, reason: str) -> int:
+        query = select(func.coalesce(func.sum(Transfer.amount_fen), 0)).where(
+            side == account, Transfer.reason == reason
+        )
+        return int(tx.exec(query.where(Transfer.posted_at >= moved)).one())
+
+    before = next(row for row in switches(tx, switch.shop_id) if row.since < switch.since)
+    settled = since_then(Transfer.credit_account, "receivable.settled")
+    return before.platform_fen + settled - since_then(Transfer.debit_account, "receivable.paid_out")

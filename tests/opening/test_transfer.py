@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from models.books import AccountKind
+from models.messages import Channel
 from models.opening import Stage, TransferState
 from office.base.db import reading
 from office.cases.markdown import markdown
@@ -273,6 +274,19 @@ def test_money_that_comes_back_after_the_amount_was_right_is_in_the_books(office
     enter(applicant, right(applicant))
     bank(applicant, what="returned", reason="账户已销户")
     assert applicant.stage is Stage.FINISHING and proved(office) == []
+    (told,) = office.messages("payment_came_back", Channel.STAFF)  # the account may be no good after all
+    assert "已凭这笔打款通过验证" in told["then"] and told["bank_reason"] == "账户已销户"
+
+
+@pytest.mark.parametrize("what", ["failed", "returned"])
+def test_a_transfer_that_comes_back_when_its_application_is_over_is_told_to_finance(office: Office, what: str) -> None:
+    """OPN-10: without the amount, which is nobody's to read yet."""
+    applicant = enterprise(office)
+    office.send("opening.withdrawn", applicant.own())
+    bank(applicant, what=what)
+    (told,) = office.messages("payment_came_back", Channel.STAFF)
+    assert (told["amount"], told["case_id"]) == ("金额保密", applicant.case.id) and "无需再次打款" in told["then"]
+    assert proved(office) == []
 
 
 def test_whoever_decides_is_shown_no_amount(office: Office) -> None:

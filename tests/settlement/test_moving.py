@@ -4,9 +4,15 @@ the side whose it is (STL-1)."""
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from models.books import AccountKind
+from models.cases import CaseKind
+from models.messages import Channel
 from models.settlement import HoldReason, SettlementState
+from ops.cli import app
+from tasks.settlement import sides
+from tests.invoicing import kit as invoicing
 from tests.play import Office
 from tests.settlement import kit
 from tests.settlement.kit import NET, after, aftersale, confirm, on_first_of_december, order, ours, run, settlement
@@ -152,6 +158,115 @@ def test_what_finance_held_out_is_paid_once_though_the_shop_has_moved(office: Of
     assert [one["amount_fen"] for one in sorted(kit.payments(office), key=lambda one: one["request_no"])] == [NET, NET]
     platform_pays(office, 5_000)
     assert office.balance(AccountKind.RECEIVABLE) == 0
+    kit.sound(office)
+
+
+# ── what comes free when the platform settles ──
+
+
+NUMBER_27 = f"27{77:018d}"
+"""Of an invoice of 2027."""
+
+
+def frozen_of_ours(office: Office) -> None:
+    """Of November's second half, which we settled, 27.00 are frozen for a statement of 90.00 that nobody invoiced."""
+    ours(office)
+    invoicing.record(office, invoicing.item(fen=9_000))
+    kit.at(office, 2026, 12, 1, 2)
+    invoicing.issue_month(office)
+    invoicing.after_due(office, invoicing.statement(), 60)
+    kit.at(office, 2027, 1, 2)
+    confirm(office, order(confirmed_at="2027-01-01T10:00:00+08:00"))
+    kit.at(office, 2027, 1, 16, 4)
+    run(office, "2027-01-1")
+    kit.bank(office, kit.payments(office)[-1])
+    assert office.balance(AccountKind.RECEIVABLE_FROZEN) == 2_700 and office.balance(AccountKind.RECEIVABLE) == 0
+
+
+def told_freed(office: Office) -> list[tuple[int, int]]:
+    """What finance was told is the platform's to pay: all of it, and what of it is open. The platform was told the same."""
+    for _ in range(2):
+        sides.tell_freed()
+        office.settle()
+    told = office.messages("receivable_freed", Channel.STAFF)
+    assert {audience for audience in office.staff_told("receivable_freed")} <= {"finance"}
+    amounts = [(one["amount_fen"], one["open_fen"]) for one in told]
+    assert [(one["amount_fen"], one["open_fen"]) for one in office.events("receivable.freed")] == amounts
+    return amounts
+
+
+def test_what_an_invoice_frees_after_the_shop_moved_is_told_as_the_platforms_to_pay_until_it_is_paid(
+    office: Office,
+) -> None:
+    """STL-1, INV-12: no half of ours pays it, and the platform cannot know of it."""
+    frozen_of_ours(office)
+    assign(office, "PLATFORM", "2027-01-17T00:00:00+08:00")
+    kit.at(office, 2027, 1, 18)
+    platform_settles(office, 5_000, "2027-01-17T10:00:00+08:00")
+    assert told_freed(office) == []
+    invoicing.send_invoice(office, 9_000, issued_on="2027-01-18", number=NUMBER_27)
+    assert told_freed(office) == [(2_700, 2_700)]
+    assert "解冻货款 ¥27.00 待平台支付" in CliRunner().invoke(app, ["books", "check"]).output
+    assert "¥27.00" in CliRunner().invoke(app, ["doctor"]).output
+    assert gate(office) == ["book_unsettled"]
+    platform_pays(office, 6_000)
+    assert gate(office) == ["book_unsettled"]
+    platform_pays(office, 1_700)
+    assert gate(office) == [] and told_freed(office) == [(2_700, 2_700)]
+    assert "待平台支付" not in CliRunner().invoke(app, ["books", "check"]).output
+    kit.sound(office)
+
+
+def test_what_was_free_and_in_no_half_of_ours_when_the_shop_moved_is_the_platforms_to_pay_and_told(
+    office: Office,
+) -> None:
+    """STL-1: the moment of the move says so, though nothing happens in it."""
+    frozen_of_ours(office)
+    invoicing.send_invoice(office, 9_000, issued_on="2027-01-16", number=NUMBER_27)
+    assign(office, "PLATFORM", "2027-01-20T00:00:00+08:00")
+    assert told_freed(office) == []  # until then the next half would pay it
+    kit.at(office, 2027, 1, 20)
+    assert told_freed(office) == [(2_700, 2_700)]
+    assign(office, "OFFICE", "2027-01-21T00:00:00+08:00")
+    kit.at(office, 2027, 1, 22)
+    assert told_freed(office) == [(2_700, 2_700)]
+    platform_pays(office, 2_700)
+    assert office.balance(AccountKind.RECEIVABLE) == 0
+    kit.sound(office)
+
+
+def test_what_the_platform_freezes_and_frees_of_its_own_is_none_of_ours(office: Office) -> None:
+    """STL-1, INV-12: it has settled it, and pays it when it is free."""
+    frozen_of_ours(office)
+    invoicing.record(office, invoicing.item(fen=9_000, settled_at="2027-01-10T10:00:00+08:00"))
+    assign(office, "PLATFORM", "2027-01-17T00:00:00+08:00")
+    kit.at(office, 2027, 2, 1, 2)
+    invoicing.issue_month(office, "2027-01")
+    platform_settles(office, 5_000, "2027-01-17T10:00:00+08:00")
+    invoicing.after_due(office, invoicing.statement(period="2027-01"), 60)
+    assert office.balance(AccountKind.RECEIVABLE_FROZEN) == 5_400 and told_freed(office) == []
+    invoicing.send_invoice(office, 18_000, issued_on="2027-02-28", number=NUMBER_27)
+    assert office.balance(AccountKind.RECEIVABLE) == 7_700 and told_freed(office) == [(2_700, 2_700)]
+    kit.sound(office)
+
+
+def test_a_payment_that_was_proved_and_comes_back_when_a_later_one_has_paid_the_half_is_told_to_finance(
+    office: Office,
+) -> None:
+    """STL-1: nobody is asked to pay it again; it is among the receivables, and the next half brings it."""
+    case = kit.sent_back(office)
+    office.decide(case, "wang-fang", "AGAIN")
+    first, second = kit.payments(office)
+    kit.bank(office, second)
+    office.clock.advance(kit.HOUR)
+    kit.bank(office, first)  # it had been paid after all: twice
+    (inquiry,) = [one for one in office.cases() if one.kind is CaseKind.BANK_INQUIRY]
+    office.decide(inquiry, "wang-fang", "ANSWER", "银行出具回单", **office.bank_proof())
+    office.decide(inquiry, "he-qiang", "CONFIRM", "已核对")
+    kit.bank(office, first, "returned")
+    (told,) = office.messages("payment_came_back", Channel.STAFF)
+    assert (told["request_no"], "并入下期结算" in told["then"]) == (first["request_no"], True)
+    assert office.balance(AccountKind.RECEIVABLE) == NET
     kit.sound(office)
 
 

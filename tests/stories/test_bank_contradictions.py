@@ -266,6 +266,35 @@ def test_what_was_not_paid_after_all_is_in_the_deposit_again_and_the_case_goes_o
     whole(office)
 
 
+def test_what_a_banned_shop_was_not_paid_after_all_is_forfeited_and_the_merchant_reads_so(office: Office) -> None:
+    """REF-10, DED-6: never that it is in the deposit again."""
+    office.closed_shop(deposit_fen=500_000)
+    case = office.request_refund()
+    office.decide(case, "wang-fang", "APPROVE")
+    for what in ("settled", "failed"):
+        office.bank(f"{case.id}-P1", what)
+    proposal = office.propose_forced_closure()
+    for who in ("li-na", "gao-yuan"):
+        office.decide(proposal, who, "CONFIRM", "售假属实")
+    clear(office, "ANSWER")
+    (change,) = office.message("refund_corrected")["changes"]
+    assert "罚没" in change and "已退回" not in change
+    assert (office.balance(AccountKind.DEPOSIT), office.case(case.id).outcome_clause) == (0, "REF-10")
+    whole(office)
+
+
+def test_a_fee_taken_off_what_a_banned_shop_was_paid_is_forfeited_and_told(office: Office) -> None:
+    """DED-6"""
+    after(office, ("settled", 399_900))
+    proposal = office.propose_forced_closure()
+    for who in ("li-na", "gao-yuan"):
+        office.decide(proposal, who, "CONFIRM", "售假属实")
+    clear(office, "ANSWER")
+    (change,) = office.message("refund_corrected")["changes"]
+    assert "¥1.00" in change and "罚没" in change and office.balance(AccountKind.DEPOSIT) == 0
+    whole(office)
+
+
 @pytest.mark.parametrize(
     ("verdict", "deposit", "ended"), [("FULL", 0, "REFUNDED"), ("ANSWER", 100, "REFUNDED"), ("BOOKS", 0, None)]
 )

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from models.books import AccountKind
 from models.cases import Case
+from models.messages import Channel
 from models.payouts import Payout, PayoutState, Permit
 from office.base.db import reading
 from tasks.sight import proof
@@ -180,6 +181,56 @@ def test_what_came_back_may_be_taken_back_and_stays_in_the_deposit(office: Offic
     office.withdraw(case)
     assert office.case(case.id).outcome == "WITHDRAWN"
     assert office.balance(AccountKind.DEPOSIT) == 200_000
+    whole(office)
+
+
+def half_paid_and_over(office: Office, how: str) -> Case:
+    """One of two accounts was paid, the other came back, and the application ended so."""
+    two_ways(office)
+    case = office.request_refund(payee=ALIPAY)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P1", fen=200_000)
+    office.bank(f"{case.id}-P2", "failed", fen=200_000)
+    if how == "WITHDRAWN":
+        office.withdraw(case)
+    elif how == "ABANDONED":
+        office.decide(case, "wang-fang", "ABANDON")
+    elif how == "LAPSED":
+        office.decide(case, "wang-fang", "ASK_PAYEE")
+        office.pass_time(days=8)
+    else:
+        office.decide(case, "wang-fang", "AGAIN")
+        office.decide(case, "wang-fang", "REJECT", "资料有误")
+    assert office.case(case.id).outcome == how
+    return case
+
+
+@pytest.mark.parametrize("how", ["WITHDRAWN", "ABANDONED", "LAPSED", "REJECTED"])
+def test_a_part_that_the_bank_returns_when_the_refund_is_over_is_told_to_merchant_and_finance(
+    office: Office, how: str
+) -> None:
+    """REF-3: it is in the deposit again, no case takes it up by itself, and it can be asked for once more."""
+    case = half_paid_and_over(office, how)
+    for _ in range(2):
+        office.bank(f"{case.id}-P1", "returned", fen=200_000, reason="账户已注销")
+    told = office.message("refund_came_back")
+    assert (told["amount_fen"], told["bank_reason"], told["case_id"]) == (200_000, "账户已注销", case.id)
+    assert "重新申请" in told["then"] and office.staff_told("payment_came_back") == ["finance"]
+    assert office.case(case.id).outcome == how and office.balance(AccountKind.DEPOSIT) == 400_000
+    assert office.case(office.request_refund(payee=ALIPAY).id).state == "UNDER_REVIEW"
+    whole(office)
+
+
+def test_a_part_returned_after_a_ban_of_a_refund_that_was_over_is_forfeited_and_told_so(office: Office) -> None:
+    """REF-10, DED-6"""
+    case = half_paid_and_over(office, "ABANDONED")
+    proposal = office.propose_forced_closure()
+    for who in ("li-na", "he-qiang"):
+        office.decide(proposal, who, "CONFIRM", "售假属实")
+    office.bank(f"{case.id}-P1", "returned", fen=200_000)
+    assert "不予退还" in office.message("refund_came_back")["then"]
+    assert "已罚没" in office.messages("payment_came_back", Channel.STAFF)[0]["then"]
+    assert office.balance(AccountKind.DEPOSIT) == 0
     whole(office)
 
 
