@@ -50,6 +50,10 @@ ROWS_ONLY = {
 """Commands that print rows as they are: no process has to be known, and importing all of them is most of the wait."""
 
 
+INTERRUPTED = 130
+"""What Typer gives back after Ctrl-C."""
+
+
 class Dianwu(TyperGroup):
     """The root: lists what there is without importing any of it, and tells faults that an operator can mend."""
 
@@ -109,6 +113,8 @@ class Dianwu(TyperGroup):
         except typer.Abort:
             typer.echo("✗ 已取消", err=True)
             sys.exit(1)
+        if done == INTERRUPTED:
+            typer.echo("✗ 已中断", err=True)
         sys.exit(done if isinstance(done, int) else 0)
 
 

@@ -170,6 +170,13 @@ class Settings(BaseSettings):
         home = Path(os.environ.get("DIANWU_HOME") or given.toml_data.get("home", ".dianwu")).expanduser()
         return (init_settings, env_settings, given, _SettingsFile(settings_cls, home / "secrets.toml"))
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _somewhere(cls, value: Any) -> Any:
+        if value == "":  # else whatever folder somebody happens to stand in would be filled
+            raise SettingsError("是空的,请写明目录,或不要设置")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -16,6 +16,7 @@ import typer
 from ops.chinese import broken, wide
 from ops.cli import COMMANDS, app
 from ops.commands.terminal import WIDTH
+from tasks.sight import queue
 from tests.play import Office
 
 Say = Callable[..., str]
@@ -93,6 +94,15 @@ def test_whoever_gives_up_at_a_question_is_told_that_nothing_was_done(office: Of
     case = office.request_closure()
     said = dianwu("review", "claim", case.id, "--as", "li-na", typed="")
     assert said.exit_code == 1 and "已取消" in said.output and english(said.output) == []
+
+
+def test_whoever_interrupts_a_command_is_told_so(office: Office, dianwu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue, "waiting", interrupted)
+    said = dianwu("review", "list")
+    assert said.exit_code == 130 and "已中断" in said.output
 
 
 def test_a_code_that_is_piped_in_is_read_without_a_word_about_the_terminal(office: Office) -> None:

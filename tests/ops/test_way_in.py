@@ -59,6 +59,17 @@ def test_whoever_forgot_where_the_demonstration_keeps_its_data_is_told(
     assert "export DIANWU_HOME=.dianwu/demo" in refused("cases", "list")
 
 
+def test_an_empty_home_is_no_folder_that_somebody_happens_to_stand_in(
+    _home: None, refused: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIANWU_HOME", "")
+    for command in (("cases", "list"), ("migrate",), ("up",)):
+        settings_module.settings.cache_clear()
+        assert "home(是空的" in refused(*command), command
+    assert list(tmp_path.glob("*.*")) == []
+
+
 def test_help_is_there_without_any_data(_home: None, done: Done) -> None:
     assert "审核" in done("review", "--help") and "案件" in done("--help")
 
