@@ -295,6 +295,10 @@ def verify_part(tx: Tx, after: str, lines: int) -> tuple[list[str], str | None, 
 def look_at(tx: Tx, *, after: int, limit: int) -> tuple[int, int, list[str]]:
     """The lines written since one: number of the last, how many, and what is wrong with them and their chains' ends."""
     wrong: list[str] = []
+    top = tx.exec(select(func.max(AuditEntry.id))).one() or 0
+    after = (
+        after if after <= top else max(top - limit, 0)
+    )  # SQL had given a line a number that none of ours has reached
     lines = list(
         tx.exec(select(AuditEntry).where(col(AuditEntry.id) > after).order_by(col(AuditEntry.id)).limit(limit))
     )

@@ -13,7 +13,7 @@ from office.record import audit, outbox
 from ops.commands.health import Check, bad, good
 from ops.examiner import Examiner
 from tasks.sight import examination
-from tests.core.sql import write
+from tests.core.sql import read, write
 from tests.play import Office
 
 TONIGHT = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)
@@ -63,6 +63,19 @@ def test_a_line_that_is_changed_before_it_was_looked_at_is_told_in_the_next_minu
         examination.examine()
     [told] = findings(busy)
     assert "was changed after it was written" in told
+
+
+def test_no_number_that_sql_gave_a_line_for_a_minute_keeps_later_lines_from_being_looked_at(busy: Office) -> None:
+    last = read("SELECT MAX(id) FROM audit")[0]
+    busy.pay_deposit("shop-1", 1_000)
+    write("UPDATE audit SET id = 1000000000 WHERE id = (SELECT MAX(id) FROM audit)")
+    examination.examine()
+    write("UPDATE audit SET id = :id WHERE id = 1000000000", id=last + 50)
+    busy.pay_deposit("shop-1", 1_000)
+    write("UPDATE audit SET text = 'x' WHERE id = (SELECT MAX(id) FROM audit)")
+    for _ in range(2):
+        examination.examine()
+    assert any("was changed after it was written" in told for told in findings(busy))
 
 
 def test_books_that_do_not_add_up_are_told_the_next_night(busy: Office) -> None:
