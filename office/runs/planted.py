@@ -10,7 +10,7 @@ else's. It is taken away, so that the person can answer, and told.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import httpx
@@ -21,15 +21,17 @@ from prefect.input.run_input import keyset_from_base_key
 from sqlmodel import col, select
 
 from models.cases import Case
+from models.confirmations import ShownForm
 from models.reviews import Review
 from office.base.db import Tx, in_transaction, reading
 from office.cases import alarms
 from office.cases.gates import OPEN
 from office.cases.locks import lock_case
-from office.runs import engine
+from office.record import outbox
+from office.runs import engine, shown_forms
 
 AT_ONCE = 20
-"""Forms looked behind in one sweep, by chance: each costs Prefect a question."""
+"""Forms looked at in one sweep, by chance: each costs Prefect a question."""
 
 
 def put(client: SyncPrefectClient, run_id: UUID, case_id: str, key: str, content: str) -> None:
@@ -50,7 +52,7 @@ def put(client: SyncPrefectClient, run_id: UUID, case_id: str, key: str, content
 
 
 def look(page: Sequence[FlowRun]) -> int:
-    """Look behind some forms of these suspended runs; returns how many planted answers were taken away."""
+    """Look at some forms of these suspended runs and behind them; returns how many planted answers were taken away."""
     waiting = {str(run.id): run.state.state_details.pause_key for run in page if run.state is not None}
     with reading() as tx:
         query = (
@@ -68,20 +70,41 @@ def look(page: Sequence[FlowRun]) -> int:
 
 
 def _taken_away(case_id: str, run_id: str, key: str) -> bool:
-    response, client = keyset_from_base_key(key)["response"], engine.client()
+    keys, client = keyset_from_base_key(key), engine.client()
     try:
-        if not client.filter_flow_run_input(UUID(run_id), response, 1, set()):
-            return False
+        lies = {row.key: row.value for row in client.filter_flow_run_input(UUID(run_id), f"{key}-", 10, set())}
         run = engine.read_run(run_id)  # read after the answer: a resume writes both together
         if run is None or run.state is None or not run.state.is_paused() or run.state.state_details.pause_key != key:
             return False
-        client.delete_flow_run_input(UUID(run_id), response)
+        if spoilt := in_transaction(lambda tx: _spoilt(tx, key, lies)):
+            in_transaction(lambda tx: show_again(tx, case_id))
+        if spoilt or keys["response"] not in lies:
+            return False
+        client.delete_flow_run_input(UUID(run_id), keys["response"])
     except (ObjectNotFound, PrefectHTTPStatusError) as error:
         if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
             raise
         return False  # the run, or what lay there, is gone
     in_transaction(lambda tx: _tell(tx, case_id, run_id))
     return True
+
+
+def _spoilt(tx: Tx, key: str, lies: Mapping[str, str]) -> bool:
+    """Whether the form that nobody has answered yet is not there as we wrote it: text or choices taken away, or others."""
+    keys, form = keyset_from_base_key(key), tx.get(ShownForm, key)
+    if form is None or form.judged_at is not None:
+        return False  # answered elsewhere, and cleared
+    parts = {keys["description"]: form.description_sha256, keys["schema"]: form.schema_sha256}
+    return any(sha256 and shown_forms.digest(lies.get(part, "")) != sha256 for part, sha256 in parts.items())
+
+
+def show_again(tx: Tx, case_id: str) -> None:
+    case = lock_case(tx, case_id)
+    outbox.wake(tx, case)
+    alarms.raise_alarm(
+        tx, "form.hidden", "案件的运行没有显示系统所写的表单,已重新显示", kind=f"hidden/{case_id}", matter=f"运行 {case.run_id}",
+        done="若非升级或重启期间,说明有人能使用 Prefect 接口改动运行,请核实并更换其口令。", case=case,
+    )  # fmt: skip
 
 
 def _tell(tx: Tx, case_id: str, run_id: str) -> None:

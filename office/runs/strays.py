@@ -29,7 +29,6 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases import alarms, confirmation_letters, reviews
 from office.cases.gates import OPEN
 from office.cases.locks import lock_case
-from office.record import outbox
 from office.runs import engine, planted, shown_forms
 from office.staff import staff
 
@@ -136,7 +135,7 @@ def end_strangers(offset: int) -> tuple[int, int]:
     for run in strangers:
         _end_stranger(run)
     for case_id in hidden:
-        in_transaction(lambda tx, c=case_id: _show_again(tx, c))  # type: ignore[misc]
+        in_transaction(lambda tx, c=case_id: planted.show_again(tx, c))  # type: ignore[misc]
     planted.look(page)
     return len(strangers), offset + PAGE - len(strangers) if len(page) == PAGE else 0
 
@@ -156,15 +155,6 @@ def _hidden(tx: Tx, page: Sequence[FlowRun]) -> list[str]:
         if run_id and key
         and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))),
     ]  # fmt: skip
-
-
-def _show_again(tx: Tx, case_id: str) -> None:
-    case = lock_case(tx, case_id)
-    outbox.wake(tx, case)
-    alarms.raise_alarm(
-        tx, "form.hidden", "案件的运行没有显示系统所写的表单,已重新显示", kind=f"hidden/{case_id}", matter=f"运行 {case.run_id}",
-        done="若非升级或重启期间,说明有人能使用 Prefect 接口改动运行,请核实并更换其口令。", case=case,
-    )  # fmt: skip
 
 
 def _claims_a_case(tx: Tx, run: FlowRun) -> bool:

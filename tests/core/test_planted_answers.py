@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prefect.client.schemas.objects import FlowRun, State, StateDetails, StateType
+from prefect.client.schemas.objects import FlowRun, FlowRunInput, State, StateDetails, StateType
 from prefect.input.run_input import keyset_from_base_key
 
 from models.cases import Case
 from office.base.db import in_transaction
 from office.cases import judge
-from office.runs import engine, planted
+from office.runs import engine, planted, shown_forms
 from tests.play import Office
 
 
@@ -24,8 +24,9 @@ class Prefect:
         self.lies: dict[tuple[UUID, str], str] = {}
         self.runs: dict[UUID, FlowRun] = {}
 
-    def filter_flow_run_input(self, run_id: UUID, prefix: str, limit: int, exclude: set[str]) -> list[str]:
-        return [value for (run, key), value in self.lies.items() if run == run_id and key.startswith(prefix)][:limit]
+    def filter_flow_run_input(self, run_id: UUID, prefix: str, limit: int, exclude: set[str]) -> list[FlowRunInput]:
+        found = [(key, value) for (run, key), value in self.lies.items() if run == run_id and key.startswith(prefix)]
+        return [FlowRunInput(flow_run_id=run_id, key=key, value=value) for key, value in found[:limit]]
 
     def delete_flow_run_input(self, run_id: UUID, key: str) -> None:
         del self.lies[run_id, key]
@@ -89,3 +90,23 @@ def test_a_form_that_is_not_the_questions_is_not_looked_behind(office: Office, p
     assert (
         planted.look([run(run_id, StateType.PAUSED, key)]) == 0 and office.trail(case_id).count("answer.planted") == 0
     )
+
+
+@pytest.mark.parametrize("part", ["description", "schema"])
+@pytest.mark.parametrize("to", ["另一段文字", None])
+def test_a_form_that_is_not_there_as_we_wrote_it_is_shown_again_before_anybody_answers(
+    office: Office, prefect: Prefect, part: str, to: str | None
+) -> None:
+    case_id, run_id, key = shown(office)
+    review, keys = office.question(case_id), keyset_from_base_key(key)
+    in_transaction(lambda tx: shown_forms.note(tx, review, str(run_id), key, "文字", "选项"))
+    prefect.lies = {(run_id, keys["description"]): "文字", (run_id, keys["schema"]): "选项"}
+    waiting = prefect.runs[run_id] = run(run_id, StateType.PAUSED, key)
+    planted.look([waiting])
+    assert "form.hidden" not in office.trail(case_id)
+    prefect.lies[run_id, keys[part]] = to or ""  # type: ignore[literal-required]
+    planted.look([waiting])
+    assert office.trail(case_id).count("form.hidden") == 1 and office.staff_told("engine_alarm") == ["supervisor"]
+    in_transaction(lambda tx: shown_forms.judged(tx, key))
+    planted.look([waiting])
+    assert office.trail(case_id).count("form.hidden") == 1, "one that was answered elsewhere is cleared"

@@ -26,7 +26,7 @@ from models.confirmations import ReplacedRun, ShownForm
 from models.messages import OutboxMessage
 from models.reviews import ReviewState
 from office.base.db import in_transaction, reading
-from office.runs import recovery, shown_forms
+from office.runs import planted, recovery, shown_forms
 from office.staff import staff
 from ops import watch
 from ops.rehearsal import Rehearsal
@@ -363,14 +363,20 @@ def test_an_answer_given_to_somebody_elses_run_is_told_and_its_code_spent_and_th
     assert "review.decided" not in trail(case_id)
 
 
+@pytest.mark.parametrize("what", ["its suspension", "its choices"])
 def test_a_form_taken_away_from_a_waiting_run_is_shown_again(
-    stage: Rehearsal, api: SyncPrefectClient, reviewer: str
+    stage: Rehearsal, api: SyncPrefectClient, reviewer: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    case_id = asked(stage, "shop-hidden")
-    run_id, _ = the_form(stage, case_id)
-    api.set_flow_run_state(run_id, Suspended(timeout_seconds=None, pause_key="nothing"), force=True)
-    assert stage._form(case_id) is None
+    case_id = asked(stage, f"shop-hidden-{len(what)}")
+    run_id, key = the_form(stage, case_id)
+    if what == "its suspension":
+        api.set_flow_run_state(run_id, Suspended(timeout_seconds=None, pause_key="nothing"), force=True)
+        assert stage._form(case_id) is None
+    else:
+        api.delete_flow_run_input(run_id, keyset_from_base_key(key)["schema"])
+    monkeypatch.setattr(planted, "AT_ONCE", 1_000)  # else by chance
     recovery.end_strays()
+    stage.wait(lambda: (stage._form(case_id) or ("", key))[1] != key, "another form is shown")
     stage.asks(case_id, "closure-review")
     assert "form.hidden" in trail(case_id)
     stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不符")
