@@ -248,6 +248,21 @@ def test_a_consent_lost_between_merchant_services_yes_and_the_withdrawal_asks_th
     assert bench.office.case(case.id).state == "COMPENSATING"
 
 
+def test_a_ruling_that_comes_between_merchant_services_yes_and_the_withdrawal_asks_them_again(bench: Bench) -> None:
+    """WDR-3, ambiguity 23; a second request about the same arbitration withdraws nothing twice."""
+    bench.rule()
+    case, other = ask(bench), ask(bench, requested_by="BUYER", reason="BUYER_GIVES_UP")
+    with mortal(lambda when, key: when == "before" and "arbitration.withdraw" in key), pytest.raises(Died):
+        bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
+    bench.rule("rul-2", arbitration_id="arb-rul-1", aftersale_id="as-rul-1", deduction_fen=0)
+    bench.office.clock.advance(timedelta(seconds=61))
+    bench.office.settle()
+    assert bench.office.question(case).gate == "withdrawal" and "rul-2" in read(bench.office.question(case))
+    bench.office.decide(case, "wu-tao", "CONFIRM", "已核实")
+    bench.look_again(other, "wu-tao", "CONFIRM")
+    assert bench.outcome(other) == "REFUSED" and len(bench.office.events("arbitration.withdrawn")) == 1
+
+
 def test_only_merchant_service_decides_and_may_say_no(bench: Bench) -> None:
     """WDR-3"""
     bench.rule()

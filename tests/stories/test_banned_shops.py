@@ -14,6 +14,7 @@ from office.base.db import in_transaction, reading
 from tasks.shops import bans
 from tasks.sight import proof
 from tests.deaths import Died, mortal
+from tests.invoicing import kit
 from tests.play import Office
 from tests.reading import read
 
@@ -70,6 +71,19 @@ def test_a_ban_freezes_the_receivables_at_once_and_says_so(office: Office) -> No
     assert office.message("forced_closure_decided")["frozen_fen"] == 500_000
     assert [event["held_fen"] for event in office.events("receivables.held")] == [500_000]
     whole(office)
+
+
+def test_what_a_statement_held_of_a_banned_shop_is_held_by_the_ban_once_it_is_invoiced(office: Office) -> None:
+    """INV-12, DED-7: an invoice lets go of the share, and not of the money."""
+    statement = kit.billed(office)
+    kit.settle_receivable(office, 100_000)
+    kit.after_due(office, statement)
+    ban(office)
+    kit.send_invoice(office)
+    if office.balance(AccountKind.RECEIVABLE_FROZEN):
+        office.decide(kit.review_of(office), "xu-jing", "ACCEPT", "已核对")
+    held = [office.balance(kind) for kind in (AccountKind.RECEIVABLE_FROZEN, FREE, HELD)]
+    assert held == [0, 0, 100_000] and office.books() == []
 
 
 def test_what_arrives_after_the_ban_is_frozen_too_and_the_merchant_is_told(office: Office) -> None:

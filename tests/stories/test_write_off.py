@@ -121,6 +121,22 @@ def test_exit_invoices_are_waived_by_it_also_where_they_outgrew_a_waiver_and_it_
     assert "尚未开票" in read(office.question(refund))
 
 
+def test_what_was_written_off_covers_no_other_kind_and_no_other_closing(office: Office) -> None:
+    """CLS-9, ambiguities 22 and 23: as many of something else are not it, nor does it outlive a closing that is taken back."""
+    case = dragging(office, open_aftersales=3)
+    office.platform_answers = False
+    office.pass_time(days=2)
+    office.decide(case, "li-na", "WRITE_OFF", "售后已由平台处理")
+    office.decide(case, "he-qiang", "CONFIRM", "同意核销")
+    office.snapshot(open_aftersales=3, open_orders=1)
+    assert office.shop().state is ShopState.CLEARING
+    office.withdraw(case)
+    again = office.request_closure()
+    office.snapshot(open_aftersales=3)
+    office.decide(again, "li-na", "APPROVE", "同意")
+    assert office.question(again).gate == "closure-override"
+
+
 def test_waiting_is_asked_again_after_as_long_and_facts_that_clear_it_end_the_question(office: Office) -> None:
     case = dragging(office)
     office.decide(case, "li-na", "WAIT")
