@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from unicodedata import east_asian_width
+from unicodedata import east_asian_width, normalize
 
 import typer
 from typer._click import exceptions as wrong  # Typer translates none of these, and has no other name for them
@@ -26,6 +26,13 @@ FAULTS = {
     r"Option '(.+)' requires an argument\.": r"\1 后面缺少它的值", r"Option '(.+)' does not take a value\.": r"\1 后面不带值",
 }  # fmt: skip
 """All that is said of a line that cannot be read, and what is said instead."""
+
+
+def meant(word: str) -> str:
+    """A word of the command line: digits of the usual width, and hyphens that a chat or a keyboard made a dash of."""
+    if word.isdecimal():
+        return normalize("NFKC", word)
+    return re.sub(r"^[-－–—―]*[－–—―][-－–—―]*(?=[a-z][a-z-]+$)", "--", word)
 
 
 def in_chinese(text: str) -> str:

@@ -87,7 +87,7 @@ class Dianwu(TyperGroup):
                 from ops.commands.terminal import refuse, unreadable_word
 
                 refuse(unreadable_word(number, found))
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [chinese.meant(word) for word in args])
 
     def invoke(self, ctx: Any) -> Any:
         from ops.commands.place import missing

@@ -58,7 +58,7 @@ def demo(auto: bool) -> int:
             set_up(played)
             console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:
-                rehearsal.send_helpers_home()
+                rehearsal.send_stand_ins_home()
                 stack.run_until_stopped(lambda: _guide(given, played, "按 Ctrl-C 停止全部进程。"))
                 console.print("正在停止 …")
                 return 0

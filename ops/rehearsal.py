@@ -82,7 +82,7 @@ class Rehearsal:
         self._people[staff_id] = (name, roles)
         self.secrets[staff_id] = in_transaction(lambda tx: staff.enrol(tx, staff_id, name, roles, rests=False)).secret
 
-    def send_helpers_home(self) -> None:
+    def send_stand_ins_home(self) -> None:
         """Whoever only lent a code while the scenes were set is nobody whom a newcomer is to meet."""
         for staff_id in self._people.keys() - PEOPLE.keys():
             in_transaction(lambda tx, staff_id=staff_id: staff.set_active(tx, staff_id, False))  # type: ignore[misc]

@@ -95,6 +95,9 @@ def test_ids_words_and_names_are_read_as_they_are_pasted_and_typed(office: Offic
     assert closure.id in done(
         "review", "list", "--role", " 关店审核员 ", "--kind", "ＣＬＯＳＵＲＥ", "--case", closure.id.lower()
     )
+    for dash in ("－－", "—", "––", "-–"):
+        assert closure.id in done("review", "list", f"{dash}role", "关店审核员"), dash
+    assert "2026 年" in done("calendar", "show", "２０２６")
     office.snapshot(open_orders=3)
     office.decide(closure, "li-na", "APPROVE")
     code = office.code("he-qiang")
