@@ -45,11 +45,15 @@ def locked_until(tx: Tx, person: Staff, place: Place, moment: datetime) -> datet
     found = tx.get(CodeGuard, (person.id, place.value), with_for_update=tx.postgres or None)
     if found and found.locked_until and found.locked_until > moment:
         return found.locked_until
-    rules = policy_at(tx.now).staff
-    wrongly = [line.at for line in _recorded(tx, person, place) if line.action != FIRST]
-    last = dict(enumerate(wrongly, 1)).get(ROUNDS * rules.max_wrong_codes)
-    until = last and moment + timedelta(minutes=rules.lock_minutes) - (tx.now - last)
+    last = _too_many(tx, person, place)
+    until = last and moment + timedelta(minutes=policy_at(tx.now).staff.lock_minutes) - (tx.now - last)
     return until if until and until > moment else None
+
+
+def _too_many(tx: Tx, person: Staff, place: Place) -> datetime | None:
+    """Since when there are so many wrong codes in the chain that the place is locked whatever its row says."""
+    wrongly = [line.at for line in _recorded(tx, person, place) if line.action != FIRST]
+    return dict(enumerate(wrongly, 1)).get(ROUNDS * policy_at(tx.now).staff.max_wrong_codes)
 
 
 def _recorded(tx: Tx, person: Staff, place: Place) -> list[AuditEntry]:
@@ -106,13 +110,8 @@ def right(tx: Tx, person: Staff, place: Place, step: int, step_seconds: int, mom
                      place=place.value, step=step)  # fmt: skip
         if first is None or not 0 < (step - first) * step_seconds <= rules.second_code_minutes * 60:
             return False
-        audit.record(
-            tx,
-            f"staff/{person.id}",
-            "staff.unlocked",
-            text=f"连续两个正确口令,解除{place.label}锁定",
-            place=place.value,
-        )
+        text = f"连续两个正确口令,解除{place.label}锁定"
+        audit.record(tx, f"staff/{person.id}", UNLOCKED, text=text, place=place.value)
     _open(tx, found)
     return True
 
@@ -120,7 +119,7 @@ def right(tx: Tx, person: Staff, place: Place, step: int, step_seconds: int, mom
 def unlock(tx: Tx, person: Staff, by: str) -> bool:
     """Open every place for this person and forget what was counted; ``False`` when none was locked."""
     found = list(tx.exec(select(CodeGuard).where(CodeGuard.staff_id == person.id)))
-    was = any(one.locked_until is not None for one in found)
+    was = any(one.locked_until is not None for one in found) or any(_too_many(tx, person, place) for place in Place)
     for one in found:
         _open(tx, one)
     person.locked_until = None

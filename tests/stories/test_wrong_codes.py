@@ -167,4 +167,13 @@ def test_nobody_guesses_codes_because_sql_takes_away_what_was_counted(office: Of
     guessed = office.code("li-na")
     meddle()
     assert not in_the_form(office, case, "li-na", guessed).accepted
-    assert office.answer(office.question(case), "li-na", "APPROVE").accepted, "at the terminal nobody has guessed"
+    code = office.code("he-qiang")
+    assert in_transaction(lambda tx: staff.unlock(tx, "li-na", "he-qiang", code)).ok
+    assert in_the_form(office, case, "li-na", office.code("li-na")).accepted
+
+
+def test_who_guesses_in_the_form_while_sql_takes_away_the_lock_locks_nothing_else(office: Office, case: Case) -> None:
+    for _ in range(16):
+        in_the_form(office, case, "li-na", WRONG)
+        write("DELETE FROM code_guard")
+    assert office.answer(office.question(case), "li-na", "APPROVE").accepted
