@@ -22,6 +22,9 @@ from tests import postgres
 from tests.stack.conftest import free_port
 
 COMPOSE = yaml.safe_load((Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+LEAST_RIGHTS = (Path(__file__).resolve().parents[2] / "deploy" / "README.md").read_text(encoding="utf-8")
+LEAST_RIGHTS = LEAST_RIGHTS.partition("```sql")[2].partition("```")[0]
+"""What the page takes from the doors' and workers' role in our database."""
 PASSWORDS = {
     "DIANWU_OWNER_PASSWORD": "owner", "DIANWU_APP_PASSWORD": "app", "PREFECT_DB_PASSWORD": "prefect",
     "PREFECT_AUTH": "dianwu:of-the-test", "DOOR_HOST": "door.example.com", "PREFECT_HOST": "prefect.example.com",
@@ -166,6 +169,7 @@ def running_pair(home: Path, settings_file: Path) -> Iterator[Pair]:
             dianwu = str(Path(sys.executable).parent / "dianwu")
             for step in ("migrate", "deploy"):
                 pair.once(dianwu, step, **owner)
+            pair.once(str(binaries / "psql"), owner["DIANWU_DATABASE_URL"].replace("+psycopg", ""), "-c", LEAST_RIGHTS)
             for name in ("worker-a", "worker-b", "door-a", "door-b"):
                 pair.start(name)
             for name in ("door-a", "door-b"):
