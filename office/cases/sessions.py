@@ -23,9 +23,9 @@ from policies.policy import policy_at
 
 def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     """A new session for whoever proves to be that person: its word and no sentence, or no word and why not."""
+    if none := none_allowed(tx):
+        return "", none
     minutes = policy_at(tx.now).staff.session_minutes
-    if not minutes:
-        return "", "现行规则不允许终端会话(staff.session_minutes = 0),请逐次使用动态口令"
     if sentence := judge.unproved(tx, staff_id, code, weighty=False):
         return "", sentence
     close(tx, staff_id, f"staff/{staff_id}")
@@ -39,6 +39,11 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     audit.record(tx, f"staff/{staff_id}", "session.opened", actor=f"staff/{staff_id}",
                  text=f"打开终端会话({minutes} 分钟,仅限日常任务)", session=row.id)  # fmt: skip
     return word, ""
+
+
+def none_allowed(tx: Tx) -> str:
+    """Why nobody opens one now; empty where policy gives them minutes."""
+    return "" if policy_at(tx.now).staff.session_minutes else "现行规则不允许终端会话,请逐次使用动态口令"
 
 
 def unproved(tx: Tx, word: str, staff_id: str) -> str | None:

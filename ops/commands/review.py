@@ -223,7 +223,7 @@ def _done(outcome: Any) -> None:
 def decide(
     *,
     review_ids: list[str] = typer.Argument(
-        ..., metavar="ID…", parser=number, help="审核任务编号或案件编号;日常任务可一次给出多个"
+        ..., metavar="ID", parser=number, help="审核任务编号或案件编号;日常任务可一次给出多个"
     ),
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
@@ -357,6 +357,8 @@ def session(
         return
     with reading() as tx:
         person(tx, staff_id)
+        if sentence := sessions.none_allowed(tx):
+            refuse(sentence)
     given = code or ask_code()
     word, sentence = in_transaction(lambda tx: sessions.open_session(tx, staff_id, given))
     if sentence:
