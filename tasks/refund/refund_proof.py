@@ -35,6 +35,8 @@ def check(tx: Tx) -> Iterator[str]:
         late = answered is None or tx.now - answered > SETTLING
         if rows and arrived == due and case.concluded_at is None and late:
             yield f"案件 {case.id} 的打款 {yuan(arrived)} 已全部到账,案件却没有办结"
+        if rows and arrived == due and case.outcome not in {None, CaseState.REFUNDED} and not corrected(tx, case_id):
+            yield f"案件 {case.id} 的打款 {yuan(arrived)} 已全部到账,案件却以「{case.state.label}」办结"
         if case.outcome is CaseState.REFUNDED and arrived < due:
             yield f"案件 {case.id} 以「已退还」办结,应退 {yuan(due)},到账的打款只有 {yuan(arrived)}"
         if arrived > due and not corrected(tx, case_id):

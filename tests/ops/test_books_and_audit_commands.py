@@ -111,6 +111,11 @@ def test_a_settled_payout_whose_case_does_not_end_is_found_after_a_while(
     assert "案件却没有办结" in refused("books", "check")
 
 
+def test_a_refund_that_is_paid_and_says_it_was_refused_is_found(paid: Case, refused: Done) -> None:
+    plant(lambda tx: tx.execute(update(Case).values(state=CaseState.REFUSED, outcome=CaseState.REFUSED)))
+    assert "已全部到账,案件却以「" in refused("books", "check")
+
+
 def test_a_case_that_says_refunded_without_money_is_found(office: Office, refused: Done) -> None:
     office.closed_shop()
     case = office.request_refund()
