@@ -55,6 +55,7 @@ def test_an_appeal_filed_in_the_last_second_is_heard_and_one_second_later_it_is_
 
 
 def test_a_filing_received_in_time_and_read_on_day_nine_is_heard(bench: Bench) -> None:
+    """ARB-2"""
     bench.rule()
     item = bench.stage()
     bench.office.clock.at = bench.ruling().appeal_until
@@ -151,6 +152,7 @@ def test_a_dossier_says_how_many_earlier_appeals_it_does_not_list(bench: Bench) 
 def test_what_is_unknown_or_filed_by_a_stranger_is_refused_with_the_clause(
     bench: Bench, changes: dict[str, str], clause: str
 ) -> None:
+    """ARB-1"""
     bench.rule()
     case = bench.file(**changes)
     assert (bench.outcome(case), bench.office.case(case.id).outcome_clause) == ("REFUSED", clause)
@@ -180,6 +182,7 @@ def test_a_deduction_that_paid_a_buyer_can_be_appealed_against_like_a_ruling(ben
 
 
 def test_money_paid_to_a_buyer_can_always_be_appealed_against_ambiguity_34() -> None:
+    """ARB-1, DED-5"""
     final = DepositDeducted.EXAMPLE | {"appealable": False, "not_appealable_reason": "依据终审判决执行。"}
     with pytest.raises(ValueError, match="can always be appealed"):
         DepositDeducted.model_validate(final)

@@ -30,6 +30,7 @@ def upheld(bench: Bench, **changes: Any) -> Case:
 
 
 def test_whoever_agreed_it_cannot_confirm_it(bench: Bench) -> None:
+    """ARB-8"""
     bench.office.hire("qian-yi", "merchant-service", "finance")
     case = upheld(bench)
     bench.office.decide(case, "qian-yi", "AGREED", **AGREED)
@@ -38,8 +39,10 @@ def test_whoever_agreed_it_cannot_confirm_it(bench: Bench) -> None:
     assert bench.outcome(case) == "UPHELD"
 
 
-def test_an_agreement_needs_contact_and_handling(bench: Bench) -> None:
+def test_an_agreement_needs_contact_and_handling_and_is_merchant_services(bench: Bench) -> None:
+    """ARB-8"""
     case = upheld(bench)
+    assert not bench.office.answer(bench.office.question(case), "wang-fang", "AGREED", "已联系", **AGREED).accepted
     for missing in ({}, {"contact": "电话"}, {"handling": "TO_DEPOSIT"}):
         assert not bench.office.answer(bench.office.question(case), "wu-tao", "AGREED", "已联系", **missing).accepted
 
@@ -56,6 +59,7 @@ def test_a_merchant_not_reached_is_called_again_and_finance_may_send_it_back(ben
 
 
 def test_what_was_only_written_down_as_arrears_is_forgiven_not_paid_out(office: Office) -> None:
+    """ARB-8, DED-9"""
     bench = Bench(office, deposit_fen=15_000)
     case = upheld(bench)
     bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
@@ -78,6 +82,7 @@ def test_an_upheld_appeal_without_a_deduction_asks_nobody_about_money(bench: Ben
 
 
 def test_a_court_judgment_voids_a_ruling_only_by_two_supervisors(bench: Bench) -> None:
+    """ARB-10"""
     bench.rule()
     appeal = bench.file()
     bench.office.decide(appeal, "zhou-yan", "DISMISS")
@@ -145,15 +150,27 @@ def test_a_ruling_that_was_struck_needs_no_appeal(bench: Bench) -> None:
 
 
 def test_two_supervisors_are_needed_and_one_of_them_can_stop_it(bench: Bench) -> None:
+    """ARB-10"""
     bench.rule()
     case = bench.office.propose_correction()
     bench.office.decide(case, "he-qiang", "CONFIRM", "同意")
+    assert not bench.office.answer(bench.office.question(case), "he-qiang", "CONFIRM", "同意").accepted
     bench.office.decide(case, "gao-yuan", "REJECT", "判决尚未生效")
     assert bench.outcome(case) == "REJECTED"
     assert bench.counters() == (1, 2, 20_000)
 
 
+def test_who_has_won_has_nothing_to_turn_elsewhere_for(bench: Bench) -> None:
+    """ARB-10"""
+    case = upheld(bench, deduction_fen=0)
+    bench.office.send(
+        "escalation.noted", {"shop_id": "shop-1", "case_id": case.id, "channel": "LAWSUIT", "note": "已立案"}
+    )
+    assert (bench.refusals(), bench.outcome(case)) == (["ARB-10"], "UPHELD")
+
+
 def test_after_losing_notes_may_be_logged_and_change_nothing(bench: Bench) -> None:
+    """ARB-10"""
     bench.rule()
     case = bench.file()
     note = {"shop_id": "shop-1", "case_id": case.id, "channel": "LAWSUIT", "note": "已立案"}

@@ -77,6 +77,7 @@ def test_money_is_not_taken_twice_for_a_ruling_and_never_for_one_that_was_struck
 
 
 def test_the_seven_days_run_from_the_later_of_the_two(bench: Bench) -> None:
+    """ARB-2"""
     bench.rule(deduction_fen=0)
     effective = bench.now + timedelta(hours=5)
     bench.office.clock.advance(timedelta(days=2))

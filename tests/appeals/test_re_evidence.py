@@ -21,6 +21,7 @@ from tasks import delivery
 from tasks.appeal import window as appeal_window
 from tasks.sight.merchant import allowed_actions
 from tests.appeals.bench import Bench
+from tests.deaths import Died, mortal
 from tests.play import SILENCE
 from webhooks.requests import BODY_SECONDS
 
@@ -64,6 +65,7 @@ def test_evidence_in_the_last_second_counts_and_one_second_later_it_does_not(
 
 
 def test_evidence_received_in_time_counts_although_we_were_down_until_the_fourth_day(bench: Bench, asked: Case) -> None:
+    """ARB-5"""
     more = bench.more(asked)
     bench.office.clock.at = bench.office.deadline(asked, "re-evidence").due_at + timedelta(milliseconds=900)
     bench.office.receive("appeal.evidence_submitted", more)
@@ -147,6 +149,28 @@ def test_evidence_is_taken_once_and_not_while_nobody_asked(bench: Bench) -> None
     assert bench.refusals() == ["ARB-4", "ARB-5"]
 
 
+def test_the_three_days_run_from_the_sending_however_late_we_come_to_open_them(bench: Bench) -> None:
+    """ARB-5"""
+    bench.rule()
+    case = bench.file()
+    with mortal(lambda when, key: when == "before" and "appeals.open_window" in key), pytest.raises(Died):
+        bench.office.decide(case, "zhou-yan", "INSUFFICIENT")
+    sent = bench.now
+    bench.office.clock.advance(timedelta(days=1))
+    bench.office.settle()
+    assert bench.office.deadline(case, appeal_window.EVIDENCE).due_at == sent + timedelta(days=3)
+
+
+def test_no_evidence_is_taken_when_the_result_is_out_and_only_money_is_left(bench: Bench) -> None:
+    """ARB-3, ARB-4"""
+    bench.rule()
+    case = bench.file()
+    bench.office.decide(case, "zhou-yan", "UPHOLD")
+    bench.send_more(case)
+    assert bench.refusals() == ["ARB-4"]
+    assert bench.office.question(case).gate == "compensation-service"
+
+
 def test_only_what_is_new_and_the_shops_own_counts_as_further_evidence(bench: Bench) -> None:
     bench.rule()
     item = bench.stage()
@@ -190,6 +214,7 @@ def deaf() -> Iterator[None]:
 
 
 def test_a_notice_we_could_not_send_for_hours_starts_its_window_when_it_is_sent(bench: Bench, deaf: None) -> None:
+    """ARB-5"""
     bench.rule()
     case = bench.file()
     bench.office.decide(case, "zhou-yan", "INSUFFICIENT")

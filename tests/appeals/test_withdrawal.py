@@ -49,6 +49,7 @@ def test_there_are_two_reasons_and_no_third(bench: Bench, reason: WithdrawalReas
 
 
 def test_a_withdrawal_ends_a_running_appeal_as_moot_and_strikes_the_ruling(bench: Bench) -> None:
+    """WDR-1"""
     bench.rule()
     appeal = bench.file()
     case = ask(bench)
@@ -136,6 +137,7 @@ def test_where_the_policy_names_no_reason_its_one_answer_for_all_is_proposed(
 
 
 def test_after_an_upheld_appeal_the_money_cannot_be_left_with_the_buyer(bench: Bench) -> None:
+    """ARB-8"""
     bench.rule()
     case = bench.file()
     bench.office.decide(case, "zhou-yan", "UPHOLD")

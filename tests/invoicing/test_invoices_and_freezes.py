@@ -73,6 +73,7 @@ def test_without_covers_the_oldest_open_statements_are_taken(office: Office) -> 
 
 
 def test_an_odd_invoice_waits_for_a_clerk_who_accepts_it_with_a_reason(office: Office) -> None:
+    """INV-4"""
     billed(office)
     sent = send_invoice(office, kind="ORDINARY", difficulty="税务机关系统升级")
     assert (sent.state, statement().pending_fen) == ("IN_REVIEW", 9_000)
@@ -100,6 +101,7 @@ def test_a_returned_invoice_names_what_to_correct_and_the_corrected_one_is_taken
 
 
 def test_a_number_used_before_by_any_shop_is_never_accepted_again(office: Office) -> None:
+    """INV-1"""
     billed(office)
     number = send_invoice(office).number
     office.open_shop("shop-2")
@@ -112,6 +114,7 @@ def test_a_number_used_before_by_any_shop_is_never_accepted_again(office: Office
 
 
 def test_more_than_the_statement_is_never_accepted(office: Office) -> None:
+    """INV-1"""
     billed(office)
     send_invoice(office, 9_001)
     case = kit.review_of(office)
@@ -236,6 +239,7 @@ def test_an_invoice_over_two_months_is_not_issued_before_the_later_one_began(off
 
 
 def test_only_the_owner_sends_invoices(office: Office) -> None:
+    """INV-1"""
     billed(office)
     office.send("invoice.submitted", kit.invoice(account_id="acct-9"))
     assert kit.invoices() == []
@@ -290,6 +294,7 @@ def test_an_xml_that_cannot_be_read_is_kept_all_the_same(office: Office) -> None
 
 
 def test_a_document_that_nobody_staged_is_not_received_and_goes_to_a_person(office: Office) -> None:
+    """INV-2"""
     billed(office)
     office.open_shop("shop-2")
     theirs = kit.pdf("shop-2", b"%PDF-1.7 theirs")
@@ -678,6 +683,7 @@ def test_reminders_come_before_the_due_time_and_stop_when_it_is_invoiced(office:
 
 
 def test_an_invoice_that_came_in_time_and_waits_for_a_clerk_is_not_held_against_the_merchant(office: Office) -> None:
+    """INV-7"""
     one = billed(office)
     settle_receivable(office, 10_000)
     send_invoice(office, 6_000, kind="ORDINARY", difficulty="小额")
@@ -714,6 +720,7 @@ def _mark(tx: Tx, state: InboxState) -> None:
 
 
 def test_an_invoice_that_came_in_time_but_is_not_read_yet_keeps_the_sweep_away(office: Office) -> None:
+    """INV-7"""
     from tasks.invoicing import freezes
 
     one = billed(office)

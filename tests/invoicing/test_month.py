@@ -48,6 +48,7 @@ def shops(office: Office, count: int) -> list[str]:
 
 
 def test_good_items_are_kept_and_bad_ones_come_back_with_position_field_and_reason(office: Office) -> None:
+    """INV-5"""
     office.open_shop()
     receipt = record(
         office, item(), item(amount_fen=12.5), item(shop_id="shop-9"), item(category="CARRIED"), item(settled_at="2026-11-10"),
@@ -524,6 +525,7 @@ def test_the_whole_story_run_again_from_the_top_changes_nothing(office: Office) 
 
 
 def test_a_month_that_is_not_over_is_refused(office: Office) -> None:
+    """INV-1"""
     office.open_shop()
     record(office, item())
     at(office, 2026, 12, 1, 1, 59, 59)
@@ -534,6 +536,7 @@ def test_a_month_that_is_not_over_is_refused(office: Office) -> None:
 
 
 def test_months_missed_while_we_were_down_are_caught_up_once_each(office: Office) -> None:
+    """INV-1"""
     office.open_shop()
     record(office, item(settled_at="2026-09-05T00:00:00+08:00"), item())
     at(office, 2027, 1, 15)

@@ -43,6 +43,7 @@ def closing(office: Office, *moment: int) -> Case:
 def test_a_fee_incurred_by_the_moment_of_the_start_is_of_the_duty_and_one_a_second_later_is_not(
     office: Office, second: int, of_the_duty: bool
 ) -> None:
+    """INV-9"""
     office.open_shop()
     case = closing(office, 2026, 11, 25, 10, 0, 0)  # the request comes a second later, after the facts
     fee(office, f"2026-11-25T10:00:0{second}+08:00")
@@ -201,6 +202,7 @@ def test_fees_the_platform_reports_lapse_after_five_days_and_not_a_second_before
 
 
 def test_decembers_statement_of_yesterday_stands_in_the_way_of_closing_on_the_second_of_january(office: Office) -> None:
+    """CLS-9"""
     office.open_shop()
     kit.at(office, 2026, 12, 10, 11)
     fee(office, "2026-12-10T10:00:00+08:00", 9_000)
@@ -277,6 +279,7 @@ def deducted(office: Office, reason: str, fen: int = 10_000) -> None:
 def test_a_deduction_for_a_violation_is_a_penalty_record_beside_the_platforms_facts(
     office: Office, reason: str
 ) -> None:
+    """REF-2"""
     office.closed_shop()
     deducted(office, reason)
     case = office.request_refund(fen=390_000)

@@ -56,6 +56,7 @@ def test_thirty_per_cent_rules_so_ninety_yuan_freeze_twenty_seven_whatever_the_e
 
 @pytest.mark.parametrize(("uninvoiced", "held"), [(0, 0), (1, 0), (2, 1), (5, 2), (99, 30), (101, 30), (105, 32)])
 def test_a_share_is_rounded_half_up_to_the_fen(uninvoiced: int, held: int) -> None:
+    """INV-7, INV-8"""
     assert share(uninvoiced, POLICY) == held
 
 
@@ -214,6 +215,7 @@ def test_a_clean_invoice_has_no_findings() -> None:
     ],
 )  # fmt: skip
 def test_each_rule_is_found_by_name_and_a_person_looks(changes: dict[str, Any], check: Check) -> None:
+    """INV-2"""
     sent = InvoiceSubmitted.model_validate(CLEAN | changes)
     findings = check_invoice(sent, EXPECTED, POLICY)
     assert check.value in [finding.code for finding in findings]

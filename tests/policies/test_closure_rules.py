@@ -138,6 +138,7 @@ def test_a_clean_shop_shows_only_its_deposit_and_nothing_blocks():
 def test_each_gate_of_the_facts_blocks_with_clause_value_time_and_sentence_ambiguity_3_and_22(
     facts, code, clause, shown
 ):
+    """CLS-7, CLS-9"""
     found = findings(ShopFacts(**facts))
     assert set(found) == {str(code), "deposit"}
     finding = found[str(code)]
@@ -159,6 +160,7 @@ def test_an_unsettled_amount_without_a_count_still_blocks():
     ],
 )
 def test_what_our_own_books_hold_against_the_shop_blocks_too(books, code, shown):
+    """CLS-7"""
     finding = findings(books=books)[code]
     assert finding.blocking
     assert shown in finding.sentence
@@ -215,6 +217,7 @@ def test_a_cleared_shop_has_nothing_left():
     ],
 )
 def test_clearing_waits_for_each_open_thing_unless_a_reviewer_wrote_it_off_ambiguity_22(facts, code):
+    """CLS-9"""
     assert remaining(ShopFacts(**facts)) == [code]
     assert remaining(ShopFacts(**facts), written_off=extents(ShopFacts(**facts))) == []
     assert remaining(ShopFacts(**facts), written_off={"something_else": (1,)}) == [code]
@@ -264,6 +267,7 @@ def test_arrears_and_penalties_keep_the_deposit_and_not_the_shop_ambiguity_3():
 
 
 def test_nobody_closes_a_shop_blind_even_if_the_missing_facts_were_written_off():
+    """CLS-7"""
     assert remaining(as_of=None, written_off={Obstacle.FACTS_UNKNOWN.value: ()}) == [Obstacle.FACTS_UNKNOWN]
 
 

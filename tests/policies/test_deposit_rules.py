@@ -138,7 +138,7 @@ def test_a_frozen_deposit_is_used_up_by_set_off_only_and_never_goes_negative_amb
     ],
 )  # fmt: skip
 def test_a_category_goes_by_each_of_its_names_ambiguity_45(entity, name, yuan):
-    """DEP-2 to DEP-4, under the policy in force and the one before it."""
+    """DEP-2, DEP-3, DEP-4: under the policy in force and the one before it."""
     for version in versions():
         assert required_deposit(entity, [name], policy(version)).fen == yuan * 100
     assert required_deposit(EntityType.ENTERPRISE, [name, "母婴"], POLICY).fen == 1_000_000

@@ -142,6 +142,7 @@ def test_two_people_forfeit_it_and_the_merchant_reads_why_and_how_to_object(offi
 
 
 def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid_out(office: Office) -> None:
+    """DED-7, DED-9"""
     office.open_shop()
     office.send("deposit.deducted", {
         "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 500_000, "reason": "RULE_VIOLATION", "clause": "规则",
@@ -356,6 +357,7 @@ def test_a_proposal_between_the_approval_and_the_payout_stops_the_payout(office:
 def test_what_the_bank_brings_back_after_the_ban_is_forfeited_and_nobody_is_asked_to_pay_again(
     office: Office, answer: str
 ) -> None:
+    """DED-6"""
     office.closed_shop()
     refund = office.request_refund()
     office.decide(refund, "wang-fang", "APPROVE")

@@ -97,6 +97,7 @@ def test_what_exceeds_the_deposit_becomes_arrears(office: Office) -> None:
 
 
 def test_a_deduction_from_an_empty_deposit_is_all_arrears_and_still_booked_once(office: Office) -> None:
+    """DED-5, DED-9"""
     office.open_shop(deposit_fen=0)
     deduct(office, 1_000)
     deduct(office, 1_000)
@@ -119,6 +120,7 @@ def test_every_deduction_says_how_to_appeal_or_why_nobody_can(office: Office) ->
 
 
 def test_set_off_pays_arrears_and_nothing_else(office: Office) -> None:
+    """DED-9"""
     office.open_shop()
     set_off(office, 1)
     assert office.refusals()[-1][0] == "DEP-9"
@@ -219,6 +221,18 @@ def test_what_is_set_off_and_paid_of_arrears_is_told_with_amounts_clause_and_way
         assert said in first, said
     for said in ("补缴欠款", "¥300.00", "尚欠：¥0.00", "DED-9", "平台客服"):
         assert said in second, said
+
+
+@pytest.mark.parametrize(("clause", "said"), [
+    ("DED-6", {"reason": "FORCED_CLOSURE"}), ("DED-8", {"reason": "LATE_SHIPMENT", "appealable": False}),
+    ("DED-8", {"not_appealable_reason": "依据终审判决执行。"}),
+])  # fmt: skip
+def test_a_forfeiture_and_a_deduction_without_one_way_to_object_are_not_taken_at_the_door(
+    clause: str, said: dict[str, Any]
+) -> None:
+    """DED-6, DED-8: forfeiture is decided here; how to appeal or why nobody can, and never both."""
+    with pytest.raises(ValidationError, match=clause):
+        DepositDeducted.model_validate(DepositDeducted.EXAMPLE | said)
 
 
 @pytest.mark.parametrize("said", [{}, {"severe": False}], ids=["not said", "not severe"])
