@@ -231,7 +231,6 @@ def test_money_agreed_for_the_deposit_of_a_shop_banned_meanwhile_goes_back_to_me
     office.decide(forced, "he-qiang", "CONFIRM")
     refused = office.answer(office.question(case), "wang-fang", "CONFIRM", "确认")
     assert not refused.accepted and "REF-10" in refused.sentence
-    office.answer(office.question(case), "wang-fang", "SEND_BACK", "店铺已被强制关店")  # first what changed is shown
     office.decide(case, "wang-fang", "SEND_BACK", "店铺已被强制关店")
     if office.question(case).gate == "compensation-service":
         office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_RECEIVABLE")
