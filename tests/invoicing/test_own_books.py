@@ -62,6 +62,7 @@ def test_a_fee_incurred_by_the_moment_of_the_start_is_of_the_duty_and_one_a_seco
 def test_a_fee_of_the_last_second_of_december_is_of_decembers_year_whenever_it_is_billed(
     office: Office, settled_at: str, of_the_duty: bool
 ) -> None:
+    """INV-9"""
     office.open_shop()
     kit.at(office, 2027, 1, 1, 2)
     kit.issue_month(office, DECEMBER)  # December is closed: what comes late is billed in January

@@ -274,6 +274,7 @@ def test_the_tax_taken_from_a_gross_amount_is_within_the_tolerance_of_the_tax_on
 
 @pytest.mark.parametrize(("off", "expected"), [(1, []), (2, [Check.LINE_TAX])])
 def test_the_tax_of_a_line_may_be_off_by_one_fen_and_no_more(off: int, expected: list[Check]) -> None:
+    """INV-2"""
     changes = line(net_fen=8_491 - off, tax_fen=509 + off) | {"net_fen": 8_491 - off, "tax_fen": 509 + off}
     assert found(changes) == expected
 
