@@ -266,7 +266,7 @@ def test_a_shop_whose_category_is_not_recruited_any_more_may_change_everything_e
         tx.add(shop)
 
     in_transaction(dropped_since)
-    office.send("shop.updated", {"shop_id": "shop-1", "name": "改名"})
+    office.send("shop.updated", {"shop_id": "shop-1", "name": "改名", "auto_deduct": True})
     assert office.shop().name == "改名" and office.refusals() == []
     office.send("shop.updated", {"shop_id": "shop-1", "categories": ["宠物用品", "厨具"]})
     assert office.refusals()[-1][0] == "DEP-4"
