@@ -47,9 +47,12 @@ LOOKERS, EVERY = 50, 5
 def prepare(home: Path, found: Databases) -> Office:
     """An office with its staff in an empty database."""
     os.environ |= {
-        "DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"), "DIANWU_AUDIT_KEY": "of-the-benchmark",
-        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]), **found.settings,
-    }  # fmt: skip
+        "DIANWU_HOME": str(home),
+        "DIANWU_CONFIG": str(home / "none.toml"),
+        "DIANWU_AUDIT_KEY": "of-the-benchmark",
+        "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        **found.settings,
+    }
     home.mkdir(parents=True, exist_ok=True)
     settings.cache_clear()
     open_office()
@@ -68,10 +71,12 @@ def ask(office: Office, questions: int, decided: int = 0) -> None:
     def copy(tx: Tx) -> None:
         rows: dict[type[SQLModel], dict[str, Any]] = {}
         originals: list[tuple[type[SQLModel], Any]] = [
-            (Shop, select(Shop)), (ShopSnapshot, select(ShopSnapshot)), (Case, select(Case).where(Case.id == case.id)),
+            (Shop, select(Shop)),
+            (ShopSnapshot, select(ShopSnapshot)),
+            (Case, select(Case).where(Case.id == case.id)),
             (Review, select(Review).where(Review.case_id == case.id)),
             (CaseDeadline, select(CaseDeadline).where(CaseDeadline.case_id == case.id, CaseDeadline.kind == DEADLINE)),
-        ]  # fmt: skip
+        ]
         for table, query in originals:
             row = tx.exec(query).one()
             rows[table] = {one.name: getattr(row, one.name) for one in table.__table__.columns}  # type: ignore[attr-defined]
@@ -80,10 +85,12 @@ def ask(office: Office, questions: int, decided: int = 0) -> None:
         for n in range(1, questions):
             shop, about, review = f"shop-{n + 1}", f"CLS-261119-{n:06d}", f"RV-261119-{n:06d}"
             own: dict[type[SQLModel], dict[str, Any]] = {
-                Shop: {"id": shop}, ShopSnapshot: {"shop_id": shop}, Case: {"id": about, "shop_id": shop, "origin": f"copy/{n}", "run_id": None},
+                Shop: {"id": shop},
+                ShopSnapshot: {"shop_id": shop},
+                Case: {"id": about, "shop_id": shop, "origin": f"copy/{n}", "run_id": None},
                 Review: {"id": review, "case_id": about, "pause_key": None},
                 CaseDeadline: {"case_id": about, "key": f"{DEADLINE}/{review}"},
-            }  # fmt: skip
+            }
             for table, changes in own.items():
                 made[table].append(rows[table] | changes)
             asked = Review(**made[Review][-1])
@@ -92,8 +99,13 @@ def ask(office: Office, questions: int, decided: int = 0) -> None:
         for table, values in made.items():
             tx.execute(insert(table), values)
         before = rows[Review] | {
-            "state": ReviewState.DECIDED, "decided_by": "zhao-min", "verdict": "APPROVE", "dossier": "", "pause_key": None, "case_id": case.id,
-        }  # fmt: skip
+            "state": ReviewState.DECIDED,
+            "decided_by": "zhao-min",
+            "verdict": "APPROVE",
+            "dossier": "",
+            "pause_key": None,
+            "case_id": case.id,
+        }
         for n in range(decided):
             at = START - timedelta(days=n // 100, seconds=n % 100)
             tx.execute(
@@ -172,11 +184,15 @@ def measure(database: str, questions: int, times: int, decided: int = 0) -> dict
             db.dispose()
     figures = {"queue": queue, "question": question, "decide": took_to_decide}
     return {
-        "part": "desk", "database": found.name, "questions": questions, "decided_before": decided, "page_kb": round(size / 1024, 1),
+        "part": "desk",
+        "database": found.name,
+        "questions": questions,
+        "decided_before": decided,
+        "page_kb": round(size / 1024, 1),
         "lookers_cores": round(pulse * LOOKERS / EVERY, 4),
         **{f"{name}_p50_s": round(percentile(took, 0.5), 4) for name, took in figures.items()},
         **{f"{name}_p95_s": round(percentile(took, 0.95), 4) for name, took in figures.items()},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

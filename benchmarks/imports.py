@@ -97,9 +97,13 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         assert _recorded()[0] - before == good, f"{way}: something was lost, or is there twice"
         before += good
         figures[way] = {
-            "rate": (third + third * killed.shown[-1] / 100) / (killed.seconds + again.seconds), "killed_at": recorded,
-            "good": good, "told": told, "shown": killed.shown, "peak_mb": max(killed.peak_mb, again.peak_mb),
-        }  # fmt: skip
+            "rate": (third + third * killed.shown[-1] / 100) / (killed.seconds + again.seconds),
+            "killed_at": recorded,
+            "good": good,
+            "told": told,
+            "shown": killed.shown,
+            "peak_mb": max(killed.peak_mb, again.peak_mb),
+        }
     for path, header in ((sheet, 1), (parquet, 0)):
         lines = [int(position) - header for position in _rejects(path)]
         assert len(lines) == third // BAD and all(line % BAD == 0 for line in lines), lines[:3]
@@ -108,9 +112,13 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         "what was killed and gone on with is not what was in the files"
     )
     return figures | {
-        "database": "PostgreSQL" if address != "sqlite" else "SQLite", "shops": shops, "orders": shops * ORDERS,
-        "recorded": recorded, "net_fen": net_fen, "all_s": time.perf_counter() - began,
-    }  # fmt: skip
+        "database": "PostgreSQL" if address != "sqlite" else "SQLite",
+        "shops": shops,
+        "orders": shops * ORDERS,
+        "recorded": recorded,
+        "net_fen": net_fen,
+        "all_s": time.perf_counter() - began,
+    }
 
 
 @dataclass
@@ -169,9 +177,13 @@ def _lines(numbers: range) -> Iterator[tuple[str, ...]]:
     for n in numbers:
         half_a_fen = "5" if n % BAD == BAD - 1 else ""
         yield (
-            f"order-{n}", f"shop-{n // ORDERS:07d}", (TODAY - timedelta(days=n % 14)).isoformat(),
-            f"{_fen(n) / 100:.2f}{half_a_fen}", "2.50", "0.30",
-        )  # fmt: skip
+            f"order-{n}",
+            f"shop-{n // ORDERS:07d}",
+            (TODAY - timedelta(days=n % 14)).isoformat(),
+            f"{_fen(n) / 100:.2f}{half_a_fen}",
+            "2.50",
+            "0.30",
+        )
 
 
 def _csv(path: Path, numbers: range) -> Path:
@@ -237,10 +249,16 @@ def read_signed(numbers: range) -> None:
 def _batch(numbers: range, start: int) -> dict[str, Any]:
     lines = range(start, min(start + BATCH, numbers.stop))
     orders = [
-        {"order_id": order, "shop_id": shop, "confirmed_at": at, "commission_fen": 250, "fee_fen": 30,
-         "goods_fen": _fen(n) + (0.5 if n % BAD == BAD - 1 else 0)}
+        {
+            "order_id": order,
+            "shop_id": shop,
+            "confirmed_at": at,
+            "commission_fen": 250,
+            "fee_fen": 30,
+            "goods_fen": _fen(n) + (0.5 if n % BAD == BAD - 1 else 0),
+        }
         for n, (order, shop, at, *_) in zip(lines, _lines(lines), strict=True)
-    ]  # fmt: skip
+    ]
     return {"batch_id": f"batch-{start}", "orders": orders}
 
 

@@ -106,11 +106,17 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
         engine.signal(db.in_transaction(lambda tx: periods.open_month(tx, "2026-10")).id)
     again = time.perf_counter()
     figures: dict[str, Any] = {
-        "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "lines": shops * LINES,
-        "draft_s": drafted - began, "issue_s": issued - decided, "again_ms": (again - issued) * 1000,
-        "again_rows": _count() - before, "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0),
+        "database": "PostgreSQL" if postgres else "SQLite",
+        "shops": shops,
+        "lines": shops * LINES,
+        "draft_s": drafted - began,
+        "issue_s": issued - decided,
+        "again_ms": (again - issued) * 1000,
+        "again_rows": _count() - before,
+        "wait_p95_ms": others.p95(),
+        "wait_worst_ms": max(others.waits, default=0),
         "issue_mb": issue_mb,
-    }  # fmt: skip
+    }
     written = dict.fromkeys(("statement", "statement_line", "statement_document", "outbox"), "")
     watch, figures["rows"] = floor(floor_url, written, "shop")
     figures["floor_s"] = watch.wall
@@ -129,8 +135,9 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     }
     moved = {
         "transfer": "WHERE reason LIKE 'statement.%%'" if postgres else "WHERE reason LIKE 'statement.%'",
-        "statement_move": "", "outbox": f"WHERE id > {last}",
-    }  # fmt: skip
+        "statement_move": "",
+        "outbox": f"WHERE id > {last}",
+    }
     watch, figures["sweep_rows"] = floor(floor_url, moved, "account")
     figures["sweep_floor_s"] = watch.wall
     assert figures["sweep_rows"] >= 4 * swept, figures["sweep_rows"]  # a move and three messages each
@@ -183,21 +190,35 @@ def fill(shops: int, period: str = "2026-10") -> None:
                  "own_period": period, "period": period, "recorded_at": settled}
                 for n in numbers for line in range(LINES)
             ])  # fmt: skip
-            ledger.post_many(tx, [
-                ledger.Posting(
-                    key=f"receivable/{n}", debit=ledger.platform_account(AccountKind.CASH), fen=100_000,
-                    credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.RECEIVABLE), reason="bench", clause="STL-1",
-                )
-                for n in numbers
-            ])  # fmt: skip
+            ledger.post_many(
+                tx,
+                [
+                    ledger.Posting(
+                        key=f"receivable/{n}",
+                        debit=ledger.platform_account(AccountKind.CASH),
+                        fen=100_000,
+                        credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.RECEIVABLE),
+                        reason="bench",
+                        clause="STL-1",
+                    )
+                    for n in numbers
+                ],
+            )
             deposit = required_deposit(EntityType.ENTERPRISE, ["服饰"], policy_at(tx.now))
-            ledger.post_many(tx, [
-                ledger.Posting(
-                    key=f"deposit/{n}", debit=ledger.platform_account(AccountKind.CASH), fen=deposit.fen,
-                    credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.DEPOSIT), reason="bench", clause="DEP-1",
-                )
-                for n in numbers
-            ])  # fmt: skip
+            ledger.post_many(
+                tx,
+                [
+                    ledger.Posting(
+                        key=f"deposit/{n}",
+                        debit=ledger.platform_account(AccountKind.CASH),
+                        fen=deposit.fen,
+                        credit=ledger.shop_account(f"shop-{n:07d}", AccountKind.DEPOSIT),
+                        reason="bench",
+                        clause="DEP-1",
+                    )
+                    for n in numbers
+                ],
+            )
 
 
 def _invoices(now: datetime) -> float:
@@ -217,12 +238,23 @@ def _invoices(now: datetime) -> float:
     arrivals = []
     for number, (shop_id, fen) in enumerate(found):
         data = kit.invoice(
-            fen, shop_id, number=f"26{number:018d}", account_id=f"acct-{int(shop_id[5:])}", issued_on="2026-11-01",
+            fen,
+            shop_id,
+            number=f"26{number:018d}",
+            account_id=f"acct-{int(shop_id[5:])}",
+            issued_on="2026-11-01",
             seller_name=f"宁波第 {int(shop_id[5:])} 号文具有限公司",
-        )  # fmt: skip
+        )
         body = {"type": "invoice.submitted", "timestamp": now.isoformat(), "data": data}
-        arrivals.append(inbox.Arrival(source="platform", message_id=f"inv-{number}", type="invoice.submitted",
-                                      shop_id=shop_id, body=json.dumps(body, ensure_ascii=False).encode()))  # fmt: skip
+        arrivals.append(
+            inbox.Arrival(
+                source="platform",
+                message_id=f"inv-{number}",
+                type="invoice.submitted",
+                shop_id=shop_id,
+                body=json.dumps(body, ensure_ascii=False).encode(),
+            )
+        )
     began = time.perf_counter()
     for arrival in arrivals:
         inbox.receive(arrival, routing.on_conflict)
@@ -251,14 +283,23 @@ def _checks() -> dict[str, float]:
     from policies.invoice_checks import Expected, check_invoice
     from policies.policy import policy
 
-    sent = InvoiceSubmitted.model_validate(InvoiceSubmitted.EXAMPLE | {
-        "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
-    })  # fmt: skip
+    sent = InvoiceSubmitted.model_validate(
+        InvoiceSubmitted.EXAMPLE
+        | {
+            "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
+        }
+    )
     expected = Expected(
-        today=sent.issued_on, buyer_name=sent.buyer_name, buyer_tax_no=sent.buyer_tax_no, seller_name=sent.seller_name,
-        seller_tax_no=sent.seller_tax_no, taxpayer=TaxpayerType.GENERAL, used_before=False, covers={"ZD": 9000},
+        today=sent.issued_on,
+        buyer_name=sent.buyer_name,
+        buyer_tax_no=sent.buyer_tax_no,
+        seller_name=sent.seller_name,
+        seller_tax_no=sent.seller_tax_no,
+        taxpayer=TaxpayerType.GENERAL,
+        used_before=False,
+        covers={"ZD": 9000},
         open_fen={"ZD": 9000},
-    )  # fmt: skip
+    )
     numbers = policy("2026-01-01").invoicing
     assert check_invoice(sent, expected, numbers) == ()
     xml = f"""<EInvoice><Header><InvoiceNumber>{sent.number}</InvoiceNumber></Header><EInvoiceData>

@@ -67,9 +67,13 @@ def promptly(at: Site, shops: list[str]) -> dict[str, Any]:
     refused = [why for each in answers.values() if (why := each.result())]
     unseen = _unrecorded(given, patience=60)
     return {
-        "decisions": len(shops), "shown": len(answers), "refused": len(refused), "unrecorded": len(unseen),
-        "lost": len(shops) - len(answers) + len(unseen), "why": sorted(set(refused))[:3],
-    }  # fmt: skip
+        "decisions": len(shops),
+        "shown": len(answers),
+        "refused": len(refused),
+        "unrecorded": len(unseen),
+        "lost": len(shops) - len(answers) + len(unseen),
+        "why": sorted(set(refused))[:3],
+    }
 
 
 def _unrecorded(given: dict[str, str], patience: float) -> list[str]:

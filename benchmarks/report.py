@@ -103,8 +103,10 @@ def by_database(parts: list[Figures], part: str, rows: list[tuple[str, Any]]) ->
     found = _of(parts, part)
     if not found:
         return ""
-    return cells([part.replace("-", " "), *(f["database"] for f in found)],
-                 [[name, *(str(words(f)) for f in found)] for name, words in rows])  # fmt: skip
+    return cells(
+        [part.replace("-", " "), *(f["database"] for f in found)],
+        [[name, *(str(words(f)) for f in found)] for name, words in rows],
+    )
 
 
 PROMPT: list[tuple[str, Any]] = [
@@ -181,24 +183,39 @@ def peers_table(parts: list[Figures]) -> str:
         rows.append([name, *words, f"{peer['lost']} of {peer['prompt']}"])
     if not _of(parts, "peers"):
         return ""
-    head = ["the same case, PostgreSQL", "shown p50 / p95, s", "effect p50 / p95, s", "CPU-s a case", "cases/s",
-            "prompt decisions lost"]  # fmt: skip
+    head = [
+        "the same case, PostgreSQL",
+        "shown p50 / p95, s",
+        "effect p50 / p95, s",
+        "CPU-s a case",
+        "cases/s",
+        "prompt decisions lost",
+    ]
     return "\n".join([cells(head, rows), *(["", *failed] if failed else [])])
 
 
 def _peer(f: Figures, shown: str, done: str) -> list[str]:
-    return [f"{f['shown_p50_s']:.2f} / {shown}", f"{f['done_p50_s']:.2f} / {done}", f"{f['cpu_per_case']:.3f}",
-            f"{f['cases_per_s']:.1f}"]  # fmt: skip
+    return [
+        f"{f['shown_p50_s']:.2f} / {shown}",
+        f"{f['done_p50_s']:.2f} / {done}",
+        f"{f['cpu_per_case']:.3f}",
+        f"{f['cases_per_s']:.1f}",
+    ]
 
 
 def tables(parts: list[Figures]) -> dict[str, str]:
     """Every table that these parts can fill, by the name of its place on the page."""
     made = {
-        "case": case_table(parts), "prompt": by_database(parts, "prompt", PROMPT),
-        "waiting": by_database(parts, "waiting", WAITING), "door": by_database(parts, "door", DOOR), "desk": by_database(parts, "desk", DESK),
-        "month-end": month_table(parts), "settlement": settlement_table(parts),
-        "imports": imports_table(parts), "peers": peers_table(parts),
-    }  # fmt: skip
+        "case": case_table(parts),
+        "prompt": by_database(parts, "prompt", PROMPT),
+        "waiting": by_database(parts, "waiting", WAITING),
+        "door": by_database(parts, "door", DOOR),
+        "desk": by_database(parts, "desk", DESK),
+        "month-end": month_table(parts),
+        "settlement": settlement_table(parts),
+        "imports": imports_table(parts),
+        "peers": peers_table(parts),
+    }
     return {name: text for name, text in made.items() if text}
 
 

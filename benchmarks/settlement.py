@@ -116,11 +116,18 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
             engine.signal(case.id)
     all_of_it = shops / (shops - killed_at)
     figures: dict[str, Any] = {
-        "database": "PostgreSQL" if postgres else "SQLite", "shops": shops, "orders": shops * ORDERS, "record_s": record_s,
-        "draft_s": draft.wall, "settle_s": settle.wall * all_of_it, "cpu_s": draft.cpu + settle.cpu * all_of_it,
+        "database": "PostgreSQL" if postgres else "SQLite",
+        "shops": shops,
+        "orders": shops * ORDERS,
+        "record_s": record_s,
+        "draft_s": draft.wall,
+        "settle_s": settle.wall * all_of_it,
+        "cpu_s": draft.cpu + settle.cpu * all_of_it,
         "killed_at": killed_at,
-        "wait_p95_ms": others.p95(), "wait_worst_ms": max(others.waits, default=0), "peak_mb": peak_mb(),
-    }  # fmt: skip
+        "wait_p95_ms": others.p95(),
+        "wait_worst_ms": max(others.waits, default=0),
+        "peak_mb": peak_mb(),
+    }
     with db.reading() as tx:
         wrong = [*proof.check(tx), *ledger.check(tx)]
         paid = tuple(
@@ -132,8 +139,11 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     _copy_case(floor_url)
     written, rows = floor(floor_url, dict.fromkeys(WRITTEN, ""))
     return figures | {
-        "orders_floor_s": orders.wall, "floor_s": written.wall, "floor_cpu_s": orders.cpu + written.cpu, "rows": rows,
-    }  # fmt: skip
+        "orders_floor_s": orders.wall,
+        "floor_s": written.wall,
+        "floor_cpu_s": orders.cpu + written.cpu,
+        "rows": rows,
+    }
 
 
 def go_on(case_id: str) -> None:
@@ -223,9 +233,13 @@ def fill(shops: int, at: datetime = datetime(2026, 10, 1, tzinfo=UTC)) -> None:
                 for n in numbers
             ])  # fmt: skip
             tx.execute(insert(SettlementAccount.__table__), accounts)  # type: ignore[attr-defined]
-            tx.execute(insert(ShopSnapshot.__table__), [  # type: ignore[attr-defined]
-                {"shop_id": f"shop-{n:07d}", "as_of": REPORTED, "received_at": REPORTED, "facts": {}} for n in numbers
-            ])  # fmt: skip
+            tx.execute(
+                insert(ShopSnapshot.__table__),  # type: ignore[attr-defined]
+                [
+                    {"shop_id": f"shop-{n:07d}", "as_of": REPORTED, "received_at": REPORTED, "facts": {}}
+                    for n in numbers
+                ],
+            )
 
 
 def record(shops: int) -> float:

@@ -87,12 +87,15 @@ def databases(kind: str, home: Path) -> Iterator[Databases]:
         with psycopg.connect(f"{base}/prefect", autocommit=True) as connection:
             connection.execute("CREATE EXTENSION pg_trgm")
         yield Databases(
-            "PostgreSQL", own=f"{base}/dianwu", prefect=f"{base}/prefect", server=postmaster,
+            "PostgreSQL",
+            own=f"{base}/dianwu",
+            prefect=f"{base}/prefect",
+            server=postmaster,
             settings={
                 "DIANWU_DATABASE_URL": f"{address.rpartition('/')[0]}/dianwu",
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"{base.replace('postgresql', 'postgresql+asyncpg')}/prefect",
             },
-        )  # fmt: skip
+        )
 
 
 # ── a running stack ──────────────────────────────────────────────────────────
@@ -158,9 +161,16 @@ class Site:
 
     def submit(self, shop: str) -> None:
         """A merchant asks for closure, signed, through the door."""
-        self.stage.send("closure.requested", {
-            "shop_id": shop, "account_id": f"acct-{shop}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-        }, f"closure-{shop}")  # fmt: skip
+        self.stage.send(
+            "closure.requested",
+            {
+                "shop_id": shop,
+                "account_id": f"acct-{shop}",
+                "reason": "STRATEGY_CHANGE",
+                "reason_text": "转做线下门店",
+            },
+            f"closure-{shop}",
+        )
 
 
 def spent(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
@@ -173,9 +183,12 @@ def answer(client: SyncPrefectClient, run_id: UUID, keyset: dict[str, str], pers
     name, secret = person
     schema = json.loads(client.read_flow_run_input(run_id, keyset["schema"]))
     given = {
-        "staff_id": name, "code": _code(secret), "verdict": REJECT,
-        "reason": "材料不全", "task": schema["properties"]["task"]["default"],
-    }  # fmt: skip
+        "staff_id": name,
+        "code": _code(secret),
+        "verdict": REJECT,
+        "reason": "材料不全",
+        "task": schema["properties"]["task"]["default"],
+    }
     result = client.resume_flow_run(run_id, run_input=given)
     return "" if result.status is SetStateStatus.ACCEPT else f"{result.status}: {getattr(result.details, 'reason', '')}"
 

@@ -71,10 +71,12 @@ def environment(address: str, folder: Path, name: str) -> str:
 
     postgres = address != "sqlite"
     os.environ |= {
-        "DIANWU_HOME": str(folder), "DIANWU_CONFIG": str(folder / "none.toml"), "DIANWU_AUDIT_KEY": "bench",
+        "DIANWU_HOME": str(folder),
+        "DIANWU_CONFIG": str(folder / "none.toml"),
+        "DIANWU_AUDIT_KEY": "bench",
         "DIANWU_ENCRYPTION_KEYS": json.dumps([Fernet.generate_key().decode()]),
         "DIANWU_DATABASE_URL": schema(address, f"bench_{name}") if postgres else f"sqlite:///{folder / f'{name}.db'}",
-    }  # fmt: skip
+    }
     return schema(address, "bench_floor") if postgres else f"sqlite:///{folder / 'floor.db'}"
 
 

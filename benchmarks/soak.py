@@ -59,9 +59,11 @@ class Load:
         self.failed: list[str] = []
         self._numbers = itertools.count(1)
         self._kinds: dict[str, tuple[int, Callable[[str], None]]] = {
-            "closure rejected": (10, self._rejected), "closure granted": (4, self._closed),
-            "appeal dismissed": (4, self._appeal), "deposit returned": (2, self._refund),
-        }  # fmt: skip
+            "closure rejected": (10, self._rejected),
+            "closure granted": (4, self._closed),
+            "appeal dismissed": (4, self._appeal),
+            "deposit returned": (2, self._refund),
+        }
 
     def one(self) -> None:
         """Play one story of a kind drawn by weight."""
@@ -77,9 +79,15 @@ class Load:
         stage = self.stage
         register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
         began = time.monotonic()
-        stage.send("closure.requested", {
-            "shop_id": shop, "account_id": f"acct-{shop}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-        })  # fmt: skip
+        stage.send(
+            "closure.requested",
+            {
+                "shop_id": shop,
+                "account_id": f"acct-{shop}",
+                "reason": "STRATEGY_CHANGE",
+                "reason_text": "转做线下门店",
+            },
+        )
         case_id = stage.case_of(shop, "closure")
         stage.asks(case_id, "closure-review")
         self.shown.append(time.monotonic() - began)
@@ -155,11 +163,18 @@ def drive(at: Site, load: Load, rate: float, minutes: float) -> list[dict[str, A
                 under_way = [each for each in under_way if not each.done()]
                 shown, load.shown = load.shown, []
                 done, load.done = load.done, []
-                records.append({
-                    "minute": minute, "stories": sum(load.stories.values()), "under_way": len(under_way),
-                    "shown_p50": percentile(shown, 0.5), "shown_p95": percentile(shown, 0.95),
-                    "done_p50": percentile(done, 0.5), "done_p95": percentile(done, 0.95), "memory": at.memory(),
-                })  # fmt: skip
+                records.append(
+                    {
+                        "minute": minute,
+                        "stories": sum(load.stories.values()),
+                        "under_way": len(under_way),
+                        "shown_p50": percentile(shown, 0.5),
+                        "shown_p95": percentile(shown, 0.95),
+                        "done_p50": percentile(done, 0.5),
+                        "done_p95": percentile(done, 0.95),
+                        "memory": at.memory(),
+                    }
+                )
                 sys.stderr.write(f"{json.dumps(records[-1])}\n")
                 minute += 1
             time.sleep(max(0.0, min(due - time.monotonic(), 0.2)))

@@ -72,9 +72,11 @@ def start(home: Path, found: Databases, settle: float, then: Callable[[Site], di
 def sweeps(at: Site, overdue: bool) -> dict[str, Any]:
     """Time of each step of the minute's sweep in this process, of the flow, and with everything overdue."""
     steps: dict[str, Callable[[], Any]] = {
-        "deadlines": timekeeping.sweep, "freezes": freezes.sweep,
-        "recovery": recovery.recover, "board": board.publish,
-    }  # fmt: skip
+        "deadlines": timekeeping.sweep,
+        "freezes": freezes.sweep,
+        "recovery": recovery.recover,
+        "board": board.publish,
+    }
     took = {name: statistics.median(_seconds(step) for _ in range(3)) for name, step in steps.items()}
     flow = _seconds(at.stage.sweep)
     figures = {"sweep_s": round(sum(took.values()), 3), "sweep_flow_s": round(flow, 2)}

@@ -169,8 +169,12 @@ def _answer_faults(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         said = {404: "没有找到这个页面或编号。请核对后重试。", 405: "此地址不接受这样的请求。"}
-        return page("fault", error.status_code, sentence=error.detail if error.status_code in {409, 429} else said.get(
-            error.status_code, "请求无法处理。"), who=None)  # fmt: skip
+        return page(
+            "fault",
+            error.status_code,
+            sentence=error.detail if error.status_code in {409, 429} else said.get(error.status_code, "请求无法处理。"),
+            who=None,
+        )
 
     @app.exception_handler(Exception)
     async def broken(request: Request, _error: Exception) -> Response:

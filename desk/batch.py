@@ -52,9 +52,15 @@ def fits(tx: Tx, gate: str) -> bool:
 
 
 def _page(
-    tx: Tx, who: Visitor, chosen: Filter, request: Request, *, refused: str = "", given: Mapping[str, str] | None = None,
+    tx: Tx,
+    who: Visitor,
+    chosen: Filter,
+    request: Request,
+    *,
+    refused: str = "",
+    given: Mapping[str, str] | None = None,
     picked: Sequence[str] = (),
-) -> Response:  # fmt: skip
+) -> Response:
     """``picked``: of the list only these; what of them is of another kind is named and left out."""
     gate = office().gates[chosen.gate]
     picked = picked or [one for one in (given or {}).get("picked", "").split(",") if one][:ROWS]
@@ -157,9 +163,15 @@ def decide(request: Request, who: Person, form: Form) -> Response:
             return _page(tx, who, sent.chosen, request, refused=why, given=form)
     try:
         together.decide(
-            sent.taken, who.id, form["verdict"], "", code=form.get("code", ""), desk=who.word, bundle=bundle,
+            sent.taken,
+            who.id,
+            form["verdict"],
+            "",
+            code=form.get("code", ""),
+            desk=who.word,
+            bundle=bundle,
             signature=form.get("signature", ""),
-        )  # fmt: skip
+        )
     except together.NotTogether as why:
         with reading() as tx:
             return _page(tx, who, sent.chosen, request, refused=str(why), given=form)
@@ -175,6 +187,13 @@ def result(request: Request, who: Person, bundle: str) -> Response:
         if found is None:
             raise HTTPException(404)
         return page(
-            "bundle", who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, lines=found,
-            again=fits(tx, chosen.gate), token=desk_forms.token(who.session_id, "leave"),
-        )  # fmt: skip
+            "bundle",
+            who=who,
+            here="q",
+            counts=counts(tx, who),
+            now=tx.now,
+            chosen=chosen,
+            lines=found,
+            again=fits(tx, chosen.gate),
+            token=desk_forms.token(who.session_id, "leave"),
+        )

@@ -36,9 +36,7 @@ class Section:
 
 def sections(kept: str, given: Settings) -> list[Section]:
     """What a review keeps as shown, part by part."""
-    return [
-        section for part in Sheet.read(kept).parts for section in _sections(part.title, part.blocks, given)
-    ]  # fmt: skip
+    return [section for part in Sheet.read(kept).parts for section in _sections(part.title, part.blocks, given)]
 
 
 def _sections(title: str, blocks: Iterable[Block], given: Settings) -> list[Section]:

@@ -48,17 +48,23 @@ class Which(Frozen):
         given = dict(parse_qsl(query[:500]))
         return cls(
             view=given["view"] if given.get("view") in VIEWS else "all",
-            role=given["role"] if given.get("role") in set(Role) else "", holder=given.get("holder", "")[:32],
-        )  # fmt: skip
+            role=given["role"] if given.get("role") in set(Role) else "",
+            holder=given.get("holder", "")[:32],
+        )
 
     def address(self, **changes: str) -> str:
         return urlencode({name: value for name, value in {**self.model_dump(), **changes}.items() if value})
 
     def rows(self, tx: Tx) -> list[queue.Waiting]:
         return queue.waiting(
-            tx, self.role or None, claimed_by=self.holder or None, late=self.view == "late",
-            stranded=self.view == "stranded", unclaimed=self.view == "free", limit=ROWS + 1,
-        )  # fmt: skip
+            tx,
+            self.role or None,
+            claimed_by=self.holder or None,
+            late=self.view == "late",
+            stranded=self.view == "stranded",
+            unclaimed=self.view == "free",
+            limit=ROWS + 1,
+        )
 
 
 def _page(tx: Tx, who: Visitor, which: Which, **told: object) -> Response:

@@ -136,10 +136,17 @@ def case(request: Request, who: Person, case_id: str) -> Response:
         reads.note(who, row)
     with reading() as tx:
         return page(
-            "case", who=who, here="c", counts=counts(tx, who), now=tx.now, case=found,
-            shown={one.id: sections(one.kept, given) for one in found.reviews}, drawn=(), seen={},
+            "case",
+            who=who,
+            here="c",
+            counts=counts(tx, who),
+            now=tx.now,
+            case=found,
+            shown={one.id: sections(one.kept, given) for one in found.reviews},
+            drawn=(),
+            seen={},
             token=desk_forms.token(who.session_id, "leave"),
-        )  # fmt: skip
+        )
 
 
 @router.get("/s/{shop_id:path}")
@@ -150,10 +157,15 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
             raise reads.nothing(who)
         reads.count(who, "shop")
         return page(
-            "shop", who=who, here="s", counts=counts(tx, who), now=tx.now, shop=found,
+            "shop",
+            who=who,
+            here="s",
+            counts=counts(tx, who),
+            now=tx.now,
+            shop=found,
             able=[one.label for one in Capability if one.value in found.shop.capabilities],
             token=desk_forms.token(who.session_id, "leave"),
-        )  # fmt: skip
+        )
 
 
 @router.get("/find")

@@ -86,9 +86,15 @@ def _draw(item: EvidenceItem, number: int, width: int, folder: Path) -> int:
     command = [sys.executable, "-m", "desk.render", str(source), item.media_type.value, str(number), str(width)]
     try:
         done = subprocess.run(
-            [*command, str(folder / "page.webp")], env={}, capture_output=True, timeout=PATIENCE, check=False, text=True,
-            cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [*command, str(folder / "page.webp")],
+            env={},
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            text=True,
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired as late:
         raise NotDrawn(f"{item.id}: took too long") from late
     if done.returncode != 0 or not done.stdout.strip().isdigit():
@@ -110,9 +116,10 @@ def papers_of(tx: Tx, review: Review, staff_id: str, given: Settings) -> dict[st
     listed = Sheet.read(review.dossier).files()
     found = shown_in(tx, files(review.dossier, given))
     return {
-        "drawn": {one.id for one in found}, "loose": [one for one in found if one.id not in listed],
+        "drawn": {one.id for one in found},
+        "loose": [one for one in found if one.id not in listed],
         "seen": {one.id: one.seen for one in looks.papers_seen(tx, review, staff_id)},
-    }  # fmt: skip
+    }
 
 
 def _item(who: Visitor, evidence_id: str, media_types: Collection[MediaType] = DRAWN) -> EvidenceItem:
@@ -142,9 +149,15 @@ def paper(request: Request, who: Person, evidence_id: str) -> Response:
         return JSONResponse({"pages": pages, "shown": min(pages, SHOWN)})
     with reading() as tx:
         return page(
-            "paper", who=who, here="p", counts=counts(tx, who), item=item, pages=pages, shown=min(pages, SHOWN),
+            "paper",
+            who=who,
+            here="p",
+            counts=counts(tx, who),
+            item=item,
+            pages=pages,
+            shown=min(pages, SHOWN),
             token=desk_forms.token(who.session_id, "leave"),
-        )  # fmt: skip
+        )
 
 
 @router.get("/p/{evidence_id}/{number}.webp")

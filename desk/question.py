@@ -185,10 +185,17 @@ def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Ou
 
 def _answer(who: Visitor, review: Review, form: Mapping[str, str], revision: int) -> Answer:
     return Answer(
-        review_id=review.id, revision=revision, staff_id=who.id, code=form.get("code", ""), session=who.word,
-        signature=form.get("signature", ""), verdict=form.get("verdict", ""), reason=form.get("reason", ""),
-        extra=forms.read_fields(reviews.gate_of(review), form, FIELD), through=Place.DESK,
-    )  # fmt: skip
+        review_id=review.id,
+        revision=revision,
+        staff_id=who.id,
+        code=form.get("code", ""),
+        session=who.word,
+        signature=form.get("signature", ""),
+        verdict=form.get("verdict", ""),
+        reason=form.get("reason", ""),
+        extra=forms.read_fields(reviews.gate_of(review), form, FIELD),
+        through=Place.DESK,
+    )
 
 
 @router.post("/r/{review_id}/sign")

@@ -119,9 +119,13 @@ def _many(tx: Tx, who: Visitor, found: list[queue.Waiting], chosen: Filter) -> d
     questions of these, which can be ticked to be read together."""
     rules = policy_at(tx.now).decisions
     clean = [
-        row for row in found
-        if weight(row.gate, rules) is Weight.ROUTINE and not row.blocked and not row.held_by and row.claimed_by in {"", who.id}
-    ]  # fmt: skip
+        row
+        for row in found
+        if weight(row.gate, rules) is Weight.ROUTINE
+        and not row.blocked
+        and not row.held_by
+        and row.claimed_by in {"", who.id}
+    ]
     count = Counter(row.gate for row in clean)
     many = {gate: office().gates[gate].title for gate in count if count[gate] > 1 and chosen.view != "later"}
     return {"many": many, "pickable": {row.review_id for row in clean if row.gate in many}}

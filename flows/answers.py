@@ -68,10 +68,13 @@ def given_to(client: SyncPrefectClient, form: ShownForm, carrier: UUID) -> Given
         return Given(raw={}, given_at=None, doubt=doubt) if doubt else None
     resume = _resume(states, form.key)
     return Given(
-        raw=values_of(response.value), given_at=resume.timestamp if resume else None,
-        doubt=("" if run_id == carrier else NOT_HERE) or _form_differs(found, keys, form) or _not_by_resume(states, form.key, keys, response, resume)
+        raw=values_of(response.value),
+        given_at=resume.timestamp if resume else None,
+        doubt=("" if run_id == carrier else NOT_HERE)
+        or _form_differs(found, keys, form)
+        or _not_by_resume(states, form.key, keys, response, resume)
         or ("" if not form.schema_sha256 or witnessed(response) else REWRITTEN),
-    )  # fmt: skip
+    )
 
 
 def witnessed(response: FlowRunInput) -> bool:

@@ -45,9 +45,10 @@ list; the board last, so that it shows the rest."""
 
 
 @flow(
-    name="deadlines", description="时限巡检(每分钟):逾期处理、到期提醒、超时升级、丢失运行的恢复。",
+    name="deadlines",
+    description="时限巡检(每分钟):逾期处理、到期提醒、超时升级、丢失运行的恢复。",
     persist_result=False,
-)  # fmt: skip
+)
 def keep_deadlines() -> dict[str, object]:
     """One sweep. Run twice, or by two workers at once, it does everything once."""
     open_office()
@@ -58,10 +59,16 @@ def keep_deadlines() -> dict[str, object]:
 
 def _tell(name: str, fault: Exception) -> None:
     try:
-        in_transaction(lambda tx: alarms.raise_alarm(
-            tx, "sweep.step_failed", f"时限巡检的一步未能完成:{name}({type(fault).__name__})", kind=f"sweep/{name}",
-            matter="时限巡检", done="其余各步已照常进行,这一步每分钟重试。请查看执行端日志和 dianwu doctor。",
-        ))  # fmt: skip
+        in_transaction(
+            lambda tx: alarms.raise_alarm(
+                tx,
+                "sweep.step_failed",
+                f"时限巡检的一步未能完成:{name}({type(fault).__name__})",
+                kind=f"sweep/{name}",
+                matter="时限巡检",
+                done="其余各步已照常进行,这一步每分钟重试。请查看执行端日志和 dianwu doctor。",
+            )
+        )
     except Exception:  # the database is away: the fault itself is raised
         logger.exception("that a step failed could not be told")
 

@@ -14,7 +14,7 @@ from prefect.context import FlowRunContext
 from pydantic import Field
 
 from models.cases import Case, CaseKind
-from office.base.db import in_transaction, reading
+from office.base.db import Tx, in_transaction, reading
 from office.cases import alarms
 from office.cases.effects import remembered
 from office.cases.locks import lock_case
@@ -83,13 +83,18 @@ def _begin(case_id: str, kind: CaseKind) -> str | None:
     context = FlowRunContext.get()
     run_id = str(context.flow_run.id) if context and context.flow_run else None
 
-    def work(tx: object) -> str | None:
-        case: Case = lock_case(tx, case_id)  # type: ignore[arg-type]
+    def work(tx: Tx) -> str | None:
+        case = lock_case(tx, case_id)
         if case.kind is not kind:
             alarms.raise_alarm(
-                tx, "run.wrong_story", f"有人以「{kind.label}」的流程去办一件{case.kind.label}案件,未予执行", kind="wrong-story",  # type: ignore[arg-type]
-                matter=f"案件 {case_id}", done="若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。", case=case,
-            )  # fmt: skip
+                tx,
+                "run.wrong_story",
+                f"有人以「{kind.label}」的流程去办一件{case.kind.label}案件,未予执行",
+                kind="wrong-story",
+                matter=f"案件 {case_id}",
+                done="若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。",
+                case=case,
+            )
             return f"{case_id} 不是{kind.label}案件"
         if case.concluded_at is not None:
             return f"案件已办结:{case.outcome}"
@@ -97,8 +102,8 @@ def _begin(case_id: str, kind: CaseKind) -> str | None:
             return f"案件由另一次运行承载:{case.run_id}"
         if run_id and case.run_id is None:
             case.run_id, case.run_attempt = run_id, max(case.run_attempt, 1)
-        case.run_seen_at = tx.now  # type: ignore[attr-defined]
-        tx.add(case)  # type: ignore[attr-defined]
+        case.run_seen_at = tx.now
+        tx.add(case)
         return None
 
     return in_transaction(work)

@@ -69,8 +69,11 @@ class ArbitrationApplied(Event):
 
     type: ClassVar[str] = "arbitration.applied"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "arbitration_id": "arb-9001", "order_id": "order-88", "aftersale_id": "as-7001",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "arbitration_id": "arb-9001",
+        "order_id": "order-88",
+        "aftersale_id": "as-7001",
+    }
 
     shop_id: Id
     arbitration_id: Id
@@ -88,8 +91,11 @@ class ArbitrationProgressed(Event):
 
     type: ClassVar[str] = "arbitration.progressed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "arbitration_id": "arb-9001", "aftersale_id": "as-7001", "stage": "SERVICE_INTERVENED",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "arbitration_id": "arb-9001",
+        "aftersale_id": "as-7001",
+        "stage": "SERVICE_INTERVENED",
+    }
 
     shop_id: Id
     arbitration_id: Id
@@ -145,10 +151,13 @@ class RulingEffective(Event):
 
 
 _FILED_EXAMPLE: dict[str, Any] = {
-    "shop_id": "shop-1001", "account_id": "acct-1001", "ruling_id": "rul-6001", "reason": "SHIPPED_IN_TIME",
+    "shop_id": "shop-1001",
+    "account_id": "acct-1001",
+    "ruling_id": "rul-6001",
+    "reason": "SHIPPED_IN_TIME",
     "statement": "订单已于约定时间内发出,物流显示次日揽收,请复核。",
     "evidence": [{"id": "EV-261121-7K3QM9", "kind": "LOGISTICS"}],
-}  # fmt: skip
+}
 
 
 @inbound
@@ -177,9 +186,12 @@ class AppealEvidenceSubmitted(Event):
 
     type: ClassVar[str] = "appeal.evidence_submitted"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "ARB-261122-7K3QM9",
-        "statement": "补充快递公司出具的揽收证明。", "evidence": [{"id": "EV-261123-2B4CD6", "kind": "LOGISTICS"}],
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "case_id": "ARB-261122-7K3QM9",
+        "statement": "补充快递公司出具的揽收证明。",
+        "evidence": [{"id": "EV-261123-2B4CD6", "kind": "LOGISTICS"}],
+    }
 
     shop_id: Id
     account_id: Id
@@ -206,10 +218,13 @@ class ArbitrationWithdrawalRequested(Event):
 
     type: ClassVar[str] = "arbitration.withdrawal_requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "arbitration_id": "arb-9001", "reason": "SETTLED_WITH_MERCHANT",
-        "requested_by": "BOTH", "note": "双方已协商退款 100 元。",
+        "shop_id": "shop-1001",
+        "arbitration_id": "arb-9001",
+        "reason": "SETTLED_WITH_MERCHANT",
+        "requested_by": "BOTH",
+        "note": "双方已协商退款 100 元。",
         "consent": {"record": "客服通话录音 20261122-0031", "obtained_at": "2026-11-22T09:30:00+08:00"},
-    }  # fmt: skip
+    }
 
     shop_id: Id
     arbitration_id: Id
@@ -231,11 +246,15 @@ class RulingCorrectionProposed(AboutRuling):
 
     type: ClassVar[str] = "ruling.correction_proposed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "ruling_id": "rul-6001", "court": "杭州互联网法院",
-        "judgment_no": "(2026)浙0192民初1234号", "judged_on": "2026-12-20T00:00:00+08:00",
-        "summary": "判决认定商家已按时发货,平台判责依据不足。", "proposed_by": "legal-3",
+        "shop_id": "shop-1001",
+        "ruling_id": "rul-6001",
+        "court": "杭州互联网法院",
+        "judgment_no": "(2026)浙0192民初1234号",
+        "judged_on": "2026-12-20T00:00:00+08:00",
+        "summary": "判决认定商家已按时发货,平台判责依据不足。",
+        "proposed_by": "legal-3",
         "documents": [{"name": "民事判决书.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
-    }  # fmt: skip
+    }
 
     court: Line
     judgment_no: Line
@@ -254,9 +273,11 @@ class EscalationNoted(Event):
 
     type: ClassVar[str] = "escalation.noted"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "ARB-261122-7K3QM9", "channel": "LAWSUIT",
+        "shop_id": "shop-1001",
+        "case_id": "ARB-261122-7K3QM9",
+        "channel": "LAWSUIT",
         "note": "商家已向杭州互联网法院立案。",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -273,9 +294,13 @@ class RulingRecorded(Outgoing):
 
     type: ClassVar[str] = "ruling.recorded"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "ruling_id": "rul-6001", "kind": "RULING", "effective_at": "2026-11-20T02:00:00Z",
-        "appeal_until": "2026-11-27T02:00:00Z", "deduction_fen": 20000,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "ruling_id": "rul-6001",
+        "kind": "RULING",
+        "effective_at": "2026-11-20T02:00:00Z",
+        "appeal_until": "2026-11-27T02:00:00Z",
+        "deduction_fen": 20000,
+    }
 
     shop_id: Id
     ruling_id: str
@@ -295,9 +320,16 @@ class RulingVoided(Outgoing):
 
     type: ClassVar[str] = "ruling.voided"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "ruling_id": "rul-6001", "case_id": "ARB-261122-7K3QM9", "cause": "APPEAL_UPHELD",
-        "clause": "ARB-7", "rulings": 0, "points": 0, "deducted_fen": 0, "at": "2026-11-24T02:00:00Z",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "ruling_id": "rul-6001",
+        "case_id": "ARB-261122-7K3QM9",
+        "cause": "APPEAL_UPHELD",
+        "clause": "ARB-7",
+        "rulings": 0,
+        "points": 0,
+        "deducted_fen": 0,
+        "at": "2026-11-24T02:00:00Z",
+    }
 
     shop_id: Id
     ruling_id: str
@@ -319,9 +351,11 @@ class EvidenceWindowOpened(Outgoing):
 
     type: ClassVar[str] = "appeal.evidence_window"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "ARB-261122-7K3QM9", "sent_at": "2026-11-24T02:00:00Z",
+        "shop_id": "shop-1001",
+        "case_id": "ARB-261122-7K3QM9",
+        "sent_at": "2026-11-24T02:00:00Z",
         "due_at": "2026-11-27T02:00:00Z",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -338,9 +372,12 @@ class ArbitrationWithdrawn(Outgoing):
 
     type: ClassVar[str] = "arbitration.withdrawn"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "arbitration_id": "arb-9001", "case_id": "WDR-261122-7K3QM9",
-        "reason": "BUYER_GIVES_UP", "at": "2026-11-23T02:00:00Z",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "arbitration_id": "arb-9001",
+        "case_id": "WDR-261122-7K3QM9",
+        "reason": "BUYER_GIVES_UP",
+        "at": "2026-11-23T02:00:00Z",
+    }
 
     shop_id: Id
     arbitration_id: Id

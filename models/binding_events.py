@@ -46,8 +46,10 @@ class AccountScanned(Event):
 
     type: ClassVar[str] = "account.scanned"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "ticket": _TICKET, "target_account_id": "dy-7001", "target_name": "晨光文具官方号",
-    }  # fmt: skip
+        "ticket": _TICKET,
+        "target_account_id": "dy-7001",
+        "target_name": "晨光文具官方号",
+    }
 
     ticket: Ticket
     target_account_id: Id
@@ -112,9 +114,12 @@ class UnbindRequested(Event):
 
     type: ClassVar[str] = "account.unbind_requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "kind": "CHANNEL", "platform": "DOUYIN",
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "kind": "CHANNEL",
+        "platform": "DOUYIN",
         "target_account_id": "dy-7002",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -126,9 +131,13 @@ class UnbindRequested(Event):
 # ── what goes out ────────────────────────────────────────────────────────────
 
 ABOUT = {
-    "shop_id": "shop-1001", "case_id": "BND-261122-7K3QM9", "kind": "OFFICIAL", "platform": "DOUYIN",
-    "target_account_id": "dy-7001", "target_name": "晨光文具官方号",
-}  # fmt: skip
+    "shop_id": "shop-1001",
+    "case_id": "BND-261122-7K3QM9",
+    "kind": "OFFICIAL",
+    "platform": "DOUYIN",
+    "target_account_id": "dy-7001",
+    "target_name": "晨光文具官方号",
+}
 
 
 class AboutBinding(Outgoing):
@@ -152,10 +161,13 @@ class TicketIssued(Outgoing):
 
     type: ClassVar[str] = "account.ticket.issued"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "BND-261122-7K3QM9", "ticket": _TICKET,
+        "shop_id": "shop-1001",
+        "case_id": "BND-261122-7K3QM9",
+        "ticket": _TICKET,
         "link": f"https://door.example.com/accounts/tickets/{_TICKET}",
-        "qr_svg": "<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "expires_at": "2026-11-22T02:30:00Z",
-    }  # fmt: skip
+        "qr_svg": '<svg xmlns="http://www.w3.org/2000/svg"/>',
+        "expires_at": "2026-11-22T02:30:00Z",
+    }
 
     shop_id: Id
     case_id: Id
@@ -187,8 +199,9 @@ class AccountAccepted(AboutBinding):
 
     type: ClassVar[str] = "account.accepted"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "until": "2026-11-23T02:30:00Z", "warning": "官方账号绑定后不能解绑,也不能更换。",
-    }  # fmt: skip
+        "until": "2026-11-23T02:30:00Z",
+        "warning": "官方账号绑定后不能解绑,也不能更换。",
+    }
 
     until: Moment
     warning: str
@@ -204,8 +217,12 @@ class AccountBound(AboutBinding):
 
     type: ClassVar[str] = "account.bound"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "bound_at": "2026-11-22T02:20:00Z", "for_ever": True, "unbind_from": None, "fee_waived": True, "clause": "BND-1",
-    }  # fmt: skip
+        "bound_at": "2026-11-22T02:20:00Z",
+        "for_ever": True,
+        "unbind_from": None,
+        "fee_waived": True,
+        "clause": "BND-1",
+    }
 
     bound_at: Moment
     for_ever: bool
@@ -223,8 +240,11 @@ class AccountUnbound(AboutBinding):
 
     type: ClassVar[str] = "account.unbound"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "kind": "CHANNEL", "ended_at": "2027-06-01T02:20:00Z", "how": "UNBOUND", "clause": "BND-8",
-    }  # fmt: skip
+        "kind": "CHANNEL",
+        "ended_at": "2027-06-01T02:20:00Z",
+        "how": "UNBOUND",
+        "clause": "BND-8",
+    }
 
     ended_at: Moment
     how: BindingEnd

@@ -21,9 +21,12 @@ class AboutCase(Outgoing):
 
 
 _CASE_EXAMPLE = {
-    "case_id": "CLS-261122-7K3QM9", "kind": "closure", "kind_label": "关店", "shop_id": "shop-1001",
+    "case_id": "CLS-261122-7K3QM9",
+    "kind": "closure",
+    "kind_label": "关店",
+    "shop_id": "shop-1001",
     "at": "2026-11-22T02:00:00Z",
-}  # fmt: skip
+}
 
 
 @outbound
@@ -48,8 +51,10 @@ class CaseStateChanged(AboutCase):
 
     type: ClassVar[str] = "case.state_changed"
     EXAMPLE: ClassVar[dict[str, Any]] = _CASE_EXAMPLE | {
-        "state": "CLEARING", "state_label": "清算中", "due_at": None,
-    }  # fmt: skip
+        "state": "CLEARING",
+        "state_label": "清算中",
+        "due_at": None,
+    }
 
     state: str
     state_label: str
@@ -65,8 +70,10 @@ class CaseConcluded(AboutCase):
 
     type: ClassVar[str] = "case.concluded"
     EXAMPLE: ClassVar[dict[str, Any]] = _CASE_EXAMPLE | {
-        "outcome": "CLOSED", "clause": "CLS-6", "text": "店铺已关店。",
-    }  # fmt: skip
+        "outcome": "CLOSED",
+        "clause": "CLS-6",
+        "text": "店铺已关店。",
+    }
 
     outcome: str
     clause: str
@@ -82,11 +89,15 @@ class MerchantMessageCreated(Outgoing):
 
     type: ClassVar[str] = "merchant.message.created"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "message_id": "CLS-261122-7K3QM9/closure_received", "shop_id": "shop-1001",
-        "case_id": "CLS-261122-7K3QM9", "topic": "closure_received",
-        "subject": "关店申请已受理", "text": "您好,您的关店申请已受理。",
-        "html": "<p>您好,您的关店申请已受理。</p>", "at": "2026-11-22T02:00:00Z",
-    }  # fmt: skip
+        "message_id": "CLS-261122-7K3QM9/closure_received",
+        "shop_id": "shop-1001",
+        "case_id": "CLS-261122-7K3QM9",
+        "topic": "closure_received",
+        "subject": "关店申请已受理",
+        "text": "您好,您的关店申请已受理。",
+        "html": "<p>您好,您的关店申请已受理。</p>",
+        "at": "2026-11-22T02:00:00Z",
+    }
 
     message_id: MessageId
     shop_id: Id
@@ -109,11 +120,14 @@ class MessageRefused(Outgoing):
 
     type: ClassVar[str] = "message.refused"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "source": "platform", "message_id": "msg_9002", "message_type": "refund.requested",
+        "source": "platform",
+        "message_id": "msg_9002",
+        "message_type": "refund.requested",
         "shop_id": "shop-1002",
-        "clause": "REF-10", "sentence": "店铺已被强制关店,保证金不予退还。",
+        "clause": "REF-10",
+        "sentence": "店铺已被强制关店,保证金不予退还。",
         "remedy": "更正后请使用新的消息编号(webhook-id)重新发送,同一编号不会再次处理。",
-    }  # fmt: skip
+    }
 
     source: str
     message_id: MessageId

@@ -30,9 +30,12 @@ class ChannelRequested(Event):
 
     type: ClassVar[str] = "account.channel_requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "platform": "TOUTIAO_XIGUA",
-        "target_account_id": "tt-7002", "target_name": "晨光好物",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "platform": "TOUTIAO_XIGUA",
+        "target_account_id": "tt-7002",
+        "target_name": "晨光好物",
+    }
 
     shop_id: Id
     account_id: Id
@@ -83,8 +86,11 @@ class CodeIssued(AboutBinding):
 
     type: ClassVar[str] = "account.code.issued"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "kind": "CHANNEL", "code": "402917", "number": 1, "expires_at": "2026-11-22T02:05:00Z",
-    }  # fmt: skip
+        "kind": "CHANNEL",
+        "code": "402917",
+        "number": 1,
+        "expires_at": "2026-11-22T02:05:00Z",
+    }
 
     code: Code
     number: int
@@ -100,8 +106,12 @@ class CodeChecked(AboutBinding):
 
     type: ClassVar[str] = "account.code.checked"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "kind": "CHANNEL", "right": False, "number": 1, "tries_left": 4, "codes_left": 2,
-    }  # fmt: skip
+        "kind": "CHANNEL",
+        "right": False,
+        "number": 1,
+        "tries_left": 4,
+        "codes_left": 2,
+    }
 
     right: bool
     number: int

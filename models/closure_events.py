@@ -23,9 +23,11 @@ class ClosureRequested(Event):
 
     type: ClassVar[str] = "closure.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "reason": "STRATEGY_CHANGE",
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "reason": "STRATEGY_CHANGE",
         "reason_text": "转做线下门店",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -48,8 +50,10 @@ class ClosureWithdrawn(Event):
 
     type: ClassVar[str] = "closure.withdrawn"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "CLS-261122-7K3QM9",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "case_id": "CLS-261122-7K3QM9",
+    }
 
     shop_id: Id
     account_id: Id
@@ -65,9 +69,12 @@ class MerchantAnswered(Event):
 
     type: ClassVar[str] = "merchant.answered"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "CLS-261122-7K3QM9",
-        "text": "剩余 3 笔订单已全部发货。", "documents": [DOCUMENT_EXAMPLE],
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "case_id": "CLS-261122-7K3QM9",
+        "text": "剩余 3 笔订单已全部发货。",
+        "documents": [DOCUMENT_EXAMPLE],
+    }
 
     shop_id: Id
     account_id: Id
@@ -91,10 +98,14 @@ class ForcedClosureProposed(Event):
 
     type: ClassVar[str] = "forced_closure.proposed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1002", "proposal_id": "prop-5001", "violation": "售卖假冒商品", "clause": "DED-7",
-        "description": "抽检 3 批次均为假冒商品,鉴定报告见附件。", "proposed_by": "risk-17",
+        "shop_id": "shop-1002",
+        "proposal_id": "prop-5001",
+        "violation": "售卖假冒商品",
+        "clause": "DED-7",
+        "description": "抽检 3 批次均为假冒商品,鉴定报告见附件。",
+        "proposed_by": "risk-17",
         "documents": [{"name": "鉴定报告.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     proposal_id: Id
@@ -129,8 +140,9 @@ class ShopClosed(Outgoing):
 
     type: ClassVar[str] = "shop.closed"
     EXAMPLE: ClassVar[dict[str, Any]] = SHOP_CASE_EXAMPLE | {
-        "closed_at": "2026-11-22T02:00:00Z", "reopen_from": "2027-05-22T02:00:00Z",
-    }  # fmt: skip
+        "closed_at": "2026-11-22T02:00:00Z",
+        "reopen_from": "2027-05-22T02:00:00Z",
+    }
 
     shop_id: Id
     case_id: Id
@@ -149,9 +161,14 @@ class ShopForcedClosed(Outgoing):
 
     type: ClassVar[str] = "shop.forced_closed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1002", "case_id": "FCL-261122-7K3QM9", "closed_at": "2026-11-22T02:00:00Z",
-        "clause": "CLS-10", "forfeited_fen": 400000, "frozen_fen": 500000, "on_the_way_fen": 0,
-    }  # fmt: skip
+        "shop_id": "shop-1002",
+        "case_id": "FCL-261122-7K3QM9",
+        "closed_at": "2026-11-22T02:00:00Z",
+        "clause": "CLS-10",
+        "forfeited_fen": 400000,
+        "frozen_fen": 500000,
+        "on_the_way_fen": 0,
+    }
 
     shop_id: Id
     case_id: Id
@@ -172,9 +189,13 @@ class ReceivablesHeld(Outgoing):
 
     type: ClassVar[str] = "receivables.held"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1002", "case_id": "HLD-261122-7K3QM9", "amount_fen": 500000, "held_fen": 500000,
-        "at": "2026-11-22T02:00:00Z", "clause": "DED-7",
-    }  # fmt: skip
+        "shop_id": "shop-1002",
+        "case_id": "HLD-261122-7K3QM9",
+        "amount_fen": 500000,
+        "held_fen": 500000,
+        "at": "2026-11-22T02:00:00Z",
+        "clause": "DED-7",
+    }
 
     shop_id: Id
     case_id: Id
@@ -194,9 +215,15 @@ class ReceivablesDecided(Outgoing):
 
     type: ClassVar[str] = "receivables.decided"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1002", "case_id": "HLD-261122-7K3QM9", "amount_fen": 500000, "released_fen": 400000,
-        "set_off_fen": 100000, "forfeited_fen": 0, "at": "2026-12-22T02:00:00Z", "clause": "DED-7",
-    }  # fmt: skip
+        "shop_id": "shop-1002",
+        "case_id": "HLD-261122-7K3QM9",
+        "amount_fen": 500000,
+        "released_fen": 400000,
+        "set_off_fen": 100000,
+        "forfeited_fen": 0,
+        "at": "2026-12-22T02:00:00Z",
+        "clause": "DED-7",
+    }
 
     shop_id: Id
     case_id: Id
@@ -217,8 +244,10 @@ class ExitInvoiceOpened(Outgoing):
 
     type: ClassVar[str] = "exit_invoice.opened"
     EXAMPLE: ClassVar[dict[str, Any]] = SHOP_CASE_EXAMPLE | {
-        "year": 2026, "due_at": "2026-11-27T15:59:59Z", "clause": "CLS-8",
-    }  # fmt: skip
+        "year": 2026,
+        "due_at": "2026-11-27T15:59:59Z",
+        "clause": "CLS-8",
+    }
 
     shop_id: Id
     case_id: Id

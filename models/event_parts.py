@@ -160,7 +160,9 @@ class FactsData(Frozen):
 
 
 PAYEE_EXAMPLE = {
-    "method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000123456",
+    "method": "CORPORATE_ACCOUNT",
+    "name": "宁波晨光文具有限公司",
+    "account_no": "3301040160000123456",
     "bank_name": "中国银行宁波市分行",
-}  # fmt: skip
+}
 DOCUMENT_EXAMPLE = {"name": "营业执照.pdf", "kind": "BUSINESS_LICENCE", "sha256": "ab" * 32}

@@ -95,9 +95,11 @@ class FiguresRejected(Outgoing):
 
     type: ClassVar[str] = "figures.rejected"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "message_id": "figures-2026-11-22", "batch": "shop.figures", "accepted": 499,
+        "message_id": "figures-2026-11-22",
+        "batch": "shop.figures",
+        "accepted": 499,
         "rejected": [{"position": 7, "item_id": "shop-1007", "field": "ratings", "reason": "须为不小于 0 的整数"}],
-    }  # fmt: skip
+    }
 
     message_id: str
     """The id of the message they came in."""

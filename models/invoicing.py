@@ -231,13 +231,16 @@ class Invoice(SQLModel, table=True):
     __tablename__ = "invoice"
     __table_args__ = (
         Index(
-            "uq_invoice_live", "number", "invoice_code", unique=True,
+            "uq_invoice_live",
+            "number",
+            "invoice_code",
+            unique=True,
             sqlite_where=text("state IN ('ACCEPTED', 'REVERSED')"),
             postgresql_where=text("state IN ('ACCEPTED', 'REVERSED')"),
         ),
         Index("ix_invoice_number", "number"),
         CheckConstraint("gross_fen > 0 AND reversed_fen >= 0 AND reversed_fen <= gross_fen", name="ck_invoice_amount"),
-    )  # fmt: skip
+    )
 
     id: str = Field(primary_key=True, sa_type=code(200))
     """The message that brought it: ``source/message id``."""

@@ -172,9 +172,14 @@ class InvoiceRedLetter(Event):
 
     type: ClassVar[str] = "invoice.red_letter"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "number": "26330000000099999999",
-        "original_number": "26330000000012345678", "amount_fen": 9000, "issued_on": "2026-11-20", "reason": "开票有误",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "number": "26330000000099999999",
+        "original_number": "26330000000012345678",
+        "amount_fen": 9000,
+        "issued_on": "2026-11-20",
+        "reason": "开票有误",
+    }
 
     shop_id: Id
     account_id: Id
@@ -196,9 +201,11 @@ class ReceivableSettled(Event):
 
     type: ClassVar[str] = "receivable.settled"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "settlement_id": "stl-2026-11-01-1001", "amount_fen": 500000,
+        "shop_id": "shop-1001",
+        "settlement_id": "stl-2026-11-01-1001",
+        "amount_fen": 500000,
         "settled_at": "2026-11-01T04:00:00+08:00",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     settlement_id: Id
@@ -215,9 +222,11 @@ class ReceivablePaidOut(Event):
 
     type: ClassVar[str] = "receivable.paid_out"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "payment_id": "out-2026-11-01-1001", "amount_fen": 300000,
+        "shop_id": "shop-1001",
+        "payment_id": "out-2026-11-01-1001",
+        "amount_fen": 300000,
         "paid_at": "2026-11-01T05:00:00+08:00",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     payment_id: Id
@@ -243,9 +252,11 @@ class BillablesReceived(Outgoing):
 
     type: ClassVar[str] = "billables.received"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "batch_id": "batch-2026-10-001", "accepted": 998, "repeated": 1,
+        "batch_id": "batch-2026-10-001",
+        "accepted": 998,
+        "repeated": 1,
         "rejected": [{"position": 7, "item_id": "sub-9", "field": "amount_fen", "reason": "金额须为整数分"}],
-    }  # fmt: skip
+    }
 
     batch_id: Id
     accepted: Count
@@ -312,8 +323,11 @@ class StatementReleased(StatementMoney):
 
     type: ClassVar[str] = "statement.released"
     EXAMPLE: ClassVar[dict[str, Any]] = _MONEY | {
-        "clause": "INV-12", "uninvoiced_fen": 0, "share_fen": 0, "held_fen": 0
-    }  # fmt: skip
+        "clause": "INV-12",
+        "uninvoiced_fen": 0,
+        "share_fen": 0,
+        "held_fen": 0,
+    }
 
 
 @outbound
@@ -337,9 +351,7 @@ class AboutInvoice(Outgoing):
     at: Moment
 
 
-_INVOICE = {
-    "shop_id": "shop-1001", "number": "26330000000012345678", "amount_fen": 9000, "at": "2026-11-10T02:00:00Z"
-}  # fmt: skip
+_INVOICE = {"shop_id": "shop-1001", "number": "26330000000012345678", "amount_fen": 9000, "at": "2026-11-10T02:00:00Z"}
 
 
 @outbound

@@ -74,8 +74,10 @@ class OutboxMessage(SQLModel, table=True):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "state", "next_at"), Index("ix_outbox_case", "case_id"), {"info": {"row": ("key",)}},
-    )  # fmt: skip
+        Index("ix_outbox_due", "state", "next_at"),
+        Index("ix_outbox_case", "case_id"),
+        {"info": {"row": ("key",)}},
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     """The order in which messages were written, which is the order in which they leave."""

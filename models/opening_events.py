@@ -72,10 +72,16 @@ class OpeningRequested(Event):
 
     type: ClassVar[str] = "opening.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "owner_name": "林晓", "entity_type": "ENTERPRISE",
-        "categories": ["母婴", "服饰"], "account": _ACCOUNT_EXAMPLE, "own_trademark": True, "profile": "STANDARD",
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "owner_name": "林晓",
+        "entity_type": "ENTERPRISE",
+        "categories": ["母婴", "服饰"],
+        "account": _ACCOUNT_EXAMPLE,
+        "own_trademark": True,
+        "profile": "STANDARD",
         "contacts": ["owner@example.com"],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -100,9 +106,12 @@ class ReopeningRequested(Event):
 
     type: ClassVar[str] = "reopening.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "entity_type": "ENTERPRISE", "categories": ["母婴", "服饰"],
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "entity_type": "ENTERPRISE",
+        "categories": ["母婴", "服饰"],
         "account": _ACCOUNT_EXAMPLE,
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -133,9 +142,12 @@ class OpeningBasics(OfApplication):
 
     type: ClassVar[str] = "opening.basics_submitted"
     EXAMPLE: ClassVar[dict[str, Any]] = _OF_CASE | {
-        "name": "晨光文具旗舰店", "introduction": "专营学生文具和办公用品。", "contact_name": "林晓", "phone": "13800001234",
+        "name": "晨光文具旗舰店",
+        "introduction": "专营学生文具和办公用品。",
+        "contact_name": "林晓",
+        "phone": "13800001234",
         "contacts": ["owner@example.com"],
-    }  # fmt: skip
+    }
 
     name: Line
     introduction: Prose
@@ -160,9 +172,14 @@ class OpeningEntity(OfApplication):
 
     type: ClassVar[str] = "opening.entity_submitted"
     EXAMPLE: ClassVar[dict[str, Any]] = _OF_CASE | {
-        "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8", "legal_person": "林晓",
-        "identity_no": "330226199001011234", "licence_until": "2036-12-31", "taxpayer_type": "GENERAL", "declared_true": True,
-    }  # fmt: skip
+        "licence_name": "宁波晨光文具有限公司",
+        "uscc": "91330226MA2AB1C2D8",
+        "legal_person": "林晓",
+        "identity_no": "330226199001011234",
+        "licence_until": "2036-12-31",
+        "taxpayer_type": "GENERAL",
+        "declared_true": True,
+    }
 
     licence_name: OptionalLine = ""
     uscc: TaxNumber = ""
@@ -193,8 +210,9 @@ class OpeningTraining(OfApplication):
 
     type: ClassVar[str] = "opening.training_completed"
     EXAMPLE: ClassVar[dict[str, Any]] = _OF_CASE | {
-        "course": "新商家必修课", "completed_at": "2026-11-22T10:00:00+08:00",
-    }  # fmt: skip
+        "course": "新商家必修课",
+        "completed_at": "2026-11-22T10:00:00+08:00",
+    }
 
     course: Line
     completed_at: Moment
@@ -239,7 +257,7 @@ class OpeningLinks(OfApplication):
     EXAMPLE: ClassVar[dict[str, Any]] = _OF_CASE | {
         "qualifications": "持有出版物经营许可证。",
         "other_shops": [{"platform": "TMALL", "name": "晨光文具天猫店", "link": "https://shop.example.com/chenguang"}],
-    }  # fmt: skip
+    }
 
     qualifications: Prose = ""
     other_shops: OtherShops = ()
@@ -266,9 +284,13 @@ class ContractSigned(Event):
 
     type: ClassVar[str] = "contract.signed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "version": "2026-12-01", "sha256": "ab" * 32,
-        "signed_at": "2026-11-23T10:00:00+08:00", "signed_sha256": "cd" * 32,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "version": "2026-12-01",
+        "sha256": "ab" * 32,
+        "signed_at": "2026-11-23T10:00:00+08:00",
+        "signed_sha256": "cd" * 32,
+    }
 
     shop_id: Id
     account_id: Id

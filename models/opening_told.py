@@ -29,9 +29,12 @@ class OpeningTasks(Outgoing):
 
     type: ClassVar[str] = "opening.tasks"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "stage": "MATERIALS", "due_at": "2026-12-22T02:00:00Z",
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "stage": "MATERIALS",
+        "due_at": "2026-12-22T02:00:00Z",
         "missing": [{"what": "BASICS", "label": "店铺名称、简介和联系方式", "clause": "OPN-3"}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -50,8 +53,11 @@ class CertificateFormDrawn(Outgoing):
 
     type: ClassVar[str] = "opening.certificate_form"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "html": "<!doctype html>…", "sha256": "ab" * 32,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "html": "<!doctype html>…",
+        "sha256": "ab" * 32,
+    }
 
     shop_id: Id
     case_id: Id
@@ -69,9 +75,12 @@ class TransferRequested(Instruction):
 
     type: ClassVar[str] = "opening.transfer.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "request_no": "OPN-261122-7K3QM9-P1", "amount_fen": 37,
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "request_no": "OPN-261122-7K3QM9-P1",
+        "amount_fen": 37,
         "payee": PAYEE_EXAMPLE,
-    }  # fmt: skip
+    }
 
 
 @outbound
@@ -83,9 +92,15 @@ class TransferUpdated(Outgoing):
 
     type: ClassVar[str] = "opening.transfer.updated"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "number": 1, "state": "ARRIVED",
-        "payee": "对公账户 尾号 3456", "tries_left": 3, "due_at": "2026-12-01T02:00:00Z", "reason": "",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "number": 1,
+        "state": "ARRIVED",
+        "payee": "对公账户 尾号 3456",
+        "tries_left": 3,
+        "due_at": "2026-12-01T02:00:00Z",
+        "reason": "",
+    }
 
     shop_id: Id
     case_id: Id
@@ -106,9 +121,12 @@ class ContractOffered(Outgoing):
 
     type: ClassVar[str] = "contract.offered"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "version": "2026-12-01", "sha256": "ab" * 32,
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "version": "2026-12-01",
+        "sha256": "ab" * 32,
         "text": "在线入驻合同……",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -126,8 +144,10 @@ class ImportOffered(Outgoing):
 
     type: ClassVar[str] = "opening.import_offered"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "OPN-261122-7K3QM9", "platforms": ["TMALL"],
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "case_id": "OPN-261122-7K3QM9",
+        "platforms": ["TMALL"],
+    }
 
     shop_id: Id
     case_id: Id

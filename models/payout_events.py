@@ -14,9 +14,11 @@ TO_BANK = "bank"
 
 
 _ANSWER_EXAMPLE = {
-    "shop_id": "shop-1001", "request_no": "REF-261122-7K3QM9-P1", "amount_fen": 1000000,
+    "shop_id": "shop-1001",
+    "request_no": "REF-261122-7K3QM9-P1",
+    "amount_fen": 1000000,
     "at": "2026-11-24T15:00:00+08:00",
-}  # fmt: skip
+}
 
 
 class PayoutAnswer(Event):

@@ -21,9 +21,10 @@ class ProposalDocumented(Event):
 
     type: ClassVar[str] = "proposal.documented"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1002", "case_id": "FCL-261122-7K3QM9",
+        "shop_id": "shop-1002",
+        "case_id": "FCL-261122-7K3QM9",
         "documents": [{"name": "鉴定报告.pdf", "kind": "OTHER", "sha256": "ab" * 32}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -40,8 +41,10 @@ class ProposalPapersRequested(Outgoing):
 
     type: ClassVar[str] = "proposal.papers_requested"
     EXAMPLE: ClassVar[dict[str, Any]] = SHOP_CASE_EXAMPLE | {
-        "case_id": "FCL-261122-7K3QM9", "clause": "CLS-10", "at": "2026-11-22T02:00:00Z",
-    }  # fmt: skip
+        "case_id": "FCL-261122-7K3QM9",
+        "clause": "CLS-10",
+        "at": "2026-11-22T02:00:00Z",
+    }
 
     shop_id: Id
     case_id: Id

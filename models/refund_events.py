@@ -22,9 +22,12 @@ class RefundRequested(Event):
 
     type: ClassVar[str] = "refund.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "amount_fen": 1000000, "payee": PAYEE_EXAMPLE,
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "amount_fen": 1000000,
+        "payee": PAYEE_EXAMPLE,
         "documents": [DOCUMENT_EXAMPLE],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -44,9 +47,11 @@ class RefundPayeeCorrected(Event):
 
     type: ClassVar[str] = "refund.payee_corrected"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "REF-261122-7K3QM9",
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "case_id": "REF-261122-7K3QM9",
         "payee": PAYEE_EXAMPLE,
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -64,8 +69,10 @@ class RefundWithdrawn(Event):
 
     type: ClassVar[str] = "refund.withdrawn"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "case_id": "REF-261122-7K3QM9",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "case_id": "REF-261122-7K3QM9",
+    }
 
     shop_id: Id
     account_id: Id
@@ -82,9 +89,12 @@ class PayoutRequested(Instruction):
 
     type: ClassVar[str] = "deposit.payout.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "REF-261122-7K3QM9", "request_no": "REF-261122-7K3QM9-P1",
-        "amount_fen": 1000000, "payee": PAYEE_EXAMPLE,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "case_id": "REF-261122-7K3QM9",
+        "request_no": "REF-261122-7K3QM9-P1",
+        "amount_fen": 1000000,
+        "payee": PAYEE_EXAMPLE,
+    }
 
 
 @outbound
@@ -96,7 +106,12 @@ class PayoutUpdated(InstructionUpdated):
 
     type: ClassVar[str] = "deposit.payout.updated"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "REF-261122-7K3QM9", "request_no": "REF-261122-7K3QM9-P1",
-        "amount_fen": 1000000, "payee": "对公账户 尾号 3456", "state": "RETURNED", "reason": "收款账户已销户",
+        "shop_id": "shop-1001",
+        "case_id": "REF-261122-7K3QM9",
+        "request_no": "REF-261122-7K3QM9-P1",
+        "amount_fen": 1000000,
+        "payee": "对公账户 尾号 3456",
+        "state": "RETURNED",
+        "reason": "收款账户已销户",
         "at": "2026-11-24T07:00:00Z",
-    }  # fmt: skip
+    }

@@ -95,10 +95,12 @@ class SettlementOrder(SQLModel, table=True):
         ),
         Index("ix_settlement_order_half", "half", "shop_id"),
         Index(
-            "ix_settlement_order_waiting", "shop_id", sqlite_where=text("half IS NULL"),
+            "ix_settlement_order_waiting",
+            "shop_id",
+            sqlite_where=text("half IS NULL"),
             postgresql_where=text("half IS NULL"),
         ),
-    )  # fmt: skip
+    )
 
     id: str = Field(primary_key=True, sa_type=code(80))
     shop_id: str = Field(foreign_key="shop.id", sa_type=code())

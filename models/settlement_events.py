@@ -124,8 +124,10 @@ class SettlementAssigned(Event):
 
     type: ClassVar[str] = "settlement.assigned"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "settler": "OFFICE", "since": "2026-11-16T00:00:00+08:00",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "settler": "OFFICE",
+        "since": "2026-11-16T00:00:00+08:00",
+    }
 
     shop_id: Id
     settler: Settler
@@ -142,8 +144,10 @@ class SettlementAccountSet(Event):
 
     type: ClassVar[str] = "settlement.account_set"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "payee": PAYEE_EXAMPLE, "as_of": "2026-11-16T10:00:00+08:00",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "payee": PAYEE_EXAMPLE,
+        "as_of": "2026-11-16T10:00:00+08:00",
+    }
 
     shop_id: Id
     payee: PayeeData = Field(repr=False)
@@ -168,9 +172,11 @@ class OrdersReceived(Receipt):
 
     type: ClassVar[str] = "orders.received"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "batch_id": "orders-2026-11-20-001", "accepted": 998, "repeated": 1,
+        "batch_id": "orders-2026-11-20-001",
+        "accepted": 998,
+        "repeated": 1,
         "rejected": [{"position": 7, "item_id": "order-9", "field": "goods_fen", "reason": "金额须为整数分"}],
-    }  # fmt: skip
+    }
 
 
 @outbound
@@ -182,8 +188,11 @@ class AftersalesReceived(Receipt):
 
     type: ClassVar[str] = "orders.aftersale.received"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "batch_id": "aftersales-2026-11-21-001", "accepted": 1, "repeated": 0, "rejected": [],
-    }  # fmt: skip
+        "batch_id": "aftersales-2026-11-21-001",
+        "accepted": 1,
+        "repeated": 0,
+        "rejected": [],
+    }
 
 
 @outbound
@@ -239,9 +248,12 @@ class ReceivableFreed(Outgoing):
 
     type: ClassVar[str] = "receivable.freed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "since": "2026-12-01T16:00:00Z", "amount_fen": 2_700, "open_fen": 2_700,
+        "shop_id": "shop-1001",
+        "since": "2026-12-01T16:00:00Z",
+        "amount_fen": 2_700,
+        "open_fen": 2_700,
         "at": "2027-01-05T02:00:00Z",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     since: Moment
@@ -283,9 +295,12 @@ class SettlementPayoutRequested(Instruction):
 
     type: ClassVar[str] = "settlement.payout.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "STR-261203-7K3QM9", "request_no": "STR-261203-7K3QM9-P1",
-        "amount_fen": 477_300, "payee": PAYEE_EXAMPLE,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "case_id": "STR-261203-7K3QM9",
+        "request_no": "STR-261203-7K3QM9-P1",
+        "amount_fen": 477_300,
+        "payee": PAYEE_EXAMPLE,
+    }
 
 
 @outbound
@@ -297,7 +312,12 @@ class SettlementPayoutUpdated(InstructionUpdated):
 
     type: ClassVar[str] = "settlement.payout.updated"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "case_id": "STL-261201-4HN8TD", "request_no": "STL-261201-4HN8TD-P1",
-        "amount_fen": 477_300, "payee": "对公账户 尾号 3456", "state": "SETTLED", "reason": "",
+        "shop_id": "shop-1001",
+        "case_id": "STL-261201-4HN8TD",
+        "request_no": "STL-261201-4HN8TD-P1",
+        "amount_fen": 477_300,
+        "payee": "对公账户 尾号 3456",
+        "state": "SETTLED",
+        "reason": "",
         "at": "2026-12-01T07:00:00Z",
-    }  # fmt: skip
+    }

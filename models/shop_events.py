@@ -41,12 +41,18 @@ class ShopRegistered(Event):
 
     type: ClassVar[str] = "shop.registered"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "name": "晨光文具", "entity_type": "ENTERPRISE",
-        "owner_account_id": "acct-1001", "owner_name": "林晓",
-        "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8",
-        "taxpayer_type": "GENERAL", "categories": ["母婴", "服饰"],
-        "contacts": ["owner@example.com"], "auto_deduct": False,
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "name": "晨光文具",
+        "entity_type": "ENTERPRISE",
+        "owner_account_id": "acct-1001",
+        "owner_name": "林晓",
+        "licence_name": "宁波晨光文具有限公司",
+        "uscc": "91330226MA2AB1C2D8",
+        "taxpayer_type": "GENERAL",
+        "categories": ["母婴", "服饰"],
+        "contacts": ["owner@example.com"],
+        "auto_deduct": False,
+    }
 
     shop_id: Id
     name: Line
@@ -119,12 +125,16 @@ class ShopSnapshotTaken(Event):
 
     type: ClassVar[str] = "shop.snapshot"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "as_of": "2026-11-22T10:00:00+08:00",
+        "shop_id": "shop-1001",
+        "as_of": "2026-11-22T10:00:00+08:00",
         "facts": {
-            "arrears_fen": 0, "unsettled_payouts": 1, "unsettled_payout_fen": 128000, "open_orders": 3,
+            "arrears_fen": 0,
+            "unsettled_payouts": 1,
+            "unsettled_payout_fen": 128000,
+            "open_orders": 3,
             "penalties": [{"id": "pen-7", "kind": "虚假发货", "settled": True}],
         },
-    }  # fmt: skip
+    }
 
     shop_id: Id
     as_of: Moment
@@ -143,9 +153,15 @@ class DepositPaid(Event):
 
     type: ClassVar[str] = "deposit.paid"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "payment_id": "pay-2001", "amount_fen": 1000000, "channel": "BANK",
-        "payer_account": "3301040160000123456", "payer_name": "宁波晨光文具有限公司", "purpose": "DEPOSIT", "paid_at": "2026-01-05T09:30:00+08:00",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "payment_id": "pay-2001",
+        "amount_fen": 1000000,
+        "channel": "BANK",
+        "payer_account": "3301040160000123456",
+        "payer_name": "宁波晨光文具有限公司",
+        "purpose": "DEPOSIT",
+        "paid_at": "2026-01-05T09:30:00+08:00",
+    }
 
     shop_id: Id
     payment_id: Id
@@ -170,10 +186,14 @@ class DepositDeducted(Event):
 
     type: ClassVar[str] = "deposit.deducted"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "deduction_id": "ded-3001", "amount_fen": 20000,
-        "reason": "ADVANCE_COMPENSATION", "clause": "先行赔付规则第五条", "order_id": "order-88",
+        "shop_id": "shop-1001",
+        "deduction_id": "ded-3001",
+        "amount_fen": 20000,
+        "reason": "ADVANCE_COMPENSATION",
+        "clause": "先行赔付规则第五条",
+        "order_id": "order-88",
         "appealable": True,
-    }  # fmt: skip
+    }
 
     shop_id: Id
     deduction_id: Id
@@ -218,8 +238,11 @@ class DepositSetOff(Event):
 
     type: ClassVar[str] = "deposit.set_off"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "set_off_id": "set-4001", "amount_fen": 5000, "note": "抵扣推广服务费",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "set_off_id": "set-4001",
+        "amount_fen": 5000,
+        "note": "抵扣推广服务费",
+    }
 
     shop_id: Id
     set_off_id: Id
@@ -255,9 +278,11 @@ class ShopOpened(Outgoing):
 
     type: ClassVar[str] = "shop.opened"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "opened_at": "2026-11-22T02:00:00Z",
-        "capabilities": ["LIST_PRODUCTS", "TAKE_ORDERS", "PROMOTE", "LIVESTREAM", "SHOW_PRODUCTS"], "clause": "DEP-10",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "opened_at": "2026-11-22T02:00:00Z",
+        "capabilities": ["LIST_PRODUCTS", "TAKE_ORDERS", "PROMOTE", "LIVESTREAM", "SHOW_PRODUCTS"],
+        "clause": "DEP-10",
+    }
 
     shop_id: Id
     opened_at: Moment
@@ -309,9 +334,11 @@ class FactsRequested(Outgoing):
 
     type: ClassVar[str] = "facts.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = SHOP_CASE_EXAMPLE | {
-        "since": "2026-11-20T02:00:00Z", "not_before": "2026-11-21T02:00:00Z", "answer_by": "2026-11-22T06:00:00Z",
+        "since": "2026-11-20T02:00:00Z",
+        "not_before": "2026-11-21T02:00:00Z",
+        "answer_by": "2026-11-22T06:00:00Z",
         "clause": "CLS-7",
-    }  # fmt: skip
+    }
 
     shop_id: Id
     case_id: Id
@@ -332,9 +359,14 @@ class TopUpDemanded(Outgoing):
 
     type: ClassVar[str] = "deposit.topup_demanded"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "required_fen": 2000000, "balance_fen": 980000, "shortfall_fen": 1020000,
-        "clause": "DEP-11", "case_id": "DEP-261122-7K3QM9", "due_at": "2026-12-07T02:00:00Z",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "required_fen": 2000000,
+        "balance_fen": 980000,
+        "shortfall_fen": 1020000,
+        "clause": "DEP-11",
+        "case_id": "DEP-261122-7K3QM9",
+        "due_at": "2026-12-07T02:00:00Z",
+    }
 
     shop_id: Id
     required_fen: Fen

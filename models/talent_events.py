@@ -30,9 +30,10 @@ class MarkingRequested(Event):
 
     type: ClassVar[str] = "accounts.marking_requested"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001",
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
         "accounts": [{"target_account_id": "dy-8001", "target_name": "小晨爱手账"}, {"target_account_id": "dy-8002"}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -48,8 +49,10 @@ class ConsentAnswered(Event):
 
     type: ClassVar[str] = "account.consent_answered"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "case_id": "BND-261122-7K3QM9", "target_account_id": "dy-8001", "agrees": True,
-    }  # fmt: skip
+        "case_id": "BND-261122-7K3QM9",
+        "target_account_id": "dy-8001",
+        "agrees": True,
+    }
 
     case_id: Id
     target_account_id: Id
@@ -103,11 +106,15 @@ class TalentSales(Event):
     type: ClassVar[str] = "talent.sales"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "as_of": "2026-11-22T02:00:00+08:00",
-        "days": [{
-            "target_account_id": "dy-8001", "day": "2026-11-21", "total_fen": 100000,
-            "shops": [{"shop_id": "shop-1001", "fen": 60000}],
-        }],
-    }  # fmt: skip
+        "days": [
+            {
+                "target_account_id": "dy-8001",
+                "day": "2026-11-21",
+                "total_fen": 100000,
+                "shops": [{"shop_id": "shop-1001", "fen": 60000}],
+            }
+        ],
+    }
 
     as_of: Moment
     days: Annotated[tuple[Annotated[Any, LineOf(TalentSalesOfADay)], ...], Field(min_length=1, max_length=500)]
@@ -129,8 +136,9 @@ class MarkingReceived(Outgoing):
 
     type: ClassVar[str] = "accounts.marking.received"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "cases": [{"target_account_id": "dy-8001", "case_id": "BND-261122-7K3QM9"}],
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "cases": [{"target_account_id": "dy-8001", "case_id": "BND-261122-7K3QM9"}],
+    }
 
     shop_id: Id
     cases: tuple[MarkingCase, ...]
@@ -147,8 +155,11 @@ class FiguresRequested(AboutBinding):
 
     type: ClassVar[str] = "talent.sales.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "kind": "SELF_OPERATED", "target_account_id": "dy-8001", "days": ["2026-11-20"], "until": "2026-11-24T02:00:00Z",
-    }  # fmt: skip
+        "kind": "SELF_OPERATED",
+        "target_account_id": "dy-8001",
+        "days": ["2026-11-20"],
+        "until": "2026-11-24T02:00:00Z",
+    }
 
     days: tuple[Day, ...]
     until: Moment
@@ -164,9 +175,12 @@ class ConsentRequested(AboutBinding):
 
     type: ClassVar[str] = "account.consent.requested"
     EXAMPLE: ClassVar[dict[str, Any]] = ABOUT | {
-        "kind": "SELF_OPERATED", "target_account_id": "dy-8001", "shop_name": "晨光文具", "until": "2026-11-29T02:00:00Z",
+        "kind": "SELF_OPERATED",
+        "target_account_id": "dy-8001",
+        "shop_name": "晨光文具",
+        "until": "2026-11-29T02:00:00Z",
         "reminder": False,
-    }  # fmt: skip
+    }
 
     shop_name: str
     until: Moment
@@ -190,9 +204,10 @@ class SelfOperatedProposed(Outgoing):
 
     type: ClassVar[str] = "self_operated.proposed"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "day": "2026-11-22",
+        "shop_id": "shop-1001",
+        "day": "2026-11-22",
         "accounts": [{"target_account_id": "dy-8001", "share_percent": "66.67"}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     day: Day

@@ -53,9 +53,15 @@ class SelfOperatedProposal(SQLModel, table=True):
 
     __tablename__ = "self_operated_proposal"
     __table_args__ = (
-        Index("uq_self_operated_proposal", "shop_id", "account_id", unique=True, sqlite_where=_STANDS,
-              postgresql_where=_STANDS),
-    )  # fmt: skip
+        Index(
+            "uq_self_operated_proposal",
+            "shop_id",
+            "account_id",
+            unique=True,
+            sqlite_where=_STANDS,
+            postgresql_where=_STANDS,
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     shop_id: str = Field(foreign_key="shop.id", sa_type=code())

@@ -85,9 +85,13 @@ class Reckoned(Frozen):
 
         zone = ZoneInfo("Asia/Shanghai")
         words = {
-            "minutes": "分钟", "hours": "小时", "natural_days": "个自然日(每日 24 小时)", "calendar_days": "个日历日(至当日 23:59:59)",
-            "working_days": "个工作日", "months": "个自然月",
-        }[self.window.unit]  # fmt: skip
+            "minutes": "分钟",
+            "hours": "小时",
+            "natural_days": "个自然日(每日 24 小时)",
+            "calendar_days": "个日历日(至当日 23:59:59)",
+            "working_days": "个工作日",
+            "months": "个自然月",
+        }[self.window.unit]
         sentence = (
             f"自 {self.start.astimezone(zone):%Y-%m-%d %H:%M:%S} 起 {self.window.n} {words},"
             f"截至 {self.due.astimezone(zone):%Y-%m-%d %H:%M:%S}(北京时间;{self.clause}"
@@ -100,8 +104,13 @@ class Reckoned(Frozen):
 def in_words(window: Window) -> str:
     """A window in a form or a letter: ``7 个工作日``, ``3 天``."""
     units = {
-        "minutes": "分钟", "hours": "小时", "natural_days": "天", "calendar_days": "天", "working_days": "个工作日", "months": "个月",
-    }  # fmt: skip
+        "minutes": "分钟",
+        "hours": "小时",
+        "natural_days": "天",
+        "calendar_days": "天",
+        "working_days": "个工作日",
+        "months": "个月",
+    }
     return f"{window.n} {units[window.unit]}"
 
 

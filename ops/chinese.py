@@ -21,10 +21,13 @@ HELP = {
 }  # fmt: skip
 """What help is made of, and what stands there instead."""
 FAULTS = {
-    r"No such command '(.+)'\. Did you mean (.+)\?": r"没有命令 \1,是否应为 \2", r"No such command '(.+)'\.": r"没有命令 \1",
-    r"Missing command\.": "缺少命令", r"Got unexpected extra argument\(s\) \((.*)\)": r"多出了「\1」",
-    r"Option '(.+)' requires an argument\.": r"\1 后面缺少它的值", r"Option '(.+)' does not take a value\.": r"\1 后面不带值",
-}  # fmt: skip
+    r"No such command '(.+)'\. Did you mean (.+)\?": r"没有命令 \1,是否应为 \2",
+    r"No such command '(.+)'\.": r"没有命令 \1",
+    r"Missing command\.": "缺少命令",
+    r"Got unexpected extra argument\(s\) \((.*)\)": r"多出了「\1」",
+    r"Option '(.+)' requires an argument\.": r"\1 后面缺少它的值",
+    r"Option '(.+)' does not take a value\.": r"\1 后面不带值",
+}
 """All that is said of a line that cannot be read, and what is said instead."""
 
 

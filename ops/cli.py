@@ -44,9 +44,16 @@ BRINGING_UP = {"up", "demo", "migrate", "deploy", "keys", "doctor"}
 """Commands that do not need data to be there already; the others look at it first, and make nothing by looking."""
 
 ROWS_ONLY = {
-    ("audit", "show"), ("books", "show"), ("calendar", "show"), ("clock", "show"), ("inbox", "list"), ("invoicing", "months"),
-    ("outbox", "list"), ("settlement", "halves"), ("staff", "list"),
-}  # fmt: skip
+    ("audit", "show"),
+    ("books", "show"),
+    ("calendar", "show"),
+    ("clock", "show"),
+    ("inbox", "list"),
+    ("invoicing", "months"),
+    ("outbox", "list"),
+    ("settlement", "halves"),
+    ("staff", "list"),
+}
 """Commands that print rows as they are: no process has to be known, and importing all of them is most of the wait."""
 
 
@@ -119,10 +126,15 @@ class Dianwu(TyperGroup):
 
 
 app = typer.Typer(
-    name="dianwu", cls=Dianwu, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
-    pretty_exceptions_enable=False, help="店务:店铺关闭、保证金与案件的后台。",
+    name="dianwu",
+    cls=Dianwu,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="店务:店铺关闭、保证金与案件的后台。",
     context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+)
 
 
 @app.callback()

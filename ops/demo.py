@@ -120,10 +120,13 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
     say()
     page = f"{given.prefect_ui}/v2/artifacts/key/"
     table(
-        "示例员工", ["工号", "姓名", "岗位", "待办页"],
-        [(staff_id, name, "、".join(role.label for role in roles), page + key_of(roles[0]))
-         for staff_id, (name, roles) in PEOPLE.items()],
-    )  # fmt: skip
+        "示例员工",
+        ["工号", "姓名", "岗位", "待办页"],
+        [
+            (staff_id, name, "、".join(role.label for role in roles), page + key_of(roles[0]))
+            for staff_id, (name, roles) in PEOPLE.items()
+        ],
+    )
     say()
     say(f"取得动态口令:DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
     say("接下来可以:打开工作台,登录后逐件决定;")
@@ -155,8 +158,9 @@ def _verdict() -> int:
         console.print(books)
         checks: dict[str, Callable[[], list[str]]] = {
             "账簿核对": lambda: [str(line) for line in proof.check(tx)],
-            "账单核对": lambda: freeze_proof.check(tx), "审计链校验": lambda: list(audit.verify(tx))
-        }  # fmt: skip
+            "账单核对": lambda: freeze_proof.check(tx),
+            "审计链校验": lambda: list(audit.verify(tx)),
+        }
         failures = 0
         for name, check in checks.items():
             wrong = check()

@@ -79,7 +79,7 @@ def authority() -> Authority:
             deployed.entrypoint, deployed.parameters, frozenset(deployed.flow.parameters.required)
         )
         for deployed in DEPLOYMENTS
-    }  # fmt: skip
+    }
     return Authority(here(ROOT), flows_, _not_executed)
 
 
@@ -100,11 +100,17 @@ def deploy(only: Container[str] | None = None) -> list[str]:
             continue
         deployment = RunnerDeployment.from_flow(
             deployed.flow,
-            name=name, description=deployed.flow.description, tags=["店务", *deployed.tags], schedule=deployed.schedule,
-            work_pool_name=given.work_pool, work_queue_name=deployed.queue, entrypoint_type=EntrypointType.FILE_PATH,
+            name=name,
+            description=deployed.flow.description,
+            tags=["店务", *deployed.tags],
+            schedule=deployed.schedule,
+            work_pool_name=given.work_pool,
+            work_queue_name=deployed.queue,
+            entrypoint_type=EntrypointType.FILE_PATH,
             concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-            if deployed.alone else None,
-        )  # fmt: skip
+            if deployed.alone
+            else None,
+        )
         deployment.entrypoint = deployed.entrypoint
         deployment._path = str(ROOT)
         deployment.apply(work_pool_name=given.work_pool)

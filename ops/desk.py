@@ -21,9 +21,16 @@ def main() -> None:
     app, ahead = create_app(given), Ahead()
     ahead.start()
     uvicorn.run(
-        app, host=given.host, port=given.desk_port, access_log=False, server_header=False, log_level="warning",
-        ws="none", proxy_headers=False, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+        app,
+        host=given.host,
+        port=given.desk_port,
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        ws="none",
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
     ahead.stop()
 
 

@@ -207,9 +207,11 @@ class Rehearsal:
         body = json.dumps({"type": type_, "timestamp": self.now().isoformat(), "data": data}, ensure_ascii=False)
         secret = self.settings.platform_secrets[0].get_secret_value()
         headers = {
-            "webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(message_id, now, body), "content-type": "application/json",
-        }  # fmt: skip
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(message_id, now, body),
+            "content-type": "application/json",
+        }
         url = f"{self.settings.door_url}/webhooks/platform"
         answer: list[httpx.Response] = self.wait(
             lambda: _reach(lambda: [self._http.post(url, content=body.encode(), headers=headers)]), url

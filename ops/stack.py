@@ -63,7 +63,8 @@ class Stack:
         python = sys.executable
         self.parts = {
             "prefect": Part(
-                "prefect", [python, "-m", "prefect", "server", "start", "--host", host, "--port", port],
+                "prefect",
+                [python, "-m", "prefect", "server", "start", "--host", host, "--port", port],
                 lambda: _answers(f"{given.prefect_api}/health", given),
                 {"PREFECT_PLUGINS_ENABLED": "true", "PREFECT_PLUGINS_ALLOW": "dianwu"},
             ),
@@ -72,7 +73,7 @@ class Stack:
                 "desk", [python, "-m", "ops.desk"], lambda: _answers(f"http://{host}:{given.desk_port}/healthz", given)
             ),
             "worker": Part("worker", self._worker_command(), lambda: True),
-        }  # fmt: skip
+        }
 
     def _worker_command(self) -> list[str]:
         if self.settings.worker_type == "dianwu":
@@ -110,9 +111,13 @@ class Stack:
         """Tell Prefect our deployments; in a process of its own, because a failed import should not take us down."""
         with (self.logs / "deploy.log").open("ab") as log:
             return subprocess.run(
-                [sys.executable, "-m", "ops.deploy"], env=self._env, stdout=log, stderr=subprocess.STDOUT, check=False,
+                [sys.executable, "-m", "ops.deploy"],
+                env=self._env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
                 preexec_fn=stop_with_parent,
-            ).returncode  # fmt: skip
+            ).returncode
 
     def _start(self, name: str) -> None:
         part = self.parts[name]
@@ -140,9 +145,13 @@ class Stack:
         part.started = time.monotonic()
         with self._log(part).open("ab") as log:
             part.process = subprocess.Popen(
-                part.command, env={**self._env, **part.env}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                part.command,
+                env={**self._env, **part.env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
                 preexec_fn=stop_with_parent,  # noqa: PLW1509 - one system call, so that nothing outlives a killed stack
-            )  # fmt: skip
+            )
 
     def _watch(self) -> None:
         """Start again what fell, each part at its own time."""

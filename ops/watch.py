@@ -68,9 +68,12 @@ def look() -> list[str]:
         for line in found:
             _tell("engine.put_back", line, kind=f"put-back/{line.partition('被换成')[0]}", done=done)
     for line in standing:
-        _tell("engine.held_up", line, kind=f"held-up/{line}", done=(
-            "未自动恢复,因为可能是本团队的操作。如不是,请恢复,并立即更换 Prefect 的口令。"
-        ))  # fmt: skip
+        _tell(
+            "engine.held_up",
+            line,
+            kind=f"held-up/{line}",
+            done=("未自动恢复,因为可能是本团队的操作。如不是,请恢复,并立即更换 Prefect 的口令。"),
+        )
     return found
 
 
@@ -87,9 +90,14 @@ def _put_back(changed: set[str]) -> str:
 def _hear_silence() -> None:
     """Needs our database alone: whatever becomes of Prefect, silence is heard."""
     if silent := silence(_swept_at(), clock().real()):
-        _tell("engine.silent", silent, kind="silent", done=(
-            "到期处理、提醒与投递可能已停顿。请检查:工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
-        ))  # fmt: skip
+        _tell(
+            "engine.silent",
+            silent,
+            kind="silent",
+            done=(
+                "到期处理、提醒与投递可能已停顿。请检查:工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
+            ),
+        )
 
 
 def silence(swept_at: datetime | None, now: datetime) -> str:

@@ -75,31 +75,35 @@ def refuse_filing(
         )
     if ruling is None or ruling.shop_id != shop_id:
         return Refusal(
-            code="unknown-ruling", clause="ARB-1",
+            code="unknown-ruling",
+            clause="ARB-1",
             sentence="没有找到可以申诉的仲裁判责或先行赔付扣款,请核对编号。",
-        )  # fmt: skip
+        )
     if arbitration_withdrawn:
         return Refusal(code="arbitration-withdrawn", clause="WDR-2", sentence="该仲裁已撤销,无需也无法再申诉。")
     if earlier_appeal is not None:
         return Refusal(
-            code="second-appeal", clause="ARB-3",
+            code="second-appeal",
+            clause="ARB-3",
             sentence=f"每项判责或扣款仅可申诉一次,此前已受理申诉 {earlier_appeal},其结果不可更改。",
-        )  # fmt: skip
+        )
     if ruling.void_cause is not None:
         return Refusal(
             code="ruling-void", clause="ARB-7", sentence=f"该判责已因「{ruling.void_cause.label}」剔除,无需申诉。"
         )
     if not in_time(received_at, ruling.appeal_until):
         return Refusal(
-            code="too-late", clause="ARB-2",
+            code="too-late",
+            clause="ARB-2",
             sentence=f"申诉须在判责或扣款生效后的申诉期限内提交,截止时间为 {_day(ruling.appeal_until)}(北京时间),"
             f"本次申诉于 {_day(received_at)} 收到,已超过期限。",
-        )  # fmt: skip
+        )
     if evidence == 0:
         return Refusal(
-            code="no-evidence", clause="ARB-4",
+            code="no-evidence",
+            clause="ARB-4",
             sentence="申诉须附上至少一项本店上传的有效凭证;在申诉期限内补齐凭证后可以重新提交。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -109,9 +113,10 @@ def refuse_deduction(ruling: Ruling, shop_id: str) -> Refusal | None:
         return Refusal(code="unknown-ruling", clause="ARB-1", sentence=f"判责 {ruling.id} 不属于店铺 {shop_id}")
     if ruling.void_cause is not None:
         return Refusal(
-            code="ruling-void", clause="ARB-7",
+            code="ruling-void",
+            clause="ARB-7",
             sentence=f"判责 {ruling.id} 已因「{ruling.void_cause.label}」剔除,不再扣款",
-        )  # fmt: skip
+        )
     if ruling.deduction_fen:
         return Refusal(code="deducted", clause="DED-5", sentence=f"判责 {ruling.id} 的扣款已入账,未重复扣款")
     return None
@@ -157,25 +162,38 @@ def evidence_findings(
     """What the reviewer and the dispute file should know about the evidence: what is missing, what was left out."""
     found = [
         Finding(
-            code=f"missing-{item.kind}", clause="ARB-4", blocking=False, as_of=now, value=item.kind.label,
+            code=f"missing-{item.kind}",
+            clause="ARB-4",
+            blocking=False,
+            as_of=now,
+            value=item.kind.label,
             sentence=f"申诉理由「{reason.label}」通常需要「{item.kind.label}」,尚未提供。",
         )
-        for item in items if not item.satisfied
-    ]  # fmt: skip
+        for item in items
+        if not item.satisfied
+    ]
     found += [
         Finding(
-            code="evidence-left-out", clause="ARB-4", blocking=False, as_of=now, value=evidence_id,
+            code="evidence-left-out",
+            clause="ARB-4",
+            blocking=False,
+            as_of=now,
+            value=evidence_id,
             sentence=f"凭证 {evidence_id} 不是本店上传的凭证,未予采用。",
         )
         for evidence_id in left_out
-    ]  # fmt: skip
+    ]
     found += [
         Finding(
-            code="evidence-too-many", clause="ARB-4", blocking=False, as_of=now, value=evidence_id,
+            code="evidence-too-many",
+            clause="ARB-4",
+            blocking=False,
+            as_of=now,
+            value=evidence_id,
             sentence=f"凭证 {evidence_id} 超出每次最多 {most} 项,未予采用,已告知商家。",
         )
         for evidence_id in over
-    ]  # fmt: skip
+    ]
     return found
 
 
@@ -183,9 +201,10 @@ def counters(rulings: Iterable[Ruling]) -> Counters:
     """What a shop's valid rulings add up to; those struck do not count (ARB-7)."""
     valid = [ruling for ruling in rulings if ruling.voided_at is None]
     return Counters(
-        rulings=len(valid), points=sum(ruling.points for ruling in valid),
+        rulings=len(valid),
+        points=sum(ruling.points for ruling in valid),
         deducted_fen=sum(ruling.deduction_fen for ruling in valid),
-    )  # fmt: skip
+    )
 
 
 def clause_of(cause: VoidCause) -> str:
@@ -223,10 +242,12 @@ class Split(Frozen):
         parts = [
             f"{label} {amount}"
             for label, amount in (
-                ("冲抵欠款", self.to_arrears), ("退回保证金", self.to_deposit), ("转入待结算货款", self.to_receivable)
+                ("冲抵欠款", self.to_arrears),
+                ("退回保证金", self.to_deposit),
+                ("转入待结算货款", self.to_receivable),
             )
             if amount
-        ]  # fmt: skip
+        ]
         return "、".join(parts) or "不动账"
 
 
@@ -313,9 +334,10 @@ def rearbitration_barred(*, withdrawn_before: str | None) -> Refusal | None:
     if withdrawn_before is None:
         return None
     return Refusal(
-        code="withdrawn-before", clause="WDR-2",
+        code="withdrawn-before",
+        clause="WDR-2",
         sentence=f"同一售后的仲裁 {withdrawn_before} 已撤销,不能再次申请仲裁。",
-    )  # fmt: skip
+    )
 
 
 def channels_after_dismissal() -> tuple[str, ...]:

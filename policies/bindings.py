@@ -38,9 +38,10 @@ def refuse_request(
         return refusal
     if other_case is not None:
         return Refusal(
-            code="binding-under-way", clause=clause,
+            code="binding-under-way",
+            clause=clause,
             sentence=f"同一绑定正在办理({other_case}),请先完成或撤回后再试。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -62,9 +63,10 @@ def refuse_asking_again(said_no_at: datetime | None, now: datetime, policy: Bind
     if now.replace(microsecond=0) >= again.replace(microsecond=0):
         return None
     return Refusal(
-        code="talent-said-no", clause="BND-10",
+        code="talent-said-no",
+        clause="BND-10",
         sentence=f"该达人已明确不同意,{again.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}(北京时间)起才能再次征询。",
-    )  # fmt: skip
+    )
 
 
 def refuse_official(*, shop_has: str | None, account_has: str | None) -> Refusal | None:
@@ -74,9 +76,10 @@ def refuse_official(*, shop_has: str | None, account_has: str | None) -> Refusal
     """
     if shop_has is not None:
         return Refusal(
-            code="shop-has-official", clause="BND-1",
+            code="shop-has-official",
+            clause="BND-1",
             sentence=f"店铺已绑定官方账号 {shop_has},一个店铺只能绑定一个,且不能解绑或更换。",
-        )  # fmt: skip
+        )
     if account_has is not None:
         return Refusal(
             code="account-is-official", clause="BND-1", sentence="该抖音号已是其他店铺的官方账号,不能再次绑定。"
@@ -93,9 +96,10 @@ def refuse_channel(
         return Refusal(code="channel-taken", clause="BND-5", sentence=f"该账号已是{whose}的渠道号,不能再次绑定。")
     if free_place(taken, policy) is None:
         return Refusal(
-            code="channels-full", clause="BND-5",
+            code="channels-full",
+            clause="BND-5",
             sentence=f"一个店铺最多绑定 {policy.most_channels} 个渠道号,已满;请先解绑已满期限的渠道号。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -116,9 +120,10 @@ def refuse_share(share: Share, policy: BindingPolicy) -> Refusal | None:
         return Refusal(code="share-unknown", clause="BND-9", sentence=f"无法核算成交占比:{said}。")
     needed = "达到" if policy.share_inclusive else "超过"
     return Refusal(
-        code="share-too-small", clause="BND-9",
+        code="share-too-small",
+        clause="BND-9",
         sentence=f"近 {policy.share_days} 天本店成交额占该账号总成交额 {share.percent}%,未{needed} {policy.share_percent}%。",
-    )  # fmt: skip
+    )
 
 
 def refuse_code(
@@ -127,9 +132,10 @@ def refuse_code(
     """Why no further code is sent (BND-7): ``sent`` for this binding, the last at ``last_at``, ``to_account`` in 24 hours."""
     if to_account >= policy.codes_a_day:
         return Refusal(
-            code="codes-a-day", clause="BND-7",
+            code="codes-a-day",
+            clause="BND-7",
             sentence=f"该账号 24 小时内最多接收 {policy.codes_a_day} 个验证码,请稍后再试。",
-        )  # fmt: skip
+        )
     if sent >= policy.codes:
         return Refusal(
             code="codes-used-up",
@@ -171,6 +177,7 @@ def refuse_unbinding(
         return None
     from_when = allowed.due.astimezone(SHANGHAI)
     return Refusal(
-        code="channel-too-young", clause="BND-8",
+        code="channel-too-young",
+        clause="BND-8",
         sentence=f"渠道号绑定满 {policy.unbind_after.n} 天后才能解绑,最早为 {from_when:%Y-%m-%d %H:%M:%S}(北京时间)。",
-    )  # fmt: skip
+    )

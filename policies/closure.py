@@ -57,22 +57,25 @@ def refuse_request(
     """
     if requester != owner:
         return Refusal(
-            code="not-owner", clause="CLS-3",
+            code="not-owner",
+            clause="CLS-3",
             sentence="只有店铺的主账号可以申请关店,请使用主账号登录后再提交。",
-        )  # fmt: skip
+        )
     match shop_state:
         case ShopState.FORCED_CLOSED:
             return Refusal(
-                code="shop-forced-closed", clause="CLS-10",
+                code="shop-forced-closed",
+                clause="CLS-10",
                 sentence="店铺已因违规被平台强制关闭,无需也无法再申请关店。",
-            )  # fmt: skip
+            )
         case ShopState.CLOSED:
             return Refusal(code="shop-closed", clause="CLS-6", sentence="店铺已经关闭,无需再次申请关店。")
         case ShopState.CLEARING:
             return Refusal(
-                code="shop-clearing", clause="CLS-9",
+                code="shop-clearing",
+                clause="CLS-9",
                 sentence="店铺的关店申请已经通过,正在清算中,无需再次申请。",
-            )  # fmt: skip
+            )
         case ShopState.APPLYING:
             return Refusal(
                 code="shop-not-open", clause="CLS-3", sentence="店铺尚未开通,无需关店;不再入驻请撤回入驻申请。"
@@ -83,23 +86,26 @@ def refuse_request(
             assert_never(unknown)
     if proposed_ban is not None:
         return Refusal(
-            code="forced-closure-pending", clause="CLS-10",
+            code="forced-closure-pending",
+            clause="CLS-10",
             sentence=f"平台已提议强制关闭该店铺({proposed_ban}),正在审核;决定作出之前不受理关店申请。"
             "如对提议有异议,请联系平台客服并提交证明材料。",
-        )  # fmt: skip
+        )
     if other_closure is not None:
         return Refusal(
-            code="closure-under-way", clause="CLS-5",
+            code="closure-under-way",
+            clause="CLS-5",
             sentence=f"该店铺已有一件关店申请正在处理({other_closure}),请等待其结果,无需重复提交。",
-        )  # fmt: skip
+        )
     if reason is None:
         choices = "、".join(choice.label for choice in ClosureReason)
         return Refusal(code="reason-missing", clause="CLS-4", sentence=f"请填写关店原因,可选:{choices}。")
     if reason is ClosureReason.OTHER and not has_text(reason_text):
         return Refusal(
-            code="reason-text-missing", clause="CLS-4",
+            code="reason-text-missing",
+            clause="CLS-4",
             sentence=f"关店原因选择“{reason.label}”时,请用文字说明具体原因。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -151,10 +157,15 @@ def _penalties(facts: ShopFacts | None, as_of: datetime | None) -> list[Finding]
         unsettled = len(open_ones)
         found.append(
             Finding(
-                code="penalties_unsettled", clause="CLS-9", blocking=True, value=unsettled, as_of=as_of,
-                items=tuple(open_ones), sentence=f"还有 {unsettled} 项处罚未处理完毕。",
+                code="penalties_unsettled",
+                clause="CLS-9",
+                blocking=True,
+                value=unsettled,
+                as_of=as_of,
+                items=tuple(open_ones),
+                sentence=f"还有 {unsettled} 项处罚未处理完毕。",
             )
-        )  # fmt: skip
+        )
     if settled := sum(penalty.settled for penalty in penalties):
         sentence = f"店铺有 {settled} 项已处理完毕的处罚记录,供审核参考。"
         found.append(_note("penalties_settled", "CLS-9", settled, sentence, as_of))

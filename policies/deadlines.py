@@ -52,9 +52,13 @@ def reckon(start: datetime, window: Window, clause: str, calendar: WorkCalendar 
         case unknown:
             assert_never(unknown)
     return Reckoned(
-        start=start.astimezone(UTC), due=due.astimezone(UTC), window=window, clause=clause, calendar=sources,
+        start=start.astimezone(UTC),
+        due=due.astimezone(UTC),
+        window=window,
+        clause=clause,
+        calendar=sources,
         provisional=provisional,
-    )  # fmt: skip
+    )
 
 
 def lapses(due: datetime, policy: DeadlinePolicy) -> datetime:

@@ -146,18 +146,23 @@ class _Reader:
         gross = self._each("价税合计", _fen, texts.get("TotalTax-includedAmount", ()))
         labels = texts.get("LabelName", ())
         return EInvoice(
-            numbers=_different(numbers), kinds=_kinds(labels),
-            red=self.red or "N" in texts.get("LabelCode", ()) or any("红字" in label for label in labels)
+            numbers=_different(numbers),
+            kinds=_kinds(labels),
+            red=self.red
+            or "N" in texts.get("LabelCode", ())
+            or any("红字" in label for label in labels)
             or any(fen < 0 for fen in gross),
             issued_on=self._each("开票日期", _day, texts.get("IssueTime", texts.get("RequestTime", ()))),
-            buyer_names=_different(texts.get("BuyerName", ())), seller_names=_different(texts.get("SellerName", ())),
+            buyer_names=_different(texts.get("BuyerName", ())),
+            seller_names=_different(texts.get("SellerName", ())),
             buyer_tax_nos=_different(i.upper() for i in texts.get("BuyerIdNum", ())),
             seller_tax_nos=_different(i.upper() for i in texts.get("SellerIdNum", ())),
             net_fen=self._each("金额", _fen, texts.get("TotalAmWithoutTax", ())),
-            tax_fen=self._each("税额", _fen, texts.get("TotalTaxAm", ())), gross_fen=gross,
+            tax_fen=self._each("税额", _fen, texts.get("TotalTaxAm", ())),
+            gross_fen=gross,
             lines=tuple(self._line(item, position) for position, item in enumerate(self.items, start=1)),
             unreadable=tuple(self.unreadable),
-        )  # fmt: skip
+        )
 
     def _line(self, item: Element, position: int) -> EInvoiceLine:
         said: dict[str, list[str]] = {}
@@ -172,10 +177,13 @@ class _Reader:
             return given[0] if given else None
 
         return EInvoiceLine(
-            name=one("ItemName", "名称", str), quantity=one("Quantity", "数量", _number), net_fen=one("Amount", "金额", _fen),
-            tax_fen=one("ComTaxAm", "税额", _fen), rate=one("TaxRate", "税率", _percent),
+            name=one("ItemName", "名称", str),
+            quantity=one("Quantity", "数量", _number),
+            net_fen=one("Amount", "金额", _fen),
+            tax_fen=one("ComTaxAm", "税额", _fen),
+            rate=one("TaxRate", "税率", _percent),
             twice=tuple(twice),
-        )  # fmt: skip
+        )
 
     def _each(self, label: str, read: Callable[[str], T | None], given: Iterable[str]) -> tuple[T, ...]:
         """Every different value, read; what cannot be read is noted under its label."""

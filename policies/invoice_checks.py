@@ -380,8 +380,10 @@ def _line_differs(sent: InvoiceLineData, said: EInvoiceLine) -> list[str]:
     pairs: Mapping[str, tuple[object, object]] = {
         "名称": (said.name and normalise_name(said.name), normalise_name(sent.name)),
         "数量": (said.quantity, None if sent.quantity is None else Decimal(sent.quantity)),
-        "金额": (said.net_fen, sent.net_fen), "税额": (said.tax_fen, sent.tax_fen), "税率": (said.rate, Decimal(sent.rate)),
-    }  # fmt: skip
+        "金额": (said.net_fen, sent.net_fen),
+        "税额": (said.tax_fen, sent.tax_fen),
+        "税率": (said.rate, Decimal(sent.rate)),
+    }
     return [
         name
         for name, (in_file, in_fields) in pairs.items()

@@ -131,9 +131,12 @@ def settle(held: Holding, policy: InvoicingPolicy) -> Settlement:
     change = target - held.frozen_fen - held.set_off_fen
     give_back = max(-change, 0)
     return Settlement(
-        uninvoiced_fen=open_fen, share_fen=target, change_fen=change, set_off=held.auto,
+        uninvoiced_fen=open_fen,
+        share_fen=target,
+        change_fen=change,
+        set_off=held.auto,
         return_set_off_fen=max(give_back - held.frozen_fen, 0),
-    )  # fmt: skip
+    )
 
 
 def state_after(held: Holding, share_fen: int, held_fen: int, open_fen: int) -> StatementState:

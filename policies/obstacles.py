@@ -71,17 +71,25 @@ def _blocking(
     items: Iterable[str] = (),
 ) -> Finding:
     return Finding(
-        code=gate.value, clause=clause, blocking=True, sentence=sentence, value=value, as_of=as_of, extent=extent,
+        code=gate.value,
+        clause=clause,
+        blocking=True,
+        sentence=sentence,
+        value=value,
+        as_of=as_of,
+        extent=extent,
         items=tuple(sorted(items)),
-    )  # fmt: skip
+    )
 
 
 def facts_unknown() -> Finding:
     """No snapshot has ever arrived: nothing about the shop is proved, so nothing can be taken for settled."""
     return Finding(
-        code=Obstacle.FACTS_UNKNOWN.value, clause="CLS-7", blocking=True,
+        code=Obstacle.FACTS_UNKNOWN.value,
+        clause="CLS-7",
+        blocking=True,
         sentence="平台尚未提供该店铺的经营数据,欠款、订单与结算情况均无法核实。",
-    )  # fmt: skip
+    )
 
 
 def too_old(as_of: datetime, now: datetime, policy: Policy) -> bool:
@@ -241,10 +249,13 @@ def clearing_remaining(
     elif shut_off_at is not None and as_of < shut_off_at:
         found.append(
             Finding(
-                code=Obstacle.FACTS_BEFORE_CLEARING.value, clause="CLS-9", blocking=True, as_of=as_of,
+                code=Obstacle.FACTS_BEFORE_CLEARING.value,
+                clause="CLS-9",
+                blocking=True,
+                as_of=as_of,
                 sentence="现有经营数据早于停止接单的时间,需等待平台提供新的数据后才能确认清算完成。",
             )
-        )  # fmt: skip
+        )
     if policy is not None and as_of is not None:
         found += facts_stale(as_of, now, policy, blocking=True)
     found += payouts_unsettled(facts, as_of, books, now)

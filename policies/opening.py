@@ -55,9 +55,10 @@ def refuse_opening(
         return _refusal("banned", "REO-5", "该账号或主体名下有店铺因违规被强制关闭,不能再次开店。")
     if other_application is not None:
         return _refusal(
-            "application-under-way", "OPN-2",
+            "application-under-way",
+            "OPN-2",
             f"该账号已有一件入驻申请正在办理({other_application}),一个账号同时只能有一件,请等待其结果。",
-        )  # fmt: skip
+        )
     if own_shop is ShopState.CLOSED:
         return _refusal("closed-shop", "REO-2", "该账号名下有已关闭的店铺,请用原账号申请重新开店,无需另行入驻。")
     if own_shop is not None:
@@ -108,10 +109,11 @@ def refuse_legacy(account: AccountState, other_shops: Collection[OtherShop], num
     if not any(_good_elsewhere(shop, numbers) for shop in other_shops):
         names = "、".join(platform.label for platform in numbers.legacy_platforms)
         return _refusal(
-            "legacy-shop", "OPN-14",
+            "legacy-shop",
+            "OPN-14",
             f"该通道要求有{names}店铺,各项评分均在 {numbers.legacy_rating} 以上,"
             f"淘宝店铺等级在 {numbers.legacy_diamonds} 钻以上。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -140,9 +142,10 @@ def refuse_reopening(
     if not may_reopen(asked_at, shop.closed_at, policy):
         earliest = reopen_from(shop.closed_at, policy).astimezone(SHANGHAI)
         return _refusal(
-            "too-early", "REO-1",
+            "too-early",
+            "REO-1",
             f"距离关店未满{in_words(policy.closure.reopen)},{earliest:%Y-%m-%d %H:%M:%S}(北京时间)起可以申请重新开店。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -153,12 +156,18 @@ def _refusal(code: str, clause: str, sentence: str) -> Refusal:
 # ── what is missing ──────────────────────────────────────────────────────────
 
 _PART_CLAUSES = {
-    Part.BASICS: "OPN-3", Part.ENTITY: "OPN-8", Part.TRAINING: "OPN-5", Part.ACCOUNT: "OPN-10", Part.LINKS: "OPN-11",
-}  # fmt: skip
+    Part.BASICS: "OPN-3",
+    Part.ENTITY: "OPN-8",
+    Part.TRAINING: "OPN-5",
+    Part.ACCOUNT: "OPN-10",
+    Part.LINKS: "OPN-11",
+}
 _PAPER_CLAUSES = {
-    DocumentKind.BUSINESS_LICENCE: "OPN-4", DocumentKind.TRADEMARK: "OPN-4", DocumentKind.CERTIFICATE_FORM: "OPN-9",
+    DocumentKind.BUSINESS_LICENCE: "OPN-4",
+    DocumentKind.TRADEMARK: "OPN-4",
+    DocumentKind.CERTIFICATE_FORM: "OPN-9",
     DocumentKind.LOGO: "OPN-11",
-}  # fmt: skip
+}
 
 
 def clause_of(what: Part | DocumentKind) -> str:
@@ -242,9 +251,7 @@ def read_amount(text: str) -> int | None:
 
 def pick_amount(numbers: OpeningPolicy, last: int | None, chance: Callable[[int], int]) -> int:
     """An amount in fen that is not ``last``, each of the others as likely (OPN-10). ``chance(n)`` gives one of 0 … n-1."""
-    amounts = [
-        fen for fen in range(numbers.transfer_least_fen, numbers.transfer_most_fen + 1) if fen != last
-    ]  # fmt: skip
+    amounts = [fen for fen in range(numbers.transfer_least_fen, numbers.transfer_most_fen + 1) if fen != last]
     return amounts[chance(len(amounts))]
 
 

@@ -61,8 +61,15 @@ def paper_findings(papers: Sequence[Paper], clause: str, now: datetime, *, neede
         if len(labels) > 1:
             sentence = f"同一份文件被用作多种材料:{'、'.join(labels.values())},请核对内容。"
             found.append(
-                Finding(code="paper_used_twice", clause=clause, blocking=False, sentence=sentence, value=sha256[:16], as_of=now)
-            )  # fmt: skip
+                Finding(
+                    code="paper_used_twice",
+                    clause=clause,
+                    blocking=False,
+                    sentence=sentence,
+                    value=sha256[:16],
+                    as_of=now,
+                )
+            )
     return found
 
 
@@ -82,14 +89,16 @@ def refuse_without_papers(
     for paper in papers:
         if paper.state is PaperState.DAMAGED or (paper.readable and paper.sha256 in now_damaged):
             return Refusal(
-                code="paper-damaged", clause=clause,
+                code="paper-damaged",
+                clause=clause,
                 sentence=f"材料「{paper.name}」的文件丢失或已损坏,不能在无法查看的情况下同意,请商家重新上传原文件。",
-            )  # fmt: skip
+            )
     if any(paper.readable and (not needed or paper.kind in needed) for paper in papers):
         return None
     if needed or papers:
         return Refusal(
-            code="no-paper", clause=clause,
+            code="no-paper",
+            clause=clause,
             sentence="没有收到任何一份所需材料的文件,不能同意,请等待补充或驳回。",
-        )  # fmt: skip
+        )
     return None

@@ -28,10 +28,16 @@ from policies.workdays import DEFAULT, WorkCalendar
 
 NEVER_OVERRIDDEN = frozenset(
     {
-        Obstacle.ARREARS.value, Obstacle.BOOK_ARREARS.value, Obstacle.UNSETTLED_PAYOUTS.value, Obstacle.BOOK_UNSETTLED.value,
-        Obstacle.FORCED_CLOSURE.value, "bank_contradiction", "refund_under_way", "shop_not_closed",
+        Obstacle.ARREARS.value,
+        Obstacle.BOOK_ARREARS.value,
+        Obstacle.UNSETTLED_PAYOUTS.value,
+        Obstacle.BOOK_UNSETTLED.value,
+        Obstacle.FORCED_CLOSURE.value,
+        "bank_contradiction",
+        "refund_under_way",
+        "shop_not_closed",
     }
-)  # fmt: skip
+)
 """Codes of blocking findings over which nobody approves a refund, not two people either (REF-7, REF-9, ambiguities 24, 29
 and 38)."""
 
@@ -53,8 +59,10 @@ def net_refund(asked: Money, books: BookFacts) -> Net:
     set_off = min(books.arrears_fen, books.deposit_fen)
     room = max(books.deposit_fen - set_off - books.kept_fen, 0)  # what INV-7 would freeze stays (ambiguity 30)
     return Net(
-        set_off=Money(fen=set_off), paid=Money(fen=min(asked.fen, room)), kept=Money(fen=books.kept_fen),
-    )  # fmt: skip
+        set_off=Money(fen=set_off),
+        paid=Money(fen=min(asked.fen, room)),
+        kept=Money(fen=books.kept_fen),
+    )
 
 
 def not_to_be_overridden(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -83,29 +91,33 @@ def refuse_application(
     """
     if requester != owner:
         return Refusal(
-            code="not-owner", clause="REF-6",
+            code="not-owner",
+            clause="REF-6",
             sentence="只有店铺的主账号可以申请退还保证金,请使用主账号登录后再提交。",
-        )  # fmt: skip
+        )
     match shop_state:
         case ShopState.FORCED_CLOSED:
             return Refusal(
-                code="shop-forced-closed", clause="REF-10",
+                code="shop-forced-closed",
+                clause="REF-10",
                 sentence="店铺因违规被平台强制关闭,按规则保证金不予退还(REF-10、CLS-10)。",
-            )  # fmt: skip
+            )
         case ShopState.APPLYING | ShopState.AWAITING_DEPOSIT | ShopState.OPEN | ShopState.CLEARING:
             return Refusal(
-                code="shop-not-closed", clause="REF-1",
+                code="shop-not-closed",
+                clause="REF-1",
                 sentence=f"店铺当前状态为“{shop_state.label}”,关店完成后才能申请退还保证金。",
-            )  # fmt: skip
+            )
         case ShopState.CLOSED:
             pass
         case unknown:
             assert_never(unknown)
     if other_refund is not None:
         return Refusal(
-            code="refund-under-way", clause="REF-7",
+            code="refund-under-way",
+            clause="REF-7",
             sentence=f"该店铺已有一件退保证金申请正在处理({other_refund}),请等待其结果,无需重复提交。",
-        )  # fmt: skip
+        )
     balance = refundable(books, shop_state)
     if not balance:
         return Refusal(
@@ -115,15 +127,17 @@ def refuse_application(
         return Refusal(code="amount-not-positive", clause="REF-6", sentence="退款金额必须大于零。")
     if books.arrears_fen >= balance.fen:
         return Refusal(
-            code="arrears-over-deposit", clause="REF-9",
+            code="arrears-over-deposit",
+            clause="REF-9",
             sentence=f"店铺尚有欠款 {yuan(books.arrears_fen)},不低于保证金余额 {balance},抵扣后没有可退还的保证金。"
             "如对欠款有异议,请联系平台客服。",
-        )  # fmt: skip
+        )
     if amount_fen > balance.fen:
         return Refusal(
-            code="amount-over-balance", clause="REF-6",
+            code="amount-over-balance",
+            clause="REF-6",
             sentence=f"申请退还 {yuan(amount_fen)},超过可退还的保证金余额 {balance},请修改金额后重新提交。",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -187,11 +201,15 @@ def refund_findings(
         value = "、".join(document.label for document in missing)
         found.append(
             Finding(
-                code="documents_missing", clause="REF-2", blocking=True, value=value, as_of=now,
+                code="documents_missing",
+                clause="REF-2",
+                blocking=True,
+                value=value,
+                as_of=now,
                 items=tuple(document.value for document in missing),
                 sentence=f"退款资料不齐,还缺:{value}。",
             )
-        )  # fmt: skip
+        )
     for payee in payees:
         found += [one for one in _payee_information(payee, now) if one.code not in {other.code for other in found}]
     reported = facts.penalties if facts else ()
@@ -200,9 +218,14 @@ def refund_findings(
     found += [_restate(_arrears(finding, books), "REF-9") for finding in money_owed(facts, as_of, books, now)]
     own_gates = {Obstacle.UNSETTLED_PAYOUTS.value, Obstacle.BOOK_UNSETTLED.value, Obstacle.BOOK_BILLS.value}
     for finding in clearing_remaining(
-        facts, as_of, books, open_cases=open_cases, exit_invoices=exit_invoices, now=now,
+        facts,
+        as_of,
+        books,
+        open_cases=open_cases,
+        exit_invoices=exit_invoices,
+        now=now,
         written_off={code: extent for code, extent in written_off.items() if code not in own_gates},
-    ):  # fmt: skip
+    ):
         if finding.code == Obstacle.FORCED_CLOSURE.value:
             found.append(finding)
         else:
@@ -243,18 +266,26 @@ def _payee_information(payee: Payee, now: datetime) -> list[Finding]:
         value = "、".join(absent)
         found.append(
             Finding(
-                code="payee_incomplete", clause="REF-2", blocking=True, value=value, as_of=now, items=tuple(absent),
+                code="payee_incomplete",
+                clause="REF-2",
+                blocking=True,
+                value=value,
+                as_of=now,
+                items=tuple(absent),
                 sentence=f"收款信息不完整,还缺:{value}。",
             )
-        )  # fmt: skip
+        )
     if unreadable:
         found.append(
             Finding(
-                code="payee_account_unreadable", clause="REF-2", blocking=True, as_of=now,
+                code="payee_account_unreadable",
+                clause="REF-2",
+                blocking=True,
+                as_of=now,
                 sentence=f"收款账号应为 {accounts.LEAST} 至 {accounts.MOST} 位数字(FTE、FTN、NRA、OSA 等账户可带字母),"
                 "请商家核对后重新填写。",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -274,18 +305,27 @@ def _penalties(penalties: Sequence[Penalty], as_of: datetime | None, policy: Pol
         unsettled = len(open_ones)
         found.append(
             Finding(
-                code="penalties", clause="REF-2", blocking=True, value=value, as_of=as_of,
-                extent=(value, unsettled), items=tuple(sorted([*(penalty.id for penalty in standing), *open_ones])),
+                code="penalties",
+                clause="REF-2",
+                blocking=True,
+                value=value,
+                as_of=as_of,
+                extent=(value, unsettled),
+                items=tuple(sorted([*(penalty.id for penalty in standing), *open_ones])),
                 sentence=f"店铺有 {value} 项处罚记录不符合退还条件,其中 {unsettled} 项未处理完毕。",
             )
-        )  # fmt: skip
+        )
     if settled := len(penalties) - len(standing):
         found.append(
             Finding(
-                code="penalties_settled", clause="REF-2", blocking=False, value=settled, as_of=as_of,
+                code="penalties_settled",
+                clause="REF-2",
+                blocking=False,
+                value=settled,
+                as_of=as_of,
                 sentence=f"店铺有 {settled} 项已处理完毕的处罚记录,供审核参考。",
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -66,12 +66,14 @@ def judge(figures: Mapping[date, DayFigure], first: date, last: date, policy: Bi
     odd = [day for day, one in known if one.parts_fen > one.total_fen]
     shop, total = sum(one.shop_fen for _, one in known), sum(one.total_fen for _, one in known)
     found = [
-        _finding(code, sentence, days) for code, sentence, days in (
+        _finding(code, sentence, days)
+        for code, sentence, days in (
             ("share-missing", "达人成交数据缺少", missing),
             ("share-stale", "达人成交数据未到日终", stale),
             ("share-contradicts", "达人成交数据中各店铺之和大于总额", odd),
-        ) if days
-    ]  # fmt: skip
+        )
+        if days
+    ]
     return Share(
         shop_fen=shop, total_fen=total, findings=tuple(found), enough=not found and reaches(shop, total, policy)
     )
@@ -81,6 +83,11 @@ def _finding(code: str, sentence: str, days: list[date]) -> Finding:
     named = "、".join(f"{day:%m-%d}" for day in days[:MOST_DAYS_NAMED])
     rest = f" 等 {len(days)} 天" if len(days) > MOST_DAYS_NAMED else ""
     return Finding(
-        code=code, clause="BND-9", blocking=True, sentence=f"{sentence}:{named}{rest}", value=len(days),
-        extent=(len(days),), items=tuple(day.isoformat() for day in days),
-    )  # fmt: skip
+        code=code,
+        clause="BND-9",
+        blocking=True,
+        sentence=f"{sentence}:{named}{rest}",
+        value=len(days),
+        extent=(len(days),),
+        items=tuple(day.isoformat() for day in days),
+    )

@@ -87,9 +87,13 @@ def send_event(item: Item) -> str:
     body = json.dumps(words.made(item), ensure_ascii=False, separators=(",", ":"))
     stamp = clock.clock().real()
     headers = {
-        "webhook-id": item.key, "webhook-timestamp": str(int(stamp.timestamp())), "content-type": "application/json",
-        "webhook-signature": Webhook(webhook_key(secret, f"subscriber_secrets.{item.audience}")).sign(item.key, stamp, body),
-    }  # fmt: skip
+        "webhook-id": item.key,
+        "webhook-timestamp": str(int(stamp.timestamp())),
+        "content-type": "application/json",
+        "webhook-signature": Webhook(webhook_key(secret, f"subscriber_secrets.{item.audience}")).sign(
+            item.key, stamp, body
+        ),
+    }
     try:
         answer = http().post(url, content=body.encode(), headers=headers)
     except httpx.HTTPError as error:
@@ -147,9 +151,14 @@ def on_dead(tx: Tx, item: Item, why: str) -> None:
     if item.topic == DeliveryDead.name:
         return
     told = DeliveryDead(
-        key=item.key, channel=item.channel.label, topic=item.topic, case_id=item.case_id or "",
-        created_at=item.created_at, attempts=item.attempts, reason=why,
-    )  # fmt: skip
+        key=item.key,
+        channel=item.channel.label,
+        topic=item.topic,
+        case_id=item.case_id or "",
+        created_at=item.created_at,
+        attempts=item.attempts,
+        reason=why,
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"dead/{item.key}/{item.created_at.isoformat()}")
 
 

@@ -61,9 +61,14 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> Table:
     """A bar chart in text, which every face of a case can show: a line for each label, its amount, and the last one's."""
     most = max((abs(fen) for _, fen, _ in rows), default=0) or 1
     lines = [
-        (label, yuan(fen), yuan(before), f"{'▼' if fen < 0 else ''}{'█' * max(round(abs(fen) / most * BAR), 1 if fen else 0)}")
+        (
+            label,
+            yuan(fen),
+            yuan(before),
+            f"{'▼' if fen < 0 else ''}{'█' * max(round(abs(fen) / most * BAR), 1 if fen else 0)}",
+        )
         for label, fen, before in rows
-    ]  # fmt: skip
+    ]
     return Table.of(("项目", "金额", "上期", "图示"), lines, sums=(1, 2))
 
 
@@ -135,10 +140,14 @@ def hold_field(what: str, then: str) -> dict[str, Any]:
     """The field of the form in which shops are held out: ``what`` of them is put off, ``then`` says what becomes of it."""
     return {
         "hold": {
-            "title": f"暂缓{what}的店铺", "type": "string", "maxLength": 20_000, "default": "", "format": "textarea",
+            "title": f"暂缓{what}的店铺",
+            "type": "string",
+            "maxLength": 20_000,
+            "default": "",
+            "format": "textarea",
             "description": f"每行一家,格式「店铺编号:理由」;其余照常{what},{then}",
         }
-    }  # fmt: skip
+    }
 
 
 def read_holds(text: str) -> dict[str, str]:

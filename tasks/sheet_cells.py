@@ -31,8 +31,13 @@ _NOTHING = frozenset({"", "NULL", "null", "\\N", "None", "nan", "NaN", "NaT", "<
 _EXACT = 2**53
 """Above it a floating number stands for several whole ones."""
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    0x3000: " ", 0xA0: " ", 0xFFE5: "¥", 0x2212: "-", 0x200B: None, 0xFEFF: None,
-}  # fmt: skip
+    0x3000: " ",
+    0xA0: " ",
+    0xFFE5: "¥",
+    0x2212: "-",
+    0x200B: None,
+    0xFEFF: None,
+}
 """Signs as wide as a Chinese character, other blanks, the typographer's minus, what shows nothing: each has one meaning here."""
 _IN_YUAN = re.compile(r"^([-+]?)¥ *|(?<=[0-9]) *[元¥]$")
 _PLUS = re.compile(r"\+(?=[0-9])")

@@ -37,13 +37,21 @@ _INDEX = re.compile(r"|unnamed: 0|__index_level_\d+__")
 
 
 _PACKED = (
-    b"PK", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x28\xb5\x2f\xfd",
+    b"PK",
+    b"\xd0\xcf\x11\xe0",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!",
+    b"\x28\xb5\x2f\xfd",
     b"\x04\x22\x4d\x18",
-)  # fmt: skip
+)
 """How archives and workbooks begin: zip and xlsx, xls, gzip, bzip2, xz, 7z, rar, zstd, lz4."""
 _WIDE_MARKS = {
-    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-}  # fmt: skip
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 _OTHER_SIGNS = re.compile(r"[;\t|，、]")
 
 
@@ -196,8 +204,10 @@ def _parquet(path: Path, columns: Columns) -> tuple[Iterator[Row], int]:
         position = 0
         try:
             for batch in file.iter_batches(batch_size=BATCH):
-                read = [moments[field](column) if field in moments else column
-                        for field, column in zip(fields, batch.columns, strict=True)]  # fmt: skip
+                read = [
+                    moments[field](column) if field in moments else column
+                    for field, column in zip(fields, batch.columns, strict=True)
+                ]
                 for column in read:
                     _short(column)
                 for row in range(batch.num_rows):

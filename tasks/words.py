@@ -56,7 +56,13 @@ def _message_id(item: Item) -> str:
 def _for_the_inbox(item: Item, message: Message, at: datetime) -> dict[str, Any]:
     words = render(message, merchants.context())
     event = MerchantMessageCreated(
-        message_id=_message_id(item), shop_id=item.shop_id or "", case_id=item.case_id, topic=message.name,
-        subject=words.subject, text=words.text, html=words.html, at=at,
-    )  # fmt: skip
+        message_id=_message_id(item),
+        shop_id=item.shop_id or "",
+        case_id=item.case_id,
+        topic=message.name,
+        subject=words.subject,
+        text=words.text,
+        html=words.html,
+        at=at,
+    )
     return event.envelope(item.created_at)

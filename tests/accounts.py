@@ -24,15 +24,25 @@ def ticket(office: Office, case: Case) -> str:
 
 
 def scan(office: Office, case: Case, account: str = "dy-1", name: str = "晨光官方号") -> None:
-    office.send("account.scanned", {
-        "ticket": ticket(office, case), "target_account_id": account, "target_name": name,
-    })  # fmt: skip
+    office.send(
+        "account.scanned",
+        {
+            "ticket": ticket(office, case),
+            "target_account_id": account,
+            "target_name": name,
+        },
+    )
 
 
 def answer(office: Office, case: Case, account: str = "dy-1", accepts: bool = True) -> None:
-    office.send("account.answered", {
-        "ticket": ticket(office, case), "target_account_id": account, "accepts": accepts,
-    })  # fmt: skip
+    office.send(
+        "account.answered",
+        {
+            "ticket": ticket(office, case),
+            "target_account_id": account,
+            "accepts": accepts,
+        },
+    )
 
 
 def answered(case: Case, wait_key: str) -> None:
@@ -48,9 +58,14 @@ def answered(case: Case, wait_key: str) -> None:
 
 
 def confirm(office: Office, case: Case, account: str = "dy-1", knows: bool = True) -> None:
-    office.send("account.official_confirmed", office._from_owner(case) | {
-        "target_account_id": account, "knows_for_ever": knows,
-    })  # fmt: skip
+    office.send(
+        "account.official_confirmed",
+        office._from_owner(case)
+        | {
+            "target_account_id": account,
+            "knows_for_ever": knows,
+        },
+    )
 
 
 def bound(office: Office, shop_id: str = "shop-1", account: str = "dy-1") -> Case:
@@ -69,9 +84,15 @@ def row(case: Case) -> Binding:
 
 
 def unbind(office: Office, shop_id: str = "shop-1", account: str = "dy-1") -> None:
-    office.send("account.unbind_requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "kind": "OFFICIAL", "target_account_id": account,
-    })  # fmt: skip
+    office.send(
+        "account.unbind_requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "kind": "OFFICIAL",
+            "target_account_id": account,
+        },
+    )
 
 
 # ── channels ─────────────────────────────────────────────────────────────────
@@ -80,10 +101,17 @@ def unbind(office: Office, shop_id: str = "shop-1", account: str = "dy-1") -> No
 def ask_channel(
     office: Office, account: str = "tt-1", shop_id: str = "shop-1", platform: str = "DOUYIN", **changes: Any
 ) -> Case:
-    return office._open("account.channel_requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "platform": platform, "target_account_id": account,
-        "target_name": "晨光好物",
-    } | changes)  # fmt: skip
+    return office._open(
+        "account.channel_requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "platform": platform,
+            "target_account_id": account,
+            "target_name": "晨光好物",
+        }
+        | changes,
+    )
 
 
 def codes(office: Office, case: Case) -> list[str]:
@@ -113,10 +141,17 @@ def channel(office: Office, account: str = "tt-1", shop_id: str = "shop-1", plat
 
 
 def unbind_channel(office: Office, account: str = "tt-1", platform: str = "DOUYIN", **changes: Any) -> None:
-    office.send("account.unbind_requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "kind": "CHANNEL", "platform": platform,
-        "target_account_id": account,
-    } | changes)  # fmt: skip
+    office.send(
+        "account.unbind_requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "kind": "CHANNEL",
+            "platform": platform,
+            "target_account_id": account,
+        }
+        | changes,
+    )
 
 
 # ── self-operated ────────────────────────────────────────────────────────────
@@ -134,9 +169,11 @@ def sales_of(
     """One day of a talent, as an event names it."""
     shops = {shop_id: ours} | others
     return {
-        "target_account_id": account, "day": day.isoformat(), "total_fen": total,
+        "target_account_id": account,
+        "day": day.isoformat(),
+        "total_fen": total,
         "shops": [{"shop_id": name, "fen": fen} for name, fen in shops.items() if fen],
-    }  # fmt: skip
+    }
 
 
 def report(office: Office, *days: dict[str, Any], as_of: datetime | None = None) -> None:
@@ -160,10 +197,15 @@ def month(
 
 def mark(office: Office, *accounts: str, shop_id: str = "shop-1", **changes: Any) -> list[Case]:
     """Mark accounts as self-operated; a case for each, in their order."""
-    office.send("accounts.marking_requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}",
-        "accounts": [{"target_account_id": one, "target_name": "小晨"} for one in accounts or ("dy-8",)],
-    } | changes)  # fmt: skip
+    office.send(
+        "accounts.marking_requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "accounts": [{"target_account_id": one, "target_name": "小晨"} for one in accounts or ("dy-8",)],
+        }
+        | changes,
+    )
     return [office.case(one["case_id"]) for one in office.events("accounts.marking.received")[-1]["cases"]]
 
 
@@ -180,9 +222,15 @@ def self_operated(office: Office, account: str = "dy-8", shop_id: str = "shop-1"
 
 
 def mark_back(office: Office, account: str = "dy-8", shop_id: str = "shop-1") -> None:
-    office.send("account.unbind_requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "kind": "SELF_OPERATED", "target_account_id": account,
-    })  # fmt: skip
+    office.send(
+        "account.unbind_requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "kind": "SELF_OPERATED",
+            "target_account_id": account,
+        },
+    )
 
 
 def withdraw_consent(office: Office, account: str = "dy-8") -> None:

@@ -171,9 +171,11 @@ class Begun:
         """What is about to be done; nothing where it is not to be copied."""
         office = self._office
         untouched = (
-            furniture.COMMITS[0] == self._commits and self._memory() == self._remembered
-            and furniture.files() == self._files and not self._watched()
-        )  # fmt: skip
+            furniture.COMMITS[0] == self._commits
+            and self._memory() == self._remembered
+            and furniture.files() == self._files
+            and not self._watched()
+        )
         if not untouched:
             return None
         try:
@@ -186,12 +188,18 @@ class Begun:
         """Whether anybody would notice that something is not played, or has something else played."""
         office, log = self._office, engine().dispatch
         return (
-            settings() is not self._settings or tuple(map(policy, versions())) != self._policies
-            or self._put_aside() or delivery.notifier() is not self._notifier or self._notifier._failures > 0
-            or bool(self._notifier._without) or office.carrier is not self._carrier or self._attributes() != self._parts
+            settings() is not self._settings
+            or tuple(map(policy, versions())) != self._policies
+            or self._put_aside()
+            or delivery.notifier() is not self._notifier
+            or self._notifier._failures > 0
+            or bool(self._notifier._without)
+            or office.carrier is not self._carrier
+            or self._attributes() != self._parts
             or bool(deaths.STRIKES)
-            or len(list(log.before_cursor_execute)) > statements.LISTENING[0] or len(list(log.begin)) > (not furniture.POSTGRES)
-        )  # fmt: skip
+            or len(list(log.before_cursor_execute)) > statements.LISTENING[0]
+            or len(list(log.begin)) > (not furniture.POSTGRES)
+        )
 
     def _seen(self) -> tuple[list[Any], list[Any], list[Any]]:
         return self._notifier.sent, self._office.carrier.woken, self._office.engine.played

@@ -25,9 +25,11 @@ if TYPE_CHECKING:  # what plays stories imports Prefect; whoever tests rules doe
     from tests.play import Office
 
 hypothesis_settings.register_profile(
-    "dianwu", deadline=None, derandomize=True,
+    "dianwu",
+    deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 hypothesis_settings.load_profile("dianwu")
 
 KEY = Fernet.generate_key().decode()
@@ -104,9 +106,12 @@ def notifier(database: None) -> ScriptedNotifier:
 
 @pytest.fixture
 def new_office(
-    database: None, notifier: ScriptedNotifier, storeroom: Storeroom, request: pytest.FixtureRequest,
+    database: None,
+    notifier: ScriptedNotifier,
+    storeroom: Storeroom,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Office]:  # fmt: skip
+) -> Callable[..., Office]:
     """Makes an office as below, on an emptied database: for comparing how the same stories end."""
     from tests.furnished import office_in
 

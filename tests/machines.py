@@ -29,9 +29,16 @@ def rounds(count: int) -> pytest.MarkDecorator:
 
 
 def play(
-    machine: Callable[[], RuleBasedStateMachine], seen: Counter[str], enough: Mapping[str, int], *,
-    examples: int, steps: int, number: int = 0, of: int = 1, shared: Path | None = None,
-) -> None:  # fmt: skip
+    machine: Callable[[], RuleBasedStateMachine],
+    seen: Counter[str],
+    enough: Mapping[str, int],
+    *,
+    examples: int,
+    steps: int,
+    number: int = 0,
+    of: int = 1,
+    shared: Path | None = None,
+) -> None:
     """A round of `examples` sequences; the last of them goes on with smaller rounds until `seen`, which the machine counts,
     has `enough` of nearly everything. Where there are several tests, each tells the others in `shared` what it saw.
 
@@ -56,10 +63,14 @@ def _round(machine: Callable[[], RuleBasedStateMachine], number: int, examples: 
     run_state_machine_as_test(
         machine if MORE else seed(number)(machine),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=MORE or examples, stateful_step_count=steps, deadline=None, phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+            max_examples=MORE or examples,
+            stateful_step_count=steps,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
         ),
-    )  # fmt: skip
+    )
 
 
 def _told(seen: Counter[str], shared: Path | None, number: int) -> list[Counter[str]]:

@@ -64,9 +64,11 @@ PEOPLE = {
 }
 
 PAYEE = {
-    "method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
+    "method": "CORPORATE_ACCOUNT",
+    "name": "宁波晨光文具有限公司",
+    "account_no": "3301040160000121234",
     "bank_name": "中国银行宁波市分行",
-}  # fmt: skip
+}
 FILES: dict[str, bytes] = {}
 """Files of the merchants' papers by hash: what an example names is staged when it is sent."""
 
@@ -171,10 +173,13 @@ class Office:
         """A signed event reaches the door; nothing else happens yet."""
         body = {"type": type_, "timestamp": (happened or self.clock.at).isoformat(), "data": data}
         arrival = Arrival(
-            source="platform", message_id=message_id or f"msg-{self.numbered()}", type=type_,
-            shop_id=data.get("shop_id"), case_id=data.get("case_id"),
+            source="platform",
+            message_id=message_id or f"msg-{self.numbered()}",
+            type=type_,
+            shop_id=data.get("shop_id"),
+            case_id=data.get("case_id"),
             body=json.dumps(body, ensure_ascii=False).encode(),
-        )  # fmt: skip
+        )
         return inbox.receive(arrival, routing.on_conflict)
 
     @act
@@ -212,10 +217,17 @@ class Office:
     def open_shop(self, shop_id: str = "shop-1", deposit_fen: int = 400_000, **changes: Any) -> str:
         """A registered enterprise with its deposit paid and nothing open."""
         shop = {
-            "shop_id": shop_id, "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": f"acct-{shop_id}",
-            "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8",
-            "taxpayer_type": "GENERAL", "categories": ["服饰"], "contacts": ["mailto://owner@example.com"],
-        } | changes  # fmt: skip
+            "shop_id": shop_id,
+            "name": "晨光文具",
+            "entity_type": "ENTERPRISE",
+            "owner_account_id": f"acct-{shop_id}",
+            "owner_name": "林晓",
+            "licence_name": "宁波晨光文具有限公司",
+            "uscc": "91330226MA2AB1C2D8",
+            "taxpayer_type": "GENERAL",
+            "categories": ["服饰"],
+            "contacts": ["mailto://owner@example.com"],
+        } | changes
         self.send("shop.registered", shop)
         if deposit_fen:
             self.pay_deposit(shop_id, deposit_fen)
@@ -240,17 +252,25 @@ class Office:
 
     @act
     def request_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
-        return self._open("closure.requested", {
-            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-        } | changes)  # fmt: skip
+        return self._open(
+            "closure.requested",
+            {
+                "shop_id": shop_id,
+                "account_id": f"acct-{shop_id}",
+                "reason": "STRATEGY_CHANGE",
+                "reason_text": "转做线下门店",
+            }
+            | changes,
+        )
 
     @act
     def stage(self, shop_id: str, *documents: dict[str, Any]) -> list[str]:
         """The files of these papers reach us, of those that :func:`paper` made; their ids."""
         found = [
             evidence.stage(shop_id, document["name"], io.BytesIO(FILES[document["sha256"]])).id
-            for document in documents if document.get("sha256") in FILES
-        ]  # fmt: skip
+            for document in documents
+            if document.get("sha256") in FILES
+        ]
         self.settle()
         return found
 
@@ -272,8 +292,12 @@ class Office:
     ) -> Case:
         """An application with its papers, which are staged before unless the story is about that."""
         data: dict[str, Any] = {
-            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": fen, "payee": PAYEE, "documents": PAPERS,
-        } | changes  # fmt: skip
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "amount_fen": fen,
+            "payee": PAYEE,
+            "documents": PAPERS,
+        } | changes
         if staged:
             self.stage(shop_id, *data["documents"])
         return self._open("refund.requested", data)
@@ -282,9 +306,14 @@ class Office:
     def propose_forced_closure(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         """A proposal with its paper, which is staged before."""
         data: dict[str, Any] = {
-            "shop_id": shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
-            "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17", "documents": [REPORT],
-        } | changes  # fmt: skip
+            "shop_id": shop_id,
+            "proposal_id": "prop-1",
+            "violation": "售卖假冒商品",
+            "clause": "DED-7",
+            "description": "抽检 3 批次均为假冒商品。",
+            "proposed_by": "risk-17",
+            "documents": [REPORT],
+        } | changes
         self.stage(shop_id, *data["documents"])
         return self._open("forced_closure.proposed", data)
 
@@ -292,10 +321,15 @@ class Office:
     def propose_correction(self, shop_id: str = "shop-1", **changes: Any) -> Case:
         """A court's judgment against a ruling with its paper, which is staged before."""
         data: dict[str, Any] = {
-            "shop_id": shop_id, "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-            "judged_on": self.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
+            "shop_id": shop_id,
+            "ruling_id": "rul-1",
+            "court": "杭州互联网法院",
+            "judgment_no": "(2026)浙0192民初1号",
+            "judged_on": self.clock.at.isoformat(),
+            "summary": "判决认定商家已按时发货。",
+            "proposed_by": "legal-3",
             "documents": [JUDGMENT],
-        } | changes  # fmt: skip
+        } | changes
         self.stage(shop_id, *data["documents"])
         return self._open("ruling.correction_proposed", data)
 
@@ -368,9 +402,14 @@ class Office:
     ) -> review_gates.Outcome:
         """Answer a question as it was shown, and let everything that follows happen."""
         given = review_gates.Answer(
-            review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
+            review_id=review.id,
+            revision=review.revision,
+            staff_id=staff_id,
+            verdict=verdict,
+            reason=reason,
+            extra=extra,
             code=self.code(staff_id) if code is None else code,
-        )  # fmt: skip
+        )
         outcome = in_transaction(lambda tx: decisions.decide(tx, given))
         self.settle()
         return outcome
@@ -392,9 +431,15 @@ class Office:
     ) -> review_gates.Outcome:
         """Answer a question through Prefect's form, and let everything that follows happen."""
         given = review_gates.Answer(
-            review_id=review.id, revision=review.revision, staff_id=staff_id, verdict=verdict, reason=reason, extra=extra,
-            code=self.code(staff_id) if code is None else code, through=Place.FORM,
-        )  # fmt: skip
+            review_id=review.id,
+            revision=review.revision,
+            staff_id=staff_id,
+            verdict=verdict,
+            reason=reason,
+            extra=extra,
+            code=self.code(staff_id) if code is None else code,
+            through=Place.FORM,
+        )
 
         def judged(tx: Tx) -> review_gates.Outcome:
             """What the resumed run does first; that it was resumed is not forgotten when its worker dies."""
@@ -425,10 +470,16 @@ class Office:
     def bank(
         self, request_no: str, what: str = "settled", fen: int = 400_000, shop_id: str = "shop-1", reason: str = ""
     ) -> None:
-        self.send(f"payout.{what}", {
-            "shop_id": shop_id, "request_no": request_no, "amount_fen": fen, "at": self.clock.at.isoformat(),
-            "reason": reason,
-        })  # fmt: skip
+        self.send(
+            f"payout.{what}",
+            {
+                "shop_id": shop_id,
+                "request_no": request_no,
+                "amount_fen": fen,
+                "at": self.clock.at.isoformat(),
+                "reason": reason,
+            },
+        )
 
     # ── time ──
 
@@ -492,9 +543,10 @@ class Office:
         with reading() as tx:
             query = select(OutboxMessage).order_by(col(OutboxMessage.id))
             found = [
-                row for row in tx.exec(query)
+                row
+                for row in tx.exec(query)
                 if (channel is None or row.channel == channel) and (not topic or row.topic == topic)
-            ]  # fmt: skip
+            ]
             tx.expunge_all()
             return found
 

@@ -19,9 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SETTINGS = {
-    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
     "listen_addresses": "127.0.0.1",
-}  # fmt: skip
+}
 """Nothing in it has to survive the test."""
 
 

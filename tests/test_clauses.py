@@ -55,9 +55,11 @@ def of_a_line(text: str) -> set[str]:
 def in_code() -> set[str]:
     """Clauses named in the code that does them: in a value, a comment or the docstring of what is done, not in a range."""
     return {
-        clause for folder in CODE for file in (ROOT / folder).rglob("*.py")
+        clause
+        for folder in CODE
+        for file in (ROOT / folder).rglob("*.py")
         for clause in of_a_line(file.read_text(encoding="utf-8"))
-    }  # fmt: skip
+    }
 
 
 @cache
@@ -73,8 +75,12 @@ def in_tests() -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and file != Path(__file__):
                 named = of_a_line("\n".join(lines[node.lineno - 1 : node.end_lineno]))
-                named |= {f"{chapter.upper()}-{number}" for chapter, number in
-                          re.findall(r"_(cls|ref|dep|ded|arb|wdr|inv|stl|opn|reo)_(\d+)(?=_|$)", node.name)}  # fmt: skip
+                named |= {
+                    f"{chapter.upper()}-{number}"
+                    for chapter, number in re.findall(
+                        r"_(cls|ref|dep|ded|arb|wdr|inv|stl|opn|reo)_(\d+)(?=_|$)", node.name
+                    )
+                }
                 for clause in named:
                     found.setdefault(clause, set()).add(f"{file.name}::{node.name}")
     return found

@@ -22,9 +22,15 @@ PARSED = {
 """The first characters say what a thing is; the whole is used beside them."""
 
 NAMES = {
-    "sha256[:16]", "sha256[:2]", "item.sha256[:2]", "one.sha256[:16]", "one.shown_sha256[:12]", "one.shown_sha256[:16]", "line.hash[:12]",
+    "sha256[:16]",
+    "sha256[:2]",
+    "item.sha256[:2]",
+    "one.sha256[:16]",
+    "one.shown_sha256[:12]",
+    "one.shown_sha256[:16]",
+    "line.hash[:12]",
     "said[:16]",
-}  # fmt: skip
+}
 """The beginning of a hash, which names it; other hashes are cut where they are made."""
 
 COUNTED = {
@@ -93,10 +99,14 @@ NOBODYS = {
 def beginnings(text: str) -> list[str]:
     """Every ``x[:n]`` in a piece of source whose ``x`` is not a hash made there and then."""
     return [
-        ast.unparse(node) for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice)
-        and node.slice.lower is None and node.slice.upper is not None and not _hashed(node.value)
-    ]  # fmt: skip
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Slice)
+        and node.slice.lower is None
+        and node.slice.upper is not None
+        and not _hashed(node.value)
+    ]
 
 
 def _hashed(value: ast.expr) -> bool:

@@ -37,10 +37,13 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
         responses={
             status: {"description": said, "content": _CONTENT}
             for status, said in {
-                401: "no valid token", 403: "a token without this right", 404: "no such shop, or none of this token's", **_BOTH
+                401: "no valid token",
+                403: "a token without this right",
+                404: "no such shop, or none of this token's",
+                **_BOTH,
             }.items()
         },
-    )  # fmt: skip
+    )
     def get_shop_accounts(
         request: Request, shop_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     ) -> ShopAccountsView:

@@ -109,9 +109,13 @@ def create_app(
             post.close()
 
     app = FastAPI(
-        title="Dianwu door", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
+        title="Dianwu door",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
         description="Signed events in, cases out. Every refusal is RFC 9457 problem details.",
-    )  # fmt: skip
+    )
     app.state.on_stored = lambda: None
     app.state.delivering = lambda: True
     app.add_middleware(Access)
@@ -162,10 +166,15 @@ def _add_sender(
         return _response(sender.answer(stored))
 
     app.add_api_route(
-        f"/webhooks/{sender.name}", take, methods=["POST"], status_code=202, openapi_extra=sender.openapi(),
-        operation_id=f"post_{sender.name}", summary=f"Messages from {sender.name}",
+        f"/webhooks/{sender.name}",
+        take,
+        methods=["POST"],
+        status_code=202,
+        openapi_extra=sender.openapi(),
+        operation_id=f"post_{sender.name}",
+        summary=f"Messages from {sender.name}",
         response_class=JSONResponse,
-    )  # fmt: skip
+    )
 
 
 def _response(answer: Answer) -> Response:
@@ -192,11 +201,14 @@ def _add_cases(app: FastAPI, settings: Settings, limit: RateLimit, case_view: Ca
         operation_id="get_case",
         dependencies=[Depends(known), Depends(HTTPBearer(auto_error=False))],
         responses=_refusals(
-            s401="no valid token", s403="a token without this right", s404="no such case, or none of this token's shops",
+            s401="no valid token",
+            s403="a token without this right",
+            s404="no such case, or none of this token's shops",
             s422="not the form of a case id",
-            s429="too many requests", s503="the database cannot be reached",
+            s429="too many requests",
+            s503="the database cannot be reached",
         ),
-    )  # fmt: skip
+    )
     def get_case(
         request: Request, case_id: Annotated[str, Path(alias="id", pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     ) -> CaseView:
@@ -272,11 +284,13 @@ def _answer_problems(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [
             FieldError(
-                field=pointer(item["loc"][1:]).lstrip("/"), expected=str(item["msg"]),
-                got=describe(item.get("input")), remedy="correct the request",
+                field=pointer(item["loc"][1:]).lstrip("/"),
+                expected=str(item["msg"]),
+                got=describe(item.get("input")),
+                remedy="correct the request",
             )
             for item in error.errors()
-        ]  # fmt: skip
+        ]
         return _refused(request, Problem(422, "wrong-fields", "Some parameters are wrong.", errors=errors))
 
     @app.exception_handler(HTTPException)
@@ -284,9 +298,11 @@ def _answer_problems(app: FastAPI) -> None:
         slug = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized"}.get(error.status_code, "bad-request")
         detail = {404: "There is nothing here.", 405: "This method is not served here."}
         problem = Problem(
-            error.status_code, slug, detail.get(error.status_code, "The request cannot be read."),
+            error.status_code,
+            slug,
+            detail.get(error.status_code, "The request cannot be read."),
             headers=error.headers,
-        )  # fmt: skip
+        )
         return _refused(request, problem)
 
     async def unreachable(request: Request, error: Exception) -> Response:

@@ -90,17 +90,23 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
         request.state.grant = tokens.check(request, "evidence")
 
     @routes.post(
-        "/evidence", status_code=201, operation_id="stage_evidence", openapi_extra=_FORM,
-        summary="Stage a file as evidence, by upload or by address", dependencies=[
-            Depends(known), Depends(HTTPBearer(auto_error=False))
-        ],
+        "/evidence",
+        status_code=201,
+        operation_id="stage_evidence",
+        openapi_extra=_FORM,
+        summary="Stage a file as evidence, by upload or by address",
+        dependencies=[Depends(known), Depends(HTTPBearer(auto_error=False))],
         responses=_refusals(
-            s400="no readable form", s401="no valid token", s403="a token without this right",
+            s400="no readable form",
+            s401="no valid token",
+            s403="a token without this right",
             s413="larger than its type may be",
-            s415="not a form, or bytes of a type that is not taken", s422="wrong fields, or an address not allowed",
-            s429="too many requests", s503="the database cannot be reached",
+            s415="not a form, or bytes of a type that is not taken",
+            s422="wrong fields, or an address not allowed",
+            s429="too many requests",
+            s503="the database cannot be reached",
         ),
-    )  # fmt: skip
+    )
     async def stage(request: Request) -> Staged:
         grant: Grant = request.state.grant
         form = await _read_form(request)
@@ -130,16 +136,23 @@ def router(settings: Settings, limit: RateLimit) -> APIRouter:
             await form.close()
 
     @routes.get(
-        "/evidence/{id}", operation_id="open_evidence", summary="Open one item by its signed link",
+        "/evidence/{id}",
+        operation_id="open_evidence",
+        summary="Open one item by its signed link",
         response_class=StreamingResponse,
         responses={
-            200: {"description": "the file: pictures and PDFs to look at, the rest as a download", "content": {"application/octet-stream": {}}},
+            200: {
+                "description": "the file: pictures and PDFs to look at, the rest as a download",
+                "content": {"application/octet-stream": {}},
+            },
             **_refusals(
-                s404="no such link: forged, over, or for another item", s422="wrong parameters",
-                s429="too many requests", s503="the stored file is damaged, or the database cannot be reached",
+                s404="no such link: forged, over, or for another item",
+                s422="wrong parameters",
+                s429="too many requests",
+                s503="the stored file is damaged, or the database cannot be reached",
             ),
         },
-    )  # fmt: skip
+    )
     def opened(
         request: Request,
         evidence_id: Annotated[str, Path(alias="id", pattern=r"^EV-[0-9]{6}-[0-9A-Z]{6}$")],

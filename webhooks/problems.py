@@ -85,9 +85,13 @@ class Problem(Exception):
     def response(self, instance: str) -> Response:
         """The answer; ``instance`` is the path asked for."""
         body = ProblemBody(
-            type=f"/problems/{self.slug}", title=TITLES[self.slug], status=self.status, detail=self.detail,
-            instance=instance, errors=self.errors,
-        )  # fmt: skip
+            type=f"/problems/{self.slug}",
+            title=TITLES[self.slug],
+            status=self.status,
+            detail=self.detail,
+            instance=instance,
+            errors=self.errors,
+        )
         content = json.dumps(body.model_dump(mode="json")).encode("ascii")
         return Response(content, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 

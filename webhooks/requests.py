@@ -53,9 +53,11 @@ class RateLimit:
         reset = self._limiter.get_window_stats(self._rate, source, _address(request)).reset_time
         seconds = max(1, math.ceil(reset - time.time()))
         return Problem(
-            429, "too-many-requests", f"More than {self._rate}. Try again in {seconds} seconds.",
+            429,
+            "too-many-requests",
+            f"More than {self._rate}. Try again in {seconds} seconds.",
             headers={"retry-after": str(seconds)},
-        )  # fmt: skip
+        )
 
 
 def _address(request: Request) -> str:
@@ -137,9 +139,11 @@ class Tokens:
         fitting = [known for known in self._known if hmac.compare_digest(known[0], offered)]
         if scheme.lower() != "bearer" or not fitting:
             raise Problem(
-                401, "unauthorized", "Send Authorization: Bearer with a token of this installation.",
+                401,
+                "unauthorized",
+                "Send Authorization: Bearer with a token of this installation.",
                 headers={"www-authenticate": 'Bearer realm="dianwu"'},
-            )  # fmt: skip
+            )
         for _, may, grant in fitting:
             if right in may:
                 return grant

@@ -75,12 +75,16 @@ def airflow(cases: int) -> dict[str, Any]:
         url = f"http://127.0.0.1:{port}"
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
             "PATH": f"{python.parent}:{os.environ['PATH']}",
-            "AIRFLOW_HOME": str(folder), "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"), "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "true", "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": url, "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "true",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": found.own.replace("postgresql", "postgresql+psycopg2"),
-        }  # fmt: skip
+        }
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([str(python.parent / "airflow"), "standalone"], env=env, stdout=log, stderr=log)
         try:
@@ -135,11 +139,16 @@ def _airflow(process: subprocess.Popen[bytes], url: str, cases: int, postmaster:
     took = time.monotonic() - began
     everything = [*single, *many]
     return {
-        "peer": "Apache Airflow", **times("shown", [each[0] for each in single]),
-        **times("done", [each[1] for each in single if each[2]]), "cpu_per_case": round((used() - before) / cases, 3),
-        "cases": cases, "cases_per_s": round(cases / took, 2), "prompt": len(everything),
-        "lost": sum(not each[2] for each in everything), "memory_mb": round(memory_mb(process.pid)),
-    }  # fmt: skip
+        "peer": "Apache Airflow",
+        **times("shown", [each[0] for each in single]),
+        **times("done", [each[1] for each in single if each[2]]),
+        "cpu_per_case": round((used() - before) / cases, 3),
+        "cases": cases,
+        "cases_per_s": round(cases / took, 2),
+        "prompt": len(everything),
+        "lost": sum(not each[2] for each in everything),
+        "memory_mb": round(memory_mb(process.pid)),
+    }
 
 
 def main() -> None:

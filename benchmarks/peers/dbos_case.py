@@ -54,8 +54,11 @@ def one(number: int, prefix: str) -> tuple[float, float, bool]:
 
 def main() -> None:
     config: DBOSConfig = {
-        "name": "bench", "system_database_url": sys.argv[1], "run_admin_server": False, "log_level": "ERROR",
-    }  # fmt: skip
+        "name": "bench",
+        "system_database_url": sys.argv[1],
+        "run_admin_server": False,
+        "log_level": "ERROR",
+    }
     DBOS(config=config)
     DBOS.launch()
     cases = int(sys.argv[2])

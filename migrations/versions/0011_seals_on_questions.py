@@ -26,9 +26,11 @@ def upgrade() -> None:
         batch.add_column(sa.Column("question_seal", sa.String(64), nullable=True))
     json = sa.JSON(none_as_null=True)
     review = sa.table(
-        "review", sa.column("question_seal"), *(sa.column(name) for name in (*PLAIN, *SHOWN)),
+        "review",
+        sa.column("question_seal"),
+        *(sa.column(name) for name in (*PLAIN, *SHOWN)),
         *(sa.column(name, json) for name in (*LISTS, "seen")),
-    )  # fmt: skip
+    )
     names = (*PLAIN, *LISTS, *SHOWN, "seen")
     for row in op.get_bind().execute(sa.select(*(review.c[name] for name in names))).all():
         op.get_bind().execute(sa.update(review).where(review.c.id == row[0]).values(question_seal=question_seal(*row)))

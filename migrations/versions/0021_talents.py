@@ -51,9 +51,13 @@ def upgrade() -> None:
     )
     stands = sa.text("ended_at IS NULL")
     op.create_index(
-        "uq_self_operated_proposal", "self_operated_proposal", ["shop_id", "account_id"], unique=True,
-        sqlite_where=stands, postgresql_where=stands,
-    )  # fmt: skip
+        "uq_self_operated_proposal",
+        "self_operated_proposal",
+        ["shop_id", "account_id"],
+        unique=True,
+        sqlite_where=stands,
+        postgresql_where=stands,
+    )
     op.create_table(
         "self_operated_check",
         sa.Column("day", sa.Date(), nullable=False),

@@ -58,9 +58,14 @@ class Robot(NotifyBase):
         headers = {"User-Agent": self.app_id, "Content-Type": "application/json; charset=utf-8"}
         try:
             answer = requests.post(
-                address, params=params, data=content, headers=headers, verify=self.verify_certificate,
-                timeout=self.request_timeout, allow_redirects=False,
-            )  # fmt: skip
+                address,
+                params=params,
+                data=content,
+                headers=headers,
+                verify=self.verify_certificate,
+                timeout=self.request_timeout,
+                allow_redirects=False,
+            )
         except requests.RequestException:
             self.logger.warning("A connection error occurred.")
             return False

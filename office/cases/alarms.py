@@ -27,11 +27,16 @@ def run_refused(tx: Tx, run_id: str, name: str, deployment: str, reason: str) ->
     """A worker did not execute a run, because it was not simply a flow of ours."""
     about = _plain(deployment) or "(无部署)"
     raise_alarm(
-        tx, "run.refused", f"执行端拒绝执行一次运行:{_plain(reason)}", kind=f"run/{_kind(reason)}",
+        tx,
+        "run.refused",
+        f"执行端拒绝执行一次运行:{_plain(reason)}",
+        kind=f"run/{_kind(reason)}",
         matter=f"运行「{_plain(name)}」,部署「{about}」",
         done="该次运行未被执行,已标记为失败。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令并检查部署。",
-        run=run_id, deployment=about, reason=_plain(reason),
-    )  # fmt: skip
+        run=run_id,
+        deployment=about,
+        reason=_plain(reason),
+    )
 
 
 def raise_alarm(
@@ -40,9 +45,13 @@ def raise_alarm(
     """Write it down in the case's trail, or the system's, and tell the supervisor of this ``kind`` once an hour."""
     entry = audit.record(tx, case.id if case else "system", action, text=text, **detail)
     told = EngineAlarm(
-        what=text, matter=matter, done=done, seen_at=tx.now, case_id=case.id if case else "",
+        what=text,
+        matter=matter,
+        done=done,
+        seen_at=tx.now,
+        case_id=case.id if case else "",
         link=reviews.link_to(case) if case else f"{settings().prefect_ui}/v2/runs",
-    )  # fmt: skip
+    )
     once = hashlib.sha256(f"{kind}|{tx.now:%Y-%m-%dT%H}".encode()).hexdigest()[:32]
     if not outbox.written(tx, f"staff:engine/{once}"):
         reviews.notify_staff(tx, Role.SUPERVISOR, told, f"engine/{once}", case)

@@ -37,13 +37,27 @@ def appoint(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str, code: st
     review.stranded_at = None
     decision_seals.put_question(tx, review)
     audit.record(
-        tx, case.id, "review.appointed", actor=f"staff/{boss.id}", clause=gate.clause, review=review.id, staff=person.id,
-        text=f"主管 {boss.name} 任命 {person.name} 处理本次{gate.title}", acted=boss.id in _acted(tx, case, review),
-    )  # fmt: skip
+        tx,
+        case.id,
+        "review.appointed",
+        actor=f"staff/{boss.id}",
+        clause=gate.clause,
+        review=review.id,
+        staff=person.id,
+        text=f"主管 {boss.name} 任命 {person.name} 处理本次{gate.title}",
+        acted=boss.id in _acted(tx, case, review),
+    )
     told = ReviewAppointed(**reviews.about(case, review, gate), person=f"{person.name}({person.id})", by=boss.name)
     for role in [*person.roles, *({Role.SUPERVISOR.value} - set(person.roles))]:
-        outbox.put(tx, f"staff:{review.id}/appointed/{person.id}/{role}", Channel.STAFF, told.name,
-                   told.model_dump(mode="json"), case=case, audience=role)  # fmt: skip
+        outbox.put(
+            tx,
+            f"staff:{review.id}/appointed/{person.id}/{role}",
+            Channel.STAFF,
+            told.name,
+            told.model_dump(mode="json"),
+            case=case,
+            audience=role,
+        )
     outbox.retag(tx, case)
     return Outcome(accepted=True, sentence=f"已任命 {person.name} 处理该任务")
 

@@ -48,9 +48,16 @@ def tell(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None 
 
 def _put(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None, waits: datetime | None = None) -> None:
     outbox.put(
-        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case, audience=role,
-        not_before=waits, bundled=_note(role, waits) if waits else "",
-    )  # fmt: skip
+        tx,
+        f"staff:{key}",
+        Channel.STAFF,
+        message.name,
+        message.model_dump(mode="json"),
+        case=case,
+        audience=role,
+        not_before=waits,
+        bundled=_note(role, waits) if waits else "",
+    )
 
 
 def _nearly_due(tx: Tx, message: StaffMessage) -> bool:
@@ -105,11 +112,12 @@ def message_of(tx: Tx, item: Item) -> StaffMessage:
     context = merchants.context()
     entries = [
         BundleEntry(
-            heading=one.bundled, link=getattr(one, "link", None),
+            heading=one.bundled,
+            link=getattr(one, "link", None),
             sentence=subject(one, context).removeprefix(f"【{context.product}】"),
         )
         for one in messages
-    ]  # fmt: skip
+    ]
     entries.sort(key=lambda entry: entry.heading)
     return StaffBundle(count=len(entries), entries=tuple(entries[:MOST]), more=max(0, len(entries) - MOST))
 
@@ -117,10 +125,12 @@ def message_of(tx: Tx, item: Item) -> StaffMessage:
 def _members(tx: Tx, item: Item) -> Iterator[StaffMessage]:
     until = datetime.strptime(item.key.rpartition("/")[2], MINUTE).replace(tzinfo=UTC)
     query = select(OutboxMessage).where(
-        OutboxMessage.state == OutboxState.SKIPPED, OutboxMessage.next_at == until,
-        OutboxMessage.channel == Channel.STAFF, OutboxMessage.audience == item.audience,
+        OutboxMessage.state == OutboxState.SKIPPED,
+        OutboxMessage.next_at == until,
+        OutboxMessage.channel == Channel.STAFF,
+        OutboxMessage.audience == item.audience,
         OutboxMessage.note == _note(item.audience, until),
-    )  # fmt: skip
+    )
     for row in tx.exec(query.order_by(col(OutboxMessage.id))):
         message = restore(row.topic, outbox.body(row))
         if isinstance(message, StaffMessage):

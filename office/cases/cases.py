@@ -57,11 +57,18 @@ def open_case(
     _own_word(kind, state)
     case_id = new_id(kind.prefix, tx.now)
     case = Case(
-        id=case_id, kind=kind, shop_id=shop.id if shop else None,
-        subject=subject or (shop.name if shop else ""), state=state, origin=origin, request=request or {},
+        id=case_id,
+        kind=kind,
+        shop_id=shop.id if shop else None,
+        subject=subject or (shop.name if shop else ""),
+        state=state,
+        origin=origin,
+        request=request or {},
         request_sealed=seal_json(sealed, place(Case, "request_sealed", case_id)) if sealed is not None else "",
-        policy_version=policy_at(received_at).version, received_at=received_at, opened_at=tx.now,
-    )  # fmt: skip
+        policy_version=policy_at(received_at).version,
+        received_at=received_at,
+        opened_at=tx.now,
+    )
     tx.add(case)
     tx.flush()
     audit.record(tx, case.id, "case.opened", actor=actor, clause=clause, text=text, public=True,
@@ -83,9 +90,7 @@ def _own_word(kind: CaseKind, state: CaseState) -> None:
 
 
 def _about(tx: Tx, case: Case) -> dict[str, Any]:
-    return {
-        "case_id": case.id, "kind": case.kind, "kind_label": case.kind.label, "shop_id": case.shop_id, "at": tx.now
-    }  # fmt: skip
+    return {"case_id": case.id, "kind": case.kind, "kind_label": case.kind.label, "shop_id": case.shop_id, "at": tx.now}
 
 
 def move(
@@ -165,9 +170,16 @@ def emit(
 ) -> None:
     """Write a signed event for its subscriber, in the caller's transaction; once per key."""
     outbox.put(
-        tx, f"{event.subscriber}:{key}", Channel.EVENT, event.type, event.envelope(tx.now), case=case, shop_id=shop_id,
-        audience=event.subscriber, not_before=not_before,
-    )  # fmt: skip
+        tx,
+        f"{event.subscriber}:{key}",
+        Channel.EVENT,
+        event.type,
+        event.envelope(tx.now),
+        case=case,
+        shop_id=shop_id,
+        audience=event.subscriber,
+        not_before=not_before,
+    )
 
 
 def keep_findings(tx: Tx, case: Case, check: str, findings: Iterable[Finding]) -> None:
@@ -175,10 +187,13 @@ def keep_findings(tx: Tx, case: Case, check: str, findings: Iterable[Finding]) -
     for position, finding in enumerate(findings):
         tx.add(
             CaseFinding(
-                case_id=case.id, check=check, position=position, recorded_at=tx.now,
+                case_id=case.id,
+                check=check,
+                position=position,
+                recorded_at=tx.now,
                 finding=finding.model_dump(mode="json"),
             )
-        )  # fmt: skip
+        )
 
 
 def findings(tx: Tx, case_id: str, check: str | None = None) -> list[Finding]:

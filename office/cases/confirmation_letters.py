@@ -31,18 +31,26 @@ def key_of(held: Confirmation) -> str:
 def tell(tx: Tx, person: Staff, message: StaffMessage, key: str, case: Case) -> None:
     """Tell one person, over a channel of their own."""
     outbox.put(
-        tx, f"staff:{key}", Channel.STAFF, message.name, message.model_dump(mode="json"), case=case,
+        tx,
+        f"staff:{key}",
+        Channel.STAFF,
+        message.name,
+        message.model_dump(mode="json"),
+        case=case,
         audience=f"{outbox.PERSON}{person.id}",
-    )  # fmt: skip
+    )
 
 
 def tell_recorded(
     tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, verdict: str, reason: str, said: str, about: str
 ) -> None:
     message = DecisionRecorded(
-        **in_name(case, review, gate, person), verdict=gate.verdict(verdict).label, reason=reason or "(未填写)",
-        recorded_at=tx.now, follows=said,
-    )  # fmt: skip
+        **in_name(case, review, gate, person),
+        verdict=gate.verdict(verdict).label,
+        reason=reason or "(未填写)",
+        recorded_at=tx.now,
+        follows=said,
+    )
     tell(tx, person, message, f"recorded/{about}", case)
 
 
@@ -55,18 +63,27 @@ def tell_dropped(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, 
 def tell_perhaps_lost(tx: Tx, case: Case, review: Review, gate: Gate, person: Staff, why: str) -> None:
     """Tell somebody who may have answered, once an hour, that an answer of nobody knows whom does not count."""
     message = EngineAlarm(
-        what=f"「{gate.title}」的一份答复未予采用:{why}", matter=f"审核任务 {review.id},无从判断是谁提交的", seen_at=tx.now,
+        what=f"「{gate.title}」的一份答复未予采用:{why}",
+        matter=f"审核任务 {review.id},无从判断是谁提交的",
+        seen_at=tx.now,
         done="若是您提交的,该答复未被采用。问题仍待处理,请核对后重新提交;表单只认从现在起约一分钟后新显示的口令。其他任务上的答复"
-             "若同样未见结果,请一并核对。", case_id=case.id, link=reviews.link_to(case),
-    )  # fmt: skip
+        "若同样未见结果,请一并核对。",
+        case_id=case.id,
+        link=reviews.link_to(case),
+    )
     tell(tx, person, message, f"lost/{person.id}/{tx.now:%Y-%m-%dT%H}", case)
 
 
 def in_name(case: Case, review: Review, gate: Gate, person: Staff) -> dict[str, Any]:
     return {
-        "review_id": review.id, "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id,
-        "gate": gate.title, "staff_id": person.id, "staff_name": person.name,
-    }  # fmt: skip
+        "review_id": review.id,
+        "case_id": case.id,
+        "case_kind": case.kind.label,
+        "subject": case.subject or case.id,
+        "gate": gate.title,
+        "staff_id": person.id,
+        "staff_name": person.name,
+    }
 
 
 def was_told(tx: Tx, held: Confirmation) -> bool:

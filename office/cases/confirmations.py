@@ -292,10 +292,16 @@ def _forged(tx: Tx, case: Case, held: Confirmation) -> str | None:
         return None
     why = "待确认的答复在数据库中被绕过系统改动"
     alarms.raise_alarm(
-        tx, "review.held_forged", why, kind=f"held/{held.id}", matter=f"审核任务 {held.review_id}",
-        done="该答复已作废,问题已重新提出。说明有人能直接改动数据库,请立即排查。", case=case, review=held.review_id,
+        tx,
+        "review.held_forged",
+        why,
+        kind=f"held/{held.id}",
+        matter=f"审核任务 {held.review_id}",
+        done="该答复已作废,问题已重新提出。说明有人能直接改动数据库,请立即排查。",
+        case=case,
+        review=held.review_id,
         confirmation=held.id,
-    )  # fmt: skip
+    )
     return why
 
 
@@ -336,10 +342,16 @@ def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     if tx.now < held.due_at:  # its clock was moved in the database: the answer's own time, which is sealed, counts
         deadlines.put_back(tx, deadline, held.due_at)
         alarms.raise_alarm(
-            tx, "review.held_early", "异议期限在数据库中被绕过系统改动", kind=f"early/{held.id}",
-            matter=f"审核任务 {held.review_id}", done="期限已恢复,该答复仍未生效。说明有人能直接改动数据库,请立即排查。",
-            case=case, review=held.review_id, confirmation=held.id,
-        )  # fmt: skip
+            tx,
+            "review.held_early",
+            "异议期限在数据库中被绕过系统改动",
+            kind=f"early/{held.id}",
+            matter=f"审核任务 {held.review_id}",
+            done="期限已恢复,该答复仍未生效。说明有人能直接改动数据库,请立即排查。",
+            case=case,
+            review=held.review_id,
+            confirmation=held.id,
+        )
         return
     review = reviews.get(tx, held.review_id)
     gate, person = reviews.gate_of(review), staff.find(tx, held.staff_id)
@@ -353,9 +365,12 @@ def _due(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
             return
         why = "通知未能送达本人(请用 dianwu staff contact 登记其联系方式),异议期不能视为已过,须由本人确认"
     message = ConfirmationLate(
-        **in_name(case, review, gate, person), verdict=gate.verdict(held.verdict).label, due=held.due_at, why=why,
+        **in_name(case, review, gate, person),
+        verdict=gate.verdict(held.verdict).label,
+        due=held.due_at,
+        why=why,
         link=reviews.link_to(case),
-    )  # fmt: skip
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{held.id}/late/{deadline.escalations}", case)
 
 

@@ -206,9 +206,16 @@ def _move(tx: Tx, deadline: CaseDeadline, case: Case, old: Reckoned, new: Reckon
         review.due_at = new.due
         tx.add(review)
     audit.record(
-        tx, case.id, "deadline.recounted", clause=new.clause, public=True, key=deadline.key,
-        text=f"按{calendar}的放假安排重新计算:{new.text()}", before=old.due.isoformat(), due_at=new.due.isoformat(),
-    )  # fmt: skip
+        tx,
+        case.id,
+        "deadline.recounted",
+        clause=new.clause,
+        public=True,
+        key=deadline.key,
+        text=f"按{calendar}的放假安排重新计算:{new.text()}",
+        before=old.due.isoformat(),
+        due_at=new.due.isoformat(),
+    )
 
 
 def _moved_reminders(case: Case, deadline: CaseDeadline, due: datetime) -> list[datetime]:

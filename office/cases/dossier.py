@@ -34,9 +34,13 @@ def of(
     with it (ambiguity 23). Words are given as they are: whoever draws them escapes them."""
     made = [Part(title=name, blocks=blocks) for name, body in parts if (blocks := _blocks(body))]
     return Dossier(
-        sheet=Sheet(title=title, parts=tuple(made)), facts=facts, blocking=tuple(blocking), shown=shown or {},
-        links_until=links_until, sum_fen=sum_fen,
-    )  # fmt: skip
+        sheet=Sheet(title=title, parts=tuple(made)),
+        facts=facts,
+        blocking=tuple(blocking),
+        shown=shown or {},
+        links_until=links_until,
+        sum_fen=sum_fen,
+    )
 
 
 def _blocks(body: Body) -> tuple[Block, ...]:

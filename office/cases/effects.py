@@ -119,9 +119,14 @@ def _effect(name: str, title: str, verb: Callable[Concatenate[Tx, Case, P], R]) 
         from prefect.cache_policies import NO_CACHE
 
         return Task(
-            fn=run, name=title, retries=len(RETRY_DELAYS), retry_delay_seconds=RETRY_DELAYS,
-            cache_policy=NO_CACHE, persist_result=False, log_prints=False,
-        )  # fmt: skip
+            fn=run,
+            name=title,
+            retries=len(RETRY_DELAYS),
+            retry_delay_seconds=RETRY_DELAYS,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            log_prints=False,
+        )
 
     @functools.wraps(verb)
     def call(case_id: str, *args: P.args, **kwargs: P.kwargs) -> R:

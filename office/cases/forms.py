@@ -30,25 +30,33 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
         "staff_id": {"title": "工号", "type": "string", "pattern": r"^\s*[a-z][a-z0-9-]{1,31}\s*$"},
         # An empty code is left to the judge, who says so in a sentence; Prefect would say it in English.
         "code": {
-            "title": "动态口令", "type": "string", "pattern": r"^\s*([0-9０-９]{3}\s*[0-9０-９]{3})?\s*$", "default": "",
+            "title": "动态口令",
+            "type": "string",
+            "pattern": r"^\s*([0-9０-９]{3}\s*[0-9０-９]{3})?\s*$",
+            "default": "",
             "description": "验证器应用中当前显示的 6 位数字,只能使用一次",
         },
         "verdict": {"title": "结论", "type": "string", "enum": choices},
         "reason": {
-            "title": "理由", "type": "string", "maxLength": MOST_REASON, "description": _reason_hint(review, gate),
+            "title": "理由",
+            "type": "string",
+            "maxLength": MOST_REASON,
+            "description": _reason_hint(review, gate),
             **({"minLength": 2} if reason_needed(review, gate) else {"default": ""}),
         },
         **gate.fields,
         # An enum of one word, not a `const`: under that, one of the two dialogs prints a sentence in English.
         "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
-    }  # fmt: skip
+    }
     _bring_back(review, gate, properties)
     needed = ["reason"] if reason_needed(review, gate) else []
     return {
-        "title": gate.title, "type": "object", "additionalProperties": False,
+        "title": gate.title,
+        "type": "object",
+        "additionalProperties": False,
         "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
         "required": ["staff_id", "code", "verdict", *needed, "task"],
-    }  # fmt: skip
+    }
 
 
 def reason_needed(review: Review, gate: Gate) -> bool:

@@ -93,7 +93,13 @@ def _hand(tx: Tx, review_id: str, to_staff_id: str, by_staff_id: str) -> Outcome
     tx.add(review)
     if put_off := tx.get(PutOff, (review_id, person.id)):
         tx.delete(put_off)  # what is handed to somebody is in their list
-    audit.record(tx, review.case_id, "review.reassigned", actor=f"staff/{by_staff_id}",
-                 text=f"改派给 {person.name}", review=review_id)  # fmt: skip
+    audit.record(
+        tx,
+        review.case_id,
+        "review.reassigned",
+        actor=f"staff/{by_staff_id}",
+        text=f"改派给 {person.name}",
+        review=review_id,
+    )
     outbox.retag(tx, case)
     return Outcome(accepted=True, sentence=f"已改派给 {person.name}")

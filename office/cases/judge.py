@@ -50,9 +50,13 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review:
     match review.state:
         case ReviewState.DECIDED:
             return Decision(
-                review_id=review.id, verdict=review.verdict, decided_by=review.decided_by,
-                decided_at=review.decided_at, reason=review.reason, answer=review.answer,
-            )  # fmt: skip
+                review_id=review.id,
+                verdict=review.verdict,
+                decided_by=review.decided_by,
+                decided_at=review.decided_at,
+                reason=review.reason,
+                answer=review.answer,
+            )
         case ReviewState.WITHDRAWN:
             return Decision(review_id=review.id, verdict=None)
         case ReviewState.SUPERSEDED:
@@ -79,8 +83,15 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     review.notice = "事实已发生变化,请核对下方最新内容后重新决定。"
     keep_out(tx, case, review, gate)
     show_anew(tx, case, review, gate)
-    audit.record(tx, case.id, "review.revised", text=f"{gate.title}:事实变化,已更新展示内容",
-                 review=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "review.revised",
+        text=f"{gate.title}:事实变化,已更新展示内容",
+        review=review.id,
+        revision=review.revision,
+        shown_sha256=review.dossier_sha256,
+    )
     return True
 
 
@@ -94,8 +105,15 @@ def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     review.state = ReviewState.SUPERSEDED
     tx.add(review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
-    audit.record(tx, case.id, "review.overtaken", clause=gate.clause, public=True, review=review.id,
-                 text=f"事实发生变化,{gate.title}退回前一位审核人重新审核")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "review.overtaken",
+        clause=gate.clause,
+        public=True,
+        review=review.id,
+        text=f"事实发生变化,{gate.title}退回前一位审核人重新审核",
+    )
     outbox.wake(tx, case)
     return True
 
@@ -123,9 +141,12 @@ def take_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer, finish: Fini
     if not outcome.accepted and review.state in OPEN:
         theirs = not outcome.proved or people.unfit(tx, review, staff.find(tx, answer.staff_id)) is None
         last = {
-            "staff_id": answer.staff_id, "verdict": answer.verdict, "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
-            "answer": masked_values(case, answer), "proved": outcome.proved,
-        }  # fmt: skip
+            "staff_id": answer.staff_id,
+            "verdict": answer.verdict,
+            "reason": shortened(_masked(case, answer.reason), MOST_KEPT),
+            "answer": masked_values(case, answer),
+            "proved": outcome.proved,
+        }
         decision_seals.say(tx, review, f"{NOT_TAKEN}:{outcome.sentence}", last if theirs else None)
     tx.add(review)
     return outcome
@@ -192,9 +213,11 @@ def weighty(tx: Tx, gate: Gate) -> bool:
 def said(case: Case, answer: Answer) -> signatures.Said:
     """What an answer says, as it will be kept."""
     return signatures.Said(
-        staff_id=answer.staff_id, verdict=answer.verdict, reason=kept_reason(case, answer),
+        staff_id=answer.staff_id,
+        verdict=answer.verdict,
+        reason=kept_reason(case, answer),
         fields=masked_values(case, answer),
-    )  # fmt: skip
+    )
 
 
 def session_is_enough(tx: Tx, review: Review, gate: Gate) -> bool:
@@ -337,9 +360,14 @@ def _too_long(gate: Gate, answer: Answer) -> str | None:
 
 
 def unproved(
-    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL, *,
+    tx: Tx,
+    staff_id: str,
+    code: str,
+    given_at: datetime | None = None,
+    place: Place = Place.TERMINAL,
+    *,
     weighty: bool = True,
-) -> str | None:  # fmt: skip
+) -> str | None:
     """Why the code does not prove that they are who they say. An empty one is no wrong one."""
     if not code.strip():
         return "没有填写动态口令:请填写验证器应用中当前显示的 6 位数字"

@@ -36,7 +36,12 @@ def _tell(why: str) -> Callable[[Tx, InboxMessage], None]:
 def tell(tx: Tx, message: InboxMessage, why: str) -> None:
     """Tell the supervisor, once, what was kept or refused without anybody having decided so."""
     told = InboxOdd(
-        number=message.id or 0, source=message.source, message_id=message.message_id, message_type=message.type,
-        shop_id=message.shop_id or "", received_at=message.received_at, why=why,
-    )  # fmt: skip
+        number=message.id or 0,
+        source=message.source,
+        message_id=message.message_id,
+        message_type=message.type,
+        shop_id=message.shop_id or "",
+        received_at=message.received_at,
+        why=why,
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"odd/{message.id}")

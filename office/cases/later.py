@@ -59,8 +59,14 @@ def take_up(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str 
         return Outcome(accepted=False, sentence="该任务没有被推后")
     row.until = tx.now
     tx.add(row)
-    audit.record(tx, review.case_id, "review.taken_up", actor=f"staff/{staff_id}", text=f"{person.name} 取回待办",
-                 review=review_id)  # fmt: skip
+    audit.record(
+        tx,
+        review.case_id,
+        "review.taken_up",
+        actor=f"staff/{staff_id}",
+        text=f"{person.name} 取回待办",
+        review=review_id,
+    )
     return Outcome(accepted=True, sentence="已回到您的待办")
 
 

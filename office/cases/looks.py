@@ -65,8 +65,15 @@ def handed_out(
 def dossier_read(tx: Tx, case: Case, staff_id: str, session_id: str) -> None:
     """Somebody who is not asked reads what is shown of a case: on the record of its shop, whose matters they are."""
     stream = f"shop/{case.shop_id}" if case.shop_id else case.id
-    audit.record(tx, stream, "dossier.read", actor=f"staff/{staff_id}", text=f"在工作台查看案件 {case.id} 的材料",
-                 case=case.id, session=session_id)  # fmt: skip
+    audit.record(
+        tx,
+        stream,
+        "dossier.read",
+        actor=f"staff/{staff_id}",
+        text=f"在工作台查看案件 {case.id} 的材料",
+        case=case.id,
+        session=session_id,
+    )
 
 
 def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
@@ -78,11 +85,10 @@ def papers_seen(tx: Tx, review: Review, staff_id: str) -> tuple[PaperSeen, ...]:
     items = {item.id: item for item in tx.exec(select(EvidenceItem).where(col(EvidenceItem.id).in_(ids)))}
     whole = seen_whole(tx, staff_id, [item.sha256 for item in items.values()])
     return tuple(
-        PaperSeen(
-            id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=items[one].sha256 in whole
-        )
-        for one in ids if one in items
-    )  # fmt: skip
+        PaperSeen(id=one, label=labels.get(one, "材料"), sha256=items[one].sha256, seen=items[one].sha256 in whole)
+        for one in ids
+        if one in items
+    )
 
 
 def seen_whole(tx: Tx, staff_id: str, hashes: Iterable[str]) -> set[str]:

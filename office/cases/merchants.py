@@ -46,21 +46,42 @@ def tell(
         raise ValueError(f"message {message.name} has no shop")
     stream = case.id if case else f"shop/{shop}"
     written = outbox.put(
-        tx, f"{outbox.TO_MERCHANT}{key}", Channel.MERCHANT, message.name, message.model_dump(mode="json"), case=case, shop_id=shop,
-        not_before=not_before, wakes=wakes,
-    )  # fmt: skip
+        tx,
+        f"{outbox.TO_MERCHANT}{key}",
+        Channel.MERCHANT,
+        message.name,
+        message.model_dump(mode="json"),
+        case=case,
+        shop_id=shop,
+        not_before=not_before,
+        wakes=wakes,
+    )
     if not written:
         if not_before:
             audit.record(tx, stream, "merchant.told_before", text="已发送过,未重复提醒", message=message.name)
         return
     outbox.put(
-        tx, f"{outbox.COPY}{key}", Channel.EVENT, MerchantMessageCreated.type, {"at": (not_before or tx.now).isoformat()}, case=case,
-        shop_id=shop, audience=MerchantMessageCreated.subscriber, not_before=not_before,
-    )  # fmt: skip
+        tx,
+        f"{outbox.COPY}{key}",
+        Channel.EVENT,
+        MerchantMessageCreated.type,
+        {"at": (not_before or tx.now).isoformat()},
+        case=case,
+        shop_id=shop,
+        audience=MerchantMessageCreated.subscriber,
+        not_before=not_before,
+    )
     waits = not_before and not_before > tx.now
     when = f"将于 {not_before.astimezone(SHANGHAI):%m-%d %H:%M} 提醒商家" if not_before and waits else "已通知商家"
-    audit.record(tx, stream, "merchant.told", clause=message.clause, public=True, text=f"{when}:{subject(message, context())}",
-                 message=message.name)  # fmt: skip
+    audit.record(
+        tx,
+        stream,
+        "merchant.told",
+        clause=message.clause,
+        public=True,
+        text=f"{when}:{subject(message, context())}",
+        message=message.name,
+    )
 
 
 def awake(tx: Tx, case: Case, due: datetime | None = None) -> datetime:
@@ -73,9 +94,13 @@ def remind(tx: Tx, case: Case, deadline: CaseDeadline, *, matter: str, silence: 
     leaves = awake(tx, case, deadline.due_at)
     left = hours_between(leaves, deadline.due_at)
     message = MerchantDeadlineReminder(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=matter, due=deadline.due_at, hours_left=left,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=matter,
+        due=deadline.due_at,
+        hours_left=left,
         silence=silence,
-    )  # fmt: skip
+    )
     tell(tx, message, f"{case.id}/{deadline.key}/remind/{left}", case=case, not_before=leaves)
 
 

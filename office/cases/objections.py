@@ -72,9 +72,13 @@ def dispute(
         held=held is not None,
     )  # fmt: skip
     told = DecisionDisputed(
-        **in_name(case, review, gate, staff.find(tx, author)), verdict=gate.verdict(verdict).label, said=said or "(未说明)",
-        by_name=by.name, done=done, link=reviews.link_to(case),
-    )  # fmt: skip
+        **in_name(case, review, gate, staff.find(tx, author)),
+        verdict=gate.verdict(verdict).label,
+        said=said or "(未说明)",
+        by_name=by.name,
+        done=done,
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"disputed/{held.id if held else review.id}/{by.id}", case)
     return Outcome(accepted=True, sentence=f"已记录异议并告知主管。{done}")
 

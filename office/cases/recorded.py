@@ -18,9 +18,12 @@ from office.cases.gates import OBJECTED, OPEN
 from office.record import alerts, audit, decision_seals
 
 BECAME = {
-    "review.opened": ReviewState.PENDING, "review.forged": ReviewState.PENDING, "review.decided": ReviewState.DECIDED,
-    "review.withdrawn": ReviewState.WITHDRAWN, "review.overtaken": ReviewState.SUPERSEDED,
-}  # fmt: skip
+    "review.opened": ReviewState.PENDING,
+    "review.forged": ReviewState.PENDING,
+    "review.decided": ReviewState.DECIDED,
+    "review.withdrawn": ReviewState.WITHDRAWN,
+    "review.overtaken": ReviewState.SUPERSEDED,
+}
 """Which lines about a question say what it is from then on."""
 ENDED = "case.concluded"
 TAKEN_BACK = "case.withdrawal"
@@ -92,10 +95,12 @@ def as_opened(tx: Tx, case: Case, said: Sequence[AuditEntry]) -> None:
         tx.add(case.sqlmodel_update(was))
         tx.flush()
         alerts.altered(
-            tx, f"opened/{case.id}/{tx.now.isoformat()}", where=f"案件 {case.id}",
+            tx,
+            f"opened/{case.id}/{tx.now.isoformat()}",
+            where=f"案件 {case.id}",
             finding=f"案件在数据库中的{'、'.join(wrong)}与立案时留存的记录不符",
             done="已按留存记录恢复,并以此办理",
-        )  # fmt: skip
+        )
 
 
 def put_right(tx: Tx, case: Case, review: Review) -> None:
@@ -110,10 +115,12 @@ def put_right(tx: Tx, case: Case, review: Review) -> None:
         case.withdrawn_at = None
         tx.add(case)
         alerts.altered(
-            tx, f"withdrawal/{case.id}/{tx.now.isoformat()}", where=f"案件 {case.id}",
+            tx,
+            f"withdrawal/{case.id}/{tx.now.isoformat()}",
+            where=f"案件 {case.id}",
             finding="案件在数据库中被写成商家已撤回,而留存记录中没有撤回",
             done="未予采信,案件继续",
-        )  # fmt: skip
+        )
     state, by = became(said, review.id)
     if (
         review.state is ReviewState.DECIDED

@@ -32,9 +32,11 @@ def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     """Tell the supervisor, every day it is late."""
     review = get(tx, deadline.key.removeprefix(f"{DEADLINE}/"))
     message = ReviewOverdue(
-        **about(case, review, gate_of(review)), due=deadline.due_at, claimed_by=review.claimed_by or "",
+        **about(case, review, gate_of(review)),
+        due=deadline.due_at,
+        claimed_by=review.claimed_by or "",
         hours_late=hours_between(deadline.due_at, tx.now),
-    )  # fmt: skip
+    )
     notify_staff(tx, Role.SUPERVISOR, message, f"{review.id}/overdue/{deadline.escalations}", case)
     if deadline.escalations == 1:
         outbox.retag(tx, case)

@@ -43,9 +43,16 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
         return before
     due = reckon(tx.now, gate.window(case), gate.clause, work_calendar())
     review = Review(
-        id=new_id("RV", tx.now), case_id=case.id, gate=gate.name, round=round, seat=seat, roles=[], verdicts=[],
-        opened_at=tx.now, due_at=due.due,
-    )  # fmt: skip
+        id=new_id("RV", tx.now),
+        case_id=case.id,
+        gate=gate.name,
+        round=round,
+        seat=seat,
+        roles=[],
+        verdicts=[],
+        opened_at=tx.now,
+        due_at=due.due,
+    )
     _ask(tx, case, review, gate)
     tx.add(review)
     tx.flush()
@@ -56,9 +63,12 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
     deadlines.start(tx, case, f"{DEADLINE}/{review.id}", DEADLINE, Side.PLATFORM, due, ahead)
     for role in gate.roles:
         notify_staff(
-            tx, role, ReviewWaiting(**about(case, review, gate), opened_at=tx.now, due=due.due),
-            f"{review.id}/waiting/{role}", case,
-        )  # fmt: skip
+            tx,
+            role,
+            ReviewWaiting(**about(case, review, gate), opened_at=tx.now, due=due.due),
+            f"{review.id}/waiting/{role}",
+            case,
+        )
     people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
     return review
 
@@ -187,9 +197,14 @@ def _standing(other: Case) -> str:
 
 def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
     return {
-        "case_id": case.id, "case_kind": case.kind.label, "subject": case.subject or case.id, "gate": gate.title,
-        "role": people.roles_of(review), "link": link_to(case, review), "rule": gate.clause,
-    }  # fmt: skip
+        "case_id": case.id,
+        "case_kind": case.kind.label,
+        "subject": case.subject or case.id,
+        "gate": gate.title,
+        "role": people.roles_of(review),
+        "link": link_to(case, review),
+        "rule": gate.clause,
+    }
 
 
 def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:

@@ -172,10 +172,12 @@ def _put_right(tx: Tx, row: InboxMessage) -> None:
         tx.add(row)
         key = hashlib.sha256(json.dumps(wrong, sort_keys=True).encode()).hexdigest()[:24]
         alerts.altered(
-            tx, f"message/{row.id}/{key}", where=f"收到的消息 {row.source}/{row.message_id}",
+            tx,
+            f"message/{row.id}/{key}",
+            where=f"收到的消息 {row.source}/{row.message_id}",
             finding=f"消息在数据库中的{'、'.join(wrong)}({'、'.join(map(str, wrong.values()))})与其封存的原文不一致",
             done="已按封存的原文处理",
-        )  # fmt: skip
+        )
 
 
 def _may_wait(tx: Tx, row: InboxMessage) -> bool:
@@ -197,10 +199,16 @@ def _comes_too_early(tx: Tx, row: InboxMessage) -> bool:
 
 @prepared
 def _earlier(shop_id: str, row_id: int, now: datetime) -> SelectOfScalar[Any]:
-    return select(InboxMessage.id).where(
-        InboxMessage.shop_id == shop_id, InboxMessage.state == InboxState.NEW,
-        col(InboxMessage.id) < row_id, col(InboxMessage.next_at) <= now,
-    ).limit(1)  # fmt: skip
+    return (
+        select(InboxMessage.id)
+        .where(
+            InboxMessage.shop_id == shop_id,
+            InboxMessage.state == InboxState.NEW,
+            col(InboxMessage.id) < row_id,
+            col(InboxMessage.next_at) <= now,
+        )
+        .limit(1)
+    )
 
 
 def _payload(row: InboxMessage) -> dict[str, Any]:
@@ -223,9 +231,14 @@ _OURS = "这是平台后台的故障,排除后会继续处理,无需重新发送
 def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> None:
     """Tell the platform that a message it sent was understood and refused, and why; our own faults also the supervisor."""
     event = MessageRefused(
-        source=message.source, message_id=message.message_id, message_type=message.type, shop_id=message.shop_id,
-        clause=clause, sentence=sentence, remedy=_OURS if message.state is InboxState.FAILED else _THEIRS,
-    )  # fmt: skip
+        source=message.source,
+        message_id=message.message_id,
+        message_type=message.type,
+        shop_id=message.shop_id,
+        clause=clause,
+        sentence=sentence,
+        remedy=_OURS if message.state is InboxState.FAILED else _THEIRS,
+    )
     known = message.shop_id if message.shop_id and tx.get(Shop, message.shop_id) else None
     emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=known)
     if message.state is InboxState.FAILED:
@@ -240,9 +253,13 @@ def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> 
 
 def _tell_failed(tx: Tx, message: InboxMessage) -> None:
     told = InboxFailed(
-        number=message.id or 0, source=message.source, message_id=message.message_id, message_type=message.type,
-        received_at=message.received_at, error=message.note,
-    )  # fmt: skip
+        number=message.id or 0,
+        source=message.source,
+        message_id=message.message_id,
+        message_type=message.type,
+        received_at=message.received_at,
+        error=message.note,
+    )
     reviews.notify_staff(
         tx, Role.SUPERVISOR, told, f"failed/{message.id}/{tx.now.isoformat()}"
     )  # again after each retry
@@ -251,10 +268,14 @@ def _tell_failed(tx: Tx, message: InboxMessage) -> None:
 def on_conflict(tx: Tx, message: InboxMessage) -> None:
     """Tell the supervisor that an id came again with other bytes; the first message stands."""
     told = InboxConflict(
-        source=message.source, message_id=message.message_id, message_type=message.type,
-        first_received_at=message.received_at, seen_at=tx.now, conflicts=message.conflicts,
+        source=message.source,
+        message_id=message.message_id,
+        message_type=message.type,
+        first_received_at=message.received_at,
+        seen_at=tx.now,
+        conflicts=message.conflicts,
         counted=max(0, message.conflicts - inbox.MOST_OTHERS),
-    )  # fmt: skip
+    )
     reviews.notify_staff(
         tx, Role.SUPERVISOR, told, f"conflict/{message.source}/{message.message_id}/{message.conflicts}"
     )
@@ -280,7 +301,12 @@ def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outco
     known = tx.get(Shop, row.shop_id) is not None if row.shop_id else False
     subject = row.case_id or (f"shop/{row.shop_id}" if known else "system")
     audit.record(
-        tx, subject, "inbox.dismissed", actor=f"staff/{staff_id}", text=f"放弃处理消息 {row.type}:{reason.strip()}",
-        source=row.source, message_id=row.message_id,
-    )  # fmt: skip
+        tx,
+        subject,
+        "inbox.dismissed",
+        actor=f"staff/{staff_id}",
+        text=f"放弃处理消息 {row.type}:{reason.strip()}",
+        source=row.source,
+        message_id=row.message_id,
+    )
     return Outcome(accepted=True, sentence=f"消息 {number} 不再处理,也不再暂停相关期限")

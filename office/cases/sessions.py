@@ -31,13 +31,23 @@ def open_session(tx: Tx, staff_id: str, code: str) -> tuple[str, str]:
     close(tx, staff_id, f"staff/{staff_id}")
     word, now = secrets.token_urlsafe(32), clock().real()
     row = TerminalSession(
-        id=new_id("TS", now), staff_id=staff_id, word_sha256=hashlib.sha256(word.encode()).hexdigest(),
-        standing_sha256="", opened_at=now, until=now + timedelta(minutes=minutes),
-    )  # fmt: skip
+        id=new_id("TS", now),
+        staff_id=staff_id,
+        word_sha256=hashlib.sha256(word.encode()).hexdigest(),
+        standing_sha256="",
+        opened_at=now,
+        until=now + timedelta(minutes=minutes),
+    )
     row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
     tx.add(row)
-    audit.record(tx, f"staff/{staff_id}", "session.opened", actor=f"staff/{staff_id}",
-                 text=f"打开终端会话({minutes} 分钟,仅限日常任务)", session=row.id)  # fmt: skip
+    audit.record(
+        tx,
+        f"staff/{staff_id}",
+        "session.opened",
+        actor=f"staff/{staff_id}",
+        text=f"打开终端会话({minutes} 分钟,仅限日常任务)",
+        session=row.id,
+    )
     return word, ""
 
 

@@ -80,9 +80,12 @@ def kept(tx: Tx, review: Review, said: Said, credential: str) -> dict[str, Any]:
     given, asked = json.loads(credential), _asked(tx, credential)
     response, statement = given["response"], json.loads(asked.statement)
     signed = {
-        "statement": asked.statement, "credential": given["id"], "client_data": response["clientDataJSON"],
-        "authenticator_data": response["authenticatorData"], "signature": response["signature"],
-    }  # fmt: skip
+        "statement": asked.statement,
+        "credential": given["id"],
+        "client_data": response["clientDataJSON"],
+        "authenticator_data": response["authenticatorData"],
+        "signature": response["signature"],
+    }
     if "decisions" in statement:
         statement = _decision(tx, review, said)
         signed["decision"] = _packed(statement)
@@ -102,9 +105,13 @@ def begin_together(tx: Tx, asked: Iterable[tuple[Review, Said]], staff_id: str, 
     """What the browser is to have signed for several decisions, as JSON: the hash of the list of their statements."""
     hashes = [_hash(_decision(tx, review, said)) for review, said in asked]
     statement = {
-        "v": 1, "kind": "dianwu/batch", "installation": keyed_hash("installation")[:16], "staff": staff_id,
-        "decisions": hashes, **_once(session_id),
-    }  # fmt: skip
+        "v": 1,
+        "kind": "dianwu/batch",
+        "installation": keyed_hash("installation")[:16],
+        "staff": staff_id,
+        "decisions": hashes,
+        **_once(session_id),
+    }
     return passkeys.begin(tx, TOGETHER, staff_id, session_id, _packed(statement))
 
 
@@ -152,13 +159,21 @@ def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) 
     said, whole = _said_in(signed), json.loads(signed["statement"])
     if "decision" in signed and (_hash(said) not in whole["decisions"] or whole["staff"] != said["staff"]):
         return "the list that was signed does not hold this decision"
-    told = {"review": line.detail["review"], "verdict": line.detail["verdict"], "reason": line.detail["reason"],
-            "fields": line.detail["answer"], "shown_sha256": line.detail["shown_sha256"]}  # fmt: skip
+    told = {
+        "review": line.detail["review"],
+        "verdict": line.detail["verdict"],
+        "reason": line.detail["reason"],
+        "fields": line.detail["answer"],
+        "shown_sha256": line.detail["shown_sha256"],
+    }
     told |= {"papers": line.detail["papers"]} if "papers" in line.detail else {}
     if f"staff/{said['staff']}" != line.actor or any(said.get(name) != value for name, value in told.items()):
         return "the record is not what was signed"
-    response = {"clientDataJSON": signed["client_data"], "authenticatorData": signed["authenticator_data"],
-                "signature": signed["signature"]}  # fmt: skip
+    response = {
+        "clientDataJSON": signed["client_data"],
+        "authenticatorData": signed["authenticator_data"],
+        "signature": signed["signature"],
+    }
     try:
         verify_authentication_response(
             credential={"id": signed["credential"], "rawId": signed["credential"], "type": "public-key", "response": response},
@@ -181,9 +196,12 @@ def _decision(tx: Tx, review: Review, said: Said) -> dict[str, Any]:
     """What a decision says and rests on."""
     seen = [[one.id, one.sha256, one.seen] for one in looks.papers_seen(tx, review, said.staff_id)]
     return {
-        "v": 2, "kind": "dianwu/decision", "installation": keyed_hash("installation")[:16], **_about(review, said),
+        "v": 2,
+        "kind": "dianwu/decision",
+        "installation": keyed_hash("installation")[:16],
+        **_about(review, said),
         "papers": seen,
-    }  # fmt: skip
+    }
 
 
 def _once(session_id: str) -> dict[str, str]:
@@ -197,10 +215,15 @@ def _hash(statement: Mapping[str, Any]) -> str:
 
 def _about(review: Review, said: Said) -> dict[str, Any]:
     return {
-        "review": review.id, "revision": review.revision, "shown_sha256": review.dossier_sha256,
-        "facts_sha256": review.facts_sha256, "verdict": said.verdict, "reason": said.reason, "fields": said.fields,
+        "review": review.id,
+        "revision": review.revision,
+        "shown_sha256": review.dossier_sha256,
+        "facts_sha256": review.facts_sha256,
+        "verdict": said.verdict,
+        "reason": said.reason,
+        "fields": said.fields,
         "staff": said.staff_id,
-    }  # fmt: skip
+    }
 
 
 def _packed(statement: Mapping[str, Any]) -> str:

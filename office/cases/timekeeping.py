@@ -100,15 +100,28 @@ def _act(tx: Tx, deadline_id: int) -> bool:
             return False  # something arrived in time and is not acted on yet: the next sweep looks again
         deadline.state, deadline.closed_at, deadline.next_action_at = DeadlineState.LAPSED, tx.now, None
         tx.add(deadline)
-        audit.record(tx, case.id, "deadline.lapsed", clause=deadline.clause, public=True, key=deadline.key,
-                     text=f"期限届满未收到答复({deadline.clause})")  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "deadline.lapsed",
+            clause=deadline.clause,
+            public=True,
+            key=deadline.key,
+            text=f"期限届满未收到答复({deadline.clause})",
+        )
         kind.due(tx, case, deadline)
         outbox.wake(tx, case)
         return True
     if deadline.state is DeadlineState.OPEN:
         deadline.state, deadline.closed_at = DeadlineState.LAPSED, tx.now
-        audit.record(tx, case.id, "deadline.late", clause=deadline.clause, key=deadline.key,
-                     text=f"{kind.late_text}({deadline.clause})")  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "deadline.late",
+            clause=deadline.clause,
+            key=deadline.key,
+            text=f"{kind.late_text}({deadline.clause})",
+        )
     deadline.escalations += 1
     deadline.next_action_at = tx.now + (
         kind.every(case) if kind.every else timedelta(hours=policy(case.policy_version).reminders.escalate_every.n)
@@ -121,7 +134,12 @@ def _act(tx: Tx, deadline_id: int) -> bool:
 def _tell_stuck(tx: Tx, case: Case, deadline: CaseDeadline, fault: str) -> None:
     """Tell the supervisor, once, that a deadline meets a fault; it is tried again all the while."""
     told = DeadlineStuck(
-        case_id=case.id, case_kind=case.kind.label, subject=case.subject or case.id, deadline=deadline.key,
-        due=deadline.due_at, reason=fault, link=reviews.link_to(case),
-    )  # fmt: skip
+        case_id=case.id,
+        case_kind=case.kind.label,
+        subject=case.subject or case.id,
+        deadline=deadline.key,
+        due=deadline.due_at,
+        reason=fault,
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"stuck/{case.id}/{deadline.key}", case)

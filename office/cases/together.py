@@ -135,10 +135,14 @@ def _prove(
     if sentence:
         return sentence
     audit.record(
-        tx, f"staff/{staff_id}", "review.bundle", actor=f"staff/{staff_id}", bundle=bundle or new_id("BN", tx.now),
+        tx,
+        f"staff/{staff_id}",
+        "review.bundle",
+        actor=f"staff/{staff_id}",
+        bundle=bundle or new_id("BN", tx.now),
         text=f"一次处理 {len(asked)} 个日常任务({_how(code, session, signature)})",
         shown=[[one.review_id, one.revision, one.shown_sha256] for one in asked],
-    )  # fmt: skip
+    )
     return None
 
 
@@ -162,9 +166,15 @@ def _not_at_the_desk(tx: Tx, asked: Sequence[Asked], staff_id: str, desk: str) -
 
 def _answer(one: Asked, staff_id: str, verdict: str, reason: str, place: Place, signature: str = "") -> Answer:
     return Answer(
-        review_id=one.review_id, revision=one.revision, staff_id=staff_id, code="", verdict=verdict, reason=reason,
-        through=place, signature=signature,
-    )  # fmt: skip
+        review_id=one.review_id,
+        revision=one.revision,
+        staff_id=staff_id,
+        code="",
+        verdict=verdict,
+        reason=reason,
+        through=place,
+        signature=signature,
+    )
 
 
 def _one(tx: Tx, one: Asked, answer: Answer) -> Result:

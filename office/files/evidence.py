@@ -169,9 +169,15 @@ def _note(
     duplicate = item is not None
     if item is None:
         item = EvidenceItem(
-            id=new_id("EV", tx.now), shop_id=shop_id, sha256=sha256, size=size, media_type=media, name=name,
-            origin=origin, staged_at=tx.now,
-        )  # fmt: skip
+            id=new_id("EV", tx.now),
+            shop_id=shop_id,
+            sha256=sha256,
+            size=size,
+            media_type=media,
+            name=name,
+            origin=origin,
+            staged_at=tx.now,
+        )
         tx.add(item)
         tx.flush()
         audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause=clause,

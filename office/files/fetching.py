@@ -99,10 +99,12 @@ class Fetcher:
             with (
                 httpx.Client(verify=self.verify, trust_env=False, timeout=wait, follow_redirects=False) as client,
                 client.stream(
-                    "GET", target, headers={"host": named, "accept-encoding": "identity"},
+                    "GET",
+                    target,
+                    headers={"host": named, "accept-encoding": "identity"},
                     extensions={"sni_hostname": host},
                 ) as answer,
-            ):  # fmt: skip
+            ):
                 if answer.has_redirect_location:
                     return None, answer.headers["location"]
                 if answer.status_code != httpx.codes.OK:

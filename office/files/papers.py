@@ -33,9 +33,16 @@ def paper_of(tx: Tx, shop_id: str, given: Mapping[str, Any], at: datetime | None
     if item is not None:
         state = PaperState.RECEIVED if evidence.present(item) else PaperState.DAMAGED
     return Paper(
-        name=given["name"], kind=kind, kind_label=DocumentKind(kind).label if kind in list(DocumentKind) else kind,
-        sha256=sha256, url=given.get("url") or "", where=where, given_at=at, evidence_id=item.id if item else "", state=state,
-    )  # fmt: skip
+        name=given["name"],
+        kind=kind,
+        kind_label=DocumentKind(kind).label if kind in list(DocumentKind) else kind,
+        sha256=sha256,
+        url=given.get("url") or "",
+        where=where,
+        given_at=at,
+        evidence_id=item.id if item else "",
+        state=state,
+    )
 
 
 def absent(tx: Tx, shop_id: str, documents: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -84,9 +91,12 @@ def refusal(tx: Tx, case: Case, clause: str, needed: Collection[str] = (), besid
     for this is the moment it counts."""
     found = (*of_case(tx, case), *by_id(tx, case.shop_id or "", besides))
     damaged = {
-        paper.sha256 for paper in found
-        if paper.readable and (item := evidence.staged(tx, case.shop_id or "", paper.sha256)) and not evidence.intact(item)
-    }  # fmt: skip
+        paper.sha256
+        for paper in found
+        if paper.readable
+        and (item := evidence.staged(tx, case.shop_id or "", paper.sha256))
+        and not evidence.intact(item)
+    }
     refused = rules_of_papers.refuse_without_papers(found, needed, clause, damaged)
     return f"{refused.sentence}({refused.clause})" if refused else None
 
@@ -114,10 +124,14 @@ def listed(found: Collection[Paper], until: datetime) -> Papers | None:
 
 def _shown(paper: Paper) -> PaperShown:
     return PaperShown(
-        label=paper.kind_label, name=paper.name, file=paper.evidence_id if paper.readable else "", sha256=paper.sha256,
-        about=f"{paper.where},{dossier.when(paper.given_at)}", amiss="" if paper.readable else paper.state.label,
+        label=paper.kind_label,
+        name=paper.name,
+        file=paper.evidence_id if paper.readable else "",
+        sha256=paper.sha256,
+        about=f"{paper.where},{dossier.when(paper.given_at)}",
+        amiss="" if paper.readable else paper.state.label,
         claimed="" if paper.sha256 else paper.url,
-    )  # fmt: skip
+    )
 
 
 def links_until(tx: Tx, case: Case, review: Review) -> str:

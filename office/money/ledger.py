@@ -52,9 +52,13 @@ def _row(account_id: str) -> dict[str, Any]:
     owner, _, rest = account_id.partition("/")
     shop_id, _, kind = rest.rpartition("/") if owner == "shop" else (None, "", rest)
     return {
-        "id": account_id, "shop_id": shop_id, "kind": AccountKind(kind), "tally": tallies.sealed(account_id, Tally()),
-        "debit_fen": 0, "credit_fen": 0,
-    }  # fmt: skip
+        "id": account_id,
+        "shop_id": shop_id,
+        "kind": AccountKind(kind),
+        "tally": tallies.sealed(account_id, Tally()),
+        "debit_fen": 0,
+        "credit_fen": 0,
+    }
 
 
 def _locked(tx: Tx, account_ids: Collection[str]) -> dict[str, Account]:
@@ -88,9 +92,16 @@ def post(
     _move(accounts[debit], tx.now, debits=amount.fen, key=key)
     _move(accounts[credit], tx.now, credits=amount.fen, key=key)
     transfer = Transfer(
-        key=key, debit_account=debit, credit_account=credit, amount_fen=amount.fen, reason=reason, clause=clause,
-        case_id=case_id, posted_at=tx.now, seal=_seal(key, debit, credit, amount.fen, reason, clause, case_id),
-    )  # fmt: skip
+        key=key,
+        debit_account=debit,
+        credit_account=credit,
+        amount_fen=amount.fen,
+        reason=reason,
+        clause=clause,
+        case_id=case_id,
+        posted_at=tx.now,
+        seal=_seal(key, debit, credit, amount.fen, reason, clause, case_id),
+    )
     tx.add(transfer)
     tx.flush()
     return transfer
@@ -150,9 +161,16 @@ def post_many(tx: Tx, postings: Sequence[Posting], *, leaving: bool = False) -> 
 
 
 _TRANSFER = {
-    "key": str, "debit_account": str, "credit_account": str, "amount_fen": int, "reason": str, "clause": str,
-    "case_id": str, "posted_at": datetime, "seal": str,
-}  # fmt: skip
+    "key": str,
+    "debit_account": str,
+    "credit_account": str,
+    "amount_fen": int,
+    "reason": str,
+    "clause": str,
+    "case_id": str,
+    "posted_at": datetime,
+    "seal": str,
+}
 
 
 def _moved(postings: Sequence[Posting]) -> dict[str, Tally]:

@@ -41,6 +41,13 @@ def tally_anew(tx: Tx, account_id: str, by: str, code: str) -> Proof:
         return Proof(ok=False, sentence=f"{account_id} 的余额与分录之和不符,查清之前不能重新封存")
     account.tally = tallies.sealed(account_id, tally)
     tx.add(account)
-    audit.record(tx, "system", "books.tallied", actor=f"staff/{by}", account=account_id, transfers=tally.transfers,
-                 text=f"账户 {account_id} 的累计按 {tally.transfers} 笔分录重新封存")  # fmt: skip
+    audit.record(
+        tx,
+        "system",
+        "books.tallied",
+        actor=f"staff/{by}",
+        account=account_id,
+        transfers=tally.transfers,
+        text=f"账户 {account_id} 的累计按 {tally.transfers} 笔分录重新封存",
+    )
     return Proof(ok=True, sentence=f"{account_id} 的累计已按 {tally.transfers} 笔分录重新封存")

@@ -55,8 +55,12 @@ def tell(tx: Tx, key: str, *, where: str, finding: str, consequence: str) -> boo
 def altered(tx: Tx, key: str, *, where: str, finding: str, done: str) -> bool:
     """Tell the supervisor that the database says what this system never wrote (``finding``), and what was ``done`` about it."""
     return tell(
-        tx, key, where=where, finding=f"{finding}:有人绕过系统改动了数据库。", consequence=f"{done};请立即排查谁改动了数据库。",
-    )  # fmt: skip
+        tx,
+        key,
+        where=where,
+        finding=f"{finding}:有人绕过系统改动了数据库。",
+        consequence=f"{done};请立即排查谁改动了数据库。",
+    )
 
 
 def remember(tx: Tx, key: str, message: StaffMessage, text: str) -> None:

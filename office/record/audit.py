@@ -37,10 +37,17 @@ CODE_STEP = "code_step"
 
 def _digest(entry: AuditEntry) -> str:
     content = {
-        "stream": entry.stream, "seq": entry.seq, "at": entry.at.isoformat(), "actor": entry.actor,
-        "action": entry.action, "clause": entry.clause, "text": entry.text, "detail": entry.detail,
-        "public": entry.public, "prev": entry.prev_hash,
-    }  # fmt: skip
+        "stream": entry.stream,
+        "seq": entry.seq,
+        "at": entry.at.isoformat(),
+        "actor": entry.actor,
+        "action": entry.action,
+        "clause": entry.clause,
+        "text": entry.text,
+        "detail": entry.detail,
+        "public": entry.public,
+        "prev": entry.prev_hash,
+    }
     packed = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(packed.encode()).hexdigest()
 
@@ -70,9 +77,16 @@ def record(
     if (step := tx.proved.get(actor)) is not None:
         detail[CODE_STEP] = step
     return _append(
-        tx, _end(tx, stream), at=at or tx.now, actor=actor, action=action, clause=clause, text=text, detail=detail,
+        tx,
+        _end(tx, stream),
+        at=at or tx.now,
+        actor=actor,
+        action=action,
+        clause=clause,
+        text=text,
+        detail=detail,
         public=public,
-    )  # fmt: skip
+    )
 
 
 def _append(tx: Tx, head: AuditHead, **line: Any) -> AuditEntry:
@@ -186,9 +200,12 @@ def _quarantined(tx: Tx, broken: AuditHead, fresh: AuditHead) -> AuditHead:
     _append(tx, fresh, at=tx.now, actor="system", action=QUARANTINED, clause="", text=text, public=False,
             detail={"stream": broken.stream, "seq": broken.seq, "hash": broken.hash, "seal": broken.seal})  # fmt: skip
     alerts.tell(
-        tx, f"chain/{fresh.stream}/{broken.seal}", where=f"审计链 {broken.stream}", finding=text,
+        tx,
+        f"chain/{fresh.stream}/{broken.seal}",
+        where=f"审计链 {broken.stream}",
+        finding=text,
         consequence="业务继续进行;封存链中的内容不能再作为证据,请立即排查谁改动了数据库,并用 dianwu audit verify 与外部锚点核对。",
-    )  # fmt: skip
+    )
     return fresh
 
 

@@ -27,8 +27,15 @@ def count(tx: Tx) -> None:
     until = tx.now - SETTLED
     gone = _gone(tx)
     lines = _lines(tx, until)
-    audit.record(tx, audit.COUNTS, COUNTED, text=f"审计记录共 {lines} 行" + (f",此前清点过的少了 {gone} 行" if gone else ""),
-                 until=until.isoformat(), lines=lines, gone=gone)  # fmt: skip
+    audit.record(
+        tx,
+        audit.COUNTS,
+        COUNTED,
+        text=f"审计记录共 {lines} 行" + (f",此前清点过的少了 {gone} 行" if gone else ""),
+        until=until.isoformat(),
+        lines=lines,
+        gone=gone,
+    )
 
 
 def check(tx: Tx) -> Iterator[str]:

@@ -117,13 +117,21 @@ def _without_notice(review: Review) -> str:
 
 def tell_changed(tx: Tx, case: Case, review: Review, what: str) -> None:
     """Somebody has changed a question in the database: on the record, and to the supervisor."""
-    audit.record(tx, case.id, "review.tampered", text=f"库中的审核任务({what})不是本系统所写,已恢复并重新展示",
-                 review=review.id, revision=review.revision)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "review.tampered",
+        text=f"库中的审核任务({what})不是本系统所写,已恢复并重新展示",
+        review=review.id,
+        revision=review.revision,
+    )
     alerts.altered(
-        tx, f"question/{review.id}/{review.revision}", where=f"案件 {case.id} 的审核任务",
+        tx,
+        f"question/{review.id}/{review.revision}",
+        where=f"案件 {case.id} 的审核任务",
         finding=f"审核任务 {review.id} 的{what}在数据库中与系统所写不一致",
         done="任务已按规则恢复并重新展示,此前的任命与认领已失效",
-    )  # fmt: skip
+    )
 
 
 def insist(review: Review) -> Review:
@@ -138,10 +146,12 @@ def stop(tx: Tx, case: Case, act: str, said: str) -> None:
     tx.add(case)
     audit.record(tx, case.id, "case.contrary", text=f"未执行「{act}」,案件已停止:{said}")
     alerts.tell(
-        tx, f"contrary/{case.id}/{act}/{tx.now.isoformat()}", where=f"案件 {case.id} 的决定",
+        tx,
+        f"contrary/{case.id}/{act}/{tx.now.isoformat()}",
+        where=f"案件 {case.id} 的决定",
         finding=f"将要执行「{act}」,而留存的决定与之不符({said}):可能有人绕过系统改动了数据库。",
         consequence=f"没有执行,案件已停止;请立即排查谁改动了数据库,查清后用 dianwu cases retry {case.id} 继续。",
-    )  # fmt: skip
+    )
 
 
 def reopen(tx: Tx, case: Case, review: Review) -> None:
@@ -154,7 +164,9 @@ def reopen(tx: Tx, case: Case, review: Review) -> None:
     tx.flush()
     audit.record(tx, case.id, "review.forged", text=f"库中的决定({said})没有封印,不予采信,重新提问", review=review.id)
     alerts.altered(
-        tx, f"decision/{review.id}/{tx.now.isoformat()}", where=f"案件 {case.id} 的决定",
+        tx,
+        f"decision/{review.id}/{tx.now.isoformat()}",
+        where=f"案件 {case.id} 的决定",
         finding=f"审核任务 {review.id} 在数据库中被写成已决定({said}),但没有本系统的封印",
         done="该决定不予采信,任务已重新打开等待处理",
-    )  # fmt: skip
+    )

@@ -149,9 +149,16 @@ def _known(ids: Sequence[str]) -> SelectOfScalar[InboxMessage]:
 def _row(arrival: Arrival, digest: str, received_at: datetime, now: datetime) -> InboxMessage:
     where = place(InboxMessage, "body_sealed", arrival.source, arrival.message_id)
     return InboxMessage(
-        source=arrival.source, message_id=arrival.message_id, type=arrival.type, shop_id=arrival.shop_id,
-        case_id=arrival.case_id, body_sealed=seal(arrival.body.decode("utf-8"), where), body_sha256=digest, received_at=received_at, next_at=now,
-    )  # fmt: skip
+        source=arrival.source,
+        message_id=arrival.message_id,
+        type=arrival.type,
+        shop_id=arrival.shop_id,
+        case_id=arrival.case_id,
+        body_sealed=seal(arrival.body.decode("utf-8"), where),
+        body_sha256=digest,
+        received_at=received_at,
+        next_at=now,
+    )
 
 
 def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) -> None:
@@ -168,9 +175,15 @@ def _keep_conflict(tx: Tx, before: InboxMessage, arrival: Arrival, digest: str) 
     tx.add(before)
     tx.flush()
     audit.record(
-        tx, "system", "inbox.conflict", text="同一消息编号收到不同内容", source=arrival.source,
-        message_id=arrival.message_id, sha256=digest, first_sha256=before.body_sha256,
-    )  # fmt: skip
+        tx,
+        "system",
+        "inbox.conflict",
+        text="同一消息编号收到不同内容",
+        source=arrival.source,
+        message_id=arrival.message_id,
+        sha256=digest,
+        first_sha256=before.body_sha256,
+    )
 
 
 def look_again(tx: Tx, shop_id: str) -> None:
@@ -205,9 +218,12 @@ def behind(tx: Tx, message: InboxMessage, *types: str) -> bool:
     """Whether an earlier message of the same shop, of one of these types, still waits or was given up by us."""
     row = InboxMessage
     query = select(row.id).where(
-        row.shop_id == message.shop_id, col(row.type).in_(types), col(row.received_at) <= message.received_at,
-        col(row.state).in_([InboxState.NEW, InboxState.FAILED]), col(row.id) != message.id,
-    )  # fmt: skip
+        row.shop_id == message.shop_id,
+        col(row.type).in_(types),
+        col(row.received_at) <= message.received_at,
+        col(row.state).in_([InboxState.NEW, InboxState.FAILED]),
+        col(row.id) != message.id,
+    )
     return tx.exec(query.limit(1)).first() is not None
 
 
@@ -220,6 +236,13 @@ def retry(tx: Tx, number: int, actor: str = "system") -> str:
         return f"该消息的状态是「{row.state.label}」,只有处理失败的消息可以重试"
     row.state, row.attempts, row.next_at, row.handled_at, row.note = InboxState.NEW, 0, tx.now, None, ""
     tx.add(row)
-    audit.record(tx, row.case_id or "system", "inbox.retried", actor=actor, text=f"重新处理消息:{row.type}",
-                 source=row.source, message_id=row.message_id)  # fmt: skip
+    audit.record(
+        tx,
+        row.case_id or "system",
+        "inbox.retried",
+        actor=actor,
+        text=f"重新处理消息:{row.type}",
+        source=row.source,
+        message_id=row.message_id,
+    )
     return ""

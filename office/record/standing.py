@@ -42,9 +42,11 @@ def of_row(person: Staff) -> Standing:
     secret = opened(person, "totp_sealed")
     until = person.away_until.isoformat() if person.away_until else ""
     return Standing(
-        roles=tuple(sorted(person.roles)), active=person.active, substitute=(person.substitute_id or "", until),
+        roles=tuple(sorted(person.roles)),
+        active=person.active,
+        substitute=(person.substitute_id or "", until),
         key=keyed_hash(f"staff/{person.id}/totp|{secret}")[:32] if secret else "",
-    )  # fmt: skip
+    )
 
 
 def note(tx: Tx, person: Staff, action: str, text: str, **detail: Any) -> None:
@@ -73,11 +75,13 @@ def _against(person: Staff, recorded: Standing | None) -> str | None:
     wrong = [
         word
         for word, mine, noted in (
-            ("岗位", here.roles, recorded.roles), ("在岗状态", here.active, recorded.active),
-            ("动态口令密钥", here.key, recorded.key), ("代班人", here.substitute, recorded.substitute),
+            ("岗位", here.roles, recorded.roles),
+            ("在岗状态", here.active, recorded.active),
+            ("动态口令密钥", here.key, recorded.key),
+            ("代班人", here.substitute, recorded.substitute),
         )
         if noted is not None and mine != noted
-    ]  # fmt: skip
+    ]
     return "、".join(wrong) or None
 
 
@@ -88,10 +92,12 @@ def refusal(tx: Tx, person: Staff) -> str | None:
         return None
     row = f"{person.roles}|{person.active}|{person.totp_sealed}|{person.substitute_id}|{person.away_until}"
     told = alerts.tell(
-        tx, f"standing/{person.id}/{found}/{hashlib.sha256(row.encode()).hexdigest()[:24]}", where=f"员工 {person.id}",
+        tx,
+        f"standing/{person.id}/{found}/{hashlib.sha256(row.encode()).hexdigest()[:24]}",
+        where=f"员工 {person.id}",
         finding=f"{person.name}({person.id})的{found}与登记时留存的记录不一致:有人绕过系统改动了数据库。",
         consequence="该工号的答复、认领与审批一律不受理。请核实本人后由另一位主管用 dianwu staff enrol --rotate 重新登记,并排查谁改动了数据库。",
-    )  # fmt: skip
+    )
     if told:
         audit.record(tx, f"staff/{person.id}", "staff.doubted", text=f"{found}与登记记录不一致,停止受理")
     return REFUSAL
@@ -111,16 +117,23 @@ def key_since(tx: Tx, staff_id: str) -> datetime | None:
 def check(tx: Tx) -> None:
     """Compare everybody, so that a change is heard of before it is used."""
     for stream in remember(tx):
-        alerts.altered(tx, f"gone/{stream}/{tx.now:%Y-%m-%d}", where=f"审计链 {stream}", finding=f"审计链 {stream} 已被整条删去",
-                       done="其后的记录另起一条")  # fmt: skip
+        alerts.altered(
+            tx,
+            f"gone/{stream}/{tx.now:%Y-%m-%d}",
+            where=f"审计链 {stream}",
+            finding=f"审计链 {stream} 已被整条删去",
+            done="其后的记录另起一条",
+        )
     audit.look_after_common(tx)
     for staff_id, stream in gaps(tx):
         alerts.tell(
-            tx, f"gap/{stream}/{tx.now:%Y-%m-%d}", where=f"员工 {staff_id} 的审计链",
+            tx,
+            f"gap/{stream}/{tx.now:%Y-%m-%d}",
+            where=f"员工 {staff_id} 的审计链",
             finding=f"审计链 {stream} 已被人从数据库中删去,而其后的记录还在:有人绕过系统改动了数据库。",
             consequence=f"{staff_id} 仍以最后的留存记录为准;不被受理的,请核实本人后由另一位主管用 dianwu staff enrol --rotate 重新登记。"
-                        "请立即排查谁改动了数据库。",
-        )  # fmt: skip
+            "请立即排查谁改动了数据库。",
+        )
     for person in tx.exec(select(Staff).order_by(col(Staff.id))):
         refusal(tx, person)
 
@@ -206,10 +219,12 @@ def stands(tx: Tx, person: Staff, what: str) -> bool:
 def tell_revived(tx: Tx, staff_id: str, what: str, named: str) -> None:
     """Somebody used what the record says has ended or was never given; the supervisor is told, once."""
     alerts.tell(
-        tx, f"revived/{what}", where=f"员工 {staff_id}",
+        tx,
+        f"revived/{what}",
+        where=f"员工 {staff_id}",
         finding=f"{staff_id} 的{named}在数据库中是有效的,而留存记录中已结束或从未登记:有人绕过系统改动了数据库。",
         consequence="未予采信。请核实本人,并排查谁改动了数据库。",
-    )  # fmt: skip
+    )
 
 
 def _ends(tx: Tx, staff_ids: Sequence[str]) -> dict[str, AuditHead]:

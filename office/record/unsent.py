@@ -40,9 +40,10 @@ _turns = alerts.Turns()
 
 _state = type_coerce(col(OutboxMessage.state), String)
 _unknown_state = or_(
-    _state < min(OutboxState), *(and_(_state > one, _state < other) for one, other in pairwise(sorted(OutboxState))),
+    _state < min(OutboxState),
+    *(and_(_state > one, _state < other) for one, other in pairwise(sorted(OutboxState))),
     _state > max(OutboxState),
-)  # fmt: skip
+)
 """A state that no message is ever in; by ranges, which the index answers."""
 
 
@@ -67,10 +68,11 @@ def look(newest: int = NEWEST) -> int:
 
 def _put_right(tx: Tx, keys: Sequence[str]) -> int:
     found = [
-        row for start in range(0, len(keys), AT_ONCE)
+        row
+        for start in range(0, len(keys), AT_ONCE)
         for row in _rows(tx, col(OutboxMessage.key).in_(keys[start : start + AT_ONCE]), lock=True)
         if _closed_otherwise(row) or _late(tx, row)
-    ]  # fmt: skip
+    ]
     for row in found:
         case = tx.get(Case, row.case_id) if row.case_id else None
         halted = case is not None and case.halted is not None
@@ -91,9 +93,12 @@ def _put_right(tx: Tx, keys: Sequence[str]) -> int:
 def _tell(tx: Tx, what: str, keys: Sequence[str], finding: str) -> None:
     once = hashlib.sha256("|".join(keys).encode()).hexdigest()[:24]
     alerts.altered(
-        tx, f"{what}/{once}/{tx.now.isoformat()}", where="发件箱", finding=finding,
+        tx,
+        f"{what}/{once}/{tx.now.isoformat()}",
+        where="发件箱",
+        finding=finding,
         done="已重新排队发送(可能重复一次,编号不变)",
-    )  # fmt: skip
+    )
 
 
 def _write(tx: Tx, which: ColumnElement[bool], values: dict[str, Any]) -> None:

@@ -189,18 +189,28 @@ def _planted(tx: Tx, case: Case, attempt: int, run_id: str) -> None:
     row.run_attempt = max(row.run_attempt, attempt)
     tx.add(row)
     alarms.raise_alarm(
-        tx, "run.planted", "案件的下一次运行已被人以同一标识建立,内容不是系统所写的,未予采用", kind="planted", case=row, matter=f"运行 {run_id}",
-        done="案件将由另一次运行承载。说明有人能使用 Prefect 接口,请核实并更换其口令。", run=run_id,
-    )  # fmt: skip
+        tx,
+        "run.planted",
+        "案件的下一次运行已被人以同一标识建立,内容不是系统所写的,未予采用",
+        kind="planted",
+        case=row,
+        matter=f"运行 {run_id}",
+        done="案件将由另一次运行承载。说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        run=run_id,
+    )
 
 
 def start_run(case: Case) -> UUID:
     """Create the case's next run, once per attempt, and write it down."""
     attempt, deployed = case.run_attempt + 1, deployment_id(case.kind)
     run = client().create_flow_run_from_deployment(
-        deployed, parameters={"case_id": case.id}, name=run_name(case), tags=run_tags(case),
-        idempotency_key=_key_of(case, attempt), state=Scheduled(),
-    )  # fmt: skip
+        deployed,
+        parameters={"case_id": case.id},
+        name=run_name(case),
+        tags=run_tags(case),
+        idempotency_key=_key_of(case, attempt),
+        state=Scheduled(),
+    )
     if run.deployment_id != deployed or run.parameters != {"case_id": case.id}:
         in_transaction(lambda tx: _planted(tx, case, attempt, str(run.id)))
         raise EngineDown("the next run of the case was there already and is not ours")

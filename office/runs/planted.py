@@ -44,11 +44,18 @@ def put(client: SyncPrefectClient, run_id: UUID, case_id: str, key: str, content
             raise
     client.delete_flow_run_input(run_id, key)
     client.create_flow_run_input(run_id, key, content)
-    in_transaction(lambda tx: alarms.raise_alarm(
-        tx, "form.planted", "案件的下一份表单已被人抢先写入 Prefect,已换成系统所写的", kind=f"form-planted/{case_id}",
-        matter=f"运行 {run_id}", done="以系统所写的表单为准,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
-        case=lock_case(tx, case_id), run=str(run_id),
-    ))  # fmt: skip
+    in_transaction(
+        lambda tx: alarms.raise_alarm(
+            tx,
+            "form.planted",
+            "案件的下一份表单已被人抢先写入 Prefect,已换成系统所写的",
+            kind=f"form-planted/{case_id}",
+            matter=f"运行 {run_id}",
+            done="以系统所写的表单为准,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
+            case=lock_case(tx, case_id),
+            run=str(run_id),
+        )
+    )
 
 
 def look(page: Sequence[FlowRun]) -> int:
@@ -102,14 +109,24 @@ def show_again(tx: Tx, case_id: str) -> None:
     case = lock_case(tx, case_id)
     outbox.wake(tx, case)
     alarms.raise_alarm(
-        tx, "form.hidden", "案件的运行没有显示系统所写的表单,已重新显示", kind=f"hidden/{case_id}", matter=f"运行 {case.run_id}",
-        done="若非升级或重启期间,说明有人能使用 Prefect 接口改动运行,请核实并更换其口令。", case=case,
-    )  # fmt: skip
+        tx,
+        "form.hidden",
+        "案件的运行没有显示系统所写的表单,已重新显示",
+        kind=f"hidden/{case_id}",
+        matter=f"运行 {case.run_id}",
+        done="若非升级或重启期间,说明有人能使用 Prefect 接口改动运行,请核实并更换其口令。",
+        case=case,
+    )
 
 
 def _tell(tx: Tx, case_id: str, run_id: str) -> None:
     alarms.raise_alarm(
-        tx, "answer.planted", "尚未有人作答的表单里已有一份答复,不是经由提交表单而来,已移除", kind=f"planted/{case_id}",
-        matter=f"运行 {run_id}", done="该答复未被采用,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
-        case=lock_case(tx, case_id), run=run_id,
-    )  # fmt: skip
+        tx,
+        "answer.planted",
+        "尚未有人作答的表单里已有一份答复,不是经由提交表单而来,已移除",
+        kind=f"planted/{case_id}",
+        matter=f"运行 {run_id}",
+        done="该答复未被采用,本人可照常提交。说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        case=lock_case(tx, case_id),
+        run=run_id,
+    )

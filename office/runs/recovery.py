@@ -67,10 +67,13 @@ def _held_up(tx: Tx, batch: Sequence[Case], runs: Mapping[str, Found | None]) ->
     ]
     if waiting:
         alarms.raise_alarm(
-            tx, "run.not_begun", f"有案件的运行早该开始而没有开始:{len(waiting)} 件,例如 {waiting[0].id}", kind="not-begun",
+            tx,
+            "run.not_begun",
+            f"有案件的运行早该开始而没有开始:{len(waiting)} 件,例如 {waiting[0].id}",
+            kind="not-begun",
             matter=f"运行 {waiting[0].run_id}",
             done="未自动处理。请检查执行端是否繁忙或停止、工作池与队列是否被暂停或限流(dianwu doctor),以及有没有人反复改动运行的时间。",
-        )  # fmt: skip
+        )
     return held
 
 
@@ -83,9 +86,10 @@ def compare(
     """
     now = in_transaction(lambda tx: tx.now)
     troubles = {
-        case.id: trouble for case in batch
+        case.id: trouble
+        for case in batch
         if (trouble := _trouble(case, runs.get(case.run_id or ""), now, held=case.run_id in held))
-    }  # fmt: skip
+    }
     stuck = {case.id: case.run_id for case in batch if case.run_id and _is_busy(runs.get(case.run_id))}
     return mend(troubles, stuck)
 
@@ -150,10 +154,13 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
         tx.add(case)
         audit.record(tx, case.id, "case.halted", text=f"案件无法自动继续:{trouble}")
         message = CaseHalted(
-            case_id=case.id, case_kind=case.kind.label, subject=case.subject or case.id, halted_at=tx.now,
+            case_id=case.id,
+            case_kind=case.kind.label,
+            subject=case.subject or case.id,
+            halted_at=tx.now,
             reason=f"已自动重启 {case.restarts} 次仍未恢复:{trouble}。处理后请执行 dianwu cases retry {case.id}",
             link=link_to(case),
-        )  # fmt: skip
+        )
         reviews.notify_staff(tx, Role.SUPERVISOR, message, f"halted/{case.id}/{case.run_attempt}", case)
         return "halted"
     case.restarts += 1
@@ -163,9 +170,14 @@ def _restart(tx: Tx, case_id: str, trouble: str) -> str:
     audit.record(tx, case.id, "case.run_lost", text=f"{trouble},将重新启动运行")
     if trouble in MEDDLED:
         alarms.raise_alarm(
-            tx, "run.meddled", f"案件的运行被改动而无法承载案件:{trouble}", kind=f"meddled/{trouble}", case=case,
-            matter=f"案件 {case.id}", done="已由新的运行承载案件。若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。",
-        )  # fmt: skip
+            tx,
+            "run.meddled",
+            f"案件的运行被改动而无法承载案件:{trouble}",
+            kind=f"meddled/{trouble}",
+            case=case,
+            matter=f"案件 {case.id}",
+            done="已由新的运行承载案件。若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。",
+        )
     outbox.wake(tx, case)
     return "restarted"
 
@@ -228,11 +240,14 @@ def _marked(tx: Tx, identity: str, *, again: bool) -> None:
     _keep(tx, "prefect", identity)
     if again:
         alarms.raise_alarm(
-            tx, "engine.mark_missing", "Prefect 里本系统的标记变量不见了或被改动", kind="mark",
+            tx,
+            "engine.mark_missing",
+            "Prefect 里本系统的标记变量不见了或被改动",
+            kind="mark",
             matter=f"Prefect 变量 {ANCHOR}",
             done="标记已重新写入,全部在办案件已与 Prefect 的运行逐一核对,只有运行确已丢失的才重新启动。"
-                 "若近期没有更换 Prefect 数据库,说明有人删改了变量。",
-        )  # fmt: skip
+            "若近期没有更换 Prefect 数据库,说明有人删改了变量。",
+        )
 
 
 def end_strays() -> dict[str, int]:

@@ -43,10 +43,15 @@ def note(tx: Tx, review: Review, run_id: str, key: str, description: str, schema
         tx.add(before)
     tx.add(
         ShownForm(
-            key=key, review_id=review.id, case_id=review.case_id, run_id=run_id, description_sha256=digest(description),
-            schema_sha256=digest(schema), shown_at=clock().real(),
+            key=key,
+            review_id=review.id,
+            case_id=review.case_id,
+            run_id=run_id,
+            description_sha256=digest(description),
+            schema_sha256=digest(schema),
+            shown_at=clock().real(),
         )
-    )  # fmt: skip
+    )
 
 
 def unanswered(tx: Tx, review_id: str) -> list[ShownForm]:

@@ -151,10 +151,14 @@ def _hidden(tx: Tx, page: Sequence[FlowRun]) -> list[str]:
     )
     return [
         *tx.exec(select(Case.id).where(col(Case.run_id).in_(unreadable))),
-        *(case_id for case_id, run_id, key in tx.exec(query)
-        if run_id and key
-        and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))),
-    ]  # fmt: skip
+        *(
+            case_id
+            for case_id, run_id, key in tx.exec(query)
+            if run_id
+            and key
+            and (shown[run_id].pause_key != key or shown[run_id].run_input_keyset != keyset_from_base_key(key))
+        ),
+    ]
 
 
 def _claims_a_case(tx: Tx, run: FlowRun) -> bool:
@@ -176,9 +180,14 @@ def _end_stranger(run: FlowRun) -> None:
         case = lock_case(tx, case_id) if known else None
         staff.pass_over_form_codes(tx)  # an answer may have been given there and taken away
         alarms.raise_alarm(
-            tx, "run.stranger", "Prefect 里有一次挂起的运行不承载任何案件,已结束", kind="stranger",
-            matter=f"运行 {run.id}", done="在这样的运行里提交的答复一律不采用。请核实是谁建立了它。", case=case,
+            tx,
+            "run.stranger",
+            "Prefect 里有一次挂起的运行不承载任何案件,已结束",
+            kind="stranger",
+            matter=f"运行 {run.id}",
+            done="在这样的运行里提交的答复一律不采用。请核实是谁建立了它。",
+            case=case,
             run=str(run.id),
-        )  # fmt: skip
+        )
 
     in_transaction(told)

@@ -32,9 +32,13 @@ def for_long(tx: Tx, looked_at: Iterable[Case], restless: Iterable[str]) -> set[
             known[run_id] = [since if rested == seen else now.isoformat(), seen]  # it has rested meanwhile
             if now - datetime.fromisoformat(known[run_id][0]) > FOR_LONG:
                 held.add(run_id)
-    row.value = json.dumps({
-        run_id: entry for run_id, entry in known.items() if now - datetime.fromisoformat(entry[0]) < FORGOTTEN or run_id in found
-    })  # fmt: skip
+    row.value = json.dumps(
+        {
+            run_id: entry
+            for run_id, entry in known.items()
+            if now - datetime.fromisoformat(entry[0]) < FORGOTTEN or run_id in found
+        }
+    )
     tx.add(row)
     return held
 

@@ -51,13 +51,25 @@ def _open(tx: Tx, staff_id: str, agent: str, how: str) -> str:
     rules = policy_at(tx.now).staff
     word, now = secrets.token_urlsafe(32), clock().real()
     row = DeskSession(
-        id=new_id("DS", now), staff_id=staff_id, word_sha256=_hash(word), standing_sha256="", agent=agent[:80],
-        opened_at=now, seen_at=now, until=now + timedelta(hours=rules.desk_hours),
-    )  # fmt: skip
+        id=new_id("DS", now),
+        staff_id=staff_id,
+        word_sha256=_hash(word),
+        standing_sha256="",
+        agent=agent[:80],
+        opened_at=now,
+        seen_at=now,
+        until=now + timedelta(hours=rules.desk_hours),
+    )
     row.standing_sha256 = _seal(row, staff.find(tx, staff_id))
     tx.add(row)
-    audit.record(tx, f"staff/{staff_id}", "desk.opened", actor=f"staff/{staff_id}", text=f"以{how}登录工作台({agent or '未知浏览器'})",
-                 session=row.id)  # fmt: skip
+    audit.record(
+        tx,
+        f"staff/{staff_id}",
+        "desk.opened",
+        actor=f"staff/{staff_id}",
+        text=f"以{how}登录工作台({agent or '未知浏览器'})",
+        session=row.id,
+    )
     return word
 
 

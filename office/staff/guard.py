@@ -86,13 +86,22 @@ def wrong(tx: Tx, person: Staff, place: Place, moment: datetime) -> bool:
     tx.add(found)
     tx.flush()
     text = f"有人以该工号在{place.label}输入错误口令(未证明身份)" + (",此处已锁定" if now_locked else "")
-    audit.record(tx, f"staff/{person.id}", "staff.locked" if now_locked else "staff.wrong_code", actor="unproved",
-                 text=text, place=place.value)  # fmt: skip
+    audit.record(
+        tx,
+        f"staff/{person.id}",
+        "staff.locked" if now_locked else "staff.wrong_code",
+        actor="unproved",
+        text=text,
+        place=place.value,
+    )
     if now_locked and found.locked_until is not None:
         told = StaffLocked(
-            staff_id=person.id, staff_name=person.name, failed_codes=rules.max_wrong_codes, place=place.label,
+            staff_id=person.id,
+            staff_name=person.name,
+            failed_codes=rules.max_wrong_codes,
+            place=place.label,
             locked_until=found.locked_until,
-        )  # fmt: skip
+        )
         key = f"staff:locked/{person.id}/{place.value}/{found.locked_until:%Y-%m-%dT%H:%M}"
         outbox.put(tx, key, Channel.STAFF, told.name, told.model_dump(mode="json"), audience=Role.SUPERVISOR)
     return now_locked
@@ -106,8 +115,15 @@ def right(tx: Tx, person: Staff, place: Place, step: int, step_seconds: int, mom
         known = {line.detail["step"] for line in _recorded(tx, person, place) if line.action == FIRST}
         first, found.first_step = (found.first_step if found.first_step in known else None), step
         tx.add(found)
-        audit.record(tx, f"staff/{person.id}", FIRST, actor="unproved", text=f"{place.label}已锁定时输入的第一个正确口令",
-                     place=place.value, step=step)  # fmt: skip
+        audit.record(
+            tx,
+            f"staff/{person.id}",
+            FIRST,
+            actor="unproved",
+            text=f"{place.label}已锁定时输入的第一个正确口令",
+            place=place.value,
+            step=step,
+        )
         if first is None or not 0 < (step - first) * step_seconds <= rules.second_code_minutes * 60:
             return False
         text = f"连续两个正确口令,解除{place.label}锁定"

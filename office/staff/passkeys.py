@@ -60,9 +60,13 @@ def invite(tx: Tx, staff_id: str, by: str, code: str) -> tuple[str, str]:
     until = clock().real() + INVITED
     tx.add(PasskeyInvitation(word_hash=_hash(word), staff_id=person.id, invited_by=by, until=until))
     audit.record(
-        tx, f"staff/{person.id}", "passkey.invited", actor=f"staff/{by}", text="邀请登记通行密钥(24 小时内一次有效)",
+        tx,
+        f"staff/{person.id}",
+        "passkey.invited",
+        actor=f"staff/{by}",
+        text="邀请登记通行密钥(24 小时内一次有效)",
         invitation=_invitation(person.id, _hash(word), until),
-    )  # fmt: skip
+    )
     return word, ""
 
 
@@ -80,8 +84,14 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
         return "", proof.sentence
     invitation.used_at = clock().real()
     tx.add(invitation)
-    audit.record(tx, f"staff/{staff_id}", "passkey.enrolling", actor=f"staff/{staff_id}", text="凭邀请登记通行密钥",
-                 invitation=invited)  # fmt: skip
+    audit.record(
+        tx,
+        f"staff/{staff_id}",
+        "passkey.enrolling",
+        actor=f"staff/{staff_id}",
+        text="凭邀请登记通行密钥",
+        invitation=invited,
+    )
     from webauthn import generate_registration_options, options_to_json
     from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
     from webauthn.helpers.structs import (
@@ -96,16 +106,22 @@ def begin_enrolment(tx: Tx, staff_id: str, session_id: str, word: str, code: str
     challenge = digest(statement)
     _ask(tx, challenge, ENROL, staff_id, session_id, statement)
     options = generate_registration_options(
-        rp_id=name, rp_name=staff.ISSUER, user_name=staff_id, user_display_name=staff.find(tx, staff_id).name,
-        user_id=hashlib.sha256(f"staff/{staff_id}".encode()).digest(), challenge=challenge,
+        rp_id=name,
+        rp_name=staff.ISSUER,
+        user_name=staff_id,
+        user_display_name=staff.find(tx, staff_id).name,
+        user_id=hashlib.sha256(f"staff/{staff_id}".encode()).digest(),
+        challenge=challenge,
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
         ),
         supported_pub_key_algs=[
-            Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.RSASSA_PKCS1_v1_5_SHA_256,
+            Algorithm.ECDSA_SHA_256,
+            Algorithm.EDDSA,
+            Algorithm.RSASSA_PKCS1_v1_5_SHA_256,
         ],
         exclude_credentials=[PublicKeyCredentialDescriptor(id=raw(one.credential_id)) for one in of(tx, staff_id)],
-    )  # fmt: skip
+    )
     return options_to_json(options), ""
 
 
@@ -121,20 +137,28 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
         return TOO_LATE
     try:
         made = verify_registration_response(
-            credential=credential, expected_challenge=bytes.fromhex(asked.id), expected_rp_id=host,
-            expected_origin=origin, require_user_verification=True,
-        )  # fmt: skip
+            credential=credential,
+            expected_challenge=bytes.fromhex(asked.id),
+            expected_rp_id=host,
+            expected_origin=origin,
+            require_user_verification=True,
+        )
     except (WebAuthnException, ValueError):
         return NOT_SIGNED
     credential_id = bytes_to_base64url(made.credential_id)
     if tx.get(Passkey, _id(credential_id)) is not None:
         return "该通行密钥已登记过"
     row = Passkey(
-        id=_id(credential_id), staff_id=staff_id, credential_id=credential_id,
-        public_key=bytes_to_base64url(made.credential_public_key), name=shortened(name.strip(), 60) or "通行密钥",
-        device_bound=made.credential_device_type.value == "single_device", sign_count=made.sign_count,
-        enrolled_at=clock().real(), seal="",
-    )  # fmt: skip
+        id=_id(credential_id),
+        staff_id=staff_id,
+        credential_id=credential_id,
+        public_key=bytes_to_base64url(made.credential_public_key),
+        name=shortened(name.strip(), 60) or "通行密钥",
+        device_bound=made.credential_device_type.value == "single_device",
+        sign_count=made.sign_count,
+        enrolled_at=clock().real(),
+        seal="",
+    )
     row.seal = _seal(row)
     tx.add(row)
     audit.record(
@@ -161,8 +185,14 @@ def end(tx: Tx, passkey_id: str, staff_id: str) -> bool:
         return False
     row.ended_at = clock().real()
     tx.add(row)
-    audit.record(tx, f"staff/{staff_id}", "passkey.ended", actor=f"staff/{staff_id}", text=f"停用通行密钥「{row.name}」",
-                 credential=row.credential_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"staff/{staff_id}",
+        "passkey.ended",
+        actor=f"staff/{staff_id}",
+        text=f"停用通行密钥「{row.name}」",
+        credential=row.credential_id,
+    )
     return True
 
 
@@ -179,10 +209,12 @@ def begin(tx: Tx, purpose: str, staff_id: str | None, session_id: str | None, st
     keys = of(tx, staff_id) if staff_id else []
     return options_to_json(
         generate_authentication_options(
-            rp_id=place()[0], challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED,
+            rp_id=place()[0],
+            challenge=challenge,
+            user_verification=UserVerificationRequirement.REQUIRED,
             allow_credentials=[PublicKeyCredentialDescriptor(id=raw(one.credential_id)) for one in keys],
         )
-    )  # fmt: skip
+    )
 
 
 def take(tx: Tx, purpose: str, credential: str) -> tuple[Passkey | None, SignChallenge | None, str]:
@@ -203,14 +235,26 @@ def take(tx: Tx, purpose: str, credential: str) -> tuple[Passkey | None, SignCha
     host, origin = place()
     try:
         signed = verify_authentication_response(
-            credential=credential, expected_challenge=bytes.fromhex(asked.id), expected_rp_id=host, expected_origin=origin,
-            credential_public_key=raw(row.public_key), credential_current_sign_count=0, require_user_verification=True,
-        )  # fmt: skip
+            credential=credential,
+            expected_challenge=bytes.fromhex(asked.id),
+            expected_rp_id=host,
+            expected_origin=origin,
+            credential_public_key=raw(row.public_key),
+            credential_current_sign_count=0,
+            require_user_verification=True,
+        )
     except (WebAuthnException, ValueError):
         return None, None, NOT_SIGNED
     if 0 < signed.new_sign_count <= row.sign_count:  # two windows, or a copy of the key: a signal, no proof
-        audit.record(tx, f"staff/{row.staff_id}", "passkey.count", text=f"通行密钥「{row.name}」的计数没有增长,可能被复制",
-                     credential=row.credential_id, said=signed.new_sign_count, known=row.sign_count)  # fmt: skip
+        audit.record(
+            tx,
+            f"staff/{row.staff_id}",
+            "passkey.count",
+            text=f"通行密钥「{row.name}」的计数没有增长,可能被复制",
+            credential=row.credential_id,
+            said=signed.new_sign_count,
+            known=row.sign_count,
+        )
     row.sign_count, row.used_at = max(row.sign_count, signed.new_sign_count), clock().real()
     tx.add(row)
     return row, asked, ""
@@ -236,9 +280,13 @@ def _ask(
     tx: Tx, challenge: bytes, purpose: str, staff_id: str | None, session_id: str | None, statement: str = ""
 ) -> None:
     row = SignChallenge(
-        id=challenge.hex(), purpose=purpose, staff_id=staff_id, session_id=session_id, statement=statement,
+        id=challenge.hex(),
+        purpose=purpose,
+        staff_id=staff_id,
+        session_id=session_id,
+        statement=statement,
         until=clock().real() + ASKED,
-    )  # fmt: skip
+    )
     row.seal = _seal_of(row)
     tx.add(row)
     tx.flush()
@@ -255,10 +303,12 @@ def _answered(tx: Tx, credential: str, purpose: str) -> SignChallenge | None:
         return None
     if not hmac.compare_digest(row.seal or "", _seal_of(row)):
         alerts.tell(
-            tx, f"challenge/{row.id}/{row.seal}", where="通行密钥签名",
+            tx,
+            f"challenge/{row.id}/{row.seal}",
+            where="通行密钥签名",
             finding=f"一份签名请求({row.purpose},{row.staff_id or '登录'})不是本系统所写:有人绕过系统改动了数据库。",
             consequence="签名未予采信;请核实署名人的会话与通行密钥,并立即排查谁改动了数据库。",
-        )  # fmt: skip
+        )
         return None
     row.used_at = clock().real()
     tx.add(row)

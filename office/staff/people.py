@@ -59,10 +59,13 @@ def roster(tx: Tx) -> tuple[Colleague, ...]:
     doubts = standing.doubts(tx, found)
     return tuple(
         Colleague(
-            id=one.id, name=one.name, roles=tuple(one.roles), hindered="登记信息存疑" if doubts[one.id] else _away(tx, one)
+            id=one.id,
+            name=one.name,
+            roles=tuple(one.roles),
+            hindered="登记信息存疑" if doubts[one.id] else _away(tx, one),
         )
         for one in found
-    )  # fmt: skip
+    )
 
 
 def _away(tx: Tx, person: Staff) -> str:
@@ -101,8 +104,14 @@ def note_whether_stranded(
         )
         key = f"staff:{review.id}/stranded/{tx.now.isoformat()}"
         outbox.put(tx, key, Channel.STAFF, told.name, told.model_dump(mode="json"), case=case, audience=Role.SUPERVISOR)
-        audit.record(tx, case.id, "review.stranded", text=f"{about['gate']}:没有可以处理的人,已通知主管", review=review.id,
-                     hindered=list(hindered))  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "review.stranded",
+            text=f"{about['gate']}:没有可以处理的人,已通知主管",
+            review=review.id,
+            hindered=list(hindered),
+        )
     outbox.retag(tx, case)
 
 

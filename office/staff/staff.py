@@ -50,9 +50,15 @@ class Enrolment(Frozen):
 
 
 def enrol(
-    tx: Tx, staff_id: str, name: str, roles: list[Role], *, secret: str | None = None, actor: str = "system",
+    tx: Tx,
+    staff_id: str,
+    name: str,
+    roles: list[Role],
+    *,
+    secret: str | None = None,
+    actor: str = "system",
     rests: bool = True,
-) -> Enrolment:  # fmt: skip
+) -> Enrolment:
     """Add a person, or give an existing one a new secret and roles; whose word it takes: :mod:`office.staff.vouching`.
 
     ``rests``: whether codes of the secret prove nothing weighty for a while.
@@ -73,9 +79,14 @@ def enrol(
     tx.flush()
     guard.unlock(tx, person, "system")
     standing.note(
-        tx, person, "staff.enrolled", f"{name} 登记为 {'、'.join(r.label for r in roles)}", actor=actor, roles=person.roles,
+        tx,
+        person,
+        "staff.enrolled",
+        f"{name} 登记为 {'、'.join(r.label for r in roles)}",
+        actor=actor,
+        roles=person.roles,
         rests=rests,
-    )  # fmt: skip
+    )
     _changed(tx)
     uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
     return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
@@ -153,9 +164,14 @@ class Proof(Frozen):
 
 
 def prove(
-    tx: Tx, staff_id: str, code: str, given_at: datetime | None = None, place: Place = Place.TERMINAL, *,
+    tx: Tx,
+    staff_id: str,
+    code: str,
+    given_at: datetime | None = None,
+    place: Place = Place.TERMINAL,
+    *,
     weighty: bool = True,
-) -> Proof:  # fmt: skip
+) -> Proof:
     """Check a one-time code and spend it. Wrong codes count where they were typed, also while everything else about the
     answer is wrong. What is ``weighty`` is not proved by a secret that was enrolled lately.
 
@@ -226,8 +242,10 @@ def rests_until(until: datetime, key: str = "动态口令") -> str:
 def _locked_sentence(until: datetime, moment: datetime) -> str:
     """The same for a wrong code and for the first right one."""
     minutes = max(1, math.ceil((until - moment) / timedelta(minutes=1)))
-    return (f"口令连续错误,此处已锁定,请约 {minutes} 分钟后再试;本人可接着输入验证器显示的下一个口令"
-            "(连续两个正确即可立即解锁),或请主管解锁")  # fmt: skip
+    return (
+        f"口令连续错误,此处已锁定,请约 {minutes} 分钟后再试;本人可接着输入验证器显示的下一个口令"
+        "(连续两个正确即可立即解锁),或请主管解锁"
+    )
 
 
 def unlock(tx: Tx, staff_id: str, by_staff_id: str, code: str) -> Proof:

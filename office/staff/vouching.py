@@ -41,9 +41,7 @@ class Word(Frozen):
     """That no other supervisor is left is said on purpose."""
 
 
-def enrol(
-    tx: Tx, staff_id: str, name: str, roles: Sequence[Role], word: Word
-) -> tuple[Enrolment | None, str]:  # fmt: skip
+def enrol(tx: Tx, staff_id: str, name: str, roles: Sequence[Role], word: Word) -> tuple[Enrolment | None, str]:
     """What the person scans and no sentence, or nothing and why not; commit in either case."""
     known = tx.get(Staff, staff_id) is not None
     founds = _nobody_yet(tx)
@@ -132,16 +130,27 @@ def _tell(tx: Tx, staff_id: str, what: str, word: Word) -> None:
 
 
 def tell(
-    tx: Tx, person: Staff, what: str, by: str, counts_from: datetime | None = None, *, key: str = "动态口令",
+    tx: Tx,
+    person: Staff,
+    what: str,
+    by: str,
+    counts_from: datetime | None = None,
+    *,
+    key: str = "动态口令",
     others: Sequence[str] = (),
-) -> None:  # fmt: skip
+) -> None:
     """Whom it is about and all supervisors hear what has become of somebody's keys or of where they are told things; ``by``
     is whose word it was, and ``key`` what counts from then on."""
     vouched = tx.get(Staff, by) if by else None
     told = StaffChanged(
-        staff_id=person.id, staff_name=person.name, what=what, at=tx.now, key=key, counts_from=counts_from,
+        staff_id=person.id,
+        staff_name=person.name,
+        what=what,
+        at=tx.now,
+        key=key,
+        counts_from=counts_from,
         by=f"{vouched.name}({vouched.id})" if vouched else "无人核准(命令行)",
-    )  # fmt: skip
+    )
     people = {person.id, *(one.id for one in staff.with_role(tx, Role.SUPERVISOR)), *others}
     for audience in [Role.SUPERVISOR.value, *sorted(f"{outbox.PERSON}{one}" for one in people)]:
         name = f"staff:changed/{person.id}/{standing.noted(tx, person.id)}/{audience}"

@@ -86,6 +86,7 @@ def show(
         print_json([line.model_dump(mode="json") for line in lines])
         return
     table(
-        f"审计链 {stream}", ["行", "时间", "谁", "动作", "条款", "内容", "哈希"],
+        f"审计链 {stream}",
+        ["行", "时间", "谁", "动作", "条款", "内容", "哈希"],
         [[line.seq, when(line.at), line.who, line.action, line.clause, line.text, line.hash[:12]] for line in lines],
-    )  # fmt: skip
+    )

@@ -27,8 +27,15 @@ def check(as_json: bool = JSON_OPTION) -> None:
         accounts = tx.exec(select(func.count()).select_from(Account)).one()
         transfers = tx.exec(select(func.count()).select_from(Transfer)).one()
     if as_json:
-        print_json({"accounts": accounts, "transfers": transfers, "problems": problems,
-                    "contradictions": contradicted, "freed": freed})  # fmt: skip
+        print_json(
+            {
+                "accounts": accounts,
+                "transfers": transfers,
+                "problems": problems,
+                "contradictions": contradicted,
+                "freed": freed,
+            }
+        )
         raise typer.Exit(1 if problems or contradicted else 0)
     for problem in problems:
         say(f"✗ {problem}", "red")
@@ -69,22 +76,33 @@ def show(shop: str = typer.Option("", help="只看某店铺"), as_json: bool = J
         accounts = list(tx.exec(query.where(Account.shop_id == shop) if shop else query))
         names = dict(tx.exec(select(Shop.id, Shop.name)).all())
     if as_json:
-        print_json([
-            {
-                "account": one.id, "shop_id": one.shop_id, "kind": one.kind, "debit_fen": one.debit_fen,
-                "credit_fen": one.credit_fen, "balance_fen": one.balance_fen,
-            }
-            for one in accounts
-        ])  # fmt: skip
+        print_json(
+            [
+                {
+                    "account": one.id,
+                    "shop_id": one.shop_id,
+                    "kind": one.kind,
+                    "debit_fen": one.debit_fen,
+                    "credit_fen": one.credit_fen,
+                    "balance_fen": one.balance_fen,
+                }
+                for one in accounts
+            ]
+        )
         return
     table(
-        "账户余额", ["归属", "科目", "借方合计", "贷方合计", "余额", "账户"],
+        "账户余额",
+        ["归属", "科目", "借方合计", "贷方合计", "余额", "账户"],
         [
             [
-                cell(names.get(one.shop_id, one.shop_id) if one.shop_id else "平台", limit=40), one.kind.label,
-                yuan(one.debit_fen), yuan(one.credit_fen), cell(yuan(one.balance_fen), "bold"), one.id,
+                cell(names.get(one.shop_id, one.shop_id) if one.shop_id else "平台", limit=40),
+                one.kind.label,
+                yuan(one.debit_fen),
+                yuan(one.credit_fen),
+                cell(yuan(one.balance_fen), "bold"),
+                one.id,
             ]
             for one in accounts
         ],
         empty="还没有任何账户",
-    )  # fmt: skip
+    )

@@ -31,18 +31,25 @@ def show(year: int = typer.Argument(..., metavar="年份", help="例如 2026"), 
     special = [(day, found) for day, found in judged if found.working == (day.weekday() >= _SATURDAY)]
     provisional = any(found.provisional for _, found in judged)
     if as_json:
-        print_json({
-            "year": year, "provisional": provisional, "working_days": sum(found.working for _, found in judged),
-            "holidays": [day.isoformat() for day, found in special if not found.working],
-            "makeup_days": [day.isoformat() for day, found in special if found.working],
-        })  # fmt: skip
+        print_json(
+            {
+                "year": year,
+                "provisional": provisional,
+                "working_days": sum(found.working for _, found in judged),
+                "holidays": [day.isoformat() for day, found in special if not found.working],
+                "makeup_days": [day.isoformat() for day, found in special if found.working],
+            }
+        )
         return
     table(
-        f"{year} 年(工作日 {sum(found.working for _, found in judged)} 天)", ["日期", "星期", "安排", "依据"],
-        [[day, f"周{_WEEKDAYS[day.weekday()]}", "调休上班" if found.working else "放假", found.source]
-         for day, found in special],
+        f"{year} 年(工作日 {sum(found.working for _, found in judged)} 天)",
+        ["日期", "星期", "安排", "依据"],
+        [
+            [day, f"周{_WEEKDAYS[day.weekday()]}", "调休上班" if found.working else "放假", found.source]
+            for day, found in special
+        ],
         empty="没有节假日安排,按周末规则计算",
-    )  # fmt: skip
+    )
     if fault := standing().fault:
         say(f"⚠ {fault}", "yellow")
     if provisional:

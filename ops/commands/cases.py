@@ -124,8 +124,11 @@ def show(
     _people(case, dossiers)
     _money(case)
     _words(case)
-    table("时间线", ["时间", "谁", "内容", "条款"],
-          [[when(line.at), line.who, line.text, line.clause] for line in case.chain.lines])  # fmt: skip
+    table(
+        "时间线",
+        ["时间", "谁", "内容", "条款"],
+        [[when(line.at), line.who, line.text, line.clause] for line in case.chain.lines],
+    )
     for problem in case.chain.problems:
         say(f"✗ 审计链:{problem}", "red")
 
@@ -166,13 +169,19 @@ def _left(now: datetime, due: datetime, running: bool) -> object:
 
 def _people(case: CaseDossier, dossiers: bool) -> None:
     table(
-        "检查结果", ["检查", "性质", "条款", "结果", "数据截至"],
+        "检查结果",
+        ["检查", "性质", "条款", "结果", "数据截至"],
         [
-            [_round(kept.check), cell("阻断", "red") if kept.finding.blocking else "参考", kept.finding.clause,
-             kept.finding.sentence, when(kept.finding.as_of)]
+            [
+                _round(kept.check),
+                cell("阻断", "red") if kept.finding.blocking else "参考",
+                kept.finding.clause,
+                kept.finding.sentence,
+                when(kept.finding.as_of),
+            ]
             for kept in case.findings
         ],
-    )  # fmt: skip
+    )
     table(
         "审核与决定", ["任务", "事项", "状态", "谁", "何时", "结论", "理由", "所见内容哈希"],
         [
@@ -186,14 +195,18 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
         say(f"—— {one.title} {one.id} 所展示的内容 ——", "dim")
         markdown(one.shown)
     table(
-        "往来等待", ["事项", "问题", "状态", "开始", "结束", "答复"],
-        [[one.what, one.question, one.state, when(one.opened_at), when(one.closed_at), one.answer]
-         for one in case.waits],
-    )  # fmt: skip
+        "往来等待",
+        ["事项", "问题", "状态", "开始", "结束", "答复"],
+        [
+            [one.what, one.question, one.state, when(one.opened_at), when(one.closed_at), one.answer]
+            for one in case.waits
+        ],
+    )
     table(
-        "证据材料", ["名称", "类型", "内容哈希", "提交", "说明"],
+        "证据材料",
+        ["名称", "类型", "内容哈希", "提交", "说明"],
         [[one.name, one.kind, one.sha256[:16] or one.url, when(one.submitted_at), one.where] for one in case.evidence],
-    )  # fmt: skip
+    )
 
 
 def _money(case: CaseDossier) -> None:
@@ -206,19 +219,23 @@ def _money(case: CaseDossier) -> None:
         ],
     )  # fmt: skip
     table(
-        "分录", ["时间", "借", "贷", "金额", "事由", "条款"],
-        [[when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), one.reason, one.clause]
-         for one in case.postings],
-    )  # fmt: skip
+        "分录",
+        ["时间", "借", "贷", "金额", "事由", "条款"],
+        [
+            [when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), one.reason, one.clause]
+            for one in case.postings
+        ],
+    )
 
 
 def _words(case: CaseDossier) -> None:
     for what, count in case.left_off:
         say(f"另有 {count:,} 条{what}未列出", "yellow")
     table(
-        "消息", ["时间", "渠道", "对象", "主题", "状态", "说明"],
+        "消息",
+        ["时间", "渠道", "对象", "主题", "状态", "说明"],
         [[when(one.created_at), one.channel, one.to, one.subject, one.state, one.note] for one in case.messages],
-    )  # fmt: skip
+    )
 
 
 @app.command("export")

@@ -38,8 +38,15 @@ def advance(by: str = typer.Argument(..., metavar="时长", help="7d、36h、90m
         row = tx.get(ClockOffset, 1)
         before = row.seconds if row else 0
         now = clock.advance(tx, span)
-        audit.record(tx, "system", "clock.advanced", text=f"演示时钟拨快 {duration(span)}", before_seconds=before,
-                     by_seconds=int(span.total_seconds()), at=now)  # fmt: skip
+        audit.record(
+            tx,
+            "system",
+            "clock.advanced",
+            text=f"演示时钟拨快 {duration(span)}",
+            before_seconds=before,
+            by_seconds=int(span.total_seconds()),
+            at=now,
+        )
         return when(now)
 
     say(f"✓ 案件时间现在是 {in_transaction(work)}(北京时间);到期事项会在一分钟内处理", "green")

@@ -68,9 +68,14 @@ def after_start() -> None:
 def _show(checks: list[Check]) -> bool:
     """Print the lines; whether one of them is bad."""
     colours = {Health.GOOD: "green", Health.WARNING: "yellow", Health.BAD: "bold red"}
-    table("", ["", "项目", "情况", "处理办法"], [
-        [cell(check.health.label, colours[check.health]), check.name, check.sentence, check.remedy] for check in checks
-    ])  # fmt: skip
+    table(
+        "",
+        ["", "项目", "情况", "处理办法"],
+        [
+            [cell(check.health.label, colours[check.health]), check.name, check.sentence, check.remedy]
+            for check in checks
+        ],
+    )
     return any(check.health is Health.BAD for check in checks)
 
 
@@ -104,10 +109,12 @@ def examine() -> Iterator[Check]:
 def secrets_of(given: Settings) -> Iterator[Check]:
     """Present and usable; the values are never shown."""
     needed = {
-        "encryption_keys": given.encryption_keys, "audit_key": given.audit_key.get_secret_value(),
-        "platform_secrets": given.platform_secrets, "api_tokens": given.api_tokens or given.access_tokens,
+        "encryption_keys": given.encryption_keys,
+        "audit_key": given.audit_key.get_secret_value(),
+        "platform_secrets": given.platform_secrets,
+        "api_tokens": given.api_tokens or given.access_tokens,
         **({"bank_secrets": given.bank_secrets} if given.production else {}),
-    }  # fmt: skip
+    }
     remedy = "演示环境由 dianwu up 自动生成;生产环境请在设置中填写(加密密钥用 dianwu keys new 生成)"
     missing = [name for name, value in needed.items() if not value]
     broken = [str(fault) for fault in secret_forms.faults(given)]

@@ -143,6 +143,7 @@ def _kept_ahead(client: httpx.Client) -> Iterator[Check]:
         yield good("后台服务", "Prefect 的后台服务在排定巡检")
     else:
         yield bad(
-            "后台服务", "Prefect 没有排定后续的巡检,期限与补投将停摆",
+            "后台服务",
+            "Prefect 没有排定后续的巡检,期限与补投将停摆",
             "确认后台服务在运行(prefect server services start;单机即 dianwu up);刚启动的请稍后再查",
-        )  # fmt: skip
+        )

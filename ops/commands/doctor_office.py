@@ -96,9 +96,7 @@ def _passkeys(tx: Tx, given: Settings) -> Iterator[Check]:
     lines = select(AuditEntry).where(
         AuditEntry.action == "passkey.enrolled", col(AuditEntry.stream).in_({f"staff/{one}" for one in live.values()})
     )
-    elsewhere = {
-        line.detail["credential"] for line in tx.exec(lines) if line.detail["rp_id"] != name
-    } & live.keys()  # fmt: skip
+    elsewhere = {line.detail["credential"] for line in tx.exec(lines) if line.detail["rp_id"] != name} & live.keys()
     if elsewhere:
         sentence = f"{len(elsewhere)} 个通行密钥登记在另一个域名下,在工作台现在的地址 {name} 上无法使用"
         yield bad("通行密钥", sentence, "把 desk_url 改回登记时的域名,或由主管重新邀请登记")

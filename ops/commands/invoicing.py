@@ -178,9 +178,12 @@ def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], wha
 
 @app.command("release-held")
 def release_held(
-    period: str = typer.Argument(..., metavar="账期"), shop_id: str = typer.Argument(..., metavar="店铺编号"),
-    reason: str = typer.Option(..., help="为什么现在可以出账"), staff_id: str = STAFF, code: str = CODE,
-) -> None:  # fmt: skip
+    period: str = typer.Argument(..., metavar="账期"),
+    shop_id: str = typer.Argument(..., metavar="店铺编号"),
+    reason: str = typer.Option(..., help="为什么现在可以出账"),
+    staff_id: str = STAFF,
+    code: str = CODE,
+) -> None:
     """放行此前暂缓的一份账单(财务)。"""
     from tasks.invoicing import statements
 
@@ -205,9 +208,11 @@ def statement(number: str = typer.Argument(..., metavar="账单编号")) -> None
 
 @app.command("waive-exit")
 def waive_exit(
-    case_id: str = typer.Argument(..., metavar="关店案件", parser=number), reason: str = typer.Option(..., help="豁免理由"),
-    staff_id: str = STAFF, code: str = CODE,
-) -> None:  # fmt: skip
+    case_id: str = typer.Argument(..., metavar="关店案件", parser=number),
+    reason: str = typer.Option(..., help="豁免理由"),
+    staff_id: str = STAFF,
+    code: str = CODE,
+) -> None:
     """豁免退店发票(主管)。"""
     from tasks.invoicing import exit_invoices
 

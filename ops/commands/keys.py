@@ -41,13 +41,17 @@ def init() -> None:
     if (home / FILE).exists():
         refuse(f"{home / FILE} 已存在,不会覆盖;轮换加密密钥请用 dianwu keys new 与 dianwu keys rotate")
     say(f"✓ 已写入 {ensure(home, subscribers=True, prefect=True)}(内容不在此显示),请另行备份", "green")
-    table("交给谁", ["设置", "用途"], [
-        ["encryption_keys、audit_key", "不交给任何人;与数据库分开备份,丢失则敏感数据打不开"],
-        ["platform_secrets、api_tokens", "交给平台:用前者对发来的事件签名,凭后者查询案件"],
-        ["bank_secrets", "交给银行:payout.* 只认它的签名"],
-        ["subscriber_secrets", "交给平台与银行各自的一把:核对我们发出的事件的签名"],
-        ["prefect_auth", "交给使用 Prefect 界面的员工(进门口令;作决定另需工号与动态口令)"],
-    ])  # fmt: skip
+    table(
+        "交给谁",
+        ["设置", "用途"],
+        [
+            ["encryption_keys、audit_key", "不交给任何人;与数据库分开备份,丢失则敏感数据打不开"],
+            ["platform_secrets、api_tokens", "交给平台:用前者对发来的事件签名,凭后者查询案件"],
+            ["bank_secrets", "交给银行:payout.* 只认它的签名"],
+            ["subscriber_secrets", "交给平台与银行各自的一把:核对我们发出的事件的签名"],
+            ["prefect_auth", "交给使用 Prefect 界面的员工(进门口令;作决定另需工号与动态口令)"],
+        ],
+    )
 
 
 def home_of() -> Path:

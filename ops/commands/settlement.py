@@ -116,9 +116,12 @@ def _read(half: str) -> str:
 
 @app.command("release-held")
 def release_held(
-    half: str = HALF, shop_id: str = typer.Argument(..., metavar="店铺编号"),
-    reason: str = typer.Option(..., help="为什么现在可以付款"), staff_id: str = STAFF, code: str = CODE,
-) -> None:  # fmt: skip
+    half: str = HALF,
+    shop_id: str = typer.Argument(..., metavar="店铺编号"),
+    reason: str = typer.Option(..., help="为什么现在可以付款"),
+    staff_id: str = STAFF,
+    code: str = CODE,
+) -> None:
     """放行此前由财务暂缓的一家店铺,立即提交银行付款(财务)。"""
     from tasks.settlement import releases
 

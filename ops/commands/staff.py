@@ -59,8 +59,10 @@ def enrol(
     role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{words(Role)}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
     show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
-    by: str = BY, code: str = CODE, alone: bool = ALONE,
-) -> None:  # fmt: skip
+    by: str = BY,
+    code: str = CODE,
+    alone: bool = ALONE,
+) -> None:
     """登记员工,并在终端显示验证器二维码。须由另一位主管凭动态口令核准;第一位登记的须是主管。"""
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
         misuse("工号须为 2 至 32 位小写字母、数字或连字符,并以字母开头")
@@ -103,14 +105,20 @@ def list_staff(as_json: bool = JSON_OPTION) -> None:
         people = list(tx.exec(select(Staff).order_by(col(Staff.id))))
         now = clock().real()
         if as_json:
-            print_json([
-                {
-                    "id": one.id, "name": one.name, "roles": one.roles, "active": one.active,
-                    "locked_until": one.locked_until if _locked(one, now) else None, "substitute": one.substitute_id,
-                    "away_until": one.away_until,
-                }
-                for one in people
-            ])  # fmt: skip
+            print_json(
+                [
+                    {
+                        "id": one.id,
+                        "name": one.name,
+                        "roles": one.roles,
+                        "active": one.active,
+                        "locked_until": one.locked_until if _locked(one, now) else None,
+                        "substitute": one.substitute_id,
+                        "away_until": one.away_until,
+                    }
+                    for one in people
+                ]
+            )
             return
         table(
             "员工", ["工号", "姓名", "岗位", "状态", "代班"],
@@ -254,8 +262,9 @@ def substitute(
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="代班员工的工号"),
     until: str = typer.Option(..., "--until", help="代班到何时(北京时间),例如 2026-12-01 或 2026-12-01T18:00"),
     supervisor: str = typer.Option("", "--supervisor", metavar="工号", parser=staff_no, help="由哪位主管核准"),
-    code: str = CODE, alone: bool = ALONE,
-) -> None:  # fmt: skip
+    code: str = CODE,
+    alone: bool = ALONE,
+) -> None:
     """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。须由主管凭动态口令核准。"""
     try:
         end = datetime.fromisoformat(until)

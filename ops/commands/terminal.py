@@ -149,8 +149,11 @@ def _paragraphs(title: str, columns: Sequence[str], rows: Iterable[Sequence[Text
         say(title, "bold")
     for first, *others in rows:
         console().print(Text.assemble("● ", first), soft_wrap=True)
-        pairs = [Words.assemble((f"{name} ", "dim"), value)
-                 for name, value in zip(columns[1:], others, strict=True) if value.plain.strip() not in {"", "—"}]  # fmt: skip
+        pairs = [
+            Words.assemble((f"{name} ", "dim"), value)
+            for name, value in zip(columns[1:], others, strict=True)
+            if value.plain.strip() not in {"", "—"}
+        ]
         line: Text = Words("  ")
         for pair in pairs:
             if line.cell_len > 2 and line.cell_len + pair.cell_len + 3 > console().width:
@@ -273,20 +276,29 @@ def told(work: Callable[[], R]) -> R:
 
 
 _OF_FILES = {
-    errno.ENOENT: "所在的目录不存在", errno.EACCES: "没有读写权限", errno.EPERM: "没有读写权限", errno.EISDIR: "是目录,请给出文件",
-    errno.ENOTDIR: "所在的路径不是目录", errno.ENOSPC: "写不下:磁盘已满", errno.EDQUOT: "写不下:超出磁盘配额", errno.EROFS: "所在的磁盘只读",
+    errno.ENOENT: "所在的目录不存在",
+    errno.EACCES: "没有读写权限",
+    errno.EPERM: "没有读写权限",
+    errno.EISDIR: "是目录,请给出文件",
+    errno.ENOTDIR: "所在的路径不是目录",
+    errno.ENOSPC: "写不下:磁盘已满",
+    errno.EDQUOT: "写不下:超出磁盘配额",
+    errno.EROFS: "所在的磁盘只读",
     errno.ENAMETOOLONG: "文件名过长",
-}  # fmt: skip
+}
 """What a file that was named cannot do; any other fault of the machine's is a bug's or a network's."""
 _OF_DATABASES = {
-    "disk is full": "磁盘已满,数据库写不进去,请先腾出空间", "no space left": "磁盘已满,数据库写不进去,请先腾出空间",
-    "readonly database": "数据库文件只读,请检查该文件及其目录的权限", "unable to open database file": "数据库文件打不开,请检查目录与权限",
+    "disk is full": "磁盘已满,数据库写不进去,请先腾出空间",
+    "no space left": "磁盘已满,数据库写不进去,请先腾出空间",
+    "readonly database": "数据库文件只读,请检查该文件及其目录的权限",
+    "unable to open database file": "数据库文件打不开,请检查目录与权限",
     "database is locked": "数据库正被其他进程占用,请稍后再试",
-    "not a database": "数据库文件不是 SQLite 数据库,或已损坏", "malformed": "数据库文件已损坏,请用备份恢复",
+    "not a database": "数据库文件不是 SQLite 数据库,或已损坏",
+    "malformed": "数据库文件已损坏,请用备份恢复",
     "authentication failed": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
     "no password supplied": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
     "permission denied": "数据库账号没有所需的权限(docs/operations.md)",
-}  # fmt: skip
+}
 """What SQLite and PostgreSQL say, and what is to be done."""
 
 
@@ -298,11 +310,18 @@ def unreadable_word(number: int, found: str) -> str:
 
 
 _EXPECTED = {
-    "missing": "缺少", "literal_error": "只能是 {expected}", "greater_than": "须大于 {gt:g}", "greater_than_equal": "须不小于 {ge:g}",
-    "less_than": "须小于 {lt:g}", "less_than_equal": "须不大于 {le:g}",
-    "list_type": '须为列表,例如 ["…"]', "dict_type": "须为表,例如 {{ 名称 = … }}", "model_type": "须为表,例如 {{ 名称 = … }}",
-    "frozen_set_type": '须为列表,例如 ["…"]', "tuple_type": '须为列表,例如 ["…"]',
-}  # fmt: skip
+    "missing": "缺少",
+    "literal_error": "只能是 {expected}",
+    "greater_than": "须大于 {gt:g}",
+    "greater_than_equal": "须不小于 {ge:g}",
+    "less_than": "须小于 {lt:g}",
+    "less_than_equal": "须不大于 {le:g}",
+    "list_type": '须为列表,例如 ["…"]',
+    "dict_type": "须为表,例如 {{ 名称 = … }}",
+    "model_type": "须为表,例如 {{ 名称 = … }}",
+    "frozen_set_type": '须为列表,例如 ["…"]',
+    "tuple_type": '须为列表,例如 ["…"]',
+}
 """What a kind of fault of pydantic's says to people."""
 _KINDS = {
     "int": "须为整数",

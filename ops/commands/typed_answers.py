@@ -64,8 +64,10 @@ def check_fields(given: dict[str, Any], schema: dict[str, Any]) -> None:
     from prefect.utilities.schema_tools.validation import validate
 
     properties = {name: limits for name, limits in schema["properties"].items() if name != "task"}
-    wrong = validate({name: value for name, value in given.items() if name != "task"},
-                     {**schema, "properties": properties, "required": ["staff_id", "code", "verdict"]})  # fmt: skip
+    wrong = validate(
+        {name: value for name, value in given.items() if name != "task"},
+        {**schema, "properties": properties, "required": ["staff_id", "code", "verdict"]},
+    )
     if wrong:
         fields = {str(error.absolute_path[0]) for error in wrong if error.absolute_path}
         told = [f"{properties[name]['title']}({properties[name].get('description', '')})" for name in sorted(fields)]

@@ -34,10 +34,16 @@ def sales(stage: Rehearsal, talent: str, shop_id: str) -> None:
 
 def let_go(stage: Rehearsal, shop_id: str) -> None:
     """The shop wants to let its first channel go."""
-    stage.send("account.unbind_requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "kind": "CHANNEL", "platform": "DOUYIN",
-        "target_account_id": "dy-demo-channel-1",
-    })  # fmt: skip
+    stage.send(
+        "account.unbind_requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "kind": "CHANNEL",
+            "platform": "DOUYIN",
+            "target_account_id": "dy-demo-channel-1",
+        },
+    )
 
 
 @dataclass
@@ -54,9 +60,13 @@ class AccountsScene:
     def set_up(self) -> None:
         register(self.stage, self.shop_id, "星河手账", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
         sales(self.stage, TALENT, self.shop_id)
-        self.stage.send("accounts.marking_requested", self._owner() | {
-            "accounts": [{"target_account_id": TALENT, "target_name": "小晨爱手账"}],
-        })  # fmt: skip
+        self.stage.send(
+            "accounts.marking_requested",
+            self._owner()
+            | {
+                "accounts": [{"target_account_id": TALENT, "target_name": "小晨爱手账"}],
+            },
+        )
         self._consent = self._newest()
         self.stage.state(self._consent, "AWAITING_CONSENT")
 
@@ -76,9 +86,14 @@ class AccountsScene:
         self.stage.send("account.consent_answered", answer)
         self.stage.state(self._consent, "BOUND")
         expect("在用账号", self._in_force(), ["CHANNEL"] * 5 + ["OFFICIAL", "SELF_OPERATED"])
-        self.stage.send("accounts.marking_requested", {
-            "shop_id": OTHER, "account_id": f"acct-{OTHER}", "accounts": [{"target_account_id": TALENT, "target_name": "小晨"}],
-        })  # fmt: skip
+        self.stage.send(
+            "accounts.marking_requested",
+            {
+                "shop_id": OTHER,
+                "account_id": f"acct-{OTHER}",
+                "accounts": [{"target_account_id": TALENT, "target_name": "小晨"}],
+            },
+        )
         second = self.stage.case_of(OTHER, "account-binding")
         expect("另一家店铺标记同一达人的条款", self.stage.state(second, "REFUSED").outcome_clause, "BND-12")
         self._cases.append(second)
@@ -104,9 +119,14 @@ class AccountsScene:
         self.stage.wait(lambda: self.stage.read(lambda tx: _row(tx, "unbinding_refused", case_id)), "解绑官方账号被拒")
 
     def _ask_channel(self, number: int) -> str:
-        self.stage.send("account.channel_requested", self._owner() | {
-            "platform": "DOUYIN", "target_account_id": f"dy-demo-channel-{number}",
-        })  # fmt: skip
+        self.stage.send(
+            "account.channel_requested",
+            self._owner()
+            | {
+                "platform": "DOUYIN",
+                "target_account_id": f"dy-demo-channel-{number}",
+            },
+        )
         return self._newest()
 
     def _channel(self, number: int) -> None:

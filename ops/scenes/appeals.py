@@ -35,22 +35,37 @@ def file(stage: Rehearsal, shop_id: str, ruling_id: str) -> str:
     """Stage one picture and file an appeal; returns the case."""
     before = set(stage.cases_of(shop_id, "appeal"))
     evidence = stage.upload(shop_id, "揽收记录.png", PICTURE + ruling_id.encode())
-    stage.send("appeal.filed", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "ruling_id": ruling_id, "reason": "SHIPPED_IN_TIME",
-        "statement": "订单已按时发出,物流显示次日揽收,请复核。", "evidence": [{"id": evidence, "kind": "LOGISTICS"}],
-    })  # fmt: skip
-    case_id: str = stage.wait(lambda: next(iter(set(stage.cases_of(shop_id, "appeal")) - before), None),
-                              f"the appeal against {ruling_id} has a case")  # fmt: skip
+    stage.send(
+        "appeal.filed",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "ruling_id": ruling_id,
+            "reason": "SHIPPED_IN_TIME",
+            "statement": "订单已按时发出,物流显示次日揽收,请复核。",
+            "evidence": [{"id": evidence, "kind": "LOGISTICS"}],
+        },
+    )
+    case_id: str = stage.wait(
+        lambda: next(iter(set(stage.cases_of(shop_id, "appeal")) - before), None),
+        f"the appeal against {ruling_id} has a case",
+    )
     return case_id
 
 
 def send_more(stage: Rehearsal, shop_id: str, case_id: str) -> None:
     """Send further evidence within the three days."""
     evidence = stage.upload(shop_id, "签收底单.png", PICTURE + case_id.encode())
-    stage.send("appeal.evidence_submitted", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "case_id": case_id, "statement": "补充揽收底单。",
-        "evidence": [{"id": evidence, "kind": "CHAT"}],
-    })  # fmt: skip
+    stage.send(
+        "appeal.evidence_submitted",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "case_id": case_id,
+            "statement": "补充揽收底单。",
+            "evidence": [{"id": evidence, "kind": "CHAT"}],
+        },
+    )
 
 
 @dataclass
@@ -74,8 +89,15 @@ class AppealScene:
         stage, shop_id = self.stage, self.shop_id
         expect("先行赔付后的保证金", balance(stage, shop_id), 980_000)
         stage.decide(self._waiting, "appeal-review", "zhou-yan", "申诉成立", "物流记录可证明按时发货")
-        stage.decide(self._waiting, "compensation-service", "wu-tao", "已与商家达成一致", "已电话联系",
-                     contact="11 月 20 日电话联系店主", handling="退回保证金")  # fmt: skip
+        stage.decide(
+            self._waiting,
+            "compensation-service",
+            "wu-tao",
+            "已与商家达成一致",
+            "已电话联系",
+            contact="11 月 20 日电话联系店主",
+            handling="退回保证金",
+        )
         stage.decide(self._waiting, "compensation-finance", "wang-fang", "确认入账")
         expect("申诉结果", stage.state(self._waiting, "UPHELD").outcome, "UPHELD")
         expect("退回赔付款后的保证金", balance(stage, shop_id), 1_000_000)

@@ -22,8 +22,12 @@ from tasks.invoicing.exit_invoices import outstanding
 from tasks.invoicing.request import MonthAsked
 
 SHOPS = {
-    "shop-2001": "柚子家居", "shop-2002": "松果文创", "shop-2003": "蓝鲸数码", "shop-2004": "青禾农品", "shop-2005": "晚风服饰",
-}  # fmt: skip
+    "shop-2001": "柚子家居",
+    "shop-2002": "松果文创",
+    "shop-2003": "蓝鲸数码",
+    "shop-2004": "青禾农品",
+    "shop-2005": "晚风服饰",
+}
 UNKNOWN = "shop-2005"
 """The shop that registered no tax number."""
 HELD = "shop-2002"
@@ -56,15 +60,27 @@ class InvoicingScene:
         for shop_id, name in SHOPS.items():
             register(stage, shop_id, name, "ENTERPRISE", 400_000, "BANK", "3301040160000001111",
                      **({} if shop_id == UNKNOWN else {"uscc": USCC}))  # fmt: skip
-        stage.send("receivable.settled", {
-            "shop_id": "shop-2003", "settlement_id": "stl-demo-1", "amount_fen": 100_000,
-            "settled_at": stage.now().isoformat(),
-        })  # fmt: skip
+        stage.send(
+            "receivable.settled",
+            {
+                "shop_id": "shop-2003",
+                "settlement_id": "stl-demo-1",
+                "amount_fen": 100_000,
+                "settled_at": stage.now().isoformat(),
+            },
+        )
         self._older, self._newer = month_of(stage.now(), 1), month_of(stage.now())
         self._bill(self._older, {"shop-2001": 50_000, "shop-2002": 30_000, "shop-2003": 9_000, "shop-2004": 20_000})
-        self._bill(self._newer, {
-            "shop-2001": 990_000, "shop-2002": 31_000, "shop-2003": 12_000, "shop-2004": -5_000, UNKNOWN: 8_000,
-        })  # fmt: skip
+        self._bill(
+            self._newer,
+            {
+                "shop-2001": 990_000,
+                "shop-2002": 31_000,
+                "shop-2003": 12_000,
+                "shop-2004": -5_000,
+                UNKNOWN: 8_000,
+            },
+        )
         self._bill(self._newer, {"shop-2003": 12_000}, again="-again")  # the same once more, under another number
         stage.sweep()  # a month that is over is opened by the sweep, whatever the schedule did
         older = self._month(self._older)
@@ -115,11 +131,19 @@ class InvoicingScene:
         """Finance releases the newer month with its anomalies, holds one shop back, and releases that one later."""
         stage = self.stage
         found = stage.read(lambda tx: {one.kind for _, one in drafts.anomalies(tx, self._newer)})
-        expect("放行前列出的异常", found, {
-            AnomalyKind.JUMP, AnomalyKind.NEGATIVE, AnomalyKind.NO_TAX_IDENTITY, AnomalyKind.DUPLICATE
-        })  # fmt: skip
-        stage.decide(self._release, "invoicing-release", "chen-jie", "放行出账", "异常已逐一核对",
-                     hold=f"{HELD}:等待商家确认金额")  # fmt: skip
+        expect(
+            "放行前列出的异常",
+            found,
+            {AnomalyKind.JUMP, AnomalyKind.NEGATIVE, AnomalyKind.NO_TAX_IDENTITY, AnomalyKind.DUPLICATE},
+        )
+        stage.decide(
+            self._release,
+            "invoicing-release",
+            "chen-jie",
+            "放行出账",
+            "异常已逐一核对",
+            hold=f"{HELD}:等待商家确认金额",
+        )
         stage.state(self._release, "ISSUED")
         expect("暂缓的账单", self._statement(HELD, self._newer).state, StatementState.HELD)
         expect("结转的账单", self._statement("shop-2004", self._newer).state, StatementState.CARRIED)
@@ -134,9 +158,15 @@ class InvoicingScene:
         """A shop that leaves has to invoice this year's fees first (CLS-8): clearing waits for exactly that."""
         stage = self.stage
         self._bill(month_of(stage.now()), {shop_id: 7_000})
-        stage.send("closure.requested", {
-            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STOCK_CLEARED", "reason_text": "",
-        })  # fmt: skip
+        stage.send(
+            "closure.requested",
+            {
+                "shop_id": shop_id,
+                "account_id": f"acct-{shop_id}",
+                "reason": "STOCK_CLEARED",
+                "reason_text": "",
+            },
+        )
         case_id = stage.case_of(shop_id, "closure")
         stage.decide(case_id, "closure-review", "li-na", "同意关店", "清仓退店")
         stage.state(case_id, "CLEARING")
@@ -173,10 +203,16 @@ class InvoicingScene:
 
     def _bill(self, period: str, amounts: dict[str, int], again: str = "") -> None:
         items = [
-            {"item_id": f"sub-{period}-{shop_id}{again}", "shop_id": shop_id, "category": "COUPON", "amount_fen": fen,
-             "settled_at": f"{period}-01T00:00:00+08:00", "description": "平台券补贴"}
+            {
+                "item_id": f"sub-{period}-{shop_id}{again}",
+                "shop_id": shop_id,
+                "category": "COUPON",
+                "amount_fen": fen,
+                "settled_at": f"{period}-01T00:00:00+08:00",
+                "description": "平台券补贴",
+            }
             for shop_id, fen in amounts.items()
-        ]  # fmt: skip
+        ]
         self.stage.send("billables.recorded", {"batch_id": f"batch-{period}{again}", "items": items})
 
     def _month(self, period: str) -> str:

@@ -66,9 +66,12 @@ class Application:
             "basics_submitted", name=self.name, introduction="专营厨房好物。", contact_name="林晓", phone="13800001234"
         )
         self.send(
-            "entity_submitted", legal_person="林晓", identity_no=f"3302261990{self.shop_id[-4:]}1234", declared_true=True,
+            "entity_submitted",
+            legal_person="林晓",
+            identity_no=f"3302261990{self.shop_id[-4:]}1234",
+            declared_true=True,
             **({"licence_name": f"宁波{self.name}有限公司", "uscc": "91330226MA2AB1C2D8"} if business else {}),
-        )  # fmt: skip
+        )
         self.papers(
             **({"BUSINESS_LICENCE": "营业执照"} if business else {}), IDENTITY_CARD="身份证", PRODUCT_INFO="商品资料"
         )
@@ -82,15 +85,27 @@ class Application:
         self.stage.decide(self.case, "opening-shop", "tang-yu", "审核通过")
         self.stage.wait(lambda: self.stage.read(self._state) in {"AWAITING_DEPOSIT", "OPEN"}, f"{self.shop_id} may pay")
         if signs:
-            self.stage.send("contract.signed", {
-                "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "version": VERSION,
-                "sha256": contracts.sha256_of(VERSION), "signed_at": self.stage.now().isoformat(),
-            })  # fmt: skip
+            self.stage.send(
+                "contract.signed",
+                {
+                    "shop_id": self.shop_id,
+                    "account_id": f"acct-{self.shop_id}",
+                    "version": VERSION,
+                    "sha256": contracts.sha256_of(VERSION),
+                    "signed_at": self.stage.now().isoformat(),
+                },
+            )
         if fen:
-            self.stage.send("deposit.paid", {
-                "shop_id": self.shop_id, "payment_id": f"pay-{self.case}", "amount_fen": fen, "channel": "BANK",
-                "paid_at": self.stage.now().isoformat(),
-            })  # fmt: skip
+            self.stage.send(
+                "deposit.paid",
+                {
+                    "shop_id": self.shop_id,
+                    "payment_id": f"pay-{self.case}",
+                    "amount_fen": fen,
+                    "channel": "BANK",
+                    "paid_at": self.stage.now().isoformat(),
+                },
+            )
         expect("开店结果", self.stage.state(self.case, "OPENED").outcome, "OPENED")
         expect("店铺状态", self.stage.read(self._state), "OPEN")
 
@@ -119,10 +134,15 @@ class OpeningScene:
         self.stage.decide(firm.case, "opening-entity", "tang-yu", "审核通过")
         self.stage.wait(lambda: self.stage.read(self._asks_for_form), "the certificate form is asked for")
         firm.papers(CERTIFICATE_FORM="数字证书申请表")
-        firm.send("account_submitted", payee={
-            "method": "CORPORATE_ACCOUNT", "name": f"宁波{firm.name}有限公司", "account_no": "3301040160000125566",
-            "bank_name": "中国银行宁波市分行",
-        })  # fmt: skip
+        firm.send(
+            "account_submitted",
+            payee={
+                "method": "CORPORATE_ACCOUNT",
+                "name": f"宁波{firm.name}有限公司",
+                "account_no": "3301040160000125566",
+                "bank_name": "中国银行宁波市分行",
+            },
+        )
         self.stage.decide(firm.case, "opening-certificate", "tang-yu", "审核通过", signature=True, seal=True)
         self.stage.wait(lambda: self.stage.read(self._arrived), "the random amount has arrived")
 

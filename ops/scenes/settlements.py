@@ -54,10 +54,17 @@ class SettlementScene:
         for shop_id in (HELD, RETURNED, UNSIGNED):  # facts as of now: on old ones nobody is paid
             stage.snapshot(shop_id)
         stage.snapshot(OWES, freezes=1, frozen_fen=FROZEN)
-        stage.send("deposit.deducted", {
-            "shop_id": OWES, "deduction_id": "ded-demo-settlement", "amount_fen": 400_000 + ARREARS,
-            "reason": "RULE_VIOLATION", "clause": "规则第一条", "appealable": True,
-        })  # fmt: skip
+        stage.send(
+            "deposit.deducted",
+            {
+                "shop_id": OWES,
+                "deduction_id": "ded-demo-settlement",
+                "amount_fen": 400_000 + ARREARS,
+                "reason": "RULE_VIOLATION",
+                "clause": "规则第一条",
+                "appealable": True,
+            },
+        )
         now = stage.now()
         self._half = over(now, policy_at(now).settlement)
         for shop_id in (*ACCOUNTS, UNSIGNED):
@@ -97,10 +104,16 @@ class SettlementScene:
     def _orders(self, confirmed: datetime) -> None:
         """Two orders of the first shop, of which one has an after-sale that goes on, and one of each of the others."""
         orders = [
-            {"order_id": f"order-{shop_id}-{number}", "shop_id": shop_id, "goods_fen": 100_000, "commission_fen": 5_000,
-             "confirmed_at": confirmed.isoformat()}
-            for shop_id, many in ((OWES, 2), (HELD, 1), (RETURNED, 1), (UNSIGNED, 1)) for number in range(1, many + 1)
-        ]  # fmt: skip
+            {
+                "order_id": f"order-{shop_id}-{number}",
+                "shop_id": shop_id,
+                "goods_fen": 100_000,
+                "commission_fen": 5_000,
+                "confirmed_at": confirmed.isoformat(),
+            }
+            for shop_id, many in ((OWES, 2), (HELD, 1), (RETURNED, 1), (UNSIGNED, 1))
+            for number in range(1, many + 1)
+        ]
         self.stage.send("orders.confirmed", {"batch_id": "orders-demo", "orders": orders})
         sale = {"aftersale_id": "as-demo-1", "order_id": f"order-{OWES}-2", "shop_id": OWES}
         opened = {"opened_at": (confirmed + timedelta(hours=1)).isoformat()}

@@ -54,18 +54,31 @@ def register(
         "taxpayer_type": "GENERAL" if entity == "ENTERPRISE" else "SMALL_SCALE", "categories": ["服饰"],
         "contacts": [],
     } | more)  # fmt: skip
-    stage.send("deposit.paid", {
-        "shop_id": shop_id, "payment_id": f"pay-{shop_id}", "amount_fen": fen, "channel": channel,
-        "payer_account": payer, "paid_at": stage.now().isoformat(),
-    })  # fmt: skip
+    stage.send(
+        "deposit.paid",
+        {
+            "shop_id": shop_id,
+            "payment_id": f"pay-{shop_id}",
+            "amount_fen": fen,
+            "channel": channel,
+            "payer_account": payer,
+            "paid_at": stage.now().isoformat(),
+        },
+    )
     stage.snapshot(shop_id)
 
 
 def close(stage: Rehearsal, shop_id: str, reviewer: str) -> str:
     """Have a shop closed the ordinary way; returns the case."""
-    stage.send("closure.requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": "转做线下门店",
+        },
+    )
     case_id = stage.case_of(shop_id, "closure")
     stage.decide(case_id, "closure-review", reviewer, "同意关店")
     stage.state(case_id, "CLEARING")

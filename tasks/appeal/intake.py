@@ -102,10 +102,13 @@ def note_escalation(tx: Tx, event: EscalationNoted, message: InboxMessage) -> No
         raise Refused("只有未获支持的申诉可以登记外部维权", "ARB-10")
     tx.add(
         EscalationNote(
-            case_id=case.id, channel=event.channel, note=event.note, noted_at=message.received_at,
+            case_id=case.id,
+            channel=event.channel,
+            note=event.note,
+            noted_at=message.received_at,
             origin=f"{message.source}/{message.message_id}",
         )
-    )  # fmt: skip
+    )
     audit.record(tx, case.id, "escalation.noted", actor="platform", clause="ARB-10", public=True, channel=event.channel,
                  text=f"登记外部维权:{event.channel.label}")  # fmt: skip
 

@@ -52,12 +52,16 @@ def evidence_part(tx: Tx, case: Case, until: datetime) -> Papers | Text:
     damaged = damaged_items(tx, case)
     shown = tuple(
         PaperShown(
-            label=row.kind.label, name=item.name, file=item.id, sha256=item.sha256, blocking=item.id in damaged,
+            label=row.kind.label,
+            name=item.name,
+            file=item.id,
+            sha256=item.sha256,
+            blocking=item.id in damaged,
             amiss="文件丢失或已损坏" if item.id in damaged else "",
             about=f"{item.media_type.label},{max(1, item.size // 1024)} KiB,第 {row.round} 轮,{dossier.when(row.submitted_at)} 提交",
         )
         for row, item in submissions.submitted(tx, case.id)
-    )  # fmt: skip
+    )
     return Papers(papers=shown, until=until) if shown else Text.of("商家没有提交凭证。")
 
 
@@ -102,8 +106,12 @@ def history_part(tx: Tx, case: Case) -> tuple[Block, ...]:
 
 
 _TERMS = {
-    "ruling": "判责", "voided": "判责状态", "deduction": "已扣赔付款", "evidence": "商家的凭证", "damaged": "凭证文件丢失或损坏",
-}  # fmt: skip
+    "ruling": "判责",
+    "voided": "判责状态",
+    "deduction": "已扣赔付款",
+    "evidence": "商家的凭证",
+    "damaged": "凭证文件丢失或损坏",
+}
 
 
 def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -136,20 +144,29 @@ def appeal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         results.append((Strong(text="举证不足"), again_once))
     now = Seen.of(
         {
-            "ruling": [ruling.id, ruling.kind], "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen,
+            "ruling": [ruling.id, ruling.kind],
+            "voided": ruling.voided_at is not None,
+            "deduction": ruling.deduction_fen,
             "evidence": [[row.evidence_id, row.kind, row.sha256] for row, _ in submissions.submitted(tx, case.id)],
             **({"damaged": sorted(gone)} if (gone := damaged_items(tx, case)) else {}),
         }
-    )  # fmt: skip
+    )
     return dossier.of(
         f"仲裁申诉 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("各结论的后果", Items.of(results)), ("申诉", filed), ("判责", ruling_part(ruling)), ("双方陈述", Sides(sides=tuple(sides))),
-        ("凭证清单", checklist_part(tx, case)), ("凭证", evidence_part(tx, case, until)),
-        ("第一次审核意见", Quote.of(first.reason) if first else None), ("商家历史", history_part(tx, case)),
+        ("各结论的后果", Items.of(results)),
+        ("申诉", filed),
+        ("判责", ruling_part(ruling)),
+        ("双方陈述", Sides(sides=tuple(sides))),
+        ("凭证清单", checklist_part(tx, case)),
+        ("凭证", evidence_part(tx, case, until)),
+        ("第一次审核意见", Quote.of(first.reason) if first else None),
+        ("商家历史", history_part(tx, case)),
         ("店铺", shop_part(tx, shop)),
-        facts=now.terms, links_until=until.isoformat(), sum_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        facts=now.terms,
+        links_until=until.isoformat(),
+        sum_fen=ruling.deduction_fen,
+    )
 
 
 def _left(tx: Tx, due: datetime | None) -> str:

@@ -60,10 +60,15 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     taken, foreign, over = submissions.own(tx, case, [EvidenceRef(id=one.id, kind=one.kind) for one in asked.evidence])
     most = rules(case).appeal.evidence.max_items
     refusal = rules_of_appeal.refuse_filing(
-        requester=asked.account_id, owner=shop.owner_account_id, ruling=ruling, shop_id=shop.id,
-        received_at=case.received_at, earlier_appeal=before.case_id if before else None,
-        arbitration_withdrawn=rulings.is_withdrawn(tx, ruling), evidence=len(taken),
-    )  # fmt: skip
+        requester=asked.account_id,
+        owner=shop.owner_account_id,
+        ruling=ruling,
+        shop_id=shop.id,
+        received_at=case.received_at,
+        earlier_appeal=before.case_id if before else None,
+        arbitration_withdrawn=rulings.is_withdrawn(tx, ruling),
+        evidence=len(taken),
+    )
     if refusal is not None or ruling is None:
         return _refuse(tx, case, refusal)
     tx.add(Appeal(ruling_id=ruling.id, case_id=case.id, reason=reason_of(case), admitted_at=tx.now))
@@ -75,10 +80,17 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     )
     cases.move(tx, case, CaseState.UNDER_REVIEW, "申诉已受理,等待仲裁员审核", clause="ARB-4")
     told = words.AppealReceived(
-        shop_name=shop.name, case_id=case.id, ruling_id=asked.named, reason=reason_of(case).label,
-        received_at=case.received_at, accepted=names_of(taken), left_out=(*foreign, *over), most=most, still_expected=expected_of(tx, case),
+        shop_name=shop.name,
+        case_id=case.id,
+        ruling_id=asked.named,
+        reason=reason_of(case).label,
+        received_at=case.received_at,
+        accepted=names_of(taken),
+        left_out=(*foreign, *over),
+        most=most,
+        still_expected=expected_of(tx, case),
         review_due=reckon(tx.now, rules(case).appeal.review_sla, "ARB-4", work_calendar()).due,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/received", case=case)
     doudian.pass_on(tx, case, ruling, 1, [item for item, _ in taken], asked.statement)
     return None
@@ -93,9 +105,12 @@ def _refuse(tx: Tx, case: Case, refusal: Refusal | None) -> Refusal:
         else "如有疑问请联系平台客服,并提供案件编号。"
     )
     told = words.AppealRefused(
-        shop_name=shop_of(tx, case).name, case_id=case.id, received_at=case.received_at, grounds=(ground(refusal),),
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        received_at=case.received_at,
+        grounds=(ground(refusal),),
         next_step=again,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/refused", case=case)
     cases.refuse(tx, case, refusal)
     return refusal
@@ -116,10 +131,14 @@ def ask_for_evidence(tx: Tx, case: Case) -> bool:
     cases.move(tx, case, CaseState.AWAITING_MERCHANT, "举证不足,等待商家重新举证", clause="ARB-5")
     now = rules_of_appeal.reevidence_window(tx.now, rules(case))
     told = words.AppealEvidenceRequested(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named,
-        reason=review.reason if review else "", still_expected=expected_of(tx, case),
-        window_hours=int((now.due - now.start) / timedelta(hours=1)), due_if_sent_now=now.due,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=AppealAsked.of(case).named,
+        reason=review.reason if review else "",
+        still_expected=expected_of(tx, case),
+        window_hours=int((now.due - now.start) / timedelta(hours=1)),
+        due_if_sent_now=now.due,
+    )
     merchants.tell(tx, told, notice_key(case.id), case=case, wakes=True)  # when it has left, the window can be opened
     late = reckon(tx.now, rules(case).appeal.notice_within, "ARB-5")
     deadlines.start(tx, case, NOTICE, NOTICE, Side.PLATFORM, late, [tx.now + after for after in NOTICE_LOOKS])
@@ -158,9 +177,13 @@ def resume(tx: Tx, case: Case) -> None:
     left_out = ((wait.answer or {}) if wait else {}).get("left_out", [])
     own = {shop_item.id for shop_item in evidence.of_shop(tx, case.shop_id or "", left_out)}
     found = rules_of_appeal.evidence_findings(
-        reason_of(case), items, [one for one in left_out if one not in own], tx.now,
-        [one for one in left_out if one in own], rules(case).appeal.evidence.max_items,
-    )  # fmt: skip
+        reason_of(case),
+        items,
+        [one for one in left_out if one not in own],
+        tx.now,
+        [one for one in left_out if one in own],
+        rules(case).appeal.evidence.max_items,
+    )
     cases.keep_findings(tx, case, "appeal/2", found)
     cases.move(tx, case, CaseState.SECOND_REVIEW, "已收到补充凭证,等待第二次审核", clause="ARB-5")
 
@@ -172,9 +195,12 @@ def close_unanswered(tx: Tx, case: Case) -> None:
     if case.concluded_at is not None or deadline is None:
         return
     told = words.AppealClosedTimeout(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, due=deadline.due_at,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=AppealAsked.of(case).named,
+        due=deadline.due_at,
         channels=rules_of_appeal.channels_after_dismissal(),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/timeout", case=case)
     cases.conclude(tx, case, CaseState.CLOSED_TIMEOUT, "逾期未重新举证,申诉关闭,不能再次申诉", clause="ARB-6")
 
@@ -201,9 +227,13 @@ def _uphold(tx: Tx, case: Case) -> bool | None:
     strike(tx, case, ruling.id, VoidCause.APPEAL_UPHELD)
     _record_decision(tx, case, AppealVerdict.UPHOLD)
     told = words.AppealUpheld(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, decided_at=tx.now,
-        reason=_reason(tx, case), deduction_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=AppealAsked.of(case).named,
+        decided_at=tx.now,
+        reason=_reason(tx, case),
+        deduction_fen=ruling.deduction_fen,
+    )
     merchants.tell(tx, told, f"{case.id}/upheld", case=case)
     if ruling.deduction_fen:
         cases.move(tx, case, CaseState.COMPENSATING, "申诉成立,商服联系商家处理赔付款", clause="ARB-8")
@@ -241,9 +271,13 @@ def _dismiss(tx: Tx, case: Case) -> bool:
         return True
     _record_decision(tx, case, AppealVerdict.DISMISS)
     told = words.AppealDismissed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=AppealAsked.of(case).named, decided_at=tx.now,
-        reason=_reason(tx, case), channels=rules_of_appeal.channels_after_dismissal(),
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=AppealAsked.of(case).named,
+        decided_at=tx.now,
+        reason=_reason(tx, case),
+        channels=rules_of_appeal.channels_after_dismissal(),
+    )
     merchants.tell(tx, told, f"{case.id}/dismissed", case=case)
     cases.conclude(tx, case, CaseState.DISMISSED, "申诉不成立,此为最终结果", clause="ARB-3")
     return False

@@ -119,15 +119,18 @@ def view_extras(tx: Tx, case: Case) -> dict[str, Any]:
         "submission_count": len({row.round for row, _ in rows}),
         "evidence": [
             {
-                "kind": item.kind.value, "label": item.kind.label, "satisfied": item.satisfied,
+                "kind": item.kind.value,
+                "label": item.kind.label,
+                "satisfied": item.satisfied,
                 "items": [
                     {"id": row.evidence_id, "name": found.name, "sha256": row.sha256, "round": row.round}
-                    for row, found in rows if row.evidence_id in item.evidence_ids
+                    for row, found in rows
+                    if row.evidence_id in item.evidence_ids
                 ],
             }
             for item in items
         ],
-    }  # fmt: skip
+    }
 
 
 def submitted(tx: Tx, case: Case) -> Iterable[EvidenceShown]:

@@ -127,17 +127,30 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
     people = [str(review.decided_by) for review in given]
     tx.add(
         MoneyReturn(
-            ruling_id=ruling.id, case_id=case.id, handling=handling, to_deposit_fen=split.to_deposit.fen,
-            to_receivable_fen=split.to_receivable.fen, to_arrears_fen=split.to_arrears.fen, by=people, at=tx.now,
+            ruling_id=ruling.id,
+            case_id=case.id,
+            handling=handling,
+            to_deposit_fen=split.to_deposit.fen,
+            to_receivable_fen=split.to_receivable.fen,
+            to_arrears_fen=split.to_arrears.fen,
+            by=people,
+            at=tx.now,
         )
-    )  # fmt: skip
+    )
     audit.record(tx, case.id, "compensation.returned", clause="ARB-8", public=True, handling=handling, people=people,
                  text=f"赔付款处理完毕:{split.text()}")  # fmt: skip
     told = words.CompensationReturned(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.called, deduction_fen=ruling.deduction_fen,
-        handling=handling.label, to_deposit_fen=split.to_deposit.fen, to_receivable_fen=split.to_receivable.fen,
-        to_arrears_fen=split.to_arrears.fen, agreed=handling is not Handling.BUYER_KEEPS, reason=_why(case, service),
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=ruling.called,
+        deduction_fen=ruling.deduction_fen,
+        handling=handling.label,
+        to_deposit_fen=split.to_deposit.fen,
+        to_receivable_fen=split.to_receivable.fen,
+        to_arrears_fen=split.to_arrears.fen,
+        agreed=handling is not Handling.BUYER_KEEPS,
+        reason=_why(case, service),
+    )
     merchants.tell(tx, told, f"{case.id}/returned/{ruling.id}", case=case)
     demands.look(tx, shop_of(tx, case))  # what came back may be all that was missing
     tx.flush()
@@ -154,10 +167,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     shop, ruling = shop_of(tx, case), owed(tx, case)
     service = decided(tx, case.id, SERVICE.name, review.round) if review.gate == FINANCE.name else None
     chosen = handling_of(service) if service else None
-    options = [chosen] if chosen else [
-        handling for handling in Handling
-        if not _not_for_this_shop(shop.state, handling) and not _not_for_this_case(case, handling)
-    ]  # fmt: skip
+    options = (
+        [chosen]
+        if chosen
+        else [
+            handling
+            for handling in Handling
+            if not _not_for_this_shop(shop.state, handling) and not _not_for_this_case(case, handling)
+        ]
+    )
     ground = _reason(case)
     proposed = rules_of_appeal.proposed_handling(ground, rules(case)) if ground else None
     preview = Items.of(
@@ -245,11 +263,17 @@ SERVICE = Gate(
 )  # fmt: skip
 
 FINANCE = Gate(
-    name="compensation-finance", title="赔付款入账确认", roles=(Role.FINANCE,), verdicts=FinanceVerdict, dossier=_dossier,
-    window=lambda case: rules(case).appeal.finance_sla, clause="ARB-8",
+    name="compensation-finance",
+    title="赔付款入账确认",
+    roles=(Role.FINANCE,),
+    verdicts=FinanceVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).appeal.finance_sla,
+    clause="ARB-8",
     reason_required=frozenset({FinanceVerdict.SEND_BACK}),
     consequences={"CONFIRM": "按上方预览入账,仅一次", "SEND_BACK": "退回商服重新与商家约定"},
-    excluded=_others, check=_still_as_agreed,
-)  # fmt: skip
+    excluded=_others,
+    check=_still_as_agreed,
+)
 
 PROCESS = Process(name="compensation", asks=(SERVICE, FINANCE))

@@ -130,9 +130,13 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
         return None
     strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)
     told = words.RulingCorrected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, ruling_id=ruling.called, court=CorrectionAsked.of(case).court,
-        judgment_no=CorrectionAsked.of(case).judgment_no, deduction_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        ruling_id=ruling.called,
+        court=CorrectionAsked.of(case).court,
+        judgment_no=CorrectionAsked.of(case).judgment_no,
+        deduction_fen=ruling.deduction_fen,
+    )
     merchants.tell(tx, told, f"{case.id}/corrected", case=case)
     appeal = appeal_of(tx, ruling.id)
     running = lock_case(tx, appeal.case_id) if appeal else None
@@ -156,8 +160,12 @@ def conclude_correction(tx: Tx, case: Case) -> None:
 
 
 _CORRECTION_TERMS = {
-    "voided": "判责状态", "deduction": "扣款", "points": "记分", "conclusion": "结论", "appeal": "该判责的申诉",
-}  # fmt: skip
+    "voided": "判责状态",
+    "deduction": "扣款",
+    "points": "记分",
+    "conclusion": "结论",
+    "appeal": "该判责的申诉",
+}
 
 
 def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -179,30 +187,47 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     result = (heard.outcome.label if heard.outcome else "审理中,更正后终止") if heard else ""
     now = Seen.of(
         {
-            "voided": ruling.voided_at is not None, "deduction": ruling.deduction_fen, "points": ruling.points,
-            "conclusion": ruling.conclusion, "appeal": [heard.id, heard.outcome] if heard else None,
+            "voided": ruling.voided_at is not None,
+            "deduction": ruling.deduction_fen,
+            "points": ruling.points,
+            "conclusion": ruling.conclusion,
+            "appeal": [heard.id, heard.outcome] if heard else None,
         },
         papers.blocking(tx, case, "ARB-10", needed=True),
-    )  # fmt: skip
+    )
     return dossier.of(
         f"判责更正 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _CORRECTION_TERMS)),
-        ("同意后的结果", Text.of(outcome)), ("法院判决", judgment), ("判决摘要", Quote.of(asked.summary)),
-        *papers.parts(tx, case, review, "ARB-10", needed=True), ("判责", ruling_part(ruling)),
+        ("同意后的结果", Text.of(outcome)),
+        ("法院判决", judgment),
+        ("判决摘要", Quote.of(asked.summary)),
+        *papers.parts(tx, case, review, "ARB-10", needed=True),
+        ("判责", ruling_part(ruling)),
         ("该判责的申诉", Text.of(f"{heard.id}:{result}") if heard else None),
-        ("第一位主管意见", said), facts=now.terms, blocking=now.blocking,
-        shown=proposals.shown(tx, case), links_until=papers.links_until(tx, case, review), sum_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        ("第一位主管意见", said),
+        facts=now.terms,
+        blocking=now.blocking,
+        shown=proposals.shown(tx, case),
+        links_until=papers.links_until(tx, case, review),
+        sum_fen=ruling.deduction_fen,
+    )
 
 
 _CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"}
 
 CORRECTION = Gate(
-    name="correction", title="判责更正审核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
-    dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
+    name="correction",
+    title="判责更正审核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=CorrectionVerdict,
+    dossier=_correction_dossier,
+    window=lambda case: rules(case).appeal.correction_sla,
+    clause="ARB-10",
+    reason_required=frozenset(CorrectionVerdict),
+    consequences=_CORRECTION_RESULTS,
+    check=proposals.refusal,
     excluded=lambda tx, case: people.meant(CorrectionAsked.of(case).proposed_by),
-)  # fmt: skip
+)
 
 CORRECTION_SECOND = Gate(
     name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,

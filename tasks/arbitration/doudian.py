@@ -94,13 +94,21 @@ def pass_on(tx: Tx, case: Case, ruling: Ruling, round: int, items: list[Evidence
         return
     said = shortened(comment, COMMENT_LIMIT)
     load = PassedOn(
-        app_key=ruling.source.removeprefix(SOURCE), shop_id=ruling.shop_id, aftersale_id=int(ruling.aftersale_id),
-        comment=said, evidence_ids=tuple(images),
-    )  # fmt: skip
+        app_key=ruling.source.removeprefix(SOURCE),
+        shop_id=ruling.shop_id,
+        aftersale_id=int(ruling.aftersale_id),
+        comment=said,
+        evidence_ids=tuple(images),
+    )
     written = outbox.put(
-        tx, f"doudian:{case.id}/evidence/{round}", Channel.EVENT, TOPIC, load.model_dump(mode="json"), case=case,
+        tx,
+        f"doudian:{case.id}/evidence/{round}",
+        Channel.EVENT,
+        TOPIC,
+        load.model_dump(mode="json"),
+        case=case,
         audience=AUDIENCE,
-    )  # fmt: skip
+    )
     if written:
         left = [*every[most:], *(item.id for item in items if not item.media_type.is_image)]
         text = f"转交抖音凭证 {len(images)} 项" + (
@@ -163,9 +171,12 @@ class Asked(Frozen):
         """The ruling as a message of its own. What is stored follows from the event alone."""
         body = {"type": event.type, "data": event.model_dump(mode="json", exclude_none=True)}
         return Arrival(
-            source=AUDIENCE, message_id=f"{self.app_key}/{DETAIL}/{self.number}", type=event.type,
-            shop_id=event.shop_id, body=packed(body).encode(),
-        )  # fmt: skip
+            source=AUDIENCE,
+            message_id=f"{self.app_key}/{DETAIL}/{self.number}",
+            type=event.type,
+            shop_id=event.shop_id,
+            body=packed(body).encode(),
+        )
 
 
 def ask(tx: Tx, event: RulingEffective, message: InboxMessage) -> bool:
@@ -177,9 +188,14 @@ def ask(tx: Tx, event: RulingEffective, message: InboxMessage) -> bool:
         return False
     load = Asked(app_key=app_key, number=rest[0], received_at=message.received_at, event=event)
     outbox.put(
-        tx, f"doudian:{message.message_id}/detail", Channel.EVENT, DETAIL, load.model_dump(mode="json"),
-        shop_id=event.shop_id, audience=AUDIENCE,
-    )  # fmt: skip
+        tx,
+        f"doudian:{message.message_id}/detail",
+        Channel.EVENT,
+        DETAIL,
+        load.model_dump(mode="json"),
+        shop_id=event.shop_id,
+        audience=AUDIENCE,
+    )
     return True
 
 
@@ -214,9 +230,12 @@ def _come_back(asked: Asked, event: RulingEffective, on_conflict: Callable[[Tx, 
 
 
 _BLAME = {
-    1: Conclusion.MERCHANT_LIABLE, 2: Conclusion.NOT_MERCHANT, 3: Conclusion.SHARED, 4: Conclusion.NOT_MERCHANT,
+    1: Conclusion.MERCHANT_LIABLE,
+    2: Conclusion.NOT_MERCHANT,
+    3: Conclusion.SHARED,
+    4: Conclusion.NOT_MERCHANT,
     5: Conclusion.NOT_MERCHANT,
-}  # fmt: skip
+}
 """``arbitrate_blame``: 1 merchant, 2 buyer, 3 both, 4 platform, 5 influencer. What ``arbitrate_conclusion`` means is
 not published, so nothing is read from it."""
 
@@ -281,14 +300,20 @@ class Client:
         method, body = path.strip("/").replace("/", "."), packed(params)
         now = str(int(clock.clock().real().timestamp()))
         query = {
-            "app_key": self.app_key, "method": method, "timestamp": now, "v": "2", "sign_method": "hmac-sha256",
+            "app_key": self.app_key,
+            "method": method,
+            "timestamp": now,
+            "v": "2",
+            "sign_method": "hmac-sha256",
             "sign": sign(self.app_key, self.secret, method, body, now),
-        } | ({"access_token": access_token} if access_token else {})  # fmt: skip
+        } | ({"access_token": access_token} if access_token else {})
         with httpx.Client(trust_env=False, timeout=TIMEOUT, follow_redirects=False) as client:
             answer = client.post(
-                f"{self.base}/{path.strip('/')}", params=query, content=body.encode(),
+                f"{self.base}/{path.strip('/')}",
+                params=query,
+                content=body.encode(),
                 headers={"content-type": "application/json;charset=utf-8"},
-            )  # fmt: skip
+            )
         answer.raise_for_status()
         try:
             told = answer.json()

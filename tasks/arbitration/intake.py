@@ -40,9 +40,14 @@ from tasks.shops import demands, deposits, shops
 
 
 def seen_before(
-    tx: Tx, shop: Shop, arbitration_id: str, order_id: str | None, aftersale_id: str | None, stage: Stage,
+    tx: Tx,
+    shop: Shop,
+    arbitration_id: str,
+    order_id: str | None,
+    aftersale_id: str | None,
+    stage: Stage,
     message: InboxMessage,
-) -> Arbitration:  # fmt: skip
+) -> Arbitration:
     """The arbitration, noted at its stage. Refused when it, or one about the same after-sale, was withdrawn (WDR-2)."""
     matter.lock_appeals(tx, shop)
     found = tx.get(Arbitration, arbitration_id)
@@ -88,8 +93,15 @@ def apply(tx: Tx, event: ArbitrationApplied, shop: Shop, message: InboxMessage) 
     if message.source == doudian.AUDIENCE:
         still_on(tx, event.arbitration_id, shop)
     seen_before(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.APPLIED, message)
-    audit.record(tx, f"shop/{shop.id}", "arbitration.applied", actor="platform", clause="ARB-9", public=True,
-                 text=f"买家发起仲裁 {event.arbitration_id}")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "arbitration.applied",
+        actor="platform",
+        clause="ARB-9",
+        public=True,
+        text=f"买家发起仲裁 {event.arbitration_id}",
+    )
 
 
 def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMessage) -> None:
@@ -130,8 +142,10 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     if not clears and before is None and (won := matter.won(tx, arbitration)) is not None:
         raise Refused(
             f"仲裁 {arbitration.id} 的判责 {won.called} 已因「{won.void_cause.label if won.void_cause else ''}」剔除,"
-            f"结果不可更改,判责 {event.ruling_id} 不再登记,也不扣款", "ARB-3", heard=learn,
-        )  # fmt: skip
+            f"结果不可更改,判责 {event.ruling_id} 不再登记,也不扣款",
+            "ARB-3",
+            heard=learn,
+        )
     if doudian.ask(tx, event, message):
         return  # it comes again with its words, or as it is when they are not to be had
     if clears:
@@ -159,11 +173,18 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
         else rules_of_appeal.APPEAL_HOW
     )
     told = words.RulingEffective(
-        shop_name=shop.name, ruling_id=ruling.called, order_id=ruling.order_id, conclusion=ruling.conclusion.label,
-        decided=ruling.decided, effective_at=ruling.effective_at, deduction_fen=ruling.deduction_fen,
-        from_deposit_fen=ruling.from_deposit_fen, arrears_fen=ruling.arrears_fen, appeal_how=how,
+        shop_name=shop.name,
+        ruling_id=ruling.called,
+        order_id=ruling.order_id,
+        conclusion=ruling.conclusion.label,
+        decided=ruling.decided,
+        effective_at=ruling.effective_at,
+        deduction_fen=ruling.deduction_fen,
+        from_deposit_fen=ruling.from_deposit_fen,
+        arrears_fen=ruling.arrears_fen,
+        appeal_how=how,
         appeal_until=ruling.appeal_until,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"ruling/{ruling.id}", shop_id=shop.id)
     demands.look(tx, shop)
 
@@ -217,9 +238,14 @@ def _learned(event: RulingEffective | DepositDeducted, shop: Shop) -> Callable[[
             return
         with suppress(Refused):
             seen_before(
-                tx, shops.find_shop(tx, shop.id), event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED,
+                tx,
+                shops.find_shop(tx, shop.id),
+                event.arbitration_id,
+                event.order_id,
+                event.aftersale_id,
+                Stage.RULED,
                 message,
-            )  # fmt: skip
+            )
 
     return learn
 

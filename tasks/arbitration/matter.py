@@ -46,9 +46,10 @@ def reported(tx: Tx, shop_id: str, arbitration_id: str | None, aftersale_id: str
     near = (col(Ruling.arbitration_id) == (arbitration_id or "-")) | (col(Ruling.aftersale_id) == (aftersale_id or "-"))
     query = select(Ruling).where(Ruling.shop_id == shop_id, near, col(Ruling.merged_into).is_(None))
     return [
-        ruling for ruling in tx.exec(query.order_by(col(Ruling.recorded_at), col(Ruling.id)))
+        ruling
+        for ruling in tx.exec(query.order_by(col(Ruling.recorded_at), col(Ruling.id)))
         if rules_of_appeal.one_matter(ruling, arbitration_id=arbitration_id, aftersale_id=aftersale_id)
-    ]  # fmt: skip
+    ]
 
 
 def arbitration_about(tx: Tx, shop: Shop, aftersale_id: str) -> Arbitration | None:
@@ -64,9 +65,10 @@ def adopt(tx: Tx, found: Arbitration) -> None:
     what else was reported of that arbitration it is one matter."""
     if found.aftersale_id:
         orphans = select(Ruling).where(
-            Ruling.shop_id == found.shop_id, Ruling.aftersale_id == found.aftersale_id,
+            Ruling.shop_id == found.shop_id,
+            Ruling.aftersale_id == found.aftersale_id,
             col(Ruling.arbitration_id).is_(None),
-        )  # fmt: skip
+        )
         for ruling in tx.exec(orphans):
             ruling.arbitration_id = found.id
             tx.add(ruling)
@@ -92,9 +94,11 @@ def others_of_order(tx: Tx, found: Arbitration) -> list[str]:
     if not found.order_id:
         return []
     query = select(Arbitration.id).where(
-        Arbitration.shop_id == found.shop_id, Arbitration.order_id == found.order_id, Arbitration.id != found.id,
+        Arbitration.shop_id == found.shop_id,
+        Arbitration.order_id == found.order_id,
+        Arbitration.id != found.id,
         col(Arbitration.withdrawn_at).is_(None),
-    )  # fmt: skip
+    )
     return list(tx.exec(query.order_by(col(Arbitration.id))))
 
 
@@ -114,9 +118,10 @@ def _unite(tx: Tx, found: Arbitration) -> None:
     rows = [one for one in rulings_of(tx, found.id) if one.merged_into is None]
     for alone in filter(names_no_ruling, rows):
         others = [
-            one for one in rows
+            one
+            for one in rows
             if one is not alone and one.merged_into is None and (not names_no_ruling(one) or _earlier(one, alone))
-        ]  # fmt: skip
+        ]
         if not others:
             continue
         other = min(others, key=lambda one: (names_no_ruling(one), one.voided_at is not None, one.deduction_fen > 0))
@@ -184,18 +189,22 @@ def _one_appeal(tx: Tx, kept: Ruling, gone: Ruling) -> None:
     if list(state.values()).count(LOST) and list(state.values()).count(WON):
         won, lost = (appeal.case_id for appeal in found)
         alerts.tell(
-            tx, f"opposite/{won}/{lost}", where=f"店铺 {kept.shop_id}",
+            tx,
+            f"opposite/{won}/{lost}",
+            where=f"店铺 {kept.shop_id}",
             finding=f"申诉 {won}(申诉成立)与申诉 {lost}({_outcome(tx, lost)})后来查明为同一事项,结果相反",
             consequence="两件申诉的结果均不更改;该事项按申诉成立处理,重复的扣款已冲回。请与平台核实。",
-        )  # fmt: skip
+        )
     if found and found[0].ruling_id == gone.id:  # the two change places
         rows = [
             Appeal(
-                ruling_id=kept.id if one.ruling_id == gone.id else gone.id, case_id=one.case_id, reason=one.reason,
+                ruling_id=kept.id if one.ruling_id == gone.id else gone.id,
+                case_id=one.case_id,
+                reason=one.reason,
                 admitted_at=one.admitted_at,
             )
             for one in found
-        ]  # fmt: skip
+        ]
         for one in found:
             tx.delete(one)
         tx.flush()
@@ -222,7 +231,7 @@ def _outcome(tx: Tx, case_id: str) -> str:
 
 def clear(
     tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage, of: Arbitration, before: Ruling | None
-) -> None:  # fmt: skip
+) -> None:
     """The arbitration found that it was not the merchant: nothing counts, and what was taken for the matter goes back (ARB-1).
 
     Money that people are deciding about, or have decided about, is left to them (ARB-8).
@@ -230,9 +239,10 @@ def clear(
     at = event.effective_at or message.received_at
     ruling = before or new(tx, message, shop, event.ruling_id)
     matter = [
-        one for one in rulings_of(tx, of.id)
+        one
+        for one in rulings_of(tx, of.id)
         if one.merged_into is None and (one.kind is RulingKind.DEDUCTION or one.effective_at <= at)
-    ]  # fmt: skip
+    ]
     standing = [one for one in {one.id: one for one in (*matter, ruling)}.values() if one.voided_at is None]
     fallen = [one for one in standing if one is not ruling or before is not None]
     told, back, taken = [one.called for one in fallen], Split(), 0
@@ -242,10 +252,12 @@ def clear(
         running = lock_case(tx, appeal.case_id) if appeal else None
         if appeal is not None and running is not None and running.concluded_at is not None:
             alerts.tell(
-                tx, f"cleared/{appeal.case_id}/{event.ruling_id}", where=f"店铺 {shop.id}",
+                tx,
+                f"cleared/{appeal.case_id}/{event.ruling_id}",
+                where=f"店铺 {shop.id}",
                 finding=f"申诉 {appeal.case_id}({_outcome(tx, appeal.case_id)})已有结果,之后{cause}",
                 consequence="申诉的结果不更改;判责和扣款按裁决冲回。请与平台核实。",
-            )  # fmt: skip
+            )
         strike(tx, None, one.id, VoidCause.MERCHANT_CLEARED)
         taken += one.deduction_fen
         back = back.plus(give_back(tx, one))
@@ -309,9 +321,10 @@ def post_return(
 ) -> None:
     """Give deducted money back as it was split, once per key."""
     for kind, amount in (
-        (AccountKind.ARREARS, split.to_arrears), (AccountKind.DEPOSIT, split.to_deposit),
+        (AccountKind.ARREARS, split.to_arrears),
+        (AccountKind.DEPOSIT, split.to_deposit),
         (AccountKind.RECEIVABLE, split.to_receivable),
-    ):  # fmt: skip
+    ):
         ledger.post(
             tx, f"{key}/{kind}", debit=platform_account(AccountKind.COMPENSATION),
             credit=shop_account(ruling.shop_id, kind), amount=amount, reason=reason, clause=clause,
@@ -364,9 +377,13 @@ def keep(tx: Tx, ruling: Ruling, what: str) -> None:
     tx.flush()
     recount(tx, ruling.shop_id)
     event = RulingRecorded(
-        shop_id=ruling.shop_id, ruling_id=ruling.called, kind=ruling.kind, effective_at=window.start,
-        appeal_until=window.due, deduction_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        shop_id=ruling.shop_id,
+        ruling_id=ruling.called,
+        kind=ruling.kind,
+        effective_at=window.start,
+        appeal_until=window.due,
+        deduction_fen=ruling.deduction_fen,
+    )
     emit(tx, event, f"ruling/{ruling.id}/{what}/{ruling.kind.value}", shop_id=ruling.shop_id)
     done = "united" if what.startswith("united/") else what
     audit.record(tx, f"shop/{ruling.shop_id}", f"ruling.{done}", actor="platform", clause="ARB-2", public=True,

@@ -101,9 +101,16 @@ def strike(tx: Tx, case: Case | None, ruling_id: str, cause: VoidCause) -> bool:
     tx.flush()
     row, clause = recount(tx, ruling.shop_id), rules_of_appeal.clause_of(cause)
     event = RulingVoided(
-        shop_id=ruling.shop_id, ruling_id=ruling.called, case_id=ruling.void_case, cause=cause, clause=clause,
-        rulings=row.rulings, points=row.points, deducted_fen=row.deducted_fen, at=tx.now,
-    )  # fmt: skip
+        shop_id=ruling.shop_id,
+        ruling_id=ruling.called,
+        case_id=ruling.void_case,
+        cause=cause,
+        clause=clause,
+        rulings=row.rulings,
+        points=row.points,
+        deducted_fen=row.deducted_fen,
+        at=tx.now,
+    )
     emit(tx, event, f"ruling/{ruling.id}/voided", case, shop_id=ruling.shop_id)
     subject = case.id if case else f"shop/{ruling.shop_id}"
     audit.record(tx, subject, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
@@ -127,9 +134,12 @@ def end_appeal(
 ) -> None:
     """End an appeal that has nothing left to decide, and say why on its own case."""
     told = words.AppealMoot(
-        shop_name=shop_of(tx, running).name, case_id=running.id, ruling_id=Concerned.of(running).named, cause=cause,
+        shop_name=shop_of(tx, running).name,
+        case_id=running.id,
+        ruling_id=Concerned.of(running).named,
+        cause=cause,
         struck=ruling.voided_at is not None,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{running.id}/moot", case=running)
     cases.conclude(tx, running, outcome, f"{cause},申诉终止", clause=clause)
     outbox.wake(tx, running)  # its run ends instead of waiting in the list for ever

@@ -94,9 +94,11 @@ def _refuse_withdrawal(tx: Tx, case: Case) -> Refusal | None:
     rulings = matter.withdrawn_with(tx, found) if found is not None and known else []
     final = next(filter(None, (final_appeal(tx, ruling.id) for ruling in rulings)), None)
     return rules_of_appeal.refuse_withdrawal(
-        known=known, withdrawn=found is not None and found.withdrawn_at is not None, final_appeal=final,
+        known=known,
+        withdrawn=found is not None and found.withdrawn_at is not None,
+        final_appeal=final,
         ruling_void=bool(rulings) and all(ruling.voided_at is not None for ruling in rulings),
-    )  # fmt: skip
+    )
 
 
 def _stays(tx: Tx, case: Case, refusal: Refusal) -> None:
@@ -104,9 +106,11 @@ def _stays(tx: Tx, case: Case, refusal: Refusal) -> None:
     if refusal.code == "withdrawn-before":
         return
     told = words.ArbitrationStays(
-        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=WithdrawalAsked.of(case).arbitration_id,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        arbitration_id=WithdrawalAsked.of(case).arbitration_id,
         grounds=(ground(refusal),),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/stays", case=case)
 
 
@@ -187,9 +191,13 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
     )
     emit(tx, event, f"{case.id}/withdrawn", case)
     told = words.ArbitrationWithdrawn(
-        shop_name=shop_of(tx, case).name, case_id=case.id, arbitration_id=found.id, reason=reason.label,
-        struck=bool(struck), money=bool(_money_taken(tx, found.id)),
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        arbitration_id=found.id,
+        reason=reason.label,
+        struck=bool(struck),
+        money=bool(_money_taken(tx, found.id)),
+    )
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
     if money := _money_taken(tx, found.id):  # whatever the policy proposes, people decide and the merchant is told
         case.request = {**case.request, "objects": money}
@@ -202,9 +210,10 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
 def _money_taken(tx: Tx, arbitration_id: str) -> list[str]:
     """The arbitration's rulings whose deduction nobody has decided about yet (ambiguity 35)."""
     return [
-        ruling.id for ruling in rulings_of(tx, arbitration_id)
+        ruling.id
+        for ruling in rulings_of(tx, arbitration_id)
         if ruling.deduction_fen and tx.get(MoneyReturn, ruling.id) is None
-    ]  # fmt: skip
+    ]
 
 
 def _conclude_withdrawal(tx: Tx, case: Case) -> None:
@@ -249,15 +258,19 @@ def _withdrawal_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "rulings": [[ruling.id, ruling.voided_at is not None] for ruling in rulings],
         },
         papers.blocking(tx, case, "WDR-3", needed=wish.requested_by is Party.MERCHANT),
-    )  # fmt: skip
+    )
     return dossier.of(
         f"撤销仲裁 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"rulings": "相关判责"})),
-        ("撤销后的结果", effects), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("撤销后的结果", effects),
+        ("申请", asked),
+        ("店铺", shop_part(tx, shop)),
         *papers.parts(tx, case, review, "WDR-3", needed=wish.requested_by is Party.MERCHANT),
         ("相关判责", [ruling_part(ruling) for ruling in rulings] or Text.of("尚未判责。")),
-        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
-    )  # fmt: skip
+        facts=now.terms,
+        blocking=now.blocking,
+        links_until=papers.links_until(tx, case, review),
+    )
 
 
 def _consent_on_record(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:

@@ -42,9 +42,15 @@ def request(tx: Tx, event: ChannelRequested, message: InboxMessage) -> None:
     """A shop wants this account as a channel (BND-6)."""
     shop = find_shop(tx, event.shop_id)
     open_binding(
-        tx, shop, message, event.account_id, BindingKind.CHANNEL, event.platform, event.target_account_id,
+        tx,
+        shop,
+        message,
+        event.account_id,
+        BindingKind.CHANNEL,
+        event.platform,
+        event.target_account_id,
         event.target_name,
-    )  # fmt: skip
+    )
 
 
 def _awaited(tx: Tx, event: CodeEntered | CodeRequested, message: InboxMessage) -> tuple[Case, CaseWait, BindingCode]:
@@ -77,13 +83,22 @@ def entered(tx: Tx, event: CodeEntered, message: InboxMessage) -> None:
     tx.add(newest)
     left, codes_left = numbers.code_tries - newest.tries, numbers.codes - newest.number
     audit.record(
-        tx, case.id, "account.code_entered", actor=f"merchant/{event.account_id}", clause="BND-7", public=True,
-        text="验证码正确" if right else f"验证码错误,该验证码还可输入 {left} 次", number=newest.number,
-    )  # fmt: skip
+        tx,
+        case.id,
+        "account.code_entered",
+        actor=f"merchant/{event.account_id}",
+        clause="BND-7",
+        public=True,
+        text="验证码正确" if right else f"验证码错误,该验证码还可输入 {left} 次",
+        number=newest.number,
+    )
     told = CodeChecked(
-        **register.about(register.of_case(tx, case)), right=right, number=newest.number, tries_left=left,
+        **register.about(register.of_case(tx, case)),
+        right=right,
+        number=newest.number,
+        tries_left=left,
         codes_left=codes_left,
-    )  # fmt: skip
+    )
     emit(tx, told, f"{case.id}/code/{newest.number}/checked/{newest.tries}/{right}", case)
     if not right and not left and not codes_left:
         newest.code_sealed = ""
@@ -116,14 +131,19 @@ def _newest(tx: Tx, case_id: str) -> BindingCode | None:
 def _no_more(tx: Tx, case: Case, row: Binding, newest: BindingCode | None, now: datetime) -> Refusal | None:
     """Why no code is sent now: counted for the binding, and for the account whoever asks."""
     to_account = (
-        select(func.count()).select_from(BindingCode).join(Binding, col(Binding.case_id) == col(BindingCode.case_id))
+        select(func.count())
+        .select_from(BindingCode)
+        .join(Binding, col(Binding.case_id) == col(BindingCode.case_id))
         .where(Binding.platform == row.platform, Binding.account_id == row.account_id)
         .where(col(BindingCode.sent_at) > now - timedelta(hours=24))
-    )  # fmt: skip
+    )
     return policy_of_bindings.refuse_code(
-        sent=newest.number if newest else 0, last_at=newest.sent_at if newest else None,
-        to_account=tx.exec(to_account).one(), now=now, policy=rules(case).bindings,
-    )  # fmt: skip
+        sent=newest.number if newest else 0,
+        last_at=newest.sent_at if newest else None,
+        to_account=tx.exec(to_account).one(),
+        now=now,
+        policy=rules(case).bindings,
+    )
 
 
 def _key(case: Case, number: int) -> str:
@@ -138,8 +158,15 @@ def _issue(tx: Tx, case: Case, row: Binding, number: int) -> datetime:
     tx.add(BindingCode(case_id=case.id, number=number, code_sealed=sealed, sent_at=tx.now, expires_at=expires))
     event = CodeIssued(**register.about(row), code=code, number=number, expires_at=expires)
     emit(tx, event, _key(case, number), case)
-    audit.record(tx, case.id, "account.code_sent", clause="BND-7", public=True, text=f"第 {number} 个验证码已发往账号",
-                 number=number)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "account.code_sent",
+        clause="BND-7",
+        public=True,
+        text=f"第 {number} 个验证码已发往账号",
+        number=number,
+    )
     return expires
 
 
@@ -156,9 +183,14 @@ def send_code(tx: Tx, case: Case) -> str | None:
     cases.move(tx, case, CaseState.PENDING_CODE, "验证码已发往账号,等待输入", clause="BND-7")
     until = start_wait(tx, case, CODE, rules(case).bindings.channel, "BND-7")
     told = words.ChannelCodeSent(
-        shop_name=shop_of(tx, case).name, case_id=case.id, platform=row.platform.label, account=row.shown,
-        code_until=_issue(tx, case, row, 1), until=until, tries=rules(case).bindings.code_tries,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        platform=row.platform.label,
+        account=row.shown,
+        code_until=_issue(tx, case, row, 1),
+        until=until,
+        tries=rules(case).bindings.code_tries,
         unbind_days=rules(case).bindings.unbind_after.n,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/code", case=case)
     return CODE

@@ -97,9 +97,14 @@ def _telling(row: Binding, refusal: Refusal) -> Callable[[Tx, InboxMessage], Non
 
     def tell(tx: Tx, message: InboxMessage) -> None:
         told = words.UnbindingRefused(
-            shop_name=tx.get_one(Shop, shop_id).name, case_id=case_id, kind=kept, account=shown,
-            received_at=message.received_at, grounds=(ground(refusal),), objection=OBJECTION,
-        )  # fmt: skip
+            shop_name=tx.get_one(Shop, shop_id).name,
+            case_id=case_id,
+            kind=kept,
+            account=shown,
+            received_at=message.received_at,
+            grounds=(ground(refusal),),
+            objection=OBJECTION,
+        )
         merchants.tell(tx, told, f"{case_id}/stays/{message.message_id}", case=tx.get_one(Case, case_id))
 
     return tell

@@ -82,8 +82,15 @@ def _fix(tx: Tx, case: Case, row: Binding, account_id: str, name: str, message: 
         raise Refused(refusal.sentence, refusal.clause)
     tx.add(row)
     if first:
-        audit.record(tx, case.id, "account.scanned", actor=f"account/{account_id}", clause="BND-2", public=True,
-                     text="账号已扫码")  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "account.scanned",
+            actor=f"account/{account_id}",
+            clause="BND-2",
+            public=True,
+            text="账号已扫码",
+        )
         emit(tx, ScanRecorded(**register.about(row), until=deadline.due_at), f"{case.id}/scanned", case)
 
 
@@ -103,9 +110,14 @@ def answered(tx: Tx, event: AccountAnswered, message: InboxMessage) -> None:
     cases.close_wait(tx, wait, WaitState.ANSWERED if event.accepts else WaitState.CANCELLED)
     deadlines.stop(tx, case.id, SCAN)
     audit.record(
-        tx, case.id, "account.answered", actor=f"account/{event.target_account_id}", clause="BND-2", public=True,
+        tx,
+        case.id,
+        "account.answered",
+        actor=f"account/{event.target_account_id}",
+        clause="BND-2",
+        public=True,
         text="账号已接受绑定" if event.accepts else "账号拒绝绑定",
-    )  # fmt: skip
+    )
     outbox.wake(tx, case)
 
 
@@ -123,8 +135,15 @@ def confirmed(tx: Tx, event: OfficialAccountConfirmed, message: InboxMessage) ->
         raise Refused(f"{FOR_EVER}请阅读并同意后再确认。", "BND-3")
     cases.close_wait(tx, wait, WaitState.ANSWERED, {"warned": FOR_EVER})
     deadlines.stop(tx, case.id, CONFIRM)
-    audit.record(tx, case.id, "account.confirmed", actor=f"merchant/{event.account_id}", clause="BND-3", public=True,
-                 text=f"店铺已阅读提示并确认:{FOR_EVER}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "account.confirmed",
+        actor=f"merchant/{event.account_id}",
+        clause="BND-3",
+        public=True,
+        text=f"店铺已阅读提示并确认:{FOR_EVER}",
+    )
     outbox.wake(tx, case)
 
 
@@ -147,9 +166,13 @@ def issue_link(tx: Tx, case: Case) -> str:
     cases.move(tx, case, CaseState.PENDING_SCAN, "绑定链接已发出,等待账号扫码接受", clause="BND-2")
     until = start_wait(tx, case, SCAN, rules(case).bindings.link, "BND-2")
     event = TicketIssued(
-        shop_id=row.shop_id, case_id=case.id, ticket=ticket, link=link, expires_at=until,
+        shop_id=row.shop_id,
+        case_id=case.id,
+        ticket=ticket,
+        link=link,
+        expires_at=until,
         qr_svg=segno.make(link, error="m").svg_inline(scale=4),
-    )  # fmt: skip
+    )
     emit(tx, event, f"{case.id}/ticket", case)
     told = words.OfficialLinkIssued(shop_name=shop_of(tx, case).name, case_id=case.id, until=until)
     merchants.tell(tx, told, f"{case.id}/link", case=case)

@@ -43,9 +43,14 @@ def in_force(tx: Tx, **only: Any) -> list[Binding]:
 def said_no_at(tx: Tx, row: Binding) -> datetime | None:
     """When the talent last said no to this shop, or took the consent back."""
     query = (
-        select(Binding, Case).join(Case, col(Case.id) == col(Binding.case_id))
-        .where(Binding.kind == BindingKind.SELF_OPERATED, Binding.shop_id == row.shop_id, Binding.account_id == row.account_id)
-    )  # fmt: skip
+        select(Binding, Case)
+        .join(Case, col(Case.id) == col(Binding.case_id))
+        .where(
+            Binding.kind == BindingKind.SELF_OPERATED,
+            Binding.shop_id == row.shop_id,
+            Binding.account_id == row.account_id,
+        )
+    )
     said = [
         case.concluded_at if case.outcome is CaseState.DECLINED else one.ended_at
         for one, case in tx.exec(query)
@@ -57,9 +62,13 @@ def said_no_at(tx: Tx, row: Binding) -> datetime | None:
 def about(row: Binding) -> dict[str, Any]:
     """What every event about a binding says."""
     return {
-        "shop_id": row.shop_id, "case_id": row.case_id, "kind": row.kind, "platform": row.platform,
-        "target_account_id": row.account_id, "target_name": row.account_name,
-    }  # fmt: skip
+        "shop_id": row.shop_id,
+        "case_id": row.case_id,
+        "kind": row.kind,
+        "platform": row.platform,
+        "target_account_id": row.account_id,
+        "target_name": row.account_name,
+    }
 
 
 def named(row: Binding) -> dict[str, str]:
@@ -82,9 +91,11 @@ def stands_in_the_way(tx: Tx, row: Binding) -> Refusal | None:
         case BindingKind.CHANNEL:
             holders = in_force(tx, kind=row.kind, platform=row.platform, account_id=row.account_id)
             return policy_of_bindings.refuse_channel(
-                taken=_places(tx, row), holder=holders[0].shop_id if holders else None, shop_id=row.shop_id,
+                taken=_places(tx, row),
+                holder=holders[0].shop_id if holders else None,
+                shop_id=row.shop_id,
                 policy=numbers(tx, row),
-            )  # fmt: skip
+            )
         case BindingKind.SELF_OPERATED:
             holders = in_force(tx, kind=row.kind, account_id=row.account_id)
             return policy_of_bindings.refuse_self_operated(
@@ -137,14 +148,24 @@ def _tell_bound(tx: Tx, case: Case, row: Binding, shop: Shop, at: datetime) -> N
     official, waived_fen = row.kind is BindingKind.OFFICIAL, _waive_fee(tx, row, shop)
     unbinds = policy_of_bindings.unbinds_from(row.kind, at, rules(case).bindings)
     event = AccountBound(
-        **about(row), bound_at=at, for_ever=official, unbind_from=unbinds.due if unbinds else None,
-        fee_waived=official, clause=policy_of_bindings.BOUND_UNDER[row.kind],
-    )  # fmt: skip
+        **about(row),
+        bound_at=at,
+        for_ever=official,
+        unbind_from=unbinds.due if unbinds else None,
+        fee_waived=official,
+        clause=policy_of_bindings.BOUND_UNDER[row.kind],
+    )
     emit(tx, event, f"{case.id}/bound", case)
     told = words.AccountBound(
-        shop_name=shop.name, case_id=case.id, **named(row), bound_at=at, for_ever=official,
-        unbind_from=unbinds.due if unbinds else None, waived_fen=waived_fen, rule=event.clause,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        **named(row),
+        bound_at=at,
+        for_ever=official,
+        unbind_from=unbinds.due if unbinds else None,
+        waived_fen=waived_fen,
+        rule=event.clause,
+    )
     merchants.tell(tx, told, f"{case.id}/bound", case=case)
 
 
@@ -156,13 +177,25 @@ def let_go(tx: Tx, row: Binding, how: BindingEnd, clause: str, actor: str) -> No
     row.ended_at, row.ended_how = tx.now, how
     tx.add(row)
     case, shop = tx.get_one(Case, row.case_id), tx.get_one(Shop, row.shop_id)
-    audit.record(tx, case.id, "account.unbound", actor=actor, clause=clause, public=True,
-                 text=f"{row.kind.label}已解除:{how.label}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "account.unbound",
+        actor=actor,
+        clause=clause,
+        public=True,
+        text=f"{row.kind.label}已解除:{how.label}",
+    )
     emit(tx, AccountUnbound(**about(row), ended_at=tx.now, how=how, clause=clause), f"{case.id}/unbound", case)
     told = words.AccountUnbound(
-        shop_name=shop.name, case_id=case.id, **named(row), ended_at=tx.now, how=how.label, rule=clause,
+        shop_name=shop.name,
+        case_id=case.id,
+        **named(row),
+        ended_at=tx.now,
+        how=how.label,
+        rule=clause,
         objection=OBJECTION,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/unbound", case=case)
 
 

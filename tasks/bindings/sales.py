@@ -72,10 +72,12 @@ def _keep(tx: Tx, one: TalentSalesOfADay, as_of: datetime) -> None:
 def _go_on(tx: Tx, account_ids: Iterable[str], received: datetime) -> None:
     """Whoever waits for days of these talents goes on when none is missing any more, if they came in time."""
     waiting = (
-        select(Binding.case_id).join(CaseWait, col(CaseWait.case_id) == col(Binding.case_id))
+        select(Binding.case_id)
+        .join(CaseWait, col(CaseWait.case_id) == col(Binding.case_id))
         .where(col(Binding.account_id).in_(sorted(account_ids)))
-        .where(CaseWait.kind == FIGURES, CaseWait.state == WaitState.OPEN).order_by(Binding.case_id)
-    )  # fmt: skip
+        .where(CaseWait.kind == FIGURES, CaseWait.state == WaitState.OPEN)
+        .order_by(Binding.case_id)
+    )
     for case_id in list(tx.exec(waiting)):
         case = lock_case(tx, case_id)
         wait, deadline = cases.find_wait(tx, case.id, FIGURES), deadlines.find(tx, case.id, FIGURES)
@@ -101,9 +103,11 @@ def share(tx: Tx, case: Case, row: Binding) -> Share:
     between = TalentDay.day >= first, TalentDay.day <= last
     days = {one.day: one for one in tx.exec(select(TalentDay).where(TalentDay.account_id == row.account_id, *between))}
     parts = select(TalentShopDay).where(
-        TalentShopDay.account_id == row.account_id, TalentShopDay.shop_id == row.shop_id,
-        TalentShopDay.day >= first, TalentShopDay.day <= last,
-    )  # fmt: skip
+        TalentShopDay.account_id == row.account_id,
+        TalentShopDay.shop_id == row.shop_id,
+        TalentShopDay.day >= first,
+        TalentShopDay.day <= last,
+    )
     ours = {one.day: one.fen for one in tx.exec(parts)}
     figures = {
         day: DayFigure(

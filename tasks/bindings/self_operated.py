@@ -63,8 +63,15 @@ def mark(tx: Tx, event: MarkingRequested, message: InboxMessage) -> None:
             )
             continue
         case = open_binding(
-            tx, shop, message, event.account_id, BindingKind.SELF_OPERATED, target=target, name=one.target_name, part=f"/{number}"
-        )  # fmt: skip
+            tx,
+            shop,
+            message,
+            event.account_id,
+            BindingKind.SELF_OPERATED,
+            target=target,
+            name=one.target_name,
+            part=f"/{number}",
+        )
         told[target] = MarkingCase(target_account_id=target, case_id=case.id)
     emit(
         tx,
@@ -91,9 +98,14 @@ def answered(tx: Tx, event: ConsentAnswered, message: InboxMessage) -> None:
         cases.close_wait(tx, wait, WaitState.CANCELLED, {"why": DECLINED})
     deadlines.stop(tx, case.id, CONSENT)
     audit.record(
-        tx, case.id, "account.consent", actor=f"account/{event.target_account_id}", clause="BND-10", public=True,
+        tx,
+        case.id,
+        "account.consent",
+        actor=f"account/{event.target_account_id}",
+        clause="BND-10",
+        public=True,
         text="达人已同意" if event.agrees else "达人不同意",
-    )  # fmt: skip
+    )
     outbox.wake(tx, case)
 
 
@@ -107,8 +119,15 @@ def taken_back(tx: Tx, event: ConsentWithdrawn, message: InboxMessage) -> None:
             wait.closed_at = wait.closed_at or tx.now
             tx.add(wait)
             deadlines.stop(tx, case.id, CONSENT)
-            audit.record(tx, case.id, "account.consent", actor=f"account/{event.target_account_id}", clause="BND-14",
-                         public=True, text="达人撤回同意")  # fmt: skip
+            audit.record(
+                tx,
+                case.id,
+                "account.consent",
+                actor=f"account/{event.target_account_id}",
+                clause="BND-14",
+                public=True,
+                text="达人撤回同意",
+            )
             outbox.wake(tx, case)
     held = register.in_force(tx, kind=BindingKind.SELF_OPERATED, account_id=event.target_account_id)
     for row in held:
@@ -123,10 +142,12 @@ def taken_back(tx: Tx, event: ConsentWithdrawn, message: InboxMessage) -> None:
 def _asked(tx: Tx, account_id: str) -> list[Case]:
     """Cases, locked, that have asked this talent and have not ended."""
     query = (
-        select(Binding.case_id).join(Case, col(Case.id) == col(Binding.case_id))
+        select(Binding.case_id)
+        .join(Case, col(Case.id) == col(Binding.case_id))
         .where(Binding.kind == BindingKind.SELF_OPERATED, Binding.account_id == account_id)
-        .where(Case.kind == CaseKind.ACCOUNT_BINDING, col(Case.concluded_at).is_(None)).order_by(Binding.case_id)
-    )  # fmt: skip
+        .where(Case.kind == CaseKind.ACCOUNT_BINDING, col(Case.concluded_at).is_(None))
+        .order_by(Binding.case_id)
+    )
     locked = [lock_case(tx, case_id) for case_id in list(tx.exec(query))]
     return [case for case in locked if case.concluded_at is None and cases.find_wait(tx, case.id, CONSENT)]
 
@@ -152,10 +173,15 @@ def reckon(tx: Tx, case: Case, round: int) -> Known:
     found = sales.share(tx, case, row)
     cases.keep_findings(tx, case, f"share/{round}", found.findings)
     audit.record(
-        tx, case.id, "account.share", clause="BND-9", public=True,
+        tx,
+        case.id,
+        "account.share",
+        clause="BND-9",
+        public=True,
         text=f"{first:%m-%d} 至 {last:%m-%d} 成交占比:" + (f"{found.percent}%" if not found.findings else "数据不全"),
-        shop_fen=found.shop_fen, total_fen=found.total_fen,
-    )  # fmt: skip
+        shop_fen=found.shop_fen,
+        total_fen=found.total_fen,
+    )
     if found.enough:
         return Known.ENOUGH
     if found.findings and round == 1:
@@ -190,9 +216,12 @@ def ask_talent(tx: Tx, case: Case) -> str:
     ask(tx, case, until)
     row = register.of_case(tx, case)
     told = words.ConsentAsked(
-        shop_name=shop_of(tx, case).name, case_id=case.id, account=row.shown,
-        share_percent=sales.share(tx, case, row).percent, until=until,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        account=row.shown,
+        share_percent=sales.share(tx, case, row).percent,
+        until=until,
+    )
     merchants.tell(tx, told, f"{case.id}/consent", case=case)
     return CONSENT
 
@@ -200,7 +229,9 @@ def ask_talent(tx: Tx, case: Case) -> str:
 def ask(tx: Tx, case: Case, until: datetime, reminder: int | None = None) -> None:
     """The question to the talent, or its repetition; ``reminder`` counts those still to come."""
     event = ConsentRequested(
-        **register.about(register.of_case(tx, case)), shop_name=shop_of(tx, case).name, until=until,
+        **register.about(register.of_case(tx, case)),
+        shop_name=shop_of(tx, case).name,
+        until=until,
         reminder=reminder is not None,
-    )  # fmt: skip
+    )
     emit(tx, event, f"{case.id}/consent" + ("" if reminder is None else f"/again/{reminder}"), case)

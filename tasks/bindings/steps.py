@@ -49,9 +49,12 @@ def admit(tx: Tx, case: Case) -> BindingKind | None:
     asked, shop = BindingAsked.of(case), shop_of(tx, case)
     row = register.of_case(tx, case)
     refusal = policy_of_bindings.refuse_request(
-        asked.kind, requester=asked.account_id, owner=shop.owner_account_id, shop_state=shop.state,
+        asked.kind,
+        requester=asked.account_id,
+        owner=shop.owner_account_id,
+        shop_state=shop.state,
         other_case=_under_way(tx, case, row),
-    ) or register.stands_in_the_way(tx, row)  # fmt: skip
+    ) or register.stands_in_the_way(tx, row)
     if refusal is None and row.kind is BindingKind.SELF_OPERATED:
         said_no_at = register.said_no_at(tx, row)
         refusal = policy_of_bindings.refuse_asking_again(said_no_at, case.received_at, rules(case).bindings)
@@ -64,10 +67,11 @@ def admit(tx: Tx, case: Case) -> BindingKind | None:
 def _under_way(tx: Tx, case: Case, row: Binding) -> str | None:
     """An earlier case about the same: the shop's official account, or this very account."""
     query = (
-        select(Case).join(Binding, col(Binding.case_id) == col(Case.id))
+        select(Case)
+        .join(Binding, col(Binding.case_id) == col(Case.id))
         .where(Binding.shop_id == row.shop_id, Binding.kind == row.kind, Binding.platform == row.platform)
         .where(Case.id != case.id, col(Case.concluded_at).is_(None))
-    )  # fmt: skip
+    )
     if row.kind is not BindingKind.OFFICIAL:
         query = query.where(Binding.account_id == row.account_id)
     return min((other.id for other in tx.exec(query) if cases.comes_before(other, case)), default=None)
@@ -78,9 +82,13 @@ def refuse(tx: Tx, case: Case, refusal: Refusal) -> None:
     register.forget_codes(tx, case)
     cases.refuse(tx, case, refusal)
     told = words.BindingRefused(
-        shop_name=shop_of(tx, case).name, case_id=case.id, kind=BindingAsked.of(case).kind.label,
-        received_at=case.received_at, grounds=(ground(refusal),), objection=OBJECTION,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        kind=BindingAsked.of(case).kind.label,
+        received_at=case.received_at,
+        grounds=(ground(refusal),),
+        objection=OBJECTION,
+    )
     merchants.tell(tx, told, f"{case.id}/refused", case=case)
 
 
@@ -118,8 +126,13 @@ def _end(tx: Tx, case: Case, outcome: CaseState, text: str) -> None:
     asked = BindingAsked.of(case)
     register.forget_codes(tx, case)
     told = words.BindingEnded(
-        shop_name=shop_of(tx, case).name, case_id=case.id, kind=asked.kind.label, ended_at=tx.now, why=text,
-        rule=ASKED_UNDER[asked.kind], objection=OBJECTION,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        kind=asked.kind.label,
+        ended_at=tx.now,
+        why=text,
+        rule=ASKED_UNDER[asked.kind],
+        objection=OBJECTION,
+    )
     merchants.tell(tx, told, f"{case.id}/ended", case=case)
     cases.conclude(tx, case, outcome, text, clause=ASKED_UNDER[asked.kind])

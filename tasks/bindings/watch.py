@@ -135,17 +135,20 @@ def _reaches(ours: Any, total: Any, numbers: BindingPolicy) -> Any:
 def _taken(account_id: Any) -> Any:
     """Somebody's self-operated account already (BND-12)."""
     return exists().where(
-        col(Binding.kind) == BindingKind.SELF_OPERATED, col(Binding.account_id) == account_id,
-        col(Binding.bound_at).is_not(None), col(Binding.ended_at).is_(None),
-    )  # fmt: skip
+        col(Binding.kind) == BindingKind.SELF_OPERATED,
+        col(Binding.account_id) == account_id,
+        col(Binding.bound_at).is_not(None),
+        col(Binding.ended_at).is_(None),
+    )
 
 
 def _propose(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPolicy) -> None:
     known, parts = _known(shops, first, last, numbers), _parts(shops, first, last)
     stands = exists().where(
-        col(SelfOperatedProposal.shop_id) == parts.c.shop_id, col(SelfOperatedProposal.account_id) == parts.c.account_id,
+        col(SelfOperatedProposal.shop_id) == parts.c.shop_id,
+        col(SelfOperatedProposal.account_id) == parts.c.account_id,
         col(SelfOperatedProposal.ended_at).is_(None),
-    )  # fmt: skip
+    )
     found = (
         sql_select(parts.c.shop_id, parts.c.account_id, literal(tx.now, UTCDateTime()), parts.c.ours, known.c.total)
         .join(known, known.c.account_id == parts.c.account_id)
@@ -159,10 +162,14 @@ def _end(tx: Tx, shops: list[str], first: date, last: date, numbers: BindingPoli
     """End proposals whose account is somebody's by now, or is wholly known and sells too little for the shop."""
     known, parts = _known(shops, first, last, numbers), _parts(shops, first, last)
     one = SelfOperatedProposal
-    still = exists(select(parts.c.ours).where(
-        parts.c.shop_id == one.shop_id, parts.c.account_id == one.account_id, known.c.account_id == one.account_id,
-        _reaches(parts.c.ours, known.c.total, numbers),
-    ))  # fmt: skip
+    still = exists(
+        select(parts.c.ours).where(
+            parts.c.shop_id == one.shop_id,
+            parts.c.account_id == one.account_id,
+            known.c.account_id == one.account_id,
+            _reaches(parts.c.ours, known.c.total, numbers),
+        )
+    )
     whole = exists(select(known.c.total).where(known.c.account_id == one.account_id))
     over = (
         update(one)
@@ -187,8 +194,10 @@ def _tell(tx: Tx, shops: list[str], today: date, numbers: BindingPolicy) -> int:
         key = f"self-operated/{shop_id}/{tx.now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
         emit(tx, SelfOperatedProposed(shop_id=shop_id, day=today, accounts=tuple(accounts)), key, shop_id=shop_id)
         told = words.SelfOperatedProposed(
-            shop_name=tx.get_one(Shop, shop_id).name, days=numbers.share_days, more=max(0, len(accounts) - NAMED),
+            shop_name=tx.get_one(Shop, shop_id).name,
+            days=numbers.share_days,
+            more=max(0, len(accounts) - NAMED),
             accounts=tuple(f"{one.target_account_id}({one.share_percent}%)" for one in accounts[:NAMED]),
-        )  # fmt: skip
+        )
         merchants.tell(tx, told, key, shop_id=shop_id)
     return sum(len(accounts) for accounts in new.values())

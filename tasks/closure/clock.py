@@ -30,8 +30,7 @@ def question_lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 
 def remind_exit_invoice(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-    merchants.remind(tx, case, deadline, matter="开具退店当年已发生费用的发票",
-                     silence="未开具前,关店清算无法完成。")  # fmt: skip
+    merchants.remind(tx, case, deadline, matter="开具退店当年已发生费用的发票", silence="未开具前,关店清算无法完成。")
 
 
 def clearing_drags(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
@@ -42,10 +41,12 @@ def clearing_drags(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     shop = shop_of(tx, case)
     _, snapshot = shops.facts_of(tx, shop.id)
     told = words.ClosureClearingReminder(
-        shop_name=shop.name, case_id=case.id, approved_at=deadline.started_at,
+        shop_name=shop.name,
+        case_id=case.id,
+        approved_at=deadline.started_at,
         as_of=snapshot.as_of if snapshot else tx.now,
         open_items=tuple(Ground.of(item) for item in items),
-    )  # fmt: skip
+    )
     key = f"{case.id}/{deadline.key}/remind/{deadline.escalations}"
     merchants.tell(tx, told, key, case=case, not_before=merchants.awake(tx, case))
 

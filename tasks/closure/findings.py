@@ -35,8 +35,11 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     shop = shop_of(tx, case)
     known, snapshot = shops.facts_of(tx, shop.id)
     found = policy_of_closure.closure_findings(
-        known, snapshot.as_of if snapshot else None, books(tx, case),
+        known,
+        snapshot.as_of if snapshot else None,
+        books(tx, case),
         open_cases=others(tx, case),
-        now=tx.now, policy=rules(case),
-    )  # fmt: skip
+        now=tx.now,
+        policy=rules(case),
+    )
     return tuple(sorted((*papers.findings(tx, case, "CLS-5"), *found), key=lambda finding: not finding.blocking))

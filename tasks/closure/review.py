@@ -53,10 +53,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"关店审核 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
-        ("检查结果", (Findings.of(findings), Text.of(warning))), ("申请", asked), ("店铺", shop_part(tx, shop)),
-        ("补充往来", answers_part(tx, case)), ("材料", papers.part(tx, case, review)),
-        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
-    )  # fmt: skip
+        ("检查结果", (Findings.of(findings), Text.of(warning))),
+        ("申请", asked),
+        ("店铺", shop_part(tx, shop)),
+        ("补充往来", answers_part(tx, case)),
+        ("材料", papers.part(tx, case, review)),
+        facts=now.terms,
+        blocking=now.blocking,
+        links_until=papers.links_until(tx, case, review),
+    )
 
 
 def seen_of(tx: Tx, case: Case, findings: Sequence[Finding]) -> Seen:
@@ -85,15 +90,21 @@ def _approval_needs_a_reason(tx: Tx, case: Case, review: Review, given: Answer) 
 
 
 REVIEW = Gate(
-    name="closure-review", title="关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ClosureVerdict, dossier=_dossier,
-    window=lambda case: rules(case).closure.review_sla, clause="CLS-5",
-    reason_required=frozenset({ClosureVerdict.ASK, ClosureVerdict.REJECT}), check=_approval_needs_a_reason,
+    name="closure-review",
+    title="关店审核",
+    roles=(Role.CLOSURE_REVIEWER,),
+    verdicts=ClosureVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).closure.review_sla,
+    clause="CLS-5",
+    reason_required=frozenset({ClosureVerdict.ASK, ClosureVerdict.REJECT}),
+    check=_approval_needs_a_reason,
     consequences={
         "APPROVE": "逐项关闭店铺能力并开始清算,清算完成后自动关店(有阻断事项时先由主管复核)",
         "ASK": "把理由作为问题发给商家,限期补充,逾期则关闭申请",
         "REJECT": "结束申请,理由会告知商家",
     },
-)  # fmt: skip
+)
 
 OVERRIDE = Gate(
     name="closure-override", title="关店放行复核", roles=(Role.SUPERVISOR,), verdicts=OverrideVerdict,

@@ -71,16 +71,23 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
         if cases.comes_before(other, case)
     }
     refusal = policy_of_closure.refuse_request(
-        requester=ClosureAsked.of(case).account_id, owner=shop.owner_account_id, reason=reason,
-        reason_text=ClosureAsked.of(case).reason_text, shop_state=shop.state,
-        other_closure=earlier.get(CaseKind.CLOSURE), proposed_ban=earlier.get(CaseKind.FORCED_CLOSURE),
-    )  # fmt: skip
+        requester=ClosureAsked.of(case).account_id,
+        owner=shop.owner_account_id,
+        reason=reason,
+        reason_text=ClosureAsked.of(case).reason_text,
+        shop_state=shop.state,
+        other_closure=earlier.get(CaseKind.CLOSURE),
+        proposed_ban=earlier.get(CaseKind.FORCED_CLOSURE),
+    )
     if refusal is not None:
         cases.refuse(tx, case, refusal)
         told = words.ClosureRefused(
-            shop_name=shop.name, case_id=case.id, received_at=case.received_at, grounds=(ground(refusal),),
+            shop_name=shop.name,
+            case_id=case.id,
+            received_at=case.received_at,
+            grounds=(ground(refusal),),
             next_step="如有疑问请联系平台客服,并提供案件编号。",
-        )  # fmt: skip
+        )
         merchants.tell(tx, told, f"{case.id}/refused", case=case)
         return refusal
     cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待平台审核", clause="CLS-5")
@@ -98,9 +105,14 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     exit_invoices.open_obligation(tx, case, shop, due)
     review_due = reckon(tx.now, rules(case).closure.review_sla, "CLS-5", work_calendar())
     told_received = words.ClosureReceived(
-        shop_name=shop.name, case_id=case.id, reason=reason.label, reason_text=ClosureAsked.of(case).reason_text,
-        received_at=case.received_at, exit_invoice_due=due.due, review_due=review_due.due,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        reason=reason.label,
+        reason_text=ClosureAsked.of(case).reason_text,
+        received_at=case.received_at,
+        exit_invoice_due=due.due,
+        review_due=review_due.due,
+    )
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
     return None
 
@@ -188,10 +200,13 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
     emit(tx, ShopClearing(shop_id=shop.id, case_id=case.id, since=tx.now), f"{case.id}/clearing", case)
     invoice = deadlines.find(tx, case.id, EXIT_INVOICE)
     told = words.ClosureApprovedClearing(
-        shop_name=shop.name, case_id=case.id, requested_at=case.received_at, approved_at=tx.now,
+        shop_name=shop.name,
+        case_id=case.id,
+        requested_at=case.received_at,
+        approved_at=tx.now,
         shut_off=tuple(capability.label for capability in Capability),
         exit_invoice_due=invoice.due_at if invoice else tx.now,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/approved", case=case)
     return Approved.STANDS
 
@@ -214,12 +229,16 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
     known, snapshot = shops.facts_of(tx, shop.id)
     wait = cases.find_wait(tx, case.id, CLEARING)
     return policy_of_closure.clearing_remaining(
-        known, snapshot.as_of if snapshot else None, books(tx, case),
+        known,
+        snapshot.as_of if snapshot else None,
+        books(tx, case),
         open_cases=others(tx, case),
-        exit_invoices=exit_invoices.pending(tx, case), now=tx.now,
-        written_off=ClosureAsked.of(case).extents, shut_off_at=wait.opened_at if wait else None,
+        exit_invoices=exit_invoices.pending(tx, case),
+        now=tx.now,
+        written_off=ClosureAsked.of(case).extents,
+        shut_off_at=wait.opened_at if wait else None,
         policy=rules(case),
-    )  # fmt: skip
+    )
 
 
 def cleared(case_id: str) -> bool:
@@ -273,9 +292,12 @@ def _close(tx: Tx, case: Case) -> None:
     closed = ShopClosed(shop_id=shop.id, case_id=case.id, closed_at=tx.now, reopen_from=reopen_from)
     emit(tx, closed, f"{case.id}/closed", case)
     told = words.ShopClosed(
-        shop_name=shop.name, case_id=case.id, closed_at=tx.now, reopen_from=reopen_from,
+        shop_name=shop.name,
+        case_id=case.id,
+        closed_at=tx.now,
+        reopen_from=reopen_from,
         refundable_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/closed", case=case)
     deadlines.stop(tx, case.id, CLEARING)
     deadlines.stop(tx, case.id, EXIT_INVOICE)
@@ -297,9 +319,12 @@ def withdraw(tx: Tx, case: Case) -> None:
         restored = capabilities.restore(tx, case, shop) if shop.state is ShopState.OPEN else []
     awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not demands.opens(tx, shop)
     told = words.ClosureWithdrawn(
-        shop_name=shop.name, case_id=case.id, withdrawn_at=case.withdrawn_at or tx.now,
-        restored=tuple(capability.label for capability in restored), awaits_deposit=awaits_deposit,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        withdrawn_at=case.withdrawn_at or tx.now,
+        restored=tuple(capability.label for capability in restored),
+        awaits_deposit=awaits_deposit,
+    )
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
     text = f"商家已撤回关店申请,店铺{'仍待缴足保证金' if awaits_deposit else '恢复营业'}"
     cases.conclude(tx, case, CaseState.WITHDRAWN, text, clause="CLS-6")

@@ -74,9 +74,15 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
     tx.add(case)
     named = "、".join(Obstacle(one.code).label for one in found)
     audit.record(
-        tx, case.id, "closure.written_off", clause="CLS-9", public=True, text=f"清算未完事项已由两人核销:{named}",
-        written_off=forgiven, people=[str(review.decided_by) for review in given],
-    )  # fmt: skip
+        tx,
+        case.id,
+        "closure.written_off",
+        clause="CLS-9",
+        public=True,
+        text=f"清算未完事项已由两人核销:{named}",
+        written_off=forgiven,
+        people=[str(review.decided_by) for review in given],
+    )
     return True
 
 
@@ -97,24 +103,38 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("可以核销的未完事项", Findings.of(found)),
         ("不能核销的事项", Findings.of(others) if others else None),
         ("清算", Rows.of({"开始时间": dossier.when(clearing.started_at if clearing else None)})),
-        ("店铺", shop_part(tx, shop)), ("审核员意见", said), facts=now.terms, blocking=now.blocking,
-    )  # fmt: skip
+        ("店铺", shop_part(tx, shop)),
+        ("审核员意见", said),
+        facts=now.terms,
+        blocking=now.blocking,
+    )
 
 
 STUCK = Gate(
-    name="clearing-stuck", title="清算未完事项处理", roles=(Role.CLOSURE_REVIEWER,), verdicts=StuckVerdict, dossier=_dossier,
-    window=lambda case: rules(case).closure.review_sla, clause="CLS-9",
+    name="clearing-stuck",
+    title="清算未完事项处理",
+    roles=(Role.CLOSURE_REVIEWER,),
+    verdicts=StuckVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).closure.review_sla,
+    clause="CLS-9",
     reason_required=frozenset({StuckVerdict.WRITE_OFF}),
     consequences={
         "WAIT": "不核销,清算继续等待其办结;仍未办结的,期满后再次询问",
         "WRITE_OFF": "由主管复核;核销后上列事项不再阻止关店完成,以所列数量和金额为限",
     },
-)  # fmt: skip
+)
 
 STUCK_SECOND = Gate(
-    name="clearing-stuck-second", title="清算核销复核", roles=(Role.SUPERVISOR,), verdicts=StuckSecondVerdict,
-    dossier=_dossier, window=lambda case: rules(case).closure.review_sla, clause="CLS-9",
+    name="clearing-stuck-second",
+    title="清算核销复核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=StuckSecondVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).closure.review_sla,
+    clause="CLS-9",
     reason_required=frozenset(StuckSecondVerdict),
     consequences={"CONFIRM": "上列事项不再阻止关店完成,以所列数量和金额为限", "REJECT": "不核销,清算继续等待"},
-    excluded=lambda tx, case: last_decider(tx, case, STUCK.name), rests_on=STUCK.name,
-)  # fmt: skip
+    excluded=lambda tx, case: last_decider(tx, case, STUCK.name),
+    rests_on=STUCK.name,
+)

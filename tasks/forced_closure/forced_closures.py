@@ -71,9 +71,12 @@ def admit(tx: Tx, case: Case) -> None:
     """Whom it is about is told before it is decided: what is held back meanwhile, and how to be heard (DED-8)."""
     asked = ForcedClosureAsked.of(case)
     told = words.ForcedClosureProposed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, violation=asked.violation, basis=asked.clause,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        violation=asked.violation,
+        basis=asked.clause,
         proposed_at=case.received_at,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/proposed", case=case)
     cases.move(tx, case, CaseState.UNDER_REVIEW, "平台违规核查中", clause="CLS-10")
 
@@ -88,9 +91,12 @@ def drop(tx: Tx, case: Case, reason: str) -> None:
     """Nothing comes of it: the merchant, whose closing and refund waited for it, is told; why stays in the record."""
     approvals.insist_last(tx, case, (FIRST, ForcedVerdict.DROP), (SECOND, ForcedVerdict.DROP))
     told = words.ForcedClosureDropped(
-        shop_name=shop_of(tx, case).name, case_id=case.id, violation=ForcedClosureAsked.of(case).violation,
-        proposed_at=case.received_at, decided_at=tx.now,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        violation=ForcedClosureAsked.of(case).violation,
+        proposed_at=case.received_at,
+        decided_at=tx.now,
+    )
     merchants.tell(tx, told, f"{case.id}/dropped", case=case)
     cases.conclude(tx, case, CaseState.DROPPED, "经复核不予强制关店", clause="CLS-10")
     audit.record(tx, case.id, "forced_closure.dropped", text=f"不予强制关店:{reason}", clause="CLS-10")
@@ -135,16 +141,24 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
         outbox.wake(tx, other)  # its run ends instead of waiting in the list for ever
     bans.end_refunds(tx, [other for other in locked if other.kind is CaseKind.REFUND])
     event = ShopForcedClosed(
-        shop_id=shop.id, case_id=case.id, closed_at=tx.now, clause="CLS-10", forfeited_fen=forfeited.fen,
-        frozen_fen=frozen.fen, on_the_way_fen=under_way.fen,
-    )  # fmt: skip
+        shop_id=shop.id,
+        case_id=case.id,
+        closed_at=tx.now,
+        clause="CLS-10",
+        forfeited_fen=forfeited.fen,
+        frozen_fen=frozen.fen,
+        on_the_way_fen=under_way.fen,
+    )
     emit(tx, event, f"{case.id}/forced-closed", case)
     told = words.ForcedClosureDecided(
-        shop_name=shop.name, case_id=case.id, decided_at=tx.now,
-        violation=f"{ForcedClosureAsked.of(case).violation}:{ForcedClosureAsked.of(case).description}", forfeited_fen=forfeited.fen,
+        shop_name=shop.name,
+        case_id=case.id,
+        decided_at=tx.now,
+        violation=f"{ForcedClosureAsked.of(case).violation}:{ForcedClosureAsked.of(case).description}",
+        forfeited_fen=forfeited.fen,
         frozen_fen=frozen.fen,
         not_appealable="强制关店由两名审核人员共同核定,为最终处理,不适用仲裁申诉通道;如对事实有异议,请联系平台客服提交证明材料。",
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/decided", case=case)
     cases.conclude(
         tx, case, CaseState.FORCED_CLOSED, f"强制关店,罚没保证金 {forfeited},冻结货款 {frozen}", clause="CLS-10"
@@ -156,9 +170,11 @@ def _contested(tx: Tx, case: Case) -> list[Finding]:
     """What has become of the shop's rulings meanwhile that speaks against closing it: each has at most one appeal."""
     shop_id = case.shop_id or ""
     running = tx.exec(
-        select(Case.id).join(Appeal, col(Appeal.case_id) == Case.id)
-        .where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None)).order_by(col(Case.id))
-    ).all()  # fmt: skip
+        select(Case.id)
+        .join(Appeal, col(Appeal.case_id) == Case.id)
+        .where(Case.shop_id == shop_id, col(Case.concluded_at).is_(None))
+        .order_by(col(Case.id))
+    ).all()
     struck = tx.exec(
         select(Ruling)
         .where(Ruling.shop_id == shop_id, col(Ruling.voided_at) >= case.received_at, col(Ruling.merged_into).is_(None))
@@ -213,11 +229,18 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
 _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销", "DROP": "结束案件,店铺不受影响"}
 
 FIRST = Gate(
-    name="forced-first", title="强制关店审核", roles=(Role.CLOSURE_REVIEWER,), verdicts=ForcedVerdict, dossier=_dossier,
-    window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
+    name="forced-first",
+    title="强制关店审核",
+    roles=(Role.CLOSURE_REVIEWER,),
+    verdicts=ForcedVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla,
+    clause="CLS-10",
+    reason_required=frozenset(ForcedVerdict),
+    consequences=_CONSEQUENCES,
+    check=proposals.refusal,
     excluded=lambda tx, case: people.meant(ForcedClosureAsked.of(case).proposed_by),
-)  # fmt: skip
+)
 
 SECOND = Gate(
     name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,

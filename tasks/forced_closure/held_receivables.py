@@ -82,21 +82,41 @@ def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
     if not forfeits:  # first what statements of the shop ought to hold (INV-7), then what is left may be paid out
         freezes.settle_statements(tx, shop.id)
         freed = shop_balance(tx, shop.id, AccountKind.RECEIVABLE)
-        ledger.post(tx, f"{case.id}/freed", debit=shop_account(shop.id, AccountKind.RECEIVABLE),
-                    credit=shop_account(shop.id, AccountKind.RECEIVABLE_FREED), amount=freed, reason="receivable.freed",
-                    clause="DED-7", case_id=case.id)  # fmt: skip
+        ledger.post(
+            tx,
+            f"{case.id}/freed",
+            debit=shop_account(shop.id, AccountKind.RECEIVABLE),
+            credit=shop_account(shop.id, AccountKind.RECEIVABLE_FREED),
+            amount=freed,
+            reason="receivable.freed",
+            clause="DED-7",
+            case_id=case.id,
+        )
     outcome = CaseState.FORFEITED if forfeits else CaseState.RELEASED
     forfeited = rest if forfeits else Money()
     event = ReceivablesDecided(
-        shop_id=shop.id, case_id=case.id, amount_fen=held.fen, released_fen=freed.fen, set_off_fen=set_off.fen,
-        forfeited_fen=forfeited.fen, at=tx.now, clause="DED-7",
-    )  # fmt: skip
+        shop_id=shop.id,
+        case_id=case.id,
+        amount_fen=held.fen,
+        released_fen=freed.fen,
+        set_off_fen=set_off.fen,
+        forfeited_fen=forfeited.fen,
+        at=tx.now,
+        clause="DED-7",
+    )
     emit(tx, event, f"{case.id}/decided", case)
     told = words.ReceivablesDecided(
-        shop_name=shop.name, case_id=case.id, decided_at=tx.now, amount_fen=held.fen, released_fen=freed.fen,
-        set_off_fen=set_off.fen, withheld_fen=rest.fen - freed.fen - forfeited.fen, forfeited_fen=forfeited.fen,
-        reason=given[0].reason, appeal_how=SERVICE_HOW,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        decided_at=tx.now,
+        amount_fen=held.fen,
+        released_fen=freed.fen,
+        set_off_fen=set_off.fen,
+        withheld_fen=rest.fen - freed.fen - forfeited.fen,
+        forfeited_fen=forfeited.fen,
+        reason=given[0].reason,
+        appeal_how=SERVICE_HOW,
+    )
     merchants.tell(tx, told, f"{case.id}/decided", case=case)
     deciders = [str(review.decided_by) for review in given]
     said = f"罚没 {forfeited}" if forfeits else f"抵扣欠款 {set_off},解冻 {freed}"
@@ -131,11 +151,17 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     rest = Strong(text=str(Money(fen=held.fen - set_off.fen)))
     preview = Items.of(
         (
-            (Strong(text="解冻"), ":先抵扣欠款 ", Strong(text=str(set_off)), ",其余 ", rest,
-             " 扣除逾期未开票账单应冻结的部分(INV-7)后,可由平台打款给商家"),
+            (
+                Strong(text="解冻"),
+                ":先抵扣欠款 ",
+                Strong(text=str(set_off)),
+                ",其余 ",
+                rest,
+                " 扣除逾期未开票账单应冻结的部分(INV-7)后,可由平台打款给商家",
+            ),
             (Strong(text="罚没"), ":", Strong(text=str(held)), " 归平台,商家可联系客服提出异议"),
         )
-    )  # fmt: skip
+    )
     about = Rows.of(
         {
             "强制关店案件": HeldReceivablesAsked.of(case).ban or "—",
@@ -148,9 +174,15 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"封店货款处理 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", preview), ("检查", Findings.of(now.blocking) if now.blocking else None), ("货款", about),
-        ("店铺", shop_part(tx, shop)), ("第一人意见", said), facts=now.terms, blocking=now.blocking, sum_fen=held.fen,
-    )  # fmt: skip
+        ("将发生什么", preview),
+        ("检查", Findings.of(now.blocking) if now.blocking else None),
+        ("货款", about),
+        ("店铺", shop_part(tx, shop)),
+        ("第一人意见", said),
+        facts=now.terms,
+        blocking=now.blocking,
+        sum_fen=held.fen,
+    )
 
 
 def _findings(tx: Tx, shop_id: str) -> list[Finding]:
@@ -174,22 +206,35 @@ def _proposer(case: Case) -> set[str]:
 
 
 FIRST = Gate(
-    name="held-first", title="封店货款处理", roles=(Role.FINANCE,), verdicts=HeldVerdict, dossier=_dossier,
-    window=lambda case: rules(case).forced_closure.receivables_sla, clause="DED-7",
+    name="held-first",
+    title="封店货款处理",
+    roles=(Role.FINANCE,),
+    verdicts=HeldVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.receivables_sla,
+    clause="DED-7",
     reason_required=frozenset(HeldVerdict),
     consequences={
-        "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款、银行回执未核清时不能选择", "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
+        "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款、银行回执未核清时不能选择",
+        "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
     },
-    excluded=lambda tx, case: _proposer(case), check=_nothing_in_the_way,
-)  # fmt: skip
+    excluded=lambda tx, case: _proposer(case),
+    check=_nothing_in_the_way,
+)
 
 SECOND = Gate(
-    name="held-second", title="封店货款复核", roles=(Role.SUPERVISOR,), verdicts=HeldSecondVerdict, dossier=_dossier,
-    window=lambda case: rules(case).forced_closure.review_sla, clause="DED-7",
+    name="held-second",
+    title="封店货款复核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=HeldSecondVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla,
+    clause="DED-7",
     reason_required=frozenset(HeldSecondVerdict),
     consequences={"CONFIRM": "按第一人的意见入账,仅一次,并告知商家", "AGAIN": "退回财务重新提出意见,货款继续冻结"},
-    excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name), rests_on=FIRST.name,
-)  # fmt: skip
+    excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name),
+    rests_on=FIRST.name,
+)
 
 PROCESS = Process(
     name="held-receivables",

@@ -31,9 +31,10 @@ def statement_page(tx: Tx, statement: Statement) -> str:
     if statement.number is None or statement.issued_at is None or statement.due_at is None:
         raise ValueError(f"{statement.id} was never issued")
     lines = tx.exec(
-        select(StatementLine).where(StatementLine.statement_id == statement.id)
+        select(StatementLine)
+        .where(StatementLine.statement_id == statement.id)
         .order_by(col(StatementLine.own_period), col(StatementLine.category))
-    )  # fmt: skip
+    )
     given, policy = settings(), policy_at(statement.issued_at).invoicing
     taxpayer = TaxpayerType(statement.taxpayer_type).label if statement.taxpayer_type else "未登记"
     return render_document(

@@ -51,12 +51,17 @@ def begin(tx: Tx, case: Case, round: int) -> None:
         drafted = "SELECT id FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"
         for table in ("statement_anomaly", "statement_line"):
             tx.execute(bulk.sql(f"DELETE FROM {table} WHERE statement_id IN ({drafted})"), {"period": period.id})  # noqa: S608
-        tx.execute(bulk.sql("DELETE FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"),
-                   {"period": period.id})  # fmt: skip
-        tx.execute(bulk.sql("""
+        tx.execute(
+            bulk.sql("DELETE FROM statement WHERE period = :period AND state IN ('DRAFT', 'HELD')"),
+            {"period": period.id},
+        )
+        tx.execute(
+            bulk.sql("""
             UPDATE billable_item SET period = :period WHERE own_period = :period
             AND period IN (SELECT id FROM invoice_period WHERE state = 'OPEN')
-            """), {"period": period.id})  # fmt: skip
+            """),
+            {"period": period.id},
+        )
     period.state, period.cursor, period.drafts, period.totals = PeriodState.DRAFTING, "", round, {}
     period.closed_at = period.closed_at or tx.now
     tx.add(period)
@@ -78,17 +83,24 @@ def draft_chunk(tx: Tx, period_id: str, size: int = CHUNK) -> int:
     period = period_row(tx, period_id)
     if period.state is not PeriodState.DRAFTING:
         return 0
-    shops, last = tx.execute(bulk.sql("""
+    shops, last = tx.execute(
+        bulk.sql("""
         SELECT COUNT(*), MAX(id) FROM (SELECT id FROM shop WHERE id > :cursor ORDER BY id LIMIT :size) AS next_shops
-        """), {"cursor": period.cursor, "size": size}).one()  # fmt: skip
+        """),
+        {"cursor": period.cursor, "size": size},
+    ).one()
     if not shops:
         return 0
     given = {"period": period.id, "lo": period.cursor, "hi": last, "year": int(period.id[:4])}
     tx.execute(bulk.sql(_DRAFT), given)
     tx.execute(bulk.sql(_LINES), given)
     numbers = rules(tx.get_one(Case, period.case_id)).invoicing
-    given |= {"before": previous_period(period.id), "jump": numbers.jump_percent, "drop": numbers.drop_percent,
-              "floor": numbers.change_floor_fen}  # fmt: skip
+    given |= {
+        "before": previous_period(period.id),
+        "jump": numbers.jump_percent,
+        "drop": numbers.drop_percent,
+        "floor": numbers.change_floor_fen,
+    }
     tx.execute(bulk.sql(_ANOMALIES), given)
     tx.execute(bulk.sql(_DUPLICATES), given)
     period.cursor = last
@@ -159,9 +171,16 @@ def total_up(tx: Tx, case: Case, round: int) -> bool:
     period.totals = _totals(tx, period.id)
     period.state, period.drafted_at = PeriodState.DRAFTED, tx.now
     tx.add(period)
-    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{periods.label(period.id)}账单待财务放行", clause="INV-1",
-               statements=period.totals["statements"], total_fen=period.totals["total_fen"],
-               **{releasing.TOTALS: releasing.digest(period.totals)})  # fmt: skip
+    cases.move(
+        tx,
+        case,
+        CaseState.UNDER_REVIEW,
+        f"{periods.label(period.id)}账单待财务放行",
+        clause="INV-1",
+        statements=period.totals["statements"],
+        total_fen=period.totals["total_fen"],
+        **{releasing.TOTALS: releasing.digest(period.totals)},
+    )
     return True
 
 

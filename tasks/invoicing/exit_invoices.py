@@ -119,11 +119,13 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
     items = list(
         tx.exec(
             select(BillableItem).where(
-                BillableItem.shop_id == shop.id, col(BillableItem.period).in_(still_open),
-                col(BillableItem.settled_at) >= since, col(BillableItem.settled_at) <= until,
+                BillableItem.shop_id == shop.id,
+                col(BillableItem.period).in_(still_open),
+                col(BillableItem.settled_at) >= since,
+                col(BillableItem.settled_at) <= until,
             )
         )
-    )  # fmt: skip
+    )
     total = sum(item.amount_fen for item in items)
     if total <= 0:
         return False
@@ -291,9 +293,13 @@ def _outgrown(tx: Tx) -> None:
         own, reported = pending(tx, case)
         if own or reported:
             told = operations.WaiverOutgrown(
-                case_id=case.id, subject=case.subject or case.id, own_fen=own, reported_fen=reported,
-                waived_at=obligation.closed_at or obligation.opened_at, link=reviews.link_to(case),
-            )  # fmt: skip
+                case_id=case.id,
+                subject=case.subject or case.id,
+                own_fen=own,
+                reported_fen=reported,
+                waived_at=obligation.closed_at or obligation.opened_at,
+                link=reviews.link_to(case),
+            )
             reviews.notify_staff(tx, Role.SUPERVISOR, told, f"{case.id}/waiver-outgrown/{own}/{reported}", case)
 
 
@@ -344,9 +350,12 @@ def _end(tx: Tx, case: Case, obligation: ExitObligation, state: ExitState, text:
     deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
     line = audit.record(tx, case.id, "exit_invoices.settled", clause="CLS-8", text=text, actor=actor, public=True)
     told = words.ExitInvoicesSettled(
-        shop_name=tx.get_one(Shop, obligation.shop_id).name, case_id=case.id, year=obligation.year, settled_at=tx.now,
+        shop_name=tx.get_one(Shop, obligation.shop_id).name,
+        case_id=case.id,
+        year=obligation.year,
+        settled_at=tx.now,
         waived=state is ExitState.WAIVED,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/exit-invoices/{line.number}", case=case)
 
 

@@ -72,10 +72,17 @@ def messages(tx: Tx, statement: Live, what: str, topic: str, event: str, told_at
     if event:
         kinds.append(("platform:statement", Channel.EVENT, event, "platform", tx.now))
     return [
-        {"key": f"{prefix}/{statement.id}/{what}", "channel": channel, "topic": name, "audience": audience,
-         "shop_id": statement.shop_id, "created_at": tx.now, "next_at": at}
+        {
+            "key": f"{prefix}/{statement.id}/{what}",
+            "channel": channel,
+            "topic": name,
+            "audience": audience,
+            "shop_id": statement.shop_id,
+            "created_at": tx.now,
+            "next_at": at,
+        }
         for prefix, channel, name, audience, at in kinds
-    ]  # fmt: skip
+    ]
 
 
 _MESSAGE = {
@@ -91,8 +98,13 @@ def put(tx: Tx, rows: list[dict[str, object]]) -> None:
 
 
 _KEPT = {
-    "state": str, "frozen_fen": int, "set_off_fen": int, "share_fen": int, "moves": int, "auto": bool,
-}  # fmt: skip
+    "state": str,
+    "frozen_fen": int,
+    "set_off_fen": int,
+    "share_fen": int,
+    "moves": int,
+    "auto": bool,
+}
 
 
 def keep(tx: Tx, statements: Sequence[Live]) -> None:
@@ -100,11 +112,18 @@ def keep(tx: Tx, statements: Sequence[Live]) -> None:
     if not statements:
         return
     columns = {"id": str, **_KEPT, "next_action_at": datetime}
-    given = bulk.packed(tx, [
-        {"id": s.id, "next_action_at": s.next_action_at, "state": s.state.value,
-         **{name: getattr(s, name) for name in _KEPT if name != "state"}}
-        for s in statements
-    ])  # fmt: skip
+    given = bulk.packed(
+        tx,
+        [
+            {
+                "id": s.id,
+                "next_action_at": s.next_action_at,
+                "state": s.state.value,
+                **{name: getattr(s, name) for name in _KEPT if name != "state"},
+            }
+            for s in statements
+        ],
+    )
     tx.execute(bulk.sql(f"""
         UPDATE statement SET {", ".join(f"{name} = r.{name}" for name in columns if name != "id")}
         FROM {bulk.rows(tx, "given", columns)} WHERE statement.id = r.id
@@ -112,9 +131,16 @@ def keep(tx: Tx, statements: Sequence[Live]) -> None:
 
 
 _MOVE = {
-    "key": str, "statement_id": str, "shop_id": str, "kind": str, "amount_fen": int, "uninvoiced_fen": int,
-    "share_fen": int, "held_fen": int, "at": datetime,
-}  # fmt: skip
+    "key": str,
+    "statement_id": str,
+    "shop_id": str,
+    "kind": str,
+    "amount_fen": int,
+    "uninvoiced_fen": int,
+    "share_fen": int,
+    "held_fen": int,
+    "at": datetime,
+}
 
 
 def note(tx: Tx, moves: Sequence[Move]) -> None:

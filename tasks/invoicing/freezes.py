@@ -52,8 +52,15 @@ def receive(tx: Tx, event: ReceivableSettled, shop: Shop, message: InboxMessage)
         raise Refused(f"结算 {event.settlement_id} 已入账,未重复入账", "STL-1")
     settling.platform_settles(tx, shop.id, event.settled_at, Money(fen=event.amount_fen))
     amount = Money(fen=event.amount_fen)
-    ledger.post(tx, key, debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, AccountKind.RECEIVABLE),
-                amount=amount, reason="receivable.settled", clause="STL-1")  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=platform_account(AccountKind.CASH),
+        credit=shop_account(shop.id, AccountKind.RECEIVABLE),
+        amount=amount,
+        reason="receivable.settled",
+        clause="STL-1",
+    )
     audit.record(tx, f"shop/{shop.id}", "receivable.settled", actor="platform", clause="STL-1", public=True,
                  text=f"货款入账 {amount}", settlement=event.settlement_id)  # fmt: skip
     settle_shop(tx, shop.id)  # and, after a ban, all the rest is frozen (ambiguity 24)
@@ -74,8 +81,15 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
     if amount.fen > free.fen:
         frozen = shop_balance(tx, shop.id, AccountKind.RECEIVABLE_FROZEN)
         raise Refused(f"可打款货款为 {free}(另有冻结 {frozen}),打款 {amount} 未入账", "STL-6")
-    ledger.post(tx, key, debit=shop_account(shop.id, source), credit=platform_account(AccountKind.CASH),
-                amount=amount, reason="receivable.paid_out", clause="STL-6")  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=shop_account(shop.id, source),
+        credit=platform_account(AccountKind.CASH),
+        amount=amount,
+        reason="receivable.paid_out",
+        clause="STL-6",
+    )
     audit.record(tx, f"shop/{shop.id}", "receivable.paid_out", actor="platform", clause="STL-6", public=True,
                  text=f"货款打款 {amount}", payment=event.payment_id)  # fmt: skip
 
@@ -167,8 +181,14 @@ def _remind(tx: Tx, statements: Sequence[Live]) -> None:
         statement.next_action_at = min([*ahead, _lapses(statement)])
         if statement.open_fen - statement.pending_fen > 0 and tx.now <= due:
             left = max(0, round((due - tx.now) / timedelta(hours=1)))
-            rows += freeze_rows.messages(tx, statement, f"remind-{left}", StatementReminder.name, "",
-                              outside_quiet_hours(tx.now, policy.quiet_hours, due))  # fmt: skip
+            rows += freeze_rows.messages(
+                tx,
+                statement,
+                f"remind-{left}",
+                StatementReminder.name,
+                "",
+                outside_quiet_hours(tx.now, policy.quiet_hours, due),
+            )
     freeze_rows.put(tx, rows)
 
 
@@ -194,9 +214,14 @@ def _settle(tx: Tx, statements: Sequence[Live]) -> None:
         if overdue and statement.state is StatementState.ISSUED and not statement.frozen_fen:
             statement.auto = auto.get(statement.shop_id, False) or statement.set_off_fen > 0
         held = Holding(
-            total_fen=statement.total_fen, invoiced_fen=statement.invoiced_fen, pending_fen=statement.pending_fen,
-            frozen_fen=statement.frozen_fen, set_off_fen=statement.set_off_fen, auto=statement.auto, overdue=overdue,
-        )  # fmt: skip
+            total_fen=statement.total_fen,
+            invoiced_fen=statement.invoiced_fen,
+            pending_fen=statement.pending_fen,
+            frozen_fen=statement.frozen_fen,
+            set_off_fen=statement.set_off_fen,
+            auto=statement.auto,
+            overdue=overdue,
+        )
         wanted = settle(held, policy_at(statement.issued_at).invoicing)
         wants.append((statement, held, wanted))
         statement.share_fen = wanted.share_fen
@@ -237,26 +262,38 @@ def _move(tx: Tx, statement: Live, kind: MoveKind, fen: int, uninvoiced_fen: int
         case MoveKind.RETURN:
             statement.set_off_fen -= fen
     return Move(
-        key=f"statement/{statement.id}/{statement.moves}", statement_id=statement.id, shop_id=statement.shop_id, kind=kind,
-        amount_fen=fen, uninvoiced_fen=uninvoiced_fen, share_fen=statement.share_fen,
-        held_fen=statement.frozen_fen + statement.set_off_fen, at=tx.now,
-    )  # fmt: skip
+        key=f"statement/{statement.id}/{statement.moves}",
+        statement_id=statement.id,
+        shop_id=statement.shop_id,
+        kind=kind,
+        amount_fen=fen,
+        uninvoiced_fen=uninvoiced_fen,
+        share_fen=statement.share_fen,
+        held_fen=statement.frozen_fen + statement.set_off_fen,
+        at=tx.now,
+    )
 
 
-_CLAUSES = {
-    MoveKind.FREEZE: "INV-7", MoveKind.RELEASE: "INV-12", MoveKind.SET_OFF: "INV-10", MoveKind.RETURN: "INV-12"
-}  # fmt: skip
+_CLAUSES = {MoveKind.FREEZE: "INV-7", MoveKind.RELEASE: "INV-12", MoveKind.SET_OFF: "INV-10", MoveKind.RETURN: "INV-12"}
 
 
 def _posting(move: Move) -> Posting:
     free = shop_account(move.shop_id, AccountKind.RECEIVABLE)
     frozen, set_off = shop_account(move.shop_id, AccountKind.RECEIVABLE_FROZEN), platform_account(AccountKind.SET_OFF)
     debit, credit = {
-        MoveKind.FREEZE: (free, frozen), MoveKind.RELEASE: (frozen, free), MoveKind.SET_OFF: (free, set_off),
+        MoveKind.FREEZE: (free, frozen),
+        MoveKind.RELEASE: (frozen, free),
+        MoveKind.SET_OFF: (free, set_off),
         MoveKind.RETURN: (set_off, free),
-    }[move.kind]  # fmt: skip
-    return Posting(key=move.key, debit=debit, credit=credit, fen=move.amount_fen, reason=f"statement.{move.kind.lower()}",
-                   clause=_CLAUSES[move.kind])  # fmt: skip
+    }[move.kind]
+    return Posting(
+        key=move.key,
+        debit=debit,
+        credit=credit,
+        fen=move.amount_fen,
+        reason=f"statement.{move.kind.lower()}",
+        clause=_CLAUSES[move.kind],
+    )
 
 
 def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:
@@ -276,5 +313,12 @@ def _tell(tx: Tx, statements: Sequence[Live], moves: Sequence[Move]) -> None:
     totals = {kind.label: sum(m.amount_fen for m in moves if m.kind is kind) for kind in MoveKind}
     said = "、".join(f"{word} {Money(fen=fen)}" for word, fen in totals.items() if fen) or "无可冻结货款"
     stream = STREAM if len({move.shop_id for move in moves}) > 1 else f"shop/{moves[0].shop_id}"
-    audit.record(tx, stream, "statements.settled", clause="INV-7", text=f"账单 {len(moves)} 笔:{said}", moves=len(moves),
-                 sha256=digest)  # fmt: skip
+    audit.record(
+        tx,
+        stream,
+        "statements.settled",
+        clause="INV-7",
+        text=f"账单 {len(moves)} 笔:{said}",
+        moves=len(moves),
+        sha256=digest,
+    )

@@ -55,10 +55,12 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     invoice_id = f"{message.source}/{message.message_id}"
     waiting = tx.exec(
         select(Invoice).where(
-            Invoice.number == event.number, Invoice.invoice_code == event.invoice_code, Invoice.shop_id == shop.id,
+            Invoice.number == event.number,
+            Invoice.invoice_code == event.invoice_code,
+            Invoice.shop_id == shop.id,
             Invoice.state == InvoiceState.IN_REVIEW,
         )
-    ).first()  # fmt: skip
+    ).first()
     if waiting is not None:
         case = tx.get_one(Case, waiting.case_id)
         if not any(finding.final for finding in cases.findings(tx, case.id, "invoice")):
@@ -86,18 +88,29 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
         accept(tx, invoice, by="rules")
         return
     case = cases.open_case(
-        tx, CaseKind.INVOICE_REVIEW, origin=invoice_id, received_at=message.received_at, shop=shop,
-        request={"invoice_id": invoice_id}, actor=f"merchant/{event.account_id}", clause="INV-2",
+        tx,
+        CaseKind.INVOICE_REVIEW,
+        origin=invoice_id,
+        received_at=message.received_at,
+        shop=shop,
+        request={"invoice_id": invoice_id},
+        actor=f"merchant/{event.account_id}",
+        clause="INV-2",
         text=f"发票 {event.number} 有 {sum(finding.blocking for finding in found)} 项需人工确认",
-    )  # fmt: skip
+    )
     invoice.case_id = case.id
     tx.add(invoice)
     cases.keep_findings(tx, case, "invoice", found)
     due = reckon(tx.now, rules(case).invoicing.review_sla, "INV-2", work_calendar())
     told = words.InvoiceInReview(
-        shop_name=shop.name, number=event.number, amount_fen=event.gross_fen, received_at=message.received_at,
-        review_due=due.due, grounds=grounds_of(found), holds=holds,
-    )  # fmt: skip
+        shop_name=shop.name,
+        number=event.number,
+        amount_fen=event.gross_fen,
+        received_at=message.received_at,
+        review_due=due.due,
+        grounds=grounds_of(found),
+        holds=holds,
+    )
     merchants.tell(tx, told, f"{case.id}/in-review", case=case)
     freezes.settle_shop(tx, shop.id)
 
@@ -156,17 +169,24 @@ def _expected(
     given = settings()
     months = [statement.period for statement, _ in named if not statement.period.startswith("exit/")]
     return Expected(
-        today=message.received_at.astimezone(SHANGHAI).date(), buyer_name=given.platform_name,
-        buyer_tax_no=given.platform_tax_no, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc,
+        today=message.received_at.astimezone(SHANGHAI).date(),
+        buyer_name=given.platform_name,
+        buyer_tax_no=given.platform_tax_no,
+        seller_name=shop.licence_name or shop.owner_name,
+        seller_tax_no=shop.uscc,
         taxpayer=TaxpayerType(shop.taxpayer_type) if shop.taxpayer_type else None,
-        used_before=used(tx, event.number, event.invoice_code), seen_elsewhere=seen_before(tx, event.number, event.invoice_code, shop.id),
+        used_before=used(tx, event.number, event.invoice_code),
+        seen_elsewhere=seen_before(tx, event.number, event.invoice_code, shop.id),
         covers={str(statement.number): fen for statement, fen in named},
         open_fen={str(statement.number): statement.open_fen - statement.pending_fen for statement, _ in named},
-        left_over_fen=left, unknown=unknown, xml=xml, xml_trouble=trouble,
+        left_over_fen=left,
+        unknown=unknown,
+        xml=xml,
+        xml_trouble=trouble,
         not_received=tuple(str(file["name"]) for file in files if "evidence_id" not in file),
         papers_of=_papers_of(tx, event, shop, files),
         earliest=begins(max(months)).astimezone(SHANGHAI).date() if months else None,
-    )  # fmt: skip
+    )
 
 
 def _papers_of(tx: Tx, event: InvoiceSubmitted, shop: Shop, files: list[dict[str, Any]]) -> str:
@@ -230,9 +250,11 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         raise Refused(f"号码 {event.number} 是一张蓝字发票的号码,不能用作红字发票", "INV-7")
     live = [InvoiceState.ACCEPTED, InvoiceState.IN_REVIEW, InvoiceState.REVERSED]
     query = select(Invoice).where(
-        Invoice.number == event.original_number, Invoice.invoice_code == event.original_code,
-        Invoice.shop_id == shop.id, col(Invoice.state).in_(live),
-    )  # fmt: skip
+        Invoice.number == event.original_number,
+        Invoice.invoice_code == event.original_code,
+        Invoice.shop_id == shop.id,
+        col(Invoice.state).in_(live),
+    )
     query = query.order_by(col(Invoice.state))  # an accepted one before its double that waits for a clerk
     invoice = tx.exec(query.with_for_update() if tx.postgres else query).first()
     if invoice is None:
@@ -246,10 +268,13 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         )
     tx.add(
         RedLetter(
-            number=event.number, invoice_code=event.invoice_code, invoice_id=invoice.id, amount_fen=event.amount_fen,
+            number=event.number,
+            invoice_code=event.invoice_code,
+            invoice_id=invoice.id,
+            amount_fen=event.amount_fen,
             received_at=message.received_at,
         )
-    )  # fmt: skip
+    )
     invoice.reversed_fen += event.amount_fen
     if invoice.state is InvoiceState.IN_REVIEW:
         let_go(tx, invoice, "red-letter")
@@ -262,14 +287,22 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         reopened = reopen(tx, invoice, event.amount_fen)
     key = f"invoice/{invoice.id}/red/{event.invoice_code}{event.number}"
     told = words.InvoiceReversed(
-        shop_name=shop.name, number=invoice.number, amount_fen=event.amount_fen, red_number=event.number,
+        shop_name=shop.name,
+        number=invoice.number,
+        amount_fen=event.amount_fen,
+        red_number=event.number,
         reopened=tuple(reopened),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, key, shop_id=shop.id)
     gone = InvoiceReversed(
-        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=event.amount_fen, at=tx.now,
-        red_number=event.number, red_code=event.invoice_code,
-    )  # fmt: skip
+        shop_id=shop.id,
+        number=invoice.number,
+        invoice_code=invoice.invoice_code,
+        amount_fen=event.amount_fen,
+        at=tx.now,
+        red_number=event.number,
+        red_code=event.invoice_code,
+    )
     emit(tx, gone, key, shop_id=shop.id)
     audit.record(tx, f"shop/{shop.id}", "invoice.reversed", actor=f"merchant/{event.account_id}", clause="INV-7", public=True,
                  text=f"发票 {invoice.number} 红冲 {yuan(event.amount_fen)}", red=event.number)  # fmt: skip

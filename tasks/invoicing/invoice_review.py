@@ -114,14 +114,22 @@ def _send_back(tx: Tx, case: Case, invoice: Invoice, by: str, reason: str, found
     shop = shop_of(tx, case)
     let_go(tx, invoice, by)
     told = words.InvoiceReturned(
-        shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, decided_at=tx.now, reason=reason,
+        shop_name=shop.name,
+        number=invoice.number,
+        amount_fen=invoice.gross_fen,
+        decided_at=tx.now,
+        reason=reason,
         grounds=grounds_of(found),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/returned", case=case)
     event = InvoiceReturned(
-        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=invoice.gross_fen, at=tx.now,
+        shop_id=shop.id,
+        number=invoice.number,
+        invoice_code=invoice.invoice_code,
+        amount_fen=invoice.gross_fen,
+        at=tx.now,
         reasons=(reason, *(finding.sentence for finding in found)),
-    )  # fmt: skip
+    )
     emit(tx, event, f"invoice/{invoice.id}/returned", case)
     cases.conclude(tx, case, CaseState.RETURNED, f"发票 {invoice.number} 已退回:{reason}", clause="INV-2")
 
@@ -194,8 +202,10 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     lines = []
     for line in sent["lines"][:LINES_SHOWN]:
         content = "服务" if line["content"] == "SERVICE" else "货物"
-        lines.append(f"{line['name']}({content},数量 {line['quantity'] or '—'}):"
-                     f"金额 {yuan(line['net_fen'])},税率 {line['rate']}%,税额 {yuan(line['tax_fen'])}")  # fmt: skip
+        lines.append(
+            f"{line['name']}({content},数量 {line['quantity'] or '—'}):"
+            f"金额 {yuan(line['net_fen'])},税率 {line['rate']}%,税额 {yuan(line['tax_fen'])}"
+        )
     if len(sent["lines"]) > LINES_SHOWN:
         lines.append(f"另有 {len(sent['lines']) - LINES_SHOWN} 行未列出,请打开发票文件查看")
     covers = [
@@ -216,10 +226,17 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"发票审核 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"final": "能否采纳", "state": "发票状态"})),
-        ("发票", fields), ("明细", Items.of(lines)), ("对应账单", Items.of(covers) if covers else Text.of("(无)")),
-        ("检查结果", (Findings.of(found), warning)), ("困难说明", _difficulty(invoice)), ("附件", proofs if any(proofs) else Text.of("(无)")),
-        facts=now.terms, blocking=now.blocking, links_until=until.isoformat(), sum_fen=invoice.gross_fen,
-    )  # fmt: skip
+        ("发票", fields),
+        ("明细", Items.of(lines)),
+        ("对应账单", Items.of(covers) if covers else Text.of("(无)")),
+        ("检查结果", (Findings.of(found), warning)),
+        ("困难说明", _difficulty(invoice)),
+        ("附件", proofs if any(proofs) else Text.of("(无)")),
+        facts=now.terms,
+        blocking=now.blocking,
+        links_until=until.isoformat(),
+        sum_fen=invoice.gross_fen,
+    )
 
 
 def _difficulty(invoice: Invoice) -> Quote | None:
@@ -240,11 +257,17 @@ def _proof(file: dict[str, Any]) -> PaperShown:
 
 
 REVIEW = Gate(
-    name="invoice-review", title="发票审核", roles=(Role.INVOICE_CLERK,), verdicts=InvoiceVerdict, dossier=_dossier,
-    window=lambda case: rules(case).invoicing.review_sla, clause="INV-2", reason_required=frozenset(InvoiceVerdict),
+    name="invoice-review",
+    title="发票审核",
+    roles=(Role.INVOICE_CLERK,),
+    verdicts=InvoiceVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).invoicing.review_sla,
+    clause="INV-2",
+    reason_required=frozenset(InvoiceVerdict),
     check=_acceptable,
     consequences={
         "ACCEPT": "发票计入所列账单,已冻结的货款按覆盖金额解冻;理由留档",
         "RETURN": "发票不计入账单,理由和检查结果告知商家,请其更正",
     },
-)  # fmt: skip
+)

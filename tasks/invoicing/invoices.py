@@ -51,9 +51,10 @@ def grounds_of(found: Iterable[Finding]) -> tuple[Ground, ...]:
 def used(tx: Tx, number: str, invoice_code: str) -> bool:
     """Whether this number was accepted before, by any shop and at any time, reversed or not."""
     query = select(Invoice.id).where(
-        Invoice.number == number, Invoice.invoice_code == invoice_code,
+        Invoice.number == number,
+        Invoice.invoice_code == invoice_code,
         col(Invoice.state).in_([InvoiceState.ACCEPTED, InvoiceState.REVERSED]),
-    )  # fmt: skip
+    )
     return tx.exec(query.limit(1)).first() is not None
 
 
@@ -88,14 +89,22 @@ def accept(tx: Tx, invoice: Invoice, by: str) -> None:
     tx.flush()
     freezes.settle_shop(tx, shop.id)
     event = InvoiceAccepted(
-        shop_id=shop.id, number=invoice.number, invoice_code=invoice.invoice_code, amount_fen=invoice.gross_fen, at=tx.now,
-        by="rules" if by == "rules" else "person", statements=tuple(covered),
-    )  # fmt: skip
+        shop_id=shop.id,
+        number=invoice.number,
+        invoice_code=invoice.invoice_code,
+        amount_fen=invoice.gross_fen,
+        at=tx.now,
+        by="rules" if by == "rules" else "person",
+        statements=tuple(covered),
+    )
     emit(tx, event, f"invoice/{invoice.id}/accepted", shop_id=shop.id)
     told = words.InvoiceAccepted(
-        shop_name=shop.name, number=invoice.number, amount_fen=invoice.gross_fen, received_at=invoice.received_at,
+        shop_name=shop.name,
+        number=invoice.number,
+        amount_fen=invoice.gross_fen,
+        received_at=invoice.received_at,
         statements=tuple(covered),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"invoice/{invoice.id}/accepted", shop_id=shop.id)
     audit.record(tx, f"shop/{shop.id}", "invoice.accepted", actor=by if by != "rules" else "system", clause="INV-12",
                  public=True, text=f"发票 {invoice.number} 已采纳,对应账单 {'、'.join(covered)}", invoice=invoice.id)  # fmt: skip

@@ -31,10 +31,17 @@ def open_month(tx: Tx, period: str, actor: str = "system") -> Case:
     if period < oldest(tx.now, numbers):
         raise Refused(f"{label(period)}早于 {numbers.oldest_item_months} 个月,请核对年份", "INV-1")
     case = cases.open_case(
-        tx, CaseKind.INVOICING, origin=f"schedule/{CaseKind.INVOICING}/{period}", received_at=tx.now,
-        subject=f"{label(period)}账单", state=CaseState.SUBMITTED, request={"period": period}, actor=actor,
-        clause="INV-1", text=f"开始{label(period)}出账",
-    )  # fmt: skip
+        tx,
+        CaseKind.INVOICING,
+        origin=f"schedule/{CaseKind.INVOICING}/{period}",
+        received_at=tx.now,
+        subject=f"{label(period)}账单",
+        state=CaseState.SUBMITTED,
+        request={"period": period},
+        actor=actor,
+        clause="INV-1",
+        text=f"开始{label(period)}出账",
+    )
     row = tx.get(Period, period) or Period(id=period, state=PeriodState.OPEN)
     if row.case_id is None:
         row.case_id = case.id

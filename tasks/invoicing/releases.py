@@ -108,12 +108,14 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     eyes = Text.of(*two) if several_eyes(tx, case) else Text.of("一人放行即可。")
     return dossier.of(
         f"{periods.label(period.id)}账单放行 · {case.id}",
-        ("控制总数", totals_part(period.id, period.totals)), ("图表", charts_part(period.totals)),
-        ("变化最大的店铺", movers_part(period.totals)), ("异常", [*_anomalies_part(tx, period.id, period.totals), eyes]),
+        ("控制总数", totals_part(period.id, period.totals)),
+        ("图表", charts_part(period.totals)),
+        ("变化最大的店铺", movers_part(period.totals)),
+        ("异常", [*_anomalies_part(tx, period.id, period.totals), eyes]),
         ("以前账期暂缓、尚未出账", _held_part(period.totals)),
         facts={"draft": period.drafts, "total": period.totals.get("total_fen"), "shops": period.totals.get("shops")},
         sum_fen=period.totals.get("total_fen"),
-    )  # fmt: skip
+    )
 
 
 def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -139,34 +141,50 @@ def result_of(case_id: str) -> Page:
     parts: list[Block] = [
         Marked(markdown=f"# {title}"),
         Text.of(
-            "已出账 ", Strong(text=f"{totals['issued']:,}"), f" 份({yuan(totals['issued_fen'])}),",
-            "暂缓 ", Strong(text=f"{totals['held']:,}"), f" 份({yuan(totals['held_fen'])})。",
+            "已出账 ",
+            Strong(text=f"{totals['issued']:,}"),
+            f" 份({yuan(totals['issued_fen'])}),",
+            "暂缓 ",
+            Strong(text=f"{totals['held']:,}"),
+            f" 份({yuan(totals['held_fen'])})。",
         ),
         totals_part(period, totals),
         *charts_part(totals),
         Marked(markdown="## 变化最大的店铺"),
         movers_part(totals),
-    ]  # fmt: skip
+    ]
     return Page(key=f"invoicing-{period}", title=title, markdown=drawn(parts))
 
 
 RELEASE = Gate(
-    name="invoicing-release", title="账单放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
-    window=lambda case: rules(case).invoicing.release_sla, clause="INV-1",
-    reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
+    name="invoicing-release",
+    title="账单放行",
+    roles=(Role.FINANCE,),
+    verdicts=ReleaseVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).invoicing.release_sla,
+    clause="INV-1",
+    reason_required=frozenset({ReleaseVerdict.REDRAFT}),
+    check=_holds_are_right,
     consequences={
         "RELEASE": "给每份账单编号、出具并通知商家,次月同日前开票(异常较多时先由第二人复核)",
         "REDRAFT": "作废草稿,纳入本账期迟到的明细后重新起草",
     },
     fields=releasing.hold_field("出账", "暂缓的以后可单独放行"),
-)  # fmt: skip
+)
 
 SECOND = Gate(
-    name="invoicing-second", title="账单放行复核", roles=(Role.FINANCE, Role.SUPERVISOR), verdicts=SecondRelease,
-    dossier=_second_dossier, window=lambda case: rules(case).invoicing.release_sla, clause="INV-1",
+    name="invoicing-second",
+    title="账单放行复核",
+    roles=(Role.FINANCE, Role.SUPERVISOR),
+    verdicts=SecondRelease,
+    dossier=_second_dossier,
+    window=lambda case: rules(case).invoicing.release_sla,
+    clause="INV-1",
     reason_required=frozenset({SecondRelease.REDRAFT}),
-    consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
-)  # fmt: skip
+    consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"},
+    excluded=reviewers_of,
+)
 
 
 def insist(tx: Tx, case: Case, period: Period) -> list[Review]:

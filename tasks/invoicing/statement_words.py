@@ -81,13 +81,22 @@ def _deducts(tx: Tx, statement: Statement) -> bool:
 def _issued(tx: Tx, statement: Statement, due: datetime, issued: datetime) -> tuple[MerchantMessage, Outgoing]:
     given = settings()
     message = words.StatementIssued(
-        **about(statement), amount_fen=statement.total_fen, due=due, buyer_name=given.platform_name,
-        buyer_tax_no=given.platform_tax_no, share_percent=_percent(tx, issued), auto_deduct=_deducts(tx, statement),
-    )  # fmt: skip
+        **about(statement),
+        amount_fen=statement.total_fen,
+        due=due,
+        buyer_name=given.platform_name,
+        buyer_tax_no=given.platform_tax_no,
+        share_percent=_percent(tx, issued),
+        auto_deduct=_deducts(tx, statement),
+    )
     event = StatementIssued(
-        shop_id=statement.shop_id, statement=str(statement.number), period=statement.period, at=issued,
-        amount_fen=statement.total_fen, due_at=due,
-    )  # fmt: skip
+        shop_id=statement.shop_id,
+        statement=str(statement.number),
+        period=statement.period,
+        at=issued,
+        amount_fen=statement.total_fen,
+        due_at=due,
+    )
     return message, event
 
 
@@ -95,9 +104,12 @@ def _reminder(tx: Tx, statement: Statement, due: datetime) -> MerchantMessage:
     if statement.open_fen == 0 or tx.now > due:
         raise Skip("invoiced meanwhile, or too late to remind")
     return words.StatementReminder(
-        **about(statement), uninvoiced_fen=statement.open_fen, due=due, share_percent=_percent(tx, due),
+        **about(statement),
+        uninvoiced_fen=statement.open_fen,
+        due=due,
+        share_percent=_percent(tx, due),
         auto_deduct=_deducts(tx, statement),
-    )  # fmt: skip
+    )
 
 
 MESSAGES: Mapping[
@@ -107,9 +119,11 @@ MESSAGES: Mapping[
         type[StatementFrozen] | type[StatementDeducted] | type[StatementReleased],
     ],
 ] = {
-    MoveKind.FREEZE: (words.StatementFrozen, StatementFrozen), MoveKind.SET_OFF: (words.StatementDeducted, StatementDeducted),
-    MoveKind.RELEASE: (words.StatementReleased, StatementReleased), MoveKind.RETURN: (words.StatementReleased, StatementReleased),
-}  # fmt: skip
+    MoveKind.FREEZE: (words.StatementFrozen, StatementFrozen),
+    MoveKind.SET_OFF: (words.StatementDeducted, StatementDeducted),
+    MoveKind.RELEASE: (words.StatementReleased, StatementReleased),
+    MoveKind.RETURN: (words.StatementReleased, StatementReleased),
+}
 
 
 def _moved(statement: Statement, move: StatementMove) -> tuple[MerchantMessage, Outgoing]:
@@ -123,6 +137,12 @@ def _moved(statement: Statement, move: StatementMove) -> tuple[MerchantMessage, 
     shares = {"share_fen": move.share_fen}
     return (
         message(**about(statement), **money, **({} if message is words.StatementReleased else shares)),
-        event(shop_id=statement.shop_id, statement=str(statement.number), period=statement.period, **money, **shares,
-              clause=message.clause),
-    )  # fmt: skip
+        event(
+            shop_id=statement.shop_id,
+            statement=str(statement.number),
+            period=statement.period,
+            **money,
+            **shares,
+            clause=message.clause,
+        ),
+    )

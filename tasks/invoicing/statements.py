@@ -52,8 +52,14 @@ def hold(tx: Tx, period: str, shop_id: str, reason: str, by: str) -> None:
         raise Refused(f"店铺 {shop_id} 本期没有可暂缓的账单", "INV-1")
     statement.state, statement.held_reason, statement.held_by = StatementState.HELD, reason, by
     tx.add(statement)
-    audit.record(tx, f"shop/{shop_id}", "statement.held", actor=f"staff/{by}", clause="INV-1",
-                 text=f"{periods.label(period)}账单暂缓出账:{reason}")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop_id}",
+        "statement.held",
+        actor=f"staff/{by}",
+        clause="INV-1",
+        text=f"{periods.label(period)}账单暂缓出账:{reason}",
+    )
 
 
 def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str, reason: str) -> Outcome:
@@ -83,8 +89,14 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
     statement.state = StatementState.DRAFT
     tx.add(statement)
     tx.flush()
-    audit.record(tx, f"shop/{shop_id}", "statement.released", actor=f"staff/{staff_id}", clause="INV-1",
-                 text=f"{periods.label(period_id)}账单解除暂缓:{reason}")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop_id}",
+        "statement.released",
+        actor=f"staff/{staff_id}",
+        clause="INV-1",
+        text=f"{periods.label(period_id)}账单解除暂缓:{reason}",
+    )
     _issue(tx, case, period, lo="", hi=shop_id, only=shop_id)
     tx.refresh(statement)
     return Outcome(accepted=True, sentence=f"已出账 {statement.number or '(无需开票)'}")
@@ -121,10 +133,13 @@ def issue_chunk(tx: Tx, case_id: str, period_id: str, size: int = CHUNK) -> int:
     period = period_row(tx, period_id)
     if period.state is not PeriodState.ISSUING:
         return 0
-    count, last = tx.execute(bulk.sql("""
+    count, last = tx.execute(
+        bulk.sql("""
         SELECT COUNT(*), MAX(shop_id) FROM (SELECT shop_id FROM statement WHERE period = :period AND state = 'DRAFT'
             AND shop_id > :cursor ORDER BY shop_id LIMIT :size) AS next_drafts
-        """), {"period": period.id, "cursor": period.cursor, "size": size}).one()  # fmt: skip
+        """),
+        {"period": period.id, "cursor": period.cursor, "size": size},
+    ).one()
     if not count:
         return 0
     _issue(tx, case, period, lo=period.cursor, hi=last)
@@ -137,8 +152,14 @@ def _issue(tx: Tx, case: Case, period: Period, *, lo: str, hi: str, only: str = 
     numbers = rules(case)
     until = due(tx.now, numbers.invoicing).due
     ahead = reminder_times(until, numbers.invoicing.reminder_hours_before, tx.now)
-    given = {"period": period.id, "lo": lo, "hi": hi, "only": only, "base": period.last_number,
-             "prefix": f"ZD{period.id.replace('-', '')}-"}  # fmt: skip
+    given = {
+        "period": period.id,
+        "lo": lo,
+        "hi": hi,
+        "only": only,
+        "base": period.last_number,
+        "prefix": f"ZD{period.id.replace('-', '')}-",
+    }
     own = "period = :period AND shop_id > :lo AND shop_id <= :hi AND (CAST(:only AS varchar) = '' OR shop_id = :only)"
     digits = "lpad(r.n::text, greatest(6, length(r.n::text)), '0')" if tx.postgres else "printf('%06d', r.n)"
     tx.execute(bulk.sql(f"""
@@ -179,11 +200,17 @@ def _announce(tx: Tx, fresh: str, given: dict[str, Any], *, start: datetime, qui
     """
     base, pace = given["base"], MESSAGES_PER_SECOND / MESSAGES_PER_STATEMENT
     (count,) = tx.execute(bulk.sql(f"SELECT COUNT(*) FROM statement WHERE {fresh}", now=tx.now), given).one()  # noqa: S608
-    slots = bulk.packed(tx, [
-        {"slot": slot, "told": quiet_until + timedelta(seconds=slot * SLOT / pace),
-         "at": start + timedelta(seconds=slot * SLOT / pace)}
-        for slot in range(base // SLOT, (base + count) // SLOT + 1)
-    ])  # fmt: skip
+    slots = bulk.packed(
+        tx,
+        [
+            {
+                "slot": slot,
+                "told": quiet_until + timedelta(seconds=slot * SLOT / pace),
+                "at": start + timedelta(seconds=slot * SLOT / pace),
+            }
+            for slot in range(base // SLOT, (base + count) // SLOT + 1)
+        ],
+    )
     when = bulk.rows(tx, "slots", {"slot": int, "told": datetime, "at": datetime})
     told = StatementIssued.name
     tx.execute(bulk.sql(f"""
@@ -205,8 +232,9 @@ def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:
     digest, count, total, first, last = hashlib.sha256(), 0, 0, "", ""
     for number, amount in tx.execute(
         bulk.sql(f"SELECT number, total_fen FROM statement WHERE {fresh} ORDER BY shop_id", now=tx.now),  # noqa: S608
-        given, execution_options={"yield_per": 1000},
-    ):  # fmt: skip
+        given,
+        execution_options={"yield_per": 1000},
+    ):
         digest.update(f"{number}:{amount};".encode())
         count, total, first, last = count + 1, total + int(amount), first or number, number
     audit.record(tx, case.id, "statements.issued", clause="INV-1", text=f"已出账 {count} 份({first} 至 {last})",
@@ -219,8 +247,12 @@ def issued(tx: Tx, period: Period) -> dict[str, Any]:
     held, held_fen = tx.exec(sums.where(Statement.state == StatementState.HELD)).one()
     _, issued_fen = tx.exec(sums.where(col(Statement.number).is_not(None))).one()
     return {
-        **period.totals, "issued": period.last_number, "issued_fen": int(issued_fen), "held": held, "held_fen": int(held_fen)
-    }  # fmt: skip
+        **period.totals,
+        "issued": period.last_number,
+        "issued_fen": int(issued_fen),
+        "held": held,
+        "held_fen": int(held_fen),
+    }
 
 
 @effect("完成出账")
@@ -230,9 +262,13 @@ def finish(tx: Tx, case: Case) -> None:
     period.state, period.issued_at = PeriodState.ISSUED, tx.now
     tx.add(period)
     held = counts(tx, period.id).get(StatementState.HELD, 0)
-    cases.conclude(tx, case, CaseState.ISSUED,
-                   f"{periods.label(period.id)}已出账 {period.last_number} 份" + (f",暂缓 {held} 份" if held else ""),
-                   clause="INV-1")  # fmt: skip
+    cases.conclude(
+        tx,
+        case,
+        CaseState.ISSUED,
+        f"{periods.label(period.id)}已出账 {period.last_number} 份" + (f",暂缓 {held} 份" if held else ""),
+        clause="INV-1",
+    )
 
 
 def find(tx: Tx, name: str) -> Statement | None:

@@ -31,38 +31,53 @@ def refusal(tx: Tx, case: Case) -> Refusal | None:
 
 def _first(tx: Tx, case: Case) -> Refusal | None:
     asked = OpeningAsked.of(case)
-    running = select(Case).join(Shop, col(Shop.id) == Case.shop_id).where(
-        col(Case.kind).in_(parts.KINDS), col(Case.concluded_at).is_(None), Case.id != case.id,
-        Shop.owner_account_id == asked.account_id,
-    )  # fmt: skip
+    running = (
+        select(Case)
+        .join(Shop, col(Shop.id) == Case.shop_id)
+        .where(
+            col(Case.kind).in_(parts.KINDS),
+            col(Case.concluded_at).is_(None),
+            Case.id != case.id,
+            Shop.owner_account_id == asked.account_id,
+        )
+    )
     others = [
         other for other in tx.exec(running.order_by(col(Case.id))) if other.sole or cases.comes_before(other, case)
     ]
     owned = select(Shop.state).where(
-        Shop.owner_account_id == asked.account_id, Shop.id != case.shop_id,
+        Shop.owner_account_id == asked.account_id,
+        Shop.id != case.shop_id,
         col(Shop.state).not_in([ShopState.APPLYING, ShopState.FORCED_CLOSED]),
-    )  # fmt: skip
+    )
     states = sorted(map(ShopState, tx.exec(owned)), key=lambda state: state is ShopState.CLOSED)
     return policy_of_opening.refuse_opening(
-        asked.entity_type, asked.categories, asked.account, asked.profile, asked.other_shops,
-        banned=parts.banned(tx, asked.account_id), other_application=others[0].id if others else None,
-        own_shop=states[0] if states else None, policy=rules(case),
-    )  # fmt: skip
+        asked.entity_type,
+        asked.categories,
+        asked.account,
+        asked.profile,
+        asked.other_shops,
+        banned=parts.banned(tx, asked.account_id),
+        other_application=others[0].id if others else None,
+        own_shop=states[0] if states else None,
+        policy=rules(case),
+    )
 
 
 def _again(tx: Tx, case: Case) -> Refusal | None:
     asked, shop = OpeningAsked.of(case), shop_of(tx, case)
     states.insist(tx, shop)
     others = [
-        other for kind in (*parts.KINDS, CaseKind.REFUND) for other in cases.open_cases(tx, shop.id, kind, but=case.id)
+        other
+        for kind in (*parts.KINDS, CaseKind.REFUND)
+        for other in cases.open_cases(tx, shop.id, kind, but=case.id)
         if other.sole or cases.comes_before(other, case)
-    ]  # fmt: skip
+    ]
     refused = policy_of_opening.refuse_reopening(
         asked.account_id, shop, case.received_at, other_case=others[0].id if others else None, policy=rules(case)
     )
     return refused or policy_of_opening.refuse_account(
         asked.entity_type, asked.categories, asked.account, asked.profile, asked.other_shops, rules(case)
-    )  # fmt: skip
+    )
 
 
 def owed(tx: Tx, shop: Shop) -> list[Finding]:

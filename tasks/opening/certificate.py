@@ -23,11 +23,17 @@ def page(tx: Tx, case: Case) -> str:
     return render_document(
         "certificate",
         {
-            "case_id": case.id, "drawn_at": tx.now, "shop_name": basics["name"], "shop_id": shop.id,
-            "contact_name": basics["contact_name"], "licence_name": entity["licence_name"], "uscc": entity["uscc"],
-            "legal_person": entity["legal_person"], "service_contact": settings().service_contact,
+            "case_id": case.id,
+            "drawn_at": tx.now,
+            "shop_name": basics["name"],
+            "shop_id": shop.id,
+            "contact_name": basics["contact_name"],
+            "licence_name": entity["licence_name"],
+            "uscc": entity["uscc"],
+            "legal_person": entity["legal_person"],
+            "service_contact": settings().service_contact,
         },
-    )  # fmt: skip
+    )
 
 
 def draw(tx: Tx, case: Case) -> None:
@@ -36,5 +42,12 @@ def draw(tx: Tx, case: Case) -> None:
     digest = hashlib.sha256(html.encode()).hexdigest()
     event = CertificateFormDrawn(shop_id=case.shop_id or "", case_id=case.id, html=html, sha256=digest)
     emit(tx, event, f"{case.id}/certificate-form", case)
-    audit.record(tx, case.id, "opening.certificate_form", clause="OPN-9", public=True, sha256=digest,
-                 text="已出具企业数字证书申请表,请下载打印、填写、签字盖章后上传")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "opening.certificate_form",
+        clause="OPN-9",
+        public=True,
+        sha256=digest,
+        text="已出具企业数字证书申请表,请下载打印、填写、签字盖章后上传",
+    )

@@ -10,8 +10,13 @@ from tasks.opening import parts
 
 def remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     missing = "、".join(need.label for need in parts.missing(tx, case))
-    merchants.remind(tx, case, deadline, matter=f"提交{missing}",
-                     silence="逾期未提交,本次申请将自动关闭;可重新申请,已提交的资料保留。")  # fmt: skip
+    merchants.remind(
+        tx,
+        case,
+        deadline,
+        matter=f"提交{missing}",
+        silence="逾期未提交,本次申请将自动关闭;可重新申请,已提交的资料保留。",
+    )
 
 
 def lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:

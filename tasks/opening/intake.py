@@ -52,10 +52,16 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
         raise Refused(f"店铺编号 {event.shop_id} 已被使用,请换用新的店铺编号;已关闭的店铺请申请重新开店", "OPN-2")
     if shop is None:
         shop = Shop(
-            id=event.shop_id, name=f"{event.owner_name}申请的店铺", entity_type=event.entity_type,
-            owner_account_id=event.account_id, owner_name=event.owner_name, categories=list(event.categories),
-            registered_at=message.received_at, state=ShopState.APPLYING, official_account=event.official_account,
-        )  # fmt: skip
+            id=event.shop_id,
+            name=f"{event.owner_name}申请的店铺",
+            entity_type=event.entity_type,
+            owner_account_id=event.account_id,
+            owner_name=event.owner_name,
+            categories=list(event.categories),
+            registered_at=message.received_at,
+            state=ShopState.APPLYING,
+            official_account=event.official_account,
+        )
         states.put(tx, shop, ShopState.APPLYING)
         look_again(tx, shop.id)
     if event.contacts:
@@ -63,15 +69,22 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
         tx.add(shop)
     before = _ended(tx, shop, CaseKind.OPENING)
     asked = OpeningAsked(
-        **event.model_dump(exclude={"shop_id", "contacts"}), before=before.id if before else "",
+        **event.model_dump(exclude={"shop_id", "contacts"}),
+        before=before.id if before else "",
         documents=OpeningAsked.of(before).documents if before else (),
         asked_again=OpeningAsked.of(before).asked_again if before else {},
-    )  # fmt: skip
+    )
     case = cases.open_case(
-        tx, CaseKind.OPENING, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request=asked.model_dump(mode="json"), actor=f"merchant/{event.account_id}", clause="OPN-2",
+        tx,
+        CaseKind.OPENING,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        request=asked.model_dump(mode="json"),
+        actor=f"merchant/{event.account_id}",
+        clause="OPN-2",
         text=f"商家申请开店:{event.entity_type.label},{'、'.join(event.categories)}",
-    )  # fmt: skip
+    )
     if before is not None:
         parts.copy(tx, before, case, *Part)
 
@@ -86,15 +99,23 @@ def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> N
     if before is not None and (shop.closed_at is None or before.opened_at < shop.closed_at):
         before = None
     asked = OpeningAsked(
-        **event.model_dump(exclude={"shop_id"}), owner_name=shop.owner_name, before=before.id if before else "",
+        **event.model_dump(exclude={"shop_id"}),
+        owner_name=shop.owner_name,
+        before=before.id if before else "",
         documents=OpeningAsked.of(before).documents if before else (),
         asked_again=OpeningAsked.of(before).asked_again if before else {},
-    )  # fmt: skip
+    )
     case = cases.open_case(
-        tx, CaseKind.REOPENING, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request=asked.model_dump(mode="json"), actor=f"merchant/{event.account_id}", clause="REO-2",
+        tx,
+        CaseKind.REOPENING,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        request=asked.model_dump(mode="json"),
+        actor=f"merchant/{event.account_id}",
+        clause="REO-2",
         text=f"商家申请重新开店:{event.entity_type.label},{'、'.join(event.categories)}",
-    )  # fmt: skip
+    )
     if before is not None:
         parts.copy(tx, before, case, *Part)
     elif first := max(opened_before(tx, shop.id), key=lambda one: one.opened_at, default=None):
@@ -157,13 +178,22 @@ def entity(tx: Tx, event: OpeningEntity, message: InboxMessage) -> None:
     if not event.declared_true:
         raise Refused("请确认所填主体和法人信息真实有效后再提交", "OPN-8")
     shown = {
-        "licence_name": event.licence_name, "uscc": event.uscc, "legal_person": event.legal_person,
+        "licence_name": event.licence_name,
+        "uscc": event.uscc,
+        "legal_person": event.legal_person,
         "licence_until": event.licence_until.isoformat() if event.licence_until else "",
         "taxpayer_type": event.taxpayer_type.value if event.taxpayer_type else "",
-    }  # fmt: skip
+    }
     number = "".join(filter(str.isalnum, event.identity_no)).upper()  # however it is divided, it is the same number
-    parts.put(tx, case, Part.ENTITY, shown, {"identity_no": number}, message.received_at,
-              identity=keyed_hash(f"identity/{number}"))  # fmt: skip
+    parts.put(
+        tx,
+        case,
+        Part.ENTITY,
+        shown,
+        {"identity_no": number},
+        message.received_at,
+        identity=keyed_hash(f"identity/{number}"),
+    )
 
 
 def training(tx: Tx, event: OpeningTraining, message: InboxMessage) -> None:
@@ -257,7 +287,10 @@ def view(tx: Tx, case: Case) -> dict[str, Any]:
 
 
 EVENTS = {
-    Part.BASICS: OpeningBasics.type, Part.ENTITY: OpeningEntity.type, Part.TRAINING: OpeningTraining.type,
-    Part.ACCOUNT: OpeningAccount.type, Part.LINKS: OpeningLinks.type,
-}  # fmt: skip
+    Part.BASICS: OpeningBasics.type,
+    Part.ENTITY: OpeningEntity.type,
+    Part.TRAINING: OpeningTraining.type,
+    Part.ACCOUNT: OpeningAccount.type,
+    Part.LINKS: OpeningLinks.type,
+}
 """By which event each part comes."""

@@ -54,9 +54,15 @@ def _sent(case_id: str) -> SelectOfScalar[OpeningPart]:
 
 
 def put(
-    tx: Tx, case: Case, part: Part, fields: Mapping[str, Any], sealed: Mapping[str, Any], at: datetime,
-    *, identity: str = "",
-) -> None:  # fmt: skip
+    tx: Tx,
+    case: Case,
+    part: Part,
+    fields: Mapping[str, Any],
+    sealed: Mapping[str, Any],
+    at: datetime,
+    *,
+    identity: str = "",
+) -> None:
     """Keep a part in place of what was sent of it before, and see what is still missing."""
     whole = json.dumps([fields, sealed], ensure_ascii=False, sort_keys=True)
     _write(tx, case, part, dict(fields), dict(sealed), keyed_hash(whole), identity, at)
@@ -67,9 +73,15 @@ def put(
 
 
 def _write(
-    tx: Tx, case: Case, part: Part, fields: dict[str, Any], sealed: dict[str, Any], digest: str, identity: str,
+    tx: Tx,
+    case: Case,
+    part: Part,
+    fields: dict[str, Any],
+    sealed: dict[str, Any],
+    digest: str,
+    identity: str,
     at: datetime,
-) -> None:  # fmt: skip
+) -> None:
     row = find(tx, case.id, part) or OpeningPart(case_id=case.id, part=part, fields={}, sha256="", received_at=at)
     row.fields, row.sha256, row.identity_hash, row.received_at = fields, digest, identity, at
     row.fields_sealed = seal_json(sealed, place(OpeningPart, "fields_sealed", case.id, part)) if sealed else ""
@@ -127,9 +139,10 @@ def name_taken(tx: Tx, shop_id: str, name: str) -> bool:
     """Whether another shop has this name, or another application that is under way (OPN-3)."""
     running = select(Case.shop_id).where(col(Case.kind).in_(KINDS), col(Case.concluded_at).is_(None))
     query = select(Shop.id).where(
-        Shop.name_key == normalise_name(name), Shop.id != shop_id,
+        Shop.name_key == normalise_name(name),
+        Shop.id != shop_id,
         col(Shop.state).in_(LIVING) | ((col(Shop.state) == ShopState.APPLYING) & col(Shop.id).in_(running)),
-    )  # fmt: skip
+    )
     return tx.exec(query.limit(1)).first() is not None
 
 

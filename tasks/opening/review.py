@@ -52,8 +52,10 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ("商家提交的信息", sight.brought(tx, case)),
         ("与上一次申请的差异", sight.differences(tx, case)),
         ("材料", papers.part(tx, case, review)),
-        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
-    )  # fmt: skip
+        facts=now.terms,
+        blocking=now.blocking,
+        links_until=papers.links_until(tx, case, review),
+    )
 
 
 def _check(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
@@ -109,18 +111,25 @@ def _transfer_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             for row in sent
         ],
     )
-    now = Seen.of({
-        "account": account.sha256 if account else "", "transfers": [[row.number, row.state, row.tries] for row in sent],
-        "documents": sorted([one["kind"], one.get("sha256") or ""] for one in OpeningAsked.of(case).documents),
-    })  # fmt: skip
+    now = Seen.of(
+        {
+            "account": account.sha256 if account else "",
+            "transfers": [[row.number, row.state, row.tries] for row in sent],
+            "documents": sorted([one["kind"], one.get("sha256") or ""] for one in OpeningAsked.of(case).documents),
+        }
+    )
     why = "打款验证的次数已用尽,或该账号、该账户累计填错次数已达上限。请凭银行证明核验账户归属,或再给一次机会。"
     return dossier.of(
         f"对公账户人工核验 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TRANSFER_TERMS)),
-        ("为什么需要您", Text.of(why)), ("打款记录", history), ("申请", sight.applied(tx, case)),
-        ("商家提交的信息", sight.brought(tx, case)), ("材料", papers.part(tx, case, review)),
-        facts=now.terms, links_until=papers.links_until(tx, case, review),
-    )  # fmt: skip
+        ("为什么需要您", Text.of(why)),
+        ("打款记录", history),
+        ("申请", sight.applied(tx, case)),
+        ("商家提交的信息", sight.brought(tx, case)),
+        ("材料", papers.part(tx, case, review)),
+        facts=now.terms,
+        links_until=papers.links_until(tx, case, review),
+    )
 
 
 _TRANSFER_TERMS = {"account": "对公账户", "transfers": "打款记录", "documents": "材料"}
@@ -136,10 +145,14 @@ def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | N
 
 _ITEMS = {
     "items": {
-        "title": "需重新提交的材料", "type": "string", "maxLength": 2000, "default": "", "format": "textarea",
+        "title": "需重新提交的材料",
+        "type": "string",
+        "maxLength": 2000,
+        "default": "",
+        "format": "textarea",
         "description": "选择「退回补充」时必填,每行一项,格式「名称:原因」,例如「营业执照:已过期,请提交最新的」",
     }
-}  # fmt: skip
+}
 _REASONED = frozenset({OpeningVerdict.REJECT})
 
 ENTITY = Gate(

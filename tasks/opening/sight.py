@@ -43,18 +43,21 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     until = fields.get("licence_until")
     found = [
         *policy_of_opening.entity_findings(
-            asked.entity_type, fields.get("licence_name", ""), fields.get("uscc", ""),
+            asked.entity_type,
+            fields.get("licence_name", ""),
+            fields.get("uscc", ""),
             date.fromisoformat(until) if until else None,
             name_taken=basics is not None and parts.name_taken(tx, shop.id, basics.fields["name"]),
             banned=admission.is_banned(tx, case),
-            same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")), now=tx.now,
+            same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")),
+            now=tx.now,
         ),
         *(admission.owed(tx, shop) if case.kind is CaseKind.REOPENING else ()),
         *ban_proposed(cases.open_by_kind(tx, shop.id, but=case.id, apart=()), tx.now),
         *_missing(tx, case),
         *_foreign_account(tx, case),
         *papers.findings(tx, case, "OPN-7"),
-    ]  # fmt: skip
+    ]
     return tuple(sorted(found, key=lambda finding: not finding.blocking))
 
 
@@ -62,31 +65,47 @@ def _foreign_account(tx: Tx, case: Case) -> Iterator[Finding]:
     """An account that was given before the business was named, and is not its own."""
     row = parts.find(tx, case.id, Part.ACCOUNT)
     if row is not None and not parts.own_account(tx, case, str(row.fields["name"])):
-        yield Finding(code="account_name", clause="OPN-10", blocking=True, as_of=tx.now,
-                      sentence="对公账户户名与营业执照名称(经营者姓名)不一致,请商家更正。")  # fmt: skip
+        yield Finding(
+            code="account_name",
+            clause="OPN-10",
+            blocking=True,
+            as_of=tx.now,
+            sentence="对公账户户名与营业执照名称(经营者姓名)不一致,请商家更正。",
+        )
 
 
 def _missing(tx: Tx, case: Case) -> Iterator[Finding]:
     """What was here when the merchant's stage ended, and is not any more: a file that got lost, another category."""
     for need in parts.missing(tx, case):
-        yield Finding(code=f"missing_{need.what.lower()}", clause=need.clause, blocking=True, as_of=tx.now,
-                      sentence=f"缺少「{need.label}」,请要求商家补充。")  # fmt: skip
+        yield Finding(
+            code=f"missing_{need.what.lower()}",
+            clause=need.clause,
+            blocking=True,
+            as_of=tx.now,
+            sentence=f"缺少「{need.label}」,请要求商家补充。",
+        )
 
 
 def seen_now(tx: Tx, case: Case, findings: tuple[Finding, ...]) -> Seen:
     """What an approval is about (ambiguity 23)."""
     asked = OpeningAsked.of(case)
     terms = {
-        "stage": asked.stage, "entity": asked.entity_type, "categories": sorted(asked.categories),
+        "stage": asked.stage,
+        "entity": asked.entity_type,
+        "categories": sorted(asked.categories),
         "parts": {part.value: row.sha256 for part, row in parts.of_case(tx, case.id).items()},
         "documents": sorted([one["kind"], one.get("sha256") or ""] for one in asked.documents),
-    }  # fmt: skip
+    }
     return Seen.of(terms, findings)
 
 
 TERMS = {
-    "stage": "当前步骤", "entity": "主体类型", "categories": "类目", "parts": "提交的信息", "documents": "材料",
-}  # fmt: skip
+    "stage": "当前步骤",
+    "entity": "主体类型",
+    "categories": "类目",
+    "parts": "提交的信息",
+    "documents": "材料",
+}
 
 
 def applied(tx: Tx, case: Case) -> Rows:
@@ -94,14 +113,20 @@ def applied(tx: Tx, case: Case) -> Rows:
     asked, shop = OpeningAsked.of(case), shop_of(tx, case)
     state = asked.account
     facts = [
-        f"实名{'已' if state.real_name else '未'}认证", f"蓝V{'已' if state.blue_v else '未'}认证", f"粉丝 {state.fans}",
-    ]  # fmt: skip
+        f"实名{'已' if state.real_name else '未'}认证",
+        f"蓝V{'已' if state.blue_v else '未'}认证",
+        f"粉丝 {state.fans}",
+    ]
     rows = {
-        "店铺": f"{shop.name}({shop.id})", "主体类型": asked.entity_type.label,
-        "类目": "、".join(asked.categories), "入驻方式": asked.profile.label,
-        "申请账号": asked.account_id, "账号情况": "、".join(facts),
-        "自有商标": "有" if asked.own_trademark else "无", "收到时间": dossier.when(case.received_at),
-    }  # fmt: skip
+        "店铺": f"{shop.name}({shop.id})",
+        "主体类型": asked.entity_type.label,
+        "类目": "、".join(asked.categories),
+        "入驻方式": asked.profile.label,
+        "申请账号": asked.account_id,
+        "账号情况": "、".join(facts),
+        "自有商标": "有" if asked.own_trademark else "无",
+        "收到时间": dossier.when(case.received_at),
+    }
     if asked.other_shops:
         rows["申请时填写的第三方店铺"] = _elsewhere([one.model_dump(mode="json") for one in asked.other_shops])
     return Rows.of(rows)
@@ -158,9 +183,12 @@ def _elsewhere(shops: list[Mapping[str, Any]]) -> str:
 def last_application(tx: Tx, case: Case) -> Case | None:
     """The application that came before this one for the same shop."""
     query = select(Case).where(
-        Case.shop_id == case.shop_id, col(Case.kind).in_(parts.KINDS), Case.id != case.id,
-        col(Case.opened_at) <= case.opened_at, col(Case.concluded_at).is_not(None),
-    )  # fmt: skip
+        Case.shop_id == case.shop_id,
+        col(Case.kind).in_(parts.KINDS),
+        Case.id != case.id,
+        col(Case.opened_at) <= case.opened_at,
+        col(Case.concluded_at).is_not(None),
+    )
     rows = [one for one in tx.exec(query.order_by(col(Case.opened_at).desc())) if of_substance(tx, one)]
     return next(iter(rows), None)
 

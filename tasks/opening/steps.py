@@ -55,9 +55,13 @@ def _refused(tx: Tx, case: Case, refusal: Refusal | None) -> Refusal | None:
         return None
     cases.refuse(tx, case, refusal)
     told = words.OpeningRefused(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label, received_at=case.received_at,
-        grounds=(ground(refusal),), next_step=f"如有异议:{SERVICE_HOW}",
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
+        received_at=case.received_at,
+        grounds=(ground(refusal),),
+        next_step=f"如有异议:{SERVICE_HOW}",
+    )
     merchants.tell(tx, told, f"{case.id}/refused", case=case)
     return refusal
 
@@ -82,14 +86,22 @@ def ask_for(tx: Tx, case: Case, stage: Stage, round: int) -> str:
     deadlines.start(tx, case, key, TASKS, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
     cases.move(tx, case, CaseState.AWAITING_MATERIALS, f"等待商家:{stage.label}", clause=missing[0].clause)
     told = words.OpeningToDo(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label, stage=stage.label,
-        needed=needed(missing), due=due.due, hints=COST_HINTS if stage is Stage.MATERIALS and round == 1 else (),
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
+        stage=stage.label,
+        needed=needed(missing),
+        due=due.due,
+        hints=COST_HINTS if stage is Stage.MATERIALS and round == 1 else (),
+    )
     merchants.tell(tx, told, f"{case.id}/{key}", case=case)
     event = OpeningTasks(
-        shop_id=case.shop_id or "", case_id=case.id, stage=stage.value, due_at=due.due,
+        shop_id=case.shop_id or "",
+        case_id=case.id,
+        stage=stage.value,
+        due_at=due.due,
         missing=tuple(NeedShown(**need.model_dump()) for need in missing),
-    )  # fmt: skip
+    )
     emit(tx, event, f"{case.id}/{key}", case)
     return key
 
@@ -114,9 +126,12 @@ def lapse(tx: Tx, case: Case, stage: Stage, round: int) -> None:
     """Silence ends the application; what is here stays for the next one (OPN-6)."""
     deadline = deadlines.find(tx, case.id, f"{TASKS}/{stage}/{round}")
     told = words.OpeningLapsed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label,
-        needed=needed(parts.missing(tx, case)), due=deadline.due_at if deadline else tx.now,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
+        needed=needed(parts.missing(tx, case)),
+        due=deadline.due_at if deadline else tx.now,
+    )
     merchants.tell(tx, told, f"{case.id}/lapsed", case=case)
     clause = deadline.clause if deadline else "OPN-3"
     cases.conclude(tx, case, CaseState.LAPSED, "商家逾期未提交,本次申请关闭,可重新申请,已提交的资料保留", clause=clause)
@@ -143,9 +158,13 @@ def reject(tx: Tx, case: Case, reason: str) -> None:
     gates = ((gate, OpeningVerdict.REJECT) for gate in GATES.values())
     approvals.insist_last(tx, case, *gates, (TRANSFER, TransferVerdict.REJECT))
     told = words.OpeningRejected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label, decided_at=tx.now, reason=reason,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
+        decided_at=tx.now,
+        reason=reason,
         appeal_how=SERVICE_HOW,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/rejected", case=case)
     cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="OPN-6")
 
@@ -155,9 +174,11 @@ def withdraw(tx: Tx, case: Case) -> None:
     if case.concluded_at is not None:  # a ban was faster
         return
     told = words.OpeningWithdrawnLetter(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
         withdrawn_at=case.withdrawn_at or tx.now,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/withdrawn", case=case)
     cases.conclude(tx, case, CaseState.WITHDRAWN, "商家已撤回申请,已提交的资料保留", clause="OPN-2")
 
@@ -247,10 +268,14 @@ def finish(tx: Tx, case: Case) -> None:
     elsewhere = _elsewhere(tx, case)
     platforms = tuple(platform for platform in numbers.import_from if platform in elsewhere)
     told = words.ShopOpenedLetter(
-        shop_name=shop.name, case_id=case.id, matter=case.kind.label, opened_at=wait.closed_at or tx.now,
-        capabilities=tuple(one.label for one in Capability if one.value in shop.capabilities), unsigned=contracts.blocks_settlement(tx, shop.id),
+        shop_name=shop.name,
+        case_id=case.id,
+        matter=case.kind.label,
+        opened_at=wait.closed_at or tx.now,
+        capabilities=tuple(one.label for one in Capability if one.value in shop.capabilities),
+        unsigned=contracts.blocks_settlement(tx, shop.id),
         import_from=tuple(platform.label for platform in platforms),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/opened", case=case)
     if platforms:
         event = ImportOffered(shop_id=shop.id, case_id=case.id, platforms=platforms)

@@ -246,9 +246,11 @@ def taken(tx: Tx, case: Case, paid: Payout, before: PayoutState) -> None:
         return _arrived(tx, case, row, paid)
     _end(tx, case, row, TransferState.RETURNED)
     told = words.OpeningTransferReturned(
-        shop_name=shop_of(tx, case).name, case_id=case.id, payee=paid.payee_masked,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        payee=paid.payee_masked,
         bank_reason=paid.bank_reason or paid.state.label,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/transfer/{row.number}/returned", case=case)
     _tell(tx, case, row, paid.payee_masked, paid.bank_reason)
 
@@ -266,9 +268,7 @@ def _arrived(tx: Tx, case: Case, row: OpeningTransfer, paid: Payout) -> None:
     numbers = rules(case).opening
     due = reckon(tx.now, numbers.transfer_entry, "OPN-10", work_calendar())
     hours = list(rules(case).reminders.merchant_hours_before)
-    deadlines.start(
-        tx, case, key_of(row.number), AMOUNT, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now)
-    )  # fmt: skip
+    deadlines.start(tx, case, key_of(row.number), AMOUNT, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
     told = words.OpeningAmountAsked(
         shop_name=shop_of(tx, case).name, case_id=case.id, payee=paid.payee_masked, due=due.due,
         tries=tries_left(tx, case, row),

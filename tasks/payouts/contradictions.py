@@ -48,9 +48,11 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     about = tx.get(Case, payout.case_id if payout else event.request_no.rpartition("-P")[0])
     known = (payout.shop_id if payout else None) or (about.shop_id if about else None)
     the_same = select(BankContradiction.id).where(
-        OPEN, BankContradiction.request_no == event.request_no, BankContradiction.said == said,
+        OPEN,
+        BankContradiction.request_no == event.request_no,
+        BankContradiction.said == said,
         BankContradiction.amount_fen == fen,
-    )  # fmt: skip
+    )
     if tx.exec(the_same).first():
         return
     kind = _kind(tx, payout, event, said)
@@ -58,10 +60,16 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     inquiry = _collecting(tx, message.source) if kind is Contradiction.UNKNOWN else None
     others = in_inquiry(tx, inquiry.id) if inquiry else []
     inquiry = inquiry or cases.open_case(
-        tx, CaseKind.BANK_INQUIRY, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
-        subject=f"{event.request_no} {kind.label}", request={"contradiction": row_id}, actor="bank", clause="REF-3",
+        tx,
+        CaseKind.BANK_INQUIRY,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        subject=f"{event.request_no} {kind.label}",
+        request={"contradiction": row_id},
+        actor="bank",
+        clause="REF-3",
         text=f"银行回执有矛盾:{kind.label}",
-    )  # fmt: skip
+    )
     row = BankContradiction(
         id=row_id, inquiry_id=inquiry.id, request_no=event.request_no, case_id=about.id if about else None,
         shop_id=known or (event.shop_id if tx.get(Shop, event.shop_id) else None), kind=kind,
@@ -72,12 +80,25 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     tx.flush()
     audit.record(tx, inquiry.id, NOTED, actor="bank", clause="REF-3", text=sentence(tx, row), row=_said(row))
     if about is not None:
-        audit.record(tx, about.id, "payout.contradicted", actor="bank", clause="REF-3", text=f"{sentence(tx, row)}({inquiry.id})",
-                     contradiction=row.id)  # fmt: skip
+        audit.record(
+            tx,
+            about.id,
+            "payout.contradicted",
+            actor="bank",
+            clause="REF-3",
+            text=f"{sentence(tx, row)}({inquiry.id})",
+            contradiction=row.id,
+        )
     told = BankContradicts(
-        case_id=inquiry.id, request_no=row.request_no, kind=kind.label, sentence=sentence(tx, row), about=about.id if about else "",
-        received_at=row.received_at, listed=len(others) + 1, link=reviews.link_to(inquiry),
-    )  # fmt: skip
+        case_id=inquiry.id,
+        request_no=row.request_no,
+        kind=kind.label,
+        sentence=sentence(tx, row),
+        about=about.id if about else "",
+        received_at=row.received_at,
+        listed=len(others) + 1,
+        link=reviews.link_to(inquiry),
+    )
     if alerts.doubled(told.listed) or row.shop_id not in {other.shop_id for other in others}:
         for role in (Role.FINANCE, Role.SUPERVISOR):
             reviews.notify_staff(tx, role, told, f"{row.id}/{role}", inquiry)
@@ -91,9 +112,16 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
 def _collecting(tx: Tx, source: str) -> Case | None:
     """The inquiry about what a sender says of numbers that we never gave, locked, until finance has said what they are."""
     unanswered = col(Case.state).in_([CaseState.SUBMITTED, CaseState.UNDER_REVIEW])
-    query = select(Case.id).join(BankContradiction, col(BankContradiction.inquiry_id) == Case.id).where(
-        OPEN, BankContradiction.kind == Contradiction.UNKNOWN, unanswered, col(Case.origin).startswith(f"{source}/"),
-    )  # fmt: skip
+    query = (
+        select(Case.id)
+        .join(BankContradiction, col(BankContradiction.inquiry_id) == Case.id)
+        .where(
+            OPEN,
+            BankContradiction.kind == Contradiction.UNKNOWN,
+            unanswered,
+            col(Case.origin).startswith(f"{source}/"),
+        )
+    )
     found = tx.exec(query.order_by(col(Case.id))).first()
     case = lock_case(tx, found) if found else None
     return case if case and case.state in {CaseState.SUBMITTED, CaseState.UNDER_REVIEW} else None
@@ -129,10 +157,13 @@ def proved(tx: Tx, payout: Payout, but: str = "") -> int | None:
     if payout.state is not PayoutState.SETTLED or payout.source in OF_PLATFORM:
         return None
     query = select(BankContradiction.amount_fen).where(
-        BankContradiction.request_no == payout.request_no, BankContradiction.kind == Contradiction.AMOUNT,
-        BankContradiction.said == PayoutState.SETTLED, BankContradiction.verdict == "ANSWER",
-        col(BankContradiction.closed_at) >= payout.answered_at, BankContradiction.id != but,
-    )  # fmt: skip
+        BankContradiction.request_no == payout.request_no,
+        BankContradiction.kind == Contradiction.AMOUNT,
+        BankContradiction.said == PayoutState.SETTLED,
+        BankContradiction.verdict == "ANSWER",
+        col(BankContradiction.closed_at) >= payout.answered_at,
+        BankContradiction.id != but,
+    )
     return tx.exec(query.order_by(col(BankContradiction.closed_at).desc())).first()
 
 
@@ -214,10 +245,12 @@ def put_right(tx: Tx) -> None:
         tx.add(row)
         tx.flush()
         alerts.altered(
-            tx, f"contradiction/{row.id}/{tx.now.isoformat()}", where=f"银行回执矛盾 {row.inquiry_id}",
+            tx,
+            f"contradiction/{row.id}/{tx.now.isoformat()}",
+            where=f"银行回执矛盾 {row.inquiry_id}",
             finding=f"{sentence(tx, row)}在数据库中被写成已核清,而没有人作出过决定",
             done="已恢复为未核清,核清前不能打款",
-        )  # fmt: skip
+        )
 
 
 def _said(row: BankContradiction) -> dict[str, Any]:
@@ -231,8 +264,9 @@ def _put_back(tx: Tx) -> None:
     for inquiry in tx.exec(select(Case).where(Case.kind == CaseKind.BANK_INQUIRY, open_or_gone).order_by(col(Case.id))):
         noted = {
             line.detail["row"]["id"]: line.detail["row"]
-            for line in audit.found_whole(tx, inquiry.id) if line.action == NOTED
-        }  # fmt: skip
+            for line in audit.found_whole(tx, inquiry.id)
+            if line.action == NOTED
+        }
         _put_back_in(tx, inquiry, noted)
 
 
@@ -250,10 +284,12 @@ def _put_back_in(tx: Tx, inquiry: Case, noted: dict[str, dict[str, Any]]) -> Non
             tx.add(known.sqlmodel_update(was.model_dump(include=set(said))))
         tx.flush()
         alerts.altered(
-            tx, f"contradiction/{was.id}/gone/{tx.now.isoformat()}", where=f"银行回执矛盾 {inquiry.id}",
+            tx,
+            f"contradiction/{was.id}/gone/{tx.now.isoformat()}",
+            where=f"银行回执矛盾 {inquiry.id}",
             finding=f"{sentence(tx, was)}这一记录在数据库中被删去或改动",
             done="已按留存记录恢复,核清前不能打款",
-        )  # fmt: skip
+        )
 
 
 def findings(tx: Tx, shop_id: str) -> list[Finding]:
@@ -263,11 +299,16 @@ def findings(tx: Tx, shop_id: str) -> list[Finding]:
         return []
     return [
         Finding(
-            code=CODE, clause="REF-3", blocking=True, value=len(rows), as_of=tx.now,
+            code=CODE,
+            clause="REF-3",
+            blocking=True,
+            value=len(rows),
+            as_of=tx.now,
             items=tuple(row.id for row in rows),
-            sentence="银行回执有矛盾,核清前不能打款:" + "".join(f"{sentence(tx, row)}(案件 {row.inquiry_id})" for row in rows),
+            sentence="银行回执有矛盾,核清前不能打款:"
+            + "".join(f"{sentence(tx, row)}(案件 {row.inquiry_id})" for row in rows),
         )
-    ]  # fmt: skip
+    ]
 
 
 def lines(tx: Tx) -> list[str]:

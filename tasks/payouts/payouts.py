@@ -59,9 +59,14 @@ def grant(tx: Tx, case: Case, orders: Sequence[Order], granted_by: list[str]) ->
     permits, clause = [], pays(case).permitted_under or pays(case).clause
     for attempt, order in enumerate(orders, start=_next_attempt(tx, case.id)):
         permit = Permit(
-            id=new_id("PM", tx.now), case_id=case.id, attempt=attempt, amount_fen=order.amount.fen,
-            payee_sha256=payee_hash(order.payee), granted_by=",".join(granted_by), granted_at=tx.now,
-        )  # fmt: skip
+            id=new_id("PM", tx.now),
+            case_id=case.id,
+            attempt=attempt,
+            amount_fen=order.amount.fen,
+            payee_sha256=payee_hash(order.payee),
+            granted_by=",".join(granted_by),
+            granted_at=tx.now,
+        )
         tx.add(permit)
         tx.flush()
         audit.record(tx, case.id, "payout.permitted", clause=clause, permit=permit.id, by=granted_by,
@@ -99,9 +104,14 @@ def permit_of(tx: Tx, payout: Payout) -> Permit | None:
 
 
 def instruct(
-    tx: Tx, case: Case, turn: int, orders: Sequence[Order], source: AccountKind = AccountKind.DEPOSIT,
-    *, says: str = "",
-) -> list[Payout]:  # fmt: skip
+    tx: Tx,
+    case: Case,
+    turn: int,
+    orders: Sequence[Order],
+    source: AccountKind = AccountKind.DEPOSIT,
+    *,
+    says: str = "",
+) -> list[Payout]:
     """Use the permits, reserve the money and write the instructions to the bank, all in one transaction.
 
     The money is that of the case's shop in ``source``, or the platform's own. ``says`` is the line that both sides read.
@@ -125,9 +135,13 @@ def instruct(
     amount = (
         "(金额保密)" if any(order.covered_by_fen for order in orders) else f" {Money(fen=sum(o.fen for o in orders))}"
     )
-    cases.move(tx, case, CaseState.PAYING,
-               says or f"已向银行提交打款{amount} 至 {masked([order.payee for order in orders])}",
-               clause=pays(case).permitted_under or pays(case).clause)  # fmt: skip
+    cases.move(
+        tx,
+        case,
+        CaseState.PAYING,
+        says or f"已向银行提交打款{amount} 至 {masked([order.payee for order in orders])}",
+        clause=pays(case).permitted_under or pays(case).clause,
+    )
     return paid
 
 
@@ -144,10 +158,15 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
     request_no = f"{case.id}-P{attempt}"
     sources.fund(tx, case, attempt, source, order.amount)
     ledger.post(
-        tx, f"{case.id}/payout/{attempt}", debit=sources.account_of(source, shop_id),
-        credit=platform_account(AccountKind.CLEARING), amount=order.amount, reason="payout.requested",
-        clause=pays(case).clause, case_id=case.id,
-    )  # fmt: skip
+        tx,
+        f"{case.id}/payout/{attempt}",
+        debit=sources.account_of(source, shop_id),
+        credit=platform_account(AccountKind.CLEARING),
+        amount=order.amount,
+        reason="payout.requested",
+        clause=pays(case).clause,
+        case_id=case.id,
+    )
     sealed = payee.model_dump(mode="json") | ({"fen": order.fen} if order.covered_by_fen else {})
     payout = Payout(
         request_no=request_no, case_id=case.id, shop_id=case.shop_id, attempt=attempt, turn=turn, permit_id=permit.id,
@@ -228,15 +247,18 @@ def answered(tx: Tx, event: BankAnswer, message: InboxMessage) -> None:
 
 
 FOLLOWS = {
-    (PayoutState.REQUESTED, PayoutState.SETTLED), (PayoutState.REQUESTED, PayoutState.FAILED),
-    (PayoutState.REQUESTED, PayoutState.RETURNED), (PayoutState.SETTLED, PayoutState.RETURNED),
-}  # fmt: skip
+    (PayoutState.REQUESTED, PayoutState.SETTLED),
+    (PayoutState.REQUESTED, PayoutState.FAILED),
+    (PayoutState.REQUESTED, PayoutState.RETURNED),
+    (PayoutState.SETTLED, PayoutState.RETURNED),
+}
 """What the bank may say after what it said before."""
 
 SAME = {
-    (PayoutState.RETURNED, PayoutState.SETTLED), (PayoutState.RETURNED, PayoutState.FAILED),
+    (PayoutState.RETURNED, PayoutState.SETTLED),
+    (PayoutState.RETURNED, PayoutState.FAILED),
     (PayoutState.FAILED, PayoutState.RETURNED),
-}  # fmt: skip
+}
 """Answers that tell nothing new of the money: a settlement delivered after the return it came before, and two words for
 money that is back."""
 

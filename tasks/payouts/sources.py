@@ -36,9 +36,15 @@ def fund(tx: Tx, case: Case, attempt: int, source: AccountKind, amount: Money, k
         return
     missing = Money(fen=max(0, amount.fen - ledger.balance(tx, platform_account(source)).fen))
     ledger.post(
-        tx, key or f"{case.id}/funded/{attempt}", debit=platform_account(AccountKind.CASH), credit=platform_account(source),
-        amount=missing, reason="payout.funded", clause=pays(case).clause, case_id=case.id,
-    )  # fmt: skip
+        tx,
+        key or f"{case.id}/funded/{attempt}",
+        debit=platform_account(AccountKind.CASH),
+        credit=platform_account(source),
+        amount=missing,
+        reason="payout.funded",
+        clause=pays(case).clause,
+        case_id=case.id,
+    )
 
 
 def payee_of(payout: Payout) -> Payee:
@@ -82,10 +88,15 @@ def settled(tx: Tx, case: Case, payout: Payout) -> None:
 
 def _uncover(tx: Tx, case: Case, payout: Payout, over: int) -> None:
     ledger.post(
-        tx, f"{case.id}/uncovered/{payout.attempt}", debit=platform_account(AccountKind.CASH),
-        credit=account_of(payout.source, payout.shop_id or ""), amount=Money(fen=max(0, over)), reason="payout.uncovered",
-        clause=pays(case).clause, case_id=case.id,
-    )  # fmt: skip
+        tx,
+        f"{case.id}/uncovered/{payout.attempt}",
+        debit=platform_account(AccountKind.CASH),
+        credit=account_of(payout.source, payout.shop_id or ""),
+        amount=Money(fen=max(0, over)),
+        reason="payout.uncovered",
+        clause=pays(case).clause,
+        case_id=case.id,
+    )
 
 
 def cover_again(tx: Tx, case: Case, payout: Payout) -> None:
@@ -93,6 +104,12 @@ def cover_again(tx: Tx, case: Case, payout: Payout) -> None:
     before = tx.get(Transfer, f"{case.id}/uncovered/{payout.attempt}")
     if before is not None:
         ledger.post(
-            tx, f"{case.id}/covered-again/{payout.attempt}", debit=before.credit_account, credit=before.debit_account,
-            amount=Money(fen=before.amount_fen), reason="payout.uncovered", clause=pays(case).clause, case_id=case.id,
-        )  # fmt: skip
+            tx,
+            f"{case.id}/covered-again/{payout.attempt}",
+            debit=before.credit_account,
+            credit=before.debit_account,
+            amount=Money(fen=before.amount_fen),
+            reason="payout.uncovered",
+            clause=pays(case).clause,
+            case_id=case.id,
+        )

@@ -36,9 +36,13 @@ def _came_back_late(tx: Tx, case: Case, payout: Payout, shop: Shop) -> None:
     """Of a refund that ended with only a part paid, and nobody takes up again: merchant and finance hear where it lies now."""
     banned = shop.state is ShopState.FORCED_CLOSED
     told = words.RefundCameBack(
-        shop_name=shop.name, case_id=case.id, amount_fen=payout.amount_fen, payee=payout.payee_masked,
-        bank_reason=payout.bank_reason or payout.state.label, then=bans.NO_REFUND if banned else TO_THE_DEPOSIT,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        amount_fen=payout.amount_fen,
+        payee=payout.payee_masked,
+        bank_reason=payout.bank_reason or payout.state.label,
+        then=bans.NO_REFUND if banned else TO_THE_DEPOSIT,
+    )
     merchants.tell(tx, told, f"{payout.request_no}/back/{tx.now:%Y%m%d%H%M%S%f}", case=case)
     where = "店铺已被强制关店,款项已罚没" if banned else "款项已回到保证金账户"
     payouts.nobody_waits(tx, case, payout, f"{where},已通知商家。")
@@ -52,6 +56,10 @@ def _unpaid(tx: Tx, case: Case) -> bool:
 
 
 PAYS = Pays(
-    asks_bank=PayoutRequested, tells=PayoutUpdated, clause="REF-8", permitted_under="REF-7", answered_under="REF-3",
+    asks_bank=PayoutRequested,
+    tells=PayoutUpdated,
+    clause="REF-8",
+    permitted_under="REF-7",
+    answered_under="REF-3",
     taken=_taken,
-)  # fmt: skip
+)

@@ -16,17 +16,25 @@ from tasks.refund.plan import amount_of
 
 def remind_early(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     message = words.RefundEarlyReminder(
-        case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, received_at=case.received_at,
-        due=deadline.due_at, link=reviews.link_to(case),
-    )  # fmt: skip
+        case_id=case.id,
+        subject=case.subject,
+        amount_fen=amount_of(case).fen,
+        received_at=case.received_at,
+        due=deadline.due_at,
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.FINANCE, message, f"{case.id}/early", case)
 
 
 def late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     message = words.RefundOverdue(
-        case_id=case.id, subject=case.subject, amount_fen=amount_of(case).fen, due=deadline.due_at,
-        hours_late=hours_between(deadline.due_at, tx.now), link=reviews.link_to(case),
-    )  # fmt: skip
+        case_id=case.id,
+        subject=case.subject,
+        amount_fen=amount_of(case).fen,
+        due=deadline.due_at,
+        hours_late=hours_between(deadline.due_at, tx.now),
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, message, f"{case.id}/overdue/{deadline.escalations}", case)
     told = words.RefundLate(
         shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, due=deadline.due_at

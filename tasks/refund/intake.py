@@ -56,8 +56,15 @@ def correct_payee(tx: Tx, event: RefundPayeeCorrected, message: InboxMessage) ->
     case.request_sealed = seal_json(sealed, place_in(case, "request_sealed"))
     case.request = {**case.request, "payee": payouts.masked(named)}
     tx.add(case)
-    audit.record(tx, case.id, "refund.payee_corrected", actor=f"merchant/{event.account_id}", clause="REF-3", public=True,
-                 text=f"商家更正收款账户为 {payouts.masked(named)}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "refund.payee_corrected",
+        actor=f"merchant/{event.account_id}",
+        clause="REF-3",
+        public=True,
+        text=f"商家更正收款账户为 {payouts.masked(named)}",
+    )
     for wait in (*cases.open_waits(tx, case.id, PAYEE), *cases.open_waits(tx, case.id, QUESTION)):
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": f"更正为 {payouts.masked(named)}"})
         deadlines.stop(tx, case.id, wait.key)

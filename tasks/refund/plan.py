@@ -89,9 +89,14 @@ def plan_now(tx: Tx, case: Case) -> Plan:
     holder = Holder(entity=shop.entity_type, licence_name=shop.licence_name, owner_name=shop.owner_name)
     paid_in, otherwise = deposits.paid_in(tx, shop.id)
     shares = share_out(
-        net.paid.fen, holder, payees_of(case), paid_in=paid_in, paid_back=payouts.paid_back(tx, shop.id),
-        balance_fen=books.deposit_fen - net.set_off.fen, otherwise=otherwise,
-    )  # fmt: skip
+        net.paid.fen,
+        holder,
+        payees_of(case),
+        paid_in=paid_in,
+        paid_back=payouts.paid_back(tx, shop.id),
+        balance_fen=books.deposit_fen - net.set_off.fen,
+        otherwise=otherwise,
+    )
     return Plan(books=books, asked=asked, net=net, shares=shares)
 
 
@@ -105,10 +110,11 @@ def goes_first(tx: Tx, case: Case) -> str | None:
     """Another refund of the shop that goes before this one: one whose money is out, or was sent back after it had ended (REF-7)."""
     others = cases.open_cases(tx, case.shop_id or "", CaseKind.REFUND, but=case.id)
     first = [
-        other for other in others
+        other
+        for other in others
         if other.state is not CaseState.SUBMITTED
         and ((other.opened_at, other.id) < (case.opened_at, case.id) or money_is_out(tx, other))
-    ]  # fmt: skip
+    ]
     return min(other.id for other in first) if first and not money_is_out(tx, case) else None
 
 
@@ -137,6 +143,9 @@ def second_person_reasons(
     shop, plan = shop_of(tx, case), plan or plan_now(tx, case)
     findings = findings_now(tx, case, plan) if findings is None else findings
     return policy_of_refund.needs_second_person(
-        plan.net.paid, judgement(plan.shares), findings, rules(case),
+        plan.net.paid,
+        judgement(plan.shares),
+        findings,
+        rules(case),
         promised=payouts.promised(tx, shop.id, shop.closed_at or case.received_at),
-    )  # fmt: skip
+    )

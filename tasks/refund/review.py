@@ -91,29 +91,42 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     said = Quote.of(first.reason, f"{first.decided_by}:同意退还。") if first else None
     now = Seen.of(
         {
-            "amount": amount_of(case).fen, "balance": balance.fen, "set_off": plan.net.set_off.fen, "shop": shop.state,
+            "amount": amount_of(case).fen,
+            "balance": balance.fen,
+            "set_off": plan.net.set_off.fen,
+            "shop": shop.state,
             "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
             "payee_rule": sorted([one.code, one.sentence] for one in judgement(plan.shares).findings),
         },
         findings,
-    )  # fmt: skip
+    )
     return dossier.of(
         f"退保证金 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", _preview(plan, balance)), ("申请", asked), ("店铺", shop_part(tx, shop)),
+        ("将发生什么", _preview(plan, balance)),
+        ("申请", asked),
+        ("店铺", shop_part(tx, shop)),
         ("检查结果", Findings.of(findings)),
-        ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case, plan, findings))), ("第一位审核人意见", said),
-        ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))), ("打款记录", history),
+        ("需要第二人复核的原因", Items.of(second_person_reasons(tx, case, plan, findings))),
+        ("第一位审核人意见", said),
+        ("申请材料", papers.part(tx, case, review) or Text.of(Strong(text="商家没有提交任何材料。"))),
+        ("打款记录", history),
         ("补充往来", answers_part(tx, case)),
-        facts=now.terms, blocking=now.blocking, links_until=papers.links_until(tx, case, review),
+        facts=now.terms,
+        blocking=now.blocking,
+        links_until=papers.links_until(tx, case, review),
         sum_fen=amount_of(case).fen,
-    )  # fmt: skip
+    )
 
 
 _TERMS = {
-    "amount": "退款金额", "balance": "保证金余额", "set_off": "抵扣的欠款", "shares": "收款账户与分配", "payee_rule": "收款账户与规则不一致之处",
+    "amount": "退款金额",
+    "balance": "保证金余额",
+    "set_off": "抵扣的欠款",
+    "shares": "收款账户与分配",
+    "payee_rule": "收款账户与规则不一致之处",
     "shop": "店铺状态",
-}  # fmt: skip
+}
 
 
 def _preview(plan: Plan, balance: Money) -> list[Block]:
@@ -179,15 +192,21 @@ def _window(case: Case) -> Window:
 
 
 REVIEW = Gate(
-    name="refund-review", title="退保证金审核", roles=(Role.FINANCE,), verdicts=RefundVerdict, dossier=finance_dossier,
-    window=_window, clause="REF-7", check=_may_be_paid,
+    name="refund-review",
+    title="退保证金审核",
+    roles=(Role.FINANCE,),
+    verdicts=RefundVerdict,
+    dossier=finance_dossier,
+    window=_window,
+    clause="REF-7",
+    check=_may_be_paid,
     reason_required=frozenset({RefundVerdict.ASK, RefundVerdict.REJECT}),
     consequences={
         "APPROVE": "按上方预览打款(需要时先由第二人复核)",
         "ASK": "把理由作为问题发给商家,限期补充,逾期则关闭申请",
         "REJECT": "结束申请,理由会告知商家,保证金不动",
     },
-)  # fmt: skip
+)
 
 SECOND = Gate(
     name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=finance_dossier,
@@ -197,11 +216,18 @@ SECOND = Gate(
 )  # fmt: skip
 
 RETURNED = Gate(
-    name="refund-returned", title="退票处理", roles=(Role.FINANCE,), verdicts=ReturnVerdict, dossier=finance_dossier,
-    window=_window, clause="REF-3", reason_required=frozenset({ReturnVerdict.ABANDON}), check=_not_after_a_ban,
+    name="refund-returned",
+    title="退票处理",
+    roles=(Role.FINANCE,),
+    verdicts=ReturnVerdict,
+    dossier=finance_dossier,
+    window=_window,
+    clause="REF-3",
+    reason_required=frozenset({ReturnVerdict.ABANDON}),
+    check=_not_after_a_ban,
     consequences={
         "ASK_PAYEE": "请商家限期更正收款账户,收到后重新审核",
         "AGAIN": "收款账户不变,重新进入审核后再次打款",
         "ABANDON": "结束申请,款项留在保证金账户",
     },
-)  # fmt: skip
+)

@@ -50,18 +50,29 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
     """Take the application up, or refuse it with the clause (REF-1, REF-6, REF-10)."""
     shop = shop_of(tx, case)
     states.insist(tx, shop)
-    others = [other for other in cases.open_cases(tx, shop.id, CaseKind.REFUND, but=case.id)
-              if cases.comes_before(other, case)]  # fmt: skip
+    others = [
+        other
+        for other in cases.open_cases(tx, shop.id, CaseKind.REFUND, but=case.id)
+        if cases.comes_before(other, case)
+    ]
     refusal = policy_of_refund.refuse_application(
-        requester=RefundAsked.of(case).account_id, owner=shop.owner_account_id, shop_state=shop.state,
-        amount_fen=amount_of(case).fen, books=shops.book_facts(tx, shop.id), other_refund=others[0].id if others else None,
-    )  # fmt: skip
+        requester=RefundAsked.of(case).account_id,
+        owner=shop.owner_account_id,
+        shop_state=shop.state,
+        amount_fen=amount_of(case).fen,
+        books=shops.book_facts(tx, shop.id),
+        other_refund=others[0].id if others else None,
+    )
     if refusal is not None:
         cases.refuse(tx, case, refusal)
         told = words.RefundRefused(
-            shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, received_at=case.received_at,
-            grounds=(ground(refusal),), next_step="如有疑问请联系平台客服,并提供案件编号。",
-        )  # fmt: skip
+            shop_name=shop.name,
+            case_id=case.id,
+            amount_fen=amount_of(case).fen,
+            received_at=case.received_at,
+            grounds=(ground(refusal),),
+            next_step="如有疑问请联系平台客服,并提供案件编号。",
+        )
         merchants.tell(tx, told, f"{case.id}/refused", case=case)
         return refusal
     closed_at = shop.closed_at or case.received_at
@@ -72,9 +83,14 @@ def admit(tx: Tx, case: Case) -> Refusal | None:
         warn_provisional(tx, case, due.due.year, "退保证金到账时限", due.due)
     cases.move(tx, case, CaseState.UNDER_REVIEW, "已受理,等待财务审核", clause="REF-7")
     told_received = words.RefundReceived(
-        shop_name=shop.name, case_id=case.id, amount_fen=amount_of(case).fen, payee=RefundAsked.of(case).payee,
-        received_at=case.received_at, due=due.due, not_received=papers.absent(tx, shop.id, RefundAsked.of(case).documents),
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        amount_fen=amount_of(case).fen,
+        payee=RefundAsked.of(case).payee,
+        received_at=case.received_at,
+        due=due.due,
+        not_received=papers.absent(tx, shop.id, RefundAsked.of(case).documents),
+    )
     merchants.tell(tx, told_received, f"{case.id}/received", case=case)
     return None
 
@@ -102,8 +118,12 @@ def ask_merchant(tx: Tx, case: Case, round: int, question: str) -> str:
             shop.entity_type, documents_of(papers.of_case(tx, case)), rules(case)
         )
         told = words.RefundQuestion(
-            shop_name=shop.name, case_id=case.id, missing=tuple(paper.label for paper in missing), question=question, due=due,
-        )  # fmt: skip
+            shop_name=shop.name,
+            case_id=case.id,
+            missing=tuple(paper.label for paper in missing),
+            question=question,
+            due=due,
+        )
         merchants.tell(tx, told, f"{case.id}/question/{round}", case=case)
     return key
 
@@ -126,9 +146,12 @@ def lapse(tx: Tx, case: Case, key: str) -> None:
 def reject(tx: Tx, case: Case, reason: str) -> None:
     approvals.insist_last(tx, case, (REVIEW, RefundVerdict.REJECT), (SECOND, SecondVerdict.REJECT))
     told = words.RefundRejected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        amount_fen=amount_of(case).fen,
+        decided_at=tx.now,
         reason=reason,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/rejected", case=case)
     cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="REF-2")
 
@@ -189,10 +212,17 @@ def pay(tx: Tx, case: Case, round: int, turn: int) -> bool:
     tx.add(case)
     deadline = deadlines.find(tx, case.id, DUE)
     told = words.RefundApproved(
-        shop_name=shop.name, case_id=case.id, amount_fen=plan.net.paid.fen, payee=_payees(paid), set_off_fen=set_off.fen,
-        kept_fen=plan.net.kept.fen, objection=OBJECTION if set_off or plan.net.kept else "",
-        shares=_share_lines(paid), approved_at=tx.now, due=deadline.due_at if deadline else tx.now,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        amount_fen=plan.net.paid.fen,
+        payee=_payees(paid),
+        set_off_fen=set_off.fen,
+        kept_fen=plan.net.kept.fen,
+        objection=OBJECTION if set_off or plan.net.kept else "",
+        shares=_share_lines(paid),
+        approved_at=tx.now,
+        due=deadline.due_at if deadline else tx.now,
+    )
     merchants.tell(tx, told, f"{case.id}/approved/{turn}", case=case)
     return True
 
@@ -244,9 +274,13 @@ def settle(tx: Tx, case: Case, turn: int) -> None:
     whole = Money(fen=payouts.total(paid, PayoutState.SETTLED))
     deadlines.stop(tx, case.id, DUE)
     told = words.RefundSettled(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=whole.fen, payee=_payees(paid),
-        shares=_share_lines(paid), settled_at=max(payout.answered_at or tx.now for payout in paid),
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        amount_fen=whole.fen,
+        payee=_payees(paid),
+        shares=_share_lines(paid),
+        settled_at=max(payout.answered_at or tx.now for payout in paid),
+    )
     merchants.tell(tx, told, f"{case.id}/settled/{turn}", case=case)
     cases.conclude(tx, case, CaseState.REFUNDED, f"{whole} 已退还至 {_payees(paid)}", clause="REF-3")
 
@@ -273,10 +307,13 @@ def ask_payee(tx: Tx, case: Case, turn: int) -> str:
     window = rules(case).refund.documents
     if due := ask(tx, case, key, "更正收款账户", window, "REF-3", kind=PAYEE, text="等待商家更正收款账户"):
         told = words.RefundPayeeNeeded(
-            shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=sum(payout.amount_fen for payout in back),
-            payee=_payees(back), bank_reason="、".join(dict.fromkeys(one.bank_reason or one.state.label for one in back)),
+            shop_name=shop_of(tx, case).name,
+            case_id=case.id,
+            amount_fen=sum(payout.amount_fen for payout in back),
+            payee=_payees(back),
+            bank_reason="、".join(dict.fromkeys(one.bank_reason or one.state.label for one in back)),
             answer_by=due,
-        )  # fmt: skip
+        )
         merchants.tell(tx, told, f"{case.id}/payee-needed/{turn}", case=case)
     return key
 
@@ -286,9 +323,12 @@ def abandon(tx: Tx, case: Case, reason: str) -> None:
     """Finance ends it; the money stays in the deposit and may be asked for again."""
     approvals.insist_last(tx, case, (RETURNED, ReturnVerdict.ABANDON))
     told = words.RefundRejected(
-        shop_name=shop_of(tx, case).name, case_id=case.id, amount_fen=amount_of(case).fen, decided_at=tx.now,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        amount_fen=amount_of(case).fen,
+        decided_at=tx.now,
         reason=reason,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/abandoned", case=case)
     cases.conclude(tx, case, CaseState.ABANDONED, f"退款终止,未退还的款项仍在保证金账户:{reason}", clause="REF-7")
 

@@ -42,12 +42,16 @@ THEN = "这些店铺本期暂不打款，数据到后并入下期结算"
 def _old(case: Case, now: datetime, *what: Any) -> Any:
     """This about the shops that are to be paid on facts that are too old; those whose facts never came are among them."""
     return (
-        select(*what).select_from(Settlement)
+        select(*what)
+        .select_from(Settlement)
         .join(ShopSnapshot, col(ShopSnapshot.shop_id) == Settlement.shop_id, isouter=True)
-        .where(Settlement.half == HalfAsked.of(case).half, Settlement.state == SettlementState.DRAFT,
-               Settlement.paid_fen > 0)
+        .where(
+            Settlement.half == HalfAsked.of(case).half,
+            Settlement.state == SettlementState.DRAFT,
+            Settlement.paid_fen > 0,
+        )
         .where(or_(col(ShopSnapshot.as_of).is_(None), col(ShopSnapshot.as_of) < oldest_facts(now, rules(case))))
-    )  # fmt: skip
+    )
 
 
 def ask(case_id: str) -> Iterator[tuple[int, int]]:
@@ -86,8 +90,14 @@ def _wait(tx: Tx, case_id: str, count: int) -> None:
     case = lock_case(tx, case_id)
     cases.open_wait(tx, case, FRESH, FRESH)
     deadlines.start(tx, case, FRESH, CLOCK, Side.PLATFORM, facts.answer_by(tx, case))
-    audit.record(tx, case.id, "facts.requested", clause="CLS-7", shops=count,
-                 text=f"{count} 家店铺的经营数据已过期,已请平台提供最新数据")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "facts.requested",
+        clause="CLS-7",
+        shops=count,
+        text=f"{count} 家店铺的经营数据已过期,已请平台提供最新数据",
+    )
 
 
 def ready(case_id: str) -> bool:
@@ -122,10 +132,15 @@ def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     count, since = tx.exec(_old(case, tx.now, func.count(), func.min(ShopSnapshot.as_of))).one()
     if count:
         told = FactsMissing(
-            case_id=case.id, case_kind=case.kind.label, subject=f"{case.subject}({count} 家店铺)",
-            since=since, asked_at=deadline.started_at, hours_waited=hours_between(deadline.started_at, tx.now),
-            link=reviews.link_to(case), then=THEN,
-        )  # fmt: skip
+            case_id=case.id,
+            case_kind=case.kind.label,
+            subject=f"{case.subject}({count} 家店铺)",
+            since=since,
+            asked_at=deadline.started_at,
+            hours_waited=hours_between(deadline.started_at, tx.now),
+            link=reviews.link_to(case),
+            then=THEN,
+        )
         reviews.notify_staff(tx, Role.SUPERVISOR, told, f"{case.id}/{deadline.key}", case)
     deadlines.stop(tx, case.id, deadline.key)
     outbox.wake(tx, case)
@@ -133,6 +148,9 @@ def _late(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 CLOCKS = {
     CLOCK: Kind(
-        title="平台报送待付款店铺的经营数据", remind=_remind, due=_late, late_text="部分店铺的经营数据未按时报送,本期暂不打款",
+        title="平台报送待付款店铺的经营数据",
+        remind=_remind,
+        due=_late,
+        late_text="部分店铺的经营数据未按时报送,本期暂不打款",
     )
-}  # fmt: skip
+}

@@ -41,9 +41,12 @@ def draft_chunk(tx: Tx, half_id: str, size: int = CHUNK) -> int:
     half = half_row(tx, half_id)
     if half.state is not HalfState.DRAFTING:
         return 0
-    shops, first, last = tx.execute(bulk.sql("""
+    shops, first, last = tx.execute(
+        bulk.sql("""
         SELECT COUNT(*), MIN(id), MAX(id) FROM (SELECT id FROM shop WHERE id > :cursor ORDER BY id LIMIT :size) AS next_shops
-        """), {"cursor": half.cursor, "size": size}).one()  # fmt: skip
+        """),
+        {"cursor": half.cursor, "size": size},
+    ).one()
     if not shops:
         return 0
     write(tx, half, first, last)
@@ -62,26 +65,35 @@ def redraft(tx: Tx, half: Half, shop_ids: Sequence[str]) -> None:
             continue
         own = {"id": f"{half.id}/{shop_id}"}
         tx.execute(bulk.sql("DELETE FROM settlement_anomaly WHERE settlement_id = :id"), own)
-        held = tx.execute(bulk.sql("""
+        held = tx.execute(
+            bulk.sql("""
             DELETE FROM settlement WHERE id = :id AND state = 'DRAFT' RETURNING hold, held_reason, held_by, paid_fen
-            """), own).one_or_none()  # fmt: skip
+            """),
+            own,
+        ).one_or_none()
         write(tx, half, shop_id, shop_id)
         if held is not None and held[0] == "FINANCE":
             hold(tx, half.id, shop_id, held[1], held[2])
         elif half.state is not HalfState.DRAFTING:
-            tx.execute(bulk.sql("""
+            tx.execute(
+                bulk.sql("""
                 UPDATE settlement SET left_fen = left_fen + paid_fen - :most, paid_fen = :most
                 WHERE id = :id AND state = 'DRAFT' AND paid_fen > :most
-                """), own | {"most": held[3] if held is not None else 0})  # fmt: skip
+                """),
+                own | {"most": held[3] if held is not None else 0},
+            )
 
 
 def hold(tx: Tx, half: str, shop_id: str, reason: str, by: str) -> bool:
     """Keep what is drafted for the shop; ``False`` if it has no draft."""
     given = {"id": f"{half}/{shop_id}", "reason": reason, "by": by}
-    done = tx.execute(bulk.sql("""
+    done = tx.execute(
+        bulk.sql("""
         UPDATE settlement SET hold = 'FINANCE', held_reason = :reason, held_by = :by, left_fen = left_fen + paid_fen,
             paid_fen = 0 WHERE id = :id AND state = 'DRAFT'
-        """), given)  # fmt: skip
+        """),
+        given,
+    )
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
@@ -92,8 +104,12 @@ def write(tx: Tx, half: Half, first: str, last: str, *, acting: bool = False) ->
     numbers = rules(case).settlement
     given: dict[str, Any] = {"half": half.id, "lo": first, "hi": last}
     tx.execute(_draft(tx, numbers, oldest_facts(tx.now, rules(case)) if acting else None), given | {"but": ""})
-    given |= {"before": previous_half(half.id), "jump": numbers.jump_percent, "drop": numbers.drop_percent,
-              "floor": numbers.change_floor_fen}  # fmt: skip
+    given |= {
+        "before": previous_half(half.id),
+        "jump": numbers.jump_percent,
+        "drop": numbers.drop_percent,
+        "floor": numbers.change_floor_fen,
+    }
     tx.execute(bulk.sql(_ANOMALIES), given)
 
 

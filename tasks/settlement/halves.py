@@ -39,8 +39,14 @@ def open_half(tx: Tx, half: str) -> str:
     while True:
         kind = postgres_insert if tx.postgres else sqlite_insert
         row = {
-            "id": half, "state": HalfState.OPEN, "drafts": 0, "cursor": "", "last_number": 0, "last_payout": 0, "totals": {}
-        }  # fmt: skip
+            "id": half,
+            "state": HalfState.OPEN,
+            "drafts": 0,
+            "cursor": "",
+            "last_number": 0,
+            "last_payout": 0,
+            "totals": {},
+        }
         tx.execute(kind(Half).values(row).on_conflict_do_nothing(index_elements=["id"]))
         query = select(Half.state).where(Half.id == half)
         if tx.exec(query.with_for_update(read=True) if tx.postgres else query).one() is HalfState.OPEN:
@@ -64,10 +70,17 @@ def begin_half(tx: Tx, half: str, actor: str = "system") -> Case:
         if (earlier := tx.exec(before).first()) is not None:
             raise Refused(f"{label(earlier)}尚未结算完毕,不能开始{label(half)}", "STL-1")
     case = cases.open_case(
-        tx, CaseKind.SETTLEMENT, origin=f"schedule/{CaseKind.SETTLEMENT}/{half}", received_at=tx.now,
-        subject=f"{label(half)}货款", state=CaseState.SUBMITTED, request={"half": half}, actor=actor,
-        clause="STL-1", text=f"开始{label(half)}货款结算",
-    )  # fmt: skip
+        tx,
+        CaseKind.SETTLEMENT,
+        origin=f"schedule/{CaseKind.SETTLEMENT}/{half}",
+        received_at=tx.now,
+        subject=f"{label(half)}货款",
+        state=CaseState.SUBMITTED,
+        request={"half": half},
+        actor=actor,
+        clause="STL-1",
+        text=f"开始{label(half)}货款结算",
+    )
     row = row or Half(id=half, state=HalfState.OPEN)
     if row.case_id is None:
         row.case_id = case.id

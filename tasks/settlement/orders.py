@@ -33,22 +33,35 @@ from tasks.shops.settling import settler_at
 ORDER_WORDS = Sentences(
     key="order_id",
     fields={
-        "order_id": ID, "shop_id": ID, "goods_fen": MONEY, "subsidy_fen": MONEY, "refund_fen": MONEY,
-        "commission_fen": MONEY, "fee_fen": MONEY, "confirmed_at": TIME,
+        "order_id": ID,
+        "shop_id": ID,
+        "goods_fen": MONEY,
+        "subsidy_fen": MONEY,
+        "refund_fen": MONEY,
+        "commission_fen": MONEY,
+        "fee_fen": MONEY,
+        "confirmed_at": TIME,
     },
     rules={"refund_fen": ("refund_fen", "确认收货前的退款不能超过买家支付的金额")},
-)  # fmt: skip
+)
 AFTERSALE_WORDS = Sentences(
     key="aftersale_id",
     fields={
-        "aftersale_id": ID, "order_id": ID, "shop_id": ID, "refund_fen": MONEY, "subsidy_back_fen": MONEY,
-        "commission_back_fen": MONEY, "fee_back_fen": MONEY, "opened_at": TIME, "ended_at": TIME,
+        "aftersale_id": ID,
+        "order_id": ID,
+        "shop_id": ID,
+        "refund_fen": MONEY,
+        "subsidy_back_fen": MONEY,
+        "commission_back_fen": MONEY,
+        "fee_back_fen": MONEY,
+        "opened_at": TIME,
+        "ended_at": TIME,
     },
     rules={
         "ended_at: not": ("ended_at", "售后结束时间不能早于发起时间"),
         "refund_fen": ("refund_fen", "售后结束之前不能有退款金额"),
     },
-)  # fmt: skip
+)
 
 
 def take_orders(tx: Tx, event: OrdersConfirmed, message: InboxMessage) -> None:
@@ -143,9 +156,13 @@ def _sides(tx: Tx, shop_ids: set[str]) -> dict[str, list[SettlementSwitch]]:
 
 
 def _trouble(
-    tx: Tx, order: OrderData, known: Mapping[str, tuple[Any, ...]], sides: Mapping[str, list[SettlementSwitch]],
-    aftersales: list[Aftersale], too_old: bool,
-) -> tuple[str, str] | None:  # fmt: skip
+    tx: Tx,
+    order: OrderData,
+    known: Mapping[str, tuple[Any, ...]],
+    sides: Mapping[str, list[SettlementSwitch]],
+    aftersales: list[Aftersale],
+    too_old: bool,
+) -> tuple[str, str] | None:
     """The field and the sentence why an order that reads well cannot be taken."""
     if (before := known.get(order.order_id)) is not None:
         return "order_id", f"订单 {order.order_id} 已按 {yuan(before[0])} 入账,内容不同;事后变动请用售后批次报送"
@@ -205,8 +222,12 @@ def _says_nothing_new(row: Aftersale, one: AftersaleData) -> bool:
     if one.ended_at is None:  # what is older than its end, or the same again
         return True
     return (row.ended_at, row.net_fen, row.refund_fen, row.subsidy_back_fen, row.commission_back_fen) == (
-        one.ended_at, one.net_fen, one.refund_fen, one.subsidy_back_fen, one.commission_back_fen
-    )  # fmt: skip
+        one.ended_at,
+        one.net_fen,
+        one.refund_fen,
+        one.subsidy_back_fen,
+        one.commission_back_fen,
+    )
 
 
 def _aftersale_trouble(

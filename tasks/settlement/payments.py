@@ -74,20 +74,34 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
         number = f"{case_id}-P{attempt}"
         permit = f"PM-{number}"
         row.request_no, row.payee_masked = number, payee.masked
-        permits.append({
-            "id": permit, "case_id": case_id, "attempt": attempt, "amount_fen": fen, "payee_sha256": hashed,
-            "used_at": tx.now, **granted,
-        })  # fmt: skip
+        permits.append(
+            {
+                "id": permit,
+                "case_id": case_id,
+                "attempt": attempt,
+                "amount_fen": fen,
+                "payee_sha256": hashed,
+                "used_at": tx.now,
+                **granted,
+            }
+        )
         ordered.append({
             "request_no": number, "case_id": case_id, "shop_id": shop_id, "attempt": attempt, "turn": 1,
             "permit_id": permit, "amount_fen": fen, "covered": False, "payee_masked": row.payee_masked,
             "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
             "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
         })  # fmt: skip
-        postings.append(Posting(
-            key=f"{case_id}/payout/{attempt}", debit=shop_account(shop_id, AccountKind.RECEIVABLE), credit=clearing,
-            fen=fen, reason="payout.requested", clause="STL-1", case_id=case_id,
-        ))  # fmt: skip
+        postings.append(
+            Posting(
+                key=f"{case_id}/payout/{attempt}",
+                debit=shop_account(shop_id, AccountKind.RECEIVABLE),
+                credit=clearing,
+                fen=fen,
+                reason="payout.requested",
+                clause="STL-1",
+                case_id=case_id,
+            )
+        )
         items.append(PayItem.model_construct(request_no=number, shop_id=shop_id, amount_fen=fen, payee=as_told(payee)))
     if not items:
         return
@@ -96,9 +110,12 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
     bulk.insert(tx, "permit", _PERMIT, permits)
     bulk.insert(tx, "payout", _PAYOUT, ordered)
     batch = SettlementPayoutsRequested.model_construct(
-        case_id=case_id, batch_no=f"{case_id}-B{before + 1}-{attempt}", count=len(items),
-        total_fen=sum(item.amount_fen for item in items), payments=tuple(items),
-    )  # fmt: skip
+        case_id=case_id,
+        batch_no=f"{case_id}-B{before + 1}-{attempt}",
+        count=len(items),
+        total_fen=sum(item.amount_fen for item in items),
+        payments=tuple(items),
+    )
     cases.emit(tx, batch, batch.batch_no, case)
 
 
@@ -135,17 +152,28 @@ def set_off_first(tx: Tx, case: Case, row: Settlement, fen: int) -> None:
     """Arrears that came up since the row was posted leave before it is paid; each time has a key of its own."""
     done = row.set_off_fen
     ledger.post(
-        tx, f"settlement/{row.id}/set-off/{done}", debit=shop_account(row.shop_id, AccountKind.RECEIVABLE),
-        credit=shop_account(row.shop_id, AccountKind.ARREARS), amount=Money(fen=fen), reason="settlement.set-off",
-        clause="REF-8", case_id=case.id,
-    )  # fmt: skip
+        tx,
+        f"settlement/{row.id}/set-off/{done}",
+        debit=shop_account(row.shop_id, AccountKind.RECEIVABLE),
+        credit=shop_account(row.shop_id, AccountKind.ARREARS),
+        amount=Money(fen=fen),
+        reason="settlement.set-off",
+        clause="REF-8",
+        case_id=case.id,
+    )
     row.set_off_fen, row.left_fen = done + fen, row.left_fen - fen
 
 
 _PERMIT = {
-    "id": str, "case_id": str, "attempt": int, "amount_fen": int, "payee_sha256": str, "granted_by": str,
-    "granted_at": datetime, "used_at": datetime,
-}  # fmt: skip
+    "id": str,
+    "case_id": str,
+    "attempt": int,
+    "amount_fen": int,
+    "payee_sha256": str,
+    "granted_by": str,
+    "granted_at": datetime,
+    "used_at": datetime,
+}
 _PAYOUT = {
     "request_no": str, "case_id": str, "shop_id": str, "attempt": int, "turn": int, "permit_id": str, "amount_fen": int,
     "covered": bool, "payee_masked": str, "payee_sealed": str, "source": str, "state": str, "requested_at": datetime,
@@ -192,9 +220,12 @@ def taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
         elif case.concluded_at is not None:
             cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:货款被退回,重新处理", clause="STL-1", actor="bank")
         told = SettlementReturned(
-            shop_name=shop.name, number=str(row.number), amount_fen=payout.amount_fen, payee=payout.payee_masked,
+            shop_name=shop.name,
+            number=str(row.number),
+            amount_fen=payout.amount_fen,
+            payee=payout.payee_masked,
             bank_reason=payout.bank_reason or payout.state.label,
-        )  # fmt: skip
+        )
         merchants.tell(tx, told, f"{payout.request_no}/returned", shop_id=shop.id)
         bans.hold(tx, shop.id)
     cases.wake_leaving(tx, shop.id)
@@ -232,6 +263,4 @@ def _return_case(tx: Tx, shop: Shop, row: Settlement, payout: Payout) -> Case:
     )  # fmt: skip
 
 
-PAYS = Pays(
-    asks_bank=SettlementPayoutRequested, tells=SettlementPayoutUpdated, clause="STL-1", taken=taken
-)  # fmt: skip
+PAYS = Pays(asks_bank=SettlementPayoutRequested, tells=SettlementPayoutUpdated, clause="STL-1", taken=taken)

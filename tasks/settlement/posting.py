@@ -104,10 +104,13 @@ def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
     releases.insist(tx, case, half)
     states.insist_on_bans(tx)
     contradictions.put_right(tx)
-    drafted = tx.execute(bulk.sql("""
+    drafted = tx.execute(
+        bulk.sql("""
         SELECT shop_id, paid_fen, hold, held_reason, held_by FROM settlement WHERE half = :half AND state = 'DRAFT'
         AND shop_id > :cursor ORDER BY shop_id LIMIT :size
-        """), {"half": half.id, "cursor": half.cursor, "size": size})  # fmt: skip
+        """),
+        {"half": half.id, "cursor": half.cursor, "size": size},
+    )
     released = {str(shop): rest for shop, *rest in drafted}
     if not released:
         return 0
@@ -135,10 +138,13 @@ def _reckoned(tx: Tx, half: Half, shop_ids: Sequence[str]) -> list[Row]:
     """These shops drafted anew, their accounts locked until the transaction ends."""
     given = {"half": half.id, "lo": shop_ids[0], "hi": shop_ids[-1]}
     if tx.postgres:
-        tx.execute(bulk.sql("""
+        tx.execute(
+            bulk.sql("""
             SELECT id FROM account WHERE shop_id >= :lo AND shop_id <= :hi AND kind IN ('receivable', 'arrears')
             ORDER BY id FOR UPDATE
-            """), given)  # fmt: skip
+            """),
+            given,
+        )
     mine = "half = :half AND shop_id >= :lo AND shop_id <= :hi AND state = 'DRAFT'"
     tx.execute(bulk.sql(f"""
         DELETE FROM settlement_anomaly WHERE settlement_id IN (SELECT id FROM settlement WHERE {mine})
@@ -257,9 +263,15 @@ def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Row]) -> None:
     bulk.insert(tx, "outbox", _MESSAGE, messages)
     paid = sum(row.paid_fen for row in rows)
     audit.record(
-        tx, case.id, "settlements.issued", clause="STL-1", count=len(rows), paid_fen=paid, sha256=digest.hexdigest(),
+        tx,
+        case.id,
+        "settlements.issued",
+        clause="STL-1",
+        count=len(rows),
+        paid_fen=paid,
+        sha256=digest.hexdigest(),
         text=f"已结算 {len(rows)} 家店铺,提交银行 {yuan(paid)}({rows[0].number} 至 {rows[-1].number})",
-    )  # fmt: skip
+    )
     leaving = select(Shop.id).where(
         col(Shop.id).in_([row.shop_id for row in rows]), col(Shop.state).in_([ShopState.CLEARING, ShopState.CLOSED])
     )

@@ -54,7 +54,7 @@ _CHECKS = {
         WHERE s.state <> 'DRAFT' AND s.taken_on IS NULL AND s.left_fen > 0 AND NOT EXISTS (
             SELECT 1 FROM statement_move m WHERE m.shop_id = s.shop_id AND m.at > s.issued_at)
         GROUP BY s.shop_id HAVING SUM(s.left_fen) > COALESCE(MAX(a.credit_fen - a.debit_fen), 0)""",
-}  # fmt: skip
+}
 
 
 def check(tx: Tx) -> Iterator[str]:

@@ -83,9 +83,12 @@ def totals_part(half: str, t: dict[str, Any]) -> Rows:
 def charts_part(t: dict[str, Any]) -> Table:
     """The parts of the amount as bars, against the half before."""
     parts = (
-        ("买家实付", "goods_fen", 1), ("平台补贴", "subsidy_fen", 1), ("退款", "refund_fen", -1),
-        ("佣金", "commission_fen", -1), ("服务费", "fee_fen", -1),
-    )  # fmt: skip
+        ("买家实付", "goods_fen", 1),
+        ("平台补贴", "subsidy_fen", 1),
+        ("退款", "refund_fen", -1),
+        ("佣金", "commission_fen", -1),
+        ("服务费", "fee_fen", -1),
+    )
     return bars([(name, sign * t[key], sign * t["last"][key]) for name, key, sign in parts])
 
 
@@ -124,12 +127,14 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     eyes = Text.of(over, Strong(text="两人"), "完成。") if several_eyes(tx, case) else Text.of("一人放行即可。")
     return dossier.of(
         f"{label(half.id)}货款结算放行 · {case.id}",
-        ("控制总数", totals_part(half.id, half.totals)), ("金额构成", charts_part(half.totals)),
-        ("变化最大的店铺", movers_part(half.totals)), ("异常", [*_anomalies_part(tx, half.id, half.totals), eyes]),
+        ("控制总数", totals_part(half.id, half.totals)),
+        ("金额构成", charts_part(half.totals)),
+        ("变化最大的店铺", movers_part(half.totals)),
+        ("异常", [*_anomalies_part(tx, half.id, half.totals), eyes]),
         ("暂不打款", _held_part(tx, half.id, half.totals)),
         facts={"draft": half.drafts, "paid": half.totals.get("paid_fen"), "shops": half.totals.get("shops")},
         sum_fen=half.totals.get("paid_fen"),
-    )  # fmt: skip
+    )
 
 
 def _second_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
@@ -181,8 +186,14 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     row.state = SettlementState.PAYING if row.paid_fen else SettlementState.HELD
     tx.merge(row)
     tx.flush()
-    audit.record(tx, f"shop/{shop_id}", "settlement.released", actor=f"staff/{staff_id}", clause="STL-1",
-                 text=f"{label(half_id)}货款解除暂缓:{reason}")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop_id}",
+        "settlement.released",
+        actor=f"staff/{staff_id}",
+        clause="STL-1",
+        text=f"{label(half_id)}货款解除暂缓:{reason}",
+    )
     return Outcome(accepted=True, sentence=f"已提交银行付款 {yuan(row.paid_fen)}({row.request_no})")
 
 
@@ -210,32 +221,50 @@ def result_of(case_id: str) -> Page:
     parts: list[Block] = [
         Marked(markdown=f"# {title}"),
         Text.of(
-            "已结算 ", Strong(text=f"{totals['shops']:,}"), " 家店铺,付款 ", Strong(text=f"{row.last_payout:,}"),
+            "已结算 ",
+            Strong(text=f"{totals['shops']:,}"),
+            " 家店铺,付款 ",
+            Strong(text=f"{row.last_payout:,}"),
             f" 笔({yuan(totals['paid_fen'])})。",
         ),
-        totals_part(half, totals), charts_part(totals), Marked(markdown="## 变化最大的店铺"), movers_part(totals),
-    ]  # fmt: skip
+        totals_part(half, totals),
+        charts_part(totals),
+        Marked(markdown="## 变化最大的店铺"),
+        movers_part(totals),
+    ]
     return Page(key=f"settlement-{half}", title=title, markdown=drawn(parts))
 
 
 RELEASE = Gate(
-    name="settlement-release", title="货款结算放行", roles=(Role.FINANCE,), verdicts=ReleaseVerdict, dossier=_dossier,
-    window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
-    reason_required=frozenset({ReleaseVerdict.REDRAFT}), check=_holds_are_right,
+    name="settlement-release",
+    title="货款结算放行",
+    roles=(Role.FINANCE,),
+    verdicts=ReleaseVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).settlement.release_sla,
+    clause="STL-1",
+    reason_required=frozenset({ReleaseVerdict.REDRAFT}),
+    check=_holds_are_right,
     consequences={
         "RELEASE": "入账、抵扣欠款、冻结应冻部分,其余提交银行付款并通知商家(金额或异常超过规定时先由第二人复核);"
         "经营数据过期的店铺先请平台报送,未按时报送的本期暂不打款",
         "REDRAFT": "作废草稿,纳入本期迟到的订单和售后后重新起草",
     },
     fields=releasing.hold_field("付款", "暂缓的可单独放行或并入下期"),
-)  # fmt: skip
+)
 
 SECOND = Gate(
-    name="settlement-second", title="货款结算复核", roles=(Role.FINANCE, Role.SUPERVISOR), verdicts=SecondRelease,
-    dossier=_second_dossier, window=lambda case: rules(case).settlement.release_sla, clause="STL-1",
+    name="settlement-second",
+    title="货款结算复核",
+    roles=(Role.FINANCE, Role.SUPERVISOR),
+    verdicts=SecondRelease,
+    dossier=_second_dossier,
+    window=lambda case: rules(case).settlement.release_sla,
+    clause="STL-1",
     reason_required=frozenset({SecondRelease.REDRAFT}),
-    consequences={"CONFIRM": "按第一位放行人的意见结算付款", "REDRAFT": "作废草稿后重新起草"}, excluded=reviewers_of,
-)  # fmt: skip
+    consequences={"CONFIRM": "按第一位放行人的意见结算付款", "REDRAFT": "作废草稿后重新起草"},
+    excluded=reviewers_of,
+)
 
 
 def insist(tx: Tx, case: Case, half: Half) -> list[Review]:

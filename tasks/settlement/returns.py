@@ -151,9 +151,12 @@ def look_again() -> int:
 
     def work(tx: Tx) -> int:
         query = (
-            select(Case, Review.seen).join(Review, col(Review.case_id) == Case.id)
-            .where(Case.kind == CaseKind.SETTLEMENT_RETURN, col(Case.concluded_at).is_(None), col(Review.state).in_(OPEN))
-        )  # fmt: skip
+            select(Case, Review.seen)
+            .join(Review, col(Review.case_id) == Case.id)
+            .where(
+                Case.kind == CaseKind.SETTLEMENT_RETURN, col(Case.concluded_at).is_(None), col(Review.state).in_(OPEN)
+            )
+        )
         moved = [case for case, seen in tx.exec(query) if _shown(seen) != {one.value for one in _blocking(tx, case)}]
         for case in moved:
             outbox.wake(tx, case)
@@ -197,11 +200,14 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"货款退票处理 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("退回的货款", about), ("检查", Findings.of(found) if (found := [*now.blocking, *_age(tx, case)]) else None),
+        ("退回的货款", about),
+        ("检查", Findings.of(found) if (found := [*now.blocking, *_age(tx, case)]) else None),
         (f"该店铺最近 {TRIED} 笔货款付款", Table.of(("请求号", "金额", "账户", "状态", "银行说明"), tried, sums=(1,))),
         ("第一人意见", Quote.of(first.reason, f"{first.decided_by}:再次付款") if first else None),
-        facts=now.terms, blocking=now.blocking, sum_fen=amount_of(tx, case).fen,
-    )  # fmt: skip
+        facts=now.terms,
+        blocking=now.blocking,
+        sum_fen=amount_of(tx, case).fen,
+    )
 
 
 TRIED = 10
@@ -217,21 +223,34 @@ def _can_be_paid(tx: Tx, case: Case, review: Review, given: Answer) -> str | Non
 
 
 RETURNED = Gate(
-    name="settlement-returned", title="货款退票处理", roles=(Role.FINANCE,), verdicts=ReturnVerdict, dossier=_dossier,
-    window=lambda case: rules(case).settlement.return_sla, clause="STL-1", check=_can_be_paid,
+    name="settlement-returned",
+    title="货款退票处理",
+    roles=(Role.FINANCE,),
+    verdicts=ReturnVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).settlement.return_sla,
+    clause="STL-1",
+    check=_can_be_paid,
     reason_required=frozenset(ReturnVerdict),
     consequences={
         "AGAIN": "以新的请求号向现在的收款账户付款一次(金额较大时先由第二人复核)",
         "DEFER": "货款留存,下一次结算时一并付款",
     },
-)  # fmt: skip
+)
 
 SECOND = Gate(
-    name="settlement-returned-second", title="货款退票复核", roles=(Role.FINANCE, Role.SUPERVISOR),
-    verdicts=ReturnSecond, dossier=_dossier, window=lambda case: rules(case).settlement.return_sla, clause="STL-1",
-    reason_required=frozenset({ReturnSecond.BACK}), rests_on=RETURNED.name,
-    consequences={"CONFIRM": "按第一人的意见再次付款", "BACK": "退回财务重新处理"}, excluded=reviewers_of,
-)  # fmt: skip
+    name="settlement-returned-second",
+    title="货款退票复核",
+    roles=(Role.FINANCE, Role.SUPERVISOR),
+    verdicts=ReturnSecond,
+    dossier=_dossier,
+    window=lambda case: rules(case).settlement.return_sla,
+    clause="STL-1",
+    reason_required=frozenset({ReturnSecond.BACK}),
+    rests_on=RETURNED.name,
+    consequences={"CONFIRM": "按第一人的意见再次付款", "BACK": "退回财务重新处理"},
+    excluded=reviewers_of,
+)
 
 PROCESS = Process(
     name="settlement-return", kind=CaseKind.SETTLEMENT_RETURN, leaves=True, request=ReturnAsked, clause="STL-1",

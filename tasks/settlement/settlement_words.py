@@ -35,9 +35,13 @@ def said(tx: Tx, key: str) -> tuple[MerchantMessage, Outgoing | None]:
                      "paid_fen", "left_fen", "carried_fen", "owed_fen")
     }  # fmt: skip
     told = SettlementIssued(
-        shop_name=row.shop_name, number=row.number, period=label(row.half), payee=row.payee_masked,
-        hold=row.hold.label or ("平台冻结部分货款(STL-6)" if row.frozen_fen else ""), **amounts,
-    )  # fmt: skip
+        shop_name=row.shop_name,
+        number=row.number,
+        period=label(row.half),
+        payee=row.payee_masked,
+        hold=row.hold.label or ("平台冻结部分货款(STL-6)" if row.frozen_fen else ""),
+        **amounts,
+    )
     event = IssuedEvent(
         shop_id=row.shop_id, number=row.number, half=row.half, hold=row.hold, at=row.issued_at, **amounts
     )

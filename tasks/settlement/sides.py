@@ -61,9 +61,14 @@ def _settled_since(tx: Tx, shop_id: str, since: datetime) -> bool:
     query = select(SettlementOrder.id).where(SettlementOrder.shop_id == shop_id, SettlementOrder.confirmed_at >= since)
     waiting = query.where(col(SettlementOrder.half).is_(None))
     in_halves = query.where(col(SettlementOrder.half).in_(halves))
-    posted = select(Settlement.id).join(Half, col(Half.id) == Settlement.half).where(
-        Settlement.shop_id == shop_id, Half.settled_at >= since  # type: ignore[operator]
-    )  # fmt: skip
+    posted = (
+        select(Settlement.id)
+        .join(Half, col(Half.id) == Settlement.half)
+        .where(
+            Settlement.shop_id == shop_id,
+            Half.settled_at >= since,  # type: ignore[operator]
+        )
+    )
     return any(tx.exec(found.limit(1)).first() is not None for found in (waiting, in_halves, posted))
 
 
@@ -85,8 +90,15 @@ def set_account(tx: Tx, event: SettlementAccountSet, shop: Shop, message: InboxM
         )
     if row.payee_sha256 != hashed:
         row.payee_sealed, row.payee_masked, row.payee_sha256, row.changed_at = sealed, payee.masked, hashed, tx.now
-        audit.record(tx, f"shop/{shop.id}", "settlement.account_set", actor="platform", clause="STL-1", public=True,
-                     text=f"货款收款账户:{payee.masked}")  # fmt: skip
+        audit.record(
+            tx,
+            f"shop/{shop.id}",
+            "settlement.account_set",
+            actor="platform",
+            clause="STL-1",
+            public=True,
+            text=f"货款收款账户:{payee.masked}",
+        )
     for case in cases.open_cases(tx, shop.id, CaseKind.SETTLEMENT_RETURN):  # whoever decides there sees the new one
         outbox.wake(tx, case)
     row.as_of, row.fits = event.as_of, payees.fits(payee, payees.holder_of(shop))
@@ -117,8 +129,15 @@ def _tell_freed(tx: Tx, one: Freed) -> None:
     reviews.notify_staff(tx, Role.FINANCE, told, key)
     event = ReceivableFreed(shop_id=one.shop_id, since=one.since, amount_fen=one.fen, open_fen=one.open_fen, at=tx.now)
     cases.emit(tx, event, key, shop_id=one.shop_id)
-    audit.record(tx, f"shop/{one.shop_id}", "receivable.freed", clause="STL-1", public=True, amount_fen=one.fen,
-                 text=f"解冻货款 {Money(fen=one.open_fen)} 由平台支付")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{one.shop_id}",
+        "receivable.freed",
+        clause="STL-1",
+        public=True,
+        amount_fen=one.fen,
+        text=f"解冻货款 {Money(fen=one.open_fen)} 由平台支付",
+    )
     cases.wake_leaving(tx, one.shop_id)
 
 

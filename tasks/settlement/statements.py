@@ -26,13 +26,20 @@ def page(row: Settlement) -> str:
     if row.number is None or row.issued_at is None:
         raise ValueError(f"{row.id} was never posted")
     parts = (
-        ("买家实付(货款与运费)", row.goods_fen), ("平台补贴", row.subsidy_fen), ("退款", -row.refund_fen),
-        ("佣金", -row.commission_fen), ("服务费", -row.fee_fen),
-    )  # fmt: skip
+        ("买家实付(货款与运费)", row.goods_fen),
+        ("平台补贴", row.subsidy_fen),
+        ("退款", -row.refund_fen),
+        ("佣金", -row.commission_fen),
+        ("服务费", -row.fee_fen),
+    )
     uses = (
-        ("抵扣欠款(REF-8)", row.set_off_fen), ("未开票冻结(INV-7)", row.kept_fen), ("本期付款", row.paid_fen),
-        ("暂不打款", row.left_fen), ("负数结转下期", row.carried_fen), ("转为欠款(DED-9)", row.owed_fen),
-    )  # fmt: skip
+        ("抵扣欠款(REF-8)", row.set_off_fen),
+        ("未开票冻结(INV-7)", row.kept_fen),
+        ("本期付款", row.paid_fen),
+        ("暂不打款", row.left_fen),
+        ("负数结转下期", row.carried_fen),
+        ("转为欠款(DED-9)", row.owed_fen),
+    )
     return render_document(
         "settlement",
         {

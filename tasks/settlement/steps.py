@@ -32,10 +32,13 @@ def begin(tx: Tx, case: Case, round: int) -> None:
     contradictions.put_right(tx)
     if round > 1:
         given = {"half": half.id}
-        tx.execute(bulk.sql("""
+        tx.execute(
+            bulk.sql("""
             DELETE FROM settlement_anomaly WHERE settlement_id IN (
                 SELECT id FROM settlement WHERE half = :half AND state = 'DRAFT')
-            """), given)  # fmt: skip
+            """),
+            given,
+        )
         tx.execute(bulk.sql("DELETE FROM settlement WHERE half = :half AND state = 'DRAFT'"), given)
         late = "half IN (SELECT id FROM settlement_half WHERE state = 'OPEN')"
         tx.execute(bulk.sql(f"""
@@ -94,5 +97,10 @@ def finish(tx: Tx, case: Case) -> None:
     half.state, half.settled_at = HalfState.SETTLED, tx.now
     tx.add(half)
     found = drafts.sums(tx, half.id)
-    cases.conclude(tx, case, CaseState.SETTLED, f"{label(half.id)}已结算 {found['shops']} 家店铺,付款 {half.last_payout} 笔",
-                   clause="STL-1")  # fmt: skip
+    cases.conclude(
+        tx,
+        case,
+        CaseState.SETTLED,
+        f"{label(half.id)}已结算 {found['shops']} 家店铺,付款 {half.last_payout} 笔",
+        clause="STL-1",
+    )

@@ -26,9 +26,15 @@ KINDS = (CaseKind.OPENING, CaseKind.REOPENING)
 
 def of_shop(tx: Tx, shop_id: str) -> Case | None:
     """The application this shop is opened by, locked: the last one that came as far as the deposit and has not opened it."""
-    query = select(Case.id).join(CaseWait, col(CaseWait.case_id) == Case.id).where(
-        Case.shop_id == shop_id, CaseWait.kind == DEPOSIT, CaseWait.state != WaitState.ANSWERED,
-    )  # fmt: skip
+    query = (
+        select(Case.id)
+        .join(CaseWait, col(CaseWait.case_id) == Case.id)
+        .where(
+            Case.shop_id == shop_id,
+            CaseWait.kind == DEPOSIT,
+            CaseWait.state != WaitState.ANSWERED,
+        )
+    )
     found = tx.exec(query.order_by(col(CaseWait.opened_at).desc())).first()
     return lock_case(tx, found) if found else None
 

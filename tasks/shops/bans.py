@@ -60,9 +60,14 @@ def hold(tx: Tx, shop_id: str, *, tell: bool = True) -> Money:
         tx, f"shop/{shop_id}", "receivable.held", clause="DED-7", public=True, text=f"封店冻结货款 {free}"
     )
     ledger.post(
-        tx, f"held/{shop_id}/{line.seq}", debit=shop_account(shop_id, AccountKind.RECEIVABLE),
-        credit=shop_account(shop_id, AccountKind.RECEIVABLE_BANNED), amount=free, reason="receivable.held", clause="DED-7",
-    )  # fmt: skip
+        tx,
+        f"held/{shop_id}/{line.seq}",
+        debit=shop_account(shop_id, AccountKind.RECEIVABLE),
+        credit=shop_account(shop_id, AccountKind.RECEIVABLE_BANNED),
+        amount=free,
+        reason="receivable.held",
+        clause="DED-7",
+    )
     case = _case_of(tx, shop)
     held = shop_balance(tx, shop_id, AccountKind.RECEIVABLE_BANNED)
     event = ReceivablesHeld(
@@ -89,10 +94,15 @@ def _case_of(tx: Tx, shop: Shop) -> Case:
         iter(cases.open_cases(tx, shop.id, CaseKind.FORCED_CLOSURE)), None
     )  # it is just being carried out
     return cases.open_case(
-        tx, CaseKind.HELD_RECEIVABLES, origin=f"held/{shop.id}/{before + 1}", received_at=tx.now, shop=shop,
+        tx,
+        CaseKind.HELD_RECEIVABLES,
+        origin=f"held/{shop.id}/{before + 1}",
+        received_at=tx.now,
+        shop=shop,
         request={"ban": ban.id if ban else "", "proposed_by": BanAsked.of(ban).proposed_by if ban else ""},
-        clause="DED-7", text="强制关店后冻结的货款,等待两人决定解冻或罚没",
-    )  # fmt: skip
+        clause="DED-7",
+        text="强制关店后冻结的货款,等待两人决定解冻或罚没",
+    )
 
 
 def sweep() -> int:
@@ -133,9 +143,12 @@ def end_refunds(tx: Tx, refunds: Iterable[Case]) -> None:
             continue
         shop = merchants.shop_of(tx, case)
         told = refund_words.RefundRejected(
-            shop_name=shop.name, case_id=case.id, amount_fen=MoneyAsked.of(case).amount_fen, decided_at=tx.now,
+            shop_name=shop.name,
+            case_id=case.id,
+            amount_fen=MoneyAsked.of(case).amount_fen,
+            decided_at=tx.now,
             reason=NO_REFUND,
-        )  # fmt: skip
+        )
         merchants.tell(tx, told, f"{case.id}/banned", case=case)
         cases.conclude(tx, case, CaseState.REJECTED, "店铺已被强制关店,保证金不予退还", clause="REF-10")
         outbox.wake(tx, case)  # its run ends instead of waiting in the list for ever
@@ -148,9 +161,14 @@ def alarm(tx: Tx, shop: Shop, message: InboxMessage, payment_id: str, amount: Mo
     """The platform says it has paid a banned shop what was frozen: not booked, and people hear of it, not only the sender."""
     sentence = f"店铺已被强制关店,货款已冻结,可打款 {free};打款 {amount} 未入账,已通知财务和主管"
     event = MessageRefused(
-        source=message.source, message_id=message.message_id, message_type=message.type, shop_id=shop.id, clause="DED-7",
-        sentence=sentence, remedy="请立即停止打款并追回款项,由财务与贵方核实,无需重新发送。",
-    )  # fmt: skip
+        source=message.source,
+        message_id=message.message_id,
+        message_type=message.type,
+        shop_id=shop.id,
+        clause="DED-7",
+        sentence=sentence,
+        remedy="请立即停止打款并追回款项,由财务与贵方核实,无需重新发送。",
+    )
     emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=shop.id)
     told = operations.BannedShopPaid(
         shop=f"{shop.name}({shop.id})", payment_id=payment_id, amount_fen=amount.fen, free_fen=free.fen, at=tx.now
@@ -158,9 +176,14 @@ def alarm(tx: Tx, shop: Shop, message: InboxMessage, payment_id: str, amount: Mo
     for role in (Role.FINANCE, Role.SUPERVISOR):
         reviews.notify_staff(tx, role, told, f"banned-paid/{shop.id}/{payment_id}/{role}")
     audit.record(
-        tx, f"shop/{shop.id}", "receivable.paid_while_banned", actor="platform", clause="DED-7",
-        text=f"平台报告向已封店铺打款 {amount},未入账,已通知财务和主管", payment=payment_id,
-    )  # fmt: skip
+        tx,
+        f"shop/{shop.id}",
+        "receivable.paid_while_banned",
+        actor="platform",
+        clause="DED-7",
+        text=f"平台报告向已封店铺打款 {amount},未入账,已通知财务和主管",
+        payment=payment_id,
+    )
 
 
 def check(tx: Tx) -> Iterator[str]:

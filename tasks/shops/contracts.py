@@ -92,13 +92,17 @@ def sweep() -> int:
 def _due(tx: Tx) -> list[str]:
     """Open shops whose contract, the one offered last, is unsigned longer than they were reminded for."""
     days, row = policy_at(tx.now).opening.contract_reminders, ShopContract
-    late = or_(*(
-        and_(col(row.reminded) == number, col(row.offered_at) <= tx.now - timedelta(days=after))
-        for number, after in enumerate(days)
-    ))  # fmt: skip
-    query = select(row.shop_id).join(Shop, col(Shop.id) == row.shop_id).where(
-        Shop.state == ShopState.OPEN, col(row.signed_at).is_(None), late
-    )  # fmt: skip
+    late = or_(
+        *(
+            and_(col(row.reminded) == number, col(row.offered_at) <= tx.now - timedelta(days=after))
+            for number, after in enumerate(days)
+        )
+    )
+    query = (
+        select(row.shop_id)
+        .join(Shop, col(Shop.id) == row.shop_id)
+        .where(Shop.state == ShopState.OPEN, col(row.signed_at).is_(None), late)
+    )
     return sorted(set(tx.exec(query.order_by(col(row.offered_at)).limit(REMINDED))))
 
 
@@ -113,9 +117,12 @@ def _remind(tx: Tx, shop_id: str) -> bool:
     if row is None or row.signed_at is not None or shop.state is not ShopState.OPEN or not row.reminded:
         return False
     told = words.ContractUnsigned(
-        shop_name=shop.name, version=row.version, sha256=row.sha256, offered_at=row.offered_at,
+        shop_name=shop.name,
+        version=row.version,
+        sha256=row.sha256,
+        offered_at=row.offered_at,
         days=(tx.now - row.offered_at).days,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"shop/{shop_id}/contract/{row.version}/reminded/{row.reminded}", shop_id=shop_id)
     return True
 

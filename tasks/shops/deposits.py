@@ -48,9 +48,14 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
         raise Refused(f"补缴金额 {amount} 超过店铺欠款 {arrears},未入账", "DED-9")
     kind = AccountKind.ARREARS if event.purpose is PaymentPurpose.ARREARS else AccountKind.DEPOSIT
     ledger.post(
-        tx, f"payment/{event.payment_id}", debit=platform_account(AccountKind.CASH), credit=shop_account(shop.id, kind),
-        amount=amount, reason="deposit.paid", clause="DEP-9" if kind is AccountKind.DEPOSIT else "DED-9",
-    )  # fmt: skip
+        tx,
+        f"payment/{event.payment_id}",
+        debit=platform_account(AccountKind.CASH),
+        credit=shop_account(shop.id, kind),
+        amount=amount,
+        reason="deposit.paid",
+        clause="DEP-9" if kind is AccountKind.DEPOSIT else "DED-9",
+    )
     audit.record(tx, f"shop/{shop.id}", "deposit.paid", actor="platform", clause="DEP-9", public=True,
                  text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
     if kind is AccountKind.ARREARS:
@@ -61,15 +66,26 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     payer, name = _whole(event.payer_account), _whole(event.payer_name)
     tx.add(
         DepositPayment(
-            id=event.payment_id, shop_id=shop.id, channel=event.channel, amount_fen=amount.fen, paid_at=event.paid_at,
+            id=event.payment_id,
+            shop_id=shop.id,
+            channel=event.channel,
+            amount_fen=amount.fen,
+            paid_at=event.paid_at,
             payer_sealed=seal(payer, place(DepositPayment, "payer_sealed", event.payment_id)) if payer else "",
-            payer_name_sealed=seal(name, place(DepositPayment, "payer_name_sealed", event.payment_id)) if name else None,
+            payer_name_sealed=seal(name, place(DepositPayment, "payer_name_sealed", event.payment_id))
+            if name
+            else None,
         )
-    )  # fmt: skip
+    )
     told = words.DepositPaid(
-        shop_name=shop.name, payment_id=event.payment_id, amount_fen=amount.fen, channel=event.channel.label,
-        paid_at=event.paid_at, balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, opens=demands.opens(tx, shop),
-    )  # fmt: skip
+        shop_name=shop.name,
+        payment_id=event.payment_id,
+        amount_fen=amount.fen,
+        channel=event.channel.label,
+        paid_at=event.paid_at,
+        balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
+        opens=demands.opens(tx, shop),
+    )
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
 
@@ -78,10 +94,17 @@ def _tell_reduced(
     tx: Tx, shop: Shop, number: str, key: str, amount: Money, *, how: str, rule: str, note: str = ""
 ) -> None:
     told = words.ArrearsReduced(
-        shop_name=shop.name, number=number, how=how, rule=rule, note=note, at=tx.now, amount_fen=amount.fen,
+        shop_name=shop.name,
+        number=number,
+        how=how,
+        rule=rule,
+        note=note,
+        at=tx.now,
+        amount_fen=amount.fen,
         arrears_fen=shop_balance(tx, shop.id, AccountKind.ARREARS).fen,
-        balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen, appeal_how=SERVICE_HOW,
-    )  # fmt: skip
+        balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
+        appeal_how=SERVICE_HOW,
+    )
     merchants.tell(tx, told, key, shop_id=shop.id)
 
 
@@ -96,18 +119,28 @@ def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
     if amount.fen != fee.fen:
         raise Refused(f"认证审核费为一年 {fee},收到 {amount},未入账", "DEP-7")
     ledger.post(
-        tx, f"payment/{event.payment_id}", debit=platform_account(AccountKind.CASH),
-        credit=platform_account(AccountKind.CERTIFICATION), amount=amount, reason="certification_fee.paid", clause="DEP-7",
-    )  # fmt: skip
+        tx,
+        f"payment/{event.payment_id}",
+        debit=platform_account(AccountKind.CASH),
+        credit=platform_account(AccountKind.CERTIFICATION),
+        amount=amount,
+        reason="certification_fee.paid",
+        clause="DEP-7",
+    )
     year = certified_for(min(event.paid_at, tx.now), shop.certified_until, rules)
     shop.certified_until = year.due
     tx.add(shop)
     audit.record(tx, f"shop/{shop.id}", "certification_fee.paid", actor="platform", clause="DEP-7", public=True,
                  text=f"{event.purpose.label} {amount}({event.channel.label}),{year.text()}", payment=event.payment_id)  # fmt: skip
     told = words.CertificationFeePaid(
-        shop_name=shop.name, payment_id=event.payment_id, amount_fen=amount.fen, channel=event.channel.label,
-        paid_at=event.paid_at, until=year.due, opens=demands.opens(tx, shop),
-    )  # fmt: skip
+        shop_name=shop.name,
+        payment_id=event.payment_id,
+        amount_fen=amount.fen,
+        channel=event.channel.label,
+        paid_at=event.paid_at,
+        until=year.due,
+        opens=demands.opens(tx, shop),
+    )
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
 
@@ -118,9 +151,14 @@ def _whole(text: str | None) -> str:
 
 
 def deduct(
-    tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage, *, appeal_until: datetime | None = None,
+    tx: Tx,
+    event: DepositDeducted,
+    shop: Shop,
+    message: InboxMessage,
+    *,
+    appeal_until: datetime | None = None,
     not_appealable: str = "",
-) -> tuple[Money, Money]:  # fmt: skip
+) -> tuple[Money, Money]:
     """Draw on the deposit; what it cannot cover becomes arrears (DED-9). Says how to appeal, or why not (DED-8).
 
     ``appeal_until`` is given for what the appeal centre takes; anything else goes through customer service.
@@ -134,13 +172,20 @@ def deduct(
     from_deposit, arrears = told
     why_not = event.not_appealable_reason or not_appealable
     notice = words.DepositDeducted(
-        shop_name=shop.name, deduction_id=event.deduction_id, rule=reason.clause, reason=reason.label,
-        explanation=event.clause, deducted_at=event.effective_at or message.received_at, amount_fen=amount.fen,
-        from_deposit_fen=from_deposit.fen, arrears_fen=arrears.fen,
+        shop_name=shop.name,
+        deduction_id=event.deduction_id,
+        rule=reason.clause,
+        reason=reason.label,
+        explanation=event.clause,
+        deducted_at=event.effective_at or message.received_at,
+        amount_fen=amount.fen,
+        from_deposit_fen=from_deposit.fen,
+        arrears_fen=arrears.fen,
         balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
         appeal_how="" if why_not else APPEAL_HOW if appeal_until else SERVICE_HOW,
-        appeal_until=None if why_not else appeal_until, not_appealable=why_not,
-    )  # fmt: skip
+        appeal_until=None if why_not else appeal_until,
+        not_appealable=why_not,
+    )
     merchants.tell(tx, notice, f"deduction/{event.deduction_id}", shop_id=shop.id)
     demands.look(tx, shop)
     return told
@@ -168,9 +213,15 @@ def forfeit(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
     """Whatever deposit a shop closed by force has, or gets back from the bank, is the platform's (DED-6, CLS-10)."""
     held = shop_balance(tx, shop.id, AccountKind.DEPOSIT)
     ledger.post(
-        tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT), credit=platform_account(AccountKind.FORFEITURE),
-        amount=held, reason=DeductionReason.FORCED_CLOSURE, clause="DED-6", case_id=case.id,
-    )  # fmt: skip
+        tx,
+        key,
+        debit=shop_account(shop.id, AccountKind.DEPOSIT),
+        credit=platform_account(AccountKind.FORFEITURE),
+        amount=held,
+        reason=DeductionReason.FORCED_CLOSURE,
+        clause="DED-6",
+        case_id=case.id,
+    )
     if held:
         audit.record(tx, case.id, "deposit.forfeited", clause="DED-6", text=f"罚没保证金 {held}", public=True, key=key)
         reviews.wake_asking(tx, shop.id)
@@ -188,9 +239,15 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
         raise Refused(f"保证金只能用于抵扣赔付和处罚欠款:申请抵扣 {amount},现有欠款 {arrears}", "DEP-9")
     if amount.fen > deposit.fen:
         raise Refused(f"抵扣金额 {amount} 超过保证金余额 {deposit}", "DED-9")
-    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT),
-                credit=shop_account(shop.id, AccountKind.ARREARS), amount=amount, reason="deposit.set_off",
-                clause="DEP-9")  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=shop_account(shop.id, AccountKind.DEPOSIT),
+        credit=shop_account(shop.id, AccountKind.ARREARS),
+        amount=amount,
+        reason="deposit.set_off",
+        clause="DEP-9",
+    )
     audit.record(tx, f"shop/{shop.id}", "deposit.set_off", actor="platform", clause="DEP-9", public=True,
                  text=f"保证金抵扣欠款 {amount}", note=event.note)  # fmt: skip
     _tell_reduced(tx, shop, event.set_off_id, key, amount, how="保证金抵扣", rule="DEP-9", note=event.note)
@@ -201,12 +258,26 @@ def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
     """Take what the shop owes in our books from its deposit, as far as that goes, before anything is paid (ambiguity 29)."""
     owed = shop_balance(tx, shop.id, AccountKind.ARREARS)
     amount = Money(fen=min(owed.fen, shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen))
-    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT),
-                credit=shop_account(shop.id, AccountKind.ARREARS), amount=amount, reason="deposit.set_off",
-                clause="REF-8", case_id=case.id)  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=shop_account(shop.id, AccountKind.DEPOSIT),
+        credit=shop_account(shop.id, AccountKind.ARREARS),
+        amount=amount,
+        reason="deposit.set_off",
+        clause="REF-8",
+        case_id=case.id,
+    )
     if amount:
-        audit.record(tx, case.id, "deposit.set_off", clause="REF-8", public=True, text=f"退款前以保证金抵扣欠款 {amount}",
-                     key=key)  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "deposit.set_off",
+            clause="REF-8",
+            public=True,
+            text=f"退款前以保证金抵扣欠款 {amount}",
+            key=key,
+        )
     return amount
 
 
@@ -217,12 +288,13 @@ def paid_in(tx: Tx, shop_id: str) -> tuple[list[PaidIn], bool]:
     through = [row for row in rows if row.channel in ways]
     back = [
         PaidIn(
-            method=ways[row.channel], fen=row.amount_fen,
+            method=ways[row.channel],
+            fen=row.amount_fen,
             account_no=opened(row, "payer_sealed") if row.payer_sealed else "",
             name=opened(row, "payer_name_sealed") if row.payer_name_sealed else "",
         )
         for row in through
-    ]  # fmt: skip
+    ]
     return back, len(through) < len(rows) or not rows
 
 

@@ -107,8 +107,14 @@ def want(tx: Tx, case: Case) -> bool:
     deadlines.start(tx, case, key, FRESH, Side.PLATFORM, due)
     _, snapshot = shops.facts_of(tx, case.shop_id or "")
     request(tx, case, case.shop_id or "", snapshot.as_of if snapshot else None, due.due, key)
-    audit.record(tx, case.id, "facts.requested", clause="CLS-7", text="经营数据已过期,已请平台提供最新数据",
-                 since=snapshot.as_of.isoformat() if snapshot else "")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "facts.requested",
+        clause="CLS-7",
+        text="经营数据已过期,已请平台提供最新数据",
+        since=snapshot.as_of.isoformat() if snapshot else "",
+    )
     return False
 
 
@@ -120,9 +126,13 @@ def answer_by(tx: Tx, case: Case) -> Reckoned:
 def request(tx: Tx, case: Case, shop_id: str, since: datetime | None, due: datetime, key: str) -> None:
     """Have the platform asked for newer facts of a shop than those as of ``since``, once under this key of the case."""
     event = FactsRequested(
-        shop_id=shop_id, case_id=case.id, since=since, not_before=oldest_facts(tx.now, rules(case)), answer_by=due,
+        shop_id=shop_id,
+        case_id=case.id,
+        since=since,
+        not_before=oldest_facts(tx.now, rules(case)),
+        answer_by=due,
         clause="CLS-7",
-    )  # fmt: skip
+    )
     emit(tx, event, f"{case.id}/{key}", case, shop_id=shop_id)
 
 
@@ -158,10 +168,14 @@ def _unanswered(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
         return
     _, snapshot = shops.facts_of(tx, case.shop_id or "")
     told = FactsMissing(
-        case_id=case.id, case_kind=case.kind.label, subject=case.subject or case.id,
-        since=snapshot.as_of if snapshot else None, asked_at=deadline.started_at, link=reviews.link_to(case),
+        case_id=case.id,
+        case_kind=case.kind.label,
+        subject=case.subject or case.id,
+        since=snapshot.as_of if snapshot else None,
+        asked_at=deadline.started_at,
+        link=reviews.link_to(case),
         hours_waited=hours_between(deadline.started_at, tx.now),
-    )  # fmt: skip
+    )
     reviews.notify_staff(tx, Role.SUPERVISOR, told, f"{case.id}/{deadline.key}/{deadline.escalations}", case)
 
 

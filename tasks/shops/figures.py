@@ -29,11 +29,17 @@ _COUNT = "须为不小于 0 的整数"
 _WORDS = Sentences(
     key="shop_id",
     fields={
-        "shop_id": ID, "day": DAY, "score": _SCORE, "dsr": _SCORE, "ratings": _COUNT, "positive": _COUNT, "gmv_fen": MONEY,
+        "shop_id": ID,
+        "day": DAY,
+        "score": _SCORE,
+        "dsr": _SCORE,
+        "ratings": _COUNT,
+        "positive": _COUNT,
+        "gmv_fen": MONEY,
         "orders": f"各类订单数{_COUNT},并须有现货订单数 spot",
     },
     rules={"ratings with positive": ("ratings", "有好评数就须有评价数")},
-)  # fmt: skip
+)
 
 D = TypeVar("D", FiguresOfADay, TalentSalesOfADay)
 
@@ -62,9 +68,11 @@ def judged(
             good.append(lines[0][1])
     if rejected:
         told = FiguresRejected(
-            message_id=message.message_id, batch=event.type, accepted=len(good),
+            message_id=message.message_id,
+            batch=event.type,
+            accepted=len(good),
             rejected=tuple(sorted(rejected, key=lambda one: one.position)),
-        )  # fmt: skip
+        )
         emit(tx, told, f"figures/{message.source}/{message.message_id}")
     return good
 
@@ -85,15 +93,22 @@ def record(tx: Tx, event: ShopFigures, message: InboxMessage) -> None:
 
 def _row(one: FiguresOfADay, as_of: datetime, now: datetime) -> dict[str, Any]:
     return {
-        "shop_id": one.shop_id, "day": one.day, "as_of": as_of, "recorded_at": now, "whole": as_of >= ends_at(one.day),
+        "shop_id": one.shop_id,
+        "day": one.day,
+        "as_of": as_of,
+        "recorded_at": now,
+        "whole": as_of >= ends_at(one.day),
         "score_hundredths": one.score.hundredths if one.score else None,
         "score_scale": one.score.scale if one.score else None,
-        "dsr_hundredths": one.dsr.hundredths if one.dsr else None, "dsr_scale": one.dsr.scale if one.dsr else None,
-        "ratings": one.ratings, "positive": one.positive, "gmv_fen": one.gmv_fen,
+        "dsr_hundredths": one.dsr.hundredths if one.dsr else None,
+        "dsr_scale": one.dsr.scale if one.dsr else None,
+        "ratings": one.ratings,
+        "positive": one.positive,
+        "gmv_fen": one.gmv_fen,
         "spot_orders": one.orders.spot if one.orders else None,
         "presale_orders": one.orders.presale if one.orders else None,
         "ladder_orders": one.orders.ladder if one.orders else None,
-    }  # fmt: skip
+    }
 
 
 def days(tx: Tx, shop_id: str, first: date, last: date) -> dict[date, ShopDay]:

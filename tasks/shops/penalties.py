@@ -15,9 +15,11 @@ from office.base.db import Tx, prepared
 from office.money.ledger import shop_account, shop_balance
 
 PENALTIES = (
-    DeductionReason.RULE_VIOLATION, DeductionReason.LATE_SHIPMENT, DeductionReason.AFTERSALE_DISPUTE,
+    DeductionReason.RULE_VIOLATION,
+    DeductionReason.LATE_SHIPMENT,
+    DeductionReason.AFTERSALE_DISPUTE,
     DeductionReason.PRODUCT_VIOLATION,
-)  # fmt: skip
+)
 """DED-1 to DED-4. What paid a buyer in advance (DED-5) is none."""
 AGAINST = (Conclusion.MERCHANT_LIABLE, Conclusion.SHARED, Conclusion.UNSTATED)
 
@@ -50,7 +52,9 @@ def _deducted(sides: Sequence[str]) -> SelectOfScalar[Transfer]:
 @prepared
 def _rulings(shop_id: str) -> SelectOfScalar[Ruling]:
     against = select(Ruling).where(
-        Ruling.shop_id == shop_id, Ruling.kind == RulingKind.RULING, col(Ruling.voided_at).is_(None),
+        Ruling.shop_id == shop_id,
+        Ruling.kind == RulingKind.RULING,
+        col(Ruling.voided_at).is_(None),
         col(Ruling.conclusion).in_(AGAINST),
-    )  # fmt: skip
+    )
     return against.order_by(col(Ruling.effective_at), col(Ruling.id))

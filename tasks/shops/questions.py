@@ -100,8 +100,11 @@ def clause_of_answers(tx: Tx, case_id: str) -> str:
     case = tx.get(Case, case_id)
     if case is None:
         return "CLS-5"
-    asked = [found.clause for wait in cases.waits(tx, case.id, QUESTION)
-             if (found := deadlines.find(tx, case.id, wait.key)) is not None]  # fmt: skip
+    asked = [
+        found.clause
+        for wait in cases.waits(tx, case.id, QUESTION)
+        if (found := deadlines.find(tx, case.id, wait.key)) is not None
+    ]
     return asked[-1] if asked else office().kinds[case.kind].clause
 
 
@@ -121,9 +124,15 @@ def answer(tx: Tx, event: MerchantAnswered, message: InboxMessage) -> None:
     absent = papers.absent(tx, case.shop_id or "", documents)
     text = "商家已补充材料" + (f",其中未收到文件(请上传):{'、'.join(absent)}" if absent else "")
     audit.record(
-        tx, case.id, "merchant.answered", actor=f"merchant/{event.account_id}", text=text, public=True, wait=wait.key,
+        tx,
+        case.id,
+        "merchant.answered",
+        actor=f"merchant/{event.account_id}",
+        text=text,
+        public=True,
+        wait=wait.key,
         documents=len(documents),
-    )  # fmt: skip
+    )
     outbox.wake(tx, case)
 
 

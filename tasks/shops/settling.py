@@ -62,12 +62,12 @@ def unsettled(tx: Tx, shop_id: str) -> dict[str, Any]:
         ):
             more, amount = tx.exec(some).one()
             count, fen = count + more, fen + int(amount)
-    left = select(
-        func.count(), func.coalesce(func.sum(Settlement.left_fen - Settlement.carried_fen), 0)
-    ).where(
-        Settlement.shop_id == shop_id, col(Settlement.taken_on).is_(None), Settlement.state != SettlementState.DRAFT,
+    left = select(func.count(), func.coalesce(func.sum(Settlement.left_fen - Settlement.carried_fen), 0)).where(
+        Settlement.shop_id == shop_id,
+        col(Settlement.taken_on).is_(None),
+        Settlement.state != SettlementState.DRAFT,
         (col(Settlement.left_fen) > 0) | (col(Settlement.carried_fen) < 0),
-    )  # fmt: skip
+    )
     under_way = select(func.count(), func.coalesce(func.sum(Payout.amount_fen), 0)).where(
         Payout.shop_id == shop_id, Payout.source == AccountKind.RECEIVABLE, Payout.state == PayoutState.REQUESTED
     )
@@ -175,9 +175,14 @@ def freed(tx: Tx, shop_id: str | None = None) -> list[Freed]:
             fen = part - _platforms_own(tx, switch)
         if fen > 0:
             found.append(
-                Freed(shop_id=switch.shop_id, shop=f"{name}({switch.shop_id})", since=switch.since, fen=fen,
-                      open_fen=min(fen, part))
-            )  # fmt: skip
+                Freed(
+                    shop_id=switch.shop_id,
+                    shop=f"{name}({switch.shop_id})",
+                    since=switch.since,
+                    fen=fen,
+                    open_fen=min(fen, part),
+                )
+            )
     return found
 
 

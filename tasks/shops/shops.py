@@ -64,8 +64,15 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
     tx.add(shop)
     tx.flush()
     look_again(tx, event.shop_id)
-    audit.record(tx, f"shop/{event.shop_id}", "shop.registered", actor="platform", text=f"店铺登记:{event.name}",
-                 said_at=said_at(message).isoformat(), **states.said(shop))  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{event.shop_id}",
+        "shop.registered",
+        actor="platform",
+        text=f"店铺登记:{event.name}",
+        said_at=said_at(message).isoformat(),
+        **states.said(shop),
+    )
 
 
 def _has_figures(tx: Tx, order_type: str) -> None:
@@ -105,9 +112,14 @@ def update(tx: Tx, event: ShopUpdated, message: InboxMessage) -> None:
             raise Refused(refusal.sentence, refusal.clause) from refusal
     tx.add(shop)
     audit.record(
-        tx, f"shop/{shop.id}", "shop.updated", actor="platform", text="店铺信息变更", fields=sorted(event.changes()),
+        tx,
+        f"shop/{shop.id}",
+        "shop.updated",
+        actor="platform",
+        text="店铺信息变更",
+        fields=sorted(event.changes()),
         said_at=said.isoformat(),
-    )  # fmt: skip
+    )
     payees.look(tx, shop)
     demands.look(tx, shop)
     if {"entity_type", "licence_name", "owner_name"} & changes.keys():  # to whom a deposit goes back (REF-5)
@@ -151,11 +163,13 @@ def book_facts(tx: Tx, shop_id: str) -> BookFacts:
         running = running.where(col(Arbitration.seen_at) > snapshot.as_of)
     held = shop_balances(tx, shop_id)
     return BookFacts(
-        arbitrations=tx.exec(running).one(), deposit_fen=held[AccountKind.DEPOSIT].fen,
-        receivable_fen=held[AccountKind.RECEIVABLE].fen, arrears_fen=held[AccountKind.ARREARS].fen,
+        arbitrations=tx.exec(running).one(),
+        deposit_fen=held[AccountKind.DEPOSIT].fen,
+        receivable_fen=held[AccountKind.RECEIVABLE].fen,
+        arrears_fen=held[AccountKind.ARREARS].fen,
         receivable_frozen_fen=held[AccountKind.RECEIVABLE_FROZEN].fen,
         **settling.unsettled(tx, shop_id),
-    )  # fmt: skip
+    )
 
 
 def about_shop(act: Callable[[Tx, Any, Shop, InboxMessage], None]) -> Callable[[Tx, Any, InboxMessage], None]:

@@ -51,18 +51,25 @@ def insist(tx: Tx, shop: Shop) -> None:
     tx.add(shop)
     tx.flush()
     alerts.altered(
-        tx, f"shop/{shop.id}/{tx.now.isoformat()}", where=f"店铺 {shop.id} 的状态",
+        tx,
+        f"shop/{shop.id}/{tx.now.isoformat()}",
+        where=f"店铺 {shop.id} 的状态",
         finding=f"店铺在数据库中为「{found}」,状态或关店时间与留存记录「{shop.state.label}」不符",
         done="已按留存记录恢复,并以此办理",
-    )  # fmt: skip
+    )
 
 
 def insist_on_bans(tx: Tx) -> None:
     """The same for shops that were banned and are not by their row: nobody pays them as if they were not."""
-    query = select(Shop).join(Case, col(Case.shop_id) == Shop.id).where(
-        Case.kind == CaseKind.FORCED_CLOSURE, Case.outcome == CaseState.FORCED_CLOSED,
-        Shop.state != ShopState.FORCED_CLOSED,
-    )  # fmt: skip
+    query = (
+        select(Shop)
+        .join(Case, col(Case.shop_id) == Shop.id)
+        .where(
+            Case.kind == CaseKind.FORCED_CLOSURE,
+            Case.outcome == CaseState.FORCED_CLOSED,
+            Shop.state != ShopState.FORCED_CLOSED,
+        )
+    )
     for shop in tx.exec(query):
         insist(tx, shop)
 

@@ -51,7 +51,14 @@ def _shown(tx: Tx, row: Binding) -> BoundAccountView:
     bound_at = register.bound_at(row)
     unbinds = unbinds_from(row.kind, bound_at, register.numbers(tx, row))
     return BoundAccountView(
-        kind=row.kind, kind_label=row.kind.label, platform=row.platform, platform_label=row.platform.label,
-        account_id=row.account_id or "", account_name=row.account_name, bound_at=bound_at,
-        unbind_from=unbinds.due if unbinds else None, for_ever=row.kind is BindingKind.OFFICIAL, case_id=row.case_id,
-    )  # fmt: skip
+        kind=row.kind,
+        kind_label=row.kind.label,
+        platform=row.platform,
+        platform_label=row.platform.label,
+        account_id=row.account_id or "",
+        account_name=row.account_name,
+        bound_at=bound_at,
+        unbind_from=unbinds.due if unbinds else None,
+        for_ever=row.kind is BindingKind.OFFICIAL,
+        case_id=row.case_id,
+    )

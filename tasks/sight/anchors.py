@@ -101,10 +101,14 @@ def draw(tx: Tx, before: End | None) -> Anchor:
         grown = grown.where(or_(col(AuditEntry.id) > since, col(AuditEntry.at) > before.at - LATE))
     heads = list(tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(grown))))
     return Anchor(
-        number=before.number + 1 if before else 1, at=tx.now, since=since, until=until,
-        previous=before.sha256 if before else "", heads={h.stream: (h.seq, h.hash) for h in heads if audit.sealed(h)},
+        number=before.number + 1 if before else 1,
+        at=tx.now,
+        since=since,
+        until=until,
+        previous=before.sha256 if before else "",
+        heads={h.stream: (h.seq, h.hash) for h in heads if audit.sealed(h)},
         broken=tuple(sorted(head.stream for head in heads if not audit.sealed(head))),
-    )  # fmt: skip
+    )
 
 
 def verify(tx: Tx, anchors: Iterable[Anchor]) -> Iterator[str]:
@@ -292,8 +296,9 @@ def _left(tx: Tx) -> dict[str, str]:
     last = {line.detail["target"]: line for line in _written(tx) if line.detail.get("due")}
     return {
         key: f"此前定期写出锚点的一处({key},第 {line.detail['number']} 份写于 {line.at:%Y-%m-%d %H:%M} UTC)已不在设置 audit_anchors 中"
-        for key, line in last.items() if key not in named
-    }  # fmt: skip
+        for key, line in last.items()
+        if key not in named
+    }
 
 
 def _write_if_due(target: str) -> int:
@@ -307,9 +312,15 @@ def _write_if_due(target: str) -> int:
         write(target, due=True)
         if not target.startswith(MAIL):
             contradicts = contradictions([target])
-            in_transaction(lambda tx: examination.report(
-                tx, f"anchored/{key_of(target)}", "审计链与外部锚点", {one: one for one in contradicts}, CONTRADICTED,
-            ))  # fmt: skip
+            in_transaction(
+                lambda tx: examination.report(
+                    tx,
+                    f"anchored/{key_of(target)}",
+                    "审计链与外部锚点",
+                    {one: one for one in contradicts},
+                    CONTRADICTED,
+                )
+            )
     except AnchorError as error:
         failed["failed"] = f"锚点未能写出或核对:{error}"
     in_transaction(lambda tx: examination.report(tx, f"anchor/{key_of(target)}", "审计锚点", failed, FAILED))
@@ -330,10 +341,11 @@ def against(target: str, place: Place) -> list[str]:
             *(f"{name} is no anchor of ours, or was cut off" for name in place.odd),
             *(
                 f"anchor {line.detail['number']}, written on {line.at:%Y-%m-%d %H:%M} UTC, is not there as it was written"
-                for line in written if line.detail["sha256"] not in there
+                for line in written
+                if line.detail["sha256"] not in there
             ),
             *verify(tx, place.anchors),
-        ]  # fmt: skip
+        ]
 
 
 def overdue(tx: Tx) -> list[str]:

@@ -68,10 +68,14 @@ def decide(tx: Tx, given: str, session_id: str, answer: Answer) -> Sent:
     outcome = decisions.decide(tx, answer)
     tx.add(
         DeskAnswer(
-            key=key, session_id=session_id, review_id=answer.review_id, accepted=outcome.accepted, sentence=outcome.sentence,
+            key=key,
+            session_id=session_id,
+            review_id=answer.review_id,
+            accepted=outcome.accepted,
+            sentence=outcome.sentence,
             at=clock().real(),
         )
-    )  # fmt: skip
+    )
     if outcome.accepted:
         forget_draft(tx, answer.staff_id, answer.review_id)
     return Sent(outcome=outcome)

@@ -7,10 +7,17 @@ from office.base.settings import settings
 from tasks.sight.shown import CaseDossier
 
 PARTS = (
-    ("facts", "案件事实"), ("timeline", "案件经过"), ("rulings", "判责"),
-    ("findings", "检查结果"), ("decisions", "审核与决定"), ("deadlines", "期限"),
-    ("money", "资金"), ("messages", "消息"), ("evidence", "证据目录"), ("audit", "审计链与核验说明"),
-)  # fmt: skip
+    ("facts", "案件事实"),
+    ("timeline", "案件经过"),
+    ("rulings", "判责"),
+    ("findings", "检查结果"),
+    ("decisions", "审核与决定"),
+    ("deadlines", "期限"),
+    ("money", "资金"),
+    ("messages", "消息"),
+    ("evidence", "证据目录"),
+    ("audit", "审计链与核验说明"),
+)
 
 
 def dispute_file(case: CaseDossier) -> str:

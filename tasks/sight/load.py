@@ -112,31 +112,41 @@ def load(tx: Tx) -> Load:
         for one in tx.exec(halted.order_by(col(Case.received_at)).limit(STOPPED))
     )
     return Load(
-        roles=_roles(tx), people=_people(tx), gates=_gates(tx), stopped=stopped,
+        roles=_roles(tx),
+        people=_people(tx),
+        gates=_gates(tx),
+        stopped=stopped,
         more_stopped=every - len(stopped),
         undelivered=tx.exec(select(func.count()).where(OutboxMessage.state == OutboxState.DEAD)).one(),
         unheard=tx.exec(select(func.count()).where(InboxMessage.state == InboxState.FAILED)).one(),
-        letters=_letters(tx), events=_events(tx),
-    )  # fmt: skip
+        letters=_letters(tx),
+        events=_events(tx),
+    )
 
 
 def _letters(tx: Tx) -> tuple[Undone, ...]:
     query = select(OutboxMessage).where(OutboxMessage.state == OutboxState.DEAD).order_by(col(OutboxMessage.id))
     return tuple(
         Undone(
-            key=row.key, what=row.topic, whom=f"{row.channel.label} {row.audience}".strip(), case_id=row.case_id or "",
-            at=row.created_at, why=row.note,
+            key=row.key,
+            what=row.topic,
+            whom=f"{row.channel.label} {row.audience}".strip(),
+            case_id=row.case_id or "",
+            at=row.created_at,
+            why=row.note,
         )
         for row in tx.exec(query.limit(STOPPED))
-    )  # fmt: skip
+    )
 
 
 def _events(tx: Tx) -> tuple[Undone, ...]:
     query = select(InboxMessage).where(InboxMessage.state == InboxState.FAILED).order_by(col(InboxMessage.id))
     return tuple(
-        Undone(key=str(row.id), what=row.type, whom=row.source, case_id=row.case_id or "", at=row.received_at, why=row.note)
+        Undone(
+            key=str(row.id), what=row.type, whom=row.source, case_id=row.case_id or "", at=row.received_at, why=row.note
+        )
         for row in tx.exec(query.limit(STOPPED))
-    )  # fmt: skip
+    )
 
 
 def _times(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -147,9 +157,12 @@ def _roles(tx: Tx) -> tuple[OfRole, ...]:
     """Every role, out of one count of what is open to which roles together."""
     asked = cast(col(Review.roles), String)
     counts: tuple[Any, ...] = (
-        func.count(), _times(col(Review.claimed_by).is_(None)), _times(col(Review.due_at) < tx.now),
-        _times(col(Review.stranded_at).is_not(None)), func.min(Review.due_at),
-    )  # fmt: skip
+        func.count(),
+        _times(col(Review.claimed_by).is_(None)),
+        _times(col(Review.due_at) < tx.now),
+        _times(col(Review.stranded_at).is_not(None)),
+        func.min(Review.due_at),
+    )
     counted = select(asked, *counts)
     found = [
         (json.loads(row[0]), row[1:]) for row in tx.exec(counted.where(col(Review.state).in_(OPEN)).group_by(asked))
@@ -195,13 +208,20 @@ def _people(tx: Tx) -> tuple[OfPerson, ...]:
     waits = dict(tx.exec(held.group_by(col(Confirmation.staff_id))).all())
     return tuple(
         OfPerson(
-            id=one.id, name=one.name, roles="、".join(Role(role).label for role in one.roles), claimed=claimed.get(one.id, 0),
-            late=late.get(one.id, 0), decided=decided.get(one.id, 0), put_off=put_off.get(one.id, 0),
-            put_off_times=int(how_often.get(one.id) or 0), held=waits.get(one.id, 0),
-            locked=_locked(tx, one), state=_state(tx, one),
+            id=one.id,
+            name=one.name,
+            roles="、".join(Role(role).label for role in one.roles),
+            claimed=claimed.get(one.id, 0),
+            late=late.get(one.id, 0),
+            decided=decided.get(one.id, 0),
+            put_off=put_off.get(one.id, 0),
+            put_off_times=int(how_often.get(one.id) or 0),
+            held=waits.get(one.id, 0),
+            locked=_locked(tx, one),
+            state=_state(tx, one),
         )
         for one in tx.exec(select(Staff).where(col(Staff.active).is_(True)).order_by(col(Staff.id)))
-    )  # fmt: skip
+    )
 
 
 def _by(tx: Tx, person: Any, *conditions: ColumnElement[bool] | bool) -> dict[str, int]:

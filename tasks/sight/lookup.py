@@ -57,11 +57,15 @@ def shop(tx: Tx, shop_id: str) -> ShopShown | None:
     every_case = tx.exec(select(func.count()).select_from(Case).where(Case.shop_id == shop_id)).one()
     every_statement = tx.exec(select(func.count()).select_from(Statement).where(Statement.shop_id == shop_id)).one()
     return ShopShown(
-        shop=found, cases=tuple(tx.exec(cases)), penalties=penalties.of_shop(tx, shop_id),
+        shop=found,
+        cases=tuple(tx.exec(cases)),
+        penalties=penalties.of_shop(tx, shop_id),
         balances=tuple((one.kind.label, one.balance_fen) for one in tx.exec(accounts)),
-        statements=tuple(tx.exec(statements)), accounts=accounts_of(tx, shop_id), more_cases=max(every_case - MOST, 0),
+        statements=tuple(tx.exec(statements)),
+        accounts=accounts_of(tx, shop_id),
+        more_cases=max(every_case - MOST, 0),
         more_statements=max(every_statement - MONTHS, 0),
-    )  # fmt: skip
+    )
 
 
 def place_of(tx: Tx, given: str) -> tuple[str, str] | None:

@@ -172,9 +172,15 @@ def version(tx: Tx) -> int:
 
 
 def _row(
-    review: Review, about: Case, escalations: int, name: str, held_by: str, here: tuple[str, ...], papers: set[str],
+    review: Review,
+    about: Case,
+    escalations: int,
+    name: str,
+    held_by: str,
+    here: tuple[str, ...],
+    papers: set[str],
     whole: set[str],
-) -> Waiting:  # fmt: skip
+) -> Waiting:
     seen = review.seen or {}
     return Waiting(
         review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
@@ -242,13 +248,20 @@ def decided(
         query = query.where(col(Review.decided_at) >= since)
     return [
         Done(
-            review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject,
-            title=reviews.gate_of(review).title, decided_at=review.decided_at or about.opened_at,
-            decided_by=review.decided_by or "", name=name or "", reason=review.reason or "",
-            verdict=reviews.gate_of(review).verdict(review.verdict or "").label, link=reviews.link_to(about),
+            review_id=review.id,
+            case_id=about.id,
+            kind=about.kind.label,
+            subject=about.subject,
+            title=reviews.gate_of(review).title,
+            decided_at=review.decided_at or about.opened_at,
+            decided_by=review.decided_by or "",
+            name=name or "",
+            reason=review.reason or "",
+            verdict=reviews.gate_of(review).verdict(review.verdict or "").label,
+            link=reviews.link_to(about),
         )
         for review, about, name in tx.exec(query)
-    ]  # fmt: skip
+    ]
 
 
 def pace(done: Sequence[Done]) -> timedelta | None:
@@ -286,13 +299,19 @@ def tabs(tx: Tx, roles: Sequence[str], staff_id: str) -> dict[str, int]:
     put_off, of_mine, of_back = tx.exec(
         select(func.count(), *counts).select_from(Review).where(*open_to, later.hidden_from(tx, staff_id))
     ).one()
-    done = select(func.count()).select_from(Review).where(
-        Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx)
-    )  # fmt: skip
+    done = (
+        select(func.count())
+        .select_from(Review)
+        .where(Review.state == ReviewState.DECIDED, Review.decided_by == staff_id, col(Review.decided_at) >= today(tx))
+    )
     return {
-        "open": total - put_off, "mine": int(mine - of_mine), "back": int(back - of_back), "late": int(late),
-        "later": put_off, "done": tx.exec(done).one(),
-    }  # fmt: skip
+        "open": total - put_off,
+        "mine": int(mine - of_mine),
+        "back": int(back - of_back),
+        "late": int(late),
+        "later": put_off,
+        "done": tx.exec(done).one(),
+    }
 
 
 def elsewhere(tx: Tx, roles: Sequence[str], staff_id: str) -> tuple[str, ...]:

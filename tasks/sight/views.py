@@ -162,8 +162,9 @@ def _findings(tx: Tx, case: Case) -> tuple[FindingShown, ...]:
 def _reviews(tx: Tx, case: Case) -> tuple[ReviewShown, ...]:
     bound = {
         line.detail["review"]: line.detail.get("shown_sha256")
-        for line in audit.timeline(tx, case.id) if line.action == "review.decided"
-    }  # fmt: skip
+        for line in audit.timeline(tx, case.id)
+        if line.action == "review.decided"
+    }
     rows = tx.exec(select(Review).where(Review.case_id == case.id).order_by(col(Review.opened_at), col(Review.id)))
     return tuple(_review(tx, row, bound.get(row.id, row.dossier_sha256)) for row in rows)
 
@@ -196,11 +197,15 @@ def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
     rows = tx.exec(select(CaseWait).where(CaseWait.case_id == case.id).order_by(col(CaseWait.id)))
     return tuple(
         WaitShown(
-            what=office().waits.get(row.kind, row.kind), question=row.question, state=row.state.label, opened_at=row.opened_at,
-            closed_at=row.closed_at, answer=_answer(row),
+            what=office().waits.get(row.kind, row.kind),
+            question=row.question,
+            state=row.state.label,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+            answer=_answer(row),
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _answer(wait: CaseWait) -> str:
@@ -226,10 +231,13 @@ def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
     rows = tx.exec(select(Transfer).where(taken | returned).order_by(col(Transfer.posted_at), col(Transfer.key)))
     window = window_of(ruling, policy(ruling.policy_version))
     return RulingShown(
-        id=ruling.id, kind=ruling.kind.label, facts=tuple(rulings.ruling_rows(ruling).items()),
-        sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)), window=window.text(),
+        id=ruling.id,
+        kind=ruling.kind.label,
+        facts=tuple(rulings.ruling_rows(ruling).items()),
+        sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)),
+        window=window.text(),
         postings=_shown(tx, rows),
-    )  # fmt: skip
+    )
 
 
 def _timeline(tx: Tx, case: Case, rulings: Iterable[Ruling]) -> tuple[AuditShown, ...]:
@@ -241,11 +249,16 @@ def _timeline(tx: Tx, case: Case, rulings: Iterable[Ruling]) -> tuple[AuditShown
 def _shown(tx: Tx, rows: Iterable[Transfer]) -> tuple[PostingShown, ...]:
     return tuple(
         PostingShown(
-            key=row.key, debit=account_name(tx, row.debit_account), credit=account_name(tx, row.credit_account),
-            amount_fen=row.amount_fen, reason=row.reason, clause=row.clause, posted_at=row.posted_at,
+            key=row.key,
+            debit=account_name(tx, row.debit_account),
+            credit=account_name(tx, row.credit_account),
+            amount_fen=row.amount_fen,
+            reason=row.reason,
+            clause=row.clause,
+            posted_at=row.posted_at,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def account_name(tx: Tx, account_id: str) -> str:
@@ -261,10 +274,15 @@ def _payout(tx: Tx, row: Payout) -> PayoutShown:
     permit = tx.get(Permit, row.permit_id)
     people = permit.granted_by.split(",") if permit else []
     return PayoutShown(
-        request_no=row.request_no, amount_fen=row.amount_fen, payee=row.payee_masked, state=row.state.label,
-        permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people), requested_at=row.requested_at,
-        answered_at=row.answered_at, bank_reason=row.bank_reason,
-    )  # fmt: skip
+        request_no=row.request_no,
+        amount_fen=row.amount_fen,
+        payee=row.payee_masked,
+        state=row.state.label,
+        permitted_by="、".join(staff_name(tx, staff_id) for staff_id in people),
+        requested_at=row.requested_at,
+        answered_at=row.answered_at,
+        bank_reason=row.bank_reason,
+    )
 
 
 def message_shown(row: OutboxMessage) -> MessageShown:
@@ -307,9 +325,14 @@ def received_shown(row: InboxMessage) -> ReceivedShown:
     """One inbox row without its body."""
     model = INBOUND.get(row.type)
     return ReceivedShown(
-        source=row.source, message_id=row.message_id, title=f"{model.title()} {row.type}" if model else row.type,
-        received_at=row.received_at, sha256=row.body_sha256, state=row.state.label, note=row.note,
-    )  # fmt: skip
+        source=row.source,
+        message_id=row.message_id,
+        title=f"{model.title()} {row.type}" if model else row.type,
+        received_at=row.received_at,
+        sha256=row.body_sha256,
+        state=row.state.label,
+        note=row.note,
+    )
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────
@@ -320,9 +343,13 @@ def _papers(tx: Tx, case: Case) -> Iterable[EvidenceShown]:
     for paper in papers.of_case(tx, case):
         where = paper.where if paper.readable else f"{paper.where},{paper.state.label}"
         yield EvidenceShown(
-            name=paper.name, kind=paper.kind_label, sha256=paper.sha256, url=paper.url, submitted_at=paper.given_at,
+            name=paper.name,
+            kind=paper.kind_label,
+            sha256=paper.sha256,
+            url=paper.url,
+            submitted_at=paper.given_at,
             where=where,
-        )  # fmt: skip
+        )
 
 
 def _evidence(tx: Tx, case: Case) -> tuple[EvidenceShown, ...]:
@@ -336,9 +363,11 @@ def _evidence(tx: Tx, case: Case) -> tuple[EvidenceShown, ...]:
 def _chain(tx: Tx, case: Case) -> ChainShown:
     head = tx.get(AuditHead, case.id)
     return ChainShown(
-        lines=audit_lines(tx, case.id), head=head.hash if head else "", seal=head.seal if head else "",
+        lines=audit_lines(tx, case.id),
+        head=head.hash if head else "",
+        seal=head.seal if head else "",
         problems=tuple(audit.verify(tx, case.id)),
-    )  # fmt: skip
+    )
 
 
 def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:

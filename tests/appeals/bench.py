@@ -58,10 +58,17 @@ class Bench:
         """What a merchant files, with one fresh picture unless items are given."""
         ids = [self.stage()] if items is None else items
         about = {} if "deduction_id" in changes else {"ruling_id": ruling_id}
-        return {
-            "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "reason": "SHIPPED_IN_TIME",
-            "statement": "已按时发货,请复核。", "evidence": [{"id": item, "kind": "LOGISTICS"} for item in ids],
-        } | about | changes  # fmt: skip
+        return (
+            {
+                "shop_id": self.shop_id,
+                "account_id": f"acct-{self.shop_id}",
+                "reason": "SHIPPED_IN_TIME",
+                "statement": "已按时发货,请复核。",
+                "evidence": [{"id": item, "kind": "LOGISTICS"} for item in ids],
+            }
+            | about
+            | changes
+        )
 
     def file(self, ruling_id: str = "rul-1", items: list[str] | None = None, **changes: Any) -> Case:
         self.office.send("appeal.filed", self.filing(ruling_id, items, **changes))
@@ -76,9 +83,12 @@ class Bench:
         """Further evidence."""
         ids = [self.stage()] if items is None else items
         return {
-            "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "case_id": case.id,
-            "statement": "补充揽收证明。", "evidence": [{"id": item, "kind": "CHAT"} for item in ids],
-        } | changes  # fmt: skip
+            "shop_id": self.shop_id,
+            "account_id": f"acct-{self.shop_id}",
+            "case_id": case.id,
+            "statement": "补充揽收证明。",
+            "evidence": [{"id": item, "kind": "CHAT"} for item in ids],
+        } | changes
 
     def send_more(self, case: Case, items: list[str] | None = None, **changes: Any) -> None:
         self.office.send("appeal.evidence_submitted", self.more(case, items, **changes))
@@ -87,9 +97,13 @@ class Bench:
         """A signed message as it can arrive any number of times: the same id and the same bytes."""
         body = {"type": type_, "timestamp": self.now.isoformat(), "data": data}
         return Arrival(
-            source="platform", message_id=f"same-{next(NUMBERS)}", type=type_, shop_id=data.get("shop_id"),
-            case_id=data.get("case_id"), body=json.dumps(body, ensure_ascii=False).encode(),
-        )  # fmt: skip
+            source="platform",
+            message_id=f"same-{next(NUMBERS)}",
+            type=type_,
+            shop_id=data.get("shop_id"),
+            case_id=data.get("case_id"),
+            body=json.dumps(body, ensure_ascii=False).encode(),
+        )
 
     def arrive(self, arrival: Arrival) -> Receipt:
         """It reaches the door, and everything that follows is done."""
@@ -155,7 +169,9 @@ class Bench:
     def picture(self) -> dict[str, Any]:
         """Everything that running something again must not change."""
         return {
-            "money": self.money(), "counters": self.counters(), "told": self.office.told(),
+            "money": self.money(),
+            "counters": self.counters(),
+            "told": self.office.told(),
             "cases": [(case.id, case.state, case.outcome) for case in self.office.cases()],
             "events": [row.key for row in self.office.outbox(Channel.EVENT)],
-        }  # fmt: skip
+        }

@@ -42,9 +42,16 @@ def test_a_ruling_that_clears_the_merchant_gives_back_what_was_taken_and_says_so
     """ARB-1"""
     deduct(bench, **named)
     assert bench.money() == ONCE
-    arrival = bench.arrival("ruling.effective", bench.ruled() | {
-        "conclusion": "NOT_MERCHANT", "decided": "物流原因,非商家责任。", "points": 0, "deduction_fen": 0,
-    })  # fmt: skip
+    arrival = bench.arrival(
+        "ruling.effective",
+        bench.ruled()
+        | {
+            "conclusion": "NOT_MERCHANT",
+            "decided": "物流原因,非商家责任。",
+            "points": 0,
+            "deduction_fen": 0,
+        },
+    )
     bench.arrive(arrival)
     bench.arrive(arrival)
     assert bench.money() == WHOLE and bench.counters() == (0, 0, 0)
@@ -160,9 +167,15 @@ def test_another_arbitrations_deduction_stays(bench: Bench) -> None:
 
 def link(bench: Bench) -> None:
     """Only now it is said that the arbitration is about this after-sale."""
-    bench.office.send("arbitration.progressed", {
-        "shop_id": "shop-1", "arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1", "stage": "DISCUSSING",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.progressed",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-rul-1",
+            "aftersale_id": "as-rul-1",
+            "stage": "DISCUSSING",
+        },
+    )
 
 
 def ruling_and_deduction(bench: Bench) -> None:
@@ -303,9 +316,15 @@ def test_withdrawing_what_was_united_asks_about_the_money_once(bench: Bench) -> 
     """WDR-1"""
     ruling_and_deduction(bench)
     link(bench)
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-rul-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-rul-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     case = bench.latest()
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     bench.office.decide(case, "wu-tao", "AGREED", **AGREED)

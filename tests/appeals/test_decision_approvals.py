@@ -36,9 +36,7 @@ def happens_before(bench: Bench, effect: str, decide: Callable[[], None], happen
 
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize(("verdict", "effect"), [("UPHOLD", "appeals.uphold"), ("DISMISS", "appeals.dismiss")])
-@pytest.mark.parametrize(
-    ("news", "word"), [(money_is_taken, "已扣赔付款"), (its_file_is_lost, "凭证文件丢失或损坏")]
-)  # fmt: skip
+@pytest.mark.parametrize(("news", "word"), [(money_is_taken, "已扣赔付款"), (its_file_is_lost, "凭证文件丢失或损坏")])
 def test_what_comes_between_the_arbitrators_decision_and_the_act_is_judged_again(
     bench: Bench, news: Callable[[Bench, Case], None], word: str, verdict: str, effect: str, again: bool
 ) -> None:
@@ -71,9 +69,11 @@ def test_after_a_changed_matter_evidence_can_still_be_asked_for_once(bench: Benc
     bench.rule(deduction_fen=0)
     case = bench.file()
     happens_before(
-        bench, "appeals.uphold", lambda: bench.office.decide(case, "zhou-yan", "UPHOLD"),
+        bench,
+        "appeals.uphold",
+        lambda: bench.office.decide(case, "zhou-yan", "UPHOLD"),
         lambda: its_file_is_lost(bench, case),
-    )  # fmt: skip
+    )
     bench.office.decide(case, "zhou-yan", "INSUFFICIENT", "原文件无法打开,请重新上传")
     assert bench.office.message("appeal_evidence_requested")["reason"] == "原文件无法打开,请重新上传"
     with reading() as tx:
@@ -87,9 +87,11 @@ def test_the_act_once_more_after_another_look_strikes_nothing_twice(bench: Bench
     bench.rule(deduction_fen=0)
     case = bench.file()
     happens_before(
-        bench, "appeals.uphold", lambda: bench.office.decide(case, "zhou-yan", "UPHOLD"),
+        bench,
+        "appeals.uphold",
+        lambda: bench.office.decide(case, "zhou-yan", "UPHOLD"),
         lambda: money_is_taken(bench, case),
-    )  # fmt: skip
+    )
     with mortal(lambda when, key: when == "after" and "appeals.uphold_again" in key), pytest.raises(Died):
         bench.office.decide(case, "zhou-yan", "UPHOLD")
     bench.office.clock.advance(timedelta(seconds=61))
@@ -123,9 +125,11 @@ def test_what_comes_between_merchant_services_yes_and_the_withdrawal_asks_them_a
 ) -> None:
     case = with_papers(bench)
     happens_before(
-        bench, "arbitration.withdraw", lambda: bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意"),
+        bench,
+        "arbitration.withdraw",
+        lambda: bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意"),
         lambda: news(bench),
-    )  # fmt: skip
+    )
     question = bench.office.question(case)
     assert (question.gate, question.round) == ("withdrawal", 2) and bench.ruling().voided_at is None
     assert shown in read(question) and "arbitration_withdrawn" not in bench.office.told(case)
@@ -141,9 +145,11 @@ def test_what_comes_between_merchant_services_yes_and_the_withdrawal_asks_them_a
 def test_over_a_paper_lost_before_the_act_merchant_service_can_still_say_no(bench: Bench) -> None:
     case = with_papers(bench)
     happens_before(
-        bench, "arbitration.withdraw", lambda: bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意"),
+        bench,
+        "arbitration.withdraw",
+        lambda: bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意"),
         lambda: the_paper_is_lost(bench),
-    )  # fmt: skip
+    )
     bench.office.decide(case, "wu-tao", "REJECT", "材料无法查看,请重新提交")
     assert bench.outcome(case) == "REJECTED" and "材料无法查看" in str(bench.office.case(case.id).outcome_text)
     assert bench.ruling().voided_at is None

@@ -118,9 +118,16 @@ def test_the_same_id_with_other_content_is_kept_as_a_conflict_and_alerted(door: 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"event-sign": "0" * 32}, {"event-sign": ""}, {"app-id": "nobody"}, {"app-id": "other-app"},
-     {"event-sign": "非法".encode().decode("latin-1")}, {"sign-method": "sha1"}, {"sign-method": "hmac-sha256"}],
-)  # fmt: skip
+    [
+        {"event-sign": "0" * 32},
+        {"event-sign": ""},
+        {"app-id": "nobody"},
+        {"app-id": "other-app"},
+        {"event-sign": "非法".encode().decode("latin-1")},
+        {"sign-method": "sha1"},
+        {"sign-method": "hmac-sha256"},
+    ],
+)
 def test_a_signature_that_does_not_fit_stores_nothing(door: TestClient, headers: dict[str, str]) -> None:
     sent = {"content-type": "application/json", "app-id": APP, "event-sign": event_sign(APP, SECRET, RULED)} | headers
     raw_headers = {name: value.encode("latin-1") for name, value in sent.items()}
@@ -150,10 +157,17 @@ def test_every_tag_of_arbitration_is_mapped_and_every_other_is_kept(door: TestCl
     tags = ["100", "206", "9999", "212", "213", "214", "217", "218", "216", "215"]
     push(door, body(*(item(tag, f"m-{tag}") for tag in tags)))
     assert {row.message_id.split("/")[1]: row.type for row in inbox("doudian")} == {
-        "100": "doudian.100", "206": "doudian.206", "9999": "doudian.9999", "212": "arbitration.applied",
-        "213": "arbitration.progressed", "214": "arbitration.progressed", "217": "arbitration.progressed",
-        "218": "arbitration.progressed", "216": "ruling.effective", "215": "arbitration.withdrawal_requested",
-    }  # fmt: skip
+        "100": "doudian.100",
+        "206": "doudian.206",
+        "9999": "doudian.9999",
+        "212": "arbitration.applied",
+        "213": "arbitration.progressed",
+        "214": "arbitration.progressed",
+        "217": "arbitration.progressed",
+        "218": "arbitration.progressed",
+        "216": "ruling.effective",
+        "215": "arbitration.withdrawal_requested",
+    }
     bench.office.settle()
     states = {row.message_id.split("/")[1]: row.state for row in inbox("doudian")}
     assert {tag for tag, state in states.items() if state is InboxState.KEPT} == {"100", "206", "9999"}
@@ -225,8 +239,10 @@ def test_entries_that_name_nobody_or_are_no_utf8_are_told_and_share_no_name(door
         bench.office.settle()
     kinds = [row.type for row in inbox("doudian")]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "arbitration.applied": 1, "doudian.odd": 5, "doudian.216": len(nobody)
-    }  # fmt: skip
+        "arbitration.applied": 1,
+        "doudian.odd": 5,
+        "doudian.216": len(nobody),
+    }
     assert bench.office.staff_told("inbox_odd") == ["supervisor"] * (5 + len(nobody))
 
 
@@ -337,9 +353,13 @@ def test_a_cancellation_or_an_application_reported_again_after_the_withdrawal_is
     push(door, body(item("215", "m-4"), item("212", "m-5"), item("215", "m-6", arbitrate_id="9002")))
     bench.office.settle()
     assert {row.message_id[-1]: row.state for row in inbox("doudian")} == {
-        "1": InboxState.DONE, "2": InboxState.DONE, "3": InboxState.KEPT, "4": InboxState.KEPT, "5": InboxState.KEPT,
+        "1": InboxState.DONE,
+        "2": InboxState.DONE,
+        "3": InboxState.KEPT,
+        "4": InboxState.KEPT,
+        "5": InboxState.KEPT,
         "6": InboxState.KEPT,
-    }  # fmt: skip
+    }
     assert len(bench.office.cases()) == 1
     assert (bench.refusals(), told(bench, "arbitration_stays")) == ([], 0)
 
@@ -367,9 +387,11 @@ def test_a_filing_that_waits_for_the_database_beyond_its_deadline_was_received_b
     use_clock(watched)
     moment = bench.now
     headers = {
-        "content-type": "application/json", "webhook-id": "msg_late", "webhook-timestamp": str(int(moment.timestamp())),
+        "content-type": "application/json",
+        "webhook-id": "msg_late",
+        "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": signed.sign("msg_late", moment, filing),
-    }  # fmt: skip
+    }
     client = TestClient(create_app(settings(), now=moment.timestamp))
     answers: list[httpx.Response] = []
     post = threading.Thread(
@@ -396,9 +418,10 @@ def test_a_notification_signed_as_in_their_example_is_kept_and_answered_with_not
 ) -> None:
     for _ in range(2):
         answer = door.post(
-            "/webhooks/tiktok-shop", content=TTS,
+            "/webhooks/tiktok-shop",
+            content=TTS,
             headers={"content-type": "application/json", "authorization": TTS_SIGNATURE},
-        )  # fmt: skip
+        )
         assert (answer.status_code, answer.content) == (200, b"")
     bench.office.settle()
     assert [(row.message_id, row.type, row.state) for row in inbox("tiktok-shop")] == [
@@ -418,8 +441,15 @@ def test_a_notification_with_another_signature_is_turned_away(door: TestClient, 
 
 def test_returns_are_kept_under_their_topic_and_conflicts_do_not_replace_them(door: TestClient) -> None:
     def send(status: str) -> None:
-        raw = json.dumps({"type": "RETURN_STATUS_CHANGE", "tts_notification_id": "n-1", "shop_id": "s-1",
-                          "timestamp": 1, "data": {"return_id": "r-1", "return_status": status}}).encode()  # fmt: skip
+        raw = json.dumps(
+            {
+                "type": "RETURN_STATUS_CHANGE",
+                "tts_notification_id": "n-1",
+                "shop_id": "s-1",
+                "timestamp": 1,
+                "data": {"return_id": "r-1", "return_status": status},
+            }
+        ).encode()
         signed = hmac.new(b"app_secret_demo", b"demo_key" + raw, hashlib.sha256).hexdigest()
         headers = {"content-type": "application/json", "authorization": signed}
         assert door.post("/webhooks/tiktok-shop", content=raw, headers=headers).status_code == 200

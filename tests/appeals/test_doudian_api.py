@@ -133,11 +133,13 @@ def test_more_than_four_images_never_leave(theirs: TheirServer) -> None:
 @pytest.mark.parametrize(
     ("trouble", "again"),
     [
-        ({"code": 20000, "sub_code": "isp.service-error"}, True), ({"code": 50002, "sub_code": "isv.business-failed"}, False),
-        ({"code": 40004, "sub_code": "isv.access-token-expired"}, True), ({"code": 40003, "sub_code": "isv.parameter-invalid"}, False),
+        ({"code": 20000, "sub_code": "isp.service-error"}, True),
+        ({"code": 50002, "sub_code": "isv.business-failed"}, False),
+        ({"code": 40004, "sub_code": "isv.access-token-expired"}, True),
+        ({"code": 40003, "sub_code": "isv.parameter-invalid"}, False),
         ({"code": 20000}, True),
     ],
-)  # fmt: skip
+)
 def test_their_error_codes_say_whether_trying_again_can_help(
     theirs: TheirServer, trouble: dict[str, Any], again: bool
 ) -> None:

@@ -64,11 +64,17 @@ def test_a_file_is_what_its_bytes_say(content: bytes, media: MediaType | None) -
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
-        ("../../etc/passwd", "passwd.jpg"), ("发票.pdf.exe", "发票.pdf.jpg"), ("C:\\temp\\run.bat", "run.jpg"),
-        ("a\r\nSet-Cookie: x.png", "aSet-Cookie_ x.jpg"), ("nul.png", "file-nul.jpg"), ("", "evidence.jpg"),
-        ("\u202egpj.exe", "gpj.jpg"), ("...", "evidence.jpg"), ("快递 单.png", "快递 单.jpg"),
+        ("../../etc/passwd", "passwd.jpg"),
+        ("发票.pdf.exe", "发票.pdf.jpg"),
+        ("C:\\temp\\run.bat", "run.jpg"),
+        ("a\r\nSet-Cookie: x.png", "aSet-Cookie_ x.jpg"),
+        ("nul.png", "file-nul.jpg"),
+        ("", "evidence.jpg"),
+        ("\u202egpj.exe", "gpj.jpg"),
+        ("...", "evidence.jpg"),
+        ("快递 单.png", "快递 单.jpg"),
     ],
-)  # fmt: skip
+)
 def test_a_harmful_name_becomes_a_harmless_one(name: str, safe: str) -> None:
     assert safe_name(name, MediaType.JPEG) == safe
 
@@ -189,8 +195,10 @@ def test_a_picture_is_uploaded_with_a_token_and_opened_by_its_link_in_a_tab(benc
     assert opened.content == PNG
     assert opened.headers["content-type"] == "image/png"
     assert opened.headers["content-disposition"].startswith("inline;")
-    assert all("sandbox" in policy or "default-src 'none'" in policy
-               for policy in opened.headers.get_list("content-security-policy"))  # fmt: skip
+    assert all(
+        "sandbox" in policy or "default-src 'none'" in policy
+        for policy in opened.headers.get_list("content-security-policy")
+    )
     assert "sandbox" in opened.headers["content-security-policy"]
     assert "nosniff" in opened.headers["x-content-type-options"]
 
@@ -227,7 +235,8 @@ def test_a_stored_file_that_was_changed_is_not_given_out(bench: Bench, door: Tes
 @pytest.mark.parametrize(
     ("send", "status"),
     [
-        ({"data": {"shop_id": "shop-1"}}, 415), ({"files": {"file": ("a.png", PNG)}}, 422),
+        ({"data": {"shop_id": "shop-1"}}, 415),
+        ({"files": {"file": ("a.png", PNG)}}, 422),
         ({"data": {"shop_id": "shop-1"}, "files": {"other": ("a.png", PNG)}}, 422),
         ({"data": {"shop_id": "shop-9"}, "files": {"file": ("a.png", PNG)}}, 422),
         ({"data": {"shop_id": "shop-1"}, "files": {"file": ("a.png", b"MZ")}}, 415),
@@ -235,7 +244,7 @@ def test_a_stored_file_that_was_changed_is_not_given_out(bench: Bench, door: Tes
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
         ({"data": {"shop_id": "shop-1", "url": "https://evil.example/x.png"}, "files": {"file": ("a.png", PNG)}}, 422),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_upload_is_said(door: TestClient, send: dict[str, object], status: int) -> None:
     headers = TOKEN | send.pop("headers", {})  # type: ignore[operator]
     answer = door.post("/evidence", headers=headers, **send)  # type: ignore[arg-type]
@@ -293,13 +302,17 @@ def certificate(name: str, file: Path) -> Path:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     built = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(secret + built.public_bytes(pem))
@@ -336,14 +349,20 @@ def test_only_listed_hosts_are_asked_and_no_redirect_leads_elsewhere(bench: Benc
         ask = fetcher(address)
         assert ask.fetch(f"http://{address}/here", 1000)[1].tell() == len(PNG)
         refused = {
-            f"http://{address}/away": "host-not-allowed", f"http://{address}/loop": "fetch-failed",
-            f"http://{address}/gone": "fetch-failed", f"http://{address}/large": "too-large",
-            f"http://user@{address}/x.png": "host-not-allowed", f"ftp://{address}/x.png": "host-not-allowed",
-            f"http://other.example.com:{port}/x.png": "host-not-allowed", f"http://img.example.com:{port + 1}/": "host-not-allowed",
-            "http://[::1": "host-not-allowed", f"http://{address}/unreadable": "fetch-failed",
-            f"http://{address}/\x01": "fetch-failed", "http://127.0.0.1/x.png": "host-not-allowed",
+            f"http://{address}/away": "host-not-allowed",
+            f"http://{address}/loop": "fetch-failed",
+            f"http://{address}/gone": "fetch-failed",
+            f"http://{address}/large": "too-large",
+            f"http://user@{address}/x.png": "host-not-allowed",
+            f"ftp://{address}/x.png": "host-not-allowed",
+            f"http://other.example.com:{port}/x.png": "host-not-allowed",
+            f"http://img.example.com:{port + 1}/": "host-not-allowed",
+            "http://[::1": "host-not-allowed",
+            f"http://{address}/unreadable": "fetch-failed",
+            f"http://{address}/\x01": "fetch-failed",
+            "http://127.0.0.1/x.png": "host-not-allowed",
             f"http://{address}.evil.com/x.png": "host-not-allowed",
-        }  # fmt: skip
+        }
         for url, code in refused.items():
             with pytest.raises(EvidenceRefused) as said:
                 ask.fetch(url, 1000)

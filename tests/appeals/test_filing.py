@@ -200,9 +200,14 @@ def test_a_penalty_declared_final_cannot_be_appealed_against(bench: Bench) -> No
 def test_every_event_sent_twice_changes_nothing_the_second_time(bench: Bench) -> None:
     office = bench.office
     ruling = {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "arbitration_id": "arb-1", "effective_at": bench.now.isoformat(),
-        "conclusion": "SHARED", "decided": "双方各担一半。", "deduction_fen": 1_000,
-    }  # fmt: skip
+        "shop_id": "shop-1",
+        "ruling_id": "rul-1",
+        "arbitration_id": "arb-1",
+        "effective_at": bench.now.isoformat(),
+        "conclusion": "SHARED",
+        "decided": "双方各担一半。",
+        "deduction_fen": 1_000,
+    }
     filing = bench.filing()
     sent = [bench.arrival("ruling.effective", ruling), bench.arrival("appeal.filed", filing)]
     for arrival in sent:

@@ -101,9 +101,10 @@ class Appeals(RuleBasedStateMachine):
     # ── what can happen ──
 
     @initialize(
-        fen=st.sampled_from([[20_000, 0], [300_000, 20_000], [20_000, 300_000], [0]]), read=st.booleans(),
+        fen=st.sampled_from([[20_000, 0], [300_000, 20_000], [20_000, 300_000], [0]]),
+        read=st.booleans(),
         asked=st.booleans(),
-    )  # fmt: skip
+    )
     def a_merchant_appeals(self, fen: list[int], read: bool, asked: bool) -> None:
         for amount in fen:
             self._ruling(amount)
@@ -131,9 +132,12 @@ class Appeals(RuleBasedStateMachine):
         """One matter, told in two reports: one appeal, one window from the later of the two (ambiguity 32)."""
         with reading() as tx:
             alone = select(Ruling.id).where(
-                Ruling.kind == RulingKind.RULING, Ruling.deduction_fen == 0, col(Ruling.voided_at).is_(None),
-                Ruling.conclusion == Conclusion.MERCHANT_LIABLE, col(Ruling.posting).is_(None),
-            )  # fmt: skip
+                Ruling.kind == RulingKind.RULING,
+                Ruling.deduction_fen == 0,
+                col(Ruling.voided_at).is_(None),
+                Ruling.conclusion == Conclusion.MERCHANT_LIABLE,
+                col(Ruling.posting).is_(None),
+            )
             found = [name for name in tx.exec(alone.order_by(col(Ruling.id))) if name in self._unheard()]
         if not found:
             return
@@ -215,10 +219,17 @@ class Appeals(RuleBasedStateMachine):
         if luck == 0:
             ruled = [name for name in self.rulings if not name.startswith("deduction/")]  # by an arbitration
             name = ruled[which % len(ruled)]
-            self._arrive("arbitration.withdrawal_requested", {
-                "shop_id": self.bench.shop_id, "arbitration_id": f"arb-{name}", "reason": "BUYER_GIVES_UP",
-                "requested_by": "BUYER",
-            }, name, read)  # fmt: skip
+            self._arrive(
+                "arbitration.withdrawal_requested",
+                {
+                    "shop_id": self.bench.shop_id,
+                    "arbitration_id": f"arb-{name}",
+                    "reason": "BUYER_GIVES_UP",
+                    "requested_by": "BUYER",
+                },
+                name,
+                read,
+            )
 
     @precondition(lambda self: not any(sent.about == "cleared" for sent in self._all("ruling.effective")))
     @rule(which=st.integers(0, 2), read=st.booleans(), luck=st.integers(0, 3))
@@ -532,10 +543,13 @@ class Appeals(RuleBasedStateMachine):
         try:
             self._everybody_finishes()
             for check in (
-                self.an_outcome_once_reached_stays, self.no_message_to_the_merchant_arrives_twice,
-                self.money_moves_once, self.no_window_is_stretched_or_cut, self._nothing_is_left,
+                self.an_outcome_once_reached_stays,
+                self.no_message_to_the_merchant_arrives_twice,
+                self.money_moves_once,
+                self.no_window_is_stretched_or_cut,
+                self._nothing_is_left,
                 self._the_merchant_was_told_everything,
-            ):  # fmt: skip
+            ):
                 check()
             self._count()
         finally:
@@ -663,16 +677,20 @@ class Appeals(RuleBasedStateMachine):
 
 ENDINGS: dict[CaseKind, dict[CaseState, str]] = {
     CaseKind.APPEAL: {
-        CaseState.REFUSED: "appeal_refused", CaseState.UPHELD: "appeal_upheld", CaseState.DISMISSED: "appeal_dismissed",
-        CaseState.CLOSED_TIMEOUT: "appeal_closed_timeout", CaseState.MOOT: "appeal_moot",
+        CaseState.REFUSED: "appeal_refused",
+        CaseState.UPHELD: "appeal_upheld",
+        CaseState.DISMISSED: "appeal_dismissed",
+        CaseState.CLOSED_TIMEOUT: "appeal_closed_timeout",
+        CaseState.MOOT: "appeal_moot",
         CaseState.SUPERSEDED: "appeal_moot",
     },
     CaseKind.WITHDRAWAL: {
-        CaseState.REFUSED: "arbitration_stays", CaseState.REJECTED: "arbitration_stays",
+        CaseState.REFUSED: "arbitration_stays",
+        CaseState.REJECTED: "arbitration_stays",
         CaseState.ARBITRATION_WITHDRAWN: "arbitration_withdrawn",
     },
     CaseKind.CORRECTION: {CaseState.CORRECTED: "ruling_corrected"},
-}  # fmt: skip
+}
 """What the merchant reads when a case ends so; of a correction that comes to nothing, nothing."""
 
 
@@ -697,5 +715,11 @@ def test_whatever_happens_in_whatever_order_appeals_stay_fair(
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Appeals,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen, ENOUGH, examples=8, steps=30, number=number, of=SEVERAL, shared=session_folder / "appeals",
-    )  # fmt: skip
+        seen,
+        ENOUGH,
+        examples=8,
+        steps=30,
+        number=number,
+        of=SEVERAL,
+        shared=session_folder / "appeals",
+    )

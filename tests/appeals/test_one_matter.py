@@ -96,9 +96,15 @@ def test_a_deduction_alone_counts_from_when_it_took_effect(bench: Bench) -> None
 def test_withdrawing_the_arbitration_covers_its_deduction(bench: Bench) -> None:
     deduct(bench, ruling_id=None, arbitration_id="arb-1", aftersale_id="as-1")
     appeal = bench.file(deduction_id="ded-1")
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     case = next(case for case in bench.office.cases() if case.kind == "arbitration-withdrawal")
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     assert bench.outcome(appeal) == "MOOT"
@@ -209,9 +215,15 @@ def test_of_a_withdrawn_arbitration_no_deduction_is_posted_whatever_of_it_is_nam
 ) -> None:
     about = {"shop_id": "shop-1", "arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1", "order_id": "order-88"}
     bench.office.send("arbitration.applied", about)
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-rul-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-rul-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     bench.office.decide(bench.latest(), "wu-tao", "CONFIRM", "已电话核实")
     deduct(bench, ruling_id=None, **named)
     assert bench.refusals() == ["WDR-2"]
@@ -229,9 +241,15 @@ def test_a_deduction_that_names_only_the_after_sale_is_decided_about_when_its_ar
     else:
         bench.office.send("arbitration.applied", applied)
         deduct(bench, ruling_id=None, aftersale_id="as-1")
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     case = bench.latest()
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     assert bench.office.case(case.id).state == "COMPENSATING"
@@ -247,12 +265,24 @@ def test_a_deduction_that_names_only_the_order_is_decided_about_when_its_arbitra
     bench.office.clock.advance(timedelta(seconds=1))
     deduct(bench, ruling_id=None, order_id="order-99", deduction_id="ded-2")
     deduct(bench, ruling_id=None, order_id="order-88", aftersale_id="as-other", deduction_id="ded-3")
-    bench.office.send("arbitration.applied", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "order_id": "order-88", "aftersale_id": "as-1",
-    })  # fmt: skip
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.applied",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "order_id": "order-88",
+            "aftersale_id": "as-1",
+        },
+    )
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     case = bench.latest()
     shown = read(bench.office.question(case))
     assert "ded-1" in shown and "ded-2" not in shown and "ded-3" not in shown
@@ -271,22 +301,40 @@ def test_a_deduction_that_names_only_the_order_is_decided_about_when_its_arbitra
 def test_of_two_arbitrations_about_one_order_the_withdrawal_of_one_leaves_the_other_alone(bench: Bench) -> None:
     """WDR-2, ambiguity 32: the other is known by its number; what names only the order is nobody's for certain."""
     for number in ("1", "2"):
-        bench.office.send("arbitration.applied", {
-            "shop_id": "shop-1", "arbitration_id": f"arb-{number}", "order_id": "order-88", "aftersale_id": f"as-{number}",
-        })  # fmt: skip
+        bench.office.send(
+            "arbitration.applied",
+            {
+                "shop_id": "shop-1",
+                "arbitration_id": f"arb-{number}",
+                "order_id": "order-88",
+                "aftersale_id": f"as-{number}",
+            },
+        )
     deduct(bench, ruling_id=None, order_id="order-88")
     bench.office.clock.advance(timedelta(seconds=1))
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     case = bench.latest()
     shown = read(bench.office.question(case))
     assert "ded-1" not in shown and "同一订单的其他仲裁" in shown and "arb-2" in shown
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     assert bench.outcome(case) == "ARBITRATION_WITHDRAWN" and bench.counters()[0] == 1
-    bench.office.send("arbitration.progressed", {
-        "shop_id": "shop-1", "arbitration_id": "arb-2", "order_id": "order-88", "stage": "SERVICE_INTERVENED",
-    })  # fmt: skip
+    bench.office.send(
+        "arbitration.progressed",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-2",
+            "order_id": "order-88",
+            "stage": "SERVICE_INTERVENED",
+        },
+    )
     deduct(bench, ruling_id=None, arbitration_id="arb-2", order_id="order-88", deduction_id="ded-2")
     assert bench.refusals() == [] and bench.money()["compensation"] == 40_000
     bench.rule("rul-2", arbitration_id="arb-2", aftersale_id=None, deduction_fen=0)

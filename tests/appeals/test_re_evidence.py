@@ -186,9 +186,13 @@ def test_only_what_is_new_and_the_shops_own_counts_as_further_evidence(bench: Be
 def _insufficient(bench: Bench, case: Case) -> review_gates.Answer:
     review = bench.office.question(case)
     return review_gates.Answer(
-        review_id=review.id, revision=review.revision, staff_id="zhou-yan", code=bench.office.code("zhou-yan"),
-        verdict="INSUFFICIENT", reason="请补充",
-    )  # fmt: skip
+        review_id=review.id,
+        revision=review.revision,
+        staff_id="zhou-yan",
+        code=bench.office.code("zhou-yan"),
+        verdict="INSUFFICIENT",
+        reason="请补充",
+    )
 
 
 def test_evidence_between_the_verdict_and_the_wait_is_not_lost(bench: Bench) -> None:

@@ -43,8 +43,11 @@ def test_at_the_door_an_appeal_says_what_is_asked_until_when_and_what_may_be_don
     bench.rule()
     case = bench.file()
     assert [read(case)[name] for name in ("due_by", "past_due", "submission_count", "allowed_actions")] == [
-        None, False, 1, []
-    ]  # fmt: skip
+        None,
+        False,
+        1,
+        [],
+    ]
     office.decide(case, "zhou-yan", "INSUFFICIENT", "请补充揽收底单")
     due = office.deadline(case, "re-evidence").due_at
     asked = read(case)
@@ -66,8 +69,9 @@ def test_a_filing_refused_for_want_of_evidence_shows_what_was_expected(office: O
     view = merchant_view(bench.file(items=[]).id)
     assert (view.submission_count, view.allowed_actions) == (0, ())
     assert [(item["kind"], item["satisfied"]) for item in view.evidence or ()] == [
-        ("LOGISTICS", False), ("CHAT", False)
-    ]  # fmt: skip
+        ("LOGISTICS", False),
+        ("CHAT", False),
+    ]
 
 
 def test_the_dispute_file_tells_an_appeal_from_the_ruling_to_the_money_in_words(office: Office) -> None:
@@ -88,8 +92,9 @@ def test_the_dispute_file_tells_an_appeal_from_the_ruling_to_the_money_in_words(
     (ruling,) = dossier.rulings
     assert "7 个自然日" in ruling.window
     assert [(one.key, one.amount_fen) for one in ruling.postings] == [
-        ("ruling/rul-1", 20_000), ("return/rul-1/deposit", 20_000)
-    ]  # fmt: skip
+        ("ruling/rul-1", 20_000),
+        ("return/rul-1/deposit", 20_000),
+    ]
     assert dossier.counters.startswith("有效判责 0 项")
     clauses = [line.clause for line in dossier.timeline]
     assert clauses[0] == "ARB-2", "it begins with the ruling"

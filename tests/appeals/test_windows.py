@@ -32,17 +32,30 @@ around = st.one_of(
 
 def ruling(effective_at: datetime) -> Ruling:
     return Ruling(
-        id="r", kind=RulingKind.RULING, shop_id="s", conclusion=Conclusion.SHARED, decided="", effective_at=effective_at,
-        recorded_at=effective_at, appeal_until=appeal_window(effective_at, POLICY).due, policy_version="2026-01-01",
+        id="r",
+        kind=RulingKind.RULING,
+        shop_id="s",
+        conclusion=Conclusion.SHARED,
+        decided="",
+        effective_at=effective_at,
+        recorded_at=effective_at,
+        appeal_until=appeal_window(effective_at, POLICY).due,
+        policy_version="2026-01-01",
         source="platform",
-    )  # fmt: skip
+    )
 
 
 def refused(effective_at: datetime, received_at: datetime) -> bool:
     found = refuse_filing(
-        requester="a", owner="a", ruling=ruling(effective_at), shop_id="s", received_at=received_at, earlier_appeal=None,
-        arbitration_withdrawn=False, evidence=1,
-    )  # fmt: skip
+        requester="a",
+        owner="a",
+        ruling=ruling(effective_at),
+        shop_id="s",
+        received_at=received_at,
+        earlier_appeal=None,
+        arbitration_withdrawn=False,
+        evidence=1,
+    )
     return found is not None and found.clause == "ARB-2"
 
 

@@ -24,10 +24,17 @@ from tests.reading import read
 
 def ask(bench: Bench, ruling_id: str = "rul-1", **changes: Any) -> Case:
     before = {case.id for case in bench.office.cases()}
-    bench.office.send("arbitration.withdrawal_requested", {
-        "shop_id": bench.shop_id, "arbitration_id": f"arb-{ruling_id}", "reason": "SETTLED_WITH_MERCHANT",
-        "requested_by": "BOTH", "note": "双方已协商。",
-    } | changes)  # fmt: skip
+    bench.office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": bench.shop_id,
+            "arbitration_id": f"arb-{ruling_id}",
+            "reason": "SETTLED_WITH_MERCHANT",
+            "requested_by": "BOTH",
+            "note": "双方已协商。",
+        }
+        | changes,
+    )
     return next(case for case in bench.office.cases() if case.id not in before)
 
 
@@ -39,8 +46,9 @@ def test_there_are_two_reasons_and_no_third(bench: Bench, reason: WithdrawalReas
     assert reason.label in read(bench.office.question(case))
     bench.office.decide(case, "wu-tao", "CONFIRM", "买家同意")
     assert (bench.outcome(case), bench.office.events("arbitration.withdrawn")[0]["reason"]) == (
-        "ARBITRATION_WITHDRAWN", reason.value,
-    )  # fmt: skip
+        "ARBITRATION_WITHDRAWN",
+        reason.value,
+    )
     assert [one.value for one in WithdrawalReason] == ["SETTLED_WITH_MERCHANT", "BUYER_GIVES_UP"]
     with pytest.raises(ValidationError, match="reason"):
         ArbitrationWithdrawalRequested.model_validate(

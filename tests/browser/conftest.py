@@ -24,10 +24,17 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 KEEP = os.environ.get("DIANWU_SCREENSHOTS") == "1"
 PACKAGES = ("chromium", "fonts-noto-cjk", "fonts-noto-color-emoji")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run",
-    "--disable-gpu", "--disable-gpu-rasterization", "--disable-software-rasterizer",  # else one is simulated, at half of the time
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-gpu-rasterization",
+    "--disable-software-rasterizer",  # else one is simulated, at half of the time
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 PATIENCE_MS = 60_000
 
 

@@ -57,13 +57,25 @@ def a_closure(stage: Rehearsal) -> Question:
     shop = _shop()
     register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
     stage.snapshot(shop, open_orders=3)
-    stage.send("closure.requested", {
-        "shop_id": shop, "account_id": f"acct-{shop}", "reason": "STRATEGY_CHANGE", "reason_text": f"转做线下门店{HOSTILE}",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": shop,
+            "account_id": f"acct-{shop}",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": f"转做线下门店{HOSTILE}",
+        },
+    )
     return Question(
-        stage.case_of(shop, "closure"), "closure-review", "li-na", "关店审核员", "同意关店", "剩余订单正在发货",
-        ("还有 3 笔订单未完成", "同意关店须填写理由", HOSTILE, "逐项关闭店铺能力"), "SECOND_REVIEW",
-    )  # fmt: skip
+        stage.case_of(shop, "closure"),
+        "closure-review",
+        "li-na",
+        "关店审核员",
+        "同意关店",
+        "剩余订单正在发货",
+        ("还有 3 笔订单未完成", "同意关店须填写理由", HOSTILE, "逐项关闭店铺能力"),
+        "SECOND_REVIEW",
+    )
 
 
 def a_refund(stage: Rehearsal) -> Question:
@@ -72,15 +84,26 @@ def a_refund(stage: Rehearsal) -> Question:
     register(stage, shop, named, "INDIVIDUAL_BUSINESS", 200_000, "ALIPAY", "owner-5678")
     close(stage, shop, "li-na")
     papers = ("BUSINESS_LICENCE", "IDENTITY_CARD", "ACCOUNT_PROOF")
-    stage.send("refund.requested", {
-        "shop_id": shop, "account_id": f"acct-{shop}", "amount_fen": 200_000,
-        "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-5678"},
-        "documents": [stage.document(shop, f"{kind}.pdf", f"%PDF-1.7 {kind}".encode(), kind) for kind in papers],
-    })  # fmt: skip
+    stage.send(
+        "refund.requested",
+        {
+            "shop_id": shop,
+            "account_id": f"acct-{shop}",
+            "amount_fen": 200_000,
+            "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-5678"},
+            "documents": [stage.document(shop, f"{kind}.pdf", f"%PDF-1.7 {kind}".encode(), kind) for kind in papers],
+        },
+    )
     return Question(
-        stage.case_of(shop, "refund"), "refund-review", "wang-fang", "财务", "同意退还", "",
-        ("同意后将退还 ¥2,000.00", "支付宝 尾号 5678", named), "REFUNDED",
-    )  # fmt: skip
+        stage.case_of(shop, "refund"),
+        "refund-review",
+        "wang-fang",
+        "财务",
+        "同意退还",
+        "",
+        ("同意后将退还 ¥2,000.00", "支付宝 尾号 5678", named),
+        "REFUNDED",
+    )
 
 
 def an_appeal(stage: Rehearsal) -> Question:
@@ -94,14 +117,27 @@ def an_appeal(stage: Rehearsal) -> Question:
         "merchant_account": "已发货。", "ruled_by": "zhou-yan", "points": 2, "deduction_fen": 20_000,
     })  # fmt: skip
     proof = stage.upload(shop, "揽收记录 <b>.png", b"\x89PNG\r\n\x1a\n" + shop.encode())
-    stage.send("appeal.filed", {
-        "shop_id": shop, "account_id": f"acct-{shop}", "ruling_id": f"rul-{shop}", "reason": "SHIPPED_IN_TIME",
-        "statement": f"已按时发货,请复核。{HOSTILE}", "evidence": [{"id": proof, "kind": "LOGISTICS"}],
-    })  # fmt: skip
+    stage.send(
+        "appeal.filed",
+        {
+            "shop_id": shop,
+            "account_id": f"acct-{shop}",
+            "ruling_id": f"rul-{shop}",
+            "reason": "SHIPPED_IN_TIME",
+            "statement": f"已按时发货,请复核。{HOSTILE}",
+            "evidence": [{"id": proof, "kind": "LOGISTICS"}],
+        },
+    )
     return Question(
-        stage.case_of(shop, "appeal"), "appeal-review", "sun-lei", "仲裁员", "申诉不成立", "揽收时间晚于承诺时间",
-        ("揽收记录", "商家未能证明按时发货", HOSTILE), "DISMISSED",
-    )  # fmt: skip
+        stage.case_of(shop, "appeal"),
+        "appeal-review",
+        "sun-lei",
+        "仲裁员",
+        "申诉不成立",
+        "揽收时间晚于承诺时间",
+        ("揽收记录", "商家未能证明按时发货", HOSTILE),
+        "DISMISSED",
+    )
 
 
 def a_month(stage: Rehearsal) -> Question:
@@ -113,9 +149,13 @@ def a_month(stage: Rehearsal) -> Question:
     while f"{last:%Y-%m}" in opened:
         last = last.replace(day=1) - timedelta(days=1)
     item = {
-        "item_id": f"sub-{shop}", "shop_id": shop, "category": "COUPON", "amount_fen": 9_000,
-        "settled_at": last.isoformat(), "description": "平台补贴",
-    }  # fmt: skip
+        "item_id": f"sub-{shop}",
+        "shop_id": shop,
+        "category": "COUPON",
+        "amount_fen": 9_000,
+        "settled_at": last.isoformat(),
+        "description": "平台补贴",
+    }
     stage.send("billables.recorded", {"batch_id": f"batch-{shop}", "items": [item]})
     stage.wait(lambda: stage.read(lambda tx: _billed(tx, shop)), "the items are recorded")
     case = in_transaction(lambda tx: periods.open_month(tx, f"{last:%Y-%m}").id)
@@ -146,9 +186,15 @@ def an_invoice(stage: Rehearsal) -> Question:
         "documents": [stage.document(shop, "发票.pdf", b"%PDF-1.7 invoice")],
     })  # fmt: skip
     return Question(
-        stage.case_of(shop, "invoice-review"), "invoice-review", "xu-jing", "开票专员", "退回更正", "购买方名称有误",
-        ("另一家公司", "推广费", HOSTILE, "价税合计"), "RETURNED",
-    )  # fmt: skip
+        stage.case_of(shop, "invoice-review"),
+        "invoice-review",
+        "xu-jing",
+        "开票专员",
+        "退回更正",
+        "购买方名称有误",
+        ("另一家公司", "推广费", HOSTILE, "价税合计"),
+        "RETURNED",
+    )
 
 
 def an_opening(stage: Rehearsal) -> Question:
@@ -157,9 +203,15 @@ def an_opening(stage: Rehearsal) -> Question:
     merchant.apply()
     merchant.materials()
     return Question(
-        merchant.case, "opening-entity", "tang-yu", "入驻审核员", "驳回申请", "商品资料与类目不符",
-        ("商家提交的信息", "小满厨房"), "REJECTED",
-    )  # fmt: skip
+        merchant.case,
+        "opening-entity",
+        "tang-yu",
+        "入驻审核员",
+        "驳回申请",
+        "商品资料与类目不符",
+        ("商家提交的信息", "小满厨房"),
+        "REJECTED",
+    )
 
 
 def a_half(stage: Rehearsal) -> Question:
@@ -167,8 +219,15 @@ def a_half(stage: Rehearsal) -> Question:
     scene = SettlementScene(stage)
     scene.set_up()
     return Question(
-        scene.cases()[0], "settlement-release", "chen-jie", "财务", "放行结算", "", ("控制总数", "抵扣欠款"), "SETTLED",
-    )  # fmt: skip
+        scene.cases()[0],
+        "settlement-release",
+        "chen-jie",
+        "财务",
+        "放行结算",
+        "",
+        ("控制总数", "抵扣欠款"),
+        "SETTLED",
+    )
 
 
 def _cases(tx: Tx, kind: str) -> list[Case]:
@@ -186,8 +245,12 @@ def _billed(tx: Tx, shop_id: str) -> bool:
 
 
 QUESTIONS: dict[str, Callable[[Rehearsal], Question]] = {
-    "closure": a_closure, "refund": a_refund, "appeal": an_appeal, "month": a_month, "invoice": an_invoice,
-}  # fmt: skip
+    "closure": a_closure,
+    "refund": a_refund,
+    "appeal": an_appeal,
+    "month": a_month,
+    "invoice": an_invoice,
+}
 
 
 PICTURED: dict[str, Callable[[Rehearsal], Question]] = {"opening": an_opening, "half": a_half} if KEEP else {}

@@ -38,8 +38,9 @@ class Server:
     def filter_flow_run_input(self, run_id: UUID, prefix: str, limit: int, exclude: set[str]) -> list[FlowRunInput]:
         return [
             FlowRunInput(flow_run_id=run_id, key=key, value=value, created=at, sender=self.signed(key, value))
-            for key, (value, at) in self.inputs.items() if key.startswith(prefix)
-        ][:limit]  # fmt: skip
+            for key, (value, at) in self.inputs.items()
+            if key.startswith(prefix)
+        ][:limit]
 
     def signed(self, key: str, value: str) -> str | None:
         """As the server signs what came with a resume, if it is still what came."""
@@ -66,9 +67,14 @@ def server() -> Server:
 
 def form(server: Server) -> ShownForm:
     return ShownForm(
-        key=KEY, review_id="RV-261119-AAAAAA", case_id="REF-261119-AAAAAA", run_id=str(server.run_id), shown_at=AT,
-        description_sha256=digest('"请审核"'), schema_sha256=digest('{"a":1}'),
-    )  # fmt: skip
+        key=KEY,
+        review_id="RV-261119-AAAAAA",
+        case_id="REF-261119-AAAAAA",
+        run_id=str(server.run_id),
+        shown_at=AT,
+        description_sha256=digest('"请审核"'),
+        schema_sha256=digest('{"a":1}'),
+    )
 
 
 def judged(server: Server, carrier: UUID | None = None) -> Given | None:
@@ -171,9 +177,15 @@ def test_a_text_or_choices_that_are_not_ours_are_a_doubt(server: Server, part: s
     assert "不一致" in doubt(server)
 
 
-@pytest.mark.parametrize(("apart", "doubted"), [
-    (timedelta(0), False), (WITH_IT, False), (WITH_IT + timedelta(milliseconds=1), True), (-60 * SECOND, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("apart", "doubted"),
+    [
+        (timedelta(0), False),
+        (WITH_IT, False),
+        (WITH_IT + timedelta(milliseconds=1), True),
+        (-60 * SECOND, True),
+    ],
+)
 def test_an_answer_not_written_with_the_resume_is_a_doubt(server: Server, apart: timedelta, doubted: bool) -> None:
     value, at = server.inputs[KEYS["response"]]
     server.inputs[KEYS["response"]] = (value, at + apart)

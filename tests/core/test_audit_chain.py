@@ -54,9 +54,13 @@ def test_every_kind_of_tampering_is_named(chain: None, sql: str) -> None:
 
 def test_a_cut_tail_shows_even_when_the_head_is_rewound_to_it(chain: None) -> None:
     in_transaction(lambda tx: tx.execute(text("DELETE FROM audit WHERE stream = 's' AND seq = 3")))
-    in_transaction(lambda tx: tx.execute(text(
-        "UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM audit WHERE stream = 's' AND seq = 2) WHERE stream = 's'"
-    )))  # fmt: skip
+    in_transaction(
+        lambda tx: tx.execute(
+            text(
+                "UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM audit WHERE stream = 's' AND seq = 2) WHERE stream = 's'"
+            )
+        )
+    )
     assert any("not sealed" in sentence for sentence in verify())  # the seal needs a key the database does not hold
 
 
@@ -201,5 +205,6 @@ def test_a_case_or_somebody_who_was_taken_away_and_left_a_record_is_named(office
     write(f"DELETE FROM \"case\" WHERE id = '{case.id}'")
     write("DELETE FROM staff WHERE id = 'zhao-min'")
     assert office.chains() == [
-        f"{case.id}: the case is gone, and its chain is there", "staff/zhao-min: the person is gone, and their chain is there",
-    ]  # fmt: skip
+        f"{case.id}: the case is gone, and its chain is there",
+        "staff/zhao-min: the person is gone, and their chain is there",
+    ]

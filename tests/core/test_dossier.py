@@ -84,9 +84,11 @@ def test_what_is_kept_reads_back_as_it_was_and_is_hashed_as_it_is_kept(office: O
     given = sheet(HOSTILE)
     assert Sheet.read(given.kept) == given
     assert given.sha256 == hashlib.sha256(given.kept.encode()).hexdigest()
-    assert Sheet.read(given.kept).kept == given.kept == json.dumps(
-        json.loads(given.kept), ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    ), "one text for one content"  # fmt: skip
+    assert (
+        Sheet.read(given.kept).kept
+        == given.kept
+        == json.dumps(json.loads(given.kept), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    ), "one text for one content"
 
 
 def test_every_kind_of_block_is_in_the_tests_and_drawn_by_both_renderers() -> None:

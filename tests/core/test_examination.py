@@ -136,13 +136,16 @@ def test_whoever_only_has_the_database_cannot_have_a_finding_passed_over(busy: O
 
 
 def test_what_the_doctor_finds_twice_in_a_row_is_told_once_while_it_lasts(office: Office) -> None:
-    looks: Iterator[list[Check]] = iter([
-        [good("数据库", "可用"), bad("执行进程", "没有在线的执行进程", "dianwu up")],  # a restart
-        [good("数据库", "可用")],
-        *[[bad("执行进程", f"没有在线的执行进程({n})", "dianwu up")] for n in range(3)],
-        [], [],
-        *[[bad("执行进程", "没有在线的执行进程", "dianwu up")] for _ in range(2)],
-    ])  # fmt: skip
+    looks: Iterator[list[Check]] = iter(
+        [
+            [good("数据库", "可用"), bad("执行进程", "没有在线的执行进程", "dianwu up")],  # a restart
+            [good("数据库", "可用")],
+            *[[bad("执行进程", f"没有在线的执行进程({n})", "dianwu up")] for n in range(3)],
+            [],
+            [],
+            *[[bad("执行进程", "没有在线的执行进程", "dianwu up")] for _ in range(2)],
+        ]
+    )
     examiner = Examiner(lambda: next(looks))
     told = []
     for _ in range(9):

@@ -21,9 +21,16 @@ from tests.play import PAYEE, Office
 from tests.reading import read
 
 HOSTILE = [
-    "<script>alert(1)</script>", "# 标题", "**粗** _斜_ `码` ~~删~~", "| 列 | 列 |", "{{ flow_run.id }}{% raw %}",
-    "[点我](javascript:alert(1))", "![x](http://evil.example/x.png)", "https://evil.example/", "1. 一\n---",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "# 标题",
+    "**粗** _斜_ `码` ~~删~~",
+    "| 列 | 列 |",
+    "{{ flow_run.id }}{% raw %}",
+    "[点我](javascript:alert(1))",
+    "![x](http://evil.example/x.png)",
+    "https://evil.example/",
+    "1. 一\n---",
+]
 
 
 @pytest.fixture
@@ -43,9 +50,14 @@ def test_the_form_names_its_question_and_no_answer_fits_without_that_name(office
     validator = Draft202012Validator(schema)
     assert validator.is_valid(full)
     for wrong in (
-        {k: v for k, v in full.items() if k != "task"}, full | {"task": f"{review.id}#2"}, full | {"verdict": "APPROVE"},
-        full | {"code": "12345"}, full | {"staff_id": "Li Na"}, full | {"reason": "x" * 1001}, full | {"admin": True},
-    ):  # fmt: skip
+        {k: v for k, v in full.items() if k != "task"},
+        full | {"task": f"{review.id}#2"},
+        full | {"verdict": "APPROVE"},
+        full | {"code": "12345"},
+        full | {"staff_id": "Li Na"},
+        full | {"reason": "x" * 1001},
+        full | {"admin": True},
+    ):
         assert not validator.is_valid(wrong), wrong
 
 

@@ -166,10 +166,17 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
         "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "taxpayer_type": "GENERAL", "categories": ["服饰"],
         "contacts": [],
     })  # fmt: skip
-    office.receive("deposit.paid", {
-        "shop_id": "shop-1", "payment_id": "p", "amount_fen": 9, "channel": "BANK", "payer_account": "3301",
-        "paid_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.receive(
+        "deposit.paid",
+        {
+            "shop_id": "shop-1",
+            "payment_id": "p",
+            "amount_fen": 9,
+            "channel": "BANK",
+            "payer_account": "3301",
+            "paid_at": office.clock.at.isoformat(),
+        },
+    )
     first = threading.Thread(target=routing.route_due, args=(1, slow))
     first.start()
     assert taken.wait(10)
@@ -383,9 +390,11 @@ def test_a_message_with_a_fault_in_it_waits_and_the_others_go_out(office: Office
 def test_a_message_no_key_opens_any_more_does_not_hold_up_the_others(office: Office) -> None:
     put("bad")
     put("good")
-    in_transaction(lambda tx: tx.execute(
-        update(OutboxMessage).where(col(OutboxMessage.key) == "bad").values(payload_sealed="of-another-key")
-    ))  # fmt: skip
+    in_transaction(
+        lambda tx: tx.execute(
+            update(OutboxMessage).where(col(OutboxMessage.key) == "bad").values(payload_sealed="of-another-key")
+        )
+    )
     opened: list[Any] = []
     outbox.deliver_due({Channel.EVENT: lambda item: opened.append(item.payload) or "read"}, delivery.on_dead)  # type: ignore[func-returns-value]
     assert opened == [{"n": 1}]

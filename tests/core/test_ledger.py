@@ -108,10 +108,12 @@ def test_whatever_is_posted_the_books_balance_and_nothing_is_negative(
 
 PLANTED = {
     "a total that was changed": (
-        "UPDATE account SET credit_fen = credit_fen + 1 WHERE id = 'platform/clearing'", "its transfers"),
+        "UPDATE account SET credit_fen = credit_fen + 1 WHERE id = 'platform/clearing'",
+        "its transfers",
+    ),
     "a transfer that was removed": ("DELETE FROM transfer WHERE key = 'b'", "its transfers"),
     "a transfer whose amount was changed": ("UPDATE transfer SET amount_fen = 1 WHERE key = 'a'", "its transfers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", PLANTED)

@@ -66,8 +66,13 @@ def test_a_letter_goes_to_whom_it_was_written_for(office: Office, notifier: Scri
     office.open_shop("shop-2", contacts=["mailto://eve@example.com"])
     office.settle()
     sent = len(notifier.sent)
-    said = {"shop_name": "甲", "case_id": "CLS-1", "closed_at": "2026-11-19T02:00:00Z",
-            "reopen_from": "2027-05-19T02:00:00Z", "refundable_fen": 1}  # fmt: skip
+    said = {
+        "shop_name": "甲",
+        "case_id": "CLS-1",
+        "closed_at": "2026-11-19T02:00:00Z",
+        "reopen_from": "2027-05-19T02:00:00Z",
+        "refundable_fen": 1,
+    }
     key = "merchant:to-one"
     in_transaction(lambda tx: outbox.put(tx, key, Channel.MERCHANT, "shop_closed", said, shop_id="shop-1"))
     write(f"UPDATE outbox SET {change} WHERE key = '{key}'")

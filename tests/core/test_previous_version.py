@@ -48,10 +48,15 @@ KEPT_FOR_EVER = {
 """Tables whose rows nobody may remove, however long an office goes on."""
 
 ENDS = {
-    CaseKind.CLOSURE: "CLOSED", CaseKind.REFUND: "REFUNDED", CaseKind.FORCED_CLOSURE: "FORCED_CLOSED",
-    CaseKind.APPEAL: "UPHELD", CaseKind.WITHDRAWAL: "ARBITRATION_WITHDRAWN", CaseKind.CORRECTION: "CORRECTED",
-    CaseKind.INVOICING: "ISSUED", CaseKind.INVOICE_REVIEW: "ACCEPTED",
-}  # fmt: skip
+    CaseKind.CLOSURE: "CLOSED",
+    CaseKind.REFUND: "REFUNDED",
+    CaseKind.FORCED_CLOSURE: "FORCED_CLOSED",
+    CaseKind.APPEAL: "UPHELD",
+    CaseKind.WITHDRAWAL: "ARBITRATION_WITHDRAWN",
+    CaseKind.CORRECTION: "CORRECTED",
+    CaseKind.INVOICING: "ISSUED",
+    CaseKind.INVOICE_REVIEW: "ACCEPTED",
+}
 """How what waits ends when everybody who is asked says yes."""
 ENDS_OTHERWISE = {("shop-withdrawal-asks", CaseKind.APPEAL): "MOOT"}
 
@@ -265,9 +270,10 @@ class Everybody:
     def may_answer(self, review: Review) -> list[str]:
         with reading() as tx:
             return [
-                person.id for person in tx.exec(select(Staff).order_by(col(Staff.id)))
+                person.id
+                for person in tx.exec(select(Staff).order_by(col(Staff.id)))
                 if person.active and set(person.roles) & set(review.roles) and person.id in self.office.secrets
-            ]  # fmt: skip
+            ]
 
     def merchants_answer(self) -> bool:
         with reading() as tx:
@@ -305,9 +311,12 @@ class Everybody:
     def more_evidence(self, case: Case) -> dict[str, object]:
         item = evidence.stage(str(case.shop_id), "签收底单.png", io.BytesIO(PNG + case.id.encode()))
         return {
-            "shop_id": case.shop_id, "account_id": f"acct-{case.shop_id}", "case_id": case.id, "statement": "补充揽收证明。",
+            "shop_id": case.shop_id,
+            "account_id": f"acct-{case.shop_id}",
+            "case_id": case.id,
+            "statement": "补充揽收证明。",
             "evidence": [{"id": item.id, "kind": "CHAT"}],
-        }  # fmt: skip
+        }
 
     def platform_documents(self) -> None:
         """The platform sends the papers it is asked for."""

@@ -81,9 +81,16 @@ def test_what_is_due_now_was_not_put_off(minutes: int, late: bool) -> None:
 
 
 @pytest.mark.parametrize("state", [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
-@pytest.mark.parametrize(("since", "seen", "lost"), [
-    (NOW, NOW, False), (LONG, NOW, False), (NOW, LONG, False), (LONG, LONG, True), (LONG, None, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("since", "seen", "lost"),
+    [
+        (NOW, NOW, False),
+        (LONG, NOW, False),
+        (NOW, LONG, False),
+        (LONG, LONG, True),
+        (LONG, None, True),
+    ],
+)
 def test_a_busy_run_is_lost_when_neither_it_nor_its_case_has_moved_for_long(
     office: Office, case: Case, state: StateType, since: timedelta, seen: timedelta | None, lost: bool
 ) -> None:

@@ -95,8 +95,11 @@ def message(message_id: str, body: str, others: str = "{}") -> None:
         "INSERT INTO inbox (source, message_id, type, body_sealed, body_sha256, received_at, state, attempts, next_at, note,"
         " conflicts, others) VALUES ('platform', :id, 'x', :body, '', '2026-11-19 02:00:00', 'DONE', 0,"
         " '2026-11-19 02:00:00', '', :n, :others)",
-        id=message_id, body=body, n=len(json.loads(others)), others=others,
-    )  # fmt: skip
+        id=message_id,
+        body=body,
+        n=len(json.loads(others)),
+        others=others,
+    )
 
 
 def test_what_an_earlier_version_sealed_is_bound_when_the_database_is_brought_up_to_date(earlier: Fernet) -> None:
@@ -146,7 +149,7 @@ def test_a_bulk_message_of_an_earlier_version_is_still_made_when_it_leaves_and_t
         " reached) VALUES ('merchant:statement/ST-1/issued', 'MERCHANT', 'x', '', :sealed, '2026-11-19 02:00:00', 'NEW', 0,"
         " '2026-11-19 02:00:00', '', '[]')",
         sealed=earlier.encrypt(b'"made-when-sent"').decode(),
-    )  # fmt: skip
+    )
     message("m-1", earlier.encrypt(b"body").decode())
     migrate.upgrade()
     assert read("SELECT payload_sealed FROM outbox") == [""]

@@ -37,10 +37,13 @@ def test_a_refund_under_way_goes_by_what_the_shop_is(office: Office) -> None:
     assert "integrity_broken" in {row.topic for row in office.outbox()} and office.chains() == []
 
 
-@pytest.mark.parametrize("change", [
-    "closed_at = '2025-01-01 00:00:00.000000', reopen_from = '2025-07-01 00:00:00.000000'",
-    "state = 'APPLYING'",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        "closed_at = '2025-01-01 00:00:00.000000', reopen_from = '2025-07-01 00:00:00.000000'",
+        "state = 'APPLYING'",
+    ],
+)
 def test_a_shop_does_not_come_back_earlier_because_sql_says_it_closed_earlier(office: Office, change: str) -> None:
     applicant = closed(office)
     [before] = read("SELECT closed_at FROM shop")

@@ -174,16 +174,19 @@ def test_a_session_that_sql_wrote_is_nobodys(office: Office) -> None:
     forged = {
         "word": hashlib.sha256(b"mine").hexdigest(),
         "standing": hashlib.sha256(f"li-na/closure-reviewer/{key}".encode()).hexdigest(),
-        "now": office.clock.at, "until": office.clock.at + timedelta(hours=1),
-    }  # fmt: skip
+        "now": office.clock.at,
+        "until": office.clock.at + timedelta(hours=1),
+    }
     write(
         "INSERT INTO terminal_session (id, staff_id, word_sha256, standing_sha256, opened_at, until)"
-        " VALUES ('TS-1', 'li-na', :word, :standing, :now, :until)", **forged,
-    )  # fmt: skip
+        " VALUES ('TS-1', 'li-na', :word, :standing, :now, :until)",
+        **forged,
+    )
     write(
         "INSERT INTO desk_session (id, staff_id, word_sha256, standing_sha256, agent, opened_at, seen_at, until)"
-        " VALUES ('DS-1', 'li-na', :word, :standing, '', :now, :now, :until)", **forged,
-    )  # fmt: skip
+        " VALUES ('DS-1', 'li-na', :word, :standing, '', :now, :now, :until)",
+        **forged,
+    )
     assert in_transaction(lambda tx: desk_sessions.live(tx, "mine")) is None
     asked = [together.Asked(review_id=review.id, revision=review.revision, shown_sha256=review.dossier_sha256)]
     with pytest.raises(together.NotTogether, match="会话"):

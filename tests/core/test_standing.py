@@ -92,11 +92,14 @@ def test_what_somebody_claimed_is_not_passed_on_by_a_substitution_that_sql_wrote
     assert "李娜 认领" in outcome.sentence
 
 
-@pytest.mark.parametrize("attack", [
-    "UPDATE audit SET detail = '{}' WHERE stream = 'staff/li-na'",
-    "UPDATE audit_head SET seal = (SELECT seal FROM audit_head WHERE stream = 'staff/wang-fang') WHERE stream = 'staff/li-na'",
-    "DELETE FROM audit_head WHERE stream = 'staff/li-na'",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE audit SET detail = '{}' WHERE stream = 'staff/li-na'",
+        "UPDATE audit_head SET seal = (SELECT seal FROM audit_head WHERE stream = 'staff/wang-fang') WHERE stream = 'staff/li-na'",
+        "DELETE FROM audit_head WHERE stream = 'staff/li-na'",
+    ],
+)
 def test_who_changes_the_record_as_well_gains_nothing(office: Office, attack: str) -> None:
     case = closure(office)
     write(attack)
@@ -214,13 +217,17 @@ def as_it_is(staff_id: str) -> Callable[[], None]:
     """Keeps a person's row and chain, and puts them back later, every seal with them."""
     with db.engine().connect() as connection:
         row = dict(connection.execute(text("SELECT * FROM staff WHERE id = :id"), {"id": staff_id}).mappings().one())
-        head = dict(connection.execute(
-            text("SELECT * FROM audit_head WHERE stream = :stream"), {"stream": f"staff/{staff_id}"}
-        ).mappings().one())  # fmt: skip
+        head = dict(
+            connection.execute(text("SELECT * FROM audit_head WHERE stream = :stream"), {"stream": f"staff/{staff_id}"})
+            .mappings()
+            .one()
+        )
 
     def put_back() -> None:
-        write("UPDATE staff SET active = :active, totp_sealed = :totp_sealed WHERE id = :id",
-              **{name: row[name] for name in ("active", "totp_sealed", "id")})  # fmt: skip
+        write(
+            "UPDATE staff SET active = :active, totp_sealed = :totp_sealed WHERE id = :id",
+            **{name: row[name] for name in ("active", "totp_sealed", "id")},
+        )
         write("DELETE FROM audit WHERE stream = :stream AND seq > :seq", stream=head["stream"], seq=head["seq"])
         for table in ("audit", "audit_head"):
             write(f"DELETE FROM {table} WHERE stream LIKE :more", more=f"{head['stream']}~%")

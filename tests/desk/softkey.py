@@ -33,10 +33,15 @@ class SoftKey:
         return hashlib.sha256(self.name.encode()).digest() + bytes([flags | self.flags]) + self.count.to_bytes(4, "big")
 
     def _credential(self, **response: bytes) -> str:
-        return json.dumps({
-            "id": packed(self.id), "rawId": packed(self.id), "type": "public-key",
-            "response": {name: packed(value) for name, value in response.items()}, "clientExtensionResults": {},
-        })  # fmt: skip
+        return json.dumps(
+            {
+                "id": packed(self.id),
+                "rawId": packed(self.id),
+                "type": "public-key",
+                "response": {name: packed(value) for name, value in response.items()},
+                "clientExtensionResults": {},
+            }
+        )
 
     def create(self, options: dict[str, Any]) -> str:
         """The answer to an enrolment."""

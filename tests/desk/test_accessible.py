@@ -112,14 +112,18 @@ def newer(office: Office) -> dict[str, list[tuple[str, str]]]:
     half = draft(office)
     return {
         "tang-yu": [
-            ("/q", "opening-queue"), (f"/r/{office.question(individual.case).id}", "entity"),
-            (f"/r/{office.question(business.case).id}", "certificate"), (f"/c/{business.case.id}", "opening"),
+            ("/q", "opening-queue"),
+            (f"/r/{office.question(individual.case).id}", "entity"),
+            (f"/r/{office.question(business.case).id}", "certificate"),
+            (f"/c/{business.case.id}", "opening"),
         ],
         "wang-fang": [
-            (f"/r/{office.question(half).id}", "half"), (f"/c/{half.id}", "half-case"), ("/s/shop-1", "accounts"),
+            (f"/r/{office.question(half).id}", "half"),
+            (f"/c/{half.id}", "half-case"),
+            ("/s/shop-1", "accounts"),
             (f"/c/{accounts.id}", "binding"),
         ],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.browser

@@ -216,8 +216,14 @@ def test_a_signature_over_other_fields_proves_nothing(office: Office, seat: Seat
     key = enrolled(office, who)
     _, options = asked(who, shown(who, case), "APPROVE")
     signature, review = key.sign(options), office.question(case)
-    answer = Answer(review_id=review.id, revision=review.revision, staff_id="wang-fang", code="", verdict="APPROVE",
-                    extra={"paper": "EV-1"})  # fmt: skip
+    answer = Answer(
+        review_id=review.id,
+        revision=review.revision,
+        staff_id="wang-fang",
+        code="",
+        verdict="APPROVE",
+        extra={"paper": "EV-1"},
+    )
 
     def proved(tx: Tx) -> str | None:
         return signatures.unproved(tx, review, judge.said(tx.get_one(Case, case.id), answer), signature, 0)

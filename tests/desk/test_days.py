@@ -158,8 +158,14 @@ def test_many_are_read_ticked_and_signed_by_one_touch(
     here = window()
     devices = here.page.context.new_cdp_session(here.page)
     devices.send("WebAuthn.enable")
-    device = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-              "isUserVerified": True, "automaticPresenceSimulation": True}  # fmt: skip
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
     made = devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
     here.log_in("li-na", "/me")
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, "li-na", "he-qiang", office.code("he-qiang")))

@@ -242,9 +242,10 @@ def test_what_is_typed_is_kept_and_an_older_window_does_not_replace_it(office: O
     who.send(draft, first.values | {"reason": "写到一半"})
     assert shown(who, case).form("/decide").values["reason"] == "写到一半"
     late = who.client.post(
-        draft, data=second.values | {"reason": "旧窗口"},
+        draft,
+        data=second.values | {"reason": "旧窗口"},
         headers={"origin": who.origin, "sec-fetch-site": "same-origin", "accept": "application/json"},
-    )  # fmt: skip
+    )
     assert late.status_code == 409
     assert shown(who, case).form("/decide").values["reason"] == "写到一半"
     assert "写到一半" not in seat("zhao-min").see(f"/r/{office.question(case).id}").text
@@ -327,9 +328,13 @@ def test_nothing_is_taken_from_a_page_that_is_not_ours(office: Office, seat: Sea
     form = shown(who, case).form("/decide")
     given = form.values | {"verdict": "APPROVE"}
     for headers in (
-        {"origin": "http://localhost:4200"}, {"origin": "null"}, {"origin": ""}, {"sec-fetch-site": "same-site"},
-        {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"},
-    ):  # fmt: skip
+        {"origin": "http://localhost:4200"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "none"},
+    ):
         assert who.send(form.action, given, **headers).status == 403
         assert Seat(office, "li-na").send("/login", {"staff_id": "li-na", "code": "0"}, **headers).status == 403
     assert office.question(case).state is ReviewState.PENDING

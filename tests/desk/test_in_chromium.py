@@ -116,9 +116,12 @@ def window(browser: Browser, office: Office, address: str) -> Iterator[Callable[
 
     def open_one(width: int = 1366, height: int = 640, dark: bool = False) -> Window:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, locale="zh-CN", timezone_id="Asia/Shanghai",
-            reduced_motion="reduce", color_scheme="dark" if dark else "light",
-        )  # fmt: skip
+            viewport={"width": width, "height": height},
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            reduced_motion="reduce",
+            color_scheme="dark" if dark else "light",
+        )
         contexts.append(context)
         opened.append(Window(office, context.new_page(), address))
         return opened[-1]
@@ -323,8 +326,14 @@ def test_money_is_signed_by_a_passkey_and_what_is_altered_afterwards_is_named(
     here = window()
     devices = here.page.context.new_cdp_session(here.page)
     devices.send("WebAuthn.enable")
-    device = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-              "isUserVerified": True, "automaticPresenceSimulation": True}  # fmt: skip
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
     here.log_in("wang-fang", "/me")
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, "wang-fang", "he-qiang", office.code("he-qiang")))
@@ -375,8 +384,14 @@ def test_on_a_phone_the_verdict_is_in_reach_and_nothing_runs_over_the_edge(
     office.snapshot("shop-x", open_orders=3)
     here = window(390, 740, dark)
     here.log_in("li-na")
-    for address, name in (("/q", "queue"), (f"/r/{office.question(case).id}", "question"), (f"/c/{case.id}", "case"),
-                          ("/s/shop-x", "shop"), ("/me", "mine"), ("/find?q=店", "find")):  # fmt: skip
+    for address, name in (
+        ("/q", "queue"),
+        (f"/r/{office.question(case).id}", "question"),
+        (f"/c/{case.id}", "case"),
+        ("/s/shop-x", "shop"),
+        ("/me", "mine"),
+        ("/find?q=店", "find"),
+    ):
         here.page.goto(here.address + address)
         assert here.page.evaluate("document.documentElement.scrollWidth") <= 390, address
         expect(here.page.locator("script:not([src]), a[href*='evil']")).to_have_count(0)

@@ -77,9 +77,14 @@ def test_nothing_to_do_says_what_is_put_off(office: Office, seat: Seats, case: C
     assert "稍后再看 1 件" in me.see("/q").text
 
 
-@pytest.mark.parametrize(("left", "sentence"), [
-    (timedelta(hours=2, seconds=1), "会回到您的待办"), (timedelta(hours=2), "不能推后"), (timedelta(minutes=-1), "不能推后"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("left", "sentence"),
+    [
+        (timedelta(hours=2, seconds=1), "会回到您的待办"),
+        (timedelta(hours=2), "不能推后"),
+        (timedelta(minutes=-1), "不能推后"),
+    ],
+)
 def test_a_question_that_is_about_to_be_due_is_not_put_off(
     office: Office, case: Case, left: timedelta, sentence: str
 ) -> None:

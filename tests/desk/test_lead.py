@@ -161,8 +161,12 @@ def retry(office: Office, review: Review, code: str) -> str:
 
 
 SAID: dict[str, Callable[[Office, Review, str], str]] = {
-    "reassign": reassign, "appoint": appoint, "unlock": unlock, "invite": invite, "retry": retry,
-}  # fmt: skip
+    "reassign": reassign,
+    "appoint": appoint,
+    "unlock": unlock,
+    "invite": invite,
+    "retry": retry,
+}
 
 
 @pytest.mark.parametrize("right", [True, False], ids=["a right code", "a wrong code"])
@@ -220,8 +224,9 @@ def test_what_could_not_be_delivered_or_acted_on_is_sent_round_again_and_by_whom
     page = boss.see("/lead")
     assert "对方没有应答" in page.text and "系统故障" in page.text
     for act, action, stands in (
-        ("resend", "outbox.resent", "没有投递失败的消息"), ("hear-again", "inbox.retried", "没有处理失败的来信"),
-    ):  # fmt: skip
+        ("resend", "outbox.resent", "没有投递失败的消息"),
+        ("hear-again", "inbox.retried", "没有处理失败的来信"),
+    ):
         form = boss.see("/lead").form(f"/{act}")
         assert "没有勾选任何一件" in boss.send(form.action, form.values).text
         [name] = re.findall(

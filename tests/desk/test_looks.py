@@ -77,8 +77,10 @@ def test_a_look_that_sql_wrote_or_made_a_colleagues_is_nobodys(office: Office, s
     review = office.question(case)
     with reading() as tx:
         [one] = [item for item in looks.papers_seen(tx, review, "wang-fang") if item.id == permit]
-    write("INSERT INTO paper_look (staff_id, sha256, page, pages, at) VALUES ('wang-fang', :sha, 0, 2, '2026-11-19 02:00:00')",
-          sha=one.sha256)  # fmt: skip
+    write(
+        "INSERT INTO paper_look (staff_id, sha256, page, pages, at) VALUES ('wang-fang', :sha, 0, 2, '2026-11-19 02:00:00')",
+        sha=one.sha256,
+    )
     assert seen(office, case) == [False, False] == seen(office, case, "chen-jie")
     for address in (f"/p/{licence}/1.webp", f"/p/{permit}/1.webp", f"/p/{permit}/2.webp"):
         who.client.get(address)
@@ -192,7 +194,11 @@ def test_the_statement_that_is_signed_says_which_papers_were_seen(office: Office
     who.client.get(f"/p/{permit}/file")  # looked at after signing: the signature says what was so when it was made
     who.send(page.form("/decide").action, values | {"signature": key.sign(options)})
     with reading() as tx:
-        [line] = [one for one in audit.timeline(tx, case.id) if one.action == "review.decided" and one.detail["proof"] == "signature"]  # fmt: skip
+        [line] = [
+            one
+            for one in audit.timeline(tx, case.id)
+            if one.action == "review.decided" and one.detail["proof"] == "signature"
+        ]
         statement = json.loads(line.detail["signed"]["statement"])
         wanted = [[licence, LICENCE["sha256"], True], [permit, PERMIT["sha256"], False]]
         assert statement["papers"] == line.detail["papers"] == wanted and statement["v"] == 2

@@ -165,11 +165,15 @@ ACTS: dict[str, tuple[str, Nothing, Verb]] = {
     "release": ("只有认领人或主管可以释放", claim, lambda tx, one, code: hands.release(tx, one, "li-na", code)),
     "later": ("请选择一个将来的时间", nothing, lambda tx, one, code: later.put_off(tx, one, "li-na", tx.now, code)),
     "take-up": ("该任务没有被推后", nothing, lambda tx, one, code: later.take_up(tx, one, "li-na", code)),
-    "reassign": ("只有主管可以改派任务", nothing, lambda tx, one, code: hands.reassign(tx, one, "zhao-min", "li-na", code)),
+    "reassign": (
+        "只有主管可以改派任务",
+        nothing,
+        lambda tx, one, code: hands.reassign(tx, one, "zhao-min", "li-na", code),
+    ),
     "appoint": ("只有主管", nothing, lambda tx, one, code: appointing.appoint(tx, one, "zhao-min", "li-na", code)),
     "confirm": ("没有待", nothing, lambda tx, one, code: confirmations.confirm(tx, one, "li-na", code)),
     "object": ("", nothing, lambda tx, one, code: objections.dispute(tx, one, "li-na", code, "不是我")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -37,9 +37,10 @@ def signed_by(office: Office, who: Seat) -> dict[str, Any]:
 def again(signed: dict[str, Any]) -> str:
     """What was signed, as a browser would send it."""
     response = {
-        "clientDataJSON": signed["client_data"], "authenticatorData": signed["authenticator_data"],
+        "clientDataJSON": signed["client_data"],
+        "authenticatorData": signed["authenticator_data"],
         "signature": signed["signature"],
-    }  # fmt: skip
+    }
     return json.dumps(
         {"id": signed["credential"], "rawId": signed["credential"], "type": "public-key", "response": response}
     )
@@ -50,8 +51,11 @@ def have_asked(signed: dict[str, Any], purpose: str, statement: str) -> None:
     challenge = passkeys.raw(json.loads(passkeys.raw(signed["client_data"]))["challenge"]).hex()
     write(
         "UPDATE sign_challenge SET purpose = :p, statement = :t, until = :u, used_at = NULL WHERE id = :i",
-        i=challenge, p=purpose, t=statement, u=LATER,
-    )  # fmt: skip
+        i=challenge,
+        p=purpose,
+        t=statement,
+        u=LATER,
+    )
 
 
 def with_key(who: Seat, credential: str) -> Page:
@@ -113,8 +117,11 @@ def test_nobody_enrols_a_key_that_no_supervisor_invited(office: Office, seat: Se
     challenge = b"\x08" * 32
     write(
         "INSERT INTO sign_challenge (id, purpose, staff_id, session_id, statement, until, seal)"
-        " VALUES (:i, 'enrol', 'wang-fang', :d, '', :u, '')", i=challenge.hex(), d=session, u=LATER,
-    )  # fmt: skip
+        " VALUES (:i, 'enrol', 'wang-fang', :d, '', :u, '')",
+        i=challenge.hex(),
+        d=session,
+        u=LATER,
+    )
     made = SoftKey(settings().desk).create({"challenge": bytes_to_base64url(challenge)})
     who.send("/me/passkeys", {"credential": made, "name": "手机"})
     assert read("SELECT COUNT(*) FROM passkey") == [0]

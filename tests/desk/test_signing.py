@@ -94,8 +94,12 @@ def test_a_signature_for_something_else_decides_nothing(
     values, options = asked(who, page, "APPROVE", "材料齐全")
     refused = who.send(page.form("/decide").action, values | changes | {"signature": key.sign(options)})
     assert "签名的内容与提交的不一致" in refused.text
-    again = who.send(page.form("/decide").action, refused.form("/decide").values | values | {
-        "token": refused.form("/decide").values["token"], "signature": key.sign(options)})  # fmt: skip
+    again = who.send(
+        page.form("/decide").action,
+        refused.form("/decide").values
+        | values
+        | {"token": refused.form("/decide").values["token"], "signature": key.sign(options)},
+    )
     assert "签名请求已过期或已使用" in again.text
     assert office.question(case).state is ReviewState.PENDING
 

@@ -51,8 +51,15 @@ def door(installation: Settings) -> Door:
 def served(installation: Settings) -> Iterator[FastAPI]:
     """The door behind a real uvicorn on ``installation.door_url``, with the machine's own clock."""
     app = create_app(installation)
-    config = uvicorn.Config(app, host="127.0.0.1", port=installation.door_port, log_level="warning", access_log=False,
-                            http=guarded(), ws="none")  # fmt: skip
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=installation.door_port,
+        log_level="warning",
+        access_log=False,
+        http=guarded(),
+        ws="none",
+    )
     server = uvicorn.Server(config)
     ready = threading.Event()
     startup = server.startup

@@ -56,8 +56,11 @@ def test_a_closure_is_told_at_every_stage(office: Office) -> None:
     assert stands(case)[:3] == ("UNDER_REVIEW", "审核中", "平台审核")
     office.decide(case, "li-na", "APPROVE")
     assert stands(case) == (
-        "CLEARING", "清算中", "清算完成(等待平台报送最新经营数据)", {"closure.withdrawn"},
-    )  # fmt: skip
+        "CLEARING",
+        "清算中",
+        "清算完成(等待平台报送最新经营数据)",
+        {"closure.withdrawn"},
+    )
 
     office.snapshot()
     view = read(case)

@@ -62,8 +62,13 @@ def test_prefects_server_is_told_what_make_up_tells_it(monkeypatch: pytest.Monke
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     up = environment.environment(installation)
-    alike = [*environment.SPARED, *environment.BATCHED, "PREFECT_SERVER_ANALYTICS_ENABLED",
-             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT", "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"]  # fmt: skip
+    alike = [
+        *environment.SPARED,
+        *environment.BATCHED,
+        "PREFECT_SERVER_ANALYTICS_ENABLED",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
+    ]
     assert {name: SERVER[name] for name in alike} == {name: up[name] for name in alike}
     assert OURS["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] == up["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"]
 

@@ -17,9 +17,11 @@ def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Do
     first = door.post(message())
     body = message()
     for again in (
-        dict(reversed(body.items())), body | {"timestamp": "2026-11-22T11:30:00+08:00"},
-        body | {"data": dict(reversed(body["data"].items()))}, json.dumps(body, indent=3, ensure_ascii=True).encode(),
-    ):  # fmt: skip
+        dict(reversed(body.items())),
+        body | {"timestamp": "2026-11-22T11:30:00+08:00"},
+        body | {"data": dict(reversed(body["data"].items()))},
+        json.dumps(body, indent=3, ensure_ascii=True).encode(),
+    ):
         answer = door.post(again)
         assert (answer.status_code, answer.json()) == (first.status_code, first.json())
     assert [row.conflicts for row in stored()] == [0]
@@ -28,11 +30,16 @@ def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Do
 
 def test_another_way_of_writing_a_moment_or_of_saying_nothing_is_no_conflict(door: Door) -> None:
     facts, closing = message("shop.snapshot"), message(reason_text=" 转做线下门店 ")
-    for number, (one, other) in enumerate([
-        (facts, facts | {"data": facts["data"] | {"as_of": "2026-11-22T02:00:00Z"}}),
-        (closing, message(reason_text="转做线下门店")),
-        (message("deposit.paid", payer_account="FTN 1234 5678"), message("deposit.paid", payer_account="FTN１２３４５６７８")),
-    ]):  # fmt: skip
+    for number, (one, other) in enumerate(
+        [
+            (facts, facts | {"data": facts["data"] | {"as_of": "2026-11-22T02:00:00Z"}}),
+            (closing, message(reason_text="转做线下门店")),
+            (
+                message("deposit.paid", payer_account="FTN 1234 5678"),
+                message("deposit.paid", payer_account="FTN１２３４５６７８"),
+            ),
+        ]
+    ):
         answers = [door.post(body, message_id=f"m-{number}") for body in (one, other)]
         assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
     assert [row.conflicts for row in stored()] == [0, 0, 0]

@@ -92,13 +92,17 @@ def test_headers_without_end_are_cut_off_and_take_no_memory(serve: Serve) -> Non
     assert ask(port) == 200
 
 
-@pytest.mark.parametrize(("head", "status"), [
-    (GET + b"a: " + b"y" * (HEAD_BYTES - 200) + b"\r\n", 200),
-    (GET + b"a: " + b"y" * HEAD_BYTES + b"\r\n", 431),
-    (b"GET /" + b"y" * HEAD_BYTES + b" HTTP/1.1\r\nhost: x\r\n", 431),
-    (GET + b"a: b\r\n" * (HEAD_LINES - 2), 200),
-    (GET + b"a: b\r\n" * HEAD_LINES, 431),
-], ids=["large", "too large", "long address", "many lines", "too many lines"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (GET + b"a: " + b"y" * (HEAD_BYTES - 200) + b"\r\n", 200),
+        (GET + b"a: " + b"y" * HEAD_BYTES + b"\r\n", 431),
+        (b"GET /" + b"y" * HEAD_BYTES + b" HTTP/1.1\r\nhost: x\r\n", 431),
+        (GET + b"a: b\r\n" * (HEAD_LINES - 2), 200),
+        (GET + b"a: b\r\n" * HEAD_LINES, 431),
+    ],
+    ids=["large", "too large", "long address", "many lines", "too many lines"],
+)
 def test_a_head_is_as_large_as_it_may_be_and_no_larger(serve: Serve, head: bytes, status: int) -> None:
     with closing(connect(serve())) as connection:
         connection.sendall(head + b"connection: close\r\n\r\n")

@@ -55,14 +55,17 @@ def stage(client: TestClient, shop_id: str, bearer: str = "a-token-of-somebody")
     return answer.status_code, answer.json().get("detail", "")
 
 
-@pytest.mark.parametrize(("shops", "readable"), [
-    ((), {"CLS-1", "CLS-2", "CLS-3", "INV-1"}),
-    (("shop-1",), {"CLS-1"}),
-    (("dd-*",), {"CLS-3"}),
-    (("shop-1", "dd-*"), {"CLS-1", "CLS-3"}),
-    (("shop-10",), set()),
-    (("*-1",), {"CLS-1"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shops", "readable"),
+    [
+        ((), {"CLS-1", "CLS-2", "CLS-3", "INV-1"}),
+        (("shop-1",), {"CLS-1"}),
+        (("dd-*",), {"CLS-3"}),
+        (("shop-1", "dd-*"), {"CLS-1", "CLS-3"}),
+        (("shop-10",), set()),
+        (("*-1",), {"CLS-1"}),
+    ],
+)
 def test_a_token_reads_the_cases_of_its_shops_and_knows_nothing_of_others(
     installation: Settings, shops: tuple[str, ...], readable: set[str]
 ) -> None:

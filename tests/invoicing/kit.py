@@ -24,9 +24,13 @@ NOVEMBER = "2026-11"
 
 def item(shop_id: str = "shop-1", fen: int = 9_000, **changes: Any) -> dict[str, Any]:
     return {
-        "item_id": f"sub-{next(NUMBERS)}", "shop_id": shop_id, "category": "COUPON", "amount_fen": fen,
-        "settled_at": "2026-11-10T10:00:00+08:00", "description": f"补贴 {next(NUMBERS)}",
-    } | changes  # fmt: skip
+        "item_id": f"sub-{next(NUMBERS)}",
+        "shop_id": shop_id,
+        "category": "COUPON",
+        "amount_fen": fen,
+        "settled_at": "2026-11-10T10:00:00+08:00",
+        "description": f"补贴 {next(NUMBERS)}",
+    } | changes
 
 
 def record(office: Office, *items: dict[str, Any]) -> dict[str, Any]:
@@ -139,10 +143,15 @@ def look_again(office: Office, case: Case, verdict: str, reason: str) -> None:
 
 
 def settle_receivable(office: Office, fen: int, shop_id: str = "shop-1") -> None:
-    office.send("receivable.settled", {
-        "shop_id": shop_id, "settlement_id": f"stl-{next(NUMBERS)}", "amount_fen": fen,
-        "settled_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "receivable.settled",
+        {
+            "shop_id": shop_id,
+            "settlement_id": f"stl-{next(NUMBERS)}",
+            "amount_fen": fen,
+            "settled_at": office.clock.at.isoformat(),
+        },
+    )
 
 
 def sweep(office: Office) -> None:

@@ -94,9 +94,14 @@ def test_a_line_without_end_is_one_rejected_line_and_what_follows_is_read(shop: 
 
 def test_lines_with_the_wrong_shape_are_rejected_and_the_good_ones_kept(shop: Office, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
-    bad = [",".join(["x"] * 100), "sub-short,shop-1", 'sub-q,shop-1,COUPON,1.00,2026-11-10 10:00,"half',
-           "=cmd|' /C calc'!A0,shop-1,COUPON,1.00,2026-11-10 10:00,x", "sub-t,shop-1,COUPON,1.00,yesterday,x",
-           "sub-f,shop-1,COUPON,1.00,2026-11-10 10:00,a\x07b"]  # fmt: skip
+    bad = [
+        ",".join(["x"] * 100),
+        "sub-short,shop-1",
+        'sub-q,shop-1,COUPON,1.00,2026-11-10 10:00,"half',
+        "=cmd|' /C calc'!A0,shop-1,COUPON,1.00,2026-11-10 10:00,x",
+        "sub-t,shop-1,COUPON,1.00,yesterday,x",
+        "sub-f,shop-1,COUPON,1.00,2026-11-10 10:00,a\x07b",
+    ]
     good = [LINE.format(n=n, yuan="90.00") for n in range(2)]
     file.write_text("\r\n".join([HEADER, good[0], *bad[:3], "", *bad[3:], good[1]]), encoding="utf-8", newline="")
     accepted, _, rejected = take(file)
@@ -135,9 +140,12 @@ def test_nothing_is_unpacked(shop: Office, tmp_path: Path) -> None:
 def test_parquet_is_read_in_batches_and_floating_yuan_are_no_amounts(shop: Office, tmp_path: Path) -> None:
     rows = 2_500
     columns = {
-        "item_id": [f"sub-p{n}" for n in range(rows)], "shop_id": ["shop-1"] * rows, "category": ["FREIGHT"] * rows,
-        "amount_fen": list(range(1, rows + 1)), "settled_at": ["2026-11-10T10:00:00+08:00"] * rows,
-    }  # fmt: skip
+        "item_id": [f"sub-p{n}" for n in range(rows)],
+        "shop_id": ["shop-1"] * rows,
+        "category": ["FREIGHT"] * rows,
+        "amount_fen": list(range(1, rows + 1)),
+        "settled_at": ["2026-11-10T10:00:00+08:00"] * rows,
+    }
     file = tmp_path / "items.parquet"
     pq.write_table(pa.table(columns), file)
     assert take(file)[:2] == (rows, 0)
@@ -163,9 +171,12 @@ def test_a_parquet_file_that_would_unpack_to_gigabytes_is_refused(
 
 def parquet(path: Path, rows: int, **columns: Any) -> Path:
     plain = {
-        "item_id": [f"sub-x{n}" for n in range(rows)], "shop_id": ["shop-1"] * rows, "category": ["FREIGHT"] * rows,
-        "amount_fen": [100] * rows, "settled_at": ["2026-11-10T10:00:00+08:00"] * rows,
-    }  # fmt: skip
+        "item_id": [f"sub-x{n}" for n in range(rows)],
+        "shop_id": ["shop-1"] * rows,
+        "category": ["FREIGHT"] * rows,
+        "amount_fen": [100] * rows,
+        "settled_at": ["2026-11-10T10:00:00+08:00"] * rows,
+    }
     pq.write_table(pa.table(plain | columns), path)
     return path
 

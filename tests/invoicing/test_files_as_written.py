@@ -54,9 +54,12 @@ def sheet(path: Path, *lines: str, header: str = HEADER, encoding: str = "utf-8"
 
 def parquet(path: Path, *, by: str = "", int96: bool = False, version: str = "2.6", **columns: Any) -> Path:
     plain = {
-        "item_id": ["sub-x"], "shop_id": ["shop-1"], "category": ["FREIGHT"], "amount_fen": [100],
+        "item_id": ["sub-x"],
+        "shop_id": ["shop-1"],
+        "category": ["FREIGHT"],
+        "amount_fen": [100],
         "settled_at": ["2026-11-10T10:00:00+08:00"],
-    }  # fmt: skip
+    }
     if "amount_yuan" in columns:
         del plain["amount_fen"]
     file = path / "items.parquet"
@@ -93,12 +96,15 @@ def test_an_instant_with_its_zone_is_that_instant(shop: Office, tmp_path: Path, 
 @pytest.mark.parametrize(
     "how",
     [
-        {"settled_at": NAIVE, "int96": True}, {"settled_at": AWARE, "int96": True}, {"settled_at": NAIVE},
-        {"settled_at": NAIVE, "by": SPARK}, {"settled_at": NAIVE, "version": "1.0"},
+        {"settled_at": NAIVE, "int96": True},
+        {"settled_at": AWARE, "int96": True},
+        {"settled_at": NAIVE},
+        {"settled_at": NAIVE, "by": SPARK},
+        {"settled_at": NAIVE, "version": "1.0"},
         {"settled_at": NAIVE, "int96": True, "by": "impala version 3.4.0"},
     ],
     ids=["int96 of nobody known", "int96 of arrow", "clock time", "clock time of Spark", "old annotation", "Impala"],
-)  # fmt: skip
+)
 def test_an_instant_that_nothing_in_the_file_fixes_is_refused_with_the_remedy(
     shop: Office, tmp_path: Path, how: dict[str, Any]
 ) -> None:
@@ -118,10 +124,15 @@ def test_neither_text_without_a_zone_nor_a_bare_number_is_an_instant_in_parquet(
 @pytest.mark.parametrize(
     ("written", "assumed"),
     [
-        ("2026-11-01 04:00", 1), ("2026/11/1 4:00", 1), ("2026-11-01 04:00:00.000", 1), ("2026-10-31T20:00:00Z", 0),
-        ("2026-10-31 20:00:00+00", 0), ("2026-11-01 04:00:00 +0800", 0), ("2026-11-01T04:00:00+08:00", 0),
+        ("2026-11-01 04:00", 1),
+        ("2026/11/1 4:00", 1),
+        ("2026-11-01 04:00:00.000", 1),
+        ("2026-10-31T20:00:00Z", 0),
+        ("2026-10-31 20:00:00+00", 0),
+        ("2026-11-01 04:00:00 +0800", 0),
+        ("2026-11-01T04:00:00+08:00", 0),
     ],
-)  # fmt: skip
+)
 def test_what_people_write_without_a_zone_is_beijing_time_and_that_is_told(
     shop: Office, tmp_path: Path, written: str, assumed: int
 ) -> None:
@@ -183,12 +194,17 @@ def test_a_column_of_lists_or_records_is_refused_by_its_name(
     [
         ({"amount_yuan": pa.array([Decimal("90.0000")], pa.decimal128(18, 4))}, 9000),
         ({"amount_yuan": pa.array([Decimal("-12.5")], pa.decimal128(9, 1))}, -1250),
-        ({"amount_yuan": [90]}, 9000), ({"amount_yuan": [90.5]}, 9050), ({"amount_yuan": ["90.0000"]}, 9000),
-        ({"amount_yuan": [b"90.00"]}, 9000), ({"amount_fen": pa.array([Decimal(9000)], pa.decimal128(18, 0))}, 9000),
-        ({"amount_fen": pa.array([Decimal("9000.00")], pa.decimal128(18, 2))}, 9000), ({"amount_fen": [9000.0]}, 9000),
-        ({"amount_fen": ["9000"]}, 9000), ({"amount_fen": pa.array([9000], pa.int32())}, 9000),
+        ({"amount_yuan": [90]}, 9000),
+        ({"amount_yuan": [90.5]}, 9050),
+        ({"amount_yuan": ["90.0000"]}, 9000),
+        ({"amount_yuan": [b"90.00"]}, 9000),
+        ({"amount_fen": pa.array([Decimal(9000)], pa.decimal128(18, 0))}, 9000),
+        ({"amount_fen": pa.array([Decimal("9000.00")], pa.decimal128(18, 2))}, 9000),
+        ({"amount_fen": [9000.0]}, 9000),
+        ({"amount_fen": ["9000"]}, 9000),
+        ({"amount_fen": pa.array([9000], pa.int32())}, 9000),
     ],
-)  # fmt: skip
+)
 def test_an_amount_is_judged_by_its_value_and_not_by_its_type(
     shop: Office, tmp_path: Path, column: dict[str, Any], fen: int
 ) -> None:
@@ -199,12 +215,17 @@ def test_an_amount_is_judged_by_its_value_and_not_by_its_type(
 @pytest.mark.parametrize(
     ("column", "why"),
     [
-        ({"amount_yuan": [0.1 + 0.2]}, "浮点数"), ({"amount_yuan": pa.array([27.9], pa.float32())}, "浮点数"),
-        ({"amount_yuan": pa.array([Decimal("90.001")], pa.decimal128(9, 3))}, "两位小数"), ({"amount_fen": [9000.5]}, "整数分"),
-        ({"amount_fen": pa.array([Decimal("0.5")], pa.decimal128(9, 1))}, "整数分"), ({"amount_yuan": [True]}, "元"),
-        ({"amount_fen": [float("inf")]}, "整数分"), ({"amount_fen": [float("nan")]}, "缺少该字段"), ({"amount_fen": [1e300]}, "整数分"),
+        ({"amount_yuan": [0.1 + 0.2]}, "浮点数"),
+        ({"amount_yuan": pa.array([27.9], pa.float32())}, "浮点数"),
+        ({"amount_yuan": pa.array([Decimal("90.001")], pa.decimal128(9, 3))}, "两位小数"),
+        ({"amount_fen": [9000.5]}, "整数分"),
+        ({"amount_fen": pa.array([Decimal("0.5")], pa.decimal128(9, 1))}, "整数分"),
+        ({"amount_yuan": [True]}, "元"),
+        ({"amount_fen": [float("inf")]}, "整数分"),
+        ({"amount_fen": [float("nan")]}, "缺少该字段"),
+        ({"amount_fen": [1e300]}, "整数分"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_amount_gets_the_true_reason(shop: Office, tmp_path: Path, column: dict[str, Any], why: str) -> None:
     accepted, rejected, _ = take(parquet(tmp_path, **column))
     assert accepted == 0 and [line.field for line in rejected] == ["amount_fen"] and why in rejected[0].reason
@@ -222,8 +243,10 @@ def test_whole_numbers_and_bytes_are_ids_and_labels(office: Office, tmp_path: Pa
     assert take(parquet(tmp_path, item_id=[90002.0], **ids)) == (1, [], 0)
     assert take(parquet(tmp_path, item_id=pa.array([Decimal(90003)], pa.decimal128(20, 0)), **ids)) == (1, [], 0)
     assert [(item.id, item.shop_id, item.description) for item in items()] == [
-        ("90001", "1001", "券"), ("90002", "1001", "券"), ("90003", "1001", "券")
-    ]  # fmt: skip
+        ("90001", "1001", "券"),
+        ("90002", "1001", "券"),
+        ("90003", "1001", "券"),
+    ]
     accepted, rejected, _ = take(parquet(tmp_path, item_id=[2.0**60], **ids))
     assert accepted == 0 and "失去精度" in rejected[0].reason
 
@@ -246,8 +269,10 @@ def test_what_a_spreadsheet_adds_or_leaves_away_at_the_end_of_a_line_is_nothing(
     )
     assert accepted == 0 and [line.position for line in rejected] == [2, 3, 4]
     assert [line.reason for line in rejected] == [
-        "第 8 列没有表头,却有内容", "有 10 列,表头有 9 列", "有 2 列,表头有 9 列"
-    ]  # fmt: skip
+        "第 8 列没有表头,却有内容",
+        "有 10 列,表头有 9 列",
+        "有 2 列,表头有 9 列",
+    ]
 
 
 @pytest.mark.parametrize(("written", "why"), [("1.23457E+17", "科学计数法"), ("90001.0", "小数"), ("90001.00", "小数")])
@@ -264,21 +289,29 @@ def test_an_id_that_an_export_wrote_as_a_formula_is_what_the_formula_says(office
     line = 'COUPON,90.00,2026-11-10 10:00,"=""券"""'
     assert take(sheet(tmp_path, f'="90001","=""1001""",{line}', f"\t90002\t,1001,{line}"))[:2] == (2, [])
     assert [(item.id, item.shop_id, item.description) for item in items()] == [
-        ("90001", "1001", '="券"'), ("90002", "1001", '="券"')
-    ]  # fmt: skip
+        ("90001", "1001", '="券"'),
+        ("90002", "1001", '="券"'),
+    ]
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (HEADER.replace(",", ";").encode(), "英文逗号"), (HEADER.replace(",", "\t").encode(), "英文逗号"),
-        (HEADER.replace(",", "，").encode(), "英文逗号"), (b"", "空"), (b"\xef\xbb\xbf", "空"), (b"\r\n" + HEADER.encode(), "第一行"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "Excel"), (b"PK\x03\x04" + bytes(90), "Excel"),
-        (b"\x28\xb5\x2f\xfd" + b"\x01" * 90, "压缩"), (HEADER.encode("utf-16-le"), "空字符.*CSV"),
-        (HEADER.encode("utf-32"), "UTF-32"), (b"<html><table><tr><td>item_id</td></tr></table></html>", "不认识的列"),
+        (HEADER.replace(",", ";").encode(), "英文逗号"),
+        (HEADER.replace(",", "\t").encode(), "英文逗号"),
+        (HEADER.replace(",", "，").encode(), "英文逗号"),
+        (b"", "空"),
+        (b"\xef\xbb\xbf", "空"),
+        (b"\r\n" + HEADER.encode(), "第一行"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "Excel"),
+        (b"PK\x03\x04" + bytes(90), "Excel"),
+        (b"\x28\xb5\x2f\xfd" + b"\x01" * 90, "压缩"),
+        (HEADER.encode("utf-16-le"), "空字符.*CSV"),
+        (HEADER.encode("utf-32"), "UTF-32"),
+        (b"<html><table><tr><td>item_id</td></tr></table></html>", "不认识的列"),
     ],
     ids=["semicolon", "tab", "wide comma", "empty", "mark", "blank", "xls", "xlsx", "zstd", "utf-16", "utf-32", "html"],
-)  # fmt: skip
+)
 def test_what_is_no_csv_is_refused_by_what_it_is(shop: Office, tmp_path: Path, content: bytes, why: str) -> None:
     file = tmp_path / "items.csv"
     file.write_bytes(content)
@@ -378,10 +411,15 @@ def test_gbk_that_happens_to_be_valid_utf8_is_still_gbk(shop: Office, tmp_path: 
 
 
 FOREIGN = [
-    ("big5", ["國慶平臺優惠券", "國慶", "運費補貼"]), ("big5", ["手續費"]), ("big5hkscs", ["電子發票"]),
-    ("shift_jis", ["送料無料クーポン", "手数料"]), ("shift_jis", ["ｸｰﾎﾟﾝ券"]), ("cp1252", ["L'Oréal crème"]),
-    ("cp1251", ["Скидка на доставку"]), ("euc_kr", ["무료배송 쿠폰", "수수료 환불", "광고비 지원"]),
-]  # fmt: skip
+    ("big5", ["國慶平臺優惠券", "國慶", "運費補貼"]),
+    ("big5", ["手續費"]),
+    ("big5hkscs", ["電子發票"]),
+    ("shift_jis", ["送料無料クーポン", "手数料"]),
+    ("shift_jis", ["ｸｰﾎﾟﾝ券"]),
+    ("cp1252", ["L'Oréal crème"]),
+    ("cp1251", ["Скидка на доставку"]),
+    ("euc_kr", ["무료배송 쿠폰", "수수료 환불", "광고비 지원"]),
+]
 
 
 @pytest.mark.parametrize(("encoding", "words"), FOREIGN)

@@ -59,8 +59,14 @@ def test_several_invoices_cover_one_statement_and_one_covers_several(office: Off
     send_invoice(office, 4_000, covers=[{"statement": "ZD202611-000001", "amount_fen": 4_000}])
     assert (statement().state, statement().invoiced_fen) == ("OVERDUE", 4_000) or statement().state == "ISSUED"
     kit.issue_month(office, "2026-12")
-    sent = send_invoice(office, 11_000, covers=[{"statement": "ZD202611-000001", "amount_fen": 5_000},
-                                                {"statement": "ZD202612-000001", "amount_fen": 6_000}])  # fmt: skip
+    sent = send_invoice(
+        office,
+        11_000,
+        covers=[
+            {"statement": "ZD202611-000001", "amount_fen": 5_000},
+            {"statement": "ZD202612-000001", "amount_fen": 6_000},
+        ],
+    )
     assert sent.state == "ACCEPTED"
     assert (statement().state, statement(period="2026-12").state) == ("INVOICED", "INVOICED")
     kit.books_agree(office)
@@ -179,9 +185,12 @@ def test_an_invoice_that_waited_while_its_statement_was_deducted_cannot_be_accep
 
 @pytest.mark.parametrize(
     ("words", "spoilt"),
-    [("its state", {"state": "AUTO_DEDUCTED"}), ("its state", {"state": "INVOICED", "frozen_fen": 5}),
-     ("its state", {"state": "INVOICED", "set_off_fen": 5})],
-)  # fmt: skip
+    [
+        ("its state", {"state": "AUTO_DEDUCTED"}),
+        ("its state", {"state": "INVOICED", "frozen_fen": 5}),
+        ("its state", {"state": "INVOICED", "set_off_fen": 5}),
+    ],
+)
 def test_the_check_of_the_books_says_when_a_statements_state_does_not_fit_its_money(
     office: Office, words: str, spoilt: dict[str, Any]
 ) -> None:
@@ -253,9 +262,16 @@ NUMBER = "26330000000012345678"
 
 
 def xml(**changes: str) -> str:
-    fields = {"InvoiceNumber": NUMBER, "IssueTime": "2026-12-01 09:30:00", "TotalAmWithoutTax": "84.91",
-              "TotalTaxAm": "5.09", "TotalTax-includedAmount": "90.00", "SellerIdNum": "91330226MA2AB1C2D8",
-              "BuyerIdNum": "91110000600037341L", "BuyerName": "店务演示平台"} | changes  # fmt: skip
+    fields = {
+        "InvoiceNumber": NUMBER,
+        "IssueTime": "2026-12-01 09:30:00",
+        "TotalAmWithoutTax": "84.91",
+        "TotalTaxAm": "5.09",
+        "TotalTax-includedAmount": "90.00",
+        "SellerIdNum": "91330226MA2AB1C2D8",
+        "BuyerIdNum": "91110000600037341L",
+        "BuyerName": "店务演示平台",
+    } | changes
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value)
     return base64.b64encode(f"<EInvoice><D>{inner}</D></EInvoice>".encode()).decode()
 
@@ -327,11 +343,18 @@ def test_a_document_that_comes_after_its_invoice_is_received_and_shown_to_the_cl
 
 @pytest.mark.parametrize(
     ("name", "otherwise", "unreadable"),
-    [("InvoiceNumber", "26330000000012345679", ""), ("IssueTime", "2026-12-02", "2026-13-01"),
-     ("BuyerIdNum", "91110108551385082Q", ""), ("SellerIdNum", "92330226MA2AB1C2D5", ""),
-     ("TotalAmWithoutTax", "84.90", "84.911"), ("TotalTaxAm", "5.08", "5,09"),
-     ("TotalTax-includedAmount", "90.01", "九十"), ("BuyerName", "另一家公司", ""), ("LabelCode", "N", "")],
-)  # fmt: skip
+    [
+        ("InvoiceNumber", "26330000000012345679", ""),
+        ("IssueTime", "2026-12-02", "2026-13-01"),
+        ("BuyerIdNum", "91110108551385082Q", ""),
+        ("SellerIdNum", "92330226MA2AB1C2D5", ""),
+        ("TotalAmWithoutTax", "84.90", "84.911"),
+        ("TotalTaxAm", "5.08", "5,09"),
+        ("TotalTax-includedAmount", "90.01", "九十"),
+        ("BuyerName", "另一家公司", ""),
+        ("LabelCode", "N", ""),
+    ],
+)
 def test_an_xml_that_says_otherwise_or_leaves_something_out_goes_to_a_person(
     office: Office, name: str, otherwise: str, unreadable: str
 ) -> None:
@@ -355,8 +378,10 @@ def test_an_xml_that_says_almost_nothing_is_no_evidence(office: Office) -> None:
     assert len(sentences) == 6 and all("缺少" in sentence for sentence in sentences)
 
 
-BOMB = "".join(f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "ha"}{"&a" + str(n - 1) + ";" if n else "ha"}">'
-               for n in range(30))  # fmt: skip
+BOMB = "".join(
+    f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "ha"}{"&a" + str(n - 1) + ";" if n else "ha"}">'
+    for n in range(30)
+)
 
 
 @pytest.mark.parametrize(
@@ -366,10 +391,13 @@ BOMB = "".join(f'<!ENTITY a{n} "{"&a" + str(n - 1) + ";" if n else "ha"}{"&a" + 
         '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><x><InvoiceNumber>&f;</InvoiceNumber></x>',
         '<!DOCTYPE x SYSTEM "http://127.0.0.1:1/evil.dtd"><x/>',
         "<x>" * 5_000 + "</x>" * 5_000,
-        "<x><InvoiceNumber>1", "not xml at all", "", '<?xml version="1.0" encoding="nothing"?><x/>',
+        "<x><InvoiceNumber>1",
+        "not xml at all",
+        "",
+        '<?xml version="1.0" encoding="nothing"?><x/>',
         "<x>" + "<y/>" * 30_000 + "</x>",
     ],
-)  # fmt: skip
+)
 def test_hostile_xml_is_refused_unread_and_a_person_looks(office: Office, hostile: str) -> None:
     billed(office)
     sent = send_invoice(office, xml=base64.b64encode(hostile.encode()).decode())
@@ -659,8 +687,15 @@ def test_frozen_receivables_cannot_be_paid_out(office: Office) -> None:
     after_due(office, one)
 
     def pay(fen: int) -> None:
-        office.send("receivable.paid_out", {"shop_id": "shop-1", "payment_id": f"out-{fen}", "amount_fen": fen,
-                                            "paid_at": office.clock.at.isoformat()})  # fmt: skip
+        office.send(
+            "receivable.paid_out",
+            {
+                "shop_id": "shop-1",
+                "payment_id": f"out-{fen}",
+                "amount_fen": fen,
+                "paid_at": office.clock.at.isoformat(),
+            },
+        )
 
     pay(7_301)
     assert "STL-6" in office.events("message.refused")[-1]["clause"]

@@ -56,9 +56,15 @@ def test_good_items_are_kept_and_bad_ones_come_back_with_position_field_and_reas
     )  # fmt: skip
     assert receipt["accepted"] == 2
     assert [(line["position"], line["field"]) for line in receipt["rejected"]] == [
-        (2, "amount_fen"), (3, "shop_id"), (4, "category"), (5, "settled_at"), (6, "description"), (7, "corrects"),
-        (8, "colour"), (9, "amount_fen"),
-    ]  # fmt: skip
+        (2, "amount_fen"),
+        (3, "shop_id"),
+        (4, "category"),
+        (5, "settled_at"),
+        (6, "description"),
+        (7, "corrects"),
+        (8, "colour"),
+        (9, "amount_fen"),
+    ]
     assert all(line["reason"] for line in receipt["rejected"])
 
 
@@ -101,9 +107,11 @@ def test_an_item_of_a_year_that_was_mistyped_is_rejected_and_opens_no_months(off
     """The policy takes items up to 24 months back: 2024-11 in November 2026."""
     office.open_shop()
     receipt = record(
-        office, item(settled_at="2006-11-10T10:00:00+08:00"), item(settled_at="2024-10-31T23:59:59+08:00"),
+        office,
+        item(settled_at="2006-11-10T10:00:00+08:00"),
+        item(settled_at="2024-10-31T23:59:59+08:00"),
         item(settled_at="2024-11-01T00:00:00+08:00"),
-    )  # fmt: skip
+    )
     assert [(line["position"], line["field"]) for line in receipt["rejected"]] == [(1, "settled_at"), (2, "settled_at")]
     assert receipt["accepted"] == 1
 
@@ -167,8 +175,11 @@ def test_every_operating_shop_has_a_draft_and_those_without_amounts_need_no_invo
     at(office, 2026, 12, 1, 2)
     issue_month(office)
     found = {s.shop_id: (s.state, s.number, s.total_fen) for s in kit.all_statements()}
-    assert found == {"shop-1": ("ISSUED", "ZD202611-000001", 9_500), "shop-2": ("CARRIED", None, -300),
-                     "shop-3": ("NIL", None, 0)}  # fmt: skip
+    assert found == {
+        "shop-1": ("ISSUED", "ZD202611-000001", 9_500),
+        "shop-2": ("CARRIED", None, -300),
+        "shop-3": ("NIL", None, 0),
+    }
     assert len(told(office, "statement_issued")) == 1
 
 
@@ -207,8 +218,11 @@ def test_finance_sees_totals_movers_a_chart_and_the_anomalies(office: Office) ->
 
 def test_finance_sees_last_months_amount_beside_each_of_this_month(office: Office) -> None:
     office.open_shop()
-    record(office, item(fen=5_000, settled_at="2026-10-05T00:00:00+08:00"),
-           item(fen=700, category="FREIGHT", settled_at="2026-10-05T00:00:00+08:00"))  # fmt: skip
+    record(
+        office,
+        item(fen=5_000, settled_at="2026-10-05T00:00:00+08:00"),
+        item(fen=700, category="FREIGHT", settled_at="2026-10-05T00:00:00+08:00"),
+    )
     at(office, 2026, 12, 1, 2)
     issue_month(office, "2026-10")
     record(office, item())
@@ -292,8 +306,13 @@ def test_the_set_based_anomalies_are_those_of_the_rule(office: Office) -> None:
             got[anomaly.statement_id.removeprefix("2026-11/")].add(anomaly.kind)
         for number, shop_id in enumerate(ids):
             total = tx.get_one(Statement, f"2026-11/{shop_id}").total_fen
-            draft = Draft(total_fen=total, before_fen=before[number], tax_identity=number != 7, shop_closed=False,
-                          repeated_fen=100_000 if number == 6 else 0)  # fmt: skip
+            draft = Draft(
+                total_fen=total,
+                before_fen=before[number],
+                tax_identity=number != 7,
+                shop_closed=False,
+                repeated_fen=100_000 if number == 6 else 0,
+            )
             assert got[shop_id] == set(anomalies(draft, policy("2026-01-01").invoicing)), shop_id
 
 
@@ -377,9 +396,14 @@ def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(o
 
 @pytest.mark.parametrize(
     ("text", "held"),
-    [("shop:1：核对:金额", {"shop:1": "核对:金额"}), ("a:b:核对", {"a:b": "核对"}), ("s-1：甲;乙；丙\ns-2:丁", {"s-1": "甲;乙；丙", "s-2": "丁"}),
-     ("s-1", {"s-1": ""}), (" \n", {})],
-)  # fmt: skip
+    [
+        ("shop:1：核对:金额", {"shop:1": "核对:金额"}),
+        ("a:b:核对", {"a:b": "核对"}),
+        ("s-1：甲;乙；丙\ns-2:丁", {"s-1": "甲;乙；丙", "s-2": "丁"}),
+        ("s-1", {"s-1": ""}),
+        (" \n", {}),
+    ],
+)
 def test_a_shop_held_out_may_have_a_colon_in_its_id_and_a_semicolon_in_its_reason(
     text: str, held: dict[str, str]
 ) -> None:

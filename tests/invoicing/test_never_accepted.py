@@ -20,12 +20,24 @@ from tests.reading import read
 
 NUMBER = "26330000000012345678"
 BLUE = {
-    "InvoiceNumber": NUMBER, "IssueTime": "2026-12-01 09:30:00", "TotalAmWithoutTax": "84.91", "TotalTaxAm": "5.09",
-    "TotalTax-includedAmount": "90.00", "SellerIdNum": "91330226MA2AB1C2D8", "SellerName": "宁波晨光文具有限公司",
-    "BuyerIdNum": "91110000600037341L", "BuyerName": "店务演示平台",
-}  # fmt: skip
-LINE = {"ItemName": "*现代服务*推广费", "Quantity": "1", "UnPrice": "84.91", "Amount": "84.91", "TaxRate": "0.06",
-        "ComTaxAm": "5.09"}  # fmt: skip
+    "InvoiceNumber": NUMBER,
+    "IssueTime": "2026-12-01 09:30:00",
+    "TotalAmWithoutTax": "84.91",
+    "TotalTaxAm": "5.09",
+    "TotalTax-includedAmount": "90.00",
+    "SellerIdNum": "91330226MA2AB1C2D8",
+    "SellerName": "宁波晨光文具有限公司",
+    "BuyerIdNum": "91110000600037341L",
+    "BuyerName": "店务演示平台",
+}
+LINE = {
+    "ItemName": "*现代服务*推广费",
+    "Quantity": "1",
+    "UnPrice": "84.91",
+    "Amount": "84.91",
+    "TaxRate": "0.06",
+    "ComTaxAm": "5.09",
+}
 KIND = "<GeneralOrSpecialVAT><LabelCode>01</LabelCode><LabelName>增值税专用发票</LabelName></GeneralOrSpecialVAT>"
 
 
@@ -35,7 +47,7 @@ def tags(fields: dict[str, str]) -> str:
 
 def document(
     line: dict[str, str] | None = None, labels: str = KIND, extra: str = "", wrapped: str = "", **changes: str
-) -> str:  # fmt: skip
+) -> str:
     """A whole electronic invoice as the tax administration's files are laid out; its line ``wrapped`` in one more element."""
     inner = tags(LINE | (line or {}))
     inner = f"<{wrapped}>{inner}</{wrapped}>" if wrapped else inner
@@ -160,8 +172,10 @@ def test_a_document_that_says_the_same_in_other_words_is_the_same(office: Office
 def test_lines_in_another_order_are_the_same_lines(office: Office) -> None:
     """INV-2"""
     billed(office)
-    lines = [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": net, "tax_fen": tax, "rate": "6"}
-             for net, tax in ((4_000, 240), (4_491, 269))]  # fmt: skip
+    lines = [
+        {"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": net, "tax_fen": tax, "rate": "6"}
+        for net, tax in ((4_000, 240), (4_491, 269))
+    ]
     other = tags(LINE | {"Amount": "40.00", "ComTaxAm": "2.40"})
     xml = document(
         line={"Amount": "44.91", "ComTaxAm": "2.69"}, extra=f"<IssuItemInformation>{other}</IssuItemInformation>"
@@ -213,8 +227,13 @@ def test_why_goods_are_sent_is_asked_for_and_shown_to_the_clerk_on_a_special_inv
     assert "困难说明" in read(office.question(review_of(office))), "the finding asks for it"
     office.decide(review_of(office), "xu-jing", "RETURN", "请写明原因")
     assert any("困难说明" in ground["sentence"] for ground in told(office, "invoice_returned")[0]["grounds"])
-    send_invoice(office, number=unsaid.number, lines=[line | {"quantity": "0"}], difficulty="经营范围不含任何服务",
-                 issued_on="2026-10-30")  # fmt: skip
+    send_invoice(
+        office,
+        number=unsaid.number,
+        lines=[line | {"quantity": "0"}],
+        difficulty="经营范围不含任何服务",
+        issued_on="2026-10-30",
+    )
     assert "经营范围不含任何服务" in read(office.question(review_of(office)))
 
 
@@ -228,8 +247,10 @@ def test_a_name_without_a_classification_and_a_quantity_is_for_a_clerk_to_judge(
 def test_more_reasons_than_a_message_lists_are_counted(office: Office) -> None:
     """INV-2: nothing left out of a message is left out silently."""
     billed(office)
-    lines = [{"name": f"*文具*笔{n}", "content": "GOODS", "quantity": "1", "net_fen": 1, "tax_fen": 0, "rate": "6"}
-             for n in range(30)]  # fmt: skip
+    lines = [
+        {"name": f"*文具*笔{n}", "content": "GOODS", "quantity": "1", "net_fen": 1, "tax_fen": 0, "rate": "6"}
+        for n in range(30)
+    ]
     send_invoice(office, lines=lines, difficulty="只有货物")
     grounds = told(office, "invoice_in_review")[0]["grounds"]
     assert len(grounds) == 20 and "另有" in grounds[-1]["sentence"]
@@ -238,8 +259,9 @@ def test_more_reasons_than_a_message_lists_are_counted(office: Office) -> None:
 def test_a_clerk_is_told_how_many_lines_of_an_invoice_are_not_listed(office: Office) -> None:
     """INV-2"""
     billed(office)
-    lines = [{"name": f"*现代服务*推广{n}", "content": "SERVICE", "net_fen": 1, "tax_fen": 0, "rate": "6"}
-             for n in range(33)]  # fmt: skip
+    lines = [
+        {"name": f"*现代服务*推广{n}", "content": "SERVICE", "net_fen": 1, "tax_fen": 0, "rate": "6"} for n in range(33)
+    ]
     send_invoice(office, lines=lines)
     shown = read(office.question(review_of(office)))
     assert "推广29" in shown and "推广30" not in shown and "另有 3 行未列出,请打开发票文件查看" in shown

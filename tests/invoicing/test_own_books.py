@@ -56,9 +56,13 @@ def test_a_fee_incurred_by_the_moment_of_the_start_is_of_the_duty_and_one_a_seco
     kit.books_agree(office)
 
 
-@pytest.mark.parametrize(("settled_at", "of_the_duty"), [
-    ("2026-12-31T23:59:59+08:00", False), ("2027-01-01T00:00:00+08:00", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settled_at", "of_the_duty"),
+    [
+        ("2026-12-31T23:59:59+08:00", False),
+        ("2027-01-01T00:00:00+08:00", True),
+    ],
+)
 def test_a_fee_of_the_last_second_of_december_is_of_decembers_year_whenever_it_is_billed(
     office: Office, settled_at: str, of_the_duty: bool
 ) -> None:
@@ -309,10 +313,17 @@ def test_an_advance_compensation_is_no_penalty(office: Office) -> None:
 
 def test_a_valid_ruling_against_the_shop_is_a_penalty_record(office: Office) -> None:
     office.closed_shop()
-    office.send("ruling.effective", {
-        "ruling_id": "r-1", "arbitration_id": "a-1", "shop_id": "shop-1", "conclusion": "MERCHANT_LIABLE", "decided": "商家承担责任",
-        "effective_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "ruling.effective",
+        {
+            "ruling_id": "r-1",
+            "arbitration_id": "a-1",
+            "shop_id": "shop-1",
+            "conclusion": "MERCHANT_LIABLE",
+            "decided": "商家承担责任",
+            "effective_at": office.clock.at.isoformat(),
+        },
+    )
     with reading() as tx:
         assert [(one.id, one.settled) for one in penalties.of_shop(tx, "shop-1")] == [("r-1", False)]
     office.pass_time(days=8)

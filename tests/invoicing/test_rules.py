@@ -62,9 +62,13 @@ def test_a_share_is_rounded_half_up_to_the_fen(uninvoiced: int, held: int) -> No
 
 @pytest.mark.parametrize(
     ("issued", "until"),
-    [("2026-01-31T02:00", "2026-02-28T02:00"), ("2028-01-31T02:00", "2028-02-29T02:00"),
-     ("2026-12-01T02:00", "2027-01-01T02:00"), ("2026-03-31T23:59", "2026-04-30T23:59")],
-)  # fmt: skip
+    [
+        ("2026-01-31T02:00", "2026-02-28T02:00"),
+        ("2028-01-31T02:00", "2028-02-29T02:00"),
+        ("2026-12-01T02:00", "2027-01-01T02:00"),
+        ("2026-03-31T23:59", "2026-04-30T23:59"),
+    ],
+)
 def test_a_statement_is_due_one_calendar_month_after_it_was_issued_clamped_to_the_months_end(
     issued: str, until: str
 ) -> None:
@@ -104,9 +108,16 @@ def test_capitals_are_those_of_an_independent_library(yuan: int) -> None:
 
 @pytest.mark.parametrize(
     ("fen", "words"),
-    [(9_050, "玖拾元伍角整"), (100_005, "壹仟元零伍分"), (0, "零元整"), (7, "柒分"), (10_000_000_000_00, "壹佰亿元整"),
-     (-2_700, "负贰拾柒元整"), (10_010_100, "壹拾万零壹佰零壹元整")],
-)  # fmt: skip
+    [
+        (9_050, "玖拾元伍角整"),
+        (100_005, "壹仟元零伍分"),
+        (0, "零元整"),
+        (7, "柒分"),
+        (10_000_000_000_00, "壹佰亿元整"),
+        (-2_700, "负贰拾柒元整"),
+        (10_010_100, "壹拾万零壹佰零壹元整"),
+    ],
+)
 def test_amounts_in_capitals(fen: int, words: str) -> None:
     assert capitals(fen) == words
 
@@ -116,16 +127,25 @@ def test_whatever_was_held_before_settling_once_is_settling_for_good(total: int,
     invoiced = data.draw(st.integers(0, total))
     pending = data.draw(st.integers(0, total - invoiced))
     frozen, set_off = data.draw(st.integers(0, total)), data.draw(st.integers(0, total))
-    held = Holding(total_fen=total, invoiced_fen=invoiced, pending_fen=pending, frozen_fen=frozen, set_off_fen=set_off,
-                   auto=data.draw(st.booleans()), overdue=data.draw(st.booleans()))  # fmt: skip
+    held = Holding(
+        total_fen=total,
+        invoiced_fen=invoiced,
+        pending_fen=pending,
+        frozen_fen=frozen,
+        set_off_fen=set_off,
+        auto=data.draw(st.booleans()),
+        overdue=data.draw(st.booleans()),
+    )
     done = settle(held, POLICY)
     give_back = max(-done.change_fen, 0)
     assert 0 <= done.return_set_off_fen <= set_off and give_back - done.return_set_off_fen <= frozen
     assert frozen + set_off + done.change_fen == done.share_fen
-    after = held.model_copy(update={
-        "frozen_fen": frozen + max(done.change_fen, 0) - (give_back - done.return_set_off_fen),
-        "set_off_fen": set_off - done.return_set_off_fen,
-    })  # fmt: skip
+    after = held.model_copy(
+        update={
+            "frozen_fen": frozen + max(done.change_fen, 0) - (give_back - done.return_set_off_fen),
+            "set_off_fen": set_off - done.return_set_off_fen,
+        }
+    )
     assert settle(after, POLICY).change_fen == 0
     assert done.share_fen <= total
 
@@ -148,10 +168,16 @@ def test_an_invoice_is_allocated_to_the_fen(gross: int, open_amounts: list[int])
 
 @pytest.mark.parametrize(
     ("now", "before", "found"),
-    [(300_000, 100_000, ()), (300_001, 100_000, (AnomalyKind.JUMP,)), (1_000_000, None, ()), (30_000_000, 100_000_000, ()),
-     (29_999_999, 100_000_000, (AnomalyKind.DROP,)), (-1, 0, (AnomalyKind.NEGATIVE,)),
-     (100_000, 1, (AnomalyKind.JUMP,) if 99_999 >= 100_000 else ())],
-)  # fmt: skip
+    [
+        (300_000, 100_000, ()),
+        (300_001, 100_000, (AnomalyKind.JUMP,)),
+        (1_000_000, None, ()),
+        (30_000_000, 100_000_000, ()),
+        (29_999_999, 100_000_000, (AnomalyKind.DROP,)),
+        (-1, 0, (AnomalyKind.NEGATIVE,)),
+        (100_000, 1, (AnomalyKind.JUMP,) if 99_999 >= 100_000 else ()),
+    ],
+)
 def test_jumps_and_drops_begin_just_beyond_the_policy(
     now: int, before: int | None, found: tuple[AnomalyKind, ...]
 ) -> None:
@@ -171,10 +197,17 @@ CLEAN: dict[str, Any] = InvoiceSubmitted.EXAMPLE | {
     "documents": [{"name": "发票.pdf", "kind": "OTHER", "sha256": "ab" * 32}]
 }
 EXPECTED = Expected(
-    today=date(2026, 11, 20), buyer_name="店务演示平台", buyer_tax_no="91110000600037341L", seller_name="宁波晨光文具有限公司",
-    seller_tax_no="91330226MA2AB1C2D8", taxpayer=TaxpayerType.GENERAL, used_before=False,
-    covers={"ZD202610-000001": 9_000}, open_fen={"ZD202610-000001": 9_000}, earliest=date(2026, 10, 1),
-)  # fmt: skip
+    today=date(2026, 11, 20),
+    buyer_name="店务演示平台",
+    buyer_tax_no="91110000600037341L",
+    seller_name="宁波晨光文具有限公司",
+    seller_tax_no="91330226MA2AB1C2D8",
+    taxpayer=TaxpayerType.GENERAL,
+    used_before=False,
+    covers={"ZD202610-000001": 9_000},
+    open_fen={"ZD202610-000001": 9_000},
+    earliest=date(2026, 10, 1),
+)
 
 
 def found(changes: dict[str, Any] | None = None, **expected: Any) -> list[str]:
@@ -213,7 +246,7 @@ def test_a_clean_invoice_has_no_findings() -> None:
         ({"issued_on": "2026-09-30"}, Check.ISSUED_ON),
         ({"documents": []}, Check.NO_EVIDENCE),
     ],
-)  # fmt: skip
+)
 def test_each_rule_is_found_by_name_and_a_person_looks(changes: dict[str, Any], check: Check) -> None:
     """INV-2"""
     sent = InvoiceSubmitted.model_validate(CLEAN | changes)
@@ -262,8 +295,13 @@ def test_goods_are_accepted_with_quantity_zero() -> None:
 
 def test_a_discount_line_is_negative_and_the_totals_are_what_is_left() -> None:
     full, off = CLEAN["lines"][0], CLEAN["lines"][0] | {"net_fen": -1_000, "tax_fen": -60}
-    assert found({"net_fen": 7_491, "tax_fen": 449, "gross_fen": 7_940, "lines": [full, off]},
-                 covers={"ZD202610-000001": 7_940}) == []  # fmt: skip
+    assert (
+        found(
+            {"net_fen": 7_491, "tax_fen": 449, "gross_fen": 7_940, "lines": [full, off]},
+            covers={"ZD202610-000001": 7_940},
+        )
+        == []
+    )
 
 
 @given(st.integers(1, 10**11), st.sampled_from(["1", "3", "6", "9", "13"]))
@@ -280,9 +318,14 @@ def test_the_tax_of_a_line_may_be_off_by_one_fen_and_no_more(off: int, expected:
 
 
 @pytest.mark.parametrize(
-    ("gross", "rate", "split"), [(20_000, "1", (19_802, 198)), (9_000, "6", (8_491, 509)), (10_000, "3", (9_709, 291)),
-                                 (1_000_000, "13", (884_956, 115_044))]
-)  # fmt: skip
+    ("gross", "rate", "split"),
+    [
+        (20_000, "1", (19_802, 198)),
+        (9_000, "6", (8_491, 509)),
+        (10_000, "3", (9_709, 291)),
+        (1_000_000, "13", (884_956, 115_044)),
+    ],
+)
 def test_a_gross_amount_is_split_tax_first(gross: int, rate: str, split: tuple[int, int]) -> None:
     assert split_gross(gross, rate) == split
 

@@ -58,9 +58,11 @@ class Months(RuleBasedStateMachine):
             kit.settle_receivable(self.office, 1_000, shop)
 
     @rule(
-        shop=SHOPS, fen=st.integers(min_value=-8_000, max_value=20_000).filter(bool), twice=st.booleans(),
+        shop=SHOPS,
+        fen=st.integers(min_value=-8_000, max_value=20_000).filter(bool),
+        twice=st.booleans(),
         days_ago=st.sampled_from([0, 0, 0, 31]),
-    )  # fmt: skip
+    )
     def an_item_comes(self, shop: str, fen: int, twice: bool, days_ago: int) -> None:
         one = kit.item(shop, fen, settled_at=(self.office.clock.at - timedelta(days=days_ago)).isoformat())
         for _ in range(1 + twice):
@@ -81,10 +83,15 @@ class Months(RuleBasedStateMachine):
 
     @rule(shop=SHOPS, fen=FEN)
     def receivables_are_paid_out(self, shop: str, fen: int) -> None:
-        self.office.send("receivable.paid_out", {
-            "shop_id": shop, "payment_id": f"out-{next(kit.NUMBERS)}", "amount_fen": fen,
-            "paid_at": self.office.clock.at.isoformat(),
-        })  # fmt: skip
+        self.office.send(
+            "receivable.paid_out",
+            {
+                "shop_id": shop,
+                "payment_id": f"out-{next(kit.NUMBERS)}",
+                "amount_fen": fen,
+                "paid_at": self.office.clock.at.isoformat(),
+            },
+        )
 
     @rule(days=st.sampled_from([0.01, 5, 20]))
     def time_passes(self, days: float) -> None:
@@ -100,8 +107,11 @@ class Months(RuleBasedStateMachine):
             if redraft == 0:
                 self.office.decide(case, "wang-fang", "REDRAFT", "重新起草")
                 self.seen["redrafted"] += 1
-            drafts = [s.shop_id for s in kit.all_statements()
-                      if s.period == case.request["period"] and s.state is StatementState.DRAFT]  # fmt: skip
+            drafts = [
+                s.shop_id
+                for s in kit.all_statements()
+                if s.period == case.request["period"] and s.state is StatementState.DRAFT
+            ]
             self.office.decide(case, "wang-fang", "RELEASE", hold=f"{held}：待核对" if held in drafts else "")
             self.seen["held out"] += held in drafts
 
@@ -129,9 +139,13 @@ class Months(RuleBasedStateMachine):
         day = self.office.clock.at + timedelta(hours=8)
         if fen > 0:
             kit.send_invoice(
-                self.office, fen, shop, number=f"{day:%y}{next(kit.NUMBERS):018d}", issued_on=f"{day:%Y-%m-%d}",
+                self.office,
+                fen,
+                shop,
+                number=f"{day:%y}{next(kit.NUMBERS):018d}",
+                issued_on=f"{day:%Y-%m-%d}",
                 **({} if clean else {"kind": "ORDINARY", "difficulty": "无法开具专票"}),
-            )  # fmt: skip
+            )
 
     @precondition(lambda self: self.going("invoice-review"))
     @rule(verdict=st.sampled_from(["ACCEPT", "RETURN"]))
@@ -146,11 +160,17 @@ class Months(RuleBasedStateMachine):
         gone = [one for one in self.live if self.office.shop(one.shop_id).state is ShopState.CLOSED]
         found = gone or self.live
         one = found[which % len(found)]
-        self.office.send("invoice.red_letter", {
-            "shop_id": one.shop_id, "account_id": f"acct-{one.shop_id}", "number": f"29{next(kit.NUMBERS):018d}",
-            "original_number": one.number, "amount_fen": max((one.gross_fen - one.reversed_fen) // part, 1),
-            "issued_on": "2026-12-05",
-        })  # fmt: skip
+        self.office.send(
+            "invoice.red_letter",
+            {
+                "shop_id": one.shop_id,
+                "account_id": f"acct-{one.shop_id}",
+                "number": f"29{next(kit.NUMBERS):018d}",
+                "original_number": one.number,
+                "amount_fen": max((one.gross_fen - one.reversed_fen) // part, 1),
+                "issued_on": "2026-12-05",
+            },
+        )
         self.seen["red letters"] += 1
         self.seen["red letters after closing"] += bool(gone)
 
@@ -269,5 +289,11 @@ def test_whatever_comes_in_whatever_order_the_books_agree(
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Months,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen, ENOUGH, examples=8, steps=30, number=number, of=SEVERAL, shared=session_folder / "months",
-    )  # fmt: skip
+        seen,
+        ENOUGH,
+        examples=8,
+        steps=30,
+        number=number,
+        of=SEVERAL,
+        shared=session_folder / "months",
+    )

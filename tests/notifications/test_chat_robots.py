@@ -21,19 +21,26 @@ from notifications.plugins import robots
 from notifications.rendering import Rendered
 
 YES = {
-    "wecombot": {"errcode": 0, "errmsg": "ok"}, "dingtalk": {"errcode": 0, "errmsg": "ok"},
-    "feishu": {"code": 0, "data": {}, "msg": "success"}, "lark": {"StatusCode": 0, "StatusMessage": "success"},
+    "wecombot": {"errcode": 0, "errmsg": "ok"},
+    "dingtalk": {"errcode": 0, "errmsg": "ok"},
+    "feishu": {"code": 0, "data": {}, "msg": "success"},
+    "lark": {"StatusCode": 0, "StatusMessage": "success"},
     "schan": {"code": 0, "message": "", "data": {"pushid": "1"}},
-}  # fmt: skip
+}
 NO = {
-    "wecombot": {"errcode": 93000, "errmsg": "invalid webhook url, key-of-the-robot"}, "dingtalk": {"errcode": 310000, "errmsg": "sign"},
-    "feishu": {"code": 19001, "msg": "param invalid"}, "lark": {"code": 9499, "msg": "Bad Request", "data": {}},
+    "wecombot": {"errcode": 93000, "errmsg": "invalid webhook url, key-of-the-robot"},
+    "dingtalk": {"errcode": 310000, "errmsg": "sign"},
+    "feishu": {"code": 19001, "msg": "param invalid"},
+    "lark": {"code": 9499, "msg": "Bad Request", "data": {}},
     "schan": {"code": 40001, "message": "key-of-the-robot", "data": {}},
-}  # fmt: skip
+}
 ADDRESS = {
-    "wecombot": "wecombot://key-of-the-robot", "dingtalk": "dingtalk://abcdef0123456789", "feishu": "feishu://token-of-the-robot",
-    "lark": "lark://0123abcd-0123-0123-0123-0123456789ab", "schan": "schan://SCTkeyofTheRobot",
-}  # fmt: skip
+    "wecombot": "wecombot://key-of-the-robot",
+    "dingtalk": "dingtalk://abcdef0123456789",
+    "feishu": "feishu://token-of-the-robot",
+    "lark": "lark://0123abcd-0123-0123-0123-0123456789ab",
+    "schan": "schan://SCTkeyofTheRobot",
+}
 LIMIT = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_480, "lark": 20_480, "schan": 32_768}
 """Bytes as each documents: WeCom and ServerChan of the text, the others of the request."""
 

@@ -53,9 +53,13 @@ class Shape(HTMLParser):
 
 def received(shop_name: str, reason_text: str) -> ClosureReceived:
     return ClosureReceived(
-        case_id="CLS-261122-7K3QM9", shop_name=shop_name, reason="其他原因", reason_text=reason_text,
-        received_at=AT, exit_invoice_due=AT,
-    )  # fmt: skip
+        case_id="CLS-261122-7K3QM9",
+        shop_name=shop_name,
+        reason="其他原因",
+        reason_text=reason_text,
+        received_at=AT,
+        exit_invoice_due=AT,
+    )
 
 
 def invisible(text: str) -> list[str]:

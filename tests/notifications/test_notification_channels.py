@@ -45,9 +45,13 @@ ANY_SCHEME = frozenset({"mailto", "json", "dianwufolder"})
 
 def message(shop_name: str = "晨光文具", reason_text: str = "不再经营") -> Rendered:
     received = ClosureReceived(
-        case_id="CLS-261122-7K3QM9", shop_name=shop_name, reason="其他原因", reason_text=reason_text,
-        received_at=AT, exit_invoice_due=AT,
-    )  # fmt: skip
+        case_id="CLS-261122-7K3QM9",
+        shop_name=shop_name,
+        reason="其他原因",
+        reason_text=reason_text,
+        received_at=AT,
+        exit_invoice_due=AT,
+    )
     return render(received, Context(service_contact="400-000-0000"))
 
 
@@ -207,9 +211,12 @@ def test_a_bare_mail_address_goes_through_our_own_relay(post_office: PostOffice)
 
 @pytest.mark.parametrize(
     ("contact", "reached"),
-    [(name, name) for name in ("o'brien@example.cn", "zhang@192.168.1.1", "zhang@xn--fsqu00a.xn--fiqs8s", "a%b!c@example.cn")]
+    [
+        (name, name)
+        for name in ("o'brien@example.cn", "zhang@192.168.1.1", "zhang@xn--fsqu00a.xn--fiqs8s", "a%b!c@example.cn")
+    ]
     + [("zhang@例子.中国", "zhang@xn--fsqu00a.xn--fiqs8s")],
-)  # fmt: skip
+)
 def test_a_letter_goes_to_whom_the_address_names_and_to_nobody_of_a_similar_name(
     post_office: PostOffice, contact: str, reached: str
 ) -> None:
@@ -248,10 +255,12 @@ def test_a_mail_server_that_refuses_the_recipient_is_an_error(post_office: PostO
 @pytest.mark.parametrize(
     ("recipient", "letter", "why"),
     [
-        ("451 4.7.1 greylisted, zhang@example.cn", "250 ok", "暂时不收(451)"), ("550 5.1.1 zhang@example.cn unknown", "250 ok", "拒收(550)"),
-        ("", "554 5.7.1 spam from dianwu@example.cn", "拒收(554)"), ("", "452 4.3.1 disk full", "暂时不收(452)"),
+        ("451 4.7.1 greylisted, zhang@example.cn", "250 ok", "暂时不收(451)"),
+        ("550 5.1.1 zhang@example.cn unknown", "250 ok", "拒收(550)"),
+        ("", "554 5.7.1 spam from dianwu@example.cn", "拒收(554)"),
+        ("", "452 4.3.1 disk full", "暂时不收(452)"),
     ],
-)  # fmt: skip
+)
 def test_why_a_mail_server_did_not_take_a_letter_is_told_without_naming_anybody(
     post_office: PostOffice, recipient: str, letter: str, why: str
 ) -> None:

@@ -25,19 +25,28 @@ LOGO = paper("logo.png", "LOGO", b"\x89PNG\r\n\x1a\n logo")
 def wish(entity: str, shop_id: str = "shop-1", account: str = "acct-shop-1") -> dict[str, Any]:
     """What an application for a first shop says."""
     return {
-        "shop_id": shop_id, "account_id": account, "owner_name": "林晓", "entity_type": entity,
-        "categories": ["厨具"] if entity == "PERSON" else ["服饰"], "account": GOOD,
+        "shop_id": shop_id,
+        "account_id": account,
+        "owner_name": "林晓",
+        "entity_type": entity,
+        "categories": ["厨具"] if entity == "PERSON" else ["服饰"],
+        "account": GOOD,
         "contacts": ["mailto://owner@example.com"],
-    }  # fmt: skip
+    }
 
 
 class Applicant:
     """The merchant's side of one application. Everything a step asks for can be sent by one call."""
 
     def __init__(
-        self, office: Office, entity: str = "PERSON", shop_id: str = "shop-1", owner: str = "",
-        case: Case | None = None, **changes: Any,
-    ) -> None:  # fmt: skip
+        self,
+        office: Office,
+        entity: str = "PERSON",
+        shop_id: str = "shop-1",
+        owner: str = "",
+        case: Case | None = None,
+        **changes: Any,
+    ) -> None:
         self.office, self.entity, self.shop_id = office, entity, shop_id
         self.account = owner or f"acct-{shop_id}"
         self.categories = ["厨具"] if entity == "PERSON" else ["服饰"]
@@ -53,10 +62,17 @@ class Applicant:
         return self.case
 
     def reopen(self, **changes: Any) -> Case:
-        self.case = self.office._open("reopening.requested", {
-            "shop_id": self.shop_id, "account_id": self.account, "entity_type": self.entity,
-            "categories": self.categories, "account": GOOD,
-        } | changes)  # fmt: skip
+        self.case = self.office._open(
+            "reopening.requested",
+            {
+                "shop_id": self.shop_id,
+                "account_id": self.account,
+                "entity_type": self.entity,
+                "categories": self.categories,
+                "account": GOOD,
+            }
+            | changes,
+        )
         return self.case
 
     # ── bringing ──
@@ -73,8 +89,12 @@ class Applicant:
         self.send("opening.basics_submitted", **({"name": name} | fields | changes))
 
     def entity_info(self, **changes: Any) -> None:
-        business = {"licence_name": "宁波晨光文具有限公司", "uscc": "91330226MA2AB1C2D8", "licence_until": "2036-12-31",
-                    "taxpayer_type": "GENERAL"}  # fmt: skip
+        business = {
+            "licence_name": "宁波晨光文具有限公司",
+            "uscc": "91330226MA2AB1C2D8",
+            "licence_until": "2036-12-31",
+            "taxpayer_type": "GENERAL",
+        }
         if self.entity == "INDIVIDUAL_BUSINESS":
             business |= {"licence_name": "宁海县晨光文具店", "uscc": "92330226MA2AB1C2D5"}
         fields = {"legal_person": "林晓", "identity_no": "330226199001011234", "declared_true": True}
@@ -114,10 +134,17 @@ class Applicant:
         self.links()
 
     def sign(self, version: str = "2026-12-01", **changes: Any) -> None:
-        self.office.send("contract.signed", {
-            "shop_id": self.shop_id, "account_id": self.account, "version": version,
-            "sha256": contracts.sha256_of("2026-12-01"), "signed_at": self.office.clock.at.isoformat(),
-        } | changes)  # fmt: skip
+        self.office.send(
+            "contract.signed",
+            {
+                "shop_id": self.shop_id,
+                "account_id": self.account,
+                "version": version,
+                "sha256": contracts.sha256_of("2026-12-01"),
+                "signed_at": self.office.clock.at.isoformat(),
+            }
+            | changes,
+        )
 
     # ── the platform's people ──
 

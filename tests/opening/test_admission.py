@@ -29,15 +29,18 @@ def opening_policy() -> Iterator[Callable[..., None]]:
     use_policies()
 
 
-@pytest.mark.parametrize("entity, account, clause", [
-    ("ENTERPRISE", {"blue_v": False}, "OPN-1"),
-    ("INDIVIDUAL_BUSINESS", {"blue_v": False}, "OPN-1"),
-    ("PERSON", {"blue_v": False}, None),
-    ("PERSON", {"real_name": False}, "OPN-18"),
-    ("PERSON", {"active": False}, "OPN-18"),
-    ("PERSON", {"compliant": False}, "OPN-18"),
-    ("ENTERPRISE", {}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "entity, account, clause",
+    [
+        ("ENTERPRISE", {"blue_v": False}, "OPN-1"),
+        ("INDIVIDUAL_BUSINESS", {"blue_v": False}, "OPN-1"),
+        ("PERSON", {"blue_v": False}, None),
+        ("PERSON", {"real_name": False}, "OPN-18"),
+        ("PERSON", {"active": False}, "OPN-18"),
+        ("PERSON", {"compliant": False}, "OPN-18"),
+        ("ENTERPRISE", {}, None),
+    ],
+)
 def test_businesses_need_blue_v_and_persons_their_real_name(
     office: Office, entity: str, account: dict[str, Any], clause: str | None
 ) -> None:
@@ -79,10 +82,17 @@ def test_who_has_a_shop_opens_no_other(office: Office) -> None:
     """OPN-2; a number that is somebody else's shop is refused without a case."""
     opened(office)
     assert Applicant(office, shop_id="shop-2", owner="acct-shop-1").now.outcome_clause == "OPN-2"
-    office.send("opening.requested", {
-        "shop_id": "shop-1", "account_id": "acct-other", "owner_name": "王明", "entity_type": "PERSON",
-        "categories": ["厨具"], "account": GOOD,
-    })  # fmt: skip
+    office.send(
+        "opening.requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-other",
+            "owner_name": "王明",
+            "entity_type": "PERSON",
+            "categories": ["厨具"],
+            "account": GOOD,
+        },
+    )
     assert office.refusals()[-1][0] == "OPN-2"
 
 
@@ -101,21 +111,28 @@ def test_a_banned_person_does_not_come_back_by_another_account(office: Office) -
     office.decide(third.case, "tang-yu", "REJECT", "主体曾被强制关店")
 
 
-@pytest.mark.parametrize("on, account, shops, clause", [
-    (False, {"fans": 300_000}, [TAOBAO], "OPN-14"),
-    (True, {"fans": 300_000}, [TAOBAO], None),
-    (True, {"fans": 299_999}, [TAOBAO], "OPN-14"),
-    (True, {"fans": 300_000}, [], "OPN-14"),
-    (True, {"fans": 300_000}, [TAOBAO | {"ratings": ["4.7", "4.69"]}], "OPN-14"),
-    (True, {"fans": 300_000}, [TAOBAO | {"ratings": []}], "OPN-14"),
-    (True, {"fans": 300_000}, [TAOBAO | {"diamonds": 0}], "OPN-14"),
-    (True, {"fans": 300_000}, [TAOBAO | {"platform": "JD", "diamonds": 0}], None),
-    (True, {"fans": 300_000, "blue_v": False}, [TAOBAO], "OPN-1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "on, account, shops, clause",
+    [
+        (False, {"fans": 300_000}, [TAOBAO], "OPN-14"),
+        (True, {"fans": 300_000}, [TAOBAO], None),
+        (True, {"fans": 299_999}, [TAOBAO], "OPN-14"),
+        (True, {"fans": 300_000}, [], "OPN-14"),
+        (True, {"fans": 300_000}, [TAOBAO | {"ratings": ["4.7", "4.69"]}], "OPN-14"),
+        (True, {"fans": 300_000}, [TAOBAO | {"ratings": []}], "OPN-14"),
+        (True, {"fans": 300_000}, [TAOBAO | {"diamonds": 0}], "OPN-14"),
+        (True, {"fans": 300_000}, [TAOBAO | {"platform": "JD", "diamonds": 0}], None),
+        (True, {"fans": 300_000, "blue_v": False}, [TAOBAO], "OPN-1"),
+    ],
+)
 def test_the_old_route_is_off_and_asks_for_fans_ratings_and_a_diamond(
-    office: Office, opening_policy: Callable[..., None], on: bool, account: dict[str, Any], shops: list[Any],
+    office: Office,
+    opening_policy: Callable[..., None],
+    on: bool,
+    account: dict[str, Any],
+    shops: list[Any],
     clause: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """OPN-14, ambiguities 1 and 47: 以上 includes the number; the level is asked of Taobao shops only."""
     opening_policy(legacy_third_party_shop=on)
     applicant = Applicant(

@@ -35,8 +35,11 @@ SELDOM = st.sampled_from([False, False, False, True])
 CARD = {"method": "BANK_CARD", "name": "林晓", "account_no": "6222021234567890123", "bank_name": "工商银行"}
 OPENINGS = (CaseKind.OPENING, CaseKind.REOPENING)
 BEGINNINGS: dict[str, Callable[[Office], Applicant]] = {
-    "first": Applicant, "transfer": enterprise, "to pay": to_pay, "again": closed,
-}  # fmt: skip
+    "first": Applicant,
+    "transfer": enterprise,
+    "to pay": to_pay,
+    "again": closed,
+}
 
 
 class Openings(RuleBasedStateMachine):
@@ -151,10 +154,12 @@ class Openings(RuleBasedStateMachine):
         if case.concluded_at is not None or case.state is not CaseState.AWAITING_MATERIALS:
             return
         brings = {
-            Stage.MATERIALS: self.applicant.material(), Stage.CERTIFICATE: [self.applicant.certificate],
-            Stage.TRANSFER: [self.applicant.account_given], Stage.FINISHING: [self.applicant.finishing],
+            Stage.MATERIALS: self.applicant.material(),
+            Stage.CERTIFICATE: [self.applicant.certificate],
+            Stage.TRANSFER: [self.applicant.account_given],
+            Stage.FINISHING: [self.applicant.finishing],
             Stage.DEPOSIT: [],
-        }[self.applicant.stage]  # fmt: skip
+        }[self.applicant.stage]
         for bring in brings[: len(brings) - (part and len(brings) > 1)]:
             bring()
         if lost and self.applicant.stage is Stage.MATERIALS:
@@ -218,8 +223,11 @@ class Openings(RuleBasedStateMachine):
 
     # ── people ──
 
-    @rule(verdict=st.sampled_from(["APPROVE"] * 5 + ["ASK", "REJECT"]), who=st.sampled_from(sorted(REVIEWERS)),
-          meanwhile=st.sampled_from(["", "", "", "paper", "arrears", "ban"]))  # fmt: skip
+    @rule(
+        verdict=st.sampled_from(["APPROVE"] * 5 + ["ASK", "REJECT"]),
+        who=st.sampled_from(sorted(REVIEWERS)),
+        meanwhile=st.sampled_from(["", "", "", "paper", "arrears", "ban"]),
+    )
     def somebody_reviews(self, verdict: str, who: str, meanwhile: str) -> None:
         """``meanwhile``: it comes between the yes and what follows from it, whose worker has died."""
         questions = [one for one in self.open_questions(self.applicant.case) if Role.OPENING_REVIEWER in one.roles]
@@ -406,9 +414,10 @@ class Openings(RuleBasedStateMachine):
         deposit = [row for row in payouts if row.source is AccountKind.DEPOSIT]
         out = sum(row.amount_fen for row in deposit if row.state in {PayoutState.REQUESTED, PayoutState.SETTLED})
         taken = sum(
-            row.amount_fen for row in self.all(Transfer)
+            row.amount_fen
+            for row in self.all(Transfer)
             if row.debit_account == f"shop/{SHOP}/deposit" and not row.reason.startswith("payout.")
-        )  # fmt: skip
+        )
         assert self.paid_in == self.office.balance(AccountKind.DEPOSIT, SHOP) + out + taken
         self.nothing_is_sent_twice_or_over_what_stands_in_the_way(payouts)
 
@@ -477,5 +486,11 @@ def test_whatever_comes_in_whatever_order_a_shop_opens_only_paid_approved_and_no
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Openings,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen, ENOUGH, examples=4, steps=14, number=number, of=SEVERAL, shared=session_folder / "openings",
-    )  # fmt: skip
+        seen,
+        ENOUGH,
+        examples=4,
+        steps=14,
+        number=number,
+        of=SEVERAL,
+        shared=session_folder / "openings",
+    )

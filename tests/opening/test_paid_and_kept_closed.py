@@ -20,10 +20,17 @@ ASKED = 10_000
 
 
 def deduct(office: Office, fen: int, number: str) -> None:
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": number, "amount_fen": fen, "reason": "LATE_SHIPMENT", "clause": "发货规则",
-        "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": number,
+            "amount_fen": fen,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
 
 
 def to_pay_again(office: Office) -> Applicant:
@@ -54,13 +61,17 @@ def drop(office: Office) -> None:
 
 ARISE: dict[str, tuple[str, Callable[[Office], object], Callable[[Office], object]]] = {
     "arrears on the platform": (
-        "REO-4", lambda office: office.snapshot("shop-1", arrears_fen=1), lambda office: office.snapshot("shop-1"),
+        "REO-4",
+        lambda office: office.snapshot("shop-1", arrears_fen=1),
+        lambda office: office.snapshot("shop-1"),
     ),
     "arrears of ours": (
-        "REO-4", lambda office: deduct(office, 50_000, "ded-2"), lambda office: office.pay_deposit("shop-1", 10_000, purpose="ARREARS"),
+        "REO-4",
+        lambda office: deduct(office, 50_000, "ded-2"),
+        lambda office: office.pay_deposit("shop-1", 10_000, purpose="ARREARS"),
     ),
     "a proposed ban": ("CLS-10", lambda office: office.propose_forced_closure("shop-1"), drop),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", list(ARISE))

@@ -96,9 +96,16 @@ def test_only_the_account_that_had_the_shop_opens_it_again(office: Office) -> No
     """REO-2."""
     applicant = closed(office)
     later(office)
-    office.send("reopening.requested", {
-        "shop_id": "shop-1", "account_id": "acct-other", "entity_type": "PERSON", "categories": ["厨具"], "account": GOOD,
-    })  # fmt: skip
+    office.send(
+        "reopening.requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-other",
+            "entity_type": "PERSON",
+            "categories": ["厨具"],
+            "account": GOOD,
+        },
+    )
     assert office.latest().outcome_clause == "REO-2"
     assert applicant.office.shop().state is ShopState.CLOSED
 

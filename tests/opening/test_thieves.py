@@ -160,9 +160,15 @@ def test_a_licence_is_good_to_its_last_day(days: int, over: bool) -> None:
 
     until = START.astimezone(SHANGHAI).date() + timedelta(days=days)
     found = policy_of_opening.entity_findings(
-        EntityType.ENTERPRISE, "宁波晨光文具有限公司", "91330226MA2AB1C2D8", until, name_taken=False, banned=False,
-        same_business=0, now=START.astimezone(SHANGHAI).replace(hour=23, minute=59, second=59),
-    )  # fmt: skip
+        EntityType.ENTERPRISE,
+        "宁波晨光文具有限公司",
+        "91330226MA2AB1C2D8",
+        until,
+        name_taken=False,
+        banned=False,
+        same_business=0,
+        now=START.astimezone(SHANGHAI).replace(hour=23, minute=59, second=59),
+    )
     assert ("licence_over" in {one.code for one in found}) is over
 
 

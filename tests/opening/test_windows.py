@@ -55,9 +55,14 @@ def test_a_file_that_came_in_time_counts_though_its_sweep_comes_later(office: Of
     """OPN-4: the paper was named and its file staged before the end; nobody had looked yet."""
     applicant = almost(office)
     office.clock.at = office.deadline(applicant.case, KEY).due_at
-    office.receive("opening.training_completed", applicant.own() | {
-        "course": "新商家必修课", "completed_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.receive(
+        "opening.training_completed",
+        applicant.own()
+        | {
+            "course": "新商家必修课",
+            "completed_at": office.clock.at.isoformat(),
+        },
+    )
     office.pass_time(minutes=5)
     assert applicant.now.outcome is None and applicant.missing() == []
 

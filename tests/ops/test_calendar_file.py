@@ -24,11 +24,17 @@ GOOD = "[2027]\nnotice = '国务院办公厅通知'\nholidays = [2027-01-01, 202
 SPRING = date(2027, 2, 8)
 
 BROKEN = {
-    "empty": "", "cut in the middle": GOOD[:60], "cut between the lines": GOOD[: GOOD.index("makeup")], "no year": "# 2027\n",
-    "a slip": GOOD.replace("2027-02-08", "2027-02-31"), "a word": GOOD.replace("[2027]", "[二〇二七]"),
-    "another year only": GOOD.replace("2027", "2028").replace("2028-02-20", "2028-02-19"), "no list": GOOD.replace("[2027-02-20]", "5"),
-    "a working day made up": GOOD.replace("2027-02-20", "2027-02-22"), "a misspelt name": GOOD.replace("notice", "note"),
-}  # fmt: skip
+    "empty": "",
+    "cut in the middle": GOOD[:60],
+    "cut between the lines": GOOD[: GOOD.index("makeup")],
+    "no year": "# 2027\n",
+    "a slip": GOOD.replace("2027-02-08", "2027-02-31"),
+    "a word": GOOD.replace("[2027]", "[二〇二七]"),
+    "another year only": GOOD.replace("2027", "2028").replace("2028-02-20", "2028-02-19"),
+    "no list": GOOD.replace("[2027-02-20]", "5"),
+    "a working day made up": GOOD.replace("2027-02-20", "2027-02-22"),
+    "a misspelt name": GOOD.replace("notice", "note"),
+}
 
 
 def file() -> Path:

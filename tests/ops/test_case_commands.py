@@ -160,10 +160,17 @@ def test_whoever_holds_the_file_can_reckon_the_chain_again(refund: Case, done: D
     previous = "0" * 64
     for seq, at, actor, action, clause, public, text, detail, expected in rows:
         line = {
-            "stream": refund.id, "seq": int(seq), "at": html.unescape(at), "actor": html.unescape(actor),
-            "action": action, "clause": html.unescape(clause), "text": html.unescape(text),
-            "detail": json.loads(html.unescape(detail)), "public": public == "商家可见", "prev": previous,
-        }  # fmt: skip
+            "stream": refund.id,
+            "seq": int(seq),
+            "at": html.unescape(at),
+            "actor": html.unescape(actor),
+            "action": action,
+            "clause": html.unescape(clause),
+            "text": html.unescape(text),
+            "detail": json.loads(html.unescape(detail)),
+            "public": public == "商家可见",
+            "prev": previous,
+        }
         packed = json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         assert hashlib.sha256(packed.encode()).hexdigest() == expected
         previous = expected

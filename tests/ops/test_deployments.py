@@ -21,17 +21,22 @@ ALL = pytest.mark.parametrize("deployed", DEPLOYMENTS, ids=list(BY_NAME))
 def test_every_kind_of_case_is_deployed_under_its_kind_and_so_is_what_runs_by_itself() -> None:
     assert set(STORIES) == set(CaseKind)
     assert set(BY_NAME) == {kind.value for kind in CaseKind} | {
-        "deadlines", "delivery", "open-invoicing-month", "open-settlement-half",
-    }  # fmt: skip
+        "deadlines",
+        "delivery",
+        "open-invoicing-month",
+        "open-settlement-half",
+    }
     assert len(BY_NAME) == len(DEPLOYMENTS)
 
 
 def test_time_and_post_are_kept_every_minute_and_months_opened_monthly_never_twice_at_once() -> None:
     scheduled = {name: (deployed.schedule, deployed.alone) for name, deployed in BY_NAME.items() if deployed.schedule}
     assert scheduled == {
-        "deadlines": (EVERY_MINUTE, True), "delivery": (EVERY_MINUTE, True), "open-invoicing-month": (MONTHLY, True),
+        "deadlines": (EVERY_MINUTE, True),
+        "delivery": (EVERY_MINUTE, True),
+        "open-invoicing-month": (MONTHLY, True),
         "open-settlement-half": (TWICE_A_MONTH, True),
-    }  # fmt: skip
+    }
     assert (EVERY_MINUTE.cron, MONTHLY.cron, MONTHLY.timezone) == ("* * * * *", "0 2 1 * *", "Asia/Shanghai")
 
 

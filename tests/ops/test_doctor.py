@@ -163,10 +163,17 @@ def test_settings_that_contradict_each_other_are_named_without_their_values(
     assert "door_port" in refused("doctor")
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("encryption_keys", "[]"), ("audit_key", ""), ("platform_secrets", "[]"), ("api_tokens", "[]"),
-    ("encryption_keys", '["kurz"]'), ("platform_secrets", '["whsec_%%%"]'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("encryption_keys", "[]"),
+        ("audit_key", ""),
+        ("platform_secrets", "[]"),
+        ("api_tokens", "[]"),
+        ("encryption_keys", '["kurz"]'),
+        ("platform_secrets", '["whsec_%%%"]'),
+    ],
+)
 def test_a_missing_or_malformed_secret_is_named(
     installed: Office, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
@@ -262,10 +269,13 @@ def test_in_production_every_role_needs_a_channel_and_every_subscriber_an_addres
     assert "关店审核员" in ailing("通知渠道").sentence and "财务" not in ailing("通知渠道").sentence
     assert "bank" in ailing("事件订阅方").sentence
     settle_in(
-        monkeypatch, staff_channels='{"staff": ["json://h/x"], "merchant": ["json://h/y"]}',
+        monkeypatch,
+        staff_channels='{"staff": ["json://h/x"], "merchant": ["json://h/y"]}',
         subscribers='{"bank": "https://bank.example/hook", "platform": "https://shop.example/hook"}',
-        subscriber_secrets=json.dumps(dict.fromkeys(["bank", "platform"], "whsec_" + base64.b64encode(b"." * 24).decode())),
-    )  # fmt: skip
+        subscriber_secrets=json.dumps(
+            dict.fromkeys(["bank", "platform"], "whsec_" + base64.b64encode(b"." * 24).decode())
+        ),
+    )
     assert found("通知渠道")[0].health is found("事件订阅方")[0].health is Health.GOOD
 
 
@@ -354,12 +364,25 @@ def test_passkeys_that_another_host_name_lost_are_counted_and_a_number_is_no_nam
     def enrolled(tx: db.Tx) -> None:
         tx.add(
             Passkey(
-                id="1" * 64, staff_id="li-na", credential_id="c", public_key="p", name="n", device_bound=True, seal="s",
+                id="1" * 64,
+                staff_id="li-na",
+                credential_id="c",
+                public_key="p",
+                name="n",
+                device_bound=True,
+                seal="s",
                 enrolled_at=installed.clock.at,
             )
-        )  # fmt: skip
-        audit.record(tx, "staff/li-na", "passkey.enrolled", actor="staff/li-na", text="登记", credential="c",
-                     rp_id="desk.example.com")  # fmt: skip
+        )
+        audit.record(
+            tx,
+            "staff/li-na",
+            "passkey.enrolled",
+            actor="staff/li-na",
+            text="登记",
+            credential="c",
+            rp_id="desk.example.com",
+        )
 
     in_transaction(enrolled)
     assert ailing("通行密钥").health is Health.BAD

@@ -39,8 +39,11 @@ def test_every_line_of_its_tables_says_what_answers_it_and_names_a_test() -> Non
 def test_what_the_page_says_of_prefect_is_shown_by_tests_against_a_real_one() -> None:
     """Each table but the last word on views stands on some test that has a Prefect server before it."""
     real = {
-        name for folder in ("stack", "worker") for file in (ROOT / "tests" / folder).rglob("test_*.py")
-        if "mark" + ".engine" in (text := file.read_text(encoding="utf-8")) for name in re.findall(r"^def (test_\w+)", text, re.M)
-    }  # fmt: skip
+        name
+        for folder in ("stack", "worker")
+        for file in (ROOT / "tests" / folder).rglob("test_*.py")
+        if "mark" + ".engine" in (text := file.read_text(encoding="utf-8"))
+        for name in re.findall(r"^def (test_\w+)", text, re.M)
+    }
     for table in PAGE.split("\n## ")[1:4]:
         assert len(real & set(re.findall(r"`(test_\w+)`", table))) >= 3, table.splitlines()[0]

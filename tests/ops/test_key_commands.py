@@ -20,9 +20,14 @@ from tests.play import Office
 Done = Callable[..., str]
 
 FILLED = {
-    "shop.contacts_sealed", "staff.totp_sealed", "payout.payee_sealed", "case.request_sealed", "outbox.payload_sealed",
-    "inbox.body_sealed", "deposit_payment.payer_sealed",
-}  # fmt: skip
+    "shop.contacts_sealed",
+    "staff.totp_sealed",
+    "payout.payee_sealed",
+    "case.request_sealed",
+    "outbox.payload_sealed",
+    "inbox.body_sealed",
+    "deposit_payment.payer_sealed",
+}
 """What a refund under way seals."""
 
 

@@ -54,9 +54,16 @@ def test_nothing_of_a_case_that_has_stopped_is_sent_again_before_it_goes_on(
     office.open_shop()
     case = office.request_closure()
     key = dead(office, "case.accepted") if office.outbox(Channel.EVENT, "case.accepted") else office.outbox()[-1].key
-    in_transaction(lambda tx: tx.execute(update(OutboxMessage).where(col(OutboxMessage.key) == key).values(
-        state=OutboxState.DEAD, case_id=case.id,
-    )))  # fmt: skip
+    in_transaction(
+        lambda tx: tx.execute(
+            update(OutboxMessage)
+            .where(col(OutboxMessage.key) == key)
+            .values(
+                state=OutboxState.DEAD,
+                case_id=case.id,
+            )
+        )
+    )
     in_transaction(lambda tx: tx.execute(update(Case).where(col(Case.id) == case.id).values(halted="运行失败")))
     assert f"dianwu cases retry {case.id}" in refused("outbox", "resend", key)
     in_transaction(lambda tx: tx.execute(update(Case).where(col(Case.id) == case.id).values(halted=None)))
@@ -78,9 +85,16 @@ def test_a_failed_message_is_handled_again_as_of_when_it_came(
     office: Office, done: Done, refused: Done, told: Any
 ) -> None:
     office.open_shop()
-    office.receive("closure.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "POOR_BUSINESS", "reason_text": "",
-    }, "msg-late")  # fmt: skip
+    office.receive(
+        "closure.requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "reason": "POOR_BUSINESS",
+            "reason_text": "",
+        },
+        "msg-late",
+    )
     arrived = office.clock.at
     values = {"state": InboxState.FAILED, "note": "OperationalError", "attempts": 7}
     of_that = col(InboxMessage.message_id) == "msg-late"

@@ -108,9 +108,10 @@ async def written(file: Path, *transactions: tuple[str, ...], one_key: bool = Fa
                     key = "k-response" if one_key else f"k{number}-response"
                     given = {"flow_run_id": str(RUN), "key": key, "value": "{}", "sender": "somebody"}
                     statement = {
-                        "state": text("INSERT INTO flow_run_state (n) VALUES (1)"), "answer": ANSWER,
+                        "state": text("INSERT INTO flow_run_state (n) VALUES (1)"),
+                        "answer": ANSWER,
                         "fault": text("SELECT * FROM nothing"),
-                    }[act]  # fmt: skip
+                    }[act]
                     await session.execute(statement, given if act == "answer" else {})
     async with engine.connect() as connection:
         senders = (await connection.execute(text("SELECT sender FROM flow_run_input ORDER BY key"))).scalars().all()

@@ -171,10 +171,15 @@ def test_an_answer_outside_the_forms_limits_is_refused_before_the_code_is_spent(
     done(*decide, "--code", code)
 
 
-@pytest.mark.parametrize("arguments", [
-    ("show", "RV-000000-XXXXXX"), ("claim", "RV-000000-XXXXXX", "--as", "li-na"), ("list", "--mine", "nobody"),
-    ("decide", "RV-000000-XXXXXX", "--as", "li-na", "--verdict", "APPROVE"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "RV-000000-XXXXXX"),
+        ("claim", "RV-000000-XXXXXX", "--as", "li-na"),
+        ("list", "--mine", "nobody"),
+        ("decide", "RV-000000-XXXXXX", "--as", "li-na", "--verdict", "APPROVE"),
+    ],
+)
 def test_what_is_not_there_is_said_to_be_not_there(office: Office, refused: Done, arguments: tuple[str, ...]) -> None:
     assert "没有" in refused("review", *arguments)
 

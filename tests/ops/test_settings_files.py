@@ -54,11 +54,13 @@ def test_a_settings_file_that_cannot_be_read_is_named_and_none_of_it_shown(
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("SERVICE_CONTACT", os.fsdecode("商家客服".encode("gbk")), "UTF-8"), ("PLATFORM_NAME", "示例\u202e平台", "U+202E"),
-        ("SERVICE_CONTACT", "客服\x07", "U+0007"), ("STAFF_CHANNELS", '{"staff": ["json://h/\\u0000"]}', "U+0000"),
+        ("SERVICE_CONTACT", os.fsdecode("商家客服".encode("gbk")), "UTF-8"),
+        ("PLATFORM_NAME", "示例\u202e平台", "U+202E"),
+        ("SERVICE_CONTACT", "客服\x07", "U+0007"),
+        ("STAFF_CHANNELS", '{"staff": ["json://h/\\u0000"]}', "U+0000"),
         ("ACCESS_TOKENS", '{"a": {"token": "not-for-anybody", "may": ["cases"], "shops": ["s\\u2066"]}}', "U+2066"),
     ],
-)  # fmt: skip
+)
 def test_what_no_letter_and_no_database_takes_is_refused_in_a_setting_by_its_name(
     monkeypatch: pytest.MonkeyPatch, refused: Any, name: str, value: str, why: str
 ) -> None:

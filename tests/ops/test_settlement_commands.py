@@ -41,8 +41,9 @@ def test_an_import_keeps_good_lines_and_lists_bad_ones(shop: Office, refused: Do
     assert "入账 2 条" in shown and "拒绝 2 条" in shown
     with rejects.open(encoding="utf-8-sig", newline="") as sheet:
         assert [(row[0], row[1], row[2]) for row in list(csv.reader(sheet))[1:]] == [
-            ("3", "o-2", "shop_id"), ("4", "o-3", "goods_fen"),
-        ]  # fmt: skip
+            ("3", "o-2", "shop_id"),
+            ("4", "o-3", "goods_fen"),
+        ]
     assert kit.order_row("o-1").net_fen == 129_000 + 1_000 - 1_290
     assert "入账 0 条,重复 2 条" in refused("settlement", "import-orders", str(file))
 
@@ -63,12 +64,15 @@ def test_a_parquet_file_brings_the_same(shop: Office, done: Done, tmp_path: Path
     pq.write_table(  # type: ignore[no-untyped-call]
         pa.table(
             {
-                "order_id": ["p-1", "p-2"], "shop_id": ["shop-1"] * 2, "goods_fen": [100, 200], "fee_fen": [1, None],
+                "order_id": ["p-1", "p-2"],
+                "shop_id": ["shop-1"] * 2,
+                "goods_fen": [100, 200],
+                "fee_fen": [1, None],
                 "confirmed_at": pa.array([at, at], pa.timestamp("us", "UTC")),
             }
         ),
         file,
-    )  # fmt: skip
+    )
     assert "入账 2 条" in done("settlement", "import-orders", str(file))
     assert (kit.order_row("p-1").net_fen, kit.order_row("p-2").net_fen) == (99, 200)
 

@@ -60,10 +60,15 @@ def test_rotating_does_not_bring_back_somebody_who_was_dismissed(office: Office,
     assert "已停用" in refused("staff", "enrol", "wang-fang", "--rotate")
 
 
-@pytest.mark.parametrize("arguments", [
-    ("Wang Fang", "--name", "王芳", "--role", "finance"), ("qian-yu", "--role", "finance"),
-    ("qian-yu", "--name", "钱雨"), ("qian-yu", "--name", "钱雨", "--role", "emperor"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("Wang Fang", "--name", "王芳", "--role", "finance"),
+        ("qian-yu", "--role", "finance"),
+        ("qian-yu", "--name", "钱雨"),
+        ("qian-yu", "--name", "钱雨", "--role", "emperor"),
+    ],
+)
 def test_an_enrolment_that_makes_no_sense_is_a_usage_error(
     office: Office, dianwu: Callable[..., Any], arguments: tuple[str, ...]
 ) -> None:
@@ -144,10 +149,12 @@ def test_somebody_who_is_only_locked_is_not_restored_but_unlocked_by_a_superviso
 def test_who_has_the_shell_and_nobodys_word_changes_nobody(office: Office, refused: Done) -> None:
     before = secret_of("wang-fang")
     for command in (
-        ("enrol", "qian-yu", "--name", "钱雨", "--role", "finance"), ("enrol", "wang-fang", "--rotate"),
-        ("enrol", "wang-fang", "--rotate", "--alone"), ("dismiss", "he-qiang"),
+        ("enrol", "qian-yu", "--name", "钱雨", "--role", "finance"),
+        ("enrol", "wang-fang", "--rotate"),
+        ("enrol", "wang-fang", "--rotate", "--alone"),
+        ("dismiss", "he-qiang"),
         ("substitute", "wang-fang", "--by", "chen-jie", "--until", "2026-12-01"),
-    ):  # fmt: skip
+    ):
         assert "主管" in refused("staff", *command), command
     clerk = ("--by", "li-na", "--code", office.code("li-na"))
     assert "只有主管" in refused("staff", "enrol", "wang-fang", "--rotate", *clerk)

@@ -112,9 +112,11 @@ def test_statements_that_differ_only_in_how_many_values_they_have_are_one() -> N
 
 def test_what_any_story_says_to_the_database_is_said_to_postgresql_too_by_few_of_them() -> None:
     heard = {
-        "long": Heard(9, ["a", "b", "c"]), "short": Heard(1, ["a", "b"]), "alone": Heard(5, ["c", "d"]),
+        "long": Heard(9, ["a", "b", "c"]),
+        "short": Heard(1, ["a", "b"]),
+        "alone": Heard(5, ["c", "d"]),
         "needless": Heard(1, ["b"]),
-    }  # fmt: skip
+    }
     assert enough(heard, said=["d"]) == ["short", "alone"]
     assert enough(heard, said=["a", "b", "c", "d"]) == []
 

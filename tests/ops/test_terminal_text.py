@@ -25,10 +25,12 @@ Say = Callable[..., str]
 @pytest.mark.parametrize("word", ["\udcb3\udcbf\udcb9\udce2", "晨\x1b[31m光", "晨\u202e光"])
 def test_a_word_that_is_no_text_is_refused_wherever_it_stands(office: Office, refused: Say, word: str) -> None:
     for line in (
-        ["cases", "list", "--shop", word], [word], ["cases", "show", word],
+        ["cases", "list", "--shop", word],
+        [word],
+        ["cases", "show", word],
         ["inbox", "dismiss", "1", "--reason", word, "--staff", "he-qiang", "--code", "123456"],
         ["import", "billables", word],
-    ):  # fmt: skip
+    ):
         said = refused(*line)
         assert f"第 {line.index(word) + 1} 个词" in said and "什么都没有执行" in said
         assert said.isprintable() or "\x1b" not in said
@@ -142,6 +144,9 @@ def test_an_error_that_is_told_in_its_own_words_has_chinese_ones() -> None:
             source = file.read_text(encoding="utf-8")
             for node in ast.walk(ast.parse(source)) if any(f"{name}(" in source for name in TOLD) else ():
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") in TOLD and node.args:
-                    words = "".join(part.value for part in ast.walk(node.args[0])
-                                    if isinstance(part, ast.Constant) and isinstance(part.value, str))  # fmt: skip
+                    words = "".join(
+                        part.value
+                        for part in ast.walk(node.args[0])
+                        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                    )
                     assert not ENGLISH.search(re.sub(r"dianwu( [a-z-]+)*", "", words)), f"{file}:{node.lineno} {words}"

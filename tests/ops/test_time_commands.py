@@ -36,11 +36,18 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.use_clock(None)
 
 
-@pytest.mark.parametrize(("text", "span"), [
-    ("7 天", timedelta(days=7)), ("２小时", timedelta(hours=2)), ("1天30分钟", timedelta(days=1, minutes=30)),
-    ("7d", timedelta(days=7)), ("36h", timedelta(hours=36)), ("90m", timedelta(minutes=90)),
-    (" 1D12h ", timedelta(days=1, hours=12)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("7 天", timedelta(days=7)),
+        ("２小时", timedelta(hours=2)),
+        ("1天30分钟", timedelta(days=1, minutes=30)),
+        ("7d", timedelta(days=7)),
+        ("36h", timedelta(hours=36)),
+        ("90m", timedelta(minutes=90)),
+        (" 1D12h ", timedelta(days=1, hours=12)),
+    ],
+)
 def test_durations_are_read_as_people_write_them(text: str, span: timedelta) -> None:
     assert parse_span(text) == span
 

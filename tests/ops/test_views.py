@@ -116,10 +116,16 @@ def test_the_whole_picture_masks_the_account_and_knows_every_paper(office: Offic
     office.closed_shop()
     case = office.request_refund()
     office.decide(case, "wang-fang", "ASK", "请补充开户证明")
-    office.send("merchant.answered", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "已补充",
-        "documents": [{"name": "开户证明.pdf", "kind": "ACCOUNT_PROOF", "sha256": "ef" * 32}],
-    })  # fmt: skip
+    office.send(
+        "merchant.answered",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "case_id": case.id,
+            "text": "已补充",
+            "documents": [{"name": "开户证明.pdf", "kind": "ACCOUNT_PROOF", "sha256": "ef" * 32}],
+        },
+    )
     picture = case_dossier(case.id)
     assert [item.name for item in picture.evidence] == ["营业执照.pdf", "开户许可.pdf", "开户证明.pdf"]
     assert picture.evidence[0].where == "随申请提交"

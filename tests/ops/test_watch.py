@@ -28,9 +28,15 @@ CLOSURE = next(deployed for deployed in DEPLOYMENTS if deployed.flow.name == "cl
 
 def found(**changes: Any) -> DeploymentResponse:
     plain = {
-        "name": "closure", "flow_id": uuid4(), "entrypoint": CLOSURE.entrypoint, "path": str(ROOT), "pull_steps": [],
-        "work_pool_name": "dianwu", "work_queue_name": "default", "parameter_openapi_schema": CLOSURE.parameter_schema,
-    }  # fmt: skip
+        "name": "closure",
+        "flow_id": uuid4(),
+        "entrypoint": CLOSURE.entrypoint,
+        "path": str(ROOT),
+        "pull_steps": [],
+        "work_pool_name": "dianwu",
+        "work_queue_name": "default",
+        "parameter_openapi_schema": CLOSURE.parameter_schema,
+    }
     return DeploymentResponse.model_validate(plain | changes)
 
 

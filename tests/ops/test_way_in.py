@@ -126,9 +126,11 @@ def test_roles_kinds_and_states_are_known_by_their_chinese_words(office: Office,
     office.open_shop()
     case = office.request_closure()
     for arguments in (
-        ("review", "list", "--role", "关店审核员"), ("review", "list", "--role", "Closure-Reviewer"),
-        ("review", "list", "--kind", "关店"), ("review", "list", "--kind", "closure"),
-    ):  # fmt: skip
+        ("review", "list", "--role", "关店审核员"),
+        ("review", "list", "--role", "Closure-Reviewer"),
+        ("review", "list", "--kind", "关店"),
+        ("review", "list", "--kind", "closure"),
+    ):
         assert [row["case_id"] for row in told(*arguments)] == [case.id], arguments
     assert [row["id"] for row in told("cases", "list", "--state", case.state.label)] == [case.id]
     wrong = dianwu("review", "list", "--role", "老板")
@@ -140,9 +142,16 @@ def test_no_table_is_wider_than_a_hundred_columns_and_no_id_is_broken(office: Of
     case = office.request_closure()
     task = office.question(case).id
     for arguments in (
-        ("review", "list"), ("review", "show", task), ("cases", "list"), ("cases", "show", case.id), ("outbox", "list"),
-        ("inbox", "list"), ("staff", "list"), ("books", "show", "--shop", "shop-1"), ("audit", "show", case.id),
-    ):  # fmt: skip
+        ("review", "list"),
+        ("review", "show", task),
+        ("cases", "list"),
+        ("cases", "show", case.id),
+        ("outbox", "list"),
+        ("inbox", "list"),
+        ("staff", "list"),
+        ("books", "show", "--shop", "shop-1"),
+        ("audit", "show", case.id),
+    ):
         shown = done(*arguments)
         assert [line for line in shown.splitlines() if wide(line) > WIDTH and "http" not in line] == [], arguments
         if arguments[0] in {"review", "cases"}:
@@ -178,8 +187,11 @@ def test_what_a_named_file_cannot_do_is_told_and_nothing_that_cannot_be_passes_f
 ) -> None:
     (tmp_path / "file").touch()
     for out, why in (
-        ("none/x.csv", "目录不存在"), ("file/x.csv", "不是目录"), ("", "是目录"), ("长" * 300, "文件名过长"),
-    ):  # fmt: skip
+        ("none/x.csv", "目录不存在"),
+        ("file/x.csv", "不是目录"),
+        ("", "是目录"),
+        ("长" * 300, "文件名过长"),
+    ):
         assert why in refused("invoicing", "anomalies", "2026-11", "--out", str(tmp_path / out)), out
     assert "2026-13" in refused("invoicing", "anomalies", "2026-13", "--out", str(tmp_path / "x.csv"))
     (bare := tmp_path / "bare.csv").write_text("item_id,shop_id,category,amount_yuan,settled_at\n")
@@ -189,12 +201,19 @@ def test_what_a_named_file_cannot_do_is_told_and_nothing_that_cannot_be_passes_f
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ("database or disk is full", "磁盘已满"), ("attempt to write a readonly database", "只读"), ("unable to open database file", "打不开"),
-        ("file is not a database", "不是 SQLite"), ("database disk image is malformed", "已损坏"), ("database is locked", "占用"),
-        ('FATAL:  password authentication failed for user "dianwu"', "拒绝登录"), ("fe_sendauth: no password supplied", "拒绝登录"),
-        ("permission denied for table case", "权限"), ("no such table: case", "dianwu migrate"), ("connection refused", "是否在运行"),
+        ("database or disk is full", "磁盘已满"),
+        ("attempt to write a readonly database", "只读"),
+        ("unable to open database file", "打不开"),
+        ("file is not a database", "不是 SQLite"),
+        ("database disk image is malformed", "已损坏"),
+        ("database is locked", "占用"),
+        ('FATAL:  password authentication failed for user "dianwu"', "拒绝登录"),
+        ("fe_sendauth: no password supplied", "拒绝登录"),
+        ("permission denied for table case", "权限"),
+        ("no such table: case", "dianwu migrate"),
+        ("connection refused", "是否在运行"),
     ],
-)  # fmt: skip
+)
 def test_what_a_database_says_is_told_with_what_to_do_and_without_its_address(said: str, sentence: str) -> None:
     told = database_sentence(OperationalError("SELECT 1", {}, Exception(said)))
     assert sentence in told and '"' not in told

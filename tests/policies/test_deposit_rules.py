@@ -133,10 +133,12 @@ def test_a_frozen_deposit_is_used_up_by_set_off_only_and_never_goes_negative_amb
 @pytest.mark.parametrize(
     ("entity", "name", "yuan"),
     [
-        (EntityType.PERSON, "服饰", 500), (EntityType.PERSON, "服饰内衣", 500),
-        (EntityType.INDIVIDUAL_BUSINESS, "服饰内衣", 2_000), (EntityType.ENTERPRISE, "服饰内衣", 4_000),
+        (EntityType.PERSON, "服饰", 500),
+        (EntityType.PERSON, "服饰内衣", 500),
+        (EntityType.INDIVIDUAL_BUSINESS, "服饰内衣", 2_000),
+        (EntityType.ENTERPRISE, "服饰内衣", 4_000),
     ],
-)  # fmt: skip
+)
 def test_a_category_goes_by_each_of_its_names_ambiguity_45(entity, name, yuan):
     """DEP-2, DEP-3, DEP-4: under the policy in force and the one before it."""
     for version in versions():

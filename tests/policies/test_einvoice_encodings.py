@@ -29,11 +29,16 @@ def test_what_an_invoice_declares_is_how_it_is_read(declared: str, encoding: str
 @pytest.mark.parametrize(
     ("declared", "encoding", "why"),
     [
-        ("", "gbk", "不是其声明的编码"), ("UTF-8", "gbk", "不是其声明的编码"), ("GBK", "utf-16", "XML"), ("GBK", "utf-8", "内容却不是"),
-        ("Big5", "gb18030", "声明的编码是 Big5"), ("nonsense", "utf-8", "声明的编码是 nonsense"), ("UTF-7", "utf-8", "声明的编码是 UTF-7"),
+        ("", "gbk", "不是其声明的编码"),
+        ("UTF-8", "gbk", "不是其声明的编码"),
+        ("GBK", "utf-16", "XML"),
+        ("GBK", "utf-8", "内容却不是"),
+        ("Big5", "gb18030", "声明的编码是 Big5"),
+        ("nonsense", "utf-8", "声明的编码是 nonsense"),
+        ("UTF-7", "utf-8", "声明的编码是 UTF-7"),
         ("UTF-8", "utf-32", "XML"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_in_the_encoding_it_declares_is_refused_as_that(declared: str, encoding: str, why: str) -> None:
     with pytest.raises(UnreadableXml, match=why):
         read_einvoice(invoice(declared, encoding))

@@ -29,15 +29,25 @@ def came(payee: Payee, fen: int, name: str = "") -> PaidIn:
 
 
 def shared(
-    *named: Payee, fen: int = 400_000, entity: EntityType = PERSON, paid_in: tuple[PaidIn, ...] = (),
-    paid_back: dict[Account, int] | None = None, balance: int | None = None, licence: str = LICENCE,
+    *named: Payee,
+    fen: int = 400_000,
+    entity: EntityType = PERSON,
+    paid_in: tuple[PaidIn, ...] = (),
+    paid_back: dict[Account, int] | None = None,
+    balance: int | None = None,
+    licence: str = LICENCE,
     otherwise: bool | None = None,
-) -> tuple[Share, ...]:  # fmt: skip
+) -> tuple[Share, ...]:
     holder = Holder(entity=entity, licence_name=licence, owner_name=OWNER)
     return share_out(
-        fen, holder, named, paid_in=paid_in, paid_back=paid_back or {}, balance_fen=fen if balance is None else balance,
+        fen,
+        holder,
+        named,
+        paid_in=paid_in,
+        paid_back=paid_back or {},
+        balance_fen=fen if balance is None else balance,
         otherwise=not paid_in if otherwise is None else otherwise,
-    )  # fmt: skip
+    )
 
 
 def brief(shares: tuple[Share, ...]) -> list[tuple[PayeeMethod, int, list[str]]]:
@@ -83,8 +93,9 @@ def test_half_wechat_and_half_alipay_go_back_each_to_its_own() -> None:
     """REF-8, DEP-8"""
     came_in = (came(WECHAT, 200_000, OWNER), came(ALIPAY, 200_000, OWNER))
     assert brief(shared(ALIPAY, paid_in=came_in)) == [
-        (PayeeMethod.ALIPAY, 200_000, []), (PayeeMethod.WECHAT, 200_000, [])
-    ]  # fmt: skip
+        (PayeeMethod.ALIPAY, 200_000, []),
+        (PayeeMethod.WECHAT, 200_000, []),
+    ]
 
 
 def test_wechat_with_the_number_of_the_alipay_account_is_another_account() -> None:
@@ -156,11 +167,14 @@ ACCOUNTS = [CORPORATE, CARD, ALIPAY, WECHAT, ALIPAY.model_copy(update={"account_
 
 
 @given(
-    fen=st.integers(1, 1_000), more=st.integers(0, 500), otherwise=st.booleans(), entity=st.sampled_from(list(EntityType)),
+    fen=st.integers(1, 1_000),
+    more=st.integers(0, 500),
+    otherwise=st.booleans(),
+    entity=st.sampled_from(list(EntityType)),
     named=st.lists(st.sampled_from(ACCOUNTS), min_size=1, max_size=3),
     paid=st.lists(st.tuples(st.sampled_from(ACCOUNTS[2:]), st.integers(1, 600)), max_size=4),
     back=st.dictionaries(st.sampled_from([account_of(one) for one in ACCOUNTS[2:]]), st.integers(0, 300)),
-)  # fmt: skip
+)
 def test_every_fen_goes_somewhere_once_and_a_channel_gets_more_than_it_brought_only_with_a_finding(
     fen: int,
     more: int,
@@ -171,8 +185,9 @@ def test_every_fen_goes_somewhere_once_and_a_channel_gets_more_than_it_brought_o
     back: dict[Account, int],
 ) -> None:
     paid_in = tuple(came(payee, amount) for payee, amount in paid)
-    shares = shared(*named, fen=fen, balance=fen + more, entity=entity, paid_in=paid_in, paid_back=back,
-                    otherwise=otherwise)  # fmt: skip
+    shares = shared(
+        *named, fen=fen, balance=fen + more, entity=entity, paid_in=paid_in, paid_back=back, otherwise=otherwise
+    )
     assert sum(share.fen for share in shares) == fen and all(share.fen > 0 for share in shares)
     accounts = [account_of(share.payee) for share in shares]
     assert len({*accounts}) == len(accounts)

@@ -56,7 +56,14 @@ def test_every_number_of_the_policy_is_read_somewhere(path: str, name: str) -> N
 
 def test_the_walk_sees_the_whole_file_and_would_miss_a_number_without_a_reader() -> None:
     paths = {path for path, _ in sections(Policy)}
-    assert {"forced_closure.people", "appeal.max_reevidence", "appeal.evidence.max_items", "invoicing.rates.percents",
-            "staff.second_code_minutes", "opening.transfer_tries", "bindings.codes_a_day",
-            "settlement.account_rest_hours"} <= paths  # fmt: skip
+    assert {
+        "forced_closure.people",
+        "appeal.max_reevidence",
+        "appeal.evidence.max_items",
+        "invoicing.rates.percents",
+        "staff.second_code_minutes",
+        "opening.transfer_tries",
+        "bindings.codes_a_day",
+        "settlement.account_rest_hours",
+    } <= paths
     assert "a_number_that_nobody_reads" not in READ

@@ -54,10 +54,15 @@ def test_no_address_holds_one_either(sign: str) -> None:
 
 def test_what_a_person_typed_is_cleaned_of_them_in_every_field_of_an_answer() -> None:
     answer = Answer(
-        review_id="RV-1", revision=1, staff_id="li-na\x00", code="123\u202e456", verdict="APPROVE",
-        reason="第一行\r\n第二行\x00\ud83e🩷", extra={"note\x00": ["a\x00", {"b": "\udcd6c"}], "n": 3},
+        review_id="RV-1",
+        revision=1,
+        staff_id="li-na\x00",
+        code="123\u202e456",
+        verdict="APPROVE",
+        reason="第一行\r\n第二行\x00\ud83e🩷",
+        extra={"note\x00": ["a\x00", {"b": "\udcd6c"}], "n": 3},
         given_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+    )
     assert (answer.staff_id, answer.code, answer.reason) == ("li-na", "123456", "第一行\n第二行🩷")
     assert answer.extra == {"note": ["a", {"b": "c"}], "n": 3}
     answer.model_dump_json().encode()

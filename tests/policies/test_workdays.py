@@ -96,9 +96,14 @@ def test_a_notice_names_days_of_its_neighbours_and_they_count_there():
     table = "[2027]\nholidays = [2026-12-31, 2027-01-01, 2028-01-03]\nmakeup_days = [2026-12-26, 2028-01-08]\n"
     calendar = DEFAULT.with_overrides(read_overrides(table))
     for day, working in (
-        (date(2026, 12, 31), False), (date(2026, 12, 26), True), (date(2027, 1, 1), False), (date(2028, 1, 3), False),
-        (date(2028, 1, 8), True), (date(2026, 12, 30), True), (date(2026, 12, 27), False),
-    ):  # fmt: skip
+        (date(2026, 12, 31), False),
+        (date(2026, 12, 26), True),
+        (date(2027, 1, 1), False),
+        (date(2028, 1, 3), False),
+        (date(2028, 1, 8), True),
+        (date(2026, 12, 30), True),
+        (date(2026, 12, 27), False),
+    ):
         judged = calendar.is_working_day(day)
         assert (judged.working, judged.provisional) == (working, False), day
     assert calendar.is_working_day(date(2028, 1, 4)).provisional, "2028 itself is not published"

@@ -34,11 +34,13 @@ LEFT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
 def main(target: Path) -> None:
     home = Path(tempfile.mkdtemp())
     os.environ |= {
-        "DIANWU_HOME": str(home), "DIANWU_CONFIG": str(home / "none.toml"),
-        "DIANWU_ENCRYPTION_KEYS": json.dumps([FERNET_KEY]), "DIANWU_AUDIT_KEY": AUDIT_KEY,
+        "DIANWU_HOME": str(home),
+        "DIANWU_CONFIG": str(home / "none.toml"),
+        "DIANWU_ENCRYPTION_KEYS": json.dumps([FERNET_KEY]),
+        "DIANWU_AUDIT_KEY": AUDIT_KEY,
         "DIANWU_PLATFORM_SECRETS": '["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]',
         "DIANWU_API_TOKENS": '["token-of-the-tests"]',
-    }  # fmt: skip
+    }
     from notifications.scripted import ScriptedNotifier
     from office.base import clock
     from ops import migrate
@@ -171,17 +173,30 @@ class Previous:
         self.office.decide(case, "wu-tao", "AGREED", contact="电话联系店主", handling="TO_DEPOSIT")
 
     def withdrawal(self, name: str) -> Any:
-        return self.opened("arbitration.withdrawal_requested", {
-            "shop_id": f"shop-{name}", "arbitration_id": f"arb-rul-{name}", "reason": "SETTLED_WITH_MERCHANT",
-            "requested_by": "BOTH", "note": "双方已协商。",
-        })  # fmt: skip
+        return self.opened(
+            "arbitration.withdrawal_requested",
+            {
+                "shop_id": f"shop-{name}",
+                "arbitration_id": f"arb-rul-{name}",
+                "reason": "SETTLED_WITH_MERCHANT",
+                "requested_by": "BOTH",
+                "note": "双方已协商。",
+            },
+        )
 
     def correction(self, name: str) -> Any:
-        return self.opened("ruling.correction_proposed", {
-            "shop_id": f"shop-{name}", "ruling_id": f"rul-{name}", "court": "杭州互联网法院",
-            "judgment_no": "(2026)浙0192民初1号", "judged_on": self.office.clock.at.isoformat(),
-            "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-        })  # fmt: skip
+        return self.opened(
+            "ruling.correction_proposed",
+            {
+                "shop_id": f"shop-{name}",
+                "ruling_id": f"rul-{name}",
+                "court": "杭州互联网法院",
+                "judgment_no": "(2026)浙0192民初1号",
+                "judged_on": self.office.clock.at.isoformat(),
+                "summary": "判决认定商家已按时发货。",
+                "proposed_by": "legal-3",
+            },
+        )
 
     def opened(self, type_: str, data: dict[str, Any]) -> Any:
         before = {case.id for case in self.office.cases()}
@@ -229,9 +244,14 @@ class Previous:
 
     def red_letter(self, of: Any) -> dict[str, Any]:
         return {
-            "shop_id": of.shop_id, "account_id": f"acct-{of.shop_id}", "number": "26990000000000000077",
-            "original_number": of.number, "amount_fen": 4_000, "issued_on": "2026-10-09", "reason": "开票有误",
-        }  # fmt: skip
+            "shop_id": of.shop_id,
+            "account_id": f"acct-{of.shop_id}",
+            "number": "26990000000000000077",
+            "original_number": of.number,
+            "amount_fen": 4_000,
+            "issued_on": "2026-10-09",
+            "reason": "开票有误",
+        }
 
     # ── waiting ──
 
@@ -322,9 +342,15 @@ class Previous:
         """An event that nobody has read, and messages that nobody has delivered."""
         office = self.office
         office.open_shop("shop-unread")
-        office.receive("closure.requested", {
-            "shop_id": "shop-unread", "account_id": "acct-shop-unread", "reason": "STRATEGY_CHANGE", "reason_text": "转线下",
-        })  # fmt: skip
+        office.receive(
+            "closure.requested",
+            {
+                "shop_id": "shop-unread",
+                "account_id": "acct-shop-unread",
+                "reason": "STRATEGY_CHANGE",
+                "reason_text": "转线下",
+            },
+        )
 
 
 def rows() -> dict[str, list[dict[str, Any]]]:

@@ -33,17 +33,26 @@ def ours(
 
 
 def set_account(office: Office, shop_id: str = "shop-1", **changes: Any) -> None:
-    office.send("settlement.account_set", {
-        "shop_id": shop_id, "payee": PAYEE | changes, "as_of": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "settlement.account_set",
+        {
+            "shop_id": shop_id,
+            "payee": PAYEE | changes,
+            "as_of": office.clock.at.isoformat(),
+        },
+    )
 
 
 def order(shop_id: str = "shop-1", goods: int = 10_000, **changes: Any) -> dict[str, Any]:
     """An order that brings the shop ``goods`` less 500 commission and 50 fee, confirmed on 20 November."""
     return {
-        "order_id": f"order-{next(NUMBERS)}", "shop_id": shop_id, "goods_fen": goods, "commission_fen": 500, "fee_fen": 50,
+        "order_id": f"order-{next(NUMBERS)}",
+        "shop_id": shop_id,
+        "goods_fen": goods,
+        "commission_fen": 500,
+        "fee_fen": 50,
         "confirmed_at": "2026-11-20T10:00:00+08:00",
-    } | changes  # fmt: skip
+    } | changes
 
 
 NET = 10_000 - 550
@@ -57,9 +66,11 @@ def confirm(office: Office, *orders: dict[str, Any]) -> dict[str, Any]:
 
 def aftersale(order_id: str, shop_id: str = "shop-1", **changes: Any) -> dict[str, Any]:
     return {
-        "aftersale_id": f"as-{next(NUMBERS)}", "order_id": order_id, "shop_id": shop_id,
+        "aftersale_id": f"as-{next(NUMBERS)}",
+        "order_id": order_id,
+        "shop_id": shop_id,
         "opened_at": "2026-11-21T10:00:00+08:00",
-    } | changes  # fmt: skip
+    } | changes
 
 
 def after(office: Office, *aftersales: dict[str, Any]) -> dict[str, Any]:
@@ -175,10 +186,17 @@ def release_held(office: Office, who: str, shop_id: str = "shop-1", half: str = 
 
 def owe(office: Office, fen: int, shop_id: str = "shop-1", number: str = "") -> None:
     """Arrears beyond the deposit."""
-    office.send("deposit.deducted", {
-        "shop_id": shop_id, "deduction_id": f"ded-{number or next(NUMBERS)}", "amount_fen": 400_000 + fen, "reason": "RULE_VIOLATION",
-        "clause": "规则第一条", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": shop_id,
+            "deduction_id": f"ded-{number or next(NUMBERS)}",
+            "amount_fen": 400_000 + fen,
+            "reason": "RULE_VIOLATION",
+            "clause": "规则第一条",
+            "appealable": True,
+        },
+    )
 
 
 HOUR = timedelta(hours=1)

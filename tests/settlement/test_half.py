@@ -340,10 +340,16 @@ def offer(version: str, at: datetime) -> None:
 
 
 def sign(office: Office) -> None:
-    office.send("contract.signed", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "version": CONTRACT, "sha256": contracts.sha256_of(CONTRACT),
-        "signed_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "contract.signed",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "version": CONTRACT,
+            "sha256": contracts.sha256_of(CONTRACT),
+            "signed_at": office.clock.at.isoformat(),
+        },
+    )
 
 
 def test_nothing_is_paid_before_the_contract_is_signed_and_all_of_it_after(office: Office) -> None:

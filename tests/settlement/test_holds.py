@@ -72,9 +72,15 @@ def test_what_a_half_takes_from_a_shop_that_leaves_becomes_its_arrears(office: O
     kit.bank(office, kit.payments(office)[0])
     closing = office.request_closure()
     office.decide(closing, "li-na", "APPROVE")
-    kit.after(office, kit.aftersale(
-        one["order_id"], opened_at="2026-11-28T10:00:00+08:00", ended_at=office.clock.at.isoformat(), refund_fen=10_000
-    ))  # fmt: skip
+    kit.after(
+        office,
+        kit.aftersale(
+            one["order_id"],
+            opened_at="2026-11-28T10:00:00+08:00",
+            ended_at=office.clock.at.isoformat(),
+            refund_fen=10_000,
+        ),
+    )
     kit.at(office, 2026, 12, 16, 4)
     run(office, "2026-12-1")
     row = settlement(half="2026-12-1")
@@ -178,8 +184,9 @@ def skipped(case: Case) -> None:
         write(
             f"INSERT INTO effect (key, case_id, at, result) VALUES (:key, :case, '2026-12-01 00:00:00', '{result}')"
             " ON CONFLICT (key) DO UPDATE SET result = excluded.result",
-            key=f"{case.id}/settlement.{verb}/1", case=case.id,
-        )  # fmt: skip
+            key=f"{case.id}/settlement.{verb}/1",
+            case=case.id,
+        )
     write(
         "UPDATE settlement_half SET state = 'SETTLING', cursor = '', released_at = drafted_at WHERE id = :id",
         id=NOVEMBER,

@@ -63,8 +63,13 @@ class Halves(RuleBasedStateMachine):
     ) -> None:
         at = self.office.clock.at + timedelta(days=days)
         edge = cut_off(half_of(at - timedelta(days=15))) + timedelta(seconds=seconds)  # to the second around a cut-off
-        one = kit.order(shop, goods, refund_fen=min(refund, goods), commission_fen=commission,
-                        confirmed_at=(edge if days == -1 else at).isoformat())  # fmt: skip
+        one = kit.order(
+            shop,
+            goods,
+            refund_fen=min(refund, goods),
+            commission_fen=commission,
+            confirmed_at=(edge if days == -1 else at).isoformat(),
+        )
         if late:
             self.unsent.append(one)
         else:
@@ -100,10 +105,17 @@ class Halves(RuleBasedStateMachine):
         opened = [row for row in self.all(Aftersale) if row.ended_at is None]
         if opened:
             one = opened[0]
-            kit.after(self.office, {
-                "aftersale_id": one.id, "order_id": one.order_id, "shop_id": one.shop_id, "refund_fen": back,
-                "opened_at": one.opened_at.isoformat(), "ended_at": self.office.clock.at.isoformat(),
-            })  # fmt: skip
+            kit.after(
+                self.office,
+                {
+                    "aftersale_id": one.id,
+                    "order_id": one.order_id,
+                    "shop_id": one.shop_id,
+                    "refund_fen": back,
+                    "opened_at": one.opened_at.isoformat(),
+                    "ended_at": self.office.clock.at.isoformat(),
+                },
+            )
 
     @rule(shop=SHOPS, fen=st.integers(1, 3_000))
     def the_shop_owes(self, shop: str, fen: int) -> None:
@@ -187,8 +199,12 @@ class Halves(RuleBasedStateMachine):
             self.office.pass_time(hours=4, minutes=1)
         assert self.office.case(case.id).concluded_at is not None
 
-    @rule(goods=st.integers(5_000, 20_000), what=st.sampled_from(["settled", "settled", "returned"]), late=SELDOM,
-          how=st.sampled_from(["", "", "held out", "silent"]))  # fmt: skip
+    @rule(
+        goods=st.integers(5_000, 20_000),
+        what=st.sampled_from(["settled", "settled", "returned"]),
+        late=SELDOM,
+        how=st.sampled_from(["", "", "held out", "silent"]),
+    )
     def half_a_month_goes_by(self, goods: int, what: str, late: bool, how: str = "") -> None:
         """What happens most: both shops sell, the half is settled, the bank pays."""
         for shop in ("shop-1", "shop-2"):
@@ -233,8 +249,9 @@ class Halves(RuleBasedStateMachine):
         for verdict in (verdict for one in verdicts for verdict in (one, one)):  # what has changed is shown once more
             question = self.office.question(case)
             second = question.gate.endswith("second")
-            outcome = self.office.answer(question, "chen-jie" if second else "wang-fang", "CONFIRM" if second else verdict,
-                                         "核对完毕", **extra)  # fmt: skip
+            outcome = self.office.answer(
+                question, "chen-jie" if second else "wang-fang", "CONFIRM" if second else verdict, "核对完毕", **extra
+            )
             if outcome.accepted:
                 return
         raise AssertionError(outcome.sentence)
@@ -263,12 +280,17 @@ class Halves(RuleBasedStateMachine):
             everything = sum(one.net_fen for one in orders if one.shop_id == shop)
             everything += sum(one.net_fen for one in sales if one.shop_id == shop and one.order_id in known)
             to_come = sum(
-                one.net_fen for one in (*orders, *sales)
-                if one.shop_id == shop and (not isinstance(one, Aftersale) or one.order_id in known)
+                one.net_fen
+                for one in (*orders, *sales)
+                if one.shop_id == shop
+                and (not isinstance(one, Aftersale) or one.order_id in known)
                 and (one.half, shop) not in posted
-            )  # fmt: skip
-            out = sum(one.amount_fen for one in payouts if one.shop_id == shop and one.state in
-                      {PayoutState.REQUESTED, PayoutState.SETTLED})  # fmt: skip
+            )
+            out = sum(
+                one.amount_fen
+                for one in payouts
+                if one.shop_id == shop and one.state in {PayoutState.REQUESTED, PayoutState.SETTLED}
+            )
             mine = [row for row in rows if row.shop_id == shop and row.state is not SettlementState.DRAFT]
             set_off = sum(row.set_off_fen for row in mine)
             carried = sum(row.carried_fen for row in mine if row.taken_on is None)
@@ -335,5 +357,11 @@ def test_whatever_comes_in_whatever_order_orders_payments_holds_and_ledger_agree
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Halves,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen, ENOUGH, examples=4, steps=20, number=number, of=SEVERAL, shared=session_folder / "halves",
-    )  # fmt: skip
+        seen,
+        ENOUGH,
+        examples=4,
+        steps=20,
+        number=number,
+        of=SEVERAL,
+        shared=session_folder / "halves",
+    )

@@ -27,16 +27,27 @@ def assign(office: Office, settler: str, since: str) -> None:
 
 
 def platform_settles(office: Office, fen: int, at: str) -> None:
-    office.send("receivable.settled", {
-        "shop_id": "shop-1", "settlement_id": f"stl-{next(kit.NUMBERS)}", "amount_fen": fen, "settled_at": at,
-    })  # fmt: skip
+    office.send(
+        "receivable.settled",
+        {
+            "shop_id": "shop-1",
+            "settlement_id": f"stl-{next(kit.NUMBERS)}",
+            "amount_fen": fen,
+            "settled_at": at,
+        },
+    )
 
 
 def platform_pays(office: Office, fen: int) -> None:
-    office.send("receivable.paid_out", {
-        "shop_id": "shop-1", "payment_id": f"out-{next(kit.NUMBERS)}", "amount_fen": fen,
-        "paid_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "receivable.paid_out",
+        {
+            "shop_id": "shop-1",
+            "payment_id": f"out-{next(kit.NUMBERS)}",
+            "amount_fen": fen,
+            "paid_at": office.clock.at.isoformat(),
+        },
+    )
 
 
 def gate(office: Office) -> list[str]:

@@ -26,18 +26,27 @@ LEAST_RIGHTS = (Path(__file__).resolve().parents[2] / "deploy" / "README.md").re
 LEAST_RIGHTS = LEAST_RIGHTS.partition("```sql")[2].partition("```")[0]
 """What the page takes from the doors' and workers' role in our database."""
 PASSWORDS = {
-    "DIANWU_OWNER_PASSWORD": "owner", "DIANWU_APP_PASSWORD": "app", "PREFECT_DB_PASSWORD": "prefect",
-    "PREFECT_AUTH": "dianwu:of-the-test", "DOOR_HOST": "door.example.com", "PREFECT_HOST": "prefect.example.com",
-    "DESK_HOST": "desk.example.com", "PREFECT_PUBLIC_API": "https://prefect.example.com/api",
-}  # fmt: skip
+    "DIANWU_OWNER_PASSWORD": "owner",
+    "DIANWU_APP_PASSWORD": "app",
+    "PREFECT_DB_PASSWORD": "prefect",
+    "PREFECT_AUTH": "dianwu:of-the-test",
+    "DOOR_HOST": "door.example.com",
+    "PREFECT_HOST": "prefect.example.com",
+    "DESK_HOST": "desk.example.com",
+    "PREFECT_PUBLIC_API": "https://prefect.example.com/api",
+}
 """What `.env` holds beside compose.yaml. Nobody listens under the public names: no process may depend on them."""
 
 
 def redis_server() -> str:
     """Where ``redis-server`` is; installed from Debian's packages where that is possible."""
     if not shutil.which("redis-server") and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-y", "-qq", "redis-server"], check=False, capture_output=True,
-                       env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})  # fmt: skip
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "redis-server"],
+            check=False,
+            capture_output=True,
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        )
     return shutil.which("redis-server") or ""
 
 
@@ -153,9 +162,12 @@ def running_pair(home: Path, settings_file: Path) -> Iterator[Pair]:
         pair = Pair(home, {name: free_port() for name in names}, database)
         _make_databases(binaries, database)
         pair.ours = {
-            **pair.words("x-ours"), "DIANWU_CONFIG": str(settings_file), "DIANWU_HOME": str(home / "dianwu"),
-            "DIANWU_HOST": "127.0.0.1", "PREFECT_HOME": str(home / "prefect"),
-        }  # fmt: skip
+            **pair.words("x-ours"),
+            "DIANWU_CONFIG": str(settings_file),
+            "DIANWU_HOME": str(home / "dianwu"),
+            "DIANWU_HOST": "127.0.0.1",
+            "PREFECT_HOME": str(home / "prefect"),
+        }
         try:
             pair.start("redis")
             prefect = {**pair.words("x-prefect"), "PREFECT_HOME": str(home / "prefect")}

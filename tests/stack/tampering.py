@@ -19,9 +19,15 @@ def asked(stage: Rehearsal, shop_id: str) -> str:
     """A closure that waits for its reviewer behind a form; its case."""
     register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
     stage.snapshot(shop_id)
-    stage.send("closure.requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": "转做线下门店",
+        },
+    )
     case_id = stage.case_of(shop_id, "closure")
     stage.asks(case_id, "closure-review")
     return case_id
@@ -31,8 +37,10 @@ def asked_for_money(stage: Rehearsal, shop_id: str) -> str:
     """A refund that waits for finance behind a form; its case."""
     register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
     close(stage, shop_id, "li-na")
-    paper = [stage.document(shop_id, f"{kind}.pdf", f"%PDF-1.4 {kind}".encode()) | {"kind": kind}
-             for kind in ("BUSINESS_LICENCE", "ACCOUNT_PERMIT")]  # fmt: skip
+    paper = [
+        stage.document(shop_id, f"{kind}.pdf", f"%PDF-1.4 {kind}".encode()) | {"kind": kind}
+        for kind in ("BUSINESS_LICENCE", "ACCOUNT_PERMIT")
+    ]
     stage.send("refund.requested", {
         "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": 400_000, "documents": paper,
         "payee": {"method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",

@@ -24,16 +24,26 @@ pytestmark = pytest.mark.engine
 OWN_STACK = "it is the command that starts and stops one, as a newcomer types it"
 
 ACCOUNTS = (
-    "3301040160000121234", "owner-0003", "owner-5678", "wx-owner-9", "3301040160000125566", "3301040160000130003",
+    "3301040160000121234",
+    "owner-0003",
+    "owner-5678",
+    "wx-owner-9",
+    "3301040160000125566",
+    "3301040160000130003",
     "3301040160000133333",
-)  # fmt: skip
+)
 """Whose money it is in the scenes: only the bank may read them, and it keeps nothing."""
 
 
 GUIDE = (
-    "等待人工处理的案件", "li-na", "dianwu staff code", "半月货款放行", "达人同意成为自营账号", "入驻主体审核",
+    "等待人工处理的案件",
+    "li-na",
+    "dianwu staff code",
+    "半月货款放行",
+    "达人同意成为自营账号",
+    "入驻主体审核",
     "商家填写打款金额",
-)  # fmt: skip
+)
 """What tells a newcomer where to go on."""
 
 
@@ -51,9 +61,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The whole demonstration, played to its end once."""
     home = tmp_path_factory.mktemp("demo") / "home"
     done = subprocess.run(
-        [DIANWU, "demo", "--auto"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False, timeout=900,
-    )  # fmt: skip
+        [DIANWU, "demo", "--auto"],
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     yield Demo(home, done.returncode, done.stdout)
 
 

@@ -115,9 +115,15 @@ def test_a_poller_that_turns_a_no_into_a_yes_moves_no_money(
     poller = threading.Thread(target=contextvars.copy_context().run, args=(poll,))
     poller.start()
     try:
-        stage.resume(case_id, {
-            "staff_id": "wang-fang", "code": stage.code("wang-fang"), "verdict": "驳回申请", "reason": "材料不符",
-        })  # fmt: skip
+        stage.resume(
+            case_id,
+            {
+                "staff_id": "wang-fang",
+                "code": stage.code("wang-fang"),
+                "verdict": "驳回申请",
+                "reason": "材料不符",
+            },
+        )
         stage.wait(lambda: "answer.doubtful" in trail(case_id), "the answer is refused")
         stage.wait(acted.is_set, "the attack took place")
         if then is _given_anew:
@@ -162,9 +168,15 @@ def test_an_answer_rewritten_later_than_its_resume_is_refused_and_everybody_hear
     response = keyset_from_base_key(key)["response"]
     api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
     try:
-        stage.resume(case_id, {
-            "staff_id": reviewer, "code": stage.code(reviewer), "verdict": "驳回申请", "reason": "材料不符",
-        })  # fmt: skip
+        stage.resume(
+            case_id,
+            {
+                "staff_id": reviewer,
+                "code": stage.code(reviewer),
+                "verdict": "驳回申请",
+                "reason": "材料不符",
+            },
+        )
         values = json.loads(api.read_flow_run_input(run_id, response))
         time.sleep(1.5)  # what is shown is that the server's own stamps tell; both are its wall clock
         api.delete_flow_run_input(run_id, response)
@@ -226,9 +238,15 @@ def test_a_run_suspended_again_by_hand_and_resumed_with_another_answer_is_refuse
     keys, pool = keyset_from_base_key(key), stage.settings.work_pool
     api.request("PATCH", f"/work_pools/{pool}", json={"is_paused": True})
     try:
-        stage.resume(case_id, {
-            "staff_id": reviewer, "code": stage.code(reviewer), "verdict": "驳回申请", "reason": "材料不符",
-        })  # fmt: skip
+        stage.resume(
+            case_id,
+            {
+                "staff_id": reviewer,
+                "code": stage.code(reviewer),
+                "verdict": "驳回申请",
+                "reason": "材料不符",
+            },
+        )
         values = json.loads(api.read_flow_run_input(run_id, keys["response"]))
         api.delete_flow_run_input(run_id, keys["response"])
         again = Suspended(timeout_seconds=None, pause_key=key)
@@ -390,9 +408,13 @@ def test_steps_in_a_deployment_of_ours_are_not_run_and_the_supervisor_hears_of_i
     script = {"prefect.deployments.steps.run_shell_script": {"script": f"cp {secrets} {stolen}"}}
     flow_id = api.read_deployment_by_name("deadlines/deadlines").flow_id
     evil = api.create_deployment(
-        flow_id=flow_id, name="evil", entrypoint="flows/deadlines.py:keep_deadlines", path=str(Path.cwd()),
-        work_pool_name=stage.settings.work_pool, pull_steps=[script],
-    )  # fmt: skip
+        flow_id=flow_id,
+        name="evil",
+        entrypoint="flows/deadlines.py:keep_deadlines",
+        path=str(Path.cwd()),
+        work_pool_name=stage.settings.work_pool,
+        pull_steps=[script],
+    )
     run = api.create_flow_run_from_deployment(evil)
     stage.wait(lambda: ended(api, run.id), "it is refused")
     state = api.read_flow_run(run.id).state

@@ -54,9 +54,15 @@ def until(stage: Rehearsal, cases: list[str]) -> tuple[str, str, int]:
 
 def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
     register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send("closure.requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": "转做线下门店",
+        },
+    )
     case_id = stage.case_of(shop_id, "closure")
     stage.asks(case_id, "closure-review")
     return case_id
@@ -75,9 +81,14 @@ def question(stage: Rehearsal, case_id: str) -> str:
 
 def may_write(stage: Rehearsal, origin: str) -> bool:
     """Whether a browser would let a page of this origin send JSON to Prefect."""
-    asked = httpx.options(f"{stage.settings.prefect_api}/flow_runs/filter", headers={
-        "origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type",
-    })  # fmt: skip
+    asked = httpx.options(
+        f"{stage.settings.prefect_api}/flow_runs/filter",
+        headers={
+            "origin": origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type",
+        },
+    )
     return asked.headers.get("access-control-allow-origin") in {origin, "*"}
 
 
@@ -104,6 +115,9 @@ def test_the_board_follows_what_waits_and_stays_one_artifact(stage: Rehearsal, r
     assert may_write(stage, stage.settings.prefect_ui)
     assert may_write(stage, f"http://localhost:{stage.settings.prefect_port}")
     assert not may_write(stage, "https://evil.example")
-    plain = httpx.post(f"{stage.settings.prefect_api}/variables/", content='{"name": "x", "value": 1}',
-                       headers={"origin": "https://evil.example", "content-type": "text/plain"})  # fmt: skip
+    plain = httpx.post(
+        f"{stage.settings.prefect_api}/variables/",
+        content='{"name": "x", "value": 1}',
+        headers={"origin": "https://evil.example", "content-type": "text/plain"},
+    )
     assert plain.status_code == 422  # what a page may send without asking is not read

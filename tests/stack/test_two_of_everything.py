@@ -78,9 +78,10 @@ merchant = {folder}
 def seen_from(pair: Pair, side: str) -> dict[str, str]:
     """The environment of an administrator beside that side's API server."""
     return {
-        **pair.ours, "PREFECT_API_URL": f"http://127.0.0.1:{pair.ports[f'api-{side}']}/api",
+        **pair.ours,
+        "PREFECT_API_URL": f"http://127.0.0.1:{pair.ports[f'api-{side}']}/api",
         "DIANWU_DOOR_PORT": str(pair.ports[f"door-{side}"]),
-    }  # fmt: skip
+    }
 
 
 def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, patient: None) -> None:
@@ -98,10 +99,15 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
                 stage.settings = with_door(given, next(doors))
                 shop = f"shop-{name}"
                 register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-                stage.send("closure.requested", {
-                    "shop_id": shop, "account_id": f"acct-{shop}", "reason": "STRATEGY_CHANGE",
-                    "reason_text": "转做线下门店",
-                })  # fmt: skip
+                stage.send(
+                    "closure.requested",
+                    {
+                        "shop_id": shop,
+                        "account_id": f"acct-{shop}",
+                        "reason": "STRATEGY_CHANGE",
+                        "reason_text": "转做线下门店",
+                    },
+                )
                 pair.kill(name)
                 cases[shop] = stage.case_of(shop, "closure")
             for name in KILLED:

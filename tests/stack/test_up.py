@@ -47,9 +47,15 @@ def test_a_case_asks_and_hears_the_answer_on_prefects_own_worker_until_somebody_
     stage: Rehearsal,
 ) -> None:
     register(stage, "shop-1", "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send("closure.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": "转做线下门店",
+        },
+    )
     case_id = stage.case_of("shop-1", "closure")
     stage.decide(case_id, "closure-review", "li-na", "驳回申请", "资料不符")
     assert stage.state(case_id, "REJECTED").outcome == "REJECTED"

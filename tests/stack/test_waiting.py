@@ -33,9 +33,15 @@ def case_id(stage: Rehearsal) -> str:
     """A closure that shows its form."""
     shop = f"shop-w{next(_numbers)}"
     register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send("closure.requested", {
-        "shop_id": shop, "account_id": f"acct-{shop}", "reason": "STRATEGY_CHANGE", "reason_text": "转做线下门店",
-    })  # fmt: skip
+    stage.send(
+        "closure.requested",
+        {
+            "shop_id": shop,
+            "account_id": f"acct-{shop}",
+            "reason": "STRATEGY_CHANGE",
+            "reason_text": "转做线下门店",
+        },
+    )
     case_id = stage.case_of(shop, "closure")
     stage.asks(case_id, GATE)
     return case_id

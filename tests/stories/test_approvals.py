@@ -50,7 +50,7 @@ def paid(office: Office) -> list[int]:
         (fined(True, False), fined(False, True)),
     ],
     ids=["appears", "grows", "another one", "the same number of more money", "more fees", "another is unsettled"],
-)  # fmt: skip
+)
 def test_the_first_person_is_asked_again_when_something_blocking_comes_after_their_approval(
     office: Office, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
@@ -69,9 +69,14 @@ def test_the_first_person_is_asked_again_when_something_blocking_comes_after_the
 def test_the_second_person_cannot_confirm_alone_over_what_the_first_never_saw(office: Office) -> None:
     case = first_has_approved(office)
     shown = office.question(case)
-    office.receive("shop.snapshot", {
-        "shop_id": "shop-1", "as_of": (office.clock.at + timedelta(seconds=1)).isoformat(), "facts": PENALTY,
-    })  # fmt: skip
+    office.receive(
+        "shop.snapshot",
+        {
+            "shop_id": "shop-1",
+            "as_of": (office.clock.at + timedelta(seconds=1)).isoformat(),
+            "facts": PENALTY,
+        },
+    )
     office.clock.advance(timedelta(seconds=1))
     office.sweep()
     late = office.answer(shown, "chen-jie", "CONFIRM", "同意")
@@ -83,10 +88,17 @@ def test_what_our_own_books_say_anew_goes_back_to_the_first_person_by_itself(off
     """Before anybody answers; an answer to what was shown before does not count."""
     case = first_has_approved(office)
     shown = office.question(case)
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100, "reason": "LATE_SHIPMENT", "clause": "发货规则",
-        "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 100,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
     assert office.question(case).id != shown.id
     refused = office.answer(shown, "chen-jie", "CONFIRM", "同意")
     assert not refused.accepted

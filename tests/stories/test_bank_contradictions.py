@@ -310,9 +310,14 @@ def test_a_fee_taken_off_is_judged_by_people(office: Office, verdict: str, depos
     whole(office)
 
 
-@pytest.mark.parametrize("then", [
-    [("settled", 400_000, 0), ("returned", 399_900, 399_900)], [("returned", 400_000, 400_100)], [("failed", 400_000, 400_000)],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "then",
+    [
+        [("settled", 400_000, 0), ("returned", 399_900, 399_900)],
+        [("returned", 400_000, 400_100)],
+        [("failed", 400_000, 400_000)],
+    ],
+)
 def test_whatever_else_the_bank_says_after_it_proved_another_amount_contradicts_that(
     office: Office, then: list[tuple[str, int, int]]
 ) -> None:
@@ -355,10 +360,17 @@ def test_what_is_corrected_is_what_both_saw(office: Office) -> None:
     after(office, ("failed", 400_000), ("settled", 400_000))
     case = inquiry(office)
     office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 100_000,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
     asked = office.question(case)
     assert asked.gate == "bank-proof" and "保证金余额" in read(asked), "before the supervisor answers in vain"
     office.pay_deposit("shop-1", 1)
@@ -375,10 +387,17 @@ def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_aga
     office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
     with mortal(lambda when, key: when == "before" and "bank_inquiries.carry_out" in key), pytest.raises(Died):
         office.decide(case, "he-qiang", "CONFIRM", "同意")
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 100_000,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
     office.clock.advance(timedelta(seconds=61))
     office.settle()
     assert office.question(case).gate == "bank-proof" and "保证金余额" in read(office.question(case))
@@ -387,10 +406,15 @@ def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_aga
     whole(office)
 
 
-@pytest.mark.parametrize("answers", [
-    [("returned", 400_000), ("settled", 400_000)], [("returned", 400_000), ("failed", 400_000)],
-    [("failed", 400_000), ("returned", 400_000)], [("settled", 400_000), ("settled", 400_000)],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [("returned", 400_000), ("settled", 400_000)],
+        [("returned", 400_000), ("failed", 400_000)],
+        [("failed", 400_000), ("returned", 400_000)],
+        [("settled", 400_000), ("settled", 400_000)],
+    ],
+)
 def test_answers_that_say_the_same_of_the_money_contradict_nothing(
     office: Office, answers: list[tuple[str, int]]
 ) -> None:

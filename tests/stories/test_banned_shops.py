@@ -22,15 +22,27 @@ HELD, FREED, FREE = AccountKind.RECEIVABLE_BANNED, AccountKind.RECEIVABLE_FREED,
 
 
 def settles(office: Office, fen: int, number: str = "s1") -> None:
-    office.send("receivable.settled", {
-        "shop_id": "shop-1", "settlement_id": number, "amount_fen": fen, "settled_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "receivable.settled",
+        {
+            "shop_id": "shop-1",
+            "settlement_id": number,
+            "amount_fen": fen,
+            "settled_at": office.clock.at.isoformat(),
+        },
+    )
 
 
 def pays_out(office: Office, fen: int, number: str = "p1") -> None:
-    office.send("receivable.paid_out", {
-        "shop_id": "shop-1", "payment_id": number, "amount_fen": fen, "paid_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.send(
+        "receivable.paid_out",
+        {
+            "shop_id": "shop-1",
+            "payment_id": number,
+            "amount_fen": fen,
+            "paid_at": office.clock.at.isoformat(),
+        },
+    )
 
 
 def ban(office: Office) -> Case:
@@ -144,10 +156,17 @@ def test_two_people_forfeit_it_and_the_merchant_reads_why_and_how_to_object(offi
 def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid_out(office: Office) -> None:
     """DED-7, DED-9"""
     office.open_shop()
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 500_000, "reason": "RULE_VIOLATION", "clause": "规则",
-        "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "d1",
+            "amount_fen": 500_000,
+            "reason": "RULE_VIOLATION",
+            "clause": "规则",
+            "appealable": True,
+        },
+    )
     settles(office, 500_000)
     ban(office)
     case = held_case(office)

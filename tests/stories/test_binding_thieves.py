@@ -53,7 +53,7 @@ def test_a_consent_and_its_withdrawal_bind_nothing_in_whatever_order_they_come(o
     said = {
         "account.consent_answered": {"case_id": case.id, "target_account_id": "dy-8", "agrees": True},
         "account.consent_withdrawn": {"target_account_id": "dy-8"},
-    }  # fmt: skip
+    }
     for type_ in sorted(said, key=lambda one: one != first):
         for _ in range(2):
             office.receive(type_, said[type_])
@@ -87,10 +87,12 @@ def test_what_comes_between_the_talents_yes_and_the_act_counts(office: Office, c
     office.clock.advance(timedelta(seconds=61))
     office.settle()
     outcome, clause = {
-        "consent withdrawn": ("DECLINED", "BND-9"), "shop closes": ("REFUSED", "BND-9"),
-        "sales corrected": ("REFUSED", "BND-9"), "other shop": ("REFUSED", "BND-12"),
+        "consent withdrawn": ("DECLINED", "BND-9"),
+        "shop closes": ("REFUSED", "BND-9"),
+        "sales corrected": ("REFUSED", "BND-9"),
+        "other shop": ("REFUSED", "BND-12"),
         "marking withdrawn": ("WITHDRAWN", "BND-9"),
-    }[comes]  # fmt: skip
+    }[comes]
     assert (office.case(case.id).outcome, office.case(case.id).outcome_clause) == (outcome, clause)
     assert row(case).bound_at is None and office.events("account.bound") == []
 

@@ -68,8 +68,12 @@ class Bindings(RuleBasedStateMachine):
             accounts.answer(self.office, case, account)
             accounts.confirm(self.office, case, account)
 
-    @rule(shop=SHOP, account=st.sampled_from([f"tt-{n}" for n in range(8)]), right=st.sampled_from([True, True, False]),
-          twice=TWICE)  # fmt: skip
+    @rule(
+        shop=SHOP,
+        account=st.sampled_from([f"tt-{n}" for n in range(8)]),
+        right=st.sampled_from([True, True, False]),
+        twice=TWICE,
+    )
     def a_channel_is_asked_for_and_a_code_entered(self, shop: str, account: str, right: bool, twice: bool) -> None:
         case = accounts.ask_channel(self.office, account, shop)
         for _ in range(1 + twice):
@@ -85,8 +89,13 @@ class Bindings(RuleBasedStateMachine):
         self.time_passes(DAYS_BOUND)
         self.a_shop_lets_go("shop-1", 0, twice=True)
 
-    @rule(shop=SHOP, account=ACCOUNT, ours=st.sampled_from([50_000, 60_000, 60_000]), agrees=st.sampled_from([True, True, False]),
-          twice=TWICE)  # fmt: skip
+    @rule(
+        shop=SHOP,
+        account=ACCOUNT,
+        ours=st.sampled_from([50_000, 60_000, 60_000]),
+        agrees=st.sampled_from([True, True, False]),
+        twice=TWICE,
+    )
     def a_talent_is_marked_and_answers(self, shop: str, account: str, ours: int, agrees: bool, twice: bool) -> None:
         accounts.month(self.office, ours, account=account, shop_id=shop)
         (case,) = accounts.mark(self.office, account, shop_id=shop)
@@ -110,10 +119,16 @@ class Bindings(RuleBasedStateMachine):
         if mine:
             row = mine[which % len(mine)]
             for _ in range(1 + twice):
-                self.office.send("account.unbind_requested", {
-                    "shop_id": shop, "account_id": f"acct-{shop}", "kind": row.kind, "platform": row.platform,
-                    "target_account_id": row.account_id,
-                })  # fmt: skip
+                self.office.send(
+                    "account.unbind_requested",
+                    {
+                        "shop_id": shop,
+                        "account_id": f"acct-{shop}",
+                        "kind": row.kind,
+                        "platform": row.platform,
+                        "target_account_id": row.account_id,
+                    },
+                )
 
     @rule(which=st.integers(0, 9))
     def a_wish_is_taken_back(self, which: int) -> None:
@@ -121,8 +136,11 @@ class Bindings(RuleBasedStateMachine):
             case = going[which % len(going)]
             self.office.send("account.binding_withdrawn", self.office._from_owner(case))
 
-    @rule(by=st.sampled_from([timedelta(seconds=61), timedelta(minutes=31), timedelta(hours=25), timedelta(days=8),
-                              DAYS_BOUND]))  # fmt: skip
+    @rule(
+        by=st.sampled_from(
+            [timedelta(seconds=61), timedelta(minutes=31), timedelta(hours=25), timedelta(days=8), DAYS_BOUND]
+        )
+    )
     def time_passes(self, by: timedelta) -> None:
         self.office.clock.advance(by)
         self.office.sweep()
@@ -138,9 +156,12 @@ class Bindings(RuleBasedStateMachine):
     def going(self, *kinds: BindingKind) -> list[Case]:
         of = {row.case_id: row.kind for row in self.register()}
         return [
-            case for case in self.office.cases()
-            if case.kind is CaseKind.ACCOUNT_BINDING and case.concluded_at is None and (not kinds or of[case.id] in kinds)
-        ]  # fmt: skip
+            case
+            for case in self.office.cases()
+            if case.kind is CaseKind.ACCOUNT_BINDING
+            and case.concluded_at is None
+            and (not kinds or of[case.id] in kinds)
+        ]
 
     @invariant()
     def the_register_is_sound(self) -> None:
@@ -182,8 +203,11 @@ class Bindings(RuleBasedStateMachine):
 
 
 ENOUGH: dict[str, Any] = {
-    "OFFICIAL bound": 1, "CHANNEL bound": 3, "SELF_OPERATED bound": 1, "SELF_OPERATED let go": 1,
-}  # fmt: skip
+    "OFFICIAL bound": 1,
+    "CHANNEL bound": 3,
+    "SELF_OPERATED bound": 1,
+    "SELF_OPERATED let go": 1,
+}
 """How often it must have come to this."""
 
 
@@ -194,5 +218,11 @@ def test_whatever_is_asked_in_whatever_order_the_register_holds_only_what_it_may
     seen: Counter[str] = Counter()
     play(
         type("Machine", (Bindings,), {"make_office": staticmethod(new_office), "seen": seen}),
-        seen, ENOUGH, examples=4, steps=20, number=number, of=1, shared=session_folder / "bindings",
-    )  # fmt: skip
+        seen,
+        ENOUGH,
+        examples=4,
+        steps=20,
+        number=number,
+        of=1,
+        shared=session_folder / "bindings",
+    )

@@ -37,16 +37,28 @@ def letters(post: ScriptedNotifier) -> list[tuple[str, str]]:
 
 def overdue(number: int) -> ReviewOverdue:
     return ReviewOverdue(
-        case_id=f"CLS-{number}", case_kind="关店", subject=f"晨光文具 {number}", gate="关店审核", role="关店审核员",
-        link=f"https://desk.example/{number}", due=START - timedelta(hours=number), hours_late=number,
-    )  # fmt: skip
+        case_id=f"CLS-{number}",
+        case_kind="关店",
+        subject=f"晨光文具 {number}",
+        gate="关店审核",
+        role="关店审核员",
+        link=f"https://desk.example/{number}",
+        due=START - timedelta(hours=number),
+        hours_late=number,
+    )
 
 
 def waiting(number: int, hours: float = 72) -> ReviewWaiting:
     return ReviewWaiting(
-        case_id=f"CLS-{number}", case_kind="关店", subject=f"晨光文具 {number}", gate="关店审核", role="关店审核员",
-        link=f"https://desk.example/{number}", opened_at=START, due=START + timedelta(hours=hours),
-    )  # fmt: skip
+        case_id=f"CLS-{number}",
+        case_kind="关店",
+        subject=f"晨光文具 {number}",
+        gate="关店审核",
+        role="关店审核员",
+        link=f"https://desk.example/{number}",
+        opened_at=START,
+        due=START + timedelta(hours=hours),
+    )
 
 
 def tell(role: Role, message: ReviewOverdue | ReviewWaiting | ReviewReminder | InboxConflict, key: str) -> None:

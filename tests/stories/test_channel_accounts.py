@@ -203,9 +203,15 @@ def test_silence_ends_it(office: Office) -> None:
 def test_only_the_owner_enters_the_code(office: Office) -> None:
     office.open_shop()
     case = ask_channel(office)
-    office.send("account.code_entered", {
-        "shop_id": "shop-1", "account_id": "acct-9", "case_id": case.id, "code": codes(office, case)[0],
-    })  # fmt: skip
+    office.send(
+        "account.code_entered",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-9",
+            "case_id": case.id,
+            "code": codes(office, case)[0],
+        },
+    )
     assert office.case(case.id).concluded_at is None and office.refusals()[-1][0] == "BND-7"
 
 

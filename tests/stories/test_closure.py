@@ -285,10 +285,17 @@ def test_what_was_let_pass_but_not_written_off_is_waited_for(office: Office) -> 
 
 def test_a_shop_of_which_nothing_is_known_needs_a_supervisor_and_cannot_be_closed_blindly(office: Office) -> None:
     """CLS-7"""
-    office.send("shop.registered", {
-        "shop_id": "shop-1", "name": "晨光文具", "entity_type": "PERSON", "owner_account_id": "acct-shop-1",
-        "owner_name": "林晓", "categories": ["厨具"],
-    })  # fmt: skip
+    office.send(
+        "shop.registered",
+        {
+            "shop_id": "shop-1",
+            "name": "晨光文具",
+            "entity_type": "PERSON",
+            "owner_account_id": "acct-shop-1",
+            "owner_name": "林晓",
+            "categories": ["厨具"],
+        },
+    )
     case = office.request_closure()
     office.decide(case, "li-na", "APPROVE", "新店未经营")
     office.decide(case, "he-qiang", "CONFIRM", "放行", write_off=True)
@@ -345,9 +352,15 @@ def test_silence_closes_the_request_as_the_merchant_was_told_beforehand(office: 
 def test_an_answer_that_reached_the_door_in_time_counts_however_late_it_is_read(office: Office) -> None:
     case = asked(office)
     office.clock.at = office.deadline(case, "merchant-answer/1").due_at
-    office.receive("merchant.answered", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "赶上了",
-    })  # fmt: skip
+    office.receive(
+        "merchant.answered",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "case_id": case.id,
+            "text": "赶上了",
+        },
+    )
     office.pass_time(hours=5)
     assert office.case(case.id).state == "UNDER_REVIEW"
     assert office.deadline(case, "merchant-answer/1").state is DeadlineState.MET
@@ -553,9 +566,14 @@ def test_facts_that_change_while_a_person_reads_are_shown_again_before_a_decisio
     office.open_shop()
     case = office.request_closure()
     seen = office.question(case)
-    office.receive("shop.snapshot", {
-        "shop_id": "shop-1", "as_of": (office.clock.at + timedelta(seconds=1)).isoformat(), "facts": {"open_orders": 7},
-    })  # fmt: skip
+    office.receive(
+        "shop.snapshot",
+        {
+            "shop_id": "shop-1",
+            "as_of": (office.clock.at + timedelta(seconds=1)).isoformat(),
+            "facts": {"open_orders": 7},
+        },
+    )
     office.settle()
     stale = office.answer(seen, "li-na", "APPROVE")
     assert not stale.accepted

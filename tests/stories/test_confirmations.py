@@ -265,9 +265,14 @@ def test_under_no_setting_does_an_answer_that_was_meddled_with_count(
     hold(monkeypatch, setting)
     review, code = office.question(refund), office.code("wang-fang")
     answer = Answer(
-        review_id=review.id, revision=review.revision, staff_id="wang-fang", code=code, verdict="APPROVE",
-        given_at=office.clock.at, through=Place.FORM,
-    )  # fmt: skip
+        review_id=review.id,
+        revision=review.revision,
+        staff_id="wang-fang",
+        code=code,
+        verdict="APPROVE",
+        given_at=office.clock.at,
+        through=Place.FORM,
+    )
     for _ in range(2):
         in_transaction(
             lambda tx: confirmations.refuse_doubtful(tx, review, gate_of(review), answer, "答复在提交之后被改动", "k")

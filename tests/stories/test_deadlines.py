@@ -189,9 +189,10 @@ def faces(office: Office, case: Case) -> list[OutboxMessage]:
 
 def reminders(office: Office, case: Case) -> list[OutboxMessage]:
     return [
-        row for row in office.outbox(Channel.MERCHANT, "merchant_deadline_reminder")
+        row
+        for row in office.outbox(Channel.MERCHANT, "merchant_deadline_reminder")
         if row.case_id == case.id and "merchant-answer" in row.key
-    ]  # fmt: skip
+    ]
 
 
 def test_a_reviewer_is_reminded_then_the_supervisor_told_daily_and_nothing_lapses(office: Office) -> None:
@@ -225,9 +226,15 @@ def test_an_answer_in_the_due_second_that_nobody_has_read_yet_keeps_the_window_o
     case = asked(office)
     due = office.deadline(case, "merchant-answer/1").due_at
     office.clock.at = due.replace(microsecond=700_000)
-    office.receive("merchant.answered", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id, "text": "最后一秒",
-    })  # fmt: skip
+    office.receive(
+        "merchant.answered",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "case_id": case.id,
+            "text": "最后一秒",
+        },
+    )
     office.clock.at = due + SILENCE
     timekeeping.sweep()  # the sweep is faster than the inbox
     office.settle()

@@ -26,10 +26,17 @@ FIRST = demands.window(1)
 
 
 def deduct(office: Office, fen: int, deduction_id: str = "ded-1", shop_id: str = "shop-1") -> None:
-    office.send("deposit.deducted", {
-        "shop_id": shop_id, "deduction_id": deduction_id, "amount_fen": fen, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": shop_id,
+            "deduction_id": deduction_id,
+            "amount_fen": fen,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
 
 
 def all_demands(office: Office) -> list[Case]:
@@ -182,10 +189,16 @@ def test_the_window_lapses_when_what_came_in_its_last_second_has_been_read(
 def test_a_payment_around_the_due_second_ends_the_demand_whoever_reads_it_when(office: Office, seconds: int) -> None:
     case = short(office)
     office.clock.at = office.deadline(case, FIRST).due_at + timedelta(seconds=seconds)
-    office.receive("deposit.paid", {
-        "shop_id": "shop-1", "payment_id": "pay-late", "amount_fen": 100_000, "channel": "BANK",
-        "paid_at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.receive(
+        "deposit.paid",
+        {
+            "shop_id": "shop-1",
+            "payment_id": "pay-late",
+            "amount_fen": 100_000,
+            "channel": "BANK",
+            "paid_at": office.clock.at.isoformat(),
+        },
+    )
     office.clock.advance(timedelta(hours=1))  # the inbox is read only now
     office.sweep()
     assert office.case(case.id).outcome == "PAID"
@@ -354,10 +367,17 @@ def test_a_deduction_between_the_decision_and_its_act_has_it_decided_again(offic
     settle = office.settle
     office.settle = lambda: None  # type: ignore[method-assign]  # the run has not gone on yet
     office.decide(case, "wang-fang", "SUSPEND", "未缴")
-    office.receive("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-2", "amount_fen": 50_000, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    })  # fmt: skip
+    office.receive(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-2",
+            "amount_fen": 50_000,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
     office.settle = settle  # type: ignore[method-assign]
     office.settle()
     assert office.shop().state is ShopState.OPEN
@@ -473,11 +493,16 @@ def test_the_certification_fee_is_due_beside_the_deposit_and_both_open_the_shop(
     assert office.books() == [] == office.chains()
 
 
-@pytest.mark.parametrize(("changes", "fee"), [
-    ({"official_account": True}, False), ({}, False), ({"official_account": False}, True),
-    ({"official_account": False, "entity_type": "PERSON", "categories": ["厨具"]}, False),
-    ({"official_account": False, "entity_type": "INDIVIDUAL_BUSINESS"}, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "fee"),
+    [
+        ({"official_account": True}, False),
+        ({}, False),
+        ({"official_account": False}, True),
+        ({"official_account": False, "entity_type": "PERSON", "categories": ["厨具"]}, False),
+        ({"official_account": False, "entity_type": "INDIVIDUAL_BUSINESS"}, True),
+    ],
+)
 def test_who_owes_the_fee(office: Office, changes: dict[str, Any], fee: bool) -> None:
     """DEP-7: of businesses, waived by an official account, and not asked for where nobody says."""
     office.open_shop(**changes)

@@ -63,11 +63,16 @@ def test_the_same_payment_under_another_message_id_is_booked_once(office: Office
     assert "未重复入账" in office.refusals()[-1][1]
 
 
-@pytest.mark.parametrize(("clause", "reason", "account"), [
-    ("DED-1", "RULE_VIOLATION", AccountKind.PENALTY), ("DED-2", "LATE_SHIPMENT", AccountKind.PENALTY),
-    ("DED-3", "AFTERSALE_DISPUTE", AccountKind.PENALTY), ("DED-4", "PRODUCT_VIOLATION", AccountKind.PENALTY),
-    ("DED-5", "ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("clause", "reason", "account"),
+    [
+        ("DED-1", "RULE_VIOLATION", AccountKind.PENALTY),
+        ("DED-2", "LATE_SHIPMENT", AccountKind.PENALTY),
+        ("DED-3", "AFTERSALE_DISPUTE", AccountKind.PENALTY),
+        ("DED-4", "PRODUCT_VIOLATION", AccountKind.PENALTY),
+        ("DED-5", "ADVANCE_COMPENSATION", AccountKind.COMPENSATION),
+    ],
+)
 def test_a_part_is_deducted_and_goes_where_its_reason_says(
     office: Office, clause: str, reason: str, account: AccountKind
 ) -> None:
@@ -183,10 +188,17 @@ def test_a_dearer_category_demands_the_difference_to_the_dearest_never_the_sum(o
 
 def test_a_category_that_is_not_recruited_changes_nothing(office: Office) -> None:
     """DEP-4: nor does a shop of it come in."""
-    office.send("shop.registered", {
-        "shop_id": "shop-2", "name": "珠宝铺", "entity_type": "PERSON", "owner_account_id": "acct-shop-2", "owner_name": "林晓",
-        "categories": ["珠宝文玩"],
-    })  # fmt: skip
+    office.send(
+        "shop.registered",
+        {
+            "shop_id": "shop-2",
+            "name": "珠宝铺",
+            "entity_type": "PERSON",
+            "owner_account_id": "acct-shop-2",
+            "owner_name": "林晓",
+            "categories": ["珠宝文玩"],
+        },
+    )
     assert office.refusals()[-1][0] == "DEP-4"
     office.open_shop(entity_type="PERSON", categories=["厨具"], deposit_fen=50_000)
     office.send("shop.updated", {"shop_id": "shop-1", "categories": ["珠宝文玩"], "name": "新名"})
@@ -223,10 +235,14 @@ def test_what_is_set_off_and_paid_of_arrears_is_told_with_amounts_clause_and_way
         assert said in second, said
 
 
-@pytest.mark.parametrize(("clause", "said"), [
-    ("DED-6", {"reason": "FORCED_CLOSURE"}), ("DED-8", {"reason": "LATE_SHIPMENT", "appealable": False}),
-    ("DED-8", {"not_appealable_reason": "依据终审判决执行。"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("clause", "said"),
+    [
+        ("DED-6", {"reason": "FORCED_CLOSURE"}),
+        ("DED-8", {"reason": "LATE_SHIPMENT", "appealable": False}),
+        ("DED-8", {"not_appealable_reason": "依据终审判决执行。"}),
+    ],
+)
 def test_a_forfeiture_and_a_deduction_without_one_way_to_object_are_not_taken_at_the_door(
     clause: str, said: dict[str, Any]
 ) -> None:

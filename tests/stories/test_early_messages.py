@@ -25,9 +25,13 @@ def states() -> dict[str, InboxState]:
 
 def paid(office: Office, **changes: Any) -> dict[str, Any]:
     return {
-        "shop_id": "shop-1", "payment_id": "p-1", "amount_fen": 400_000, "channel": "BANK",
-        "payer_account": "3301040160000121234", "paid_at": office.clock.at.isoformat(),
-    } | changes  # fmt: skip
+        "shop_id": "shop-1",
+        "payment_id": "p-1",
+        "amount_fen": 400_000,
+        "channel": "BANK",
+        "payer_account": "3301040160000121234",
+        "paid_at": office.clock.at.isoformat(),
+    } | changes
 
 
 @pytest.mark.both
@@ -79,9 +83,14 @@ def test_a_red_letter_that_overtook_its_blue_invoice_waits_for_it(office: Office
     kit.billed(office)
     blue = kit.invoice()
     red = {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": "26990000000000000001", "original_number": blue["number"],
-        "amount_fen": 9_000, "issued_on": "2026-12-01", "reason": "开票有误",
-    }  # fmt: skip
+        "shop_id": "shop-1",
+        "account_id": "acct-shop-1",
+        "number": "26990000000000000001",
+        "original_number": blue["number"],
+        "amount_fen": 9_000,
+        "issued_on": "2026-12-01",
+        "reason": "开票有误",
+    }
     office.send("invoice.red_letter", red, "red")
     assert states()["red"] is InboxState.NEW
     office.pass_time(minutes=10)

@@ -96,9 +96,14 @@ def test_a_shop_is_not_closed_on_facts_that_have_aged_while_it_was_cleared(offic
     office.snapshot(open_aftersales=1)
     office.platform_answers = False
     office.pass_time(days=4)
-    office.send("shop.snapshot", {
-        "shop_id": "shop-1", "as_of": (office.clock.at - DAY - SECOND).isoformat(), "facts": {},
-    })  # fmt: skip
+    office.send(
+        "shop.snapshot",
+        {
+            "shop_id": "shop-1",
+            "as_of": (office.clock.at - DAY - SECOND).isoformat(),
+            "facts": {},
+        },
+    )
     assert office.case(case.id).state == "CLEARING" and office.events("facts.requested")[-1]["case_id"] == case.id
     asked = len(office.events("facts.requested"))
     office.snapshot()
@@ -174,9 +179,14 @@ def test_a_platform_that_answers_with_old_facts_is_not_asked_again_and_again(off
     office.pass_time(days=10)
     case = office.request_refund()
     for hours in (100, 50, 25):
-        office.send("shop.snapshot", {
-            "shop_id": "shop-1", "as_of": (office.clock.at - timedelta(hours=hours)).isoformat(), "facts": {},
-        })  # fmt: skip
+        office.send(
+            "shop.snapshot",
+            {
+                "shop_id": "shop-1",
+                "as_of": (office.clock.at - timedelta(hours=hours)).isoformat(),
+                "facts": {},
+            },
+        )
     office.decide(case, "wang-fang", "APPROVE")
     assert len(office.events("facts.requested")) == 1 and on_its_way(office) == 0
     office.pass_time(hours=5)
@@ -218,7 +228,12 @@ def test_of_two_snapshots_of_one_second_the_one_received_later_counts(office: Of
 
 def test_a_snapshot_of_a_second_before_is_still_refused(office: Office) -> None:
     office.open_shop()
-    office.send("shop.snapshot", {
-        "shop_id": "shop-1", "as_of": (office.clock.at - SECOND).isoformat(), "facts": {"open_orders": 7},
-    })  # fmt: skip
+    office.send(
+        "shop.snapshot",
+        {
+            "shop_id": "shop-1",
+            "as_of": (office.clock.at - SECOND).isoformat(),
+            "facts": {"open_orders": 7},
+        },
+    )
     assert [clause for clause, _ in office.refusals()] == ["CLS-7"]

@@ -32,8 +32,10 @@ def test_the_merchant_is_told_at_once_what_is_proposed_and_how_to_be_heard_befor
     case = office.propose_forced_closure()
     told = office.message("forced_closure_proposed")
     assert (told["violation"], told["basis"], told["proposed_at"]) == (
-        "售卖假冒商品", "DED-7", case.received_at.isoformat().replace("+00:00", "Z"),
-    )  # fmt: skip
+        "售卖假冒商品",
+        "DED-7",
+        case.received_at.isoformat().replace("+00:00", "Z"),
+    )
     assert "客服" in told["how_to_object"] and "risk-17" not in str(told) and "抽检" not in str(told)
     office.sweep()
     assert office.told(case) == ["forced_closure_proposed"]
@@ -104,9 +106,13 @@ def test_a_second_proposal_and_one_for_a_closed_shop_are_refused(office: Office)
     office.open_shop()
     office.propose_forced_closure()
     body = {
-        "shop_id": "shop-1", "proposal_id": "prop-2", "violation": "刷单", "clause": "DED-1", "description": "",
+        "shop_id": "shop-1",
+        "proposal_id": "prop-2",
+        "violation": "刷单",
+        "clause": "DED-1",
+        "description": "",
         "proposed_by": "risk-18",
-    }  # fmt: skip
+    }
     office.send("forced_closure.proposed", body)
     office.closed_shop("shop-2", deposit_fen=0)  # nothing of it is left with us
     office.send("forced_closure.proposed", body | {"shop_id": "shop-2"})
@@ -116,10 +122,17 @@ def test_a_second_proposal_and_one_for_a_closed_shop_are_refused(office: Office)
 def test_a_deduction_while_it_is_decided_is_shown_before_the_decision_counts(office: Office) -> None:
     office.open_shop()
     case = office.propose_forced_closure()
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "d1", "amount_fen": 100_000, "reason": "RULE_VIOLATION", "clause": "规则",
-        "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "d1",
+            "amount_fen": 100_000,
+            "reason": "RULE_VIOLATION",
+            "clause": "规则",
+            "appealable": True,
+        },
+    )
     assert "¥3,000.00" in read(office.question(case))
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
@@ -149,10 +162,17 @@ def test_a_banned_shop_may_still_pay_what_it_owes(office: Office) -> None:
     case = office.propose_forced_closure()
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-late", "amount_fen": 50_000, "reason": "RULE_VIOLATION",
-        "clause": "平台规则", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-late",
+            "amount_fen": 50_000,
+            "reason": "RULE_VIOLATION",
+            "clause": "平台规则",
+            "appealable": True,
+        },
+    )
     owed = office.balance(AccountKind.ARREARS)
     assert owed > 0, office.refusals()
     office.pay_deposit("shop-1", owed, purpose="ARREARS")

@@ -111,11 +111,12 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.office.request_closure(shop, **({} if owner else {"account_id": "somebody"}))
 
         @rule(
-            shop=st.sampled_from(SHOPS[::-1]), fen=st.sampled_from([400_000, 1, 700_000, 2_000_000]),
+            shop=st.sampled_from(SHOPS[::-1]),
+            fen=st.sampled_from([400_000, 1, 700_000, 2_000_000]),
             papers=st.sampled_from(["here", "here", "late", "none"]),
             payee=st.sampled_from([PAYEE, PAYEE, PAYEE | {"name": "别的公司"}, ALIPAY, WECHAT]),
             others=st.sampled_from([[], [PAYEE], [ALIPAY, WECHAT]]),
-        )  # fmt: skip
+        )
         def the_merchant_asks_the_deposit_back(
             self, shop: str, fen: int, papers: str, payee: dict[str, str], others: list[dict[str, str]]
         ) -> None:
@@ -162,19 +163,30 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([100, 450_000]))
         def the_deposit_is_drawn_on(self, shop: str, fen: int) -> None:
-            self.office.send("deposit.deducted", {
-                "shop_id": shop, "deduction_id": f"ded-{self.office.clock.at.timestamp()}", "amount_fen": fen,
-                "reason": "LATE_SHIPMENT", "clause": "发货规则", "appealable": True,
-            })  # fmt: skip
+            self.office.send(
+                "deposit.deducted",
+                {
+                    "shop_id": shop,
+                    "deduction_id": f"ded-{self.office.clock.at.timestamp()}",
+                    "amount_fen": fen,
+                    "reason": "LATE_SHIPMENT",
+                    "clause": "发货规则",
+                    "appealable": True,
+                },
+            )
 
-        @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([1, 100, 900_000]),
-              payer=st.sampled_from([None, ALIPAY, WECHAT]))  # fmt: skip
+        @rule(
+            shop=st.sampled_from(SHOPS),
+            fen=st.sampled_from([1, 100, 900_000]),
+            payer=st.sampled_from([None, ALIPAY, WECHAT]),
+        )
         def the_merchant_pays(self, shop: str, fen: int, payer: dict[str, str] | None) -> None:
             if payer is None:
                 self.office.pay_deposit(shop, fen)
             else:
-                self.office.pay_deposit(shop, fen, payer["method"], payer_account=payer["account_no"],
-                                        payer_name=payer["name"])  # fmt: skip
+                self.office.pay_deposit(
+                    shop, fen, payer["method"], payer_account=payer["account_no"], payer_name=payer["name"]
+                )
 
         @rule(shop=st.sampled_from(SHOPS))
         def the_platform_proposes_to_close_by_force(self, shop: str) -> None:
@@ -205,11 +217,18 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             """The fees of the closed shop are open again, or half of them, while its deposit is asked back."""
             live = [one for one in kit.invoices() if one.state is InvoiceState.ACCEPTED]
             if live and (left := live[0].gross_fen - live[0].reversed_fen) > 0:
-                self.office.send("invoice.red_letter", {
-                    "shop_id": "shop-2", "account_id": "acct-shop-2", "number": f"26{next(kit.NUMBERS):018d}",
-                    "original_number": live[0].number, "amount_fen": max(left // part, 1), "issued_on": "2026-11-20",
-                    "reason": "开票有误",
-                })  # fmt: skip
+                self.office.send(
+                    "invoice.red_letter",
+                    {
+                        "shop_id": "shop-2",
+                        "account_id": "acct-shop-2",
+                        "number": f"26{next(kit.NUMBERS):018d}",
+                        "original_number": live[0].number,
+                        "amount_fen": max(left // part, 1),
+                        "issued_on": "2026-11-20",
+                        "reason": "开票有误",
+                    },
+                )
                 seen["red letters after closing"] += 1
 
         @rule()
@@ -236,8 +255,12 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.roleless = person if person != self.dismissed else ""
             seen["roles lost"] += bool(self.roleless)
 
-        @rule(which=st.integers(0, 3), verdict=st.sampled_from([0, 0, 0, 1, 2]), who=st.integers(0, 3),
-              how=st.sampled_from(["right"] * 6 + ["wrong", "stale", "anybody"]))  # fmt: skip
+        @rule(
+            which=st.integers(0, 3),
+            verdict=st.sampled_from([0, 0, 0, 1, 2]),
+            who=st.integers(0, 3),
+            how=st.sampled_from(["right"] * 6 + ["wrong", "stale", "anybody"]),
+        )
         def somebody_decides(self, which: int, verdict: int, who: int, how: str) -> None:
             open_now = self._questions()
             questions = self.stale if how == "stale" and self.stale else open_now
@@ -280,8 +303,12 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 shop = self.office.case(row.case_id).shop_id or ""
                 self.office.bank(row.request_no, what, row.amount_fen, shop, reason="户名不符")
 
-        @rule(what=st.sampled_from(["settled", "failed", "returned"]), which=st.integers(0, 5),
-              more=st.sampled_from([0, 0, 0, -1, 1]), known=st.integers(0, 4))  # fmt: skip
+        @rule(
+            what=st.sampled_from(["settled", "failed", "returned"]),
+            which=st.integers(0, 5),
+            more=st.sampled_from([0, 0, 0, -1, 1]),
+            known=st.integers(0, 4),
+        )
         def the_bank_says_something_else(self, what: str, which: int, more: int, known: int) -> None:
             payouts = self._rows(select(Payout).order_by(col(Payout.request_no)))
             row = payouts[which % len(payouts)] if payouts else None
@@ -323,8 +350,13 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 for review in [one for one in self._questions() if one.case_id == case.id]:
                     if able := self._able(review):
                         verdict = "CONFIRM" if turn else "WRITE_OFF" if write_off else "WAIT"
-                        self._answer(review, able[0], verdict if verdict in review.verdicts else review.verdicts[0], "right",
-                                     write_off=False)  # fmt: skip
+                        self._answer(
+                            review,
+                            able[0],
+                            verdict if verdict in review.verdicts else review.verdicts[0],
+                            "right",
+                            write_off=False,
+                        )
                         seen[f"asked in clearing: {review.gate}"] += 1
                 if worse and not turn:
                     self.office.snapshot(case.shop_id or "", open_aftersales=2)
@@ -338,10 +370,13 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         @invariant()
         def one_of_a_kind_is_under_way_in_a_shop(self) -> None:
             taken_up = Counter(
-                (case.shop_id, case.kind) for case in self.office.cases()
-                if case.concluded_at is None and case.state is not CaseState.SUBMITTED and case.shop_id
+                (case.shop_id, case.kind)
+                for case in self.office.cases()
+                if case.concluded_at is None
+                and case.state is not CaseState.SUBMITTED
+                and case.shop_id
                 and case.kind is not CaseKind.INVOICE_REVIEW
-            )  # fmt: skip
+            )
             assert [key for key, count in taken_up.items() if count > 1] == []
 
         @invariant()
@@ -398,9 +433,10 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         def a_shop_is_open_only_when_paid_or_while_it_is_asked_and_decided_about(self) -> None:
             for shop in (self.office.shop(shop) for shop in SHOPS):
                 asked = [
-                    case for case in self.office.cases()
+                    case
+                    for case in self.office.cases()
                     if case.shop_id == shop.id and case.kind is CaseKind.DEPOSIT_DEMAND and case.concluded_at is None
-                ]  # fmt: skip
+                ]
                 with reading() as tx:
                     lacks = bool(demands.missing(tx, shop).total)
                 if shop.state is ShopState.OPEN:
@@ -445,13 +481,19 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 return found
 
         def _corrected(self) -> list[Transfer]:
-            return [row for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
-                    if row.debit_account.startswith("shop/")]  # fmt: skip
+            return [
+                row
+                for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
+                if row.debit_account.startswith("shop/")
+            ]
 
         def _given(self, shop: str) -> list[Transfer]:
             """What the bank's proof showed to be with us still, though the books had it paid."""
-            return [row for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
-                    if row.credit_account == f"shop/{shop}/deposit"]  # fmt: skip
+            return [
+                row
+                for row in self._rows(select(Transfer).where(Transfer.reason == "payout.corrected"))
+                if row.credit_account == f"shop/{shop}/deposit"
+            ]
 
         def _about(self, review: Review) -> str | None:
             """The shop whose money an inquiry is about, for which the bank's proof is staged."""
@@ -471,9 +513,10 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 name: {Role.INVOICE_CLERK} if name == self.roleless else {*held} for name, (_, held) in PEOPLE.items()
             }
             return [
-                name for name, held in roles.items()
+                name
+                for name, held in roles.items()
                 if {*review.roles} & held and name != self.dismissed and name not in review.excluded
-            ]  # fmt: skip
+            ]
 
         def _under_way(self, kind: CaseKind) -> list[Case]:
             return [case for case in self.office.cases() if case.kind is kind and case.concluded_at is None]
@@ -515,6 +558,12 @@ def test_whatever_happens_to_closures_and_refunds_the_books_are_whole_and_nothin
 ) -> None:
     seen: Counter[str] = Counter()
     play(
-        machine(new_office, seen), seen, ENOUGH, examples=6, steps=25, number=number, of=SEVERAL,
+        machine(new_office, seen),
+        seen,
+        ENOUGH,
+        examples=6,
+        steps=25,
+        number=number,
+        of=SEVERAL,
         shared=session_folder / "closures",
-    )  # fmt: skip
+    )

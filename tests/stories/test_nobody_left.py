@@ -126,9 +126,13 @@ def test_when_the_appointed_goes_too_the_supervisor_hears_it_again(office: Offic
 
 @pytest.mark.parametrize(
     ("to", "by", "code", "why"),
-    [("wu-tao", "wang-fang", "", "只有主管"), ("wu-tao", "he-qiang", "000000", "口令不正确"),
-     ("he-qiang", "he-qiang", "", "不能任命自己"), ("li-na", "he-qiang", "", "已停用")],
-)  # fmt: skip
+    [
+        ("wu-tao", "wang-fang", "", "只有主管"),
+        ("wu-tao", "he-qiang", "000000", "口令不正确"),
+        ("he-qiang", "he-qiang", "", "不能任命自己"),
+        ("li-na", "he-qiang", "", "已停用"),
+    ],
+)
 def test_who_may_appoint_whom(office: Office, case: Case, to: str, by: str, code: str, why: str) -> None:
     for one in REVIEWERS:
         dismiss(one)

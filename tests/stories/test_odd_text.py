@@ -21,9 +21,12 @@ def test_a_reason_with_characters_no_database_takes_decides_the_question_without
     review = office.question(case)
     gate = gate_of(review)
     form = {
-        "task": task_token(review), "staff_id": "li-na\x00", "code": f"\u2060{office.code('li-na')}\u200b\udcb3", "verdict": "同意关店",
+        "task": task_token(review),
+        "staff_id": "li-na\x00",
+        "code": f"\u2060{office.code('li-na')}\u200b\udcb3",
+        "verdict": "同意关店",
         "reason": "同意\x00,\ud83e请注意\udcd6🩷\u202e",
-    }  # fmt: skip
+    }
     outcome = in_transaction(
         lambda tx: confirmations.take_form_answer(tx, review.id, gate, read_answer(review, gate, form))
     )

@@ -275,10 +275,14 @@ def test_the_database_itself_refuses_a_second_official_account(office: Office) -
     bound(office)
     waiting = ask(office, "shop-2")
     with pytest.raises(IntegrityError):
-        in_transaction(lambda tx: tx.execute(
-            text("UPDATE binding SET account_id = 'dy-1', bound_at = opened_at FROM \"case\" WHERE case_id = id AND case_id = :id"),
-            {"id": waiting.id},
-        ))  # fmt: skip
+        in_transaction(
+            lambda tx: tx.execute(
+                text(
+                    "UPDATE binding SET account_id = 'dy-1', bound_at = opened_at FROM \"case\" WHERE case_id = id AND case_id = :id"
+                ),
+                {"id": waiting.id},
+            )
+        )
 
 
 def test_the_link_stands_in_no_row_in_the_clear(office: Office) -> None:

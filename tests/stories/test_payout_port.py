@@ -37,9 +37,11 @@ def paying(office: Office) -> Iterator[None]:
     """A demand for deposit that pays: some kind of case that has never paid anything."""
     SEEN.clear()
     pays = Pays(
-        asks_bank=PayoutRequested, tells=None, clause="OPN-10",
+        asks_bank=PayoutRequested,
+        tells=None,
+        clause="OPN-10",
         taken=lambda tx, case, payout, before: SEEN.append((before, payout.state)),
-    )  # fmt: skip
+    )
 
     def made(one: Process) -> Process:
         return dataclasses.replace(one, pays=pays, states=(*one.states, CaseState.PAYING))

@@ -291,8 +291,9 @@ def test_a_returned_payment_is_paid_again_to_the_corrected_payee_in_the_same_cas
     office.bank(f"{case.id}-P2")
     assert office.case(case.id).outcome == "REFUNDED"
     assert [order["request_no"] for order in office.events("deposit.payout.requested")] == [
-        f"{case.id}-P1", f"{case.id}-P2",
-    ]  # fmt: skip
+        f"{case.id}-P1",
+        f"{case.id}-P2",
+    ]
     assert office.platform_balance(AccountKind.CASH) == 0 == office.platform_balance(AccountKind.CLEARING)
     assert office.books() == [] == office.chains()
 
@@ -337,9 +338,15 @@ def test_a_return_that_follows_the_settlement_sets_the_seven_working_days_runnin
 
 def test_a_case_taken_up_again_is_carried_by_whichever_run_comes_next(office: Office) -> None:
     case = paid_out(office)
-    office.receive("payout.returned", {
-        "shop_id": "shop-1", "request_no": f"{case.id}-P1", "amount_fen": 400_000, "at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.receive(
+        "payout.returned",
+        {
+            "shop_id": "shop-1",
+            "request_no": f"{case.id}-P1",
+            "amount_fen": 400_000,
+            "at": office.clock.at.isoformat(),
+        },
+    )
     routing.route_due()
     assert office.case(case.id).run_id is None  # the run that ended it does not stand in the next one's way
     office.settle()
@@ -378,8 +385,9 @@ def test_an_answer_about_another_amount_or_an_unknown_request_posts_nothing(offi
     office.bank(f"{case.id}-P1", fen=399_999)
     office.bank("REF-NOBODY-P1")
     assert [("金额与指令不符" in text, "没有请求号" in text) for _, text in office.refusals()] == [
-        (True, False), (False, True),
-    ]  # fmt: skip
+        (True, False),
+        (False, True),
+    ]
     assert office.case(case.id).state == "PAYING"
 
 
@@ -478,9 +486,15 @@ def test_once_the_bank_has_it_nothing_is_taken_back(office: Office) -> None:
 
 def test_money_that_has_arrived_is_not_taken_back_in_the_moment_before_the_case_ends(office: Office) -> None:
     case = with_the_bank(office)
-    office.receive("payout.settled", {
-        "shop_id": "shop-1", "request_no": f"{case.id}-P1", "amount_fen": 400_000, "at": office.clock.at.isoformat(),
-    })  # fmt: skip
+    office.receive(
+        "payout.settled",
+        {
+            "shop_id": "shop-1",
+            "request_no": f"{case.id}-P1",
+            "amount_fen": 400_000,
+            "at": office.clock.at.isoformat(),
+        },
+    )
     office.receive("refund.withdrawn", {"shop_id": "shop-1", "account_id": "acct-shop-1", "case_id": case.id})
     office.settle()
     assert len(office.refusals()) == 1
@@ -626,10 +640,17 @@ def paid_out(office: Office) -> Case:
 
 
 def deduct(office: Office, fen: int) -> None:
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": f"ded-{fen}", "amount_fen": fen, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": f"ded-{fen}",
+            "amount_fen": fen,
+            "reason": "LATE_SHIPMENT",
+            "clause": "发货规则",
+            "appealable": True,
+        },
+    )
 
 
 def transfers() -> list[Transfer]:

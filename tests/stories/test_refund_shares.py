@@ -72,8 +72,9 @@ def test_each_channel_gets_back_what_came_in_through_it_and_the_case_ends_when_a
     office.decide(case, "wang-fang", "APPROVE")
     assert orders(office) == [("ALIPAY", "13800001234", 200_000), ("WECHAT", "wx-linxiao-77", 200_000)]
     assert office.message("refund_approved")["shares"] == [
-        {"amount_fen": 200_000, "payee": "支付宝 尾号 1234"}, {"amount_fen": 200_000, "payee": "微信支付 尾号 o-77"},
-    ]  # fmt: skip
+        {"amount_fen": 200_000, "payee": "支付宝 尾号 1234"},
+        {"amount_fen": 200_000, "payee": "微信支付 尾号 o-77"},
+    ]
     with reading() as tx:
         permits = [(one.attempt, one.amount_fen, one.granted_by) for one in tx.exec(select(Permit))]
     assert permits == [(1, 200_000, "wang-fang"), (2, 200_000, "wang-fang")]
@@ -100,8 +101,10 @@ def test_a_return_of_one_reopens_only_that_ones_way(office: Office) -> None:
     office.bank(f"{case.id}-P3", fen=200_000)
     assert office.case(case.id).outcome == "REFUNDED"
     assert [(row.turn, row.state) for row in payouts_of(case)] == [
-        (1, PayoutState.SETTLED), (1, PayoutState.RETURNED), (2, PayoutState.SETTLED),
-    ]  # fmt: skip
+        (1, PayoutState.SETTLED),
+        (1, PayoutState.RETURNED),
+        (2, PayoutState.SETTLED),
+    ]
     whole(office)
 
 
@@ -135,8 +138,9 @@ def test_one_fen_from_somebodys_alipay_makes_them_payee_of_one_fen(office: Offic
     case = office.request_refund(fen=400_001, payee=PAYEE, other_payees=[stranger])
     office.decide(case, "wang-fang", "APPROVE")
     assert orders(office) == [
-        ("CORPORATE_ACCOUNT", PAYEE["account_no"], 400_000), ("ALIPAY", "13900009999", 1),
-    ]  # fmt: skip
+        ("CORPORATE_ACCOUNT", PAYEE["account_no"], 400_000),
+        ("ALIPAY", "13900009999", 1),
+    ]
 
 
 @pytest.mark.parametrize("name", ["林晓", "李四"])
@@ -312,10 +316,17 @@ def test_arrears_that_come_between_the_approval_and_the_payment_are_previewed_to
     office.closed_shop(deposit_fen=2_000_000)
     case = office.request_refund(fen=2_000_000)
     office.decide(case, "wang-fang", "APPROVE")
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 2_500_000, "reason": "ADVANCE_COMPENSATION",
-        "clause": "先行赔付规则第五条", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 2_500_000,
+            "reason": "ADVANCE_COMPENSATION",
+            "clause": "先行赔付规则第五条",
+            "appealable": True,
+        },
+    )
     office.pay_deposit("shop-1", 2_000_000)
     late = office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert not late.accepted and orders(office) == []
@@ -338,10 +349,17 @@ def test_nobody_approves_over_arrears_that_the_platform_reports(office: Office) 
 def test_a_refund_that_arrears_eat_up_is_refused_at_the_door_or_blocked_later(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 900_000, "reason": "ADVANCE_COMPENSATION",
-        "clause": "先行赔付规则第五条", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 900_000,
+            "reason": "ADVANCE_COMPENSATION",
+            "clause": "先行赔付规则第五条",
+            "appealable": True,
+        },
+    )
     office.pay_deposit("shop-1", 400_000)
     refused = office.answer(office.question(case), "wang-fang", "APPROVE", "照退")
     assert not refused.accepted

@@ -18,9 +18,15 @@ from tests.stories.test_refund import with_the_bank
 
 def applied(office: Office, number: str = "arb-1") -> None:
     office.clock.advance(timedelta(seconds=1))
-    office.send("arbitration.applied", {
-        "shop_id": "shop-1", "arbitration_id": number, "order_id": "order-88", "aftersale_id": f"as-{number}",
-    })  # fmt: skip
+    office.send(
+        "arbitration.applied",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": number,
+            "order_id": "order-88",
+            "aftersale_id": f"as-{number}",
+        },
+    )
 
 
 def test_it_stands_in_the_way_of_closing_until_the_facts_know_better(office: Office) -> None:
@@ -79,9 +85,15 @@ def ruled_for_the_merchant(office: Office) -> None:
 
 
 def withdrawn(office: Office) -> None:
-    office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    })  # fmt: skip
+    office.send(
+        "arbitration.withdrawal_requested",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "reason": "BUYER_GIVES_UP",
+            "requested_by": "BUYER",
+        },
+    )
     (case,) = [case for case in office.cases() if case.kind is CaseKind.WITHDRAWAL]
     office.decide(case, "wu-tao", "CONFIRM", "已电话核实买家")
 
@@ -147,9 +159,16 @@ def reported(office: Office, stage: Stage) -> None:
     if stage is Stage.APPLIED:
         return applied(office)
     office.clock.advance(timedelta(seconds=1))
-    office.send("arbitration.progressed", {
-        "shop_id": "shop-1", "arbitration_id": "arb-1", "order_id": "order-88", "aftersale_id": "as-arb-1", "stage": stage,
-    })  # fmt: skip
+    office.send(
+        "arbitration.progressed",
+        {
+            "shop_id": "shop-1",
+            "arbitration_id": "arb-1",
+            "order_id": "order-88",
+            "aftersale_id": "as-arb-1",
+            "stage": stage,
+        },
+    )
 
 
 @pytest.mark.parametrize("stage", UNDER_WAY)

@@ -158,8 +158,9 @@ def test_a_code_is_taken_for_one_step_longer_than_it_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("read_after", "taken"), [(timedelta(seconds=299), True), (timedelta(minutes=5), True), (timedelta(seconds=301), False)]
-)  # fmt: skip
+    ("read_after", "taken"),
+    [(timedelta(seconds=299), True), (timedelta(minutes=5), True), (timedelta(seconds=301), False)],
+)
 def test_an_answer_that_we_read_late_is_judged_by_the_moment_it_was_given(
     office: Office, case: Case, read_after: timedelta, taken: bool
 ) -> None:

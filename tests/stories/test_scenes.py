@@ -41,10 +41,14 @@ class Stage:
         with reading() as tx:
             asked = tx.exec(select(Payout).where(Payout.state == PayoutState.REQUESTED))
             orders = [
-                (row.request_no, sandbox_bank.decide(sources.payee_of(row).account_no)[0].type.removeprefix("payout."),
-                 sources.amount_of(row), row.shop_id or "")
+                (
+                    row.request_no,
+                    sandbox_bank.decide(sources.payee_of(row).account_no)[0].type.removeprefix("payout."),
+                    sources.amount_of(row),
+                    row.shop_id or "",
+                )
                 for row in asked
-            ]  # fmt: skip
+            ]
         for order in orders:
             self.office.bank(*order)
 

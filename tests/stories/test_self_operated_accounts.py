@@ -333,8 +333,10 @@ def test_a_batch_has_a_case_and_a_result_for_each_account(office: Office) -> Non
     month(office, 10_000, account="dy-2")
     found = mark(office, "dy-1", "dy-2", "dy-3")
     assert [office.case(case.id).state for case in found] == [
-        CaseState.AWAITING_CONSENT, CaseState.REFUSED, CaseState.AWAITING_FIGURES,
-    ]  # fmt: skip
+        CaseState.AWAITING_CONSENT,
+        CaseState.REFUSED,
+        CaseState.AWAITING_FIGURES,
+    ]
     again = mark(office, "dy-1")
     assert office.case(again[0].id).outcome is CaseState.REFUSED
     assert found[0].id in (office.case(again[0].id).outcome_text or "")
@@ -345,9 +347,10 @@ def test_a_batch_has_a_case_and_a_result_for_each_account(office: Office) -> Non
 def test_the_same_batch_twice_opens_each_case_once(office: Office) -> None:
     office.open_shop()
     batch = {
-        "shop_id": "shop-1", "account_id": "acct-shop-1",
+        "shop_id": "shop-1",
+        "account_id": "acct-shop-1",
         "accounts": [{"target_account_id": "dy-1"}, {"target_account_id": "dy-2"}],
-    }  # fmt: skip
+    }
     for _ in range(2):
         office.send("accounts.marking_requested", batch, "batch-1")
     assert len(office.cases()) == 2
@@ -417,8 +420,10 @@ def test_the_daily_look_proposes_what_sells_mostly_for_a_shop_and_binds_nothing(
     assert standing(office) == [("shop-1", "dy-1"), ("shop-2", "dy-4")]
     assert len(office.cases()) == opened, "no case before a talent has to decide"
     told = [event["accounts"] for event in office.events("self_operated.proposed")]
-    assert told == [[{"target_account_id": "dy-1", "share_percent": "60.00"}],
-                    [{"target_account_id": "dy-4", "share_percent": "100.00"}]]  # fmt: skip
+    assert told == [
+        [{"target_account_id": "dy-1", "share_percent": "60.00"}],
+        [{"target_account_id": "dy-4", "share_percent": "100.00"}],
+    ]
     assert len([name for name in office.told() if name == "self_operated_proposed"]) == 2
     assert look(office) == 0, "a day is looked at once"
 

@@ -83,10 +83,17 @@ def test_the_same_message_twice_is_one_and_a_batch_of_many_shops_is_kept_whole(o
         assert [figures.days(tx, f"shop-{n}", day, day)[day].gmv_fen for n in (1, 150, 300)] == [1, 150, 300]
 
 
-@pytest.mark.parametrize("wrong", [
-    {"score": {"value": "5.01"}}, {"score": {"value": 4.5}}, {"score": {"value": "4.555"}}, {"positive": 3},
-    {"orders": {"presale": 1}}, {"gmv_fen": -1},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": {"value": "5.01"}},
+        {"score": {"value": 4.5}},
+        {"score": {"value": "4.555"}},
+        {"positive": 3},
+        {"orders": {"presale": 1}},
+        {"gmv_fen": -1},
+    ],
+)
 def test_what_cannot_be_a_figure_comes_back_with_its_field_and_the_others_are_kept(
     office: Office, wrong: dict[str, Any]
 ) -> None:

@@ -31,9 +31,14 @@ def in_the_form(office: Office, case: Case, staff_id: str, code: str) -> review_
     """An answer that came through Prefect's form, which carries the time it was sent."""
     asked = office.question(case)
     given = review_gates.Answer(
-        review_id=asked.id, revision=asked.revision,
-        staff_id=staff_id, code=code, verdict="APPROVE", given_at=office.clock.at, through=Place.FORM,
-    )  # fmt: skip
+        review_id=asked.id,
+        revision=asked.revision,
+        staff_id=staff_id,
+        code=code,
+        verdict="APPROVE",
+        given_at=office.clock.at,
+        through=Place.FORM,
+    )
     gate = reviews.gate_of(asked)
     outcome = in_transaction(lambda tx: confirmations.take_form_answer(tx, asked.id, gate, given))
     office.settle()

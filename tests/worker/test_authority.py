@@ -224,10 +224,15 @@ def test_a_due_run_that_cannot_be_read_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "it's", "'\"", "x: y"])
-@pytest.mark.parametrize("sentence", [
-    "the run has a parameter that the flow does not take: {!r}", "{!r} was not deployed from here", "the work pool sets: {}",
-    "deployment {!r} names another entrypoint than ours: {!r}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "the run has a parameter that the flow does not take: {!r}",
+        "{!r} was not deployed from here",
+        "the work pool sets: {}",
+        "deployment {!r} names another entrypoint than ours: {!r}",
+    ],
+)
 def test_how_often_a_refusal_is_told_does_not_go_by_what_the_attacker_writes(
     office: Office, sentence: str, name: str
 ) -> None:

@@ -185,8 +185,10 @@ def test_a_run_whose_pool_was_deleted_is_replaced_and_told(office: Office, api: 
 def test_nobody_makes_the_next_run_of_a_case_beforehand(office: Office, api: SyncPrefectClient) -> None:
     case_id = carried(office, "shop-i")
     flow, attempt = api.read_deployment_by_name("closure/closure").flow_id, office.case(case_id).run_attempt + 1
-    made = [_made(api, str(flow), case_id, f"{case_id}/{attempt}"),
-            _made(api, str(flow), case_id, engine._key_of(office.case(case_id), attempt))]  # fmt: skip
+    made = [
+        _made(api, str(flow), case_id, f"{case_id}/{attempt}"),
+        _made(api, str(flow), case_id, engine._key_of(office.case(case_id), attempt)),
+    ]
     api.delete_flow_run(UUID(run_of(office, case_id)))
     recovery.recover()
     with pytest.raises(engine.EngineDown):  # the key was known after all: it is passed over, and told

@@ -102,15 +102,21 @@ class DoudianSender:
                 **{
                     status: {"description": text, "content": {"application/json": {"schema": failure}}}
                     for status, text in {
-                        "400": "not readable", "401": "the signature does not fit", "408": "the body came too slowly",
-                        "413": "body over the limit", "415": "not application/json", "422": "not a list of events",
+                        "400": "not readable",
+                        "401": "the signature does not fit",
+                        "408": "the body came too slowly",
+                        "413": "body over the limit",
+                        "415": "not application/json",
+                        "422": "not a list of events",
                         "429": "too many requests",
                     }.items()
                 },
-                "503": {"description": "the database cannot be reached",
-                        "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}},
+                "503": {
+                    "description": "the database cannot be reached",
+                    "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}},
+                },
             },
-        }  # fmt: skip
+        }
 
     def schemas(self) -> dict[str, Any]:
         event = {
@@ -236,10 +242,12 @@ def _arrival(app_key: str, item: Any) -> Arrival:
     }
     shop_id = _numbered(data.get("shop_id"))
     return Arrival(
-        source=DoudianSender.name, message_id=f"{app_key}/{tag}/{_msg_id(item)}", type=body["type"],
+        source=DoudianSender.name,
+        message_id=f"{app_key}/{tag}/{_msg_id(item)}",
+        type=body["type"],
         shop_id=shop_id if _NAME.fullmatch(shop_id) else None,
         body=json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(),
-    )  # fmt: skip
+    )
 
 
 def mapped(tag: str, data: dict[str, Any]) -> Event | None:
@@ -248,9 +256,11 @@ def mapped(tag: str, data: dict[str, Any]) -> Event | None:
     Data that does not have what the event needs is kept too: it is theirs to mend, and nothing is lost.
     """
     about = {
-        "shop_id": _numbered(data.get("shop_id")), "arbitration_id": _numbered(data.get("arbitrate_id")),
-        "order_id": _numbered(data.get("p_id")) or None, "aftersale_id": _numbered(data.get("aftersale_id")) or None,
-    }  # fmt: skip
+        "shop_id": _numbered(data.get("shop_id")),
+        "arbitration_id": _numbered(data.get("arbitrate_id")),
+        "order_id": _numbered(data.get("p_id")) or None,
+        "aftersale_id": _numbered(data.get("aftersale_id")) or None,
+    }
     try:
         match tag:
             case "212":
@@ -267,9 +277,13 @@ def mapped(tag: str, data: dict[str, Any]) -> Event | None:
                 code = data.get("arbitrate_conclusion")
                 decided = f"抖音客服仲裁已出结果(结论代码 {code if isinstance(code, int) else '未提供'}),详情见抖店后台售后单。"
                 return RulingEffective.model_validate(
-                    about | {"ruling_id": f"doudian:{about['arbitration_id']}", "conclusion": Conclusion.UNSTATED,
-                             "decided": decided}
-                )  # fmt: skip
+                    about
+                    | {
+                        "ruling_id": f"doudian:{about['arbitration_id']}",
+                        "conclusion": Conclusion.UNSTATED,
+                        "decided": decided,
+                    }
+                )
             case _:
                 return None
     except ValidationError:

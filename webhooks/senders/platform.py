@@ -90,10 +90,11 @@ class PlatformSender:
         for arrival, receipt in stored:
             if receipt is Receipt.CONFLICT:
                 problem = Problem(
-                    409, "conflict",
+                    409,
+                    "conflict",
                     "A message with this webhook-id came before with another content. The first one stands, also when "
                     "it was refused; send the new content under an id of its own.",
-                )  # fmt: skip
+                )
                 return self.refuse(problem, f"/webhooks/{self.name}")
             about = {"message_id": arrival.message_id, "type": arrival.type}
             if receipt is Receipt.REFUSED:
@@ -154,7 +155,7 @@ class PlatformSender:
                     "type": {"type": "string"},
                 },
             },
-        }  # fmt: skip
+        }
 
 
 _REFUSALS = {
@@ -176,13 +177,13 @@ def read(message: dict[str, Any]) -> Event:
     if isinstance(name, str) and name not in INBOUND:
         known = ", ".join(sorted(INBOUND))
         raise Problem(
-            422, "unknown-type", "The type of this event is not known here.",
+            422,
+            "unknown-type",
+            "The type of this event is not known here.",
             errors=[
-                FieldError(
-                    field="/type", expected=f"one of {known}", got="another word", remedy="send a known type"
-                )
+                FieldError(field="/type", expected=f"one of {known}", got="another word", remedy="send a known type")
             ],
-        )  # fmt: skip
+        )
     errors: list[FieldError] = []
     event: Event | None = None
     try:

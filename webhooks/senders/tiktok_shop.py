@@ -47,10 +47,13 @@ class TikTokShopSender:
         shop_id = name_of(message.get("shop_id"))
         return [
             Arrival(
-                source=self.name, message_id=number, type=f"{self.name}.{topic}",
-                shop_id=shop_id if _NAME.fullmatch(shop_id) else None, body=raw,
+                source=self.name,
+                message_id=number,
+                type=f"{self.name}.{topic}",
+                shop_id=shop_id if _NAME.fullmatch(shop_id) else None,
+                body=raw,
             )
-        ]  # fmt: skip
+        ]
 
     def _check(self, offered: str, raw: bytes) -> None:
         given = offered.strip().encode("utf-8", "replace")
@@ -68,14 +71,24 @@ class TikTokShopSender:
 
     def openapi(self) -> dict[str, Any]:
         texts = {
-            "200": "stored", "400": "not readable", "401": "the signature does not fit", "408": "the body came too slowly",
-            "413": "body over the limit", "415": "not application/json", "422": "no notification",
+            "200": "stored",
+            "400": "not readable",
+            "401": "the signature does not fit",
+            "408": "the body came too slowly",
+            "413": "body over the limit",
+            "415": "not application/json",
+            "422": "no notification",
             "429": "too many requests",
-        }  # fmt: skip
+        }
         return {
             "parameters": [
-                {"name": "Authorization", "in": "header", "required": True, "schema": {"type": "string"},
-                 "description": "hex HMAC-SHA256 of app key and body under the app's secret"}
+                {
+                    "name": "Authorization",
+                    "in": "header",
+                    "required": True,
+                    "schema": {"type": "string"},
+                    "description": "hex HMAC-SHA256 of app key and body under the app's secret",
+                }
             ],
             "requestBody": {
                 "required": True,
@@ -83,10 +96,12 @@ class TikTokShopSender:
             },
             "responses": {
                 **{status: {"description": text} for status, text in texts.items()},
-                "503": {"description": "the database cannot be reached",
-                        "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}}},
+                "503": {
+                    "description": "the database cannot be reached",
+                    "content": {MEDIA_TYPE: {"schema": PROBLEM_REFERENCE}},
+                },
             },
-        }  # fmt: skip
+        }
 
     def schemas(self) -> dict[str, Any]:
         return {
