@@ -171,7 +171,7 @@ Contact = Annotated[
     StringConstraints(
         strict=True,
         max_length=500,
-        pattern=r"^([a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+|(mailto:)?[^\s@:/?#&,<>\"]+@[^\s@:/?#&,<>\"]+\.[^\s@:/?#&,<>\".]+)$",
+        pattern=r"^([a-z][a-z0-9+.-]{1,31}://[^\s<>\"]+|(mailto:)?[^\s@:/?#&,;<>\"]+@[^\s@:/?#&,;<>\"]+\.[^\s@:/?#&,;<>\".]+)$",
     ),
     AfterValidator(_line),
     AfterValidator(_few),

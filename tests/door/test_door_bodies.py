@@ -176,6 +176,11 @@ def test_a_contact_that_is_no_address_is_refused_without_being_repeated(door: Do
     assert "hunter2" not in answer.text
 
 
+def test_a_contact_that_no_letter_could_be_sent_to_is_refused_and_not_kept_for_nothing(door: Door) -> None:
+    for contact in ("zhang;x@example.com", "mailto:zhang,x@example.com", "zhang@example", "@example.com"):
+        refused(door, message("shop.registered", contacts=[contact]), "/data/contacts/0")
+
+
 def test_six_contacts_are_one_too_many(door: Door) -> None:
     contacts = [f"mailto://user{n}@example.com" for n in range(6)]
     refused(door, message("shop.registered", contacts=contacts), "/data/contacts")
