@@ -52,7 +52,7 @@ def play(
         return  # another one is still to come, and will be the last
     lacking = int(len(enough) * LACKING)
     for further in range(of, ROUNDS):
-        if MORE or len(_missing(seen, others, enough)) <= lacking:
+        if len(_missing(seen, others, enough)) <= lacking:
             break
         _round(machine, further, max(4, examples // 2), steps)
     missing = _missing(seen, others, enough)
