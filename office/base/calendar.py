@@ -12,7 +12,6 @@ year away again.
 from __future__ import annotations
 
 import logging
-import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from office.base.settings import settings
+from office.base.whole import whole
 from policies.workdays import DEFAULT, PublishedYear, WorkCalendar, published_years
 
 logger = logging.getLogger("dianwu.calendar")
@@ -129,15 +129,11 @@ def read_years(content: bytes) -> Years:
 
 def _keep(kept: Path, content: bytes) -> None:
     """Put what was right beside the file, at one stroke. Where nothing may be written, a restart may forget it."""
-    fresh = kept.with_suffix(f".{os.getpid()}")
     try:
         if kept.exists() and kept.read_bytes() == content:
             return
-        try:
-            fresh.write_bytes(content)
-            fresh.replace(kept)
-        finally:
-            fresh.unlink(missing_ok=True)
+        with whole(kept) as draft:
+            draft.write_bytes(content)
     except OSError:
         logger.exception("%s cannot be written", kept)
 

@@ -172,12 +172,17 @@ def _decrypt_unbound(sealed: str) -> bytes:
         raise CannotUnseal("no configured key opens this value") from error
 
 
-def keyed_hash(text: str) -> str:
-    """An HMAC-SHA256 under the audit key: comparable, but not guessable by who holds only the database."""
+def audit_key() -> bytes:
+    """What seals, hashes and links are made with. Raises :class:`SettingsError` where there is none."""
     key = settings().audit_key.get_secret_value()
     if not key:
         raise SettingsError("没有 audit_key,请设置 DIANWU_AUDIT_KEY")
-    return hmac.digest(key.encode(), text.encode(), hashlib.sha256).hex()
+    return key.encode()
+
+
+def keyed_hash(text: str) -> str:
+    """An HMAC-SHA256 under the audit key: comparable, but not guessable by who holds only the database."""
+    return hmac.digest(audit_key(), text.encode(), hashlib.sha256).hex()
 
 
 def mask(text: str, keep: int = 4) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from models.cases import Case
 from models.reviews import Review
-from office.base.settings import SettingsError, settings
+from office.base.settings import settings
+from office.base.vault import audit_key
 
 
 def link_to(case: Case, review: Review | None = None) -> str:
@@ -35,8 +36,5 @@ def of_file(evidence_id: str, until: datetime) -> str:
 
 def signature(evidence_id: str, expires: int) -> str:
     """What nobody without our key can put into such an address. Raises :class:`SettingsError` without a key."""
-    key = settings().audit_key.get_secret_value()
-    if not key:
-        raise SettingsError("没有 audit_key,请设置 DIANWU_AUDIT_KEY")
-    own = hmac.new(key.encode(), b"dianwu evidence links, 1", hashlib.sha256).digest()
+    own = hmac.new(audit_key(), b"dianwu evidence links, 1", hashlib.sha256).digest()
     return hmac.new(own, f"{evidence_id}\n{expires}".encode(), hashlib.sha256).hexdigest()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from office.base.settings import settings
+from office.base.whole import whole
 
 logger = logging.getLogger("dianwu.seen")
 
@@ -47,11 +46,9 @@ def note(found: Mapping[str, Far]) -> None:
     kept = _kept()
     news = {one: now for one, now in found.items() if kept.get(one) != now and not behind(one, now)}
     if news:
-        path = file()
-        beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
-            beside.write_text(json.dumps({**kept, **news}), encoding="utf-8")
-            beside.replace(path)
+            with whole(file()) as draft:
+                draft.write_text(json.dumps({**kept, **news}), encoding="utf-8")
         except OSError as fault:  # a full disk takes no one's work away; the next sweep tries again
             logger.warning("how far people's chains go could not be remembered: %s", fault)
 

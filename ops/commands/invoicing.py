@@ -165,7 +165,7 @@ def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], wha
     """A list as a spreadsheet opens it, and a line that says how long it is and where."""
     import csv
 
-    from office.files.whole import whole
+    from office.base.whole import whole
     from tasks.invoicing.tax_report import harmless
 
     with whole(target) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:

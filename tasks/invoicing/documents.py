@@ -17,7 +17,7 @@ from models.invoicing import (
 from notifications.document import render_document
 from office.base.db import Tx, in_transaction
 from office.base.settings import settings
-from office.files.whole import whole
+from office.base.whole import whole
 from policies.invoicing import capitals
 from policies.policy import policy_at
 from tasks.invoicing import statement_words

@@ -18,7 +18,7 @@ from models.event_parts import TaxpayerType
 from models.shops import EntityType
 from office.base import bulk
 from office.base.db import reading
-from office.files.whole import whole
+from office.base.whole import whole
 from policies.invoicing import begins, next_period, quarter
 
 COLUMNS = (

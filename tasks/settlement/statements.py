@@ -10,7 +10,7 @@ from models.settlement import Settlement
 from notifications.document import render_document
 from office.base.db import Tx
 from office.base.settings import settings
-from office.files.whole import whole
+from office.base.whole import whole
 from policies.invoicing import capitals
 from policies.settlement import label
 from tasks.settlement.releases import PARTLY

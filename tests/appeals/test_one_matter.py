@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from models.arbitration import Ruling
+from models.cases import Case
 from office.base.db import reading
 from tests.appeals.bench import Bench
+from tests.appeals.test_withdrawal import ask
 from tests.reading import read
 
 AGREED = {"contact": "电话联系店主", "handling": "TO_DEPOSIT"}
@@ -20,6 +22,10 @@ def deduct(bench: Bench, **changes: Any) -> None:
         "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 20_000, "reason": "ADVANCE_COMPENSATION",
         "clause": "先行赔付规则第五条", "ruling_id": "rul-1", "appealable": True,
     } | changes)  # fmt: skip
+
+
+def buyer_gives_up(bench: Bench, arbitration_id: str) -> Case:
+    return ask(bench, arbitration_id=arbitration_id, reason="BUYER_GIVES_UP", requested_by="BUYER")
 
 
 @pytest.mark.parametrize("first", ["ruling", "deduction"])
@@ -96,16 +102,7 @@ def test_a_deduction_alone_counts_from_when_it_took_effect(bench: Bench) -> None
 def test_withdrawing_the_arbitration_covers_its_deduction(bench: Bench) -> None:
     deduct(bench, ruling_id=None, arbitration_id="arb-1", aftersale_id="as-1")
     appeal = bench.file(deduction_id="ded-1")
-    bench.office.send(
-        "arbitration.withdrawal_requested",
-        {
-            "shop_id": "shop-1",
-            "arbitration_id": "arb-1",
-            "reason": "BUYER_GIVES_UP",
-            "requested_by": "BUYER",
-        },
-    )
-    case = next(case for case in bench.office.cases() if case.kind == "arbitration-withdrawal")
+    case = buyer_gives_up(bench, "arb-1")
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     assert bench.outcome(appeal) == "MOOT"
     assert bench.counters() == (0, 0, 0)
@@ -215,16 +212,7 @@ def test_of_a_withdrawn_arbitration_no_deduction_is_posted_whatever_of_it_is_nam
 ) -> None:
     about = {"shop_id": "shop-1", "arbitration_id": "arb-rul-1", "aftersale_id": "as-rul-1", "order_id": "order-88"}
     bench.office.send("arbitration.applied", about)
-    bench.office.send(
-        "arbitration.withdrawal_requested",
-        {
-            "shop_id": "shop-1",
-            "arbitration_id": "arb-rul-1",
-            "reason": "BUYER_GIVES_UP",
-            "requested_by": "BUYER",
-        },
-    )
-    bench.office.decide(bench.latest(), "wu-tao", "CONFIRM", "已电话核实")
+    bench.office.decide(buyer_gives_up(bench, "arb-rul-1"), "wu-tao", "CONFIRM", "已电话核实")
     deduct(bench, ruling_id=None, **named)
     assert bench.refusals() == ["WDR-2"]
     assert bench.money() == {"deposit": 400_000, "arrears": 0, "receivable": 0, "compensation": 0}
@@ -241,16 +229,7 @@ def test_a_deduction_that_names_only_the_after_sale_is_decided_about_when_its_ar
     else:
         bench.office.send("arbitration.applied", applied)
         deduct(bench, ruling_id=None, aftersale_id="as-1")
-    bench.office.send(
-        "arbitration.withdrawal_requested",
-        {
-            "shop_id": "shop-1",
-            "arbitration_id": "arb-1",
-            "reason": "BUYER_GIVES_UP",
-            "requested_by": "BUYER",
-        },
-    )
-    case = bench.latest()
+    case = buyer_gives_up(bench, "arb-1")
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
     assert bench.office.case(case.id).state == "COMPENSATING"
     bench.office.decide(case, "wu-tao", "AGREED", **AGREED)
@@ -274,16 +253,7 @@ def test_a_deduction_that_names_only_the_order_is_decided_about_when_its_arbitra
             "aftersale_id": "as-1",
         },
     )
-    bench.office.send(
-        "arbitration.withdrawal_requested",
-        {
-            "shop_id": "shop-1",
-            "arbitration_id": "arb-1",
-            "reason": "BUYER_GIVES_UP",
-            "requested_by": "BUYER",
-        },
-    )
-    case = bench.latest()
+    case = buyer_gives_up(bench, "arb-1")
     shown = read(bench.office.question(case))
     assert "ded-1" in shown and "ded-2" not in shown and "ded-3" not in shown
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
@@ -312,16 +282,7 @@ def test_of_two_arbitrations_about_one_order_the_withdrawal_of_one_leaves_the_ot
         )
     deduct(bench, ruling_id=None, order_id="order-88")
     bench.office.clock.advance(timedelta(seconds=1))
-    bench.office.send(
-        "arbitration.withdrawal_requested",
-        {
-            "shop_id": "shop-1",
-            "arbitration_id": "arb-1",
-            "reason": "BUYER_GIVES_UP",
-            "requested_by": "BUYER",
-        },
-    )
-    case = bench.latest()
+    case = buyer_gives_up(bench, "arb-1")
     shown = read(bench.office.question(case))
     assert "ded-1" not in shown and "同一订单的其他仲裁" in shown and "arb-2" in shown
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实")
