@@ -36,6 +36,9 @@ PATIENCE = 90.0
 SLOW_POLL = {"DIANWU_WORKER_POLL_SECONDS": "3600"}
 """No poll within a test's lifetime: whatever runs was learned of by an event."""
 
+STANDING = 2
+"""Processes of the worker that the tests of a test process share, and so runs that it has in hand at one time."""
+
 PAUSING = """
     @flow
     def pausing(rounds: int = 1):
@@ -328,7 +331,7 @@ def bench(prefect_server: Server, tmp_path: Path) -> Iterator[Bench]:
 def standing_bench(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The one worker of the fixture `standing`. It takes seconds to start."""
     with opened(prefect_server, tmp_path_factory.mktemp("standing")) as bench:
-        bench.work("standing", processes=2, **SLOW_POLL)
+        bench.work("standing", processes=STANDING, **SLOW_POLL)
         yield bench
 
 
