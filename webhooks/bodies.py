@@ -10,8 +10,8 @@ from webhooks.problems import Problem
 
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET = re.compile(r"[\[\]{}]")
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A text without an end goes to the end: whoever looked for a text in each of its quotation marks would not come to an end."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -31,12 +31,15 @@ def text_of(raw: bytes) -> str:
     return text
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _too_deep(text: str) -> bool:
+    """Whether it is nested too deeply; looked at no further than there."""
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        if (mark := found[0][0]) != '"':
+            depth += 1 if mark in "[{" else -1
+            if depth > MAX_DEPTH:
+                return True
+    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,9 +66,10 @@ def _float(digits: str) -> float:
     return value
 
 
-def pieces(text: str) -> list[str] | None:
-    """The entries of a JSON list as they stand in the text, without judging them; ``None`` when it is no such list."""
-    if _depth(text) > MAX_DEPTH:
+def pieces(text: str, most: int) -> list[str] | None:
+    """The entries of a JSON list as they stand in the text, without judging them, or one more than ``most`` of them; ``None``
+    when it is no such list."""
+    if _too_deep(text):
         return None
     decoder, found, at = json.JSONDecoder(), list[str](), _BLANK.match(text).end()  # type: ignore[union-attr]
     if text[at : at + 1] != "[":
@@ -78,6 +82,8 @@ def pieces(text: str) -> list[str] | None:
             return None
         found.append(text[start:end])
         at = _BLANK.match(text, end).end()  # type: ignore[union-attr]
+        if len(found) > most:
+            return found
         if text[at : at + 1] == "]":
             return found if not text[at + 1 :].strip() else None
         if text[at : at + 1] != ",":
@@ -90,7 +96,7 @@ def parse_object(text: str) -> dict[str, Any]:
     Raises :class:`Problem` for anything else: broken JSON, NaN, names given twice, more than
     :data:`MAX_DEPTH` levels, numbers beyond :data:`MAX_DIGITS` digits, halves of surrogate pairs.
     """
-    if _depth(text) > MAX_DEPTH:  # counted before parsing, so that depth never reaches the parser's stack
+    if _too_deep(text):  # counted before parsing, so that depth never reaches the parser's stack
         _refuse(f"The body is nested more than {MAX_DEPTH} levels deep.")
     try:
         value = json.loads(

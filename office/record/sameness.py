@@ -12,6 +12,9 @@ from models.wire import Event, read_inbound
 SENDING = "timestamp"
 """On the envelope: a sender that tries again stamps it anew."""
 
+NO_JSON = (ValueError, ArithmeticError, RecursionError)
+"""What a reader says of a text that only looks like JSON: a number beyond all, brackets beyond all. Then it is a text."""
+
 
 def same_event(one: bytes, other: bytes) -> bool:
     """Whether both bodies (JSON in UTF-8; anything else byte by byte) are one event, written twice."""
@@ -30,11 +33,15 @@ def _read(body: bytes) -> Event | None:
 def _content(body: bytes) -> str | bytes:
     try:
         event = json.loads(body, parse_float=Decimal)
-    except ValueError:
+    except NO_JSON:
         return body
     if isinstance(event, dict):
         event.pop(SENDING, None)
-    return json.dumps(_unpacked(event), ensure_ascii=False, sort_keys=True)
+    return _written(event)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(_unpacked(value), ensure_ascii=False, sort_keys=True)
 
 
 def _unpacked(value: Any) -> Any:
@@ -53,8 +60,8 @@ def _unpacked(value: Any) -> Any:
             return [_unpacked(item) for item in value]
         case str() if value[:1] in {"{", "["}:
             try:
-                return [_unpacked(json.loads(value, parse_float=Decimal))]
-            except ValueError:
+                return [_written(json.loads(value, parse_float=Decimal))]
+            except NO_JSON:
                 return value
         case _:
             return value

@@ -39,6 +39,8 @@ PAGE = 200
 MOST_INPUTS = 50
 """Values kept with one run that are looked at: ours leave three for each form."""
 RESPONSE = "-response"
+MOST_LEVELS = 8
+"""Of an answer; no form of ours has more than two."""
 
 
 def end_replaced() -> int:
@@ -92,9 +94,15 @@ def values_of(text: str) -> dict[str, Any]:
     """What a form delivered, by field; nothing where it is no object of JSON."""
     try:
         raw = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return raw if isinstance(raw, dict) else {}
+    return raw if isinstance(raw, dict) and _within(raw, MOST_LEVELS) else {}
+
+
+def _within(value: Any, levels: int) -> bool:
+    """Whether it is nested no deeper than that; whoever looks at it later goes down as far as it goes."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_within(one, levels - 1) for one in inside)
 
 
 def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, Any]) -> None:

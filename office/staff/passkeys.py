@@ -297,7 +297,7 @@ def _answered(tx: Tx, credential: str, purpose: str) -> SignChallenge | None:
     try:
         said = json.loads(raw(_parsed(credential)["response"]["clientDataJSON"]))
         row = tx.get(SignChallenge, raw(said["challenge"]).hex())
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if row is None or row.purpose != purpose or row.used_at is not None or clock().real() > row.until:
         return None

@@ -94,6 +94,8 @@ def test_a_probe_is_answered_and_nothing_is_kept_whether_signed_or_not(door: Tes
         answer = push(door, PROBE, sign)
         assert (answer.status_code, answer.json()) == (200, SUCCESS)
     assert push(door, PROBE, "00").status_code == 401
+    long = PROBE + b" " * 4096  # whoever has not signed is not read at length
+    assert [push(door, long, sign).status_code for sign in ("", None)] == [200, 401]
     assert inbox("doudian") == []
 
 
@@ -256,7 +258,17 @@ def test_notifications_without_a_number_are_not_one_notification(door: TestClien
 
 
 @pytest.mark.parametrize(
-    "raw", [b"[1,]", b"[1 2]", b"[1", b"[,1]", b"{]", b"[" * 5_000, b'[{"tag":"100","msg_id":"1"}] x']
+    "raw",
+    [
+        b"[1,]",
+        b"[1 2]",
+        b"[1",
+        b"[,1]",
+        b"{]",
+        b"[" * 5_000,
+        b'[{"tag":"100","msg_id":"1"}] x',
+        b"[NaN" + b",1" * 900_000 + b"]",
+    ],
 )
 def test_what_is_no_list_at_all_is_still_refused(door: TestClient, raw: bytes) -> None:
     assert push(door, raw).status_code in {400, 422} and inbox("doudian") == []

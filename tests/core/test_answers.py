@@ -238,3 +238,10 @@ def test_an_answer_that_is_no_form_reads_as_empty(server: Server, value: str) ->
     server.sent = value
     given = judged(server)
     assert given is not None and given.raw == {}
+
+
+@pytest.mark.parametrize("sent", ["[" * 100_000, '{"verdict": ' + "[" * 900 + "]" * 900 + "}"])
+def test_an_answer_nested_beyond_all_says_nothing_and_holds_up_nobody(server: Server, sent: str) -> None:
+    server.inputs[KEYS["response"]] = (sent, AT + 60 * SECOND)
+    given = judged(server)
+    assert given is not None and given.raw == {}

@@ -246,3 +246,9 @@ def test_only_wrong_codes_count_against_an_address(office: Office, monkeypatch: 
     assert [who.log_in("000000").status for _ in range(3)] == [422, 422, 429]
     options = who.client.post("/login/passkey/options", headers=headers(who))
     assert options.status_code == 200, "keys go on"
+
+
+def test_a_signature_nested_beyond_all_is_none(office: Office) -> None:
+    who = Seat(office, "li-na")
+    answer = who.client.post("/login/passkey", data={"credential": "[" * 50_000}, headers=headers(who))
+    assert answer.status_code == 422

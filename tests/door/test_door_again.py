@@ -47,6 +47,16 @@ def test_another_way_of_writing_a_moment_or_of_saying_nothing_is_no_conflict(doo
     assert door.post(later, message_id="m-0").status_code == 409
 
 
+@pytest.mark.parametrize(
+    "words", ["[" * 3_900, "[" * 400 + "]" * 400, '{"a": 1e99999999999999999999}', "[1e-99999999999999999999]"]
+)
+def test_words_that_only_look_like_json_are_words_when_they_come_again(door: Door, words: str) -> None:
+    for sent in ("2026-11-22T10:00:00+08:00", "2026-11-22T10:00:05+08:00"):
+        assert door.post(message(reason_text=words) | {"timestamp": sent}).status_code == 202
+    assert door.post(message(reason_text=f"{words} ")).status_code == 202
+    assert door.post(message(reason_text=f"{words}.")).status_code == 409
+
+
 def test_what_says_something_else_is_a_conflict_and_told_to_take_an_id_of_its_own(door: Door) -> None:
     door.post(message())
     answer = door.post(message(reason="STOCK_CLEARED"))

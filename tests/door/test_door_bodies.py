@@ -215,6 +215,8 @@ UNREADABLE: dict[str, bytes] = {
     "thirty-three levels": nested(32),
     "a hundred thousand levels": nested(100_000),
     "open brackets without end": b"[" * 500_000,
+    "a text without an end, of quotation marks": b'{"type": "' + b'\\"' * 500_000,
+    "backslashes without end": b'{"type": "' + b"\\" * 999_999,
 }
 
 
