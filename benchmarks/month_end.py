@@ -176,20 +176,48 @@ def fill(shops: int, period: str = "2026-10") -> None:
             if start == 0:
                 tx.add(Period(id=period))
                 tx.flush()
-            tx.execute(insert(Shop.__table__), [  # type: ignore[attr-defined]
-                {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
-                 "owner_account_id": f"acct-{n}", "owner_name": "林晓", "licence_name": f"宁波第 {n} 号文具有限公司",
-                 "uscc": "91330226MA2AB1C2D8", "taxpayer_type": "GENERAL", "categories": ["服饰"],
-                 "state": ShopState.OPEN, "capabilities": [], "contacts_sealed": "", "auto_deduct": n % 10 == 0,
-                 "registered_at": settled, "topup_demanded_fen": 0}
-                for n in numbers
-            ])  # fmt: skip
-            tx.execute(insert(BillableItem.__table__), [  # type: ignore[attr-defined]
-                {"id": f"sub-{n}-{line}", "shop_id": f"shop-{n:07d}", "category": BillableCategory(CATEGORIES[line]),
-                 "amount_fen": 1_000 + n % 997 + line, "corrects": None, "description": "国庆补贴", "settled_at": settled,
-                 "own_period": period, "period": period, "recorded_at": settled}
-                for n in numbers for line in range(LINES)
-            ])  # fmt: skip
+            tx.execute(
+                insert(Shop.__table__),  # type: ignore[attr-defined]
+                [
+                    {
+                        "id": f"shop-{n:07d}",
+                        "name": f"店铺 {n}",
+                        "entity_type": EntityType.ENTERPRISE,
+                        "owner_account_id": f"acct-{n}",
+                        "owner_name": "林晓",
+                        "licence_name": f"宁波第 {n} 号文具有限公司",
+                        "uscc": "91330226MA2AB1C2D8",
+                        "taxpayer_type": "GENERAL",
+                        "categories": ["服饰"],
+                        "state": ShopState.OPEN,
+                        "capabilities": [],
+                        "contacts_sealed": "",
+                        "auto_deduct": n % 10 == 0,
+                        "registered_at": settled,
+                        "topup_demanded_fen": 0,
+                    }
+                    for n in numbers
+                ],
+            )
+            tx.execute(
+                insert(BillableItem.__table__),  # type: ignore[attr-defined]
+                [
+                    {
+                        "id": f"sub-{n}-{line}",
+                        "shop_id": f"shop-{n:07d}",
+                        "category": BillableCategory(CATEGORIES[line]),
+                        "amount_fen": 1_000 + n % 997 + line,
+                        "corrects": None,
+                        "description": "国庆补贴",
+                        "settled_at": settled,
+                        "own_period": period,
+                        "period": period,
+                        "recorded_at": settled,
+                    }
+                    for n in numbers
+                    for line in range(LINES)
+                ],
+            )
             ledger.post_many(
                 tx,
                 [

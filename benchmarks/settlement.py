@@ -214,24 +214,56 @@ def fill(shops: int, at: datetime = datetime(2026, 10, 1, tzinfo=UTC)) -> None:
                 name=f"宁波第 {n} 号文具有限公司",
                 account_no=f"33010401600{n:08d}",
             )
-            accounts.append({
-                "shop_id": f"shop-{n:07d}", "payee_masked": payee.masked, "payee_sha256": payee_hash(payee), "as_of": at,
-                "changed_at": at, "fits": True, "payee_sealed": seal_json(
-                    payee.model_dump(mode="json"), place(SettlementAccount, "payee_sealed", f"shop-{n:07d}")),
-            })  # fmt: skip
+            accounts.append(
+                {
+                    "shop_id": f"shop-{n:07d}",
+                    "payee_masked": payee.masked,
+                    "payee_sha256": payee_hash(payee),
+                    "as_of": at,
+                    "changed_at": at,
+                    "fits": True,
+                    "payee_sealed": seal_json(
+                        payee.model_dump(mode="json"), place(SettlementAccount, "payee_sealed", f"shop-{n:07d}")
+                    ),
+                }
+            )
         with db.transaction() as tx:
-            tx.execute(insert(Shop.__table__), [  # type: ignore[attr-defined]
-                {"id": f"shop-{n:07d}", "name": f"店铺 {n}", "entity_type": EntityType.ENTERPRISE,
-                 "owner_account_id": f"acct-{n}", "owner_name": "林晓", "licence_name": f"宁波第 {n} 号文具有限公司",
-                 "uscc": "91330226MA2AB1C2D8", "taxpayer_type": "GENERAL", "categories": ["服饰"],
-                 "state": ShopState.OPEN, "capabilities": [], "contacts_sealed": "", "auto_deduct": False,
-                 "registered_at": at, "topup_demanded_fen": 0}
-                for n in numbers
-            ])  # fmt: skip
-            tx.execute(insert(SettlementSwitch.__table__), [  # type: ignore[attr-defined]
-                {"shop_id": f"shop-{n:07d}", "since": at, "settler": Settler.OFFICE, "platform_fen": 0, "recorded_at": at}
-                for n in numbers
-            ])  # fmt: skip
+            tx.execute(
+                insert(Shop.__table__),  # type: ignore[attr-defined]
+                [
+                    {
+                        "id": f"shop-{n:07d}",
+                        "name": f"店铺 {n}",
+                        "entity_type": EntityType.ENTERPRISE,
+                        "owner_account_id": f"acct-{n}",
+                        "owner_name": "林晓",
+                        "licence_name": f"宁波第 {n} 号文具有限公司",
+                        "uscc": "91330226MA2AB1C2D8",
+                        "taxpayer_type": "GENERAL",
+                        "categories": ["服饰"],
+                        "state": ShopState.OPEN,
+                        "capabilities": [],
+                        "contacts_sealed": "",
+                        "auto_deduct": False,
+                        "registered_at": at,
+                        "topup_demanded_fen": 0,
+                    }
+                    for n in numbers
+                ],
+            )
+            tx.execute(
+                insert(SettlementSwitch.__table__),  # type: ignore[attr-defined]
+                [
+                    {
+                        "shop_id": f"shop-{n:07d}",
+                        "since": at,
+                        "settler": Settler.OFFICE,
+                        "platform_fen": 0,
+                        "recorded_at": at,
+                    }
+                    for n in numbers
+                ],
+            )
             tx.execute(insert(SettlementAccount.__table__), accounts)  # type: ignore[attr-defined]
             tx.execute(
                 insert(ShopSnapshot.__table__),  # type: ignore[attr-defined]

@@ -80,13 +80,30 @@ def _page(
     asked = [(review.id, review.revision, review.dossier_sha256) for _, review in shown]
     rules = policy_at(tx.now).decisions
     return page(
-        "batch", 422 if refused else 200, who=who, here="q", counts=counts(tx, who), now=tx.now, chosen=chosen, gate=gate,
-        picked=",".join(picked), shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
-        apart=apart, more=len(found) > MOST or len(listed) > MOST * 2, verdicts=verdicts(gate), refused=refused,
-        by_session=gate.name in rules.by_session and gate.name not in rules.signed_only, keys=len(passkeys.of(tx, who.id)),
-        given=given or {}, tick=TICK, drawn=drawn, seen=seen, token=desk_forms.token(who.session_id, "leave"),
-        form_token=desk_forms.token(who.session_id, _about(asked)), asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
-    )  # fmt: skip
+        "batch",
+        422 if refused else 200,
+        who=who,
+        here="q",
+        counts=counts(tx, who),
+        now=tx.now,
+        chosen=chosen,
+        gate=gate,
+        picked=",".join(picked),
+        shown=[(row, review, sections(review.dossier, request.app.state.settings)) for row, review in shown],
+        apart=apart,
+        more=len(found) > MOST or len(listed) > MOST * 2,
+        verdicts=verdicts(gate),
+        refused=refused,
+        by_session=gate.name in rules.by_session and gate.name not in rules.signed_only,
+        keys=len(passkeys.of(tx, who.id)),
+        given=given or {},
+        tick=TICK,
+        drawn=drawn,
+        seen=seen,
+        token=desk_forms.token(who.session_id, "leave"),
+        form_token=desk_forms.token(who.session_id, _about(asked)),
+        asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
+    )
 
 
 def _why_not(who: Visitor, row: queue.Waiting, review: Review) -> str:

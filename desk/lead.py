@@ -72,13 +72,27 @@ def _page(tx: Tx, who: Visitor, which: Which, **told: object) -> Response:
     found, rows = load.load(tx), which.rows(tx)
     given: dict[str, object] = {"refused": [], "word": "", "form": {}, **told}
     return page(
-        "lead", 422 if given["refused"] else 200, who=who, here="lead", counts=counts(tx, who), now=tx.now, load=found,
-        most=max((one.open for one in found.roles), default=0) or 1, token=desk_forms.token(who.session_id, "leave"),
-        which=which, views=VIEWS, most_timed=load.MOST_TIMED, lately=load.LATELY.days,
-        rows=rows[:ROWS], more=len(rows) > ROWS, take=TAKE, staff=people.roster(tx),
+        "lead",
+        422 if given["refused"] else 200,
+        who=who,
+        here="lead",
+        counts=counts(tx, who),
+        now=tx.now,
+        load=found,
+        most=max((one.open for one in found.roles), default=0) or 1,
+        token=desk_forms.token(who.session_id, "leave"),
+        which=which,
+        views=VIEWS,
+        most_timed=load.MOST_TIMED,
+        lately=load.LATELY.days,
+        rows=rows[:ROWS],
+        more=len(rows) > ROWS,
+        take=TAKE,
+        staff=people.roster(tx),
         objected={one.case_id for one in found.stopped if retrying.weighs(tx, tx.get_one(Case, one.case_id))},
-        act=desk_forms.token(who.session_id, PURPOSE), **given,
-    )  # fmt: skip
+        act=desk_forms.token(who.session_id, PURPOSE),
+        **given,
+    )
 
 
 def _supervisor(who: Visitor) -> None:

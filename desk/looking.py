@@ -49,14 +49,27 @@ def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str
         pace = queue.pace(done) if days == "1" else None
         own = desk_sessions.of(tx, who.id)
         return page(
-            "mine", 422 if refused else 200, who=who, here="me", counts=counts(tx, who), now=tx.now, days=days,
+            "mine",
+            422 if refused else 200,
+            who=who,
+            here="me",
+            counts=counts(tx, who),
+            now=tx.now,
+            days=days,
             spans=SPANS,
-            done=done[:DONE], pace=pace, haste=pace is not None and pace < queue.HASTE, more=len(done) > DONE,
-            sessions=own, keys=passkeys.of(tx, who.id),
+            done=done[:DONE],
+            pace=pace,
+            haste=pace is not None and pace < queue.HASTE,
+            more=len(done) > DONE,
+            sessions=own,
+            keys=passkeys.of(tx, who.id),
             held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
-            snippets=snippets.of(tx, who.id), snippet_refused=refused, snippet_given={"name": "", "text": "", **(given or {})},
-            token=desk_forms.token(who.session_id, "leave"), end_token=desk_forms.token(who.session_id, "sessions"),
-        )  # fmt: skip
+            snippets=snippets.of(tx, who.id),
+            snippet_refused=refused,
+            snippet_given={"name": "", "text": "", **(given or {})},
+            token=desk_forms.token(who.session_id, "leave"),
+            end_token=desk_forms.token(who.session_id, "sessions"),
+        )
 
 
 @router.post("/me/snippets")
@@ -180,6 +193,14 @@ def find(request: Request, who: Person, q: str = "") -> Response:
             return RedirectResponse(f"/{kind}/{quote(number, safe='')}", 303)
         found = lookup.matching(tx, q)
         return page(
-            "find", who=who, here="find", counts=counts(tx, who), now=tx.now, words=q, found=found[: lookup.MOST], more=len(found) > lookup.MOST,
-            token=desk_forms.token(who.session_id, "leave"), chosen=Filter(),
-        )  # fmt: skip
+            "find",
+            who=who,
+            here="find",
+            counts=counts(tx, who),
+            now=tx.now,
+            words=q,
+            found=found[: lookup.MOST],
+            more=len(found) > lookup.MOST,
+            token=desk_forms.token(who.session_id, "leave"),
+            chosen=Filter(),
+        )

@@ -60,9 +60,17 @@ def keep(staff_id: str, review_id: str, fields: Mapping[str, str]) -> None:
 
 
 def _page(
-    tx: Tx, who: Visitor, review_id: str, chosen: Filter, request: Request, *, given: Mapping[str, str] | None = None,
-    refused: str = "", status: int = 200, done: str = "",
-) -> Response:  # fmt: skip
+    tx: Tx,
+    who: Visitor,
+    review_id: str,
+    chosen: Filter,
+    request: Request,
+    *,
+    given: Mapping[str, str] | None = None,
+    refused: str = "",
+    status: int = 200,
+    done: str = "",
+) -> Response:
     review = _find(tx, review_id)
     case, gate = tx.get_one(Case, review.case_id), reviews.gate_of(review)
     draft = desk_forms.draft(tx, who.id, review.id) if review.state in OPEN else None
@@ -73,25 +81,50 @@ def _page(
     before = request.query_params.get("since", "") or typed_on.get("marks", "")
     since = set(before[:500].split(",")) if before else set()
     return page(
-        "question", status, who=who, here="q", chosen=chosen, counts=counts(tx, who), version=pulse_version(tx), now=tx.now,
-        review=review, case=case, gate=gate, sections=parts, marks=",".join(one.mark for one in parts), since=since,
-        **papers_of(tx, review, who.id, request.app.state.settings), times=TIMES,
+        "question",
+        status,
+        who=who,
+        here="q",
+        chosen=chosen,
+        counts=counts(tx, who),
+        version=pulse_version(tx),
+        now=tx.now,
+        review=review,
+        case=case,
+        gate=gate,
+        sections=parts,
+        marks=",".join(one.mark for one in parts),
+        since=since,
+        **papers_of(tx, review, who.id, request.app.state.settings),
+        times=TIMES,
         look_first=judge.not_looked_at(tx, review, gate, who.id) if review.state in OPEN else None,
-        here_now=looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ()), put_off=later.of(tx, review.id, who.id),
+        here_now=looks.who_is_here(tx, [review.id], but=who.id).get(review.id, ()),
+        put_off=later.of(tx, review.id, who.id),
         snippets=snippets.of(tx, who.id),
-        open=review.state in OPEN, why_not=_why_not(tx, who, review), refused=refused,
-        given={"verdict": "", "reason": "", **typed_on}, draft=draft,
-        token=desk_forms.token(who.session_id, "leave"), form_token=desk_forms.token(who.session_id, about),
+        open=review.state in OPEN,
+        why_not=_why_not(tx, who, review),
+        refused=refused,
+        given={"verdict": "", "reason": "", **typed_on},
+        draft=draft,
+        token=desk_forms.token(who.session_id, "leave"),
+        form_token=desk_forms.token(who.session_id, about),
         act_token=desk_forms.token(who.session_id, f"act {review.id}"),
-        by_session=judge.session_is_enough(tx, review, gate), keys=len(passkeys.of(tx, who.id)), reason_needed=forms.reason_needed(review, gate),
+        by_session=judge.session_is_enough(tx, review, gate),
+        keys=len(passkeys.of(tx, who.id)),
+        reason_needed=forms.reason_needed(review, gate),
         needs_reason={code for code in review.verdicts if code in gate.reason_required},
         roles="、".join(Role(role).label for role in review.roles),
         holder=tx.get(Staff, review.claimed_by) if review.claimed_by else None,
-        held=held, held_name=staff_name(tx, held.staff_id) if held else "",
-        decided_name=staff_name(tx, review.decided_by), told=forms.CONSEQUENCES in Sheet.read(review.dossier),
-        timeline=list(reversed(audit_lines(tx, case.id))), field=FIELD, done=_done(tx, who, done),
-        decided=review.state is ReviewState.DECIDED, **_colleagues(tx, who, review),
-    )  # fmt: skip
+        held=held,
+        held_name=staff_name(tx, held.staff_id) if held else "",
+        decided_name=staff_name(tx, review.decided_by),
+        told=forms.CONSEQUENCES in Sheet.read(review.dossier),
+        timeline=list(reversed(audit_lines(tx, case.id))),
+        field=FIELD,
+        done=_done(tx, who, done),
+        decided=review.state is ReviewState.DECIDED,
+        **_colleagues(tx, who, review),
+    )
 
 
 def _find(tx: Tx, review_id: str) -> Review:

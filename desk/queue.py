@@ -76,10 +76,20 @@ def rows(
     """The open questions a filter shows this person, the most urgent first; ``free``: those that nobody else is at."""
     roles = (chosen.role,) if chosen.role else who.roles
     return queue.waiting(
-        tx, roles, claimed_by=who.id if chosen.view == "mine" else None, gate=chosen.gate or None,
-        shop=chosen.shop or None, late=chosen.view == "late", noticed=chosen.view == "back", limit=limit, skip=chosen.skip,
-        seen_by=who.id, put_off=chosen.view == "later", only=only, free_for=who.id if free else "",
-    )  # fmt: skip
+        tx,
+        roles,
+        claimed_by=who.id if chosen.view == "mine" else None,
+        gate=chosen.gate or None,
+        shop=chosen.shop or None,
+        late=chosen.view == "late",
+        noticed=chosen.view == "back",
+        limit=limit,
+        skip=chosen.skip,
+        seen_by=who.id,
+        put_off=chosen.view == "later",
+        only=only,
+        free_for=who.id if free else "",
+    )
 
 
 def next_for(tx: Tx, who: Visitor, chosen: Filter, besides: str, *, back: bool = False) -> str | None:
@@ -105,13 +115,24 @@ def show(request: Request, who: Person) -> Response:
         found = [] if chosen.view == "done" else rows(tx, who, chosen, ROWS + 1)
         elsewhere = queue.elsewhere(tx, who.roles, who.id) if not found and not done else ()
         return page(
-            "queue", who=who, chosen=chosen, views=VIEWS, rows=found[:ROWS], more=len(found) > ROWS, done=done, now=tx.now,
-            counts=counts(tx, who), version=pulse_version(tx), elsewhere=elsewhere, rows_each=ROWS,
+            "queue",
+            who=who,
+            chosen=chosen,
+            views=VIEWS,
+            rows=found[:ROWS],
+            more=len(found) > ROWS,
+            done=done,
+            now=tx.now,
+            counts=counts(tx, who),
+            version=pulse_version(tx),
+            elsewhere=elsewhere,
+            rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
             **_many(tx, who, found[:ROWS], chosen),
             roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
-            token=desk_forms.token(who.session_id, "leave"), here="q",
-        )  # fmt: skip
+            token=desk_forms.token(who.session_id, "leave"),
+            here="q",
+        )
 
 
 def _many(tx: Tx, who: Visitor, found: list[queue.Waiting], chosen: Filter) -> dict[str, Any]:

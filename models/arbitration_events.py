@@ -122,12 +122,20 @@ class RulingEffective(Event):
 
     type: ClassVar[str] = "ruling.effective"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "ruling_id": "rul-6001", "arbitration_id": "arb-9001", "order_id": "order-88",
-        "aftersale_id": "as-7001", "effective_at": "2026-11-20T10:00:00+08:00", "conclusion": "MERCHANT_LIABLE",
+        "shop_id": "shop-1001",
+        "ruling_id": "rul-6001",
+        "arbitration_id": "arb-9001",
+        "order_id": "order-88",
+        "aftersale_id": "as-7001",
+        "effective_at": "2026-11-20T10:00:00+08:00",
+        "conclusion": "MERCHANT_LIABLE",
         "decided": "商家未能证明按时发货,判定商家责任,先行赔付买家 200.00 元。",
-        "buyer_account": "下单十天未收到货,商家不回复。", "merchant_account": "已发货,物流异常。",
-        "ruled_by": "sun-lei", "points": 2, "deduction_fen": 20000,
-    }  # fmt: skip
+        "buyer_account": "下单十天未收到货,商家不回复。",
+        "merchant_account": "已发货,物流异常。",
+        "ruled_by": "sun-lei",
+        "points": 2,
+        "deduction_fen": 20000,
+    }
 
     shop_id: Id
     ruling_id: Id

@@ -75,11 +75,19 @@ class ShopFigures(Event):
     type: ClassVar[str] = "shop.figures"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "as_of": "2026-11-22T02:00:00+08:00",
-        "days": [{
-            "shop_id": "shop-1001", "day": "2026-11-21", "score": {"value": "4.85"}, "dsr": {"value": "4.9"},
-            "ratings": 40, "positive": 39, "gmv_fen": 1280000, "orders": {"spot": 110, "presale": 8, "ladder": 2},
-        }],
-    }  # fmt: skip
+        "days": [
+            {
+                "shop_id": "shop-1001",
+                "day": "2026-11-21",
+                "score": {"value": "4.85"},
+                "dsr": {"value": "4.9"},
+                "ratings": 40,
+                "positive": 39,
+                "gmv_fen": 1280000,
+                "orders": {"spot": 110, "presale": 8, "ladder": 2},
+            }
+        ],
+    }
 
     as_of: Moment
     days: Annotated[tuple[Annotated[Any, LineOf(FiguresOfADay)], ...], Field(min_length=1, max_length=500)]

@@ -82,10 +82,18 @@ class OrdersConfirmed(Event):
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "batch_id": "orders-2026-11-20-001",
         "orders": [
-            {"order_id": "order-90001", "shop_id": "shop-1001", "goods_fen": 12_900, "subsidy_fen": 1_000,
-             "refund_fen": 0, "commission_fen": 1_290, "fee_fen": 77, "confirmed_at": "2026-11-20T16:00:00+08:00"},
+            {
+                "order_id": "order-90001",
+                "shop_id": "shop-1001",
+                "goods_fen": 12_900,
+                "subsidy_fen": 1_000,
+                "refund_fen": 0,
+                "commission_fen": 1_290,
+                "fee_fen": 77,
+                "confirmed_at": "2026-11-20T16:00:00+08:00",
+            },
         ],
-    }  # fmt: skip
+    }
 
     batch_id: Id
     orders: Annotated[tuple[Annotated[Any, LineOf(OrderData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
@@ -104,11 +112,19 @@ class OrdersAftersale(Event):
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "batch_id": "aftersales-2026-11-21-001",
         "aftersales": [
-            {"aftersale_id": "as-700", "order_id": "order-90001", "shop_id": "shop-1001",
-             "opened_at": "2026-11-21T09:00:00+08:00", "ended_at": "2026-11-22T18:30:00+08:00", "refund_fen": 12_900,
-             "subsidy_back_fen": 1_000, "commission_back_fen": 1_290, "fee_back_fen": 77},
+            {
+                "aftersale_id": "as-700",
+                "order_id": "order-90001",
+                "shop_id": "shop-1001",
+                "opened_at": "2026-11-21T09:00:00+08:00",
+                "ended_at": "2026-11-22T18:30:00+08:00",
+                "refund_fen": 12_900,
+                "subsidy_back_fen": 1_000,
+                "commission_back_fen": 1_290,
+                "fee_back_fen": 77,
+            },
         ],
-    }  # fmt: skip
+    }
 
     batch_id: Id
     aftersales: Annotated[tuple[Annotated[Any, LineOf(AftersaleData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
@@ -205,10 +221,23 @@ class SettlementIssued(Outgoing):
 
     type: ClassVar[str] = "settlement.issued"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "number": "JS202611-2-000001", "half": "2026-11-2", "orders": 40, "waiting_orders": 1,
-        "due_fen": 500_000, "brought_fen": 0, "carried_in_fen": 0, "set_off_fen": 20_000, "kept_fen": 2_700,
-        "paid_fen": 477_300, "left_fen": 0, "carried_fen": 0, "owed_fen": 0, "hold": "", "at": "2026-12-01T02:00:00Z",
-    }  # fmt: skip
+        "shop_id": "shop-1001",
+        "number": "JS202611-2-000001",
+        "half": "2026-11-2",
+        "orders": 40,
+        "waiting_orders": 1,
+        "due_fen": 500_000,
+        "brought_fen": 0,
+        "carried_in_fen": 0,
+        "set_off_fen": 20_000,
+        "kept_fen": 2_700,
+        "paid_fen": 477_300,
+        "left_fen": 0,
+        "carried_fen": 0,
+        "owed_fen": 0,
+        "hold": "",
+        "at": "2026-12-01T02:00:00Z",
+    }
 
     shop_id: Id
     number: str
@@ -273,11 +302,19 @@ class SettlementPayoutsRequested(Outgoing):
     type: ClassVar[str] = "settlement.payouts.requested"
     subscriber: ClassVar[str] = TO_BANK
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "case_id": "STL-261201-4HN8TD", "batch_no": "STL-261201-4HN8TD-B1-1", "count": 1, "total_fen": 477_300,
+        "case_id": "STL-261201-4HN8TD",
+        "batch_no": "STL-261201-4HN8TD-B1-1",
+        "count": 1,
+        "total_fen": 477_300,
         "payments": [
-            {"request_no": "STL-261201-4HN8TD-P1", "shop_id": "shop-1001", "amount_fen": 477_300, "payee": PAYEE_EXAMPLE}
+            {
+                "request_no": "STL-261201-4HN8TD-P1",
+                "shop_id": "shop-1001",
+                "amount_fen": 477_300,
+                "payee": PAYEE_EXAMPLE,
+            }
         ],
-    }  # fmt: skip
+    }
 
     case_id: Id
     batch_no: Id

@@ -115,6 +115,15 @@ def note(
 ) -> None:
     """One audit line for a batch: who brought it, a digest over what it said, and what became of it."""
     digest = hashlib.sha256(json.dumps(list(content), sort_keys=True, default=str, ensure_ascii=False).encode())
-    audit.record(tx, stream, what, actor=actor, clause=clause, sha256=digest.hexdigest(),
-                 accepted=done.accepted, repeated=done.repeated, rejected=len(done.rejected),
-                 text=f"{named}入账 {done.accepted} 条,重复 {done.repeated} 条,拒绝 {len(done.rejected)} 条")  # fmt: skip
+    audit.record(
+        tx,
+        stream,
+        what,
+        actor=actor,
+        clause=clause,
+        sha256=digest.hexdigest(),
+        accepted=done.accepted,
+        repeated=done.repeated,
+        rejected=len(done.rejected),
+        text=f"{named}入账 {done.accepted} 条,重复 {done.repeated} 条,拒绝 {len(done.rejected)} 条",
+    )

@@ -140,10 +140,18 @@ class Begun:
             and not self._watched()
         ):
             copied = self._shelf.name()
-            self._shelf.put(hash((self._copied, step)), Done(
-                copied, self._office.clock.at, self._memory(), told[marks[0] :], woken[marks[1] :],
-                played[marks[2] :], (isinstance(result, Case), kept),
-            ))  # fmt: skip
+            self._shelf.put(
+                hash((self._copied, step)),
+                Done(
+                    copied,
+                    self._office.clock.at,
+                    self._memory(),
+                    told[marks[0] :],
+                    woken[marks[1] :],
+                    played[marks[2] :],
+                    (isinstance(result, Case), kept),
+                ),
+            )
         self._so_far(path, copied, self)
         return result
 

@@ -236,10 +236,18 @@ class Office:
 
     @act
     def pay_deposit(self, shop_id: str, fen: int, channel: str = "BANK", **changes: Any) -> None:
-        self.send("deposit.paid", {
-            "shop_id": shop_id, "payment_id": f"pay-{self.numbered()}", "amount_fen": fen, "channel": channel,
-            "payer_account": "3301040160000121234", "paid_at": self.clock.at.isoformat(),
-        } | changes)  # fmt: skip
+        self.send(
+            "deposit.paid",
+            {
+                "shop_id": shop_id,
+                "payment_id": f"pay-{self.numbered()}",
+                "amount_fen": fen,
+                "channel": channel,
+                "payer_account": "3301040160000121234",
+                "paid_at": self.clock.at.isoformat(),
+            }
+            | changes,
+        )
 
     @act
     def snapshot(self, shop_id: str = "shop-1", **facts: Any) -> None:

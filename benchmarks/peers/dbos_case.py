@@ -70,12 +70,24 @@ def main() -> None:
         many = list(hands.map(lambda number: one(number, "many"), range(cases)))
     took, cpu = time.monotonic() - began, time.process_time() - before
     shown, effects = sorted(r[0] for r in rounds), sorted(max(r[1], 0.0) for r in rounds)
-    print(json.dumps({
-        "peer": "DBOS", "shown_p50_s": round(statistics.median(shown), 3), "shown_p95_s": round(shown[18], 3),
-        "done_p50_s": round(statistics.median(effects), 3), "done_p95_s": round(effects[18], 3),
-        "cpu_client": cpu, "cases": cases, "cases_per_s": round(cases / took, 1),
-        "prompt": cases + 20, "lost": sum(not r[2] for r in [*rounds, *many]), "threads": threading.active_count(),
-    }), flush=True)  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "peer": "DBOS",
+                "shown_p50_s": round(statistics.median(shown), 3),
+                "shown_p95_s": round(shown[18], 3),
+                "done_p50_s": round(statistics.median(effects), 3),
+                "done_p95_s": round(effects[18], 3),
+                "cpu_client": cpu,
+                "cases": cases,
+                "cases_per_s": round(cases / took, 1),
+                "prompt": cases + 20,
+                "lost": sum(not r[2] for r in [*rounds, *many]),
+                "threads": threading.active_count(),
+            }
+        ),
+        flush=True,
+    )
     DBOS.destroy()
 
 

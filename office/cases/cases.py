@@ -71,8 +71,19 @@ def open_case(
     )
     tx.add(case)
     tx.flush()
-    audit.record(tx, case.id, "case.opened", actor=actor, clause=clause, text=text, public=True,
-                 kind=case.kind, shop=case.shop_id, policy=case.policy_version, received_at=received_at.isoformat())  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "case.opened",
+        actor=actor,
+        clause=clause,
+        text=text,
+        public=True,
+        kind=case.kind,
+        shop=case.shop_id,
+        policy=case.policy_version,
+        received_at=received_at.isoformat(),
+    )
     emit(tx, CaseOpened(**_about(tx, case), origin=origin), f"{case.id}/opened", case)
     outbox.wake(tx, case)
     return case

@@ -48,14 +48,31 @@ def start(
         return before
     ahead = sorted(moment.astimezone(UTC) for moment in reminders if tx.now < moment < reckoned.due)
     deadline = CaseDeadline(
-        case_id=case.id, key=key, kind=kind, side=side, clause=reckoned.clause, started_at=reckoned.start,
-        due_at=reckoned.due, reckoned=reckoned.model_dump(mode="json"), provisional=reckoned.provisional,
-        reminders=[moment.isoformat() for moment in ahead], next_action_at=next_action(case, ahead, reckoned.due, side),
-    )  # fmt: skip
+        case_id=case.id,
+        key=key,
+        kind=kind,
+        side=side,
+        clause=reckoned.clause,
+        started_at=reckoned.start,
+        due_at=reckoned.due,
+        reckoned=reckoned.model_dump(mode="json"),
+        provisional=reckoned.provisional,
+        reminders=[moment.isoformat() for moment in ahead],
+        next_action_at=next_action(case, ahead, reckoned.due, side),
+    )
     tx.add(deadline)
     tx.flush()
-    audit.record(tx, case.id, "deadline.started", clause=reckoned.clause, text=reckoned.text(), public=True,
-                 key=key, due_at=reckoned.due.isoformat(), side=side)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "deadline.started",
+        clause=reckoned.clause,
+        text=reckoned.text(),
+        public=True,
+        key=key,
+        due_at=reckoned.due.isoformat(),
+        side=side,
+    )
     return deadline
 
 

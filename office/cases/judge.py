@@ -268,23 +268,45 @@ def record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer, **how
         update(Review)
         .where(col(Review.id) == review.id, col(Review.state).in_(OPEN), col(Review.revision) == answer.revision)
         .values(
-            state=ReviewState.DECIDED, decided_by=answer.staff_id, decided_at=tx.now, verdict=answer.verdict,
-            reason=reason, answer=values, notice="", unaccepted=None, question_seal=decision_seals.once_decided(review),
+            state=ReviewState.DECIDED,
+            decided_by=answer.staff_id,
+            decided_at=tx.now,
+            verdict=answer.verdict,
+            reason=reason,
+            answer=values,
+            notice="",
+            unaccepted=None,
+            question_seal=decision_seals.once_decided(review),
         )
         .execution_options(synchronize_session=False)
-    ).rowcount  # type: ignore[attr-defined]  # fmt: skip
+    ).rowcount  # type: ignore[attr-defined]
     if won != 1:
         return Outcome(accepted=False, sentence="该任务刚刚已由他人处理")
     tx.refresh(review)
     decision_seals.put(tx, review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
     audit.record(
-        tx, case.id, "review.decided", actor=f"staff/{answer.staff_id}", clause=gate.clause,
-        text=f"{gate.title}:{gate.verdict(answer.verdict).label}", public=False, review=review.id, round=review.round,
-        seat=review.seat, verdict=answer.verdict, reason=reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=values, through=answer.through.value,
-        proof=answer.proof, **_seen_and_signed(tx, case, review, answer), **how,
-    )  # fmt: skip
+        tx,
+        case.id,
+        "review.decided",
+        actor=f"staff/{answer.staff_id}",
+        clause=gate.clause,
+        text=f"{gate.title}:{gate.verdict(answer.verdict).label}",
+        public=False,
+        review=review.id,
+        round=review.round,
+        seat=review.seat,
+        verdict=answer.verdict,
+        reason=reason,
+        shown_sha256=review.dossier_sha256,
+        facts_sha256=review.facts_sha256,
+        revision=review.revision,
+        answer=values,
+        through=answer.through.value,
+        proof=answer.proof,
+        **_seen_and_signed(tx, case, review, answer),
+        **how,
+    )
     return Outcome(accepted=True, sentence="已提交")
 
 

@@ -43,8 +43,16 @@ def put_off(tx: Tx, review_id: str, staff_id: str, until: datetime, code: str = 
         row.revision, row.until, row.times = review.revision, back, row.times + 1
     tx.add(row)
     said = f"{back.astimezone(SHANGHAI):%m-%d %H:%M}"
-    audit.record(tx, review.case_id, "review.put_off", actor=f"staff/{staff_id}", text=f"{person.name} 稍后再看,至 {said}",
-                 review=review_id, until=back.isoformat(), times=row.times)  # fmt: skip
+    audit.record(
+        tx,
+        review.case_id,
+        "review.put_off",
+        actor=f"staff/{staff_id}",
+        text=f"{person.name} 稍后再看,至 {said}",
+        review=review_id,
+        until=back.isoformat(),
+        times=row.times,
+    )
     sooner = "(到期前 2 小时)" if back != until else ""
     return Outcome(accepted=True, sentence=f"{said} 会回到您的待办{sooner}")
 
@@ -85,7 +93,7 @@ def hidden_from(tx: Tx, staff_id: str) -> ColumnElement[bool]:
         select(PutOff.review_id)
         .join(Review, col(Review.id) == PutOff.review_id)
         .where(PutOff.staff_id == staff_id, col(PutOff.until) > tx.now, PutOff.revision == Review.revision)
-    )  # fmt: skip  (few, so they are looked up once and not for each that is open)
+    )  # few, so they are looked up once and not for each that is open
     return and_(
         col(Review.id).in_(put_off.correlate(None)),
         or_(col(Review.due_at).is_(None), col(Review.due_at) > tx.now + BEFORE),

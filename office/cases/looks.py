@@ -49,8 +49,16 @@ def handed_out(
     if tx.get(PaperRead, (session_id, item.id)) is None:
         tx.add(PaperRead(session_id=session_id, evidence_id=item.id, at=clock().real()))
         tx.flush()
-        audit.record(tx, f"shop/{item.shop_id}", "evidence.read", actor=f"staff/{staff_id}", text=f"在工作台查看材料 {item.id}",
-                     evidence=item.id, sha256=item.sha256, session=session_id)  # fmt: skip
+        audit.record(
+            tx,
+            f"shop/{item.shop_id}",
+            "evidence.read",
+            actor=f"staff/{staff_id}",
+            text=f"在工作台查看材料 {item.id}",
+            evidence=item.id,
+            sha256=item.sha256,
+            session=session_id,
+        )
     before = tx.get(PaperLook, (staff_id, item.sha256, page)) if whole else None
     if before is not None and before.seal != _seal(before):  # of an earlier version, or of nobody of ours
         tx.delete(before)

@@ -67,10 +67,18 @@ def dispute(
     else:
         done = "该决定已经生效,案件已办结。请核实并决定如何补救。"
     audit.record(
-        tx, case.id, "review.disputed", actor=f"staff/{by.id}", clause=gate.clause, review=review.id, author=author,
-        text=f"对以其名义记录的「{gate.title}:{gate.verdict(verdict).label}」提出异议", verdict=verdict, said=said,
+        tx,
+        case.id,
+        "review.disputed",
+        actor=f"staff/{by.id}",
+        clause=gate.clause,
+        review=review.id,
+        author=author,
+        text=f"对以其名义记录的「{gate.title}:{gate.verdict(verdict).label}」提出异议",
+        verdict=verdict,
+        said=said,
         held=held is not None,
-    )  # fmt: skip
+    )
     told = DecisionDisputed(
         **in_name(case, review, gate, staff.find(tx, author)),
         verdict=gate.verdict(verdict).label,

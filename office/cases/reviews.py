@@ -57,8 +57,18 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
     tx.add(review)
     tx.flush()
     show_anew(tx, case, review, gate)
-    audit.record(tx, case.id, "review.opened", clause=gate.clause, text=f"等待{gate.title}({people.roles_of(review)})",
-                 review=review.id, round=round, seat=seat, due_at=due.due.isoformat(), public=True)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "review.opened",
+        clause=gate.clause,
+        text=f"等待{gate.title}({people.roles_of(review)})",
+        review=review.id,
+        round=round,
+        seat=seat,
+        due_at=due.due.isoformat(),
+        public=True,
+    )
     ahead = reminder_times(due.due, list(rules(case).reminders.ours_hours_before), tx.now)
     deadlines.start(tx, case, f"{DEADLINE}/{review.id}", DEADLINE, Side.PLATFORM, due, ahead)
     for role in gate.roles:

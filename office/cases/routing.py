@@ -247,8 +247,16 @@ def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> 
         kept.tell(tx, message, f"等待后仍未受理:{sentence}")
     about = tx.get(Case, message.case_id) if message.case_id else None
     if about is not None:  # a case that has ended accepts nothing, and says what came
-        audit.record(tx, about.id, "message.refused", clause=clause, public=True, text=f"未受理:{sentence}",
-                     type=message.type, received_at=message.received_at.isoformat())  # fmt: skip
+        audit.record(
+            tx,
+            about.id,
+            "message.refused",
+            clause=clause,
+            public=True,
+            text=f"未受理:{sentence}",
+            type=message.type,
+            received_at=message.received_at.isoformat(),
+        )
 
 
 def _tell_failed(tx: Tx, message: InboxMessage) -> None:

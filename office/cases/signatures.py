@@ -176,11 +176,19 @@ def _wrong(line: AuditEntry, keys: Mapping[tuple[str, str], Mapping[str, Any]]) 
     }
     try:
         verify_authentication_response(
-            credential={"id": signed["credential"], "rawId": signed["credential"], "type": "public-key", "response": response},
-            expected_challenge=passkeys.digest(signed["statement"]), expected_rp_id=key["rp_id"],
-            expected_origin=key["origin"], credential_public_key=passkeys.raw(key["public_key"]),
-            credential_current_sign_count=0, require_user_verification=True,
-        )  # fmt: skip
+            credential={
+                "id": signed["credential"],
+                "rawId": signed["credential"],
+                "type": "public-key",
+                "response": response,
+            },
+            expected_challenge=passkeys.digest(signed["statement"]),
+            expected_rp_id=key["rp_id"],
+            expected_origin=key["origin"],
+            credential_public_key=passkeys.raw(key["public_key"]),
+            credential_current_sign_count=0,
+            require_user_verification=True,
+        )
     except (WebAuthnException, ValueError):
         return "the signature does not fit what was decided"
     return ""

@@ -82,9 +82,17 @@ def why_not(tx: Tx, asked: Sequence[Asked], verdict: str) -> str:
 
 
 def decide(
-    asked: Sequence[Asked], staff_id: str, verdict: str, reason: str, *, code: str = "",
-    session: str = "", desk: str = "", bundle: str = "", signature: str = "",
-) -> list[Result]:  # fmt: skip
+    asked: Sequence[Asked],
+    staff_id: str,
+    verdict: str,
+    reason: str,
+    *,
+    code: str = "",
+    session: str = "",
+    desk: str = "",
+    bundle: str = "",
+    signature: str = "",
+) -> list[Result]:
     """Decide them all, each in a transaction of its own, by one code, within a session at the terminal or the ``desk``, or by
     a passkey's ``signature`` over the list of them. What was decided under the name of a ``bundle`` is not decided again under it.
 

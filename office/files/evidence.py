@@ -180,13 +180,31 @@ def _note(
         )
         tx.add(item)
         tx.flush()
-        audit.record(tx, f"shop/{shop_id}", "evidence.staged", actor="platform", clause=clause,
-                     text=f"上传凭证 {item.id}", evidence=item.id, sha256=sha256, size=size, media=media)  # fmt: skip
+        audit.record(
+            tx,
+            f"shop/{shop_id}",
+            "evidence.staged",
+            actor="platform",
+            clause=clause,
+            text=f"上传凭证 {item.id}",
+            evidence=item.id,
+            sha256=sha256,
+            size=size,
+            media=media,
+        )
     elif origin == PROOF and item.origin != PROOF:  # the shop had put in the very same file: now it is vouched for
         item.origin = PROOF
         tx.add(item)
-        audit.record(tx, f"shop/{shop_id}", "evidence.vouched", actor="platform", clause=clause,
-                     text=f"凭证 {item.id} 由银行或财务上传", evidence=item.id, sha256=sha256)  # fmt: skip
+        audit.record(
+            tx,
+            f"shop/{shop_id}",
+            "evidence.vouched",
+            actor="platform",
+            clause=clause,
+            text=f"凭证 {item.id} 由银行或财务上传",
+            evidence=item.id,
+            sha256=sha256,
+        )
     naming.file_arrived(tx, shop_id, sha256)  # also a duplicate: what had got lost may be here again
     return Staged(
         id=item.id, sha256=sha256, media_type=item.media_type.value, size=item.size, name=item.name, duplicate=duplicate

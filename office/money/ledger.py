@@ -138,21 +138,43 @@ def post_many(tx: Tx, postings: Sequence[Posting], *, leaving: bool = False) -> 
         debited = {posting.debit for posting in postings}
         _prove(tx, [row for row in held if row[0] in debited])
     try:
-        bulk.insert(tx, "transfer", _TRANSFER, [
-            {"key": one.key, "debit_account": one.debit, "credit_account": one.credit, "amount_fen": one.fen,
-             "reason": one.reason, "clause": one.clause, "case_id": one.case_id, "posted_at": tx.now,
-             "seal": _seal(one.key, one.debit, one.credit, one.fen, one.reason, one.clause, one.case_id)}
-            for one in postings
-        ])  # fmt: skip
+        bulk.insert(
+            tx,
+            "transfer",
+            _TRANSFER,
+            [
+                {
+                    "key": one.key,
+                    "debit_account": one.debit,
+                    "credit_account": one.credit,
+                    "amount_fen": one.fen,
+                    "reason": one.reason,
+                    "clause": one.clause,
+                    "case_id": one.case_id,
+                    "posted_at": tx.now,
+                    "seal": _seal(one.key, one.debit, one.credit, one.fen, one.reason, one.clause, one.case_id),
+                }
+                for one in postings
+            ],
+        )
     except IntegrityError as error:
         raise LedgerConflict("one of many transfers was posted before") from error
     try:
-        bulk.update(tx, "account", {"id": str, "debit_fen": int, "credit_fen": int, "tally": str}, [
-            {"id": account_id, "debit_fen": debits + more.debit_fen, "credit_fen": credits + more.credit_fen,
-             "tally": tallies.continued(account_id, tally, *more.totals, tx.now, more.transfers)}
-            for account_id, debits, credits, tally in held
-            for more in (moved[account_id],)
-        ])  # fmt: skip
+        bulk.update(
+            tx,
+            "account",
+            {"id": str, "debit_fen": int, "credit_fen": int, "tally": str},
+            [
+                {
+                    "id": account_id,
+                    "debit_fen": debits + more.debit_fen,
+                    "credit_fen": credits + more.credit_fen,
+                    "tally": tallies.continued(account_id, tally, *more.totals, tx.now, more.transfers),
+                }
+                for account_id, debits, credits, tally in held
+                for more in (moved[account_id],)
+            ],
+        )
     except IntegrityError as error:
         raise Overdrawn("one of many transfers would take an account below zero") from error
     for account_id in moved:  # what else the transaction has read stays read

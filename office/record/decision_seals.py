@@ -57,10 +57,20 @@ def _seal_of(review: Review) -> str:
 
 
 def question_seal(
-    review_id: str, case_id: str, gate: str, round: int, seat: int, roles: Sequence[str], excluded: Sequence[str],
-    verdicts: Sequence[str], appointed: Sequence[str] | None, revision: int, dossier_sha256: str, facts_sha256: str,
+    review_id: str,
+    case_id: str,
+    gate: str,
+    round: int,
+    seat: int,
+    roles: Sequence[str],
+    excluded: Sequence[str],
+    verdicts: Sequence[str],
+    appointed: Sequence[str] | None,
+    revision: int,
+    dossier_sha256: str,
+    facts_sha256: str,
     seen: dict[str, Any] | None,
-) -> str:  # fmt: skip
+) -> str:
     """Over what is asked, who may answer it with which verdicts, and what they are shown."""
     parts = [
         review_id, case_id, gate, round, seat, list(roles), list(excluded), list(verdicts), appointed and list(appointed),
@@ -110,9 +120,20 @@ def _noticed(question: str, notice: str, unaccepted: dict[str, Any] | None) -> s
 
 def _without_notice(review: Review) -> str:
     return question_seal(
-        review.id, review.case_id, review.gate, review.round, review.seat, review.roles, review.excluded, review.verdicts,
-        review.appointed, review.revision, review.dossier_sha256, review.facts_sha256, review.seen,
-    )  # fmt: skip
+        review.id,
+        review.case_id,
+        review.gate,
+        review.round,
+        review.seat,
+        review.roles,
+        review.excluded,
+        review.verdicts,
+        review.appointed,
+        review.revision,
+        review.dossier_sha256,
+        review.facts_sha256,
+        review.seen,
+    )
 
 
 def tell_changed(tx: Tx, case: Case, review: Review, what: str) -> None:

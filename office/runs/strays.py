@@ -116,11 +116,19 @@ def _tell(tx: Tx, run_id: str, case_id: str | None, key: str, values: dict[str, 
     review = tx.get(Review, str(values.get("task", "")).partition("#")[0][:64])
     who = f"{person.name}({person.id})" if person else "不明人员"
     alarms.raise_alarm(
-        tx, "answer.stray", f"在不属于本系统的表单里发现一份以 {who} 名义提交的答复,未予采用", kind=f"stray/{case_id}",
+        tx,
+        "answer.stray",
+        f"在不属于本系统的表单里发现一份以 {who} 名义提交的答复,未予采用",
+        kind=f"stray/{case_id}",
         matter=f"运行 {run_id}",
-        done="答复已从 Prefect 移除" + (",其动态口令已作废。" if theirs else "。") + "请提醒本人到案件现在的表单重新提交。",
-        case=case, run=run_id, staff=staff_id if person else "", code_spent="yes" if theirs else "no",
-    )  # fmt: skip
+        done="答复已从 Prefect 移除"
+        + (",其动态口令已作废。" if theirs else "。")
+        + "请提醒本人到案件现在的表单重新提交。",
+        case=case,
+        run=run_id,
+        staff=staff_id if person else "",
+        code_spent="yes" if theirs else "no",
+    )
     if theirs and person is not None and review is not None:  # whatever case the run was made to say it is of
         why, about = "您提交答复的表单属于一次已被替换的运行", tx.get_one(Case, review.case_id)
         confirmation_letters.tell_dropped(tx, about, review, reviews.gate_of(review), person, why, f"stray/{key}")

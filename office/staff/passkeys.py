@@ -162,9 +162,17 @@ def finish_enrolment(tx: Tx, staff_id: str, session_id: str, credential: str, na
     row.seal = _seal(row)
     tx.add(row)
     audit.record(
-        tx, f"staff/{staff_id}", "passkey.enrolled", actor=f"staff/{staff_id}", text=f"登记通行密钥「{row.name}」",
-        credential=credential_id, public_key=row.public_key, device_bound=row.device_bound, rp_id=host, origin=origin,
-    )  # fmt: skip
+        tx,
+        f"staff/{staff_id}",
+        "passkey.enrolled",
+        actor=f"staff/{staff_id}",
+        text=f"登记通行密钥「{row.name}」",
+        credential=credential_id,
+        public_key=row.public_key,
+        device_bound=row.device_bound,
+        rp_id=host,
+        origin=origin,
+    )
     hours, by = policy_at(tx.now).staff.passkey_rest_hours, json.loads(asked.statement).get("by", "")
     vouching.tell(
         tx, staff.find(tx, staff_id), f"登记了通行密钥「{row.name}」", by, rested_at(row, hours), key="该通行密钥"

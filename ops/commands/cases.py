@@ -72,24 +72,43 @@ def list_cases(
             for case in first(list(tx.exec(query)), limit)
         ]
         if as_json:
-            print_json([
-                {
-                    "id": case.id, "kind": case.kind, "state": case.state, "shop_id": case.shop_id,
-                    "subject": case.subject, "received_at": case.received_at, "waits_for": waits, "due_at": due,
-                    "halted": case.halted, "outcome": case.outcome, "concluded_at": case.concluded_at,
-                }
-                for case, waits, due in rows
-            ])  # fmt: skip
+            print_json(
+                [
+                    {
+                        "id": case.id,
+                        "kind": case.kind,
+                        "state": case.state,
+                        "shop_id": case.shop_id,
+                        "subject": case.subject,
+                        "received_at": case.received_at,
+                        "waits_for": waits,
+                        "due_at": due,
+                        "halted": case.halted,
+                        "outcome": case.outcome,
+                        "concluded_at": case.concluded_at,
+                    }
+                    for case, waits, due in rows
+                ]
+            )
             return
         table(
-            "案件", ["案件", "类别", "店铺", "状态", "等待", "到期", "倒计时", "收到"],
+            "案件",
+            ["案件", "类别", "店铺", "状态", "等待", "到期", "倒计时", "收到"],
             [
-                [case.id, case.kind.label, cell(case.subject, limit=40), _state(case), waits, when(due),
-                 countdown(tx.now, due), when(case.received_at)]
+                [
+                    case.id,
+                    case.kind.label,
+                    cell(case.subject, limit=40),
+                    _state(case),
+                    waits,
+                    when(due),
+                    countdown(tx.now, due),
+                    when(case.received_at),
+                ]
                 for case, waits, due in rows
             ],
             empty="没有符合条件的案件",
-        )  # fmt: skip
+        )
 
 
 def _state(case: Case) -> object:
@@ -151,10 +170,20 @@ def _head(case: CaseDossier) -> None:
 
 def _clocks(case: CaseDossier) -> None:
     table(
-        "期限", ["期限", "对象", "状态", "截止", "倒计时", "如何计算"],
-        [[due.title, due.side, due.state, when(due.due_at), _left(case.seen_at, due.due_at, due.running), due.reckoned]
-         for due in case.deadlines],
-    )  # fmt: skip
+        "期限",
+        ["期限", "对象", "状态", "截止", "倒计时", "如何计算"],
+        [
+            [
+                due.title,
+                due.side,
+                due.state,
+                when(due.due_at),
+                _left(case.seen_at, due.due_at, due.running),
+                due.reckoned,
+            ]
+            for due in case.deadlines
+        ],
+    )
 
 
 def _round(check: str) -> str:
@@ -183,14 +212,22 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
         ],
     )
     table(
-        "审核与决定", ["任务", "事项", "状态", "谁", "何时", "结论", "理由", "所见内容哈希"],
+        "审核与决定",
+        ["任务", "事项", "状态", "谁", "何时", "结论", "理由", "所见内容哈希"],
         [
-            [one.id, f"{one.title}(第 {one.round} 轮)", one.state, one.decided_by or one.claimed_by or one.roles,
-             when(one.decided_at), "、".join([one.verdict or one.held, *(f"{name}:{value}" for name, value in one.answer)]),
-             one.reason, one.shown_sha256[:12] + ("" if one.shown_intact else " ✗ 与决定时不符")]
+            [
+                one.id,
+                f"{one.title}(第 {one.round} 轮)",
+                one.state,
+                one.decided_by or one.claimed_by or one.roles,
+                when(one.decided_at),
+                "、".join([one.verdict or one.held, *(f"{name}:{value}" for name, value in one.answer)]),
+                one.reason,
+                one.shown_sha256[:12] + ("" if one.shown_intact else " ✗ 与决定时不符"),
+            ]
             for one in case.reviews
         ],
-    )  # fmt: skip
+    )
     for one in case.reviews if dossiers else ():
         say(f"—— {one.title} {one.id} 所展示的内容 ——", "dim")
         markdown(one.shown)
@@ -211,13 +248,22 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
 
 def _money(case: CaseDossier) -> None:
     table(
-        "打款", ["请求号", "金额", "收款账户", "状态", "批准人", "提交", "回执", "银行说明"],
+        "打款",
+        ["请求号", "金额", "收款账户", "状态", "批准人", "提交", "回执", "银行说明"],
         [
-            [one.request_no, yuan(one.amount_fen), one.payee, one.state, one.permitted_by, when(one.requested_at),
-             when(one.answered_at), one.bank_reason]
+            [
+                one.request_no,
+                yuan(one.amount_fen),
+                one.payee,
+                one.state,
+                one.permitted_by,
+                when(one.requested_at),
+                when(one.answered_at),
+                one.bank_reason,
+            ]
             for one in case.payouts
         ],
-    )  # fmt: skip
+    )
     table(
         "分录",
         ["时间", "借", "贷", "金额", "事由", "条款"],

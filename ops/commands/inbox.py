@@ -40,14 +40,24 @@ def list_inbox(
         print_json([row.model_dump(mode="json", exclude={"body_sealed", "others"}) for row in rows])
         return
     table(
-        "收件箱", ["编号", "来源", "消息编号", "类型", "店铺", "状态", "收到", "次数", "说明"],
+        "收件箱",
+        ["编号", "来源", "消息编号", "类型", "店铺", "状态", "收到", "次数", "说明"],
         [
-            [row.id, row.source, row.message_id, row.type, row.shop_id or "", row.state.label, when(row.received_at),
-             row.attempts, row.note + (f"(同号异文 {row.conflicts} 次)" if row.conflicts else "")]
+            [
+                row.id,
+                row.source,
+                row.message_id,
+                row.type,
+                row.shop_id or "",
+                row.state.label,
+                when(row.received_at),
+                row.attempts,
+                row.note + (f"(同号异文 {row.conflicts} 次)" if row.conflicts else ""),
+            ]
             for row in rows
         ],
         empty="没有符合条件的消息",
-    )  # fmt: skip
+    )
 
 
 @app.command("retry")

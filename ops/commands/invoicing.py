@@ -115,11 +115,23 @@ def months() -> None:
     with reading() as tx:
         rows = list(tx.exec(select(Period).order_by(col(Period.id).desc())))
     table(
-        "账期", ["账期", "状态", "案件", "起草", "份数", "合计", "放行", "出账"],
-        [[row.id, row.state.label, row.case_id or "", row.drafts, row.last_number, yuan(row.totals.get("total_fen", 0)),
-          when(row.released_at), when(row.issued_at)] for row in rows],
+        "账期",
+        ["账期", "状态", "案件", "起草", "份数", "合计", "放行", "出账"],
+        [
+            [
+                row.id,
+                row.state.label,
+                row.case_id or "",
+                row.drafts,
+                row.last_number,
+                yuan(row.totals.get("total_fen", 0)),
+                when(row.released_at),
+                when(row.issued_at),
+            ]
+            for row in rows
+        ],
         empty="还没有账期",
-    )  # fmt: skip
+    )
 
 
 @app.command("run")

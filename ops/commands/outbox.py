@@ -38,14 +38,24 @@ def list_outbox(
         print_json([row.model_dump(mode="json", exclude={"payload_sealed", "reached", "leased_until"}) for row in rows])
         return
     table(
-        "发件箱", ["键", "渠道", "主题", "案件", "状态", "次数", "写入", "下次", "说明"],
+        "发件箱",
+        ["键", "渠道", "主题", "案件", "状态", "次数", "写入", "下次", "说明"],
         [
-            [row.key, row.channel.label, row.topic, row.case_id or row.shop_id or "", row.state.label, row.attempts,
-             when(row.created_at), when(row.next_at) if row.state is OutboxState.NEW else "", bundles.shown(row.note)]
+            [
+                row.key,
+                row.channel.label,
+                row.topic,
+                row.case_id or row.shop_id or "",
+                row.state.label,
+                row.attempts,
+                when(row.created_at),
+                when(row.next_at) if row.state is OutboxState.NEW else "",
+                bundles.shown(row.note),
+            ]
             for row in rows
         ],
         empty="没有符合条件的消息",
-    )  # fmt: skip
+    )
 
 
 @app.command("resend")

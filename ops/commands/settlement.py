@@ -28,11 +28,24 @@ def halves() -> None:
     with reading() as tx:
         rows = list(tx.exec(select(Half).order_by(col(Half.id).desc())))
     table(
-        "结算期", ["结算期", "状态", "案件", "起草", "店铺", "付款", "本期付款", "放行", "结算"],
-        [[row.id, row.state.label, row.case_id or "", row.drafts, row.last_number, row.last_payout,
-          yuan(row.totals.get("paid_fen", 0)), when(row.released_at), when(row.settled_at)] for row in rows],
+        "结算期",
+        ["结算期", "状态", "案件", "起草", "店铺", "付款", "本期付款", "放行", "结算"],
+        [
+            [
+                row.id,
+                row.state.label,
+                row.case_id or "",
+                row.drafts,
+                row.last_number,
+                row.last_payout,
+                yuan(row.totals.get("paid_fen", 0)),
+                when(row.released_at),
+                when(row.settled_at),
+            ]
+            for row in rows
+        ],
         empty="还没有结算期",
-    )  # fmt: skip
+    )
 
 
 @app.command("run")

@@ -121,11 +121,20 @@ def list_staff(as_json: bool = JSON_OPTION) -> None:
             )
             return
         table(
-            "员工", ["工号", "姓名", "岗位", "状态", "代班"],
-            [[one.id, one.name, "、".join(Role(held).label for held in one.roles), _state(one, now), _away(one, tx.now)]
-             for one in people],
+            "员工",
+            ["工号", "姓名", "岗位", "状态", "代班"],
+            [
+                [
+                    one.id,
+                    one.name,
+                    "、".join(Role(held).label for held in one.roles),
+                    _state(one, now),
+                    _away(one, tx.now),
+                ]
+                for one in people
+            ],
             empty="尚未登记任何人,请用 dianwu staff enrol 登记",
-        )  # fmt: skip
+        )
 
 
 def _locked(one: Staff, now: datetime) -> bool:

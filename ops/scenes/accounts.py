@@ -26,10 +26,21 @@ SHOP, OTHER = "shop-1006", "shop-1005"
 def sales(stage: Rehearsal, talent: str, shop_id: str) -> None:
     """A month in which a talent sold 65 % for the shop."""
     today = stage.now().astimezone(SHANGHAI).date()
-    stage.send("talent.sales", {"as_of": stage.now().isoformat(), "days": [
-        {"target_account_id": talent, "day": (today - timedelta(days=n)).isoformat(), "total_fen": 100_000,
-         "shops": [{"shop_id": shop_id, "fen": 65_000}]} for n in range(1, 32)
-    ]})  # fmt: skip
+    stage.send(
+        "talent.sales",
+        {
+            "as_of": stage.now().isoformat(),
+            "days": [
+                {
+                    "target_account_id": talent,
+                    "day": (today - timedelta(days=n)).isoformat(),
+                    "total_fen": 100_000,
+                    "shops": [{"shop_id": shop_id, "fen": 65_000}],
+                }
+                for n in range(1, 32)
+            ],
+        },
+    )
 
 
 def let_go(stage: Rehearsal, shop_id: str) -> None:

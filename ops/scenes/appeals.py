@@ -21,13 +21,24 @@ PICTURE = b"\x89PNG\r\n\x1a\n"
 def rule(stage: Rehearsal, shop_id: str, number: str, *, days_ago: float = 1, deduction_fen: int = 0) -> str:
     """A ruling against the shop that took effect some days ago."""
     ruling_id = f"rul-{shop_id}-{number}"
-    stage.send("ruling.effective", {
-        "shop_id": shop_id, "ruling_id": ruling_id, "arbitration_id": f"arb-{ruling_id}", "order_id": f"order-{number}",
-        "aftersale_id": f"as-{ruling_id}", "effective_at": (stage.now() - timedelta(days=days_ago)).isoformat(),
-        "conclusion": "MERCHANT_LIABLE", "decided": "商家未能证明按时发货,判定商家责任。",
-        "buyer_account": "下单十天未收到货。", "merchant_account": "已发货,物流异常。", "ruled_by": "sun-lei",
-        "points": 2, "deduction_fen": deduction_fen,
-    })  # fmt: skip
+    stage.send(
+        "ruling.effective",
+        {
+            "shop_id": shop_id,
+            "ruling_id": ruling_id,
+            "arbitration_id": f"arb-{ruling_id}",
+            "order_id": f"order-{number}",
+            "aftersale_id": f"as-{ruling_id}",
+            "effective_at": (stage.now() - timedelta(days=days_ago)).isoformat(),
+            "conclusion": "MERCHANT_LIABLE",
+            "decided": "商家未能证明按时发货,判定商家责任。",
+            "buyer_account": "下单十天未收到货。",
+            "merchant_account": "已发货,物流异常。",
+            "ruled_by": "sun-lei",
+            "points": 2,
+            "deduction_fen": deduction_fen,
+        },
+    )
     return ruling_id
 
 
@@ -79,8 +90,16 @@ class AppealScene:
     _cases: list[str] = field(default_factory=list)
 
     def set_up(self) -> None:
-        register(self.stage, self.shop_id, "云朵母婴", "ENTERPRISE", 1_000_000, "BANK", "3301040160000004321",
-                 categories=["母婴"])  # fmt: skip
+        register(
+            self.stage,
+            self.shop_id,
+            "云朵母婴",
+            "ENTERPRISE",
+            1_000_000,
+            "BANK",
+            "3301040160000004321",
+            categories=["母婴"],
+        )
         self._waiting = file(self.stage, self.shop_id, rule(self.stage, self.shop_id, "1", deduction_fen=20_000))
         self._cases.append(self._waiting)
         self.stage.asks(self._waiting, "appeal-review")

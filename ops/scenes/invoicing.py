@@ -58,8 +58,16 @@ class InvoicingScene:
     def set_up(self) -> None:
         stage = self.stage
         for shop_id, name in SHOPS.items():
-            register(stage, shop_id, name, "ENTERPRISE", 400_000, "BANK", "3301040160000001111",
-                     **({} if shop_id == UNKNOWN else {"uscc": USCC}))  # fmt: skip
+            register(
+                stage,
+                shop_id,
+                name,
+                "ENTERPRISE",
+                400_000,
+                "BANK",
+                "3301040160000001111",
+                **({} if shop_id == UNKNOWN else {"uscc": USCC}),
+            )
         stage.send(
             "receivable.settled",
             {
@@ -115,10 +123,18 @@ class InvoicingScene:
 
         number = self._invoice("shop-2003", 9_000)
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 0, "the freeze is released")
-        stage.send("invoice.red_letter", {
-            "shop_id": "shop-2003", "account_id": "acct-shop-2003", "number": self._number(), "original_number": number,
-            "amount_fen": 9_000, "issued_on": self._day(), "reason": "开票有误",
-        })  # fmt: skip
+        stage.send(
+            "invoice.red_letter",
+            {
+                "shop_id": "shop-2003",
+                "account_id": "acct-shop-2003",
+                "number": self._number(),
+                "original_number": number,
+                "amount_fen": 9_000,
+                "issued_on": self._day(),
+                "reason": "开票有误",
+            },
+        )
         stage.wait(lambda: not self._covered("shop-2003"), "the red letter undoes the acceptance")
         stage.sweep()
         stage.wait(lambda: balance(stage, "shop-2003", AccountKind.RECEIVABLE_FROZEN) == 2_700, "frozen again")
@@ -253,14 +269,33 @@ class InvoicingScene:
         """A special invoice of 6 % over the whole amount of the older month; returns its number."""
         tax = (fen * 12 + 106) // 212
         number = self._number()
-        self.stage.send("invoice.submitted", {
-            "shop_id": shop_id, "account_id": f"acct-{shop_id}", "number": number, "kind": "SPECIAL",
-            "issued_on": self._day(), "buyer_name": self.stage.settings.platform_name,
-            "buyer_tax_no": self.stage.settings.platform_tax_no, "seller_name": f"宁波{SHOPS[shop_id]}有限公司",
-            "seller_tax_no": USCC, "net_fen": fen - tax, "tax_fen": tax, "gross_fen": fen,
-            "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": fen - tax, "tax_fen": tax,
-                       "rate": "6"}],
-            "documents": [self.stage.document(shop_id, "发票.pdf", sheet(shop_id, f"INVOICE {number}"))],
-            "covers": [{"statement": self._statement(shop_id, self._older).number, "amount_fen": fen}],
-        } | changes)  # fmt: skip
+        self.stage.send(
+            "invoice.submitted",
+            {
+                "shop_id": shop_id,
+                "account_id": f"acct-{shop_id}",
+                "number": number,
+                "kind": "SPECIAL",
+                "issued_on": self._day(),
+                "buyer_name": self.stage.settings.platform_name,
+                "buyer_tax_no": self.stage.settings.platform_tax_no,
+                "seller_name": f"宁波{SHOPS[shop_id]}有限公司",
+                "seller_tax_no": USCC,
+                "net_fen": fen - tax,
+                "tax_fen": tax,
+                "gross_fen": fen,
+                "lines": [
+                    {
+                        "name": "*现代服务*推广费",
+                        "content": "SERVICE",
+                        "net_fen": fen - tax,
+                        "tax_fen": tax,
+                        "rate": "6",
+                    }
+                ],
+                "documents": [self.stage.document(shop_id, "发票.pdf", sheet(shop_id, f"INVOICE {number}"))],
+                "covers": [{"statement": self._statement(shop_id, self._older).number, "amount_fen": fen}],
+            }
+            | changes,
+        )
         return number

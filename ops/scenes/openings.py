@@ -36,10 +36,19 @@ class Application:
     case: str = ""
 
     def ask(self, kind: str, **more: Any) -> None:
-        self.stage.send(f"{kind}.requested", {
-            "shop_id": self.shop_id, "account_id": f"acct-{self.shop_id}", "entity_type": self.entity,
-            "categories": ["厨具"] if self.entity == "PERSON" else ["服饰"], "account": ACCOUNT, "official_account": True,
-        } | ({"owner_name": "林晓", "contacts": []} if kind == "opening" else {}) | more)  # fmt: skip
+        self.stage.send(
+            f"{kind}.requested",
+            {
+                "shop_id": self.shop_id,
+                "account_id": f"acct-{self.shop_id}",
+                "entity_type": self.entity,
+                "categories": ["厨具"] if self.entity == "PERSON" else ["服饰"],
+                "account": ACCOUNT,
+                "official_account": True,
+            }
+            | ({"owner_name": "林晓", "contacts": []} if kind == "opening" else {})
+            | more,
+        )
         self.case = self.stage.case_of(self.shop_id, kind)
 
     def apply(self, kind: str = "opening") -> None:
@@ -195,8 +204,16 @@ class ReopeningScene:
 
     def set_up(self) -> None:
         self._shop = Application(self.stage, "shop-1009", "四季厨坊", "PERSON")
-        register(self.stage, self._shop.shop_id, self._shop.name, "PERSON", 50_000, "BANK", "3301040160000141111",
-                 categories=["厨具"])  # fmt: skip
+        register(
+            self.stage,
+            self._shop.shop_id,
+            self._shop.name,
+            "PERSON",
+            50_000,
+            "BANK",
+            "3301040160000141111",
+            categories=["厨具"],
+        )
         self._closing = close(self.stage, self._shop.shop_id, "li-na")
 
     def play(self) -> None:

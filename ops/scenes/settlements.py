@@ -88,9 +88,19 @@ class SettlementScene:
 
     def _account(self, shop_id: str, holder: str, number: str) -> None:
         self._accounts.add(f"{shop_id} {number[-4:]}")
-        self.stage.send("settlement.account_set", {"shop_id": shop_id, "as_of": self.stage.now().isoformat(), "payee": {
-            "method": "CORPORATE_ACCOUNT", "name": holder, "account_no": number, "bank_name": "中国银行宁波市分行",
-        }})  # fmt: skip
+        self.stage.send(
+            "settlement.account_set",
+            {
+                "shop_id": shop_id,
+                "as_of": self.stage.now().isoformat(),
+                "payee": {
+                    "method": "CORPORATE_ACCOUNT",
+                    "name": holder,
+                    "account_no": number,
+                    "bank_name": "中国银行宁波市分行",
+                },
+            },
+        )
 
     def _rest(self) -> None:
         """Let the hours go by that a new account rests before money goes there, once it is known."""

@@ -48,12 +48,21 @@ def register(
     stage: Rehearsal, shop_id: str, name: str, entity: str, fen: int, channel: str, payer: str, **more: Any
 ) -> None:
     """Register an example shop, with its deposit paid and nothing open."""
-    stage.send("shop.registered", {
-        "shop_id": shop_id, "name": name, "entity_type": entity, "owner_account_id": f"acct-{shop_id}",
-        "owner_name": "林晓", "licence_name": f"宁波{name}有限公司" if entity == "ENTERPRISE" else "",
-        "taxpayer_type": "GENERAL" if entity == "ENTERPRISE" else "SMALL_SCALE", "categories": ["服饰"],
-        "contacts": [],
-    } | more)  # fmt: skip
+    stage.send(
+        "shop.registered",
+        {
+            "shop_id": shop_id,
+            "name": name,
+            "entity_type": entity,
+            "owner_account_id": f"acct-{shop_id}",
+            "owner_name": "林晓",
+            "licence_name": f"宁波{name}有限公司" if entity == "ENTERPRISE" else "",
+            "taxpayer_type": "GENERAL" if entity == "ENTERPRISE" else "SMALL_SCALE",
+            "categories": ["服饰"],
+            "contacts": [],
+        }
+        | more,
+    )
     stage.send(
         "deposit.paid",
         {

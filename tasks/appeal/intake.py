@@ -48,12 +48,22 @@ def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
         raise Later("an earlier ruling of the shop is not recorded yet")
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(
-        tx, CaseKind.APPEAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request={**named(event), "account_id": event.account_id, "reason": event.reason, "statement": event.statement,
-                 "evidence": [ref.model_dump(mode="json") for ref in event.evidence]},
-        actor=f"merchant/{event.account_id}", clause="ARB-1",
+        tx,
+        CaseKind.APPEAL,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        request={
+            **named(event),
+            "account_id": event.account_id,
+            "reason": event.reason,
+            "statement": event.statement,
+            "evidence": [ref.model_dump(mode="json") for ref in event.evidence],
+        },
+        actor=f"merchant/{event.account_id}",
+        clause="ARB-1",
         text=f"商家提交申诉:{event.reason.label}({event.ruling_id or event.deduction_id})",
-    )  # fmt: skip
+    )
 
 
 def submit_evidence(tx: Tx, event: AppealEvidenceSubmitted, message: InboxMessage) -> None:
@@ -109,8 +119,16 @@ def note_escalation(tx: Tx, event: EscalationNoted, message: InboxMessage) -> No
             origin=f"{message.source}/{message.message_id}",
         )
     )
-    audit.record(tx, case.id, "escalation.noted", actor="platform", clause="ARB-10", public=True, channel=event.channel,
-                 text=f"登记外部维权:{event.channel.label}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "escalation.noted",
+        actor="platform",
+        clause="ARB-10",
+        public=True,
+        channel=event.channel,
+        text=f"登记外部维权:{event.channel.label}",
+    )
 
 
 def names_of(items: list[tuple[EvidenceItem, EvidenceKind]]) -> tuple[str, ...]:

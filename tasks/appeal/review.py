@@ -200,13 +200,29 @@ _RESULTS = {
 }
 
 REVIEW = Gate(
-    name="appeal-review", title="仲裁申诉审核", roles=(Role.ARBITRATOR,), verdicts=AppealVerdict, dossier=appeal_dossier,
-    window=lambda case: rules(case).appeal.review_sla, clause="ARB-4", reason_required=frozenset(AppealVerdict),
-    consequences=_RESULTS, excluded=_made_the_ruling, check=_may_be_said,
-)  # fmt: skip
+    name="appeal-review",
+    title="仲裁申诉审核",
+    roles=(Role.ARBITRATOR,),
+    verdicts=AppealVerdict,
+    dossier=appeal_dossier,
+    window=lambda case: rules(case).appeal.review_sla,
+    clause="ARB-4",
+    reason_required=frozenset(AppealVerdict),
+    consequences=_RESULTS,
+    excluded=_made_the_ruling,
+    check=_may_be_said,
+)
 
 SECOND = Gate(
-    name="appeal-second", title="仲裁申诉终审", roles=(Role.ARBITRATOR,), verdicts=FinalVerdict, dossier=appeal_dossier,
-    window=lambda case: rules(case).appeal.review_sla, clause="ARB-5", reason_required=frozenset(FinalVerdict),
-    consequences=_RESULTS, excluded=_not_for_the_second, check=_evidence_is_here,
-)  # fmt: skip
+    name="appeal-second",
+    title="仲裁申诉终审",
+    roles=(Role.ARBITRATOR,),
+    verdicts=FinalVerdict,
+    dossier=appeal_dossier,
+    window=lambda case: rules(case).appeal.review_sla,
+    clause="ARB-5",
+    reason_required=frozenset(FinalVerdict),
+    consequences=_RESULTS,
+    excluded=_not_for_the_second,
+    check=_evidence_is_here,
+)

@@ -309,5 +309,13 @@ def _changed(tx: Tx, case: Case, verdict: AppealVerdict) -> bool:
 def _record_decision(tx: Tx, case: Case, verdict: AppealVerdict) -> None:
     """The result with the hashes of all the evidence it rests on."""
     hashes = {row.evidence_id: row.sha256 for row, _ in submissions.submitted(tx, case.id)}
-    audit.record(tx, case.id, "appeal.decided", clause="ARB-7" if verdict is AppealVerdict.UPHOLD else "ARB-3",
-                 text=f"{verdict.label}(依据凭证 {len(hashes)} 项)", public=True, verdict=verdict, sha256=hashes)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "appeal.decided",
+        clause="ARB-7" if verdict is AppealVerdict.UPHOLD else "ARB-3",
+        text=f"{verdict.label}(依据凭证 {len(hashes)} 项)",
+        public=True,
+        verdict=verdict,
+        sha256=hashes,
+    )

@@ -52,8 +52,17 @@ def submit(tx: Tx, case: Case, round: int, items: Iterable[tuple[EvidenceItem, E
         )
         hashes[item.id] = item.sha256
     tx.flush()
-    audit.record(tx, case.id, "evidence.submitted", actor="merchant", clause="ARB-4" if round == 1 else "ARB-5",
-                 public=True, text=f"提交凭证 {len(hashes)} 项", round=round, sha256=hashes)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "evidence.submitted",
+        actor="merchant",
+        clause="ARB-4" if round == 1 else "ARB-5",
+        public=True,
+        text=f"提交凭证 {len(hashes)} 项",
+        round=round,
+        sha256=hashes,
+    )
 
 
 def submitted(tx: Tx, case_id: str) -> list[tuple[EvidenceSubmission, EvidenceItem]]:

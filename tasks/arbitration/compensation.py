@@ -137,8 +137,16 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
             at=tx.now,
         )
     )
-    audit.record(tx, case.id, "compensation.returned", clause="ARB-8", public=True, handling=handling, people=people,
-                 text=f"赔付款处理完毕:{split.text()}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "compensation.returned",
+        clause="ARB-8",
+        public=True,
+        handling=handling,
+        people=people,
+        text=f"赔付款处理完毕:{split.text()}",
+    )
     told = words.CompensationReturned(
         shop_name=shop_of(tx, case).name,
         case_id=case.id,
@@ -190,11 +198,19 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"赔付款处理 · {shop.name} · {case.id}",
         ("将如何入账", preview),
-        ("规则建议", Text.of(f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。")
-         if ground and proposed else None), ("商服与商家的约定", said), ("判责", ruling_part(ruling)), ("店铺", shop_part(tx, shop)),
+        (
+            "规则建议",
+            Text.of(f"撤销原因「{ground.label}」:{proposed.label}。须由商服选择、财务确认,结果和原因告知商家(WDR-1)。")
+            if ground and proposed
+            else None,
+        ),
+        ("商服与商家的约定", said),
+        ("判责", ruling_part(ruling)),
+        ("店铺", shop_part(tx, shop)),
         ("此前联系记录", history),
-        facts=_seen(tx, case).terms, sum_fen=ruling.deduction_fen,
-    )  # fmt: skip
+        facts=_seen(tx, case).terms,
+        sum_fen=ruling.deduction_fen,
+    )
 
 
 def _seen(tx: Tx, case: Case) -> Seen:
@@ -246,21 +262,33 @@ def _still_as_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> str |
 
 
 SERVICE = Gate(
-    name="compensation-service", title="商服联系商家", roles=(Role.MERCHANT_SERVICE,), verdicts=ServiceVerdict,
-    dossier=_dossier, window=lambda case: rules(case).appeal.service_sla, clause="ARB-8",
-    reason_required=frozenset({ServiceVerdict.UNREACHED}), check=_says_what_was_agreed,
+    name="compensation-service",
+    title="商服联系商家",
+    roles=(Role.MERCHANT_SERVICE,),
+    verdicts=ServiceVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).appeal.service_sla,
+    clause="ARB-8",
+    reason_required=frozenset({ServiceVerdict.UNREACHED}),
+    check=_says_what_was_agreed,
     consequences={"AGREED": "涉及资金的,交财务确认后按上方预览入账", "UNREACHED": "记录本次联系,任务继续保留"},
     fields={
         "contact": {
-            "title": "联系记录", "type": "string", "maxLength": 200, "default": "",
+            "title": "联系记录",
+            "type": "string",
+            "maxLength": 200,
+            "default": "",
             "description": "何时以何种方式联系到商家的哪位人员",
         },
         "handling": {
-            "title": "约定的处理方式", "type": "string", "enum": ["", *(handling.label for handling in Handling)],
-            "default": "", "description": "与商家达成一致时必选",
+            "title": "约定的处理方式",
+            "type": "string",
+            "enum": ["", *(handling.label for handling in Handling)],
+            "default": "",
+            "description": "与商家达成一致时必选",
         },
     },
-)  # fmt: skip
+)
 
 FINANCE = Gate(
     name="compensation-finance",

@@ -53,13 +53,24 @@ class CorrectionVerdict(Labelled):
 def propose_correction(tx: Tx, event: RulingCorrectionProposed, shop: Shop, message: InboxMessage) -> None:
     """A court's judgment against a ruling: two supervisors decide (ARB-10, ambiguity 11)."""
     cases.open_case(
-        tx, CaseKind.CORRECTION, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
-        shop=shop, actor=f"platform/{event.proposed_by}", clause="ARB-10",
-        request={**named(event), "court": event.court, "judgment_no": event.judgment_no,
-                 "judged_on": event.judged_on.isoformat(), "summary": event.summary, "proposed_by": event.proposed_by,
-                 "documents": [document.model_dump(mode="json") for document in event.documents]},
+        tx,
+        CaseKind.CORRECTION,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        actor=f"platform/{event.proposed_by}",
+        clause="ARB-10",
+        request={
+            **named(event),
+            "court": event.court,
+            "judgment_no": event.judgment_no,
+            "judged_on": event.judged_on.isoformat(),
+            "summary": event.summary,
+            "proposed_by": event.proposed_by,
+            "documents": [document.model_dump(mode="json") for document in event.documents],
+        },
         text=f"提议依法院判决更正判责:{event.judgment_no}",
-    )  # fmt: skip
+    )
 
 
 @effect("受理判责更正")
@@ -230,9 +241,18 @@ CORRECTION = Gate(
 )
 
 CORRECTION_SECOND = Gate(
-    name="correction-second", title="判责更正复核", roles=(Role.SUPERVISOR,), verdicts=CorrectionVerdict,
-    dossier=_correction_dossier, window=lambda case: rules(case).appeal.correction_sla, clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict), consequences=_CORRECTION_RESULTS, check=proposals.refusal,
-    excluded=lambda tx, case: people.meant(CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name),
+    name="correction-second",
+    title="判责更正复核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=CorrectionVerdict,
+    dossier=_correction_dossier,
+    window=lambda case: rules(case).appeal.correction_sla,
+    clause="ARB-10",
+    reason_required=frozenset(CorrectionVerdict),
+    consequences=_CORRECTION_RESULTS,
+    check=proposals.refusal,
+    excluded=lambda tx, case: (
+        people.meant(CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name)
+    ),
     rests_on=CORRECTION.name,
-)  # fmt: skip
+)

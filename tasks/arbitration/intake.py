@@ -108,8 +108,16 @@ def progress(tx: Tx, event: ArbitrationProgressed, shop: Shop, message: InboxMes
     """How far an arbitration is outside; a line in the shop's history. After its withdrawal that is no news to act on."""
     still_on(tx, event.arbitration_id, shop)
     seen_before(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, event.stage, message)
-    audit.record(tx, f"shop/{shop.id}", "arbitration.progressed", actor="platform", clause="ARB-9", public=True,
-                 text=f"仲裁 {event.arbitration_id}:{event.stage.label}", stage=event.stage)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "arbitration.progressed",
+        actor="platform",
+        clause="ARB-9",
+        public=True,
+        text=f"仲裁 {event.arbitration_id}:{event.stage.label}",
+        stage=event.stage,
+    )
 
 
 def still_on(tx: Tx, arbitration_id: str, shop: Shop) -> Arbitration | None:

@@ -113,8 +113,18 @@ def strike(tx: Tx, case: Case | None, ruling_id: str, cause: VoidCause) -> bool:
     )
     emit(tx, event, f"ruling/{ruling.id}/voided", case, shop_id=ruling.shop_id)
     subject = case.id if case else f"shop/{ruling.shop_id}"
-    audit.record(tx, subject, "ruling.voided", clause=clause, public=True, ruling=ruling.id, cause=cause,
-                 text=f"{ruling.kind.label} {ruling.called} 已剔除:{cause.label}", rulings=row.rulings, points=row.points)  # fmt: skip
+    audit.record(
+        tx,
+        subject,
+        "ruling.voided",
+        clause=clause,
+        public=True,
+        ruling=ruling.id,
+        cause=cause,
+        text=f"{ruling.kind.label} {ruling.called} 已剔除:{cause.label}",
+        rulings=row.rulings,
+        points=row.points,
+    )
     return True
 
 

@@ -65,13 +65,23 @@ def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop
         _cancelled(tx, event, shop, message)
     consent = event.consent.model_dump(mode="json") if event.consent else None
     cases.open_case(
-        tx, CaseKind.WITHDRAWAL, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
-        shop=shop, actor="platform", clause="WDR-3",
-        request={"arbitration_id": event.arbitration_id, "reason": event.reason, "requested_by": event.requested_by,
-                 "note": event.note, "consent": consent,
-                 "documents": [document.model_dump(mode="json") for document in event.documents]},
+        tx,
+        CaseKind.WITHDRAWAL,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        actor="platform",
+        clause="WDR-3",
+        request={
+            "arbitration_id": event.arbitration_id,
+            "reason": event.reason,
+            "requested_by": event.requested_by,
+            "note": event.note,
+            "consent": consent,
+            "documents": [document.model_dump(mode="json") for document in event.documents],
+        },
         text=f"{event.requested_by.label}申请撤销仲裁 {event.arbitration_id}:{event.reason.label}",
-    )  # fmt: skip
+    )
 
 
 def _cancelled(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop, message: InboxMessage) -> None:
@@ -301,18 +311,30 @@ def _consent_wanted(wish: WithdrawalAsked) -> str | Strong:
 
 
 WITHDRAWAL = Gate(
-    name="withdrawal", title="撤销仲裁核实", roles=(Role.MERCHANT_SERVICE,), verdicts=WithdrawalVerdict,
-    dossier=_withdrawal_dossier, window=lambda case: rules(case).appeal.withdrawal_sla, clause="WDR-3",
-    reason_required=frozenset(WithdrawalVerdict), check=_consent_on_record,
+    name="withdrawal",
+    title="撤销仲裁核实",
+    roles=(Role.MERCHANT_SERVICE,),
+    verdicts=WithdrawalVerdict,
+    dossier=_withdrawal_dossier,
+    window=lambda case: rules(case).appeal.withdrawal_sla,
+    clause="WDR-3",
+    reason_required=frozenset(WithdrawalVerdict),
+    check=_consent_on_record,
     consequences={"CONFIRM": "撤销仲裁,同一售后不可再次仲裁,进行中的申诉终止", "REJECT": "仲裁继续有效,理由会告知商家"},
     fields={
         "consent_record": {
-            "title": "买家同意记录", "type": "string", "maxLength": 300, "default": "",
+            "title": "买家同意记录",
+            "type": "string",
+            "maxLength": 300,
+            "default": "",
             "description": "通话录音编号、聊天记录编号等,供查找",
         },
         "consent_paper": {
-            "title": "买家同意文件", "type": "string", "maxLength": 40, "default": "",
+            "title": "买家同意文件",
+            "type": "string",
+            "maxLength": 40,
+            "default": "",
             "description": "商家单方申请而材料中没有时必填:为该店铺上传文件(POST /evidence)后返回的编号 EV-…(WDR-4)",
         },
     },
-)  # fmt: skip
+)

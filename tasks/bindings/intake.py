@@ -47,16 +47,34 @@ def open_binding(
     ``part`` tells it from the others of one message.
     """
     case = cases.open_case(
-        tx, CaseKind.ACCOUNT_BINDING, origin=f"{message.source}/{message.message_id}{part}",
-        received_at=message.received_at, shop=shop, subject=f"{shop.name} · {kind.label}",
+        tx,
+        CaseKind.ACCOUNT_BINDING,
+        origin=f"{message.source}/{message.message_id}{part}",
+        received_at=message.received_at,
+        shop=shop,
+        subject=f"{shop.name} · {kind.label}",
         request={
-            "account_id": account_id, "kind": kind, "platform": platform, "target_account_id": target, "target_name": name,
+            "account_id": account_id,
+            "kind": kind,
+            "platform": platform,
+            "target_account_id": target,
+            "target_name": name,
         },
-        actor=f"merchant/{account_id}", clause=ASKED_UNDER[kind], text=f"商家申请绑定{kind.label}",
-    )  # fmt: skip
+        actor=f"merchant/{account_id}",
+        clause=ASKED_UNDER[kind],
+        text=f"商家申请绑定{kind.label}",
+    )
     if tx.get(Binding, case.id) is None:
-        tx.add(Binding(case_id=case.id, shop_id=shop.id, kind=kind, platform=platform,
-                       account_id=target or None, account_name=name))  # fmt: skip
+        tx.add(
+            Binding(
+                case_id=case.id,
+                shop_id=shop.id,
+                kind=kind,
+                platform=platform,
+                account_id=target or None,
+                account_name=name,
+            )
+        )
         tx.flush()
     return case
 

@@ -26,10 +26,20 @@ def request(tx: Tx, event: ClosureRequested, message: InboxMessage) -> None:
     """A merchant asks; everything asked for becomes a case, also what will be refused (CLS-3, CLS-4)."""
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(
-        tx, CaseKind.CLOSURE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request={"account_id": event.account_id, "reason": event.reason, "reason_text": mask_accounts(event.reason_text)},
-        actor=f"merchant/{event.account_id}", clause="CLS-4", text=f"商家申请关店:{event.reason.label}",
-    )  # fmt: skip
+        tx,
+        CaseKind.CLOSURE,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        request={
+            "account_id": event.account_id,
+            "reason": event.reason,
+            "reason_text": mask_accounts(event.reason_text),
+        },
+        actor=f"merchant/{event.account_id}",
+        clause="CLS-4",
+        text=f"商家申请关店:{event.reason.label}",
+    )
 
 
 def withdraw_request(tx: Tx, event: ClosureWithdrawn, message: InboxMessage) -> None:

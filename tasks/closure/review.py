@@ -107,15 +107,24 @@ REVIEW = Gate(
 )
 
 OVERRIDE = Gate(
-    name="closure-override", title="关店放行复核", roles=(Role.SUPERVISOR,), verdicts=OverrideVerdict,
-    dossier=_override_dossier, window=lambda case: rules(case).closure.review_sla, clause="CLS-7",
-    reason_required=frozenset(OverrideVerdict), check=_approval_needs_a_reason,
+    name="closure-override",
+    title="关店放行复核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=OverrideVerdict,
+    dossier=_override_dossier,
+    window=lambda case: rules(case).closure.review_sla,
+    clause="CLS-7",
+    reason_required=frozenset(OverrideVerdict),
+    check=_approval_needs_a_reason,
     consequences={"CONFIRM": "放行阻断事项并开始清算", "REJECT": "结束申请,理由会告知商家"},
     fields={
         "write_off": {
-            "title": "核销未完事项", "type": "boolean", "default": False,
+            "title": "核销未完事项",
+            "type": "boolean",
+            "default": False,
             "description": "勾选后,上面的阻断事项不再阻止关店完成;不勾选则清算仍会等待其办结",
         }
     },
-    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name), rests_on=REVIEW.name,
-)  # fmt: skip
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
+    rests_on=REVIEW.name,
+)

@@ -51,12 +51,23 @@ def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None
     if pending:
         raise Refused(f"该店铺已有强制关店案件 {pending[0].id} 处理中", "CLS-10")
     cases.open_case(
-        tx, CaseKind.FORCED_CLOSURE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at,
-        shop=shop, actor=f"platform/{event.proposed_by}", clause="CLS-10", text=f"平台提议强制关店:{event.violation}",
-        request={"proposal_id": event.proposal_id, "violation": event.violation, "clause": event.clause,
-                 "description": event.description, "proposed_by": event.proposed_by,
-                 "documents": [document.model_dump(mode="json") for document in event.documents]},
-    )  # fmt: skip
+        tx,
+        CaseKind.FORCED_CLOSURE,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        actor=f"platform/{event.proposed_by}",
+        clause="CLS-10",
+        text=f"平台提议强制关店:{event.violation}",
+        request={
+            "proposal_id": event.proposal_id,
+            "violation": event.violation,
+            "clause": event.clause,
+            "description": event.description,
+            "proposed_by": event.proposed_by,
+            "documents": [document.model_dump(mode="json") for document in event.documents],
+        },
+    )
     cases.wake_leaving(tx, shop.id)
 
 
@@ -212,18 +223,31 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     return dossier.of(
         f"强制关店 · {shop.name} · {case.id}",
         (approvals.SINCE, approvals.changes_part(tx, case, review, now, {"shop": "店铺状态"})),
-        ("店铺", shop_part(tx, shop)), ("提议", proposal), ("判责与申诉", Findings.of(contested) if contested else None),
+        ("店铺", shop_part(tx, shop)),
+        ("提议", proposal),
+        ("判责与申诉", Findings.of(contested) if contested else None),
         ("说明", Quote.of(asked.description)),
-        *papers.parts(tx, case, review, "CLS-10", needed=True), ("第一位审核人意见", said),
-        ("同意后的结果", Text.of(
-            "立即关闭店铺且", Strong(text="不可重新开店"), ",罚没保证金 ", Strong(text=str(deposit)),
-            "(CLS-10、DED-6);待结算货款 ", Strong(text=str(free)),
-            " 立即冻结,以后到账的也冻结,由两人另案决定解冻或罚没(DED-7)。",
-            *(("另有 ", Strong(text=str(under_way)), " 正在打款途中,如被退回即罚没。") if under_way else ()),
-        )),
-        facts=now.terms, blocking=now.blocking, shown=money | proposals.shown(tx, case),
-        links_until=papers.links_until(tx, case, review), sum_fen=deposit.fen,
-    )  # fmt: skip
+        *papers.parts(tx, case, review, "CLS-10", needed=True),
+        ("第一位审核人意见", said),
+        (
+            "同意后的结果",
+            Text.of(
+                "立即关闭店铺且",
+                Strong(text="不可重新开店"),
+                ",罚没保证金 ",
+                Strong(text=str(deposit)),
+                "(CLS-10、DED-6);待结算货款 ",
+                Strong(text=str(free)),
+                " 立即冻结,以后到账的也冻结,由两人另案决定解冻或罚没(DED-7)。",
+                *(("另有 ", Strong(text=str(under_way)), " 正在打款途中,如被退回即罚没。") if under_way else ()),
+            ),
+        ),
+        facts=now.terms,
+        blocking=now.blocking,
+        shown=money | proposals.shown(tx, case),
+        links_until=papers.links_until(tx, case, review),
+        sum_fen=deposit.fen,
+    )
 
 
 _CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销", "DROP": "结束案件,店铺不受影响"}
@@ -243,12 +267,21 @@ FIRST = Gate(
 )
 
 SECOND = Gate(
-    name="forced-second", title="强制关店复核", roles=(Role.SUPERVISOR,), verdicts=ForcedVerdict, dossier=_dossier,
-    window=lambda case: rules(case).forced_closure.review_sla, clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict), consequences=_CONSEQUENCES, check=proposals.refusal,
-    excluded=lambda tx, case: people.meant(ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name),
+    name="forced-second",
+    title="强制关店复核",
+    roles=(Role.SUPERVISOR,),
+    verdicts=ForcedVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).forced_closure.review_sla,
+    clause="CLS-10",
+    reason_required=frozenset(ForcedVerdict),
+    consequences=_CONSEQUENCES,
+    check=proposals.refusal,
+    excluded=lambda tx, case: (
+        people.meant(ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name)
+    ),
     rests_on=FIRST.name,
-)  # fmt: skip
+)
 
 PROCESS = Process(
     name="forced-closure",

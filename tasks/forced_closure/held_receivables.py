@@ -74,10 +74,26 @@ def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
     rest = Money(fen=held.fen - set_off.fen)
     source = shop_account(shop.id, AccountKind.RECEIVABLE_BANNED)
     goes_to = platform_account(AccountKind.FORFEITURE) if forfeits else shop_account(shop.id, AccountKind.RECEIVABLE)
-    ledger.post(tx, f"{case.id}/set-off", debit=source, credit=shop_account(shop.id, AccountKind.ARREARS), amount=set_off,
-                reason="receivable.set_off", clause="DED-9", case_id=case.id)  # fmt: skip
-    ledger.post(tx, f"{case.id}/{'forfeit' if forfeits else 'release'}", debit=source, credit=goes_to, amount=rest,
-                reason="receivable.forfeited" if forfeits else "receivable.freed", clause="DED-7", case_id=case.id)  # fmt: skip
+    ledger.post(
+        tx,
+        f"{case.id}/set-off",
+        debit=source,
+        credit=shop_account(shop.id, AccountKind.ARREARS),
+        amount=set_off,
+        reason="receivable.set_off",
+        clause="DED-9",
+        case_id=case.id,
+    )
+    ledger.post(
+        tx,
+        f"{case.id}/{'forfeit' if forfeits else 'release'}",
+        debit=source,
+        credit=goes_to,
+        amount=rest,
+        reason="receivable.forfeited" if forfeits else "receivable.freed",
+        clause="DED-7",
+        case_id=case.id,
+    )
     freed = Money()
     if not forfeits:  # first what statements of the shop ought to hold (INV-7), then what is left may be paid out
         freezes.settle_statements(tx, shop.id)

@@ -75,11 +75,20 @@ def record(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) -> Recorded:
         if own not in open_for:
             open_for[own] = open_period(tx, own)
         known[item.item_id] = _content(item)
-        rows.append({
-            "id": item.item_id, "shop_id": item.shop_id, "category": item.category, "amount_fen": item.amount_fen,
-            "corrects": item.corrects, "description": item.description, "settled_at": item.settled_at,
-            "own_period": own, "period": open_for[own], "recorded_at": tx.now,
-        })  # fmt: skip
+        rows.append(
+            {
+                "id": item.item_id,
+                "shop_id": item.shop_id,
+                "category": item.category,
+                "amount_fen": item.amount_fen,
+                "corrects": item.corrects,
+                "description": item.description,
+                "settled_at": item.settled_at,
+                "own_period": own,
+                "period": open_for[own],
+                "recorded_at": tx.now,
+            }
+        )
     if rows:
         tx.execute(insert(BillableItem), rows)
         exit_invoices.take_in(tx, {row["shop_id"] for row in rows})

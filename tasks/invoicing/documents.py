@@ -40,18 +40,27 @@ def statement_page(tx: Tx, statement: Statement) -> str:
     return render_document(
         "statement",
         {
-            "number": statement.number, "period": statement_words.period_label(statement), "issued_at": statement.issued_at,
-            "due_at": statement.due_at, "shop_name": statement.shop_name, "shop_id": statement.shop_id,
-            "seller_name": statement.seller_name, "seller_tax_no": statement.seller_tax_no, "taxpayer": taxpayer,
-            "buyer_name": given.platform_name, "buyer_tax_no": given.platform_tax_no, "total_fen": statement.total_fen,
-            "capitals": capitals(statement.total_fen), "service_contact": given.service_contact,
+            "number": statement.number,
+            "period": statement_words.period_label(statement),
+            "issued_at": statement.issued_at,
+            "due_at": statement.due_at,
+            "shop_name": statement.shop_name,
+            "shop_id": statement.shop_id,
+            "seller_name": statement.seller_name,
+            "seller_tax_no": statement.seller_tax_no,
+            "taxpayer": taxpayer,
+            "buyer_name": given.platform_name,
+            "buyer_tax_no": given.platform_tax_no,
+            "total_fen": statement.total_fen,
+            "capitals": capitals(statement.total_fen),
+            "service_contact": given.service_contact,
             "share": f"{policy.freeze_percent}%",
             "lines": [
                 {"category": line.category.label, "month": line.own_period, "times": line.items, "fen": line.amount_fen}
                 for line in lines
             ],
         },
-    )  # fmt: skip
+    )
 
 
 def path_of(statement: Statement) -> Path:

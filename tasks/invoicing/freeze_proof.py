@@ -34,26 +34,44 @@ def check(tx: Tx) -> list[str]:
     if set_off != ledger.balance(tx, platform_account(AccountKind.SET_OFF)).fen:
         wrong.append(f"statements have set off {set_off} fen, the ledger another amount")
     for words, what in (
-        ("""SELECT s.id FROM statement s LEFT JOIN (SELECT statement_id, SUM(amount_fen) AS fen FROM statement_line
-            GROUP BY statement_id) l ON l.statement_id = s.id WHERE s.total_fen <> COALESCE(l.fen, 0)""", "lines"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
+        (
+            """SELECT s.id FROM statement s LEFT JOIN (SELECT statement_id, SUM(amount_fen) AS fen FROM statement_line
+            GROUP BY statement_id) l ON l.statement_id = s.id WHERE s.total_fen <> COALESCE(l.fen, 0)""",
+            "lines",
+        ),
+        (
+            """SELECT s.id FROM statement s LEFT JOIN (
                 SELECT a.statement_id, SUM(a.amount_fen) AS fen FROM invoice_allocation a
                 JOIN invoice i ON i.id = a.invoice_id WHERE i.state IN ('ACCEPTED', 'REVERSED') GROUP BY a.statement_id) a
-            ON a.statement_id = s.id WHERE s.invoiced_fen <> COALESCE(a.fen, 0)""", "accepted invoices"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
+            ON a.statement_id = s.id WHERE s.invoiced_fen <> COALESCE(a.fen, 0)""",
+            "accepted invoices",
+        ),
+        (
+            """SELECT s.id FROM statement s LEFT JOIN (
                 SELECT a.statement_id, SUM(a.amount_fen) AS fen FROM invoice_allocation a
                 JOIN invoice i ON i.id = a.invoice_id WHERE i.state = 'IN_REVIEW' AND a.in_time GROUP BY a.statement_id) a
-            ON a.statement_id = s.id WHERE s.pending_fen <> COALESCE(a.fen, 0)""", "invoices in review"),
-        ("""SELECT s.id FROM statement s LEFT JOIN (
+            ON a.statement_id = s.id WHERE s.pending_fen <> COALESCE(a.fen, 0)""",
+            "invoices in review",
+        ),
+        (
+            """SELECT s.id FROM statement s LEFT JOIN (
                 SELECT statement_id, SUM(CASE kind WHEN 'FREEZE' THEN amount_fen WHEN 'RELEASE' THEN -amount_fen
                     WHEN 'SET_OFF' THEN amount_fen ELSE -amount_fen END) AS fen FROM statement_move GROUP BY statement_id) m
-            ON m.statement_id = s.id WHERE s.frozen_fen + s.set_off_fen <> COALESCE(m.fen, 0)""", "moves"),
-        ("""SELECT m.key FROM statement_move m LEFT JOIN transfer t ON t.key = m.key
-            WHERE m.amount_fen > 0 AND (t.amount_fen IS NULL OR t.amount_fen <> m.amount_fen)""", "transfers"),
-        ("""SELECT i.period || '/' || i.shop_id FROM billable_item i JOIN statement s
+            ON m.statement_id = s.id WHERE s.frozen_fen + s.set_off_fen <> COALESCE(m.fen, 0)""",
+            "moves",
+        ),
+        (
+            """SELECT m.key FROM statement_move m LEFT JOIN transfer t ON t.key = m.key
+            WHERE m.amount_fen > 0 AND (t.amount_fen IS NULL OR t.amount_fen <> m.amount_fen)""",
+            "transfers",
+        ),
+        (
+            """SELECT i.period || '/' || i.shop_id FROM billable_item i JOIN statement s
             ON s.period = i.period AND s.shop_id = i.shop_id
-            GROUP BY i.period, i.shop_id, s.total_fen HAVING SUM(i.amount_fen) <> s.total_fen""", "items"),
-    ):  # fmt: skip
+            GROUP BY i.period, i.shop_id, s.total_fen HAVING SUM(i.amount_fen) <> s.total_fen""",
+            "items",
+        ),
+    ):
         wrong += [f"{row[0]}: does not agree with its {what}" for row in tx.execute(bulk.sql(words))]
     return wrong + [f"{statement_id}: its state does not agree with its money" for statement_id in _states(tx)]
 

@@ -61,8 +61,16 @@ def receive(tx: Tx, event: ReceivableSettled, shop: Shop, message: InboxMessage)
         reason="receivable.settled",
         clause="STL-1",
     )
-    audit.record(tx, f"shop/{shop.id}", "receivable.settled", actor="platform", clause="STL-1", public=True,
-                 text=f"货款入账 {amount}", settlement=event.settlement_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "receivable.settled",
+        actor="platform",
+        clause="STL-1",
+        public=True,
+        text=f"货款入账 {amount}",
+        settlement=event.settlement_id,
+    )
     settle_shop(tx, shop.id)  # and, after a ban, all the rest is frozen (ambiguity 24)
 
 
@@ -90,8 +98,16 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
         reason="receivable.paid_out",
         clause="STL-6",
     )
-    audit.record(tx, f"shop/{shop.id}", "receivable.paid_out", actor="platform", clause="STL-6", public=True,
-                 text=f"货款打款 {amount}", payment=event.payment_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "receivable.paid_out",
+        actor="platform",
+        clause="STL-6",
+        public=True,
+        text=f"货款打款 {amount}",
+        payment=event.payment_id,
+    )
 
 
 # ── one shop ─────────────────────────────────────────────────────────────────

@@ -73,17 +73,34 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     found = check_invoice(event, expected, policy_at(message.received_at).invoicing)
     fields = event.model_dump(mode="json", exclude={"xml"})
     invoice = Invoice(
-        id=invoice_id, shop_id=shop.id, number=event.number, invoice_code=event.invoice_code, kind=event.kind,
-        issued_on=event.issued_on, gross_fen=event.gross_fen, tax_fen=event.tax_fen, fields=fields, evidence=files,
-        state=InvoiceState.IN_REVIEW, received_at=message.received_at,
-    )  # fmt: skip
+        id=invoice_id,
+        shop_id=shop.id,
+        number=event.number,
+        invoice_code=event.invoice_code,
+        kind=event.kind,
+        issued_on=event.issued_on,
+        gross_fen=event.gross_fen,
+        tax_fen=event.tax_fen,
+        fields=fields,
+        evidence=files,
+        state=InvoiceState.IN_REVIEW,
+        received_at=message.received_at,
+    )
     tx.add(invoice)
     tx.flush()
     holds = not any(finding.final for finding in found)
     _allocate(tx, invoice, named, holds)
     look_again(tx, shop.id)  # its red letter may have come first
-    audit.record(tx, f"shop/{shop.id}", "invoice.submitted", actor=f"merchant/{event.account_id}", clause="INV-1",
-                 public=True, text=f"商家提交发票 {event.number}(价税合计 {yuan(event.gross_fen)})", invoice=invoice_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "invoice.submitted",
+        actor=f"merchant/{event.account_id}",
+        clause="INV-1",
+        public=True,
+        text=f"商家提交发票 {event.number}(价税合计 {yuan(event.gross_fen)})",
+        invoice=invoice_id,
+    )
     if clean(found):
         accept(tx, invoice, by="rules")
         return
@@ -304,6 +321,14 @@ def reverse(tx: Tx, event: InvoiceRedLetter, shop: Shop, message: InboxMessage) 
         red_code=event.invoice_code,
     )
     emit(tx, gone, key, shop_id=shop.id)
-    audit.record(tx, f"shop/{shop.id}", "invoice.reversed", actor=f"merchant/{event.account_id}", clause="INV-7", public=True,
-                 text=f"发票 {invoice.number} 红冲 {yuan(event.amount_fen)}", red=event.number)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "invoice.reversed",
+        actor=f"merchant/{event.account_id}",
+        clause="INV-7",
+        public=True,
+        text=f"发票 {invoice.number} 红冲 {yuan(event.amount_fen)}",
+        red=event.number,
+    )
     exit_invoices.look_again(tx, shop.id)

@@ -106,8 +106,16 @@ def accept(tx: Tx, invoice: Invoice, by: str) -> None:
         statements=tuple(covered),
     )
     merchants.tell(tx, told, f"invoice/{invoice.id}/accepted", shop_id=shop.id)
-    audit.record(tx, f"shop/{shop.id}", "invoice.accepted", actor=by if by != "rules" else "system", clause="INV-12",
-                 public=True, text=f"发票 {invoice.number} 已采纳,对应账单 {'、'.join(covered)}", invoice=invoice.id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "invoice.accepted",
+        actor=by if by != "rules" else "system",
+        clause="INV-12",
+        public=True,
+        text=f"发票 {invoice.number} 已采纳,对应账单 {'、'.join(covered)}",
+        invoice=invoice.id,
+    )
     exit_invoices.look_again(tx, shop.id)
 
 

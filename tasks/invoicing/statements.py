@@ -237,8 +237,18 @@ def _record(tx: Tx, case: Case, fresh: str, given: dict[str, Any]) -> None:
     ):
         digest.update(f"{number}:{amount};".encode())
         count, total, first, last = count + 1, total + int(amount), first or number, number
-    audit.record(tx, case.id, "statements.issued", clause="INV-1", text=f"已出账 {count} 份({first} 至 {last})",
-                 count=count, total_fen=total, first=first, last=last, sha256=digest.hexdigest())  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "statements.issued",
+        clause="INV-1",
+        text=f"已出账 {count} 份({first} 至 {last})",
+        count=count,
+        total_fen=total,
+        first=first,
+        last=last,
+        sha256=digest.hexdigest(),
+    )
 
 
 def issued(tx: Tx, period: Period) -> dict[str, Any]:

@@ -49,10 +49,19 @@ def rows(name: str) -> Iterator[tuple[Any, ...]]:
         found = tx.execute(words, {"first": first, "last": last}, execution_options={"yield_per": 1000})
         for shop, title, entity, licence, owner, uscc, taxpayer, subsidy, items, sales, invoiced in found:
             yield (
-                name.upper(), shop, title, EntityType(entity).label, licence or owner, uscc,
-                TaxpayerType(taxpayer).label if taxpayer else "", _yuan(subsidy), int(items), _yuan(sales),
-                _yuan(int(subsidy) + int(sales)), _yuan(invoiced),
-            )  # fmt: skip
+                name.upper(),
+                shop,
+                title,
+                EntityType(entity).label,
+                licence or owner,
+                uscc,
+                TaxpayerType(taxpayer).label if taxpayer else "",
+                _yuan(subsidy),
+                int(items),
+                _yuan(sales),
+                _yuan(int(subsidy) + int(sales)),
+                _yuan(invoiced),
+            )
 
 
 def _yuan(fen: int) -> str:

@@ -240,8 +240,16 @@ def paper(tx: Tx, event: OpeningPapers, message: InboxMessage) -> None:
     parts.note(tx, case, documents=[*kept, *given])
     absent = papers.absent(tx, case.shop_id or "", given)
     said = f",其中未收到文件(请上传):{'、'.join(absent)}" if absent else ""
-    audit.record(tx, case.id, "opening.papers", actor=f"merchant/{event.account_id}", public=True, documents=len(given),
-                 clause=policy_of_opening.clause_of(kinds[0]), text=f"商家已提交:{'、'.join(kind.label for kind in kinds)}{said}")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "opening.papers",
+        actor=f"merchant/{event.account_id}",
+        public=True,
+        documents=len(given),
+        clause=policy_of_opening.clause_of(kinds[0]),
+        text=f"商家已提交:{'、'.join(kind.label for kind in kinds)}{said}",
+    )
     parts.came(tx, case, *kinds)
 
 

@@ -66,9 +66,17 @@ def put(
     """Keep a part in place of what was sent of it before, and see what is still missing."""
     whole = json.dumps([fields, sealed], ensure_ascii=False, sort_keys=True)
     _write(tx, case, part, dict(fields), dict(sealed), keyed_hash(whole), identity, at)
-    audit.record(tx, case.id, "opening.part", actor=f"merchant/{OpeningAsked.of(case).account_id}",
-                 clause=policy_of_opening.clause_of(part), text=f"商家已提交:{part.label}", public=True, part=part,
-                 sha256=keyed_hash(whole))  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "opening.part",
+        actor=f"merchant/{OpeningAsked.of(case).account_id}",
+        clause=policy_of_opening.clause_of(part),
+        text=f"商家已提交:{part.label}",
+        public=True,
+        part=part,
+        sha256=keyed_hash(whole),
+    )
     came(tx, case, part.value)
 
 

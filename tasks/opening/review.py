@@ -156,24 +156,44 @@ _ITEMS = {
 _REASONED = frozenset({OpeningVerdict.REJECT})
 
 ENTITY = Gate(
-    name="opening-entity", title="入驻主体审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict, dossier=_dossier,
-    window=lambda case: rules(case).opening.entity_sla, clause="OPN-6", reason_required=_REASONED, fields=_ITEMS, check=_check,
+    name="opening-entity",
+    title="入驻主体审核",
+    roles=(Role.OPENING_REVIEWER,),
+    verdicts=OpeningVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).opening.entity_sla,
+    clause="OPN-6",
+    reason_required=_REASONED,
+    fields=_ITEMS,
+    check=_check,
     consequences={
         "APPROVE": "进入下一步(企业:数字证书和打款验证;个人:店铺完善)",
         "ASK": "逐项把原因告知商家,限期重新提交,已通过的无需再交",
         "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
     },
-)  # fmt: skip
+)
 
 CERTIFICATE = Gate(
-    name="opening-certificate", title="数字证书申请表审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict,
-    dossier=_dossier, window=lambda case: rules(case).opening.certificate_sla, clause="OPN-9", reason_required=_REASONED,
+    name="opening-certificate",
+    title="数字证书申请表审核",
+    roles=(Role.OPENING_REVIEWER,),
+    verdicts=OpeningVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).opening.certificate_sla,
+    clause="OPN-9",
+    reason_required=_REASONED,
     fields={
         "signature": {
-            "title": "申请表上有法人签字", "type": "boolean", "default": False, "description": "打开文件看到签字后再勾选"
+            "title": "申请表上有法人签字",
+            "type": "boolean",
+            "default": False,
+            "description": "打开文件看到签字后再勾选",
         },
         "seal": {
-            "title": "申请表上有企业公章", "type": "boolean", "default": False, "description": "打开文件看到公章后再勾选"
+            "title": "申请表上有企业公章",
+            "type": "boolean",
+            "default": False,
+            "description": "打开文件看到公章后再勾选",
         },
         **_ITEMS,
     },
@@ -183,33 +203,52 @@ CERTIFICATE = Gate(
         "ASK": "逐项把原因告知商家,限期重新提交",
         "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
     },
-)  # fmt: skip
+)
 
 TRANSFER = Gate(
-    name="opening-transfer", title="对公账户人工核验", roles=(Role.FINANCE,), verdicts=TransferVerdict, dossier=_transfer_dossier,
-    window=lambda case: rules(case).opening.transfer_sla, clause="OPN-10", reason_required=frozenset(TransferVerdict),
+    name="opening-transfer",
+    title="对公账户人工核验",
+    roles=(Role.FINANCE,),
+    verdicts=TransferVerdict,
+    dossier=_transfer_dossier,
+    window=lambda case: rules(case).opening.transfer_sla,
+    clause="OPN-10",
+    reason_required=frozenset(TransferVerdict),
     fields={
         "paper": {
-            "title": "银行证明文件", "type": "string", "maxLength": 40, "default": "",
+            "title": "银行证明文件",
+            "type": "string",
+            "maxLength": 40,
+            "default": "",
             "description": "选择「凭银行证明通过」时必填:银行或财务为该店铺上传文件(POST /evidence)后返回的编号 EV-…",
         }
     },
     check=_proof_is_here,
     consequences={
-        "PROVED": "不再打款,账户视为已验证,进入店铺审核", "AGAIN": "向同一账户再打一笔随机金额",
-        "OTHER_ACCOUNT": "把理由告知商家,请其提交另一个对公账户,再打款", "REJECT": "结束申请,理由会告知商家",
+        "PROVED": "不再打款,账户视为已验证,进入店铺审核",
+        "AGAIN": "向同一账户再打一笔随机金额",
+        "OTHER_ACCOUNT": "把理由告知商家,请其提交另一个对公账户,再打款",
+        "REJECT": "结束申请,理由会告知商家",
     },
-)  # fmt: skip
+)
 
 SHOP = Gate(
-    name="opening-shop", title="店铺审核", roles=(Role.OPENING_REVIEWER,), verdicts=OpeningVerdict, dossier=_dossier,
-    window=lambda case: rules(case).opening.shop_sla, clause="OPN-11", reason_required=_REASONED, fields=_ITEMS, check=_check,
+    name="opening-shop",
+    title="店铺审核",
+    roles=(Role.OPENING_REVIEWER,),
+    verdicts=OpeningVerdict,
+    dossier=_dossier,
+    window=lambda case: rules(case).opening.shop_sla,
+    clause="OPN-11",
+    reason_required=_REASONED,
+    fields=_ITEMS,
+    check=_check,
     consequences={
         "APPROVE": "请商家签署在线合同、缴纳保证金;缴足即开店",
         "ASK": "逐项把原因告知商家,限期重新提交",
         "REJECT": "结束申请,理由会告知商家,商家可以重新申请",
     },
-)  # fmt: skip
+)
 
 GATES: Mapping[Stage, Gate] = {Stage.MATERIALS: ENTITY, Stage.CERTIFICATE: CERTIFICATE, Stage.FINISHING: SHOP}
 """Which question follows which stage of the merchant's."""

@@ -71,11 +71,19 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
         text=f"银行回执有矛盾:{kind.label}",
     )
     row = BankContradiction(
-        id=row_id, inquiry_id=inquiry.id, request_no=event.request_no, case_id=about.id if about else None,
-        shop_id=known or (event.shop_id if tx.get(Shop, event.shop_id) else None), kind=kind,
-        stood=payout.state if payout else None, said=said, amount_fen=fen, bank_at=event.at,
-        bank_reason=reason, received_at=message.received_at,
-    )  # fmt: skip
+        id=row_id,
+        inquiry_id=inquiry.id,
+        request_no=event.request_no,
+        case_id=about.id if about else None,
+        shop_id=known or (event.shop_id if tx.get(Shop, event.shop_id) else None),
+        kind=kind,
+        stood=payout.state if payout else None,
+        said=said,
+        amount_fen=fen,
+        bank_at=event.at,
+        bank_reason=reason,
+        received_at=message.received_at,
+    )
     tx.add(row)
     tx.flush()
     audit.record(tx, inquiry.id, NOTED, actor="bank", clause="REF-3", text=sentence(tx, row), row=_said(row))

@@ -28,12 +28,22 @@ def request(tx: Tx, event: RefundRequested, message: InboxMessage) -> None:
     shop = shops.find_shop(tx, event.shop_id)
     named = _named(event)
     cases.open_case(
-        tx, CaseKind.REFUND, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
-        request={"account_id": event.account_id, "amount_fen": event.amount_fen, "payee": payouts.masked(named),
-                 "documents": [document.model_dump(mode="json") for document in event.documents]},
-        sealed=_sealed([], named), actor=f"merchant/{event.account_id}", clause="REF-6",
+        tx,
+        CaseKind.REFUND,
+        origin=f"{message.source}/{message.message_id}",
+        received_at=message.received_at,
+        shop=shop,
+        request={
+            "account_id": event.account_id,
+            "amount_fen": event.amount_fen,
+            "payee": payouts.masked(named),
+            "documents": [document.model_dump(mode="json") for document in event.documents],
+        },
+        sealed=_sealed([], named),
+        actor=f"merchant/{event.account_id}",
+        clause="REF-6",
         text=f"商家申请退还保证金 {Money(fen=event.amount_fen)} 至 {payouts.masked(named)}",
-    )  # fmt: skip
+    )
 
 
 def _named(event: RefundRequested | RefundPayeeCorrected) -> list[Payee]:

@@ -125,13 +125,22 @@ def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding,
     sent = papers.of_case(tx, case)
     closure = cases.last_concluded(tx, shop.id, CaseKind.CLOSURE, CaseState.CLOSED)
     found = policy_of_refund.refund_findings(
-        known, snapshot.as_of if snapshot else None, plan.books, entity=shop.entity_type,
-        documents=documents_of(sent), payees=payees_of(case), judgement=judgement(plan.shares),
+        known,
+        snapshot.as_of if snapshot else None,
+        plan.books,
+        entity=shop.entity_type,
+        documents=documents_of(sent),
+        payees=payees_of(case),
+        judgement=judgement(plan.shares),
         open_cases=cases.open_by_kind(tx, shop.id, but=case.id, apart={CaseKind.REFUND, *NEVER_IN_THE_WAY}),
-        exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)), now=tx.now, policy=rules(case),
-        written_off=ClosureAsked.of(closure).extents if closure else {}, own_penalties=penalties.of_shop(tx, shop.id),
-        other_refund=goes_first(tx, case), shop_state=shop.state,
-    )  # fmt: skip
+        exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)),
+        now=tx.now,
+        policy=rules(case),
+        written_off=ClosureAsked.of(closure).extents if closure else {},
+        own_penalties=penalties.of_shop(tx, shop.id),
+        other_refund=goes_first(tx, case),
+        shop_state=shop.state,
+    )
     others = (*contradictions.findings(tx, shop.id), *paper_findings(sent, "REF-2", tx.now))
     return tuple(sorted((*others, *found), key=lambda finding: not finding.blocking))
 

@@ -209,11 +209,19 @@ REVIEW = Gate(
 )
 
 SECOND = Gate(
-    name="refund-second", title="退保证金复核", roles=(Role.FINANCE,), verdicts=SecondVerdict, dossier=finance_dossier,
-    window=_window, clause="REF-7", check=_may_be_paid, reason_required=frozenset({SecondVerdict.REJECT}),
+    name="refund-second",
+    title="退保证金复核",
+    roles=(Role.FINANCE,),
+    verdicts=SecondVerdict,
+    dossier=finance_dossier,
+    window=_window,
+    clause="REF-7",
+    check=_may_be_paid,
+    reason_required=frozenset({SecondVerdict.REJECT}),
     consequences={"CONFIRM": "按上方预览打款", "REJECT": "结束申请,理由会告知商家,保证金不动"},
-    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name), rests_on=REVIEW.name,
-)  # fmt: skip
+    excluded=lambda tx, case: last_decider(tx, case, REVIEW.name),
+    rests_on=REVIEW.name,
+)
 
 RETURNED = Gate(
     name="refund-returned",

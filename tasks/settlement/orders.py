@@ -122,12 +122,22 @@ def record_orders(tx: Tx, given: Iterable[tuple[int, Mapping[str, Any]]]) -> Rec
         for row in ended[order.order_id]:
             row.half = half if row.ended_at else None
             tx.add(row)
-        rows.append({
-            "id": order.order_id, "shop_id": order.shop_id, "goods_fen": order.goods_fen, "subsidy_fen": order.subsidy_fen,
-            "refund_fen": order.refund_fen, "commission_fen": order.commission_fen, "fee_fen": order.fee_fen,
-            "net_fen": order.net_fen, "confirmed_at": order.confirmed_at, "own_half": own, "half": half,
-            "recorded_at": tx.now,
-        })  # fmt: skip
+        rows.append(
+            {
+                "id": order.order_id,
+                "shop_id": order.shop_id,
+                "goods_fen": order.goods_fen,
+                "subsidy_fen": order.subsidy_fen,
+                "refund_fen": order.refund_fen,
+                "commission_fen": order.commission_fen,
+                "fee_fen": order.fee_fen,
+                "net_fen": order.net_fen,
+                "confirmed_at": order.confirmed_at,
+                "own_half": own,
+                "half": half,
+                "recorded_at": tx.now,
+            }
+        )
     if rows:
         tx.execute(insert(SettlementOrder), rows)
     return Recorded(accepted=len(rows), repeated=repeated, rejected=tuple(sorted(rejected, key=_where)))

@@ -85,12 +85,24 @@ def pay(tx: Tx, case: Case, half: Half, rows: Sequence[Payable], by: Sequence[st
                 **granted,
             }
         )
-        ordered.append({
-            "request_no": number, "case_id": case_id, "shop_id": shop_id, "attempt": attempt, "turn": 1,
-            "permit_id": permit, "amount_fen": fen, "covered": False, "payee_masked": row.payee_masked,
-            "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)), "source": AccountKind.RECEIVABLE,
-            "state": PayoutState.REQUESTED, "requested_at": tx.now, "bank_reason": "",
-        })  # fmt: skip
+        ordered.append(
+            {
+                "request_no": number,
+                "case_id": case_id,
+                "shop_id": shop_id,
+                "attempt": attempt,
+                "turn": 1,
+                "permit_id": permit,
+                "amount_fen": fen,
+                "covered": False,
+                "payee_masked": row.payee_masked,
+                "payee_sealed": seal_json(payee.model_dump(mode="json"), place(Payout, "payee_sealed", number)),
+                "source": AccountKind.RECEIVABLE,
+                "state": PayoutState.REQUESTED,
+                "requested_at": tx.now,
+                "bank_reason": "",
+            }
+        )
         postings.append(
             Posting(
                 key=f"{case_id}/payout/{attempt}",
@@ -256,11 +268,21 @@ def _origin(payout: Payout) -> str:
 
 def _return_case(tx: Tx, shop: Shop, row: Settlement, payout: Payout) -> Case:
     return cases.open_case(
-        tx, CaseKind.SETTLEMENT_RETURN, origin=_origin(payout), received_at=tx.now, shop=shop,
-        request={"settlement": row.id, "number": row.number, "amount_fen": payout.amount_fen,
-                 "request_no": payout.request_no},
-        actor="bank", clause="STL-1", text=f"货款被银行退回:{payout.bank_reason or payout.state.label}",
-    )  # fmt: skip
+        tx,
+        CaseKind.SETTLEMENT_RETURN,
+        origin=_origin(payout),
+        received_at=tx.now,
+        shop=shop,
+        request={
+            "settlement": row.id,
+            "number": row.number,
+            "amount_fen": payout.amount_fen,
+            "request_no": payout.request_no,
+        },
+        actor="bank",
+        clause="STL-1",
+        text=f"货款被银行退回:{payout.bank_reason or payout.state.label}",
+    )
 
 
 PAYS = Pays(asks_bank=SettlementPayoutRequested, tells=SettlementPayoutUpdated, clause="STL-1", taken=taken)

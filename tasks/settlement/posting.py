@@ -254,11 +254,22 @@ def _tell(tx: Tx, case: Case, half: Half, rows: Sequence[Row]) -> None:
             (COPY, Channel.EVENT, "merchant.message.created", "platform", start + later),
             ("platform:", Channel.EVENT, IssuedEvent.type, "platform", start + later),
         ):
-            messages.append({
-                "key": f"{prefix}settlement/{row.id}/issued", "channel": channel, "topic": topic, "audience": audience,
-                "shop_id": row.shop_id, "case_id": case.id, "payload_sealed": MADE_WHEN_SENT, "state": OutboxState.NEW,
-                "attempts": 0, "note": "", "created_at": tx.now, "next_at": at,
-            })  # fmt: skip
+            messages.append(
+                {
+                    "key": f"{prefix}settlement/{row.id}/issued",
+                    "channel": channel,
+                    "topic": topic,
+                    "audience": audience,
+                    "shop_id": row.shop_id,
+                    "case_id": case.id,
+                    "payload_sealed": MADE_WHEN_SENT,
+                    "state": OutboxState.NEW,
+                    "attempts": 0,
+                    "note": "",
+                    "created_at": tx.now,
+                    "next_at": at,
+                }
+            )
         digest.update(f"{row.number}:{row.due_fen}:{row.paid_fen};".encode())
     bulk.insert(tx, "outbox", _MESSAGE, messages)
     paid = sum(row.paid_fen for row in rows)

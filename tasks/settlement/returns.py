@@ -253,7 +253,19 @@ SECOND = Gate(
 )
 
 PROCESS = Process(
-    name="settlement-return", kind=CaseKind.SETTLEMENT_RETURN, leaves=True, request=ReturnAsked, clause="STL-1",
-    states=(CaseState.UNDER_REVIEW, CaseState.SECOND_REVIEW, CaseState.PAYING, CaseState.PAID_AGAIN, CaseState.DEFERRED),
-    asks=(RETURNED, SECOND), pays=payments.PAYS, every_minute={"returns": look_again},
-)  # fmt: skip
+    name="settlement-return",
+    kind=CaseKind.SETTLEMENT_RETURN,
+    leaves=True,
+    request=ReturnAsked,
+    clause="STL-1",
+    states=(
+        CaseState.UNDER_REVIEW,
+        CaseState.SECOND_REVIEW,
+        CaseState.PAYING,
+        CaseState.PAID_AGAIN,
+        CaseState.DEFERRED,
+    ),
+    asks=(RETURNED, SECOND),
+    pays=payments.PAYS,
+    every_minute={"returns": look_again},
+)

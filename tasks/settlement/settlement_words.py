@@ -31,9 +31,20 @@ def said(tx: Tx, key: str) -> tuple[MerchantMessage, Outgoing | None]:
         raise ValueError(f"{row.id} was never posted")
     amounts = {
         name: getattr(row, name)
-        for name in ("orders", "waiting_orders", "due_fen", "brought_fen", "carried_in_fen", "set_off_fen", "kept_fen",
-                     "paid_fen", "left_fen", "carried_fen", "owed_fen")
-    }  # fmt: skip
+        for name in (
+            "orders",
+            "waiting_orders",
+            "due_fen",
+            "brought_fen",
+            "carried_in_fen",
+            "set_off_fen",
+            "kept_fen",
+            "paid_fen",
+            "left_fen",
+            "carried_fen",
+            "owed_fen",
+        )
+    }
     told = SettlementIssued(
         shop_name=row.shop_name,
         number=row.number,

@@ -51,8 +51,16 @@ def assign(tx: Tx, event: SettlementAssigned, shop: Shop, message: InboxMessage)
         )
     )
     tx.flush()
-    audit.record(tx, f"shop/{shop.id}", "settlement.assigned", actor="platform", clause="STL-1", public=True,
-                 text=f"自 {event.since.isoformat()} 起货款由{event.settler.label}结算", platform_fen=platform)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "settlement.assigned",
+        actor="platform",
+        clause="STL-1",
+        public=True,
+        text=f"自 {event.since.isoformat()} 起货款由{event.settler.label}结算",
+        platform_fen=platform,
+    )
 
 
 def _settled_since(tx: Tx, shop_id: str, since: datetime) -> bool:

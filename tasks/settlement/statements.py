@@ -43,15 +43,28 @@ def page(row: Settlement) -> str:
     return render_document(
         "settlement",
         {
-            "number": row.number, "period": label(row.half), "issued_at": row.issued_at, "shop_name": row.shop_name,
-            "shop_id": row.shop_id, "orders": row.orders, "aftersales": row.aftersales, "parts": parts,
-            "due_fen": row.due_fen, "brought_fen": row.brought_fen, "carried_in_fen": row.carried_in_fen, "uses": uses,
-            "capitals": capitals(row.paid_fen), "payee": row.payee_masked, "state": row.state.label,
-            "hold": row.hold.label or (PARTLY if row.frozen_fen else ""), "waiting_orders": row.waiting_orders,
-            "waiting_fen": row.waiting_fen, "platform": settings().platform_name,
+            "number": row.number,
+            "period": label(row.half),
+            "issued_at": row.issued_at,
+            "shop_name": row.shop_name,
+            "shop_id": row.shop_id,
+            "orders": row.orders,
+            "aftersales": row.aftersales,
+            "parts": parts,
+            "due_fen": row.due_fen,
+            "brought_fen": row.brought_fen,
+            "carried_in_fen": row.carried_in_fen,
+            "uses": uses,
+            "capitals": capitals(row.paid_fen),
+            "payee": row.payee_masked,
+            "state": row.state.label,
+            "hold": row.hold.label or (PARTLY if row.frozen_fen else ""),
+            "waiting_orders": row.waiting_orders,
+            "waiting_fen": row.waiting_fen,
+            "platform": settings().platform_name,
             "service_contact": settings().service_contact,
         },
-    )  # fmt: skip
+    )
 
 
 def write(tx: Tx, row: Settlement) -> Path:

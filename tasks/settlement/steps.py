@@ -69,8 +69,16 @@ def total_up(tx: Tx, case: Case, round: int) -> None:
     half.totals = drafts.totals(tx, half.id)
     half.state, half.drafted_at = HalfState.DRAFTED, tx.now
     tx.add(half)
-    cases.move(tx, case, CaseState.UNDER_REVIEW, f"{label(half.id)}结算单待财务放行", clause="STL-1",
-               shops=half.totals["shops"], paid_fen=half.totals["paid_fen"], **{releasing.TOTALS: releasing.digest(half.totals)})  # fmt: skip
+    cases.move(
+        tx,
+        case,
+        CaseState.UNDER_REVIEW,
+        f"{label(half.id)}结算单待财务放行",
+        clause="STL-1",
+        shops=half.totals["shops"],
+        paid_fen=half.totals["paid_fen"],
+        **{releasing.TOTALS: releasing.digest(half.totals)},
+    )
 
 
 def several_eyes(tx: Tx, case: Case) -> bool:

@@ -46,8 +46,16 @@ def offer(tx: Tx, case: Case, shop: Shop, version: str) -> ShopContract:
     )
     tx.add(row)
     tx.flush()
-    audit.record(tx, case.id, "contract.offered", clause="OPN-12", public=True, version=version, sha256=row.sha256,
-                 text=f"请签署在线合同 {version} 版,签署前不予结算")  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "contract.offered",
+        clause="OPN-12",
+        public=True,
+        version=version,
+        sha256=row.sha256,
+        text=f"请签署在线合同 {version} 版,签署前不予结算",
+    )
     event = ContractOffered(
         shop_id=shop.id, case_id=case.id, version=version, sha256=row.sha256, text=contracts.text_of(version)
     )
@@ -75,8 +83,17 @@ def sign(tx: Tx, event: ContractSigned, message: InboxMessage) -> None:
     row.signed_sha256 = event.signed_sha256 or ""
     tx.add(row)
     for stream in filter(None, (f"shop/{shop.id}", row.case_id)):
-        audit.record(tx, stream, "contract.signed", actor=f"merchant/{event.account_id}", clause="OPN-12", public=True,
-                     text=f"已签署在线合同 {row.version} 版,可以结算", version=row.version, sha256=row.sha256)  # fmt: skip
+        audit.record(
+            tx,
+            stream,
+            "contract.signed",
+            actor=f"merchant/{event.account_id}",
+            clause="OPN-12",
+            public=True,
+            text=f"已签署在线合同 {row.version} 版,可以结算",
+            version=row.version,
+            sha256=row.sha256,
+        )
 
 
 REMINDED = 60

@@ -56,8 +56,16 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
         reason="deposit.paid",
         clause="DEP-9" if kind is AccountKind.DEPOSIT else "DED-9",
     )
-    audit.record(tx, f"shop/{shop.id}", "deposit.paid", actor="platform", clause="DEP-9", public=True,
-                 text=f"{event.purpose.label} {amount}({event.channel.label})", payment=event.payment_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "deposit.paid",
+        actor="platform",
+        clause="DEP-9",
+        public=True,
+        text=f"{event.purpose.label} {amount}({event.channel.label})",
+        payment=event.payment_id,
+    )
     if kind is AccountKind.ARREARS:
         key = f"payment/{event.payment_id}"
         _tell_reduced(tx, shop, event.payment_id, key, amount, how=event.purpose.label, rule="DED-9")
@@ -130,8 +138,16 @@ def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
     year = certified_for(min(event.paid_at, tx.now), shop.certified_until, rules)
     shop.certified_until = year.due
     tx.add(shop)
-    audit.record(tx, f"shop/{shop.id}", "certification_fee.paid", actor="platform", clause="DEP-7", public=True,
-                 text=f"{event.purpose.label} {amount}({event.channel.label}),{year.text()}", payment=event.payment_id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "certification_fee.paid",
+        actor="platform",
+        clause="DEP-7",
+        public=True,
+        text=f"{event.purpose.label} {amount}({event.channel.label}),{year.text()}",
+        payment=event.payment_id,
+    )
     told = words.CertificationFeePaid(
         shop_name=shop.name,
         payment_id=event.payment_id,
@@ -200,12 +216,36 @@ def post_deduction(
     from_deposit, arrears = split_deduction(amount, shop_balance(tx, shop.id, AccountKind.DEPOSIT))
     compensation = reason is DeductionReason.ADVANCE_COMPENSATION
     receiver = platform_account(AccountKind.COMPENSATION if compensation else AccountKind.PENALTY)
-    ledger.post(tx, key, debit=shop_account(shop.id, AccountKind.DEPOSIT), credit=receiver, amount=from_deposit,
-                reason=reason, clause=reason.clause, case_id=case_id)  # fmt: skip
-    ledger.post(tx, f"{key}/arrears", debit=shop_account(shop.id, AccountKind.ARREARS), credit=receiver,
-                amount=arrears, reason=reason, clause="DED-9", case_id=case_id)  # fmt: skip
-    audit.record(tx, f"shop/{shop.id}", "deposit.deducted", actor="platform", clause=reason.clause, public=True,
-                 text=f"扣除保证金 {from_deposit}" + (f",转为欠款 {arrears}" if arrears else ""), key=key)  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=shop_account(shop.id, AccountKind.DEPOSIT),
+        credit=receiver,
+        amount=from_deposit,
+        reason=reason,
+        clause=reason.clause,
+        case_id=case_id,
+    )
+    ledger.post(
+        tx,
+        f"{key}/arrears",
+        debit=shop_account(shop.id, AccountKind.ARREARS),
+        credit=receiver,
+        amount=arrears,
+        reason=reason,
+        clause="DED-9",
+        case_id=case_id,
+    )
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "deposit.deducted",
+        actor="platform",
+        clause=reason.clause,
+        public=True,
+        text=f"扣除保证金 {from_deposit}" + (f",转为欠款 {arrears}" if arrears else ""),
+        key=key,
+    )
     return from_deposit, arrears
 
 
@@ -248,8 +288,16 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
         reason="deposit.set_off",
         clause="DEP-9",
     )
-    audit.record(tx, f"shop/{shop.id}", "deposit.set_off", actor="platform", clause="DEP-9", public=True,
-                 text=f"保证金抵扣欠款 {amount}", note=event.note)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "deposit.set_off",
+        actor="platform",
+        clause="DEP-9",
+        public=True,
+        text=f"保证金抵扣欠款 {amount}",
+        note=event.note,
+    )
     _tell_reduced(tx, shop, event.set_off_id, key, amount, how="保证金抵扣", rule="DEP-9", note=event.note)
     demands.look(tx, shop)
 

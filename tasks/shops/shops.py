@@ -54,13 +54,24 @@ def register(tx: Tx, event: ShopRegistered, message: InboxMessage) -> None:
     except NotRecruiting as refusal:
         raise Refused(refusal.sentence, refusal.clause) from refusal
     shop = Shop(
-        id=event.shop_id, name=event.name, name_key=normalise_name(event.name), entity_type=event.entity_type,
+        id=event.shop_id,
+        name=event.name,
+        name_key=normalise_name(event.name),
+        entity_type=event.entity_type,
         owner_account_id=event.owner_account_id,
-        owner_name=event.owner_name, licence_name=event.licence_name, uscc=event.uscc,
-        taxpayer_type=event.taxpayer_type or "", categories=list(event.categories), auto_deduct=event.auto_deduct,
-        registered_at=message.received_at, state=ShopState.AWAITING_DEPOSIT, official_account=event.official_account,
-        contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id)) if event.contacts else "",
-    )  # fmt: skip
+        owner_name=event.owner_name,
+        licence_name=event.licence_name,
+        uscc=event.uscc,
+        taxpayer_type=event.taxpayer_type or "",
+        categories=list(event.categories),
+        auto_deduct=event.auto_deduct,
+        registered_at=message.received_at,
+        state=ShopState.AWAITING_DEPOSIT,
+        official_account=event.official_account,
+        contacts_sealed=seal_json(list(event.contacts), place(Shop, "contacts_sealed", event.shop_id))
+        if event.contacts
+        else "",
+    )
     tx.add(shop)
     tx.flush()
     look_again(tx, event.shop_id)

@@ -268,8 +268,16 @@ def _kept(tx: Tx, target: str) -> End | None:
 
 def _keep(tx: Tx, target: str, anchor: Anchor, due: bool) -> None:
     examination.keep(tx, f"anchor/{key_of(target)}", anchor.end.model_dump_json())
-    audit.record(tx, audit.SYSTEM, ANCHORED, text=f"写出第 {anchor.number} 份审计锚点({len(anchor.heads)} 条链)",
-                 target=key_of(target), number=anchor.number, sha256=anchor.sha256, due=due)  # fmt: skip
+    audit.record(
+        tx,
+        audit.SYSTEM,
+        ANCHORED,
+        text=f"写出第 {anchor.number} 份审计锚点({len(anchor.heads)} 条链)",
+        target=key_of(target),
+        number=anchor.number,
+        sha256=anchor.sha256,
+        due=due,
+    )
 
 
 def _written(tx: Tx) -> list[AuditEntry]:

@@ -93,18 +93,26 @@ def merchant_view(case_id: str) -> CaseView:
         own = view(tx, case) if view else {}
         late = deadline is not None and not in_time(tx.now, deadline.due_at)
         return CaseView(
-            id=case.id, kind=case.kind, kind_label=case.kind.label, shop_id=case.shop_id, state=case.state,
-            state_label=case.state.label, waits_for=waits_for(tx, case, inside=False),
+            id=case.id,
+            kind=case.kind,
+            kind_label=case.kind.label,
+            shop_id=case.shop_id,
+            state=case.state,
+            state_label=case.state.label,
+            waits_for=waits_for(tx, case, inside=False),
             due_at=deadline.due_at if deadline else None,
             seconds_left=seconds_left(tx.now, deadline.due_at) if deadline else None,
-            allowed_actions=allowed_actions(tx, case), outcome=case.outcome, outcome_clause=case.outcome_clause,
-            outcome_text=case.outcome_text, service_contact=settings().service_contact,
+            allowed_actions=allowed_actions(tx, case),
+            outcome=case.outcome,
+            outcome_clause=case.outcome_clause,
+            outcome_text=case.outcome_text,
+            service_contact=settings().service_contact,
             timeline=tuple(
                 TimelineLine(at=line.at, text=line.text, clause=line.clause)
                 for line in audit.timeline(tx, case.id, public_only=True)
             ),
             **{"past_due": late, **own},
-        )  # fmt: skip
+        )
 
 
 def staff_name(tx: Tx, staff_id: str | None) -> str:

@@ -183,14 +183,32 @@ def _row(
 ) -> Waiting:
     seen = review.seen or {}
     return Waiting(
-        review_id=review.id, case_id=about.id, kind=about.kind.label, subject=about.subject, gate=review.gate,
-        title=reviews.gate_of(review).title, roles=tuple(Role(role) for role in review.roles), state=review.state,
-        opened_at=review.opened_at, due_at=review.due_at, claimed_by=review.claimed_by or "", claimed_name=name,
-        claimed_at=review.claimed_at, escalations=escalations, notice=review.notice,
-        blocked=len(seen.get("blocking", ())), revision=review.revision, verdicts=tuple(review.verdicts),
-        sum_fen=seen.get("sum_fen") or None, papers=len(papers), papers_seen=len(papers & whole),
-        link=reviews.link_to(about), seat=review.seat, held_by=held_by, here=here,
-    )  # fmt: skip
+        review_id=review.id,
+        case_id=about.id,
+        kind=about.kind.label,
+        subject=about.subject,
+        gate=review.gate,
+        title=reviews.gate_of(review).title,
+        roles=tuple(Role(role) for role in review.roles),
+        state=review.state,
+        opened_at=review.opened_at,
+        due_at=review.due_at,
+        claimed_by=review.claimed_by or "",
+        claimed_name=name,
+        claimed_at=review.claimed_at,
+        escalations=escalations,
+        notice=review.notice,
+        blocked=len(seen.get("blocking", ())),
+        revision=review.revision,
+        verdicts=tuple(review.verdicts),
+        sum_fen=seen.get("sum_fen") or None,
+        papers=len(papers),
+        papers_seen=len(papers & whole),
+        link=reviews.link_to(about),
+        seat=review.seat,
+        held_by=held_by,
+        here=here,
+    )
 
 
 def taken_by(row: Waiting) -> str:

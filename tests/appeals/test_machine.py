@@ -122,10 +122,20 @@ class Appeals(RuleBasedStateMachine):
     def a_deduction_pays_a_buyer(self, fen: int) -> None:
         number = f"ded-{next(self.numbers)}"
         self.rulings[f"deduction/{number}"] = self.clock.at
-        self._do(lambda: self.office.send("deposit.deducted", {
-            "shop_id": self.bench.shop_id, "deduction_id": number, "amount_fen": fen, "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条", "order_id": "order-88", "appealable": True,
-        }))  # fmt: skip
+        self._do(
+            lambda: self.office.send(
+                "deposit.deducted",
+                {
+                    "shop_id": self.bench.shop_id,
+                    "deduction_id": number,
+                    "amount_fen": fen,
+                    "reason": "ADVANCE_COMPENSATION",
+                    "clause": "先行赔付规则第五条",
+                    "order_id": "order-88",
+                    "appealable": True,
+                },
+            )
+        )
 
     @rule(which=st.integers(0, 2), fen=st.sampled_from([5_000, 300_000]), by=st.sampled_from(["ruling", "arbitration"]))
     def a_deduction_turns_out_to_carry_out_a_ruling(self, which: int, fen: int, by: str) -> None:
@@ -142,11 +152,20 @@ class Appeals(RuleBasedStateMachine):
         if not found:
             return
         name, number, at = found[which % len(found)], f"ded-{next(self.numbers)}", self.clock.at
-        self._do(lambda: self.office.send("deposit.deducted", {
-            "shop_id": self.bench.shop_id, "deduction_id": number, "amount_fen": fen, "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条", "appealable": True,
-            **({"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"}),
-        }))  # fmt: skip
+        self._do(
+            lambda: self.office.send(
+                "deposit.deducted",
+                {
+                    "shop_id": self.bench.shop_id,
+                    "deduction_id": number,
+                    "amount_fen": fen,
+                    "reason": "ADVANCE_COMPENSATION",
+                    "clause": "先行赔付规则第五条",
+                    "appealable": True,
+                    **({"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"}),
+                },
+            )
+        )
         if self.bench.ruling(name).posting:  # otherwise the matter has ended in the meantime
             self.rulings[name] = max(at, self.rulings[name])
             self.seen["reports linked"] += 1
@@ -237,10 +256,19 @@ class Appeals(RuleBasedStateMachine):
         if luck == 0:
             ruled = [name for name in self.rulings if not name.startswith("deduction/")]
             name = ruled[which % len(ruled)]
-            self._arrive("ruling.effective", self.bench.ruled(
-                f"clear-{name}", arbitration_id=f"arb-{name}", aftersale_id=f"as-{name}", conclusion="NOT_MERCHANT",
-                points=0, deduction_fen=0,
-            ), "cleared", read)  # fmt: skip
+            self._arrive(
+                "ruling.effective",
+                self.bench.ruled(
+                    f"clear-{name}",
+                    arbitration_id=f"arb-{name}",
+                    aftersale_id=f"as-{name}",
+                    conclusion="NOT_MERCHANT",
+                    points=0,
+                    deduction_fen=0,
+                ),
+                "cleared",
+                read,
+            )
 
     def _papers(self, paper: dict[str, Any]) -> list[dict[str, Any]]:
         """A paper whose file is here."""
@@ -252,22 +280,41 @@ class Appeals(RuleBasedStateMachine):
     def a_court_has_judged(self, which: int, read: bool, luck: int) -> None:
         if luck == 0:
             name = list(self.rulings)[which % len(self.rulings)]
-            self._arrive("ruling.correction_proposed", self._named(name) | {
-                "shop_id": self.bench.shop_id, "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-                "judged_on": self.clock.at.isoformat(), "summary": "判决认定商家已按时发货。", "proposed_by": "legal-3",
-                "documents": self._papers(JUDGMENT),
-            }, name, read)  # fmt: skip
+            self._arrive(
+                "ruling.correction_proposed",
+                self._named(name)
+                | {
+                    "shop_id": self.bench.shop_id,
+                    "court": "杭州互联网法院",
+                    "judgment_no": "(2026)浙0192民初1号",
+                    "judged_on": self.clock.at.isoformat(),
+                    "summary": "判决认定商家已按时发货。",
+                    "proposed_by": "legal-3",
+                    "documents": self._papers(JUDGMENT),
+                },
+                name,
+                read,
+            )
 
     @precondition(lambda self: not self._all("forced_closure.proposed"))
     @rule(read=st.booleans(), luck=st.integers(0, 2), end=st.sampled_from(["pending", "dropped", "confirmed"]))
     def a_ban_is_proposed_while_appeals_run(self, read: bool, luck: int, end: str) -> None:
         """It stays open until everybody does their work, or is decided at once: appeals go on either way."""
         if luck == 0:
-            self._arrive("forced_closure.proposed", {
-                "shop_id": self.bench.shop_id, "proposal_id": "prop-1", "violation": "售卖假冒商品", "clause": "DED-7",
-                "description": "抽检 3 批次均为假冒商品。", "proposed_by": "risk-17",
-                "documents": self._papers(REPORT),
-            }, self.bench.shop_id, read)  # fmt: skip
+            self._arrive(
+                "forced_closure.proposed",
+                {
+                    "shop_id": self.bench.shop_id,
+                    "proposal_id": "prop-1",
+                    "violation": "售卖假冒商品",
+                    "clause": "DED-7",
+                    "description": "抽检 3 批次均为假冒商品。",
+                    "proposed_by": "risk-17",
+                    "documents": self._papers(REPORT),
+                },
+                self.bench.shop_id,
+                read,
+            )
             for _ in range(2 if end != "pending" else 0):
                 for question in self._questions("forced-"):
                     self._answer(question, question.verdicts[0 if end == "confirmed" else 1])
@@ -291,9 +338,17 @@ class Appeals(RuleBasedStateMachine):
     def the_merchant_turns_elsewhere(self, which: int, read: bool) -> None:
         if found := self._appeals():
             case = found[which % len(found)]
-            self._arrive("escalation.noted", {
-                "shop_id": self.bench.shop_id, "case_id": case.id, "channel": "LAWSUIT", "note": "已立案。",
-            }, case.id, read)  # fmt: skip
+            self._arrive(
+                "escalation.noted",
+                {
+                    "shop_id": self.bench.shop_id,
+                    "case_id": case.id,
+                    "channel": "LAWSUIT",
+                    "note": "已立案。",
+                },
+                case.id,
+                read,
+            )
 
     @rule(which=st.integers(0, 30), other_bytes=st.booleans())
     def a_message_comes_again(self, which: int, other_bytes: bool) -> None:

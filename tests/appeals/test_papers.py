@@ -16,11 +16,19 @@ JUDGMENT = paper("民事判决书.pdf")
 
 def a_correction(bench: Bench, document: dict[str, object]) -> tuple[Case, str, str]:
     bench.rule()
-    bench.office.send("ruling.correction_proposed", {
-        "shop_id": bench.shop_id, "ruling_id": "rul-1", "court": "杭州互联网法院", "judgment_no": "(2026)浙0192民初1号",
-        "judged_on": bench.now.isoformat(), "summary": "判决认定已按时发货。", "proposed_by": "legal-3",
-        "documents": [document],
-    })  # fmt: skip
+    bench.office.send(
+        "ruling.correction_proposed",
+        {
+            "shop_id": bench.shop_id,
+            "ruling_id": "rul-1",
+            "court": "杭州互联网法院",
+            "judgment_no": "(2026)浙0192民初1号",
+            "judged_on": bench.now.isoformat(),
+            "summary": "判决认定已按时发货。",
+            "proposed_by": "legal-3",
+            "documents": [document],
+        },
+    )
     return bench.latest(), "he-qiang", "CONFIRM"
 
 

@@ -110,12 +110,24 @@ def an_appeal(stage: Rehearsal) -> Question:
     """A merchant appeals against a ruling with one proof that they shipped in time."""
     shop = _shop()
     register(stage, shop, "星河数码", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send("ruling.effective", {
-        "shop_id": shop, "ruling_id": f"rul-{shop}", "arbitration_id": f"arb-{shop}", "order_id": "order-88",
-        "aftersale_id": f"as-{shop}", "effective_at": stage.now().isoformat(), "conclusion": "MERCHANT_LIABLE",
-        "decided": "商家未能证明按时发货,判定商家责任。", "buyer_account": f"十天未收到货。{HOSTILE}",
-        "merchant_account": "已发货。", "ruled_by": "zhou-yan", "points": 2, "deduction_fen": 20_000,
-    })  # fmt: skip
+    stage.send(
+        "ruling.effective",
+        {
+            "shop_id": shop,
+            "ruling_id": f"rul-{shop}",
+            "arbitration_id": f"arb-{shop}",
+            "order_id": "order-88",
+            "aftersale_id": f"as-{shop}",
+            "effective_at": stage.now().isoformat(),
+            "conclusion": "MERCHANT_LIABLE",
+            "decided": "商家未能证明按时发货,判定商家责任。",
+            "buyer_account": f"十天未收到货。{HOSTILE}",
+            "merchant_account": "已发货。",
+            "ruled_by": "zhou-yan",
+            "points": 2,
+            "deduction_fen": 20_000,
+        },
+    )
     proof = stage.upload(shop, "揽收记录 <b>.png", b"\x89PNG\r\n\x1a\n" + shop.encode())
     stage.send(
         "appeal.filed",
@@ -177,14 +189,33 @@ def an_invoice(stage: Rehearsal) -> Question:
     register(stage, shop, "云上百货", "ENTERPRISE", 400_000, "BANK", "3301040160000121234", uscc="91330226MA2AB1C2D8")
     tax = (9_000 * 6 * 2 + 106) // 212
     net = 9_000 - tax
-    stage.send("invoice.submitted", {
-        "shop_id": shop, "account_id": f"acct-{shop}", "number": f"26{next(_numbers):018d}", "kind": "SPECIAL",
-        "issued_on": f"{stage.now().astimezone(SHANGHAI):%Y-%m-%d}", "buyer_name": f"另一家公司{HOSTILE}",
-        "buyer_tax_no": "91110000600037341L", "seller_name": "宁波云上百货有限公司",
-        "seller_tax_no": "91330226MA2AB1C2D8", "net_fen": net, "tax_fen": tax, "gross_fen": 9_000,
-        "lines": [{"name": f"*现代服务*推广费{HOSTILE}", "content": "SERVICE", "net_fen": net, "tax_fen": tax, "rate": "6"}],
-        "documents": [stage.document(shop, "发票.pdf", b"%PDF-1.7 invoice")],
-    })  # fmt: skip
+    stage.send(
+        "invoice.submitted",
+        {
+            "shop_id": shop,
+            "account_id": f"acct-{shop}",
+            "number": f"26{next(_numbers):018d}",
+            "kind": "SPECIAL",
+            "issued_on": f"{stage.now().astimezone(SHANGHAI):%Y-%m-%d}",
+            "buyer_name": f"另一家公司{HOSTILE}",
+            "buyer_tax_no": "91110000600037341L",
+            "seller_name": "宁波云上百货有限公司",
+            "seller_tax_no": "91330226MA2AB1C2D8",
+            "net_fen": net,
+            "tax_fen": tax,
+            "gross_fen": 9_000,
+            "lines": [
+                {
+                    "name": f"*现代服务*推广费{HOSTILE}",
+                    "content": "SERVICE",
+                    "net_fen": net,
+                    "tax_fen": tax,
+                    "rate": "6",
+                }
+            ],
+            "documents": [stage.document(shop, "发票.pdf", b"%PDF-1.7 invoice")],
+        },
+    )
     return Question(
         stage.case_of(shop, "invoice-review"),
         "invoice-review",

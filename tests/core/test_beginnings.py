@@ -43,11 +43,19 @@ def test_what_began_so_twice_is_the_third_time_laid_out_the_same_and_goes_on(
     for _ in range(3):
         office, so_far = new_office(), len(notifier.sent)
         case = begin(office)
-        found.append([
-            office.trail(case.id), office.told(), office.clock.at, office.number, office.reported,
-            [rendered.subject for _, rendered in notifier.sent[so_far:]], len(office.carrier.woken),
-            [end for _, end in office.engine.played], office.case(case.id).state,
-        ])  # fmt: skip
+        found.append(
+            [
+                office.trail(case.id),
+                office.told(),
+                office.clock.at,
+                office.number,
+                office.reported,
+                [rendered.subject for _, rendered in notifier.sent[so_far:]],
+                len(office.carrier.woken),
+                [end for _, end in office.engine.played],
+                office.case(case.id).state,
+            ]
+        )
         assert office.books() == [] == office.chains()
     assert found[0][:5] == found[1][:5] == found[2][:5] and found[0][6:] == found[1][6:] == found[2][6:]
     assert len(found[0][5]) == len(found[2][5])

@@ -87,8 +87,17 @@ def failing(times: int, poison: str) -> Callable[[Tx, InboxMessage, dict[str, An
     def handle(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
         if message.message_id == poison and left[0]:
             left[0] -= 1
-            tx.add(InboxMessage(source="x", message_id="half", type="x", body_sealed="", body_sha256="",
-                                received_at=tx.now, next_at=tx.now))  # fmt: skip
+            tx.add(
+                InboxMessage(
+                    source="x",
+                    message_id="half",
+                    type="x",
+                    body_sealed="",
+                    body_sha256="",
+                    received_at=tx.now,
+                    next_at=tx.now,
+                )
+            )
             tx.flush()
             raise ZeroDivisionError("a bug")
 
@@ -161,11 +170,20 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
         go_on.wait(10)
         routing.handle(tx, message, body)
 
-    office.receive("shop.registered", {
-        "shop_id": "shop-1", "name": "晨光文具", "entity_type": "ENTERPRISE", "owner_account_id": "acct-shop-1",
-        "owner_name": "林晓", "licence_name": "宁波晨光文具有限公司", "taxpayer_type": "GENERAL", "categories": ["服饰"],
-        "contacts": [],
-    })  # fmt: skip
+    office.receive(
+        "shop.registered",
+        {
+            "shop_id": "shop-1",
+            "name": "晨光文具",
+            "entity_type": "ENTERPRISE",
+            "owner_account_id": "acct-shop-1",
+            "owner_name": "林晓",
+            "licence_name": "宁波晨光文具有限公司",
+            "taxpayer_type": "GENERAL",
+            "categories": ["服饰"],
+            "contacts": [],
+        },
+    )
     office.receive(
         "deposit.paid",
         {

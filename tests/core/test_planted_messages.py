@@ -165,9 +165,17 @@ def test_older_messages_that_sql_has_closed_are_found_in_turn(office: Office) ->
 def test_what_we_have_sent_skipped_kept_back_or_put_off_ourselves_is_nothing_to_hear_of(office: Office) -> None:
     office.open_shop(contacts=["mailto://one@example.com"])
     office.request_closure()
-    in_transaction(lambda tx: outbox.put(
-        tx, "merchant:later", Channel.MERCHANT, "shop_closed", {}, shop_id="shop-1", not_before=tx.now + timedelta(days=40)
-    ))  # fmt: skip
+    in_transaction(
+        lambda tx: outbox.put(
+            tx,
+            "merchant:later",
+            Channel.MERCHANT,
+            "shop_closed",
+            {},
+            shop_id="shop-1",
+            not_before=tx.now + timedelta(days=40),
+        )
+    )
     in_transaction(
         lambda tx: outbox.put(tx, "merchant:no", Channel.MERCHANT, "shop_closed", {}, not_before=tx.now + timedelta(1))
     )

@@ -87,10 +87,21 @@ def post(office: Office) -> Iterator[SlowPost]:
 def letters(count: int) -> None:
     def write(tx: Any) -> None:
         for number in range(count):
-            outbox.put(tx, f"staff:conflict/{number}", Channel.STAFF, "inbox_conflict", {
-                "source": "platform", "message_id": f"m-{number}", "message_type": "x", "conflicts": 1,
-                "first_received_at": tx.now.isoformat(), "seen_at": tx.now.isoformat(),
-            }, audience="supervisor")  # fmt: skip
+            outbox.put(
+                tx,
+                f"staff:conflict/{number}",
+                Channel.STAFF,
+                "inbox_conflict",
+                {
+                    "source": "platform",
+                    "message_id": f"m-{number}",
+                    "message_type": "x",
+                    "conflicts": 1,
+                    "first_received_at": tx.now.isoformat(),
+                    "seen_at": tx.now.isoformat(),
+                },
+                audience="supervisor",
+            )
 
     in_transaction(write)
 

@@ -46,9 +46,17 @@ def both_stories(office: Office) -> dict[str, str]:
     """Close a shop over a blocking finding, then return its deposit with one bank return on the way."""
     office.open_shop()
     office.snapshot(open_orders=1)
-    until_done(office, lambda: office.send("closure.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "STOCK_CLEARED",
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "closure.requested",
+            {
+                "shop_id": "shop-1",
+                "account_id": "acct-shop-1",
+                "reason": "STOCK_CLEARED",
+            },
+        ),
+    )
     closing = of_kind(CaseKind.CLOSURE)
     decide(office, closing, "li-na", "ASK")
     until_done(office, lambda: office.merchant_answers(closing))
@@ -56,11 +64,24 @@ def both_stories(office: Office) -> dict[str, str]:
     decide(office, closing, "he-qiang", "CONFIRM")
     until_done(office, office.snapshot)
     office.stage("shop-1", PAPERS[0])
-    until_done(office, lambda: office.send("refund.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "amount_fen": 400_000, "documents": PAPERS,
-        "payee": {"method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
-                  "bank_name": "中国银行"},
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "refund.requested",
+            {
+                "shop_id": "shop-1",
+                "account_id": "acct-shop-1",
+                "amount_fen": 400_000,
+                "documents": PAPERS,
+                "payee": {
+                    "method": "CORPORATE_ACCOUNT",
+                    "name": "宁波晨光文具有限公司",
+                    "account_no": "3301040160000121234",
+                    "bank_name": "中国银行",
+                },
+            },
+        ),
+    )
     refund = of_kind(CaseKind.REFUND)
     decide(office, refund, "wang-fang", "APPROVE")
     decide(office, refund, "chen-jie", "CONFIRM")
@@ -151,9 +172,18 @@ def an_unanswered_appeal(office: Office) -> dict[str, str]:
 def a_withdrawal(office: Office) -> dict[str, str]:
     """The arbitration is withdrawn while the appeal is looked at."""
     _, appeal = an_appeal(office)
-    until_done(office, lambda: office.send("arbitration.withdrawal_requested", {
-        "shop_id": "shop-1", "arbitration_id": "arb-rul-1", "reason": "BUYER_GIVES_UP", "requested_by": "BUYER",
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "arbitration.withdrawal_requested",
+            {
+                "shop_id": "shop-1",
+                "arbitration_id": "arb-rul-1",
+                "reason": "BUYER_GIVES_UP",
+                "requested_by": "BUYER",
+            },
+        ),
+    )
     withdrawal = of_kind(CaseKind.WITHDRAWAL)
     decide(office, withdrawal, "wu-tao", "CONFIRM")
     the_money_comes_back(office, withdrawal)
@@ -200,10 +230,20 @@ def a_month(office: Office) -> dict[str, str]:
 def a_demand(office: Office) -> dict[str, str]:
     """A shop loses some of its deposit, does not pay, gets a longer window, is suspended, pays and is open again."""
     office.open_shop()
-    until_done(office, lambda: office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 100_000, "reason": "LATE_SHIPMENT",
-        "clause": "发货规则", "appealable": True,
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "deposit.deducted",
+            {
+                "shop_id": "shop-1",
+                "deduction_id": "ded-1",
+                "amount_fen": 100_000,
+                "reason": "LATE_SHIPMENT",
+                "clause": "发货规则",
+                "appealable": True,
+            },
+        ),
+    )
     case = of_kind(CaseKind.DEPOSIT_DEMAND)
     until_done(office, lambda: office.pass_time(days=16))
     decide(office, case, "wang-fang", "LONGER")
@@ -274,17 +314,34 @@ def a_reopening(office: Office) -> dict[str, str]:
     steps(office, applicant)
     until_done(office, lambda: office.pay_deposit("shop-1", 50_000))
     until_done(office, office.snapshot)
-    until_done(office, lambda: office.send("closure.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "reason": "STOCK_CLEARED",
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "closure.requested",
+            {
+                "shop_id": "shop-1",
+                "account_id": "acct-shop-1",
+                "reason": "STOCK_CLEARED",
+            },
+        ),
+    )
     closing = of_kind(CaseKind.CLOSURE)
     decide(office, closing, "li-na", "APPROVE")
     until_done(office, office.snapshot)
     office.clock.advance(timedelta(days=200))
-    until_done(office, lambda: office.send("reopening.requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "entity_type": "PERSON", "categories": ["厨具"],
-        "account": wish("PERSON")["account"],
-    }))  # fmt: skip
+    until_done(
+        office,
+        lambda: office.send(
+            "reopening.requested",
+            {
+                "shop_id": "shop-1",
+                "account_id": "acct-shop-1",
+                "entity_type": "PERSON",
+                "categories": ["厨具"],
+                "account": wish("PERSON")["account"],
+            },
+        ),
+    )
     applicant.case = of_kind(CaseKind.REOPENING)
     steps(office, applicant)
     assert office.shop().state is ShopState.OPEN

@@ -80,9 +80,22 @@ def test_what_was_signed_once_decides_nothing_else(office: Office, seat: Seats, 
     office.closed_shop("shop-2")
     case = office.request_refund("shop-2")
     who, review = seat("wang-fang"), office.question(case)
-    have_asked(signed, "decide", json.dumps({
-        "review": review.id, "revision": review.revision, "shown_sha256": review.dossier_sha256, "verdict": "APPROVE",
-        "facts_sha256": review.facts_sha256, "reason": "同意", "fields": {}, "staff": "wang-fang"}))  # fmt: skip
+    have_asked(
+        signed,
+        "decide",
+        json.dumps(
+            {
+                "review": review.id,
+                "revision": review.revision,
+                "shown_sha256": review.dossier_sha256,
+                "verdict": "APPROVE",
+                "facts_sha256": review.facts_sha256,
+                "reason": "同意",
+                "fields": {},
+                "staff": "wang-fang",
+            }
+        ),
+    )
     page = who.see(f"/r/{review.id}")
     values = page.form("/decide").values | {
         "verdict": "APPROVE",

@@ -15,11 +15,19 @@ from office.cases.locks import UnknownCase
 
 AT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 CASE = CaseView(
-    id="CLS-261122-7K3QM9", kind="closure", kind_label="关店", shop_id="shop-1001", state="REVIEW",
-    state_label="审核中", waits_for="等待关店审核员审核", due_at=AT, seconds_left=0, past_due=True,
-    allowed_actions=("closure.withdrawn",), 
+    id="CLS-261122-7K3QM9",
+    kind="closure",
+    kind_label="关店",
+    shop_id="shop-1001",
+    state="REVIEW",
+    state_label="审核中",
+    waits_for="等待关店审核员审核",
+    due_at=AT,
+    seconds_left=0,
+    past_due=True,
+    allowed_actions=("closure.withdrawn",),
     timeline=(TimelineLine(at=AT, text="关店申请已受理", clause="CLS-5"),),
-)  # fmt: skip
+)
 
 
 def view(case_id: str) -> CaseView:

@@ -409,10 +409,19 @@ def test_hostile_xml_is_refused_unread_and_a_person_looks(office: Office, hostil
 
 
 def red(office: Office, original: str, fen: int = 9_000, number: str = "", **changes: str) -> None:
-    office.send("invoice.red_letter", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": number or f"27{next(kit.NUMBERS):018d}",
-        "original_number": original, "amount_fen": fen, "issued_on": "2026-12-05", "reason": "开票有误",
-    } | changes)  # fmt: skip
+    office.send(
+        "invoice.red_letter",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "number": number or f"27{next(kit.NUMBERS):018d}",
+            "original_number": original,
+            "amount_fen": fen,
+            "issued_on": "2026-12-05",
+            "reason": "开票有误",
+        }
+        | changes,
+    )
 
 
 def refused(office: Office) -> str:
@@ -635,10 +644,18 @@ def test_compensation_returned_to_the_receivables_serves_what_is_still_to_be_fro
     kit.at(office, 2026, 12, 1, 2)
     kit.issue_month(office)
     after_due(office, statement())
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 30_000, "reason": "ADVANCE_COMPENSATION",
-        "clause": "先行赔付规则第五条", "order_id": "order-9", "appealable": True,
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 30_000,
+            "reason": "ADVANCE_COMPENSATION",
+            "clause": "先行赔付规则第五条",
+            "order_id": "order-9",
+            "appealable": True,
+        },
+    )
     bench.file(deduction_id="ded-1")
     (case,) = [case for case in office.cases() if case.kind is CaseKind.APPEAL]  # a month was opened at the same moment
     office.decide(case, "sun-lei", "UPHOLD")

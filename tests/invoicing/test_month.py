@@ -51,9 +51,18 @@ def test_good_items_are_kept_and_bad_ones_come_back_with_position_field_and_reas
     """INV-5"""
     office.open_shop()
     receipt = record(
-        office, item(), item(amount_fen=12.5), item(shop_id="shop-9"), item(category="CARRIED"), item(settled_at="2026-11-10"),
-        item(description="a\x00b"), item(corrects="nothing"), item(colour="red"), item(amount_fen=0), item(fen=500),
-    )  # fmt: skip
+        office,
+        item(),
+        item(amount_fen=12.5),
+        item(shop_id="shop-9"),
+        item(category="CARRIED"),
+        item(settled_at="2026-11-10"),
+        item(description="a\x00b"),
+        item(corrects="nothing"),
+        item(colour="red"),
+        item(amount_fen=0),
+        item(fen=500),
+    )
     assert receipt["accepted"] == 2
     assert [(line["position"], line["field"]) for line in receipt["rejected"]] == [
         (2, "amount_fen"),

@@ -240,10 +240,18 @@ def test_a_statement_reopened_by_a_red_letter_after_closed_blocks_the_refund_and
     office.snapshot()
     number = send_invoice(office, 100_000, issued_on="2026-11-20").number
     assert office.case(case.id).outcome == "CLOSED"
-    office.send("invoice.red_letter", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": f"26{7:018d}", "original_number": number,
-        "amount_fen": 100_000, "issued_on": "2026-11-21", "reason": "开票有误",
-    })  # fmt: skip
+    office.send(
+        "invoice.red_letter",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "number": f"26{7:018d}",
+            "original_number": number,
+            "amount_fen": 100_000,
+            "issued_on": "2026-11-21",
+            "reason": "开票有误",
+        },
+    )
     refund = office.request_refund()
     shown = read(office.question(refund))
     assert "店务账单尚有 ¥1,000.00 未开票" in shown and "另留存 **¥300.00**" in shown
@@ -273,11 +281,19 @@ def test_an_invoiced_shop_shows_no_bill_at_all(office: Office) -> None:
 
 
 def deducted(office: Office, reason: str, fen: int = 10_000) -> None:
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": f"d-{reason}", "amount_fen": fen, "reason": reason, "clause": "规则",
-        "severe": reason == "PRODUCT_VIOLATION",
-        "appealable": True, **({"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {}),
-    })  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": f"d-{reason}",
+            "amount_fen": fen,
+            "reason": reason,
+            "clause": "规则",
+            "severe": reason == "PRODUCT_VIOLATION",
+            "appealable": True,
+            **({"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {}),
+        },
+    )
 
 
 @pytest.mark.parametrize("reason", ["RULE_VIOLATION", "LATE_SHIPMENT", "AFTERSALE_DISPUTE", "PRODUCT_VIOLATION"])

@@ -317,10 +317,18 @@ class Openings(RuleBasedStateMachine):
         if not self.going(CaseKind.FORCED_CLOSURE) and self.office.shop(SHOP).state is not ShopState.FORCED_CLOSED:
             self.office.stage(SHOP, REPORT)
             self.number += 1
-            self.office.send("forced_closure.proposed", {
-                "shop_id": SHOP, "proposal_id": f"p-{self.number}", "violation": "售假", "clause": "DED-7", "description": "抽检",
-                "proposed_by": "risk-17", "documents": [REPORT],
-            })  # fmt: skip
+            self.office.send(
+                "forced_closure.proposed",
+                {
+                    "shop_id": SHOP,
+                    "proposal_id": f"p-{self.number}",
+                    "violation": "售假",
+                    "clause": "DED-7",
+                    "description": "抽检",
+                    "proposed_by": "risk-17",
+                    "documents": [REPORT],
+                },
+            )
             self.bar("ban proposed", bool(self.going(CaseKind.FORCED_CLOSURE)))
             self.seen["ban proposed"] += bool(self.barred.get("ban proposed"))
 

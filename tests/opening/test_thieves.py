@@ -232,8 +232,18 @@ def test_nobody_but_the_applicant_sends_anything_about_an_application(office: Of
     for changes in ({"account_id": "acct-shop-9"}, {"case_id": "OPN-000000-NOBODY"}):
         office.send("opening.amount_entered", applicant.own() | {"amount": said} | changes)
         office.send("opening.withdrawn", applicant.own() | changes)
-    office.send("opening.account_submitted", applicant.own() | {"shop_id": "shop-9", "payee": {
-        "method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000129999", "bank_name": "x",
-    }})  # fmt: skip
+    office.send(
+        "opening.account_submitted",
+        applicant.own()
+        | {
+            "shop_id": "shop-9",
+            "payee": {
+                "method": "CORPORATE_ACCOUNT",
+                "name": "宁波晨光文具有限公司",
+                "account_no": "3301040160000129999",
+                "bank_name": "x",
+            },
+        },
+    )
     assert state(applicant) is TransferState.ARRIVED and applicant.now.outcome is None
     assert len(office.refusals()) == 5

@@ -240,8 +240,22 @@ def test_four_entries_and_its_own_files_are_all_it_takes(tmp_path: Path) -> None
         file.write_text(text, encoding="utf-8")
     there = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "DIANWU"))}
     played = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "tests/sample",
-         "tests/core/test_processes.py"],
-        cwd=tmp_path, env={**there, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "addopts=",
+            "tests/sample",
+            "tests/core/test_processes.py",
+        ],
+        cwd=tmp_path,
+        env={**there, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-2000:]

@@ -53,8 +53,8 @@ def test_no_text_still_holds_two_versions_of_a_passage() -> None:
     ] == []
 
 
-def test_code_is_packed_by_hand_only_where_the_formatters_form_would_be_much_longer() -> None:
-    """Tables of values and wide declarations: blocks that would grow by more than seven lines, and SQL with its arguments."""
+def test_code_is_packed_by_hand_only_where_a_reader_gains_by_it() -> None:
+    """Tables of values in aligned rows, and SQL beside its arguments; whatever else there is, the formatter lays out."""
     files = [path for floor in (*FLOORS, "tests", "benchmarks") for path in (ROOT / floor).rglob("*.py")]
     packed = sum(path.read_text(encoding="utf-8").count("# fmt:" + " skip") for path in files)
-    assert packed <= 380
+    assert packed <= 188

@@ -102,8 +102,21 @@ def test_ids_words_and_names_are_read_as_they_are_pasted_and_typed(office: Offic
     office.decide(closure, "li-na", "APPROVE")
     code = office.code("he-qiang")
     spaced = f" {code[:3]} {code[3:]}".translate({ord(str(n)): chr(0xFF10 + n) for n in range(10)})
-    done("review", "decide", closure.id, "--as", " Ｈe-Qiang ", "--verdict", " 确认放行 ", "--reason", "买家已同意取消", "--code", spaced,
-         "--set", "核销未完事项 ＝ 是")  # fmt: skip
+    done(
+        "review",
+        "decide",
+        closure.id,
+        "--as",
+        " Ｈe-Qiang ",
+        "--verdict",
+        " 确认放行 ",
+        "--reason",
+        "买家已同意取消",
+        "--code",
+        spaced,
+        "--set",
+        "核销未完事项 ＝ 是",
+    )
     office.settle()
     assert office.case(closure.id).request["written_off"] != []
 
@@ -117,8 +130,18 @@ def test_somebody_unknown_is_told_so_before_anything_is_asked_of_them(
 
 def test_the_code_is_asked_for_and_never_echoed(office: Office, closure: Case, done: Done) -> None:
     code = office.code("li-na")
-    shown = done("review", "decide", closure.id, "--as", "li-na", "--verdict", "reject", "--reason", "资料不符",
-                 typed=f"{code}\n")  # fmt: skip
+    shown = done(
+        "review",
+        "decide",
+        closure.id,
+        "--as",
+        "li-na",
+        "--verdict",
+        "reject",
+        "--reason",
+        "资料不符",
+        typed=f"{code}\n",
+    )
     assert "动态口令" in shown and code not in shown
     office.settle()
     assert office.case(closure.id).outcome == "REJECTED"
@@ -137,8 +160,21 @@ def test_what_the_judge_refuses_is_refused_with_its_sentence(office: Office, clo
 
 def test_a_revision_that_is_no_longer_shown_decides_nothing(office: Office, closure: Case, refused: Done) -> None:
     office.snapshot(open_orders=3)
-    told = refused("review", "decide", closure.id, "--as", "li-na", "--verdict", "APPROVE", "--reason", "可以",
-                   "--revision", "1", "--code", office.code("li-na"))  # fmt: skip
+    told = refused(
+        "review",
+        "decide",
+        closure.id,
+        "--as",
+        "li-na",
+        "--verdict",
+        "APPROVE",
+        "--reason",
+        "可以",
+        "--revision",
+        "1",
+        "--code",
+        office.code("li-na"),
+    )
     assert "过期" in told
     assert office.question(closure).revision == 2
 
@@ -204,16 +240,36 @@ def test_several_routine_questions_are_shown_and_decided_by_one_code_with_a_resu
         office.open_shop(f"shop-{number}")
         cases.append(office.request_closure(f"shop-{number}"))
     shown = done(
-        "review", "decide", cases[0].id, cases[1].id, "--as", "li-na", "--verdict", "同意关店", "--reason", "材料齐全",
-        "--code", office.code("li-na"),
-    )  # fmt: skip
+        "review",
+        "decide",
+        cases[0].id,
+        cases[1].id,
+        "--as",
+        "li-na",
+        "--verdict",
+        "同意关店",
+        "--reason",
+        "材料齐全",
+        "--code",
+        office.code("li-na"),
+    )
     office.settle()
     assert shown.count("✓") >= 2 and all(case.id in shown for case in cases[:2])
     assert [office.case(case.id).state for case in cases] == ["CLEARING", "CLEARING", "UNDER_REVIEW"]
     done(
-        "review", "decide-all", "--gate", "关店审核", "--as", "li-na", "--verdict", "REJECT", "--reason", "材料不全",
-        "--code", office.code("li-na"),
-    )  # fmt: skip
+        "review",
+        "decide-all",
+        "--gate",
+        "关店审核",
+        "--as",
+        "li-na",
+        "--verdict",
+        "REJECT",
+        "--reason",
+        "材料不全",
+        "--code",
+        office.code("li-na"),
+    )
     office.settle()
     assert office.case(cases[2].id).outcome == "REJECTED"
     mine = told("review", "mine", "--as", "li-na")

@@ -164,11 +164,19 @@ def test_bad_orders_come_back_with_position_field_and_reason_and_good_ones_stay(
     ours(office)
     office.open_shop("shop-2")
     receipt = confirm(
-        office, order(), order(goods=12.5), order("shop-9"), order("shop-2"), order(refund_fen=10_001),
-        order(confirmed_at="2026-11-10"), order(confirmed_at="2027-11-10T10:00:00+08:00"), order(goods=-1),
-        order(confirmed_at="2026-11-15T23:59:59+08:00"), order(colour="red"),
+        office,
+        order(),
+        order(goods=12.5),
+        order("shop-9"),
+        order("shop-2"),
+        order(refund_fen=10_001),
+        order(confirmed_at="2026-11-10"),
+        order(confirmed_at="2027-11-10T10:00:00+08:00"),
+        order(goods=-1),
+        order(confirmed_at="2026-11-15T23:59:59+08:00"),
+        order(colour="red"),
         order(confirmed_at="2024-01-01T00:00:00+08:00"),
-    )  # fmt: skip
+    )
     assert receipt["accepted"] == 1
     assert [(line["position"], line["field"]) for line in receipt["rejected"]] == [
         (2, "goods_fen"), (3, "shop_id"), (4, "shop_id"), (5, "refund_fen"), (6, "confirmed_at"), (7, "confirmed_at"),

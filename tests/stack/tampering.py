@@ -41,11 +41,21 @@ def asked_for_money(stage: Rehearsal, shop_id: str) -> str:
         stage.document(shop_id, f"{kind}.pdf", f"%PDF-1.4 {kind}".encode()) | {"kind": kind}
         for kind in ("BUSINESS_LICENCE", "ACCOUNT_PERMIT")
     ]
-    stage.send("refund.requested", {
-        "shop_id": shop_id, "account_id": f"acct-{shop_id}", "amount_fen": 400_000, "documents": paper,
-        "payee": {"method": "CORPORATE_ACCOUNT", "name": "宁波晨光文具有限公司", "account_no": "3301040160000121234",
-                  "bank_name": "中国银行宁波市分行"},
-    })  # fmt: skip
+    stage.send(
+        "refund.requested",
+        {
+            "shop_id": shop_id,
+            "account_id": f"acct-{shop_id}",
+            "amount_fen": 400_000,
+            "documents": paper,
+            "payee": {
+                "method": "CORPORATE_ACCOUNT",
+                "name": "宁波晨光文具有限公司",
+                "account_no": "3301040160000121234",
+                "bank_name": "中国银行宁波市分行",
+            },
+        },
+    )
     case_id = stage.case_of(shop_id, "refund")
     stage.asks(case_id, "refund-review")
     return case_id

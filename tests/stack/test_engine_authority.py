@@ -214,9 +214,19 @@ def test_an_old_code_does_not_count_though_the_caller_says_it_is_of_then(
     then = datetime.now(UTC) - timedelta(minutes=56)
     old = stage_code_at(stage, reviewer, then)
     review = review_of(case_id, "closure-review")
-    api.create_flow_run_input(run_id, keyset_from_base_key(key)["response"], json.dumps({
-        "task": f"{review.id}#{review.revision}", "staff_id": reviewer, "code": old, "verdict": "同意关店", "reason": "同意",
-    }))  # fmt: skip
+    api.create_flow_run_input(
+        run_id,
+        keyset_from_base_key(key)["response"],
+        json.dumps(
+            {
+                "task": f"{review.id}#{review.revision}",
+                "staff_id": reviewer,
+                "code": old,
+                "verdict": "同意关店",
+                "reason": "同意",
+            }
+        ),
+    )
     api.set_flow_run_state(run_id, Scheduled(scheduled_time=then, name="Resuming"), force=True)
     stage.wait(lambda: review_of(case_id, "closure-review").attempt > review.attempt, "it asks again")
     assert review_of(case_id, "closure-review").state in {ReviewState.PENDING, ReviewState.CLAIMED}

@@ -33,9 +33,21 @@ def test_a_sixth_channel_raced_against_one_that_leaves_never_makes_six(office: O
     for case in two:
         answered(case, CODE)
     acts: list[Any] = [lambda one=case: steps.bind(one.id) for case in two]
-    acts.append(lambda: office.receive("account.unbind_requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "kind": "CHANNEL", "platform": "DOUYIN", "target_account_id": "tt-1",
-    }) and None)  # fmt: skip
+    acts.append(
+        lambda: (
+            office.receive(
+                "account.unbind_requested",
+                {
+                    "shop_id": "shop-1",
+                    "account_id": "acct-shop-1",
+                    "kind": "CHANNEL",
+                    "platform": "DOUYIN",
+                    "target_account_id": "tt-1",
+                },
+            )
+            and None
+        )
+    )
     raised = at_once(acts)
     office.settle()
     assert raised == []
@@ -114,8 +126,16 @@ def _somebody_elses(tx: Tx, case_id: str) -> None:
     other = mine.model_copy(update={"id": "BND-000000-OTHER", "origin": "other", "run_id": None})
     tx.add(Case(**other.model_dump()))
     tx.flush()
-    tx.add(Binding(case_id=other.id, shop_id="shop-1", kind=BindingKind.SELF_OPERATED, platform="DOUYIN",
-                   account_id="dy-8", bound_at=tx.now))  # fmt: skip
+    tx.add(
+        Binding(
+            case_id=other.id,
+            shop_id="shop-1",
+            kind=BindingKind.SELF_OPERATED,
+            platform="DOUYIN",
+            account_id="dy-8",
+            bound_at=tx.now,
+        )
+    )
 
 
 def test_a_consent_that_is_taken_back_at_the_very_moment_of_the_act_binds_nothing(office: Office) -> None:
@@ -152,12 +172,22 @@ def test_an_account_that_is_named_twice_in_a_batch_and_lines_nobody_can_read_com
 ) -> None:
     """BND-13: every other line has its case."""
     office.open_shop()
-    office.send("accounts.marking_requested", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "accounts": [
-            {"target_account_id": "dy-1"}, {"target_account_id": "dy-1"}, 7, {"target_account_id": "x" * 65}, {},
-            {"target_account_id": "dy-2", "target_name": "<b>小晨</b>"}, {"target_account_id": "dy-3", "colour": "red"},
-        ],
-    })  # fmt: skip
+    office.send(
+        "accounts.marking_requested",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "accounts": [
+                {"target_account_id": "dy-1"},
+                {"target_account_id": "dy-1"},
+                7,
+                {"target_account_id": "x" * 65},
+                {},
+                {"target_account_id": "dy-2", "target_name": "<b>小晨</b>"},
+                {"target_account_id": "dy-3", "colour": "red"},
+            ],
+        },
+    )
     (told,) = office.events("accounts.marking.received")
     assert [one["target_account_id"] for one in told["cases"]] == ["dy-1", "dy-2"]
     assert sorted(line["position"] for line in told["rejected"]) == [2, 3, 4, 5, 7]

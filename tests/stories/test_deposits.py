@@ -20,10 +20,18 @@ from tests.play import Office
 def deduct(
     office: Office, fen: int, reason: str = "RULE_VIOLATION", deduction_id: str = "ded-1", **changes: Any
 ) -> None:
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": deduction_id, "amount_fen": fen, "reason": reason, "clause": "平台规则",
-        "appealable": True,
-    } | changes)  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": deduction_id,
+            "amount_fen": fen,
+            "reason": reason,
+            "clause": "平台规则",
+            "appealable": True,
+        }
+        | changes,
+    )
 
 
 def set_off(office: Office, fen: int, set_off_id: str = "set-1") -> None:
@@ -265,10 +273,18 @@ def test_a_shop_of_other_orders_than_the_figures_are_for_is_refused_and_stays_as
     office.open_shop(order_type="普通订单")
     office.send("shop.updated", {"shop_id": "shop-1", "name": "改名", "order_type": "预售订单"})
     assert office.refusals()[-1][0] == "DEP-1" and office.shop().name == "晨光文具"
-    office.send("shop.registered", {
-        "shop_id": "shop-2", "name": "晨光预售", "entity_type": "PERSON", "owner_account_id": "acct-2", "owner_name": "林晓",
-        "categories": ["厨具"], "order_type": "预售订单",
-    })  # fmt: skip
+    office.send(
+        "shop.registered",
+        {
+            "shop_id": "shop-2",
+            "name": "晨光预售",
+            "entity_type": "PERSON",
+            "owner_account_id": "acct-2",
+            "owner_name": "林晓",
+            "categories": ["厨具"],
+            "order_type": "预售订单",
+        },
+    )
     assert office.refusals()[-1][0] == "DEP-1" and "普通订单" in office.refusals()[-1][1]
 
 

@@ -102,10 +102,19 @@ def test_a_red_letter_that_overtook_its_blue_invoice_waits_for_it(office: Office
 
 def test_a_red_letter_whose_blue_invoice_never_comes_is_refused_and_told(office: Office) -> None:
     kit.billed(office)
-    office.send("invoice.red_letter", {
-        "shop_id": "shop-1", "account_id": "acct-shop-1", "number": "26990000000000000001",
-        "original_number": "26990000000000000009", "amount_fen": 9_000, "issued_on": "2026-12-01", "reason": "开票有误",
-    }, "red")  # fmt: skip
+    office.send(
+        "invoice.red_letter",
+        {
+            "shop_id": "shop-1",
+            "account_id": "acct-shop-1",
+            "number": "26990000000000000001",
+            "original_number": "26990000000000000009",
+            "amount_fen": 9_000,
+            "issued_on": "2026-12-01",
+            "reason": "开票有误",
+        },
+        "red",
+    )
     office.pass_time(days=1)
     assert states()["red"] is InboxState.REFUSED
     assert office.refusals()[-1] == ("INV-7", "没有找到该店铺的蓝字发票 26990000000000000009")

@@ -191,10 +191,18 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
         @rule(shop=st.sampled_from(SHOPS))
         def the_platform_proposes_to_close_by_force(self, shop: str) -> None:
             self.office.stage(shop, REPORT)
-            self.office.send("forced_closure.proposed", {
-                "shop_id": shop, "proposal_id": f"p-{len(self.office.cases())}", "violation": "售假", "clause": "DED-7", "description": "抽检",
-                "proposed_by": "risk-17", "documents": [REPORT],
-            })  # fmt: skip
+            self.office.send(
+                "forced_closure.proposed",
+                {
+                    "shop_id": shop,
+                    "proposal_id": f"p-{len(self.office.cases())}",
+                    "violation": "售假",
+                    "clause": "DED-7",
+                    "description": "抽检",
+                    "proposed_by": "risk-17",
+                    "documents": [REPORT],
+                },
+            )
 
         @precondition(lambda self: self._under_way(CaseKind.REFUND) and not self._under_way(CaseKind.FORCED_CLOSURE))
         @rule(end=st.sampled_from(["pending", "dropped", "confirmed"]))

@@ -56,10 +56,18 @@ def some_case(office: Office) -> Case:
 
     def make(tx: Tx) -> Case:
         case = Case(
-            id=new_id("DEP", tx.now), kind=CaseKind.DEPOSIT_DEMAND, shop_id=tx.get_one(Shop, shop_id).id, origin="test",
-            state=CaseState.UNDER_REVIEW, request={}, policy_version="2026-01-01", received_at=tx.now, opened_at=tx.now,
-            concluded_at=tx.now, outcome=CaseState.RESOLVED,  # no story is told about it
-        )  # fmt: skip
+            id=new_id("DEP", tx.now),
+            kind=CaseKind.DEPOSIT_DEMAND,
+            shop_id=tx.get_one(Shop, shop_id).id,
+            origin="test",
+            state=CaseState.UNDER_REVIEW,
+            request={},
+            policy_version="2026-01-01",
+            received_at=tx.now,
+            opened_at=tx.now,
+            concluded_at=tx.now,
+            outcome=CaseState.RESOLVED,  # no story is told about it
+        )
         tx.add(case)
         tx.flush()
         return case

@@ -277,10 +277,19 @@ def test_half_paid_permits_of_a_changed_plan_are_taken_back(office: Office) -> N
 def owing(office: Office, fen: int = 100_000, deposit: int = 400_000) -> None:
     """A closed shop that owes in our books and has a deposit again."""
     office.open_shop(deposit_fen=10_000)
-    office.send("deposit.deducted", {
-        "shop_id": "shop-1", "deduction_id": "ded-1", "amount_fen": 10_000 + fen, "reason": "ADVANCE_COMPENSATION",
-        "clause": "先行赔付规则第五条", "appealable": False, "not_appealable_reason": "",
-    } | {"appealable": True})  # fmt: skip
+    office.send(
+        "deposit.deducted",
+        {
+            "shop_id": "shop-1",
+            "deduction_id": "ded-1",
+            "amount_fen": 10_000 + fen,
+            "reason": "ADVANCE_COMPENSATION",
+            "clause": "先行赔付规则第五条",
+            "appealable": False,
+            "not_appealable_reason": "",
+        }
+        | {"appealable": True},
+    )
     office.pay_deposit("shop-1", deposit)
     close(office)
 

@@ -72,12 +72,24 @@ def test_one_that_is_ruled_is_no_longer_under_way(office: Office) -> None:
 
 
 def ruled(office: Office, conclusion: str = "MERCHANT_LIABLE") -> None:
-    office.send("ruling.effective", {
-        "shop_id": "shop-1", "ruling_id": "rul-1", "arbitration_id": "arb-1", "order_id": "order-88",
-        "aftersale_id": "as-arb-1", "effective_at": office.clock.at.isoformat(), "conclusion": conclusion,
-        "decided": "以物流记录为准。", "buyer_account": "十天未收到货。", "merchant_account": "已发货。",
-        "ruled_by": "sun-lei", "points": 2 if conclusion == "MERCHANT_LIABLE" else 0, "deduction_fen": 0,
-    })  # fmt: skip
+    office.send(
+        "ruling.effective",
+        {
+            "shop_id": "shop-1",
+            "ruling_id": "rul-1",
+            "arbitration_id": "arb-1",
+            "order_id": "order-88",
+            "aftersale_id": "as-arb-1",
+            "effective_at": office.clock.at.isoformat(),
+            "conclusion": conclusion,
+            "decided": "以物流记录为准。",
+            "buyer_account": "十天未收到货。",
+            "merchant_account": "已发货。",
+            "ruled_by": "sun-lei",
+            "points": 2 if conclusion == "MERCHANT_LIABLE" else 0,
+            "deduction_fen": 0,
+        },
+    )
 
 
 def ruled_for_the_merchant(office: Office) -> None:
