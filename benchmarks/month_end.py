@@ -71,7 +71,7 @@ def run(address: str, shops: int, folder: Path) -> dict[str, Any]:
     from office.cases import decisions, reviews
     from office.cases import gates as review_gates
     from office.money import ledger
-    from office.record.outbox import Skip
+    from office.record.sending import Skip
     from office.staff import staff
     from tasks.invoicing import freeze_proof, freezes, periods
 

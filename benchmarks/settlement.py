@@ -203,7 +203,7 @@ def fill(shops: int, at: datetime = datetime(2026, 10, 1, tzinfo=UTC)) -> None:
     from models.shops import EntityType, Shop, ShopSnapshot, ShopState
     from office.base import db
     from office.base.vault import place, seal_json
-    from tasks.payouts.payouts import payee_hash
+    from tasks.payouts.permits import payee_hash
 
     for start in range(0, shops, 2_000):
         numbers = range(start, min(start + 2_000, shops))

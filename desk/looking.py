@@ -20,7 +20,7 @@ from models.cases import Case
 from models.reviews import Review
 from models.shops import Capability
 from office.base.db import in_transaction, reading
-from office.cases import confirmations
+from office.cases import held_answers
 from office.cases.locks import UnknownCase
 from office.process import office
 from office.staff import desk_sessions, passkeys
@@ -63,7 +63,7 @@ def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str
             more=len(done) > DONE,
             sessions=own,
             keys=passkeys.of(tx, who.id),
-            held=[(one, office().gates[gate]) for one, gate in confirmations.waiting_for(tx, who.id)],
+            held=[(one, office().gates[gate]) for one, gate in held_answers.waiting_for(tx, who.id)],
             snippets=snippets.of(tx, who.id),
             snippet_refused=refused,
             snippet_given={"name": "", "text": "", **(given or {})},

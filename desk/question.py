@@ -22,15 +22,27 @@ from models.dossier import Sheet
 from models.reviews import Review, ReviewState, Role, Staff
 from models.text import whole
 from office.base.db import Tx, in_transaction, reading
-from office.cases import appointing, confirmations, forms, hands, judge, later, looks, objections, reviews, signatures
+from office.cases import (
+    appointing,
+    confirmations,
+    forms,
+    hands,
+    held_answers,
+    judge,
+    later,
+    looks,
+    objections,
+    reviews,
+    signatures,
+)
 from office.cases import gates as review_gates
 from office.cases.gates import OPEN, Answer, Outcome
 from office.staff import passkeys, people
 from office.staff.guard import Place
 from policies.policy import SHANGHAI
 from tasks.sight import desk_forms, snippets
+from tasks.sight.lines import audit_lines
 from tasks.sight.merchant import staff_name
-from tasks.sight.views import audit_lines
 
 router = APIRouter()
 Form = Annotated[dict[str, str], Depends(posted)]
@@ -74,7 +86,7 @@ def _page(
     review = _find(tx, review_id)
     case, gate = tx.get_one(Case, review.case_id), reviews.gate_of(review)
     draft = desk_forms.draft(tx, who.id, review.id) if review.state in OPEN else None
-    held = confirmations.open_of(tx, review.id)
+    held = held_answers.open_of(tx, review.id)
     about = desk_forms.about(review)
     parts = sections(review.dossier, request.app.state.settings)
     typed_on = given if given is not None else draft.fields if draft else {}

@@ -16,8 +16,8 @@ from itertools import count
 from flows.story import story
 from flows.waiting import ask
 from models.cases import CaseKind
-from tasks.payouts import bank_inquiries
-from tasks.payouts.bank_inquiries import ConfirmVerdict
+from tasks.payouts import bank_inquiries, inquiry_review
+from tasks.payouts.inquiry_review import ConfirmVerdict
 
 
 @story(CaseKind.BANK_INQUIRY, "银行回执核对:回执互相矛盾时,财务凭银行证明核对,主管复核,核清前停止打款(REF-3)。")
@@ -25,9 +25,9 @@ def clear_contradiction(case_id: str) -> None:
     """Take one contradiction of the bank to what two people found with its proof."""
     bank_inquiries.admit(case_id)
     for round in count(1):
-        ask(case_id, bank_inquiries.PROOF, round=round)
+        ask(case_id, inquiry_review.PROOF, round=round)
         bank_inquiries.to_second(case_id, round)
-        second = ask(case_id, bank_inquiries.CONFIRM, round=round)
+        second = ask(case_id, inquiry_review.CONFIRM, round=round)
         if second.verdict == ConfirmVerdict.CONFIRM and bank_inquiries.carry_out(case_id, round):
             return
         bank_inquiries.again(case_id, round)

@@ -18,7 +18,7 @@ from typing import assert_never
 from flows.story import story
 from flows.waiting import ask, wait_for
 from models.cases import CaseKind, WaitState
-from tasks.shops import demands
+from tasks.shops import demand_review, demands
 from tasks.shops.demands import Carried
 
 
@@ -29,7 +29,7 @@ def demand_deposit(case_id: str) -> None:
         return
 
     for round in count(1):
-        if ask(case_id, demands.OVERDUE, round=round).verdict is None:
+        if ask(case_id, demand_review.OVERDUE, round=round).verdict is None:
             return  # paid, or being closed
         match demands.carry_out(case_id, round):
             case Carried.LONGER:

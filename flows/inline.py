@@ -12,7 +12,7 @@ from flows.story import Resting
 from models.cases import Case, CaseKind
 from office.base.db import in_transaction, reading
 from office.cases.locks import lock_case
-from office.record.outbox import Skip
+from office.record.sending import Skip
 from tasks.processes import open_office
 
 

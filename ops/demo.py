@@ -23,7 +23,7 @@ from models.money import yuan
 from office.base.db import Tx, reading
 from office.base.settings import Settings, settings
 from office.money import ledger
-from office.record import audit
+from office.record import audit, chain_proof
 from ops.commands.terminal import say, table
 from ops.environment import prefect_settings
 from ops.rehearsal import PEOPLE, NotAsExpected, Rehearsal
@@ -159,7 +159,7 @@ def _verdict() -> int:
         checks: dict[str, Callable[[], list[str]]] = {
             "账簿核对": lambda: [str(line) for line in proof.check(tx)],
             "账单核对": lambda: freeze_proof.check(tx),
-            "审计链校验": lambda: list(audit.verify(tx)),
+            "审计链校验": lambda: list(chain_proof.verify(tx)),
         }
         failures = 0
         for name, check in checks.items():

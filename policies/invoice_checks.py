@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from stdnum.cn import uscc
 from stdnum.exceptions import InvalidChecksum, InvalidComponent, InvalidFormat, InvalidLength
@@ -23,8 +23,9 @@ from models.invoicing_events import InvoiceLineData, InvoiceSubmitted
 from models.money import yuan
 from models.text import has_text, shortened
 from policies.einvoice import EInvoice, EInvoiceLine
-from policies.invoicing_numbers import InvoicingPolicy, VatRates
+from policies.invoicing_numbers import InvoicingPolicy
 from policies.text import normalise_name, same_name
+from policies.vat import allowed_rates, is_goods, short_name, tax_of, wrong_quantity
 
 
 class Check(Labelled):
@@ -103,11 +104,19 @@ def _number(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
     electronic = bool(re.fullmatch(r"\d{20}", sent.number)) and not sent.invoice_code
     paper = bool(re.fullmatch(r"\d{8}", sent.number) and re.fullmatch(r"\d{10}|\d{12}", sent.invoice_code))
     if not electronic and not paper:
-        yield _found(Check.NUMBER, "税务总局公告2024年第11号", "数电票号码应为 20 位数字且没有发票代码;"
-                     "纸质发票应为 8 位号码加 10 或 12 位代码。", sent.number)  # fmt: skip
+        yield _found(
+            Check.NUMBER,
+            "税务总局公告2024年第11号",
+            "数电票号码应为 20 位数字且没有发票代码;纸质发票应为 8 位号码加 10 或 12 位代码。",
+            sent.number,
+        )
     if electronic and int(sent.number[:2]) != sent.issued_on.year % 100:
-        yield _found(Check.NUMBER_YEAR, "税务总局公告2024年第11号",
-                     f"号码前两位 {sent.number[:2]} 与开票年份 {sent.issued_on.year} 不一致。", sent.number[:2])  # fmt: skip
+        yield _found(
+            Check.NUMBER_YEAR,
+            "税务总局公告2024年第11号",
+            f"号码前两位 {sent.number[:2]} 与开票年份 {sent.issued_on.year} 不一致。",
+            sent.number[:2],
+        )
     if expected.used_before:
         yield _never(Check.DUPLICATE, "INV-1", "该发票号码此前已被采纳,同一张发票只能使用一次。", sent.number)
     elif expected.seen_elsewhere:
@@ -164,11 +173,11 @@ def _kind(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
 
 
 def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) -> Iterator[Finding]:
-    goods = any(_goods(line, policy) for line in sent.lines)
+    goods = any(is_goods(line, policy) for line in sent.lines)
     if goods and not has_text(sent.difficulty):
         yield _found(Check.GOODS, "INV-6", "货物类发票仅在不能开具服务类发票时接受,请在困难说明中写明原因。")
     for position, line in enumerate(sent.lines, start=1):
-        if line.content is InvoiceContent.SERVICE and _short_name(line.name) not in policy.service_names:
+        if line.content is InvoiceContent.SERVICE and short_name(line.name) not in policy.service_names:
             yield _found(
                 Check.SERVICE_NAME,
                 "INV-5",
@@ -180,14 +189,23 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
                 Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行为货物类,数量必须写成 0。", line.quantity or "空"
             )
         elif line.content is InvoiceContent.SERVICE and wrong_quantity(line.name, line.quantity, policy):
-            yield _never(Check.GOODS_QUANTITY, "INV-6", f"第 {position} 行「{line.name}」不是服务名称,按货物类处理,"
-                         f"数量必须写成 0,发票为{line.quantity or '空'}。", line.quantity or "空")  # fmt: skip
+            yield _never(
+                Check.GOODS_QUANTITY,
+                "INV-6",
+                f"第 {position} 行「{line.name}」不是服务名称,按货物类处理,"
+                f"数量必须写成 0,发票为{line.quantity or '空'}。",
+                line.quantity or "空",
+            )
         allowed = allowed_rates(expected.taxpayer, line.content, sent.kind, sent.issued_on, policy)
         if Decimal(line.rate) not in allowed and expected.taxpayer is not None:
             may = "、".join(f"{rate:f}%" for rate in sorted(allowed)) or "无"
-            yield _found(Check.RATE, "增值税法;财政部 税务总局公告2026年第10号",
-                         f"第 {position} 行税率 {line.rate}% 不适用于{expected.taxpayer.label}的"
-                         f"{line.content.label}{sent.kind.label},可用:{may}。", line.rate)  # fmt: skip
+            yield _found(
+                Check.RATE,
+                "增值税法;财政部 税务总局公告2026年第10号",
+                f"第 {position} 行税率 {line.rate}% 不适用于{expected.taxpayer.label}的"
+                f"{line.content.label}{sent.kind.label},可用:{may}。",
+                line.rate,
+            )
         tax = tax_of(line.net_fen, line.rate)
         if abs(tax - line.tax_fen) > policy.line_tolerance_fen:
             yield _found(
@@ -196,64 +214,6 @@ def _lines(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) 
                 f"第 {position} 行税额应为 {yuan(tax)},发票为 {yuan(line.tax_fen)}。",
                 line.tax_fen,
             )
-
-
-def _goods(line: InvoiceLineData, policy: InvoicingPolicy) -> bool:
-    return line.content is InvoiceContent.GOODS or (bool(_short_name(line.name)) and goods_by_name(line.name, policy))
-
-
-def _short_name(name: str) -> str:
-    """The ``*…*`` word of an item, from the tax administration's classification; empty without one."""
-    named = re.match(r"\s*[*＊]([^*＊]+)[*＊]", name)
-    return named[1].strip() if named else ""
-
-
-NO_GOODS = ("服务", "租赁", "劳务", "费", "无形资产")
-"""What a word of the classification for anything but goods has in it, beside the policy's own list."""
-
-
-def goods_by_name(name: str, policy: InvoicingPolicy) -> bool:
-    """Whether its name says goods, whatever it was declared as (INV-6): by the classification's word, where it has one."""
-    word = _short_name(name) or name.strip()
-    return word not in policy.service_names and not any(part in word for part in NO_GOODS)
-
-
-def wrong_quantity(name: str, quantity: str | Decimal | None, policy: InvoicingPolicy) -> bool:
-    """Whether this is goods by its name without the quantity 0 that goods must show (INV-6).
-
-    Where the classification's word is missing, only a quantity makes it goods: without one a clerk looks at the name.
-    """
-    if not goods_by_name(name, policy):
-        return False
-    return bool(_short_name(name)) if quantity is None else Decimal(quantity) != 0
-
-
-def allowed_rates(
-    taxpayer: TaxpayerType | None, content: InvoiceContent, kind: InvoiceKind, day: date, policy: InvoicingPolicy
-) -> frozenset[Decimal]:
-    """Per cents that such an invoice may show on its day of issue."""
-
-    def in_force(rates: VatRates) -> bool:
-        return rates.since <= day and (rates.until is None or day <= rates.until)
-
-    return frozenset(
-        percent for rates in policy.rates
-        if rates.taxpayer is taxpayer and rates.content is content and in_force(rates)
-        and (kind is InvoiceKind.ORDINARY or not rates.ordinary_only)
-        for percent in rates.percents
-    )  # fmt: skip
-
-
-def tax_of(net_fen: int, rate: str) -> int:
-    """Tax on a net amount, half up to the fen."""
-    return int((Decimal(net_fen) * Decimal(rate) / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-
-
-def split_gross(gross_fen: int, rate: str) -> tuple[int, int]:
-    """(net, tax) of an amount with tax: the tax first, half up, then the rest; 200.00 at 1 % is 198.02 and 1.98."""
-    percent = Decimal(rate)
-    tax = int((Decimal(gross_fen) * percent / (100 + percent)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-    return gross_fen - tax, tax
 
 
 def _sums(sent: InvoiceSubmitted) -> Iterator[Finding]:
@@ -271,11 +231,19 @@ def _day(sent: InvoiceSubmitted, expected: Expected, policy: InvoicingPolicy) ->
     if sent.issued_on > expected.today:
         yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 晚于今天。", str(sent.issued_on))
     elif sent.issued_on < expected.today - timedelta(days=policy.oldest_invoice_days):
-        yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 已超过 {policy.oldest_invoice_days} 天。",
-                     str(sent.issued_on))  # fmt: skip
+        yield _found(
+            Check.ISSUED_ON,
+            "INV-1",
+            f"开票日期 {sent.issued_on} 已超过 {policy.oldest_invoice_days} 天。",
+            str(sent.issued_on),
+        )
     elif expected.earliest is not None and sent.issued_on < expected.earliest:
-        yield _found(Check.ISSUED_ON, "INV-1", f"开票日期 {sent.issued_on} 早于账期起始日 {expected.earliest}。",
-                     str(sent.issued_on))  # fmt: skip
+        yield _found(
+            Check.ISSUED_ON,
+            "INV-1",
+            f"开票日期 {sent.issued_on} 早于账期起始日 {expected.earliest}。",
+            str(sent.issued_on),
+        )
 
 
 def _cover(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
@@ -283,8 +251,12 @@ def _cover(sent: InvoiceSubmitted, expected: Expected) -> Iterator[Finding]:
         yield _never(Check.COVER, "INV-1", f"账单 {name} 不存在、不属于该店铺或无需开票。", name)
     for statement, fen in expected.covers.items():
         if fen > expected.open_fen[statement]:
-            yield _never(Check.COVER, "INV-1", f"账单 {statement} 待开票 {yuan(expected.open_fen[statement])},"
-                         f"本发票对应 {yuan(fen)}。", fen)  # fmt: skip
+            yield _never(
+                Check.COVER,
+                "INV-1",
+                f"账单 {statement} 待开票 {yuan(expected.open_fen[statement])},本发票对应 {yuan(fen)}。",
+                fen,
+            )
     covered = sum(expected.covers.values())
     if expected.left_over_fen:
         yield _never(
@@ -349,8 +321,12 @@ def _xml_lines(sent: InvoiceSubmitted, xml: EInvoice, policy: InvoicingPolicy) -
         if said.twice:
             yield _differs(f"第 {position} 行的{'、'.join(said.twice)}(文件中有两种写法)")
         if said.name is not None and wrong_quantity(said.name, said.quantity, policy):
-            yield _never(Check.GOODS_QUANTITY, "INV-6", f"XML 文件第 {position} 行「{shortened(said.name, 200)}」为货物类,数量必须写成 0。",
-                         "空" if said.quantity is None else f"{said.quantity:f}")  # fmt: skip
+            yield _never(
+                Check.GOODS_QUANTITY,
+                "INV-6",
+                f"XML 文件第 {position} 行「{shortened(said.name, 200)}」为货物类,数量必须写成 0。",
+                "空" if said.quantity is None else f"{said.quantity:f}",
+            )
     if not xml.lines:
         return
     if len(xml.lines) != len(sent.lines):

@@ -33,8 +33,9 @@ from office.base.secret_forms import webhook_key
 from office.base.settings import settings
 from office.base.vault import opened_json
 from office.cases import bundles, merchants, reviews, routing
-from office.record import outbox
-from office.record.outbox import PERSON, Deliverer, Item, Skip, Undeliverable
+from office.record import sending
+from office.record.outbox import PERSON
+from office.record.sending import Deliverer, Item, Skip, Undeliverable
 from office.runs import engine
 from office.staff import staff
 from tasks import words
@@ -165,22 +166,22 @@ def on_dead(tx: Tx, item: Item, why: str) -> None:
 def carry_on(carrier: engine.Engine, limit: int = 50) -> int:
     """Act on what came in and wake the cases that have something to do; returns how much was done."""
     done = routing.route_due(limit)
-    return done + outbox.deliver_due({Channel.RUN: lambda item: engine.deliver(carrier, item)}, on_dead, limit)
+    return done + sending.deliver_due({Channel.RUN: lambda item: engine.deliver(carrier, item)}, on_dead, limit)
 
 
 def send_events(limit: int = 50) -> int:
     """Deliver what is meant for other systems; returns how many were tried."""
-    return outbox.deliver_due(EVENTS, on_dead, limit)
+    return sending.deliver_due(EVENTS, on_dead, limit)
 
 
 def send_post(limit: int = 50) -> int:
     """Deliver what is meant for people, merchants and staff; returns how many were tried."""
-    return outbox.deliver_due(POST, on_dead, limit)
+    return sending.deliver_due(POST, on_dead, limit)
 
 
 def round_trip(carrier: engine.Engine) -> int:
     """All of it, one after the other; returns how much was done."""
-    return carry_on(carrier) + outbox.deliver_due(EVENTS | POST, on_dead)
+    return carry_on(carrier) + sending.deliver_due(EVENTS | POST, on_dead)
 
 
 class Courier:

@@ -18,7 +18,8 @@ from notifications.message import Message
 from notifications.rendering import render
 from office.base.db import reading
 from office.cases import merchants
-from office.record.outbox import COPY, TO_MERCHANT, Item, Skip, body, readdress
+from office.record.outbox import COPY, TO_MERCHANT, body
+from office.record.sending import Item, Skip, readdress
 from tasks.invoicing import statement_words
 from tasks.settlement import settlement_words
 

@@ -29,9 +29,9 @@ from office.cases.locks import lock_case
 from office.cases.markdown import markdown
 from office.files import evidence
 from office.money import ledger
-from office.record import audit, inbox, outbox
+from office.record import audit, chain_proof, inbox, outbox
 from office.record.inbox import Arrival, Receipt
-from office.record.outbox import Item, NotYet, Skip
+from office.record.sending import Item, NotYet, Skip
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy_at
@@ -611,4 +611,4 @@ class Office:
     def chains(self) -> list[str]:
         """What is wrong with the audit chains, or with rows that they speak of; nothing, ever."""
         with reading() as tx:
-            return [*audit.verify(tx), *agreement.check(tx)]
+            return [*chain_proof.verify(tx), *agreement.check(tx)]

@@ -47,7 +47,7 @@ COUNTED = {
     "office/record/alerts.py": {"lines[:-NEWEST]"},
     "office/record/unsent.py": {"found[:5]", "keys[:5]"},
     "tasks/sight/examination.py": {"(*so_far.found, *found, *rows)[:KEPT]"},
-    "tasks/payouts/bank_inquiries.py": {"rows[:LISTED]"},
+    "tasks/payouts/inquiry_review.py": {"rows[:LISTED]"},
     "tasks/invoicing/exit_invoices.py": {"named[:MOST_NAMED - 1]"},
     "tasks/invoicing/invoices.py": {"grounds[:MOST_GROUNDS - 1]"},
     "tasks/invoicing/invoice_review.py": {"sent['lines'][:LINES_SHOWN]"},

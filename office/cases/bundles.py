@@ -22,7 +22,7 @@ from notifications.review import BundleEntry, StaffBundle
 from office.base.db import Tx
 from office.cases import merchants
 from office.record import outbox
-from office.record.outbox import Item, Skip
+from office.record.sending import Item, Skip
 from policies.policy import SHANGHAI, policy_at
 
 MINUTE = "%Y-%m-%dT%H:%M"

@@ -9,21 +9,15 @@ request taken back or an objection end it, and the question is asked again.
 
 from __future__ import annotations
 
-import json
-
-from sqlmodel import col, select
-from sqlmodel.sql.expression import SelectOfScalar
-
 from models.base import Frozen, new_id
-from models.cases import Case, CaseDeadline, DeadlineState, Side
+from models.cases import Case, CaseDeadline, Side
 from models.confirmations import Confirmation, ConfirmationState, Holding
 from models.reviews import Decision, Review, Role, Staff
 from models.text import shortened
 from notifications.engine import ConfirmationLate
 from office.base.calendar import work_calendar
 from office.base.clock import clock
-from office.base.db import Tx, prepared
-from office.base.vault import keyed_hash
+from office.base.db import Tx
 from office.cases import alarms, deadlines, judge, recorded, reviews, signatures
 from office.cases import gates as review_gates
 from office.cases.confirmation_letters import (
@@ -36,6 +30,7 @@ from office.cases.confirmation_letters import (
     was_told,
 )
 from office.cases.gates import OPEN, Answer, Gate, Outcome
+from office.cases.held_answers import close, open_of, seal_of
 from office.cases.locks import lock_case
 from office.cases.weights import holding
 from office.process import Process
@@ -79,19 +74,39 @@ def _hold_or_record(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answ
     _drop_open(tx, case, review, gate, "您已重新作答")
     due = reckon(tx.now, policy_at(tx.now).decisions.objection, gate.clause, work_calendar())
     held = Confirmation(
-        id=new_id("CF", tx.now), review_id=review.id, case_id=case.id, revision=review.revision, staff_id=person.id,
-        verdict=answer.verdict, reason=judge.kept_reason(case, answer), answer=judge.masked_values(case, answer), holding=how, held_at=tx.now,
-        due_at=due.due, seal="",
-    )  # fmt: skip
-    held.seal = _seal(held)
+        id=new_id("CF", tx.now),
+        review_id=review.id,
+        case_id=case.id,
+        revision=review.revision,
+        staff_id=person.id,
+        verdict=answer.verdict,
+        reason=judge.kept_reason(case, answer),
+        answer=judge.masked_values(case, answer),
+        holding=how,
+        held_at=tx.now,
+        due_at=due.due,
+        seal="",
+    )
+    held.seal = seal_of(held)
     tx.add(held)
     tx.flush()
     audit.record(
-        tx, case.id, "review.held", actor=f"staff/{person.id}", clause=gate.clause,
-        text=f"{gate.title}:{gate.verdict(answer.verdict).label}(待本人确认,尚未生效)", review=review.id,
-        confirmation=held.id, verdict=answer.verdict, reason=held.reason, shown_sha256=review.dossier_sha256,
-        facts_sha256=review.facts_sha256, revision=review.revision, answer=held.answer, holding=how.value,
-    )  # fmt: skip
+        tx,
+        case.id,
+        "review.held",
+        actor=f"staff/{person.id}",
+        clause=gate.clause,
+        text=f"{gate.title}:{gate.verdict(answer.verdict).label}(待本人确认,尚未生效)",
+        review=review.id,
+        confirmation=held.id,
+        verdict=answer.verdict,
+        reason=held.reason,
+        shown_sha256=review.dossier_sha256,
+        facts_sha256=review.facts_sha256,
+        revision=review.revision,
+        answer=held.answer,
+        holding=how.value,
+    )
     deadlines.start(tx, case, key_of(held), DEADLINE, Side.PLATFORM, due)
     until = f"{due.due.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)"
     confirm = f"dianwu review confirm {review.id} --as {person.id}"
@@ -128,13 +143,20 @@ def refuse_doubtful(tx: Tx, review: Review, gate: Gate, answer: Answer, doubt: s
     theirs = person is not None and staff.spend(tx, person.id, answer.code, answer.given_at or clock().real())
     staff.pass_over_form_codes(tx)
     alarms.raise_alarm(
-        tx, "answer.doubtful", f"{gate.title}:一份答复未予采用,{doubt}", kind=f"doubtful/{review.id}",
+        tx,
+        "answer.doubtful",
+        f"{gate.title}:一份答复未予采用,{doubt}",
+        kind=f"doubtful/{review.id}",
         matter=f"审核任务 {review.id},署名 {person.name if person else '不明人员'}",
         done="该答复未被评判,此刻之前的动态口令在表单中均已作废,问题已重新提出。若非更换了 Prefect 的数据库,说明有人能使用其接口"
-             "改动表单、答复或运行,请核实并更换其口令。",
-        case=case, review=review.id, staff=person.id if person else "", verdict=shortened(answer.verdict, 60), doubt=doubt,
+        "改动表单、答复或运行,请核实并更换其口令。",
+        case=case,
+        review=review.id,
+        staff=person.id if person else "",
+        verdict=shortened(answer.verdict, 60),
+        doubt=doubt,
         code_spent="yes" if theirs else "no",
-    )  # fmt: skip
+    )
     review.pause_key = None
     if review.state in OPEN:
         notice = f"{review_gates.NOT_TAKEN}:{doubt}。请核对以下内容后用新的动态口令重新提交。"
@@ -180,34 +202,6 @@ def look(tx: Tx, review_id: str, gate: Gate) -> Decision | Review | Held:
         _drop(tx, case, review, gate, held, review.notice)
         return seen
     return Held(confirmation_id=held.id)
-
-
-def open_of(tx: Tx, review_id: str) -> Confirmation | None:
-    """The answer to this question that waits to be confirmed."""
-    return _open(tx, review_id).first()
-
-
-@prepared
-def _open(review_id: str) -> SelectOfScalar[Confirmation]:
-    return select(Confirmation).where(Confirmation.review_id == review_id, Confirmation.state == ConfirmationState.OPEN)
-
-
-def waiting_for(tx: Tx, staff_id: str) -> list[tuple[Confirmation, str]]:
-    """This person's answers that wait for their word, each with its gate, the one that has waited longest first."""
-    query = (
-        select(Confirmation, Review.gate)
-        .join(Review, col(Review.id) == Confirmation.review_id)
-        .where(Confirmation.staff_id == staff_id, Confirmation.state == ConfirmationState.OPEN)
-        .order_by(col(Confirmation.held_at))
-    )
-    return list(tx.exec(query))
-
-
-def authors(tx: Tx, review_ids: list[str]) -> dict[str, str]:
-    """Review → the name of whoever answered it, for those of these whose answer waits to be confirmed."""
-    query = select(Confirmation.review_id, Staff.name).join(Staff, col(Staff.id) == Confirmation.staff_id)
-    open_ = col(Confirmation.review_id).in_(review_ids), Confirmation.state == ConfirmationState.OPEN
-    return dict(tx.exec(query.where(*open_)).all())
 
 
 # ── having a say ─────────────────────────────────────────────────────────────
@@ -256,9 +250,16 @@ def about(tx: Tx, review_id: str) -> tuple[Case, Review, Gate]:
 def _as_given(held: Confirmation, signature: str = "") -> Answer:
     """What was answered in the form, with the signature that confirms it."""
     return Answer(
-        review_id=held.review_id, revision=held.revision, staff_id=held.staff_id, code="", verdict=held.verdict,
-        reason=held.reason, extra=held.answer, through=Place.FORM, signature=signature,
-    )  # fmt: skip
+        review_id=held.review_id,
+        revision=held.revision,
+        staff_id=held.staff_id,
+        code="",
+        verdict=held.verdict,
+        reason=held.reason,
+        extra=held.answer,
+        through=Place.FORM,
+        signature=signature,
+    )
 
 
 def _settle(
@@ -278,17 +279,9 @@ def _settle(
     return sentence
 
 
-def _seal(held: Confirmation) -> str:
-    parts = (
-        held.id, held.review_id, held.case_id, held.revision, held.staff_id, held.verdict, held.reason, held.answer,
-        held.holding.value, held.held_at.isoformat(), held.due_at.isoformat(),
-    )  # fmt: skip
-    return keyed_hash(f"confirmation|{json.dumps(parts, ensure_ascii=False, sort_keys=True)}")
-
-
 def _forged(tx: Tx, case: Case, held: Confirmation) -> str | None:
     """Why a held answer is not what was given, when somebody has changed its row in the database."""
-    if held.seal == _seal(held) and recorded.waits(tx, case, held):
+    if held.seal == seal_of(held) and recorded.waits(tx, case, held):
         return None
     why = "待确认的答复在数据库中被绕过系统改动"
     alarms.raise_alarm(
@@ -314,20 +307,17 @@ def _drop_open(tx: Tx, case: Case, review: Review, gate: Gate, why: str, *, told
 def _drop(tx: Tx, case: Case, review: Review, gate: Gate, held: Confirmation, why: str, *, told: bool = True) -> None:
     """End a held answer that can count no more; whoever gave it hears why."""
     close(tx, case, held, ConfirmationState.DROPPED, "system", why)
-    audit.record(tx, case.id, "review.dropped", clause=gate.clause, text=f"{gate.title}:待确认的答复已失效({why})",
-                 review=review.id, confirmation=held.id)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "review.dropped",
+        clause=gate.clause,
+        text=f"{gate.title}:待确认的答复已失效({why})",
+        review=review.id,
+        confirmation=held.id,
+    )
     if told:
         tell_dropped(tx, case, review, gate, staff.find(tx, held.staff_id), why, held.id)
-
-
-def close(tx: Tx, case: Case, held: Confirmation, state: ConfirmationState, by: str, note: str) -> None:
-    """End what is held, this way, with who ended it and what they said."""
-    held.state, held.closed_at, held.closed_by, held.note = state, tx.now, by, note
-    tx.add(held)
-    tx.flush()
-    met = state in {ConfirmationState.CONFIRMED, ConfirmationState.PASSED}
-    deadlines.stop(tx, case.id, key_of(held), DeadlineState.MET if met else DeadlineState.CANCELLED)
-    outbox.retag(tx, case)
 
 
 # ── when the time to object is over ──────────────────────────────────────────

@@ -15,8 +15,9 @@ from office.base.db import Tx
 from office.cases import gates as review_gates
 from office.cases import judge, reviews
 from office.cases.confirmation_letters import in_name
-from office.cases.confirmations import about, close, open_of
+from office.cases.confirmations import about
 from office.cases.gates import Outcome
+from office.cases.held_answers import close, open_of
 from office.record import audit, decision_seals, outbox
 from office.staff import staff
 from office.staff.guard import Place

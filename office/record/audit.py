@@ -1,4 +1,4 @@
-"""Audit: append one line to a stream's hash chain in the caller's transaction; verify whole chains.
+"""Audit: append one line to a stream's hash chain in the caller's transaction; read a stream's lines.
 
 What is appended to is looked at first: a chain whose end is not sealed with our key was written by somebody else. It is
 left as it was found, for whoever looks into it, the supervisor is told, and the record goes on in a new stream, ``<name>~2``.
@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import count, islice, takewhile
 from typing import Any
 
-from sqlmodel import and_, col, func, or_, select, true
+from sqlmodel import col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.audit import AGAIN, AuditEntry, AuditHead
-from models.cases import Case
-from models.reviews import Staff
 from office.base.db import Tx, prepared
 from office.base.vault import keyed_hash
 from office.record import seen
@@ -159,7 +157,7 @@ def far(head: AuditHead, born: str) -> seen.Far:
 
 def born(tx: Tx, head: AuditHead) -> str:
     """The hash of the very first line of a stream."""
-    return _hash_of(tx, first_of(head.stream), 1) or ""
+    return hash_of(tx, first_of(head.stream), 1) or ""
 
 
 def common_ends(tx: Tx) -> dict[str, seen.Far]:
@@ -171,7 +169,7 @@ def common_ends(tx: Tx) -> dict[str, seen.Far]:
 def common_gone(tx: Tx) -> list[str]:
     """Common chains that this machine has seen, and whose beginning is not there any more."""
     seen_here = {stream: seen.far(remembered_as(stream)) for stream in COMMON}
-    return [stream for stream, there in seen_here.items() if there and there[2] != (_hash_of(tx, stream, 1) or "")]
+    return [stream for stream, there in seen_here.items() if there and there[2] != (hash_of(tx, stream, 1) or "")]
 
 
 def look_after_common(tx: Tx) -> None:
@@ -197,8 +195,17 @@ def _quarantined(tx: Tx, broken: AuditHead, fresh: AuditHead) -> AuditHead:
 
     why = "早于本机此前所见,可能被退回" if sealed(broken) else "没有本系统的封印"
     text = f"审计链 {broken.stream} 的末端(第 {broken.seq} 行){why},已原样封存,后续记录写入 {fresh.stream}"
-    _append(tx, fresh, at=tx.now, actor="system", action=QUARANTINED, clause="", text=text, public=False,
-            detail={"stream": broken.stream, "seq": broken.seq, "hash": broken.hash, "seal": broken.seal})  # fmt: skip
+    _append(
+        tx,
+        fresh,
+        at=tx.now,
+        actor="system",
+        action=QUARANTINED,
+        clause="",
+        text=text,
+        public=False,
+        detail={"stream": broken.stream, "seq": broken.seq, "hash": broken.hash, "seal": broken.seal},
+    )
     alerts.tell(
         tx,
         f"chain/{fresh.stream}/{broken.seal}",
@@ -207,6 +214,12 @@ def _quarantined(tx: Tx, broken: AuditHead, fresh: AuditHead) -> AuditHead:
         consequence="业务继续进行;封存链中的内容不能再作为证据,请立即排查谁改动了数据库,并用 dianwu audit verify 与外部锚点核对。",
     )
     return fresh
+
+
+def hash_of(tx: Tx, stream: str, seq: int) -> str | None:
+    if seq == 0:
+        return GENESIS
+    return tx.exec(select(AuditEntry.hash).where(AuditEntry.stream == stream, AuditEntry.seq == seq)).first()
 
 
 def streams(tx: Tx, stream: str) -> list[str]:
@@ -281,116 +294,6 @@ def _ends(first: str, second: str) -> SelectOfScalar[AuditHead]:
     return select(AuditHead).where(or_(AuditHead.stream == first, AuditHead.stream == second))
 
 
-def verify(tx: Tx, stream: str | None = None) -> Iterator[str]:
-    """What is wrong with the chains, a sentence each; nothing when they are whole."""
-    if stream:
-        yield from _verify(tx, lambda name: col(name).in_(streams(tx, stream)))
-    else:
-        yield from _verify(tx, lambda name: true())
-        yield from _without_a_record(tx)
-
-
-def verify_part(tx: Tx, after: str, lines: int) -> tuple[list[str], str | None, int]:
-    """What is wrong with the next chains in order of their names: about so many lines of them.
-
-    Also returns after which name to go on (``None`` at the end), and how many lines were looked at.
-    """
-    sizes = select(AuditEntry.stream, func.count()).where(AuditEntry.stream > after).group_by(AuditEntry.stream)
-    looked, last = 0, None
-    for name, size in tx.exec(sizes.order_by(col(AuditEntry.stream)).limit(lines)):
-        if looked and looked + size > lines:
-            break
-        looked, last = looked + size, name
-    else:
-        if last is None or looked < lines:
-            rest = list(_verify(tx, lambda name: name > after))
-            return [*rest, *_without_a_record(tx)], None, looked
-    upto = last or after
-    return list(_verify(tx, lambda name: and_(name > after, name <= upto))), upto, looked
-
-
-def look_at(tx: Tx, *, after: int, limit: int) -> tuple[int, int, list[str]]:
-    """The lines written since one: number of the last, how many, and what is wrong with them and their chains' ends."""
-    wrong: list[str] = []
-    top = tx.exec(select(func.max(AuditEntry.id))).one() or 0
-    after = (
-        after if after <= top else max(top - limit, 0)
-    )  # SQL had given a line a number that none of ours has reached
-    lines = list(
-        tx.exec(select(AuditEntry).where(col(AuditEntry.id) > after).order_by(col(AuditEntry.id)).limit(limit))
-    )
-    hashes = {(line.stream, line.seq): line.hash for line in lines}
-    for line in lines:
-        before = hashes.get((line.stream, line.seq - 1)) or _hash_of(tx, line.stream, line.seq - 1)
-        if line.prev_hash != before:
-            wrong.append(f"{line.stream}: line {line.seq} does not follow from line {line.seq - 1}")
-        if not intact(line):
-            wrong.append(f"{line.stream}: line {line.seq} was changed after it was written")
-    names = sorted({line.stream for line in lines})
-    for start in range(0, len(names), 500):
-        heads = {
-            head.stream: head
-            for head in tx.exec(select(AuditHead).where(col(AuditHead.stream).in_(names[start : start + 500])))
-        }
-        for name in names[start : start + 500]:
-            head = heads.get(name)
-            if head is None:
-                wrong.append(f"{name}: the chain has no head")
-            elif not sealed(head):
-                wrong.append(f"{name}: the end of the chain is not sealed with this installation's key")
-    return (lines[-1].id or after) if lines else after, len(lines), wrong
-
-
-def _hash_of(tx: Tx, stream: str, seq: int) -> str | None:
-    if seq == 0:
-        return GENESIS
-    return tx.exec(select(AuditEntry.hash).where(AuditEntry.stream == stream, AuditEntry.seq == seq)).first()
-
-
-def _verify(tx: Tx, among: Callable[[Any], Any]) -> Iterator[str]:
-    query = select(AuditEntry).where(among(AuditEntry.stream)).order_by(col(AuditEntry.stream), col(AuditEntry.seq))
-    heads = select(AuditHead).where(among(AuditHead.stream))
-    last: dict[str, tuple[int, str]] = {}
-    for entry in tx.exec(query.execution_options(yield_per=1000)):
-        seq, previous = last.get(entry.stream, (0, GENESIS))
-        if entry.seq != seq + 1:
-            yield f"{entry.stream}: line {seq + 1} is missing before line {entry.seq}"
-        elif entry.prev_hash != previous:
-            yield f"{entry.stream}: line {entry.seq} does not follow from line {seq}"
-        if not intact(entry):
-            yield f"{entry.stream}: line {entry.seq} was changed after it was written"
-        if entry.action == QUARANTINED:
-            broken = entry.detail.get("stream", "?")
-            yield f"{broken}: the chain was found broken on {entry.at:%Y-%m-%d %H:%M}, the record goes on in {entry.stream}"
-        last[entry.stream] = (entry.seq, entry.hash)
-    seen = set()
-    for head in tx.exec(heads):
-        seen.add(head.stream)
-        if not sealed(head):
-            yield f"{head.stream}: the end of the chain is not sealed with this installation's key"
-        if last.get(head.stream, (0, GENESIS)) != (head.seq, head.hash):
-            yield f"{head.stream}: the chain ends at line {last.get(head.stream, (0,))[0]}, its head says {head.seq}"
-    for name in last.keys() - seen:
-        yield f"{name}: the chain has no head"
-
-
 def intact(entry: AuditEntry) -> bool:
     """Whether a line says what it said when it was written, as long as its hash does."""
     return entry.hash == _digest(entry)
-
-
-def _without_a_record(tx: Tx) -> Iterator[str]:
-    """Cases and people that exist although no line says how they came to be: the whole chain was taken away. And chains of
-    cases and people that are not there any more: none of ours ever goes."""
-    for case_id in tx.exec(select(Case.id).where(col(Case.id).not_in(select(AuditHead.stream)))):
-        yield f"{case_id}: the case has no chain"
-    for staff_id in tx.exec(select(Staff.id).where(("staff/" + col(Staff.id)).not_in(select(AuditHead.stream)))):
-        yield f"staff/{staff_id}: the person has no chain"
-    said = select(AuditEntry.stream).where(AuditEntry.seq == 1, AuditEntry.action == "case.opened")
-    for case_id in tx.exec(said.where(col(AuditEntry.stream).not_in(select(Case.id)))):
-        yield f"{case_id}: the case is gone, and its chain is there"
-    known = select(AuditHead.stream).where(
-        col(AuditHead.stream).startswith(PERSON), ~col(AuditHead.stream).contains(AGAIN)
-    )
-    for stream in tx.exec(known.where(col(AuditHead.stream).not_in(select(PERSON + col(Staff.id))))):
-        yield f"{stream}: the person is gone, and their chain is there"

@@ -24,7 +24,8 @@ from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import CannotUnseal
 from office.record import alerts, envelopes
-from office.record.outbox import HELD, MADE_WHEN_SENT, Item, anew, closed
+from office.record.outbox import HELD, MADE_WHEN_SENT, anew, closed
+from office.record.sending import Item
 
 CLOSED = (OutboxState.SENT, OutboxState.SKIPPED, OutboxState.DEAD)
 LONGEST = timedelta(hours=13)

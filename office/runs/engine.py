@@ -29,7 +29,7 @@ from office.base.vault import keyed_hash
 from office.cases import alarms, reviews
 from office.cases.locks import lock_case
 from office.record import audit, outbox
-from office.record.outbox import Item, NotYet, Skip, Undeliverable
+from office.record.sending import Item, NotYet, Skip, Undeliverable
 
 
 class EngineDown(RuntimeError):

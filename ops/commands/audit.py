@@ -7,7 +7,7 @@ from sqlmodel import func, select
 
 from models.audit import AuditEntry
 from office.base.db import reading
-from office.record import audit
+from office.record import chain_proof
 from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
 from tasks import agreement
 from tasks.sight import anchors
@@ -34,7 +34,7 @@ def verify(
     if empty := [place for place in against if not kept[place].anchors]:
         refuse(f"其中没有锚点:{'、'.join(anchors.shown(place) for place in empty)}")
     with reading() as tx:
-        problems = [*audit.verify(tx, stream or None), *(() if stream else agreement.check(tx))]
+        problems = [*chain_proof.verify(tx, stream or None), *(() if stream else agreement.check(tx))]
         counted = select(func.count(), func.count(func.distinct(AuditEntry.stream))).select_from(AuditEntry)
         lines, streams = tx.exec(counted.where(AuditEntry.stream == stream) if stream else counted).one()
     problems += [sentence for place, found in kept.items() for sentence in anchors.against(place, found)]
@@ -76,7 +76,7 @@ def show(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """按时间先后显示一条审计链。"""
-    from tasks.sight.views import audit_lines
+    from tasks.sight.lines import audit_lines
 
     with reading() as tx:
         lines = audit_lines(tx, stream)

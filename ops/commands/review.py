@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from sqlmodel import col, select
 
-from models.cases import Case, CaseKind
-from models.reviews import Review, Role, Staff
+from models.cases import CaseKind
+from models.reviews import Role, Staff
 from models.windows import duration
-from office.base.db import Tx, in_transaction, reading
+from office.base.db import in_transaction, reading
 from office.cases.reviews import gate_of
 from office.process import office
+from ops.commands.review_sheet import exact, find_review, print_review
 from ops.commands.terminal import (
     CODE_OPTION as CODE,
 )
@@ -22,7 +22,6 @@ from ops.commands.terminal import (
     cell,
     countdown,
     first,
-    markdown,
     misuse,
     number,
     parse_span,
@@ -63,81 +62,61 @@ def list_reviews(
         rows = queue.waiting(tx, role, case or None, mine or None, kind=kind, late=late, unclaimed=unclaimed)
         now = tx.now
     if as_json:
-        print_json([
-            {
-                "id": row.review_id, "case_id": row.case_id, "subject": row.subject, "gate": row.gate,
-                "title": row.title, "roles": row.roles, "state": row.state, "opened_at": row.opened_at,
-                "due_at": row.due_at, "claimed_by": row.claimed_by or None, "held_by": row.held_by or None, "escalations": row.escalations,
-                "revision": row.revision, "verdicts": row.verdicts, "link": row.link,
-            }
-            for row in rows
-        ])  # fmt: skip
+        print_json(
+            [
+                {
+                    "id": row.review_id,
+                    "case_id": row.case_id,
+                    "subject": row.subject,
+                    "gate": row.gate,
+                    "title": row.title,
+                    "roles": row.roles,
+                    "state": row.state,
+                    "opened_at": row.opened_at,
+                    "due_at": row.due_at,
+                    "claimed_by": row.claimed_by or None,
+                    "held_by": row.held_by or None,
+                    "escalations": row.escalations,
+                    "revision": row.revision,
+                    "verdicts": row.verdicts,
+                    "link": row.link,
+                }
+                for row in rows
+            ]
+        )
         return
     table(
-        "待处理审核", ["截止时间", "倒计时", "等待时长", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
+        "待处理审核",
+        ["截止时间", "倒计时", "等待时长", "岗位", "任务", "编号", "店铺", "案件", "已认领", "逾期升级", "链接"],
         [
             [
-                when(row.due_at), countdown(now, row.due_at), duration(now - row.opened_at), queue.roles_of(row),
-                row.title, row.review_id,
-                cell(row.subject, limit=40), row.case_id, queue.taken_by(row),
-                cell(queue.escalated(row), "bold red"), cell(row.link, "blue"),
+                when(row.due_at),
+                countdown(now, row.due_at),
+                duration(now - row.opened_at),
+                queue.roles_of(row),
+                row.title,
+                row.review_id,
+                cell(row.subject, limit=40),
+                row.case_id,
+                queue.taken_by(row),
+                cell(queue.escalated(row), "bold red"),
+                cell(row.link, "blue"),
             ]
             for row in rows
         ],
         empty="没有待处理的审核任务",
-    )  # fmt: skip
+    )
 
 
 @app.command("show")
 def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
     """显示审核任务的全部材料。"""
     with reading() as tx:
-        review = _find(tx, review_id)
+        review = find_review(tx, review_id)
         if as_json:
             print_json(review.model_dump(mode="json", exclude={"pause_key"}))
             return
-        _print(tx, review)
-
-
-def _find(tx: Tx, given: str) -> Review:
-    """The review of this id, or the one open review of the case of this id."""
-    from office.cases.gates import OPEN
-
-    review = tx.get(Review, given)
-    if review is not None:
-        return review
-    if tx.get(Case, given) is None:
-        refuse(f"没有编号为 {given} 的审核任务或案件")
-    found = list(tx.exec(select(Review).where(Review.case_id == given, col(Review.state).in_(OPEN))))
-    if len(found) != 1:
-        refuse(f"案件 {given} 有 {len(found)} 个待处理的审核任务,请用任务编号指明")
-    return found[0]
-
-
-def _print(tx: Tx, review: Review) -> None:
-    from office.cases.forms import reason_needed
-    from office.cases.markdown import markdown as drawn
-    from tasks.sight.merchant import staff_name
-
-    gate = gate_of(review)
-    always = reason_needed(review, gate)
-    say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
-    due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
-    say(f"案件 {review.case_id} · {review.state.label} · {due}")
-    if review.claimed_by:
-        say(f"认领人:{staff_name(tx, review.claimed_by)}")
-    if review.notice:
-        say(f"⚠ {review.notice}", "yellow")
-    markdown(drawn(review.dossier))
-    table(
-        "可选结论", ["代码", "结论", "后果", "理由"],
-        [[word, gate.verdict(word).label, gate.consequences.get(word, ""),
-          "必填" if always or word in gate.reason_required else ""] for word in review.verdicts],
-    )  # fmt: skip
-    if gate.fields:
-        table("可用 --set 填写", ["名称", "含义", "说明"], [
-            [name, schema.get("title", name), schema.get("description", "")] for name, schema in gate.fields.items()
-        ])  # fmt: skip
+        print_review(tx, review)
 
 
 @app.command("claim")
@@ -146,7 +125,7 @@ def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     from office.cases import hands
 
     with reading() as tx:
-        task, who = _find(tx, review_id).id, person(tx, staff_id).id
+        task, who = find_review(tx, review_id).id, person(tx, staff_id).id
     proof = code or ask_code()
     _done(in_transaction(lambda tx: hands.claim(tx, task, who, proof)))
 
@@ -157,7 +136,7 @@ def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
     from office.cases import hands
 
     with reading() as tx:
-        task, somebody = _find(tx, review_id), person(tx, staff_id)
+        task, somebody = find_review(tx, review_id), person(tx, staff_id)
         proof = (code or ask_code()) if task.claimed_by == staff_id else _code_of(somebody, code)
     _done(in_transaction(lambda tx: hands.release(tx, task.id, staff_id, proof)))
 
@@ -173,7 +152,7 @@ def later_on(
     from office.cases import later
 
     with reading() as tx:
-        task, who = _find(tx, review_id).id, person(tx, staff_id).id
+        task, who = find_review(tx, review_id).id, person(tx, staff_id).id
     proof, wait = code or ask_code(), parse_span(span)
     _done(in_transaction(lambda tx: later.put_off(tx, task, who, tx.now + wait, proof)))
 
@@ -189,7 +168,7 @@ def reassign(
     from office.cases import hands
 
     with reading() as tx:
-        task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
+        task, proof = find_review(tx, review_id).id, _code_of(person(tx, by), code)
     _done(in_transaction(lambda tx: hands.reassign(tx, task, person(tx, to).id, by, proof)))
 
 
@@ -204,7 +183,7 @@ def appoint(
     from office.cases import appointing
 
     with reading() as tx:
-        task, proof = _find(tx, review_id).id, _code_of(person(tx, by), code)
+        task, proof = find_review(tx, review_id).id, _code_of(person(tx, by), code)
     _done(in_transaction(lambda tx: appointing.appoint(tx, task, person(tx, to).id, by, proof)))
 
 
@@ -237,18 +216,18 @@ def decide(
         if values or revision:
             misuse("一次处理多个任务时不能使用 --set 与 --revision")
         with reading() as tx:
-            found = [_find(tx, review_id).id for review_id in review_ids]
+            found = [find_review(tx, review_id).id for review_id in review_ids]
         _together(found, staff_id, verdict, reason, code)
         return
     from office.cases import decisions
     from office.cases.forms import form_schema, read_answer
 
     with reading() as tx:
-        review = _find(tx, review_ids[0])
+        review = find_review(tx, review_ids[0])
         person(tx, staff_id)
         gate = gate_of(review)
         if not revision:
-            _print(tx, review)
+            print_review(tx, review)
         given: dict[str, Any] = {
             "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id,
             "verdict": label_of(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
@@ -300,21 +279,27 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
 
     with reading() as tx:
         asked = together.shown(tx, review_ids)
-        gate = gate_of(_find(tx, review_ids[0]))
+        gate = gate_of(find_review(tx, review_ids[0]))
         word = verdict_of(verdict, {one.value: one.label for one in gate.verdicts})
         if sentence := together.why_not(tx, asked, word):
             refuse(sentence)
         for review_id in review_ids:
-            _print(tx, _find(tx, review_id))
-        table("将以一个凭据决定", ["任务", "案件", "材料摘要(SHA-256)"],
-              [[one.review_id, _find(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked])  # fmt: skip
+            print_review(tx, find_review(tx, review_id))
+        table(
+            "将以一个凭据决定",
+            ["任务", "案件", "材料摘要(SHA-256)"],
+            [[one.review_id, find_review(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked],
+        )
     proof = {"session": session} if session else {"code": code or ask_code()}
     try:
         results = together.decide(asked, staff_id, word, reason, **proof)
     except together.NotTogether as error:
         refuse(str(error))
-    table("结果", ["任务", "案件", "结果"],
-          [[one.review_id, one.case_id, f"✓ {one.sentence}" if one.accepted else f"✗ {one.sentence}"] for one in results])  # fmt: skip
+    table(
+        "结果",
+        ["任务", "案件", "结果"],
+        [[one.review_id, one.case_id, f"✓ {one.sentence}" if one.accepted else f"✗ {one.sentence}"] for one in results],
+    )
     if not all(one.accepted for one in results):
         raise typer.Exit(1)
 
@@ -337,11 +322,14 @@ def mine(
         print_json([row.model_dump(mode="json") for row in rows])
         return
     table(
-        "我的决定", ["时间", "任务", "案件", "店铺", "结论", "理由"],
-        [[when(row.decided_at), row.title, row.case_id, cell(row.subject, limit=30), row.verdict, row.reason]
-         for row in rows],
+        "我的决定",
+        ["时间", "任务", "案件", "店铺", "结论", "理由"],
+        [
+            [when(row.decided_at), row.title, row.case_id, cell(row.subject, limit=30), row.verdict, row.reason]
+            for row in rows
+        ],
         empty=f"{since} 以来没有决定",
-    )  # fmt: skip
+    )
 
 
 @app.command("session")
@@ -372,7 +360,7 @@ def confirm(review_id: str = REVIEW, staff_id: str = AS, code: str = CODE) -> No
     from office.cases import confirmations
 
     proof = code or ask_code()
-    _done(in_transaction(lambda tx: confirmations.confirm(tx, _exact(tx, review_id), person(tx, staff_id).id, proof)))
+    _done(in_transaction(lambda tx: confirmations.confirm(tx, exact(tx, review_id), person(tx, staff_id).id, proof)))
 
 
 @app.command("object")
@@ -387,11 +375,5 @@ def object_(
 
     proof = code or ask_code()
     _done(
-        in_transaction(lambda tx: objections.dispute(tx, _exact(tx, review_id), person(tx, staff_id).id, proof, reason))
+        in_transaction(lambda tx: objections.dispute(tx, exact(tx, review_id), person(tx, staff_id).id, proof, reason))
     )
-
-
-def _exact(tx: Tx, review_id: str) -> str:
-    if tx.get(Review, review_id) is None:
-        refuse(f"没有编号为 {review_id} 的审核任务")
-    return review_id

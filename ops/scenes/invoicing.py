@@ -18,7 +18,7 @@ from ops.scenes.papers import sheet
 from ops.scenes.stage import Waiting, balance, expect, register, waiting_row
 from policies.policy import SHANGHAI
 from tasks.invoicing import drafts, statements
-from tasks.invoicing.exit_invoices import outstanding
+from tasks.invoicing.exit_duty import outstanding
 from tasks.invoicing.request import MonthAsked
 
 SHOPS = {

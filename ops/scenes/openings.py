@@ -16,10 +16,10 @@ from ops.rehearsal import Rehearsal
 from ops.scenes.papers import sheet
 from ops.scenes.stage import Waiting, balance, close, expect, register, waiting_row
 from policies import contracts
-from tasks.opening import transfer
+from tasks.opening import tries
 from tasks.opening.request import OpeningAsked
 from tasks.payouts import sources
-from tasks.shops import demands
+from tasks.shops import owed
 
 ACCOUNT = {"real_name": True, "blue_v": True, "fans": 12_000, "active": True, "compliant": True}
 VERSION = "2026-12-01"
@@ -159,13 +159,13 @@ class OpeningScene:
         return OpeningAsked.of(tx.get_one(Case, self._firm.case)).stage is Stage.CERTIFICATE
 
     def _arrived(self, tx: Tx) -> bool:
-        return any(row.settled_at for row in transfer.of_case(tx, self._firm.case))
+        return any(row.settled_at for row in tries.of_case(tx, self._firm.case))
 
     def _amount(self, tx: Tx) -> int:
-        return sources.amount_of(tx.get_one(Payout, transfer.of_case(tx, self._firm.case)[-1].request_no))
+        return sources.amount_of(tx.get_one(Payout, tries.of_case(tx, self._firm.case)[-1].request_no))
 
     def _tries(self, tx: Tx) -> int:
-        return transfer.of_case(tx, self._firm.case)[-1].tries
+        return tries.of_case(tx, self._firm.case)[-1].tries
 
     def play(self) -> None:
         firm, fen = self._firm, self.stage.read(self._amount)
@@ -182,7 +182,7 @@ class OpeningScene:
         self._old_route.refused("OPN-14")
 
     def _fee_asked(self, tx: Tx) -> int:
-        return demands.missing(tx, tx.get_one(Shop, self._firm.shop_id)).fee.fen
+        return owed.missing(tx, tx.get_one(Shop, self._firm.shop_id)).fee.fen
 
     def waiting(self) -> Iterable[Waiting]:
         yield waiting_row(self.stage, self._person.case, "入驻主体审核", "tang-yu")

@@ -30,7 +30,7 @@ from office.record import audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
 from policies.approvals import Seen
-from tasks.arbitration import matter
+from tasks.arbitration import matter_rows
 from tasks.arbitration.request import Concerned, WithdrawalAsked
 from tasks.arbitration.rulings import find_ruling, ruling_part
 from tasks.invoicing import freezes
@@ -120,7 +120,7 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
         return False  # what they agreed or confirmed is no longer what would be posted: merchant service is asked again
     if moves_money(split) and len(given) < 2:
         raise PermissionError(f"{case.id}: money would move without finance")
-    matter.post_return(
+    matter_rows.post_return(
         tx, ruling, split, f"return/{ruling.id}", reason="compensation.returned", clause="ARB-8", case=case
     )
     freezes.settle_shop(tx, ruling.shop_id)

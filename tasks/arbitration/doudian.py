@@ -38,7 +38,7 @@ from office.cases import reviews
 from office.files import evidence
 from office.record import audit, inbox, outbox
 from office.record.inbox import Arrival
-from office.record.outbox import Item, Skip, Undeliverable
+from office.record.sending import Item, Skip, Undeliverable
 from policies.policy import policy_at
 
 AUDIENCE = "doudian"

@@ -7,19 +7,8 @@ from contextlib import suppress
 
 from sqlmodel import col, select
 
-from models.arbitration import (
-    Arbitration,
-    Conclusion,
-    Ruling,
-    RulingKind,
-    Stage,
-)
-from models.arbitration_events import (
-    ArbitrationApplied,
-    ArbitrationProgressed,
-    RulingEffective,
-    deduction_key,
-)
+from models.arbitration import Arbitration, Conclusion, Ruling, RulingKind, Stage
+from models.arbitration_events import ArbitrationApplied, ArbitrationProgressed, RulingEffective, deduction_key
 from models.deposits import DeductionReason
 from models.messages import InboxMessage
 from models.money import Money
@@ -32,7 +21,7 @@ from office.record import audit
 from office.record.inbox import Kept, Refused
 from policies import appeal as rules_of_appeal
 from policies.policy import policy
-from tasks.arbitration import doudian, matter
+from tasks.arbitration import doudian, matter, matter_rows
 from tasks.arbitration.rulings import appeal_of, find_ruling, lock_ruling, names_no_ruling
 from tasks.shops import demands, deposits, shops
 
@@ -58,7 +47,11 @@ def seen_before(
         raise Refused(refusal.sentence, refusal.clause)
     if found is None:
         found = Arbitration(
-            id=arbitration_id, shop_id=shop.id, source=matter.source(message), stage=stage, seen_at=message.received_at
+            id=arbitration_id,
+            shop_id=shop.id,
+            source=matter_rows.source(message),
+            stage=stage,
+            seen_at=message.received_at,
         )
     found.order_id, found.aftersale_id = found.order_id or order_id or "", found.aftersale_id or aftersale_id or ""
     if found.stage is not Stage.RULED:  # messages come in any order; a ruling is not undone by an older report
@@ -166,14 +159,14 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
         if posted is None:
             raise Refused(f"判责 {event.ruling_id} 的扣款已入账,未重复扣款", "DED-5")
         from_deposit, arrears = posted
-    ruling = before or matter.new(tx, message, shop, event.ruling_id)
-    matter.describe(ruling, event, arbitration)
+    ruling = before or matter_rows.new(tx, message, shop, event.ruling_id)
+    matter_rows.describe(ruling, event, arbitration)
     if before is None:
-        matter.take(ruling, key, from_deposit, arrears)
+        matter_rows.take(ruling, key, from_deposit, arrears)
     else:
         ruling.deducted_at = ruling.effective_at
     ruling.effective_at = event.effective_at or message.received_at
-    matter.keep(tx, ruling, "recorded")
+    matter_rows.keep(tx, ruling, "recorded")
     appeal = appeal_of(tx, ruling.id)
     how = (
         f"与该判责对应的扣款是同一事项,已由申诉 {appeal.case_id} 处理,不再另行申诉。"
@@ -219,7 +212,7 @@ def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) ->
     if known is not None and (refusal := rules_of_appeal.refuse_deduction(known, shop.id)):
         raise Refused(refusal.sentence, refusal.clause, heard=_learned(event, shop))
     key = deduction_key(event.deduction_id)
-    ruling = known or matter.new(tx, message, shop, event.ruling_id or key)
+    ruling = known or matter_rows.new(tx, message, shop, event.ruling_id or key)
     if known is not None:
         ruling.deducted_at = at
     else:
@@ -234,8 +227,8 @@ def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) ->
     appeal = appeal_of(tx, ruling.id)
     why_not = f"本次扣款属于判责 {ruling.called},该判责已由申诉 {appeal.case_id} 处理。" if appeal else ""
     parts = deposits.deduct(tx, event, shop, message, appeal_until=until, not_appealable=why_not)
-    matter.take(ruling, key, *parts)
-    matter.keep(tx, ruling, "deducted" if known is not None else "recorded")
+    matter_rows.take(ruling, key, *parts)
+    matter_rows.keep(tx, ruling, "deducted" if known is not None else "recorded")
 
 
 def _learned(event: RulingEffective | DepositDeducted, shop: Shop) -> Callable[[Tx, InboxMessage], None]:

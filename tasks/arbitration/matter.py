@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from sqlmodel import col, select
 
-from models.arbitration import Appeal, Arbitration, Conclusion, Handling, MoneyReturn, Ruling, RulingKind, VoidCause
-from models.arbitration_events import RulingEffective, RulingRecorded
-from models.books import AccountKind
+from models.arbitration import Appeal, Arbitration, Conclusion, Ruling, RulingKind, VoidCause
+from models.arbitration_events import RulingEffective
 from models.cases import Case, CaseState
 from models.messages import InboxMessage
 from models.money import Money
@@ -18,25 +17,12 @@ from models.shops import Shop
 from notifications import appeal as words
 from office.base.db import Tx
 from office.cases import cases, merchants
-from office.cases.cases import emit
 from office.cases.locks import lock_case
-from office.money import ledger
-from office.money.ledger import platform_account, shop_account, shop_balance
 from office.record import alerts, audit
 from policies import appeal as rules_of_appeal
 from policies.appeal import Split
-from policies.policy import policy, policy_at
-from tasks.arbitration.rulings import (
-    appeal_of,
-    end_appeal,
-    lock_ruling,
-    names_no_ruling,
-    recount,
-    rulings_of,
-    strike,
-)
-from tasks.invoicing import freezes
-from tasks.shops import bans, demands
+from tasks.arbitration.matter_rows import describe, give_back, keep, money_moved, new, take
+from tasks.arbitration.rulings import appeal_of, end_appeal, lock_ruling, names_no_ruling, rulings_of, strike
 
 # ── what belongs together ────────────────────────────────────────────────────
 
@@ -154,21 +140,34 @@ def _merge(tx: Tx, kept: Ruling, gone: Ruling) -> None:
     gone.merged_into = kept.id
     tx.add(gone)
     keep(tx, kept, f"united/{gone.id}")
-    audit.record(tx, f"shop/{shop.id}", "matter.united", clause="ARB-3", public=True, ruling=kept.id, merged=gone.id,
-                 text=f"{gone.kind.label} {gone.called} 与{kept.kind.label} {kept.called} 为同一事项,已合并;"
-                 f"重复扣款:{back.text()}")  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "matter.united",
+        clause="ARB-3",
+        public=True,
+        ruling=kept.id,
+        merged=gone.id,
+        text=f"{gone.kind.label} {gone.called} 与{kept.kind.label} {kept.called} 为同一事项,已合并;"
+        f"重复扣款:{back.text()}",
+    )
     appeal = appeal_of(tx, kept.id)
     decided = f"该事项已因「{kept.void_cause.label}」剔除,无需申诉。" if kept.void_cause else ""
     heard = f"该事项已由申诉 {appeal.case_id} 处理,不再另行申诉。" if appeal else ""
     told = words.MattersUnited(
-        shop_name=shop.name, ruling_id=kept.called, other_id=gone.called, to_deposit_fen=back.to_deposit.fen,
-        to_receivable_fen=back.to_receivable.fen, to_arrears_fen=back.to_arrears.fen,
-        not_appealable=decided or heard, appeal_how="" if decided or heard else rules_of_appeal.APPEAL_HOW,
+        shop_name=shop.name,
+        ruling_id=kept.called,
+        other_id=gone.called,
+        to_deposit_fen=back.to_deposit.fen,
+        to_receivable_fen=back.to_receivable.fen,
+        to_arrears_fen=back.to_arrears.fen,
+        not_appealable=decided or heard,
+        appeal_how="" if decided or heard else rules_of_appeal.APPEAL_HOW,
         appeal_until=None if decided or heard else kept.appeal_until,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"united/{gone.id}", shop_id=shop.id)
     if back != Split():
-        _money_moved(tx, shop)
+        money_moved(tx, shop)
 
 
 WON, LOST, RUNNING, ENDED = range(4)
@@ -269,17 +268,31 @@ def clear(
     ruling.effective_at = at
     tx.add(ruling)
     tx.flush()
-    audit.record(tx, f"shop/{shop.id}", "arbitration.cleared", actor="platform", clause="ARB-1", public=True,
-                 text=f"仲裁 {of.id} 裁决:{event.conclusion.label},不计判责。{event.decided}"
-                 + (f" 已扣款项冲回:{back.text()}。" if taken else ""), ruling=ruling.id)  # fmt: skip
+    audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "arbitration.cleared",
+        actor="platform",
+        clause="ARB-1",
+        public=True,
+        text=f"仲裁 {of.id} 裁决:{event.conclusion.label},不计判责。{event.decided}"
+        + (f" 已扣款项冲回:{back.text()}。" if taken else ""),
+        ruling=ruling.id,
+    )
     if not fallen:
         return
     letter = words.MerchantCleared(
-        shop_name=shop.name, arbitration_id=of.id, rulings=tuple(told), decided=event.decided, deduction_fen=taken,
-        to_deposit_fen=back.to_deposit.fen, to_receivable_fen=back.to_receivable.fen, to_arrears_fen=back.to_arrears.fen,
-    )  # fmt: skip
+        shop_name=shop.name,
+        arbitration_id=of.id,
+        rulings=tuple(told),
+        decided=event.decided,
+        deduction_fen=taken,
+        to_deposit_fen=back.to_deposit.fen,
+        to_receivable_fen=back.to_receivable.fen,
+        to_arrears_fen=back.to_arrears.fen,
+    )
     merchants.tell(tx, letter, f"cleared/{ruling.id}", shop_id=shop.id)
-    _money_moved(tx, shop)
+    money_moved(tx, shop)
 
 
 def cleared_since(tx: Tx, event: RulingEffective, message: InboxMessage) -> bool:
@@ -295,96 +308,3 @@ def won(tx: Tx, arbitration: Arbitration) -> Ruling | None:
     """The ruling of an arbitration that the merchant has won against for good: under no second number does it come again (ARB-3)."""
     for_good = {VoidCause.APPEAL_UPHELD, VoidCause.COURT_JUDGMENT}
     return next((one for one in rulings_of(tx, arbitration.id) if one.void_cause in for_good), None)
-
-
-# ── money and rows ───────────────────────────────────────────────────────────
-
-
-def give_back(tx: Tx, ruling: Ruling) -> Split:
-    """Reverse a deduction by a counter-posting: what had only become arrears is forgiven, the rest goes where it came from.
-
-    A banned shop's goes to its held receivables, of which two people decide. Money that people have decided about stays.
-    """
-    if not ruling.deduction_fen or tx.get(MoneyReturn, ruling.id) is not None:
-        return Split()
-    to = Handling.TO_RECEIVABLE if bans.is_banned(tx, ruling.shop_id) else Handling.TO_DEPOSIT
-    owed = shop_balance(tx, ruling.shop_id, AccountKind.ARREARS)
-    split = rules_of_appeal.split_return(Money(fen=ruling.deduction_fen), Money(fen=ruling.arrears_fen), owed, to)
-    post_return(tx, ruling, split, f"reversed/{ruling.posting}", reason="compensation.reversed", clause="DED-5")
-    take(ruling, ruling.posting, Money(), Money())
-    tx.add(ruling)
-    return split
-
-
-def post_return(
-    tx: Tx, ruling: Ruling, split: Split, key: str, *, reason: str, clause: str, case: Case | None = None
-) -> None:
-    """Give deducted money back as it was split, once per key."""
-    for kind, amount in (
-        (AccountKind.ARREARS, split.to_arrears),
-        (AccountKind.DEPOSIT, split.to_deposit),
-        (AccountKind.RECEIVABLE, split.to_receivable),
-    ):
-        ledger.post(
-            tx, f"{key}/{kind}", debit=platform_account(AccountKind.COMPENSATION),
-            credit=shop_account(ruling.shop_id, kind), amount=amount, reason=reason, clause=clause,
-            case_id=case.id if case else None,
-        )  # fmt: skip
-
-
-def _money_moved(tx: Tx, shop: Shop) -> None:
-    """What came back may be all that was missing, or held by somebody else."""
-    freezes.settle_shop(tx, shop.id)
-    demands.look(tx, tx.get_one(Shop, shop.id))
-    cases.wake_leaving(tx, shop.id)
-
-
-def new(tx: Tx, message: InboxMessage, shop: Shop, id: str) -> Ruling:
-    """What can be appealed against from now on, under the policy in force when it reached us; a deduction as yet."""
-    return Ruling(
-        id=id, kind=RulingKind.DEDUCTION, shop_id=shop.id, conclusion=Conclusion.MERCHANT_LIABLE, decided="",
-        effective_at=message.received_at, appeal_until=message.received_at, recorded_at=tx.now,
-        policy_version=policy_at(message.received_at).version, source=source(message),
-    )  # fmt: skip
-
-
-def source(message: InboxMessage) -> str:
-    """Who sent it; for Douyin's push also through which of our apps, which is whom an answer goes to."""
-    return f"doudian/{message.message_id.split('/')[0]}" if message.source == "doudian" else message.source
-
-
-def describe(ruling: Ruling, event: RulingEffective, arbitration: Arbitration) -> None:
-    """What the arbitration says, written into its row."""
-    ruling.kind, ruling.number = RulingKind.RULING, event.ruling_id if ruling.id != event.ruling_id else None
-    ruling.conclusion, ruling.decided, ruling.points = event.conclusion, event.decided, event.points
-    ruling.buyer_account, ruling.merchant_account = event.buyer_account, event.merchant_account
-    ruling.ruled_by, ruling.order_id = event.ruled_by or "", arbitration.order_id
-    ruling.arbitration_id, ruling.aftersale_id = arbitration.id, arbitration.aftersale_id
-
-
-def take(ruling: Ruling, key: str, from_deposit: Money, arrears: Money) -> None:
-    """Note the money that stands taken for a ruling, and under which key it stands in the books."""
-    ruling.from_deposit_fen, ruling.arrears_fen = from_deposit.fen, arrears.fen
-    ruling.deduction_fen = from_deposit.fen + arrears.fen
-    ruling.posting = key if ruling.deduction_fen or ruling.posting else ""
-
-
-def keep(tx: Tx, ruling: Ruling, what: str) -> None:
-    """Fix the window, count the ruling in and say so."""
-    window = rules_of_appeal.window_of(ruling, policy(ruling.policy_version))
-    ruling.appeal_until = window.due
-    tx.add(ruling)
-    tx.flush()
-    recount(tx, ruling.shop_id)
-    event = RulingRecorded(
-        shop_id=ruling.shop_id,
-        ruling_id=ruling.called,
-        kind=ruling.kind,
-        effective_at=window.start,
-        appeal_until=window.due,
-        deduction_fen=ruling.deduction_fen,
-    )
-    emit(tx, event, f"ruling/{ruling.id}/{what}/{ruling.kind.value}", shop_id=ruling.shop_id)
-    done = "united" if what.startswith("united/") else what
-    audit.record(tx, f"shop/{ruling.shop_id}", f"ruling.{done}", actor="platform", clause="ARB-2", public=True,
-                 text=f"{ruling.kind.label} {ruling.called} 生效。申诉期限:{window.text()}", ruling=ruling.id)  # fmt: skip

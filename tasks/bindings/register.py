@@ -22,7 +22,7 @@ from office.record import audit
 from policies import bindings as policy_of_bindings
 from policies.binding_numbers import BindingPolicy
 from policies.bindings import OBJECTION
-from tasks.shops import demands
+from tasks.shops import demands, owed
 
 # ── looking ──────────────────────────────────────────────────────────────────
 
@@ -134,7 +134,7 @@ def _waive_fee(tx: Tx, row: Binding, shop: Shop) -> int:
     """An official account waives the certification fee from now on (BND-4); what of it was asked for until now, in fen."""
     if row.kind is not BindingKind.OFFICIAL:
         return 0
-    fee = demands.missing(tx, shop).fee
+    fee = owed.missing(tx, shop).fee
     shop.official_account = True
     tx.add(shop)
     audit.record(

@@ -6,19 +6,8 @@ from collections.abc import Sequence
 
 from models.base import Labelled
 from models.books import AccountKind
-from models.cases import (
-    Case,
-    CaseKind,
-    CaseState,
-    Finding,
-    Side,
-    WaitState,
-)
-from models.closure_events import (
-    ExitInvoiceOpened,
-    ShopClearing,
-    ShopClosed,
-)
+from models.cases import Case, CaseKind, CaseState, Finding, Side, WaitState
+from models.closure_events import ExitInvoiceOpened, ShopClearing, ShopClosed
 from models.outcomes import Refusal
 from models.shops import Capability, ShopState
 from notifications import closure as words
@@ -37,8 +26,8 @@ from policies.policy import SHANGHAI
 from tasks.closure.findings import books, findings_now, others
 from tasks.closure.request import ClosureAsked
 from tasks.closure.review import OVERRIDE, REVIEW, ClosureVerdict, OverrideVerdict, seen_of
-from tasks.invoicing import exit_invoices
-from tasks.shops import capabilities, demands, facts, shops, states
+from tasks.invoicing import exit_duty, exit_invoices
+from tasks.shops import capabilities, demands, facts, owed, shops, states
 from tasks.shops.questions import QUESTION, ask, asked
 from tasks.shops.shops import FACTS
 
@@ -233,7 +222,7 @@ def remaining(tx: Tx, case: Case) -> tuple[Finding, ...]:
         snapshot.as_of if snapshot else None,
         books(tx, case),
         open_cases=others(tx, case),
-        exit_invoices=exit_invoices.pending(tx, case),
+        exit_invoices=exit_duty.pending(tx, case),
         now=tx.now,
         written_off=ClosureAsked.of(case).extents,
         shut_off_at=wait.opened_at if wait else None,
@@ -317,7 +306,7 @@ def withdraw(tx: Tx, case: Case) -> None:
     if shop.state is ShopState.CLEARING:
         states.put(tx, shop, ClosureAsked.of(case).shop_before or ShopState.OPEN)
         restored = capabilities.restore(tx, case, shop) if shop.state is ShopState.OPEN else []
-    awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not demands.opens(tx, shop)
+    awaits_deposit = shop.state is ShopState.AWAITING_DEPOSIT and not owed.opens(tx, shop)
     told = words.ClosureWithdrawn(
         shop_name=shop.name,
         case_id=case.id,

@@ -11,7 +11,7 @@ from models.invoicing import ExitState, Statement, StatementState
 from office.base.db import Tx
 from policies.invoicing import share
 from policies.policy import SHANGHAI, policy_at
-from tasks.invoicing.exit_invoices import duty, last_of, outstanding
+from tasks.invoicing.exit_duty import duty, last_of, outstanding
 
 LIVE = (StatementState.ISSUED, StatementState.OVERDUE)
 

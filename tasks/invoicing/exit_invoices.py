@@ -8,11 +8,8 @@ supervisor waives it; until then it is a gate of closing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
 
 from sqlmodel import col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from models.cases import Case, DeadlineState
 from models.invoicing import (
@@ -34,7 +31,7 @@ from models.text import shortened, unfit_reason
 from models.windows import Reckoned
 from notifications import invoicing as words
 from notifications import operations
-from office.base.db import Tx, in_transaction, prepared
+from office.base.db import Tx, in_transaction
 from office.cases import cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.gates import Outcome
@@ -45,15 +42,13 @@ from office.staff import staff
 from policies.deadlines import lapses, reminder_times
 from policies.invoicing import due
 from policies.policy import SHANGHAI, policy_at
+from tasks.invoicing.exit_duty import duty, pending, reported_by_platform, window_of
 from tasks.shops import shops
 
 DEADLINE = "exit-invoice"
-"""The key of the closure's deadline (``tasks.closure.closures``)."""
+"""The key of the closure's deadline (``tasks.closure``)."""
 MOST_NAMED = 20
 """Statements that a message names; the last line says how many more there are."""
-EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-UNDECIDED = (StatementState.DRAFT, StatementState.HELD)
-OPEN = (StatementState.ISSUED, StatementState.OVERDUE, *UNDECIDED)
 
 
 def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObligation:
@@ -67,24 +62,32 @@ def open_obligation(tx: Tx, case: Case, shop: Shop, until: Reckoned) -> ExitObli
     reported = reported_by_platform(tx, shop.id)
     left = bool(uninvoiced or reported)
     obligation = ExitObligation(
-        case_id=case.id, shop_id=shop.id, year=year, opened_fen=uninvoiced, opened_at=tx.now, due_at=until.due,
-        state=ExitState.OPEN if left else ExitState.FULFILLED, closed_at=None if left else tx.now, reported_fen=reported,
-    )  # fmt: skip
+        case_id=case.id,
+        shop_id=shop.id,
+        year=year,
+        opened_fen=uninvoiced,
+        opened_at=tx.now,
+        due_at=until.due,
+        state=ExitState.OPEN if left else ExitState.FULFILLED,
+        closed_at=None if left else tx.now,
+        reported_fen=reported,
+    )
     tx.add(obligation)
     tx.flush()
     if not left:  # nobody is reminded of nothing
         deadlines.stop(tx, case.id, DEADLINE, DeadlineState.MET)
-    audit.record(tx, case.id, "exit_invoices.opened", clause="CLS-8", public=True,
-                 text=f"{year} 年度待开票 {_said(uninvoiced, reported)}", statements=named)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "exit_invoices.opened",
+        clause="CLS-8",
+        public=True,
+        text=f"{year} 年度待开票 {_said(uninvoiced, reported)}",
+        statements=named,
+    )
     if left:
         _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices")
     return obligation
-
-
-def reported_by_platform(tx: Tx, shop_id: str) -> int:
-    """What the platform's newest facts call not invoiced, in fen; nothing where it never sent any."""
-    known, _ = shops.facts_of(tx, shop_id)
-    return known.uninvoiced_fen if known else 0
 
 
 def _said(uninvoiced: int, reported: int) -> str:
@@ -98,9 +101,14 @@ def _tell(
         named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"另有 {len(named) - MOST_NAMED + 1} 份账单"]
     )
     told = words.ExitInvoicesOpened(
-        shop_name=shop.name, case_id=case.id, year=obligation.year, amount_fen=uninvoiced, statements=tuple(listed),
-        reported_fen=obligation.reported_fen, due=obligation.due_at,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        year=obligation.year,
+        amount_fen=uninvoiced,
+        statements=tuple(listed),
+        reported_fen=obligation.reported_fen,
+        due=obligation.due_at,
+    )
     merchants.tell(tx, told, key, case=case)
 
 
@@ -115,7 +123,7 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
     """
     months = select(Period.id).where(Period.state == PeriodState.OPEN, col(Period.id) >= f"{year}-01")
     still_open = list(tx.exec(months.order_by(col(Period.id)).with_for_update(read=True) if tx.postgres else months))
-    since, until = _window(case, year)
+    since, until = window_of(case, year)
     items = list(
         tx.exec(
             select(BillableItem).where(
@@ -137,11 +145,22 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
     until = due(tx.now, rules(case).invoicing).due
     ahead = reminder_times(until, rules(case).invoicing.reminder_hours_before, tx.now)
     statement = Statement(
-        id=f"{period}/{shop.id}", period=period, shop_id=shop.id, number=number,
-        state=StatementState.ISSUED, total_fen=total, items=len(items), taxpayer_type=shop.taxpayer_type,
-        shop_name=shop.name, seller_name=shop.licence_name or shop.owner_name, seller_tax_no=shop.uscc, year=year,
-        issued_at=tx.now, due_at=until, next_action_at=min([*ahead, lapses(until, policy_at(tx.now).deadlines)]),
-    )  # fmt: skip
+        id=f"{period}/{shop.id}",
+        period=period,
+        shop_id=shop.id,
+        number=number,
+        state=StatementState.ISSUED,
+        total_fen=total,
+        items=len(items),
+        taxpayer_type=shop.taxpayer_type,
+        shop_name=shop.name,
+        seller_name=shop.licence_name or shop.owner_name,
+        seller_tax_no=shop.uscc,
+        year=year,
+        issued_at=tx.now,
+        due_at=until,
+        next_action_at=min([*ahead, lapses(until, policy_at(tx.now).deadlines)]),
+    )
     tx.add(statement)
     tx.flush()
     lines: dict[tuple[str, str], StatementLine] = {}
@@ -167,87 +186,6 @@ def _draw_up(tx: Tx, case: Case, shop: Shop, year: int) -> bool:
     )
     emit(tx, event, f"statement/{statement.id}/issued", case)
     return True
-
-
-def _window(case: Case, year: int) -> tuple[datetime, datetime]:
-    """Between which moments, both inclusive, a fee of the duty was incurred."""
-    return datetime(year, 1, 1, tzinfo=SHANGHAI).astimezone(UTC), case.received_at
-
-
-def duty(tx: Tx, case: Case, year: int) -> tuple[int, list[str]]:
-    """What of the closure's duty no accepted invoice covers, in fen, and the statements it is on."""
-    since, until = _window(case, year)
-    return outstanding(tx, case.shop_id or "", since, until)
-
-
-def outstanding(
-    tx: Tx, shop_id: str, since: datetime | None = None, until: datetime | None = None
-) -> tuple[int, list[str]]:
-    """What of the fees incurred then (``None``: ever) no accepted invoice covers, in fen, and the statements it is on.
-
-    Of a statement that also bills other fees it is at most what those of this time come to.
-    """
-    incurred = {str(period): int(fen) for period, fen in _incurred(tx, shop_id, since or EVER[0], until or EVER[1])}
-    statements = list(_statements(tx, shop_id))
-    billed = {statement.period for statement in statements}
-    found = [
-        (statement, fen)
-        for statement in sorted(statements, key=lambda one: (one.due_at is None, one.due_at or one.id, one.id))
-        if statement.state in OPEN and (fen := min(statement.open_fen, incurred.get(statement.period, 0))) > 0
-    ]
-    unbilled = sum(fen for period, fen in incurred.items() if period not in billed)
-    named = [one.number or f"{one.period} 账单(尚未出账,出账后开票)" for one, _ in found]
-    return sum(fen for _, fen in found) + max(unbilled, 0), named
-
-
-@prepared
-def _incurred(shop_id: str, since: datetime, until: datetime) -> SelectOfScalar[Any]:
-    then = col(BillableItem.settled_at) >= since, col(BillableItem.settled_at) <= until
-    fees: Any = select(BillableItem.period, func.sum(BillableItem.amount_fen))
-    return fees.where(BillableItem.shop_id == shop_id, *then).group_by(col(BillableItem.period))
-
-
-@prepared
-def _statements(shop_id: str) -> SelectOfScalar[Statement]:
-    return select(Statement).where(Statement.shop_id == shop_id)
-
-
-def pending(tx: Tx, case: Case) -> tuple[int, int]:
-    """What of the exit invoices still keeps the shop from closing, in fen: by our books, and by what the platform reports.
-
-    A waiver covers as much of each as the supervisor saw, and no further (ambiguity 23).
-    """
-    obligation, reported = tx.get(ExitObligation, case.id), reported_by_platform(tx, case.shop_id or "")
-    if obligation is None:
-        return 0, reported
-    uninvoiced, _ = duty(tx, case, obligation.year)
-    return _beyond(uninvoiced, obligation, obligation.waived_fen), _beyond(
-        reported, obligation, obligation.waived_reported_fen
-    )
-
-
-def _beyond(fen: int, obligation: ExitObligation, waived: int | None) -> int:
-    """What of it no waiver covers. Where nobody noted how far a waiver goes it covers all."""
-    if obligation.state is not ExitState.WAIVED:
-        return fen
-    return 0 if waived is None else max(fen - waived, 0)
-
-
-def reported_after_closing(tx: Tx, shop_id: str) -> int:
-    """For a refund: what the platform reports as not invoiced, beyond what was waived at the shop's last closure (REF-8)."""
-    reported, last = reported_by_platform(tx, shop_id), last_of(tx, shop_id)
-    return reported if last is None else _beyond(reported, last, last.waived_reported_fen)
-
-
-def last_of(tx: Tx, shop_id: str) -> ExitObligation | None:
-    """The duty of the shop's last closure."""
-    return _duties(tx, shop_id).first()
-
-
-@prepared
-def _duties(shop_id: str) -> SelectOfScalar[ExitObligation]:
-    of_shop = select(ExitObligation).where(ExitObligation.shop_id == shop_id)
-    return of_shop.order_by(col(ExitObligation.opened_at).desc()).limit(1)
 
 
 def notice(tx: Tx, case: Case) -> None:
@@ -323,9 +261,15 @@ def look_again(tx: Tx, shop_id: str) -> None:
         if (uninvoiced and more) or (left and obligation.state is ExitState.FULFILLED):
             obligation.state, obligation.closed_at = ExitState.OPEN, None
             deadlines.resume(tx, case, DEADLINE)
-            line = audit.record(tx, case.id, "exit_invoices.reopened", clause="CLS-8", public=True,
-                                text=f"{obligation.year} 年度又有待开票 {_said(uninvoiced, obligation.reported_fen)}",
-                                statements=named)  # fmt: skip
+            line = audit.record(
+                tx,
+                case.id,
+                "exit_invoices.reopened",
+                clause="CLS-8",
+                public=True,
+                text=f"{obligation.year} 年度又有待开票 {_said(uninvoiced, obligation.reported_fen)}",
+                statements=named,
+            )
             _tell(tx, case, shop, obligation, uninvoiced, named, f"{case.id}/exit-invoices/{line.number}")
         elif not left and obligation.state is ExitState.OPEN:
             _end(tx, case, obligation, ExitState.FULFILLED, f"{obligation.year} 年度发票已开齐")

@@ -19,7 +19,8 @@ from notifications import invoicing as words
 from notifications.message import MerchantMessage
 from office.base.db import Tx
 from office.base.settings import settings
-from office.record.outbox import COPY, TO_MERCHANT, Skip
+from office.record.outbox import COPY, TO_MERCHANT
+from office.record.sending import Skip
 from policies.policy import policy_at
 from tasks.invoicing import periods
 

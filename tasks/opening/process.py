@@ -17,7 +17,7 @@ from models.opening_events import (
 )
 from office.cases import deadlines
 from office.process import Process
-from tasks.opening import admission, intake, transfer
+from tasks.opening import admission, intake, transfer, tries
 from tasks.opening.clock import lapsed, remind
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
@@ -56,14 +56,14 @@ OPENING = Process(
     asks=(ENTITY, CERTIFICATE, TRANSFER, SHOP),
     clocks={
         TASKS: deadlines.Kind(title="提交入驻资料", remind=remind, due=lapsed),
-        transfer.AMOUNT: deadlines.Kind(title="填写打款金额", remind=transfer.remind, due=transfer.expired),
-        transfer.BANK: deadlines.Kind(
+        tries.AMOUNT: deadlines.Kind(title="填写打款金额", remind=transfer.remind, due=transfer.expired),
+        tries.BANK: deadlines.Kind(
             title="银行回执", remind=transfer.nothing, due=transfer.bank_silent, late_text="银行未按时回执,已通知财务"
         ),
     },
     waits={
         TASKS: "商家提交入驻资料",
-        transfer.AMOUNT: "打款到账、商家填写金额",
+        tries.AMOUNT: "打款到账、商家填写金额",
         applications.DEPOSIT: "商家缴足保证金",
     },
     pays=transfer.PAYS,

@@ -26,7 +26,6 @@ from notifications import opening as words
 from notifications.message import hours_between
 from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, reading
-from office.base.vault import keyed_hash, opened_json
 from office.cases import approvals, cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
@@ -37,22 +36,16 @@ from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies import opening as policy_of_opening
 from policies.deadlines import in_time, reckon, reminder_times
-from policies.payees import account_key
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
 from tasks.opening.review import CERTIFICATE, ENTITY, TRANSFER, OpeningVerdict, TransferVerdict
-from tasks.payouts import contradictions, payouts, sources
+from tasks.opening.tries import AMOUNT, BANK, UNDER_WAY, find, hash_of, key_of, of_case, payee, tries_left, wrong_before
+from tasks.payouts import contradictions, payouts, permits, sources
 from tasks.shops.questions import own_open_case
 
 effect = effects_of("opening_transfers")
 _ONCE_MORE = (TransferVerdict.AGAIN, TransferVerdict.OTHER_ACCOUNT)
 """What finance says when the tries are used up and another transfer is to be sent."""
-
-AMOUNT = "opening-amount"
-"""The kind of wait, and of deadline, for the amount to be entered."""
-BANK = "opening-bank"
-"""The kind of deadline for the bank to say what has become of the transfer."""
-UNDER_WAY = (TransferState.SENT, TransferState.ARRIVED)
 
 
 _chance: list[Callable[[int], int]] = [secrets.randbelow]
@@ -61,57 +54,6 @@ _chance: list[Callable[[int], int]] = [secrets.randbelow]
 def use_chance(chance: Callable[[int], int] | None) -> None:
     """Draw amounts by this instead of by what nobody can foretell; ``None``: as in production."""
     _chance[:] = [chance or secrets.randbelow]
-
-
-def key_of(number: int) -> str:
-    return f"{AMOUNT}/{number}"
-
-
-def of_case(tx: Tx, case_id: str) -> list[OpeningTransfer]:
-    """The transfers of an application, first first."""
-    query = select(OpeningTransfer).where(OpeningTransfer.case_id == case_id)
-    return list(tx.exec(query.order_by(col(OpeningTransfer.number))))
-
-
-def find(tx: Tx, case_id: str, number: int) -> OpeningTransfer | None:
-    query = select(OpeningTransfer).where(OpeningTransfer.case_id == case_id, OpeningTransfer.number == number)
-    return tx.exec(query).first()
-
-
-def payee(tx: Tx, case: Case) -> Payee:
-    """The account that is being verified, as the merchant gave it."""
-    row = parts.find(tx, case.id, Part.ACCOUNT)
-    if row is None:
-        raise LookupError(f"{case.id} has given no account")
-    return Payee.model_validate(opened_json(row, "fields_sealed"))
-
-
-def _hash(account: Payee) -> str:
-    return keyed_hash(f"account/{account_key(account.account_no)}")
-
-
-# ── tries ────────────────────────────────────────────────────────────────────
-
-
-def wrong_before(tx: Tx, case: Case, account_hash: str, *, lock: bool = False) -> int:
-    """Wrong amounts that count together: of the merchant's account or to the bank account, whichever are more, in the
-    policy's time and over all applications; the rows are locked, so that two at once see each other."""
-    numbers, account = rules(case).opening, OpeningAsked.of(case).account_id
-    since = tx.now - (reckon(tx.now, numbers.tries_within, "OPN-10").due - tx.now)
-    ours = or_(col(OpeningTransfer.account_id) == account, col(OpeningTransfer.account_hash) == account_hash)
-    query = select(OpeningTransfer).where(ours, col(OpeningTransfer.sent_at) >= since)
-    query = query.order_by(col(OpeningTransfer.request_no)).execution_options(populate_existing=True)
-    rows = list(tx.exec(query.with_for_update() if lock and tx.postgres else query))
-    return max(
-        sum(row.tries for row in rows if row.account_id == account),
-        sum(row.tries for row in rows if row.account_hash == account_hash),
-    )
-
-
-def tries_left(tx: Tx, case: Case, row: OpeningTransfer) -> int:
-    numbers = rules(case).opening
-    over_all = numbers.tries_per_payee - wrong_before(tx, case, row.account_hash)
-    return max(0, min(numbers.transfer_tries - row.tries, over_all))
 
 
 # ── the steps of the story ───────────────────────────────────────────────────
@@ -125,7 +67,7 @@ def allowed(tx: Tx, case: Case, number: int) -> bool:
     """
     numbers = rules(case).opening
     used = sum(row.state is not TransferState.RETURNED for row in of_case(tx, case.id))
-    spent = wrong_before(tx, case, _hash(payee(tx, case))) >= numbers.tries_per_payee
+    spent = wrong_before(tx, case, hash_of(payee(tx, case))) >= numbers.tries_per_payee
     return case.withdrawn_at is not None or (used < numbers.transfers and not spent)
 
 
@@ -150,14 +92,18 @@ def send(tx: Tx, case: Case, number: int) -> None:
     orders = [Order(payee=account, fen=fen, covered_by_fen=numbers.transfer_most_fen)]
     yes = OpeningVerdict.APPROVE
     rests_on = approvals.insist_last(tx, case, (ENTITY, yes), (CERTIFICATE, yes), (TRANSFER, _ONCE_MORE))
-    payouts.grant(tx, case, orders, [str(rests_on.decided_by)])
+    permits.grant(tx, case, orders, [str(rests_on.decided_by)])
     (paid,) = payouts.instruct(
         tx, case, number, orders, AccountKind.OWN_FUNDS, says=f"已向 {account.masked} 打入一笔随机金额,等待到账"
     )
     row = OpeningTransfer(
-        request_no=paid.request_no, case_id=case.id, number=number, account_id=OpeningAsked.of(case).account_id,
-        account_hash=_hash(account), sent_at=tx.now,
-    )  # fmt: skip
+        request_no=paid.request_no,
+        case_id=case.id,
+        number=number,
+        account_id=OpeningAsked.of(case).account_id,
+        account_hash=hash_of(account),
+        sent_at=tx.now,
+    )
     tx.add(row)
     tx.flush()
     due = reckon(tx.now, numbers.transfer_arrives, "OPN-10", work_calendar())
@@ -173,7 +119,7 @@ def _last(tx: Tx, case: Case, account: Payee) -> int | None:
     """The amount drawn last for this application's account or for this bank account (never twice running)."""
     ours = or_(
         col(OpeningTransfer.account_id) == OpeningAsked.of(case).account_id,
-        col(OpeningTransfer.account_hash) == _hash(account),
+        col(OpeningTransfer.account_hash) == hash_of(account),
     )
     query = select(OpeningTransfer.request_no).where(ours)
     query = query.order_by(col(OpeningTransfer.sent_at).desc(), col(OpeningTransfer.number).desc())
@@ -213,9 +159,12 @@ def lapse(tx: Tx, case: Case, number: int) -> None:
     """Nobody entered the amount in its seven days: the application ends and can be taken up again."""
     deadline = deadlines.find(tx, case.id, key_of(number))
     told = words.OpeningLapsed(
-        shop_name=shop_of(tx, case).name, case_id=case.id, matter=case.kind.label,
-        needed=(words.NeededLine(label="填写打款验证金额", clause="OPN-10"),), due=deadline.due_at if deadline else tx.now,
-    )  # fmt: skip
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        matter=case.kind.label,
+        needed=(words.NeededLine(label="填写打款验证金额", clause="OPN-10"),),
+        due=deadline.due_at if deadline else tx.now,
+    )
     merchants.tell(tx, told, f"{case.id}/lapsed", case=case)
     text = "商家逾期未填写打款金额,本次申请关闭,可重新申请,已提交的资料保留"
     cases.conclude(tx, case, CaseState.LAPSED, text, clause="OPN-10")
@@ -270,9 +219,12 @@ def _arrived(tx: Tx, case: Case, row: OpeningTransfer, paid: Payout) -> None:
     hours = list(rules(case).reminders.merchant_hours_before)
     deadlines.start(tx, case, key_of(row.number), AMOUNT, Side.MERCHANT, due, reminder_times(due.due, hours, tx.now))
     told = words.OpeningAmountAsked(
-        shop_name=shop_of(tx, case).name, case_id=case.id, payee=paid.payee_masked, due=due.due,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        payee=paid.payee_masked,
+        due=due.due,
         tries=tries_left(tx, case, row),
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{case.id}/transfer/{row.number}/arrived", case=case)
     _tell(tx, case, row, paid.payee_masked, due=due.due)
 
@@ -291,9 +243,15 @@ def _tell(
     tx: Tx, case: Case, row: OpeningTransfer, account: str, reason: str = "", due: datetime | None = None
 ) -> None:
     event = TransferUpdated(
-        shop_id=case.shop_id or "", case_id=case.id, number=row.number, state=row.state, payee=account,
-        tries_left=tries_left(tx, case, row), due_at=due, reason=reason,
-    )  # fmt: skip
+        shop_id=case.shop_id or "",
+        case_id=case.id,
+        number=row.number,
+        state=row.state,
+        payee=account,
+        tries_left=tries_left(tx, case, row),
+        due_at=due,
+        reason=reason,
+    )
     emit(tx, event, f"{row.request_no}/{row.state}/{row.tries}", case)
 
 
@@ -329,12 +287,24 @@ def entered(tx: Tx, event: AmountEntered, message: InboxMessage) -> None:
             _end(tx, case, row, TransferState.WRONG)
     left = tries_left(tx, case, row)
     said = row.state.label if row.state not in UNDER_WAY else f"金额不符,还可填写 {left} 次"
-    audit.record(tx, case.id, "opening.amount", actor=f"merchant/{event.account_id}", clause="OPN-10", public=True,
-                 text=f"商家填写打款金额:{said}", number=row.number, tries=row.tries)  # fmt: skip
+    audit.record(
+        tx,
+        case.id,
+        "opening.amount",
+        actor=f"merchant/{event.account_id}",
+        clause="OPN-10",
+        public=True,
+        text=f"商家填写打款金额:{said}",
+        number=row.number,
+        tries=row.tries,
+    )
     told = words.OpeningAmountTaken(
-        shop_name=shop_of(tx, case).name, case_id=case.id, verified=row.state is TransferState.VERIFIED, tries_left=left,
+        shop_name=shop_of(tx, case).name,
+        case_id=case.id,
+        verified=row.state is TransferState.VERIFIED,
+        tries_left=left,
         due=deadline.due_at if deadline else None,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, f"{row.request_no}/{row.state}/{row.tries}", case=case)
     _tell(tx, case, row, paid.payee_masked, due=deadline.due_at if deadline and left else None)
 
@@ -371,8 +341,13 @@ def sweep() -> int:
 
 
 def remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
-    merchants.remind(tx, case, deadline, matter="填写打款验证收到的金额",
-                     silence="逾期未填写,本次申请将自动关闭;可重新申请,已提交的资料保留。")  # fmt: skip
+    merchants.remind(
+        tx,
+        case,
+        deadline,
+        matter="填写打款验证收到的金额",
+        silence="逾期未填写,本次申请将自动关闭;可重新申请,已提交的资料保留。",
+    )
 
 
 def expired(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
@@ -388,9 +363,12 @@ def nothing(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 def bank_silent(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     told = words.OpeningTransferSilent(
-        case_id=case.id, subject=case.subject or case.id, sent_at=deadline.started_at,
-        hours_waited=hours_between(deadline.started_at, tx.now), link=reviews.link_to(case),
-    )  # fmt: skip
+        case_id=case.id,
+        subject=case.subject or case.id,
+        sent_at=deadline.started_at,
+        hours_waited=hours_between(deadline.started_at, tx.now),
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.FINANCE, told, f"{case.id}/{deadline.key}/{deadline.escalations}", case)
 
 

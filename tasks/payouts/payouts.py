@@ -5,7 +5,6 @@ The same for every kind of case that pays: what is its own, it says once (:class
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import assert_never
@@ -14,7 +13,6 @@ from sqlalchemy import ColumnElement
 from sqlmodel import and_, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from models.base import new_id
 from models.books import AccountKind, Transfer
 from models.cases import Case, CaseState, WaitState
 from models.event_parts import PayeeData
@@ -26,7 +24,7 @@ from models.reviews import Role
 from models.shops import Shop
 from notifications.operations import PaymentCameBack
 from office.base.db import Tx, prepared
-from office.base.vault import keyed_hash, place, seal_json
+from office.base.vault import place, seal_json
 from office.cases import cases, reviews
 from office.cases.cases import emit
 from office.cases.locks import lock_case
@@ -38,6 +36,7 @@ from office.record.inbox import Refused
 from policies.masking import mask_accounts
 from policies.payees import Account, account_of
 from tasks.payouts import contradictions, payout_proof, sources
+from tasks.payouts.permits import payee_hash, unused
 from tasks.payouts.sources import PermitRefused, pays
 from tasks.shops import states
 
@@ -48,59 +47,6 @@ OUT = (PayoutState.REQUESTED, PayoutState.SETTLED)
 """Money that has left: with the bank, or with the payee."""
 
 BankAnswer = PayoutSettled | PayoutFailed | PayoutReturned
-
-
-def payee_hash(payee: Payee) -> str:
-    return keyed_hash(json.dumps(payee.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
-
-
-def grant(tx: Tx, case: Case, orders: Sequence[Order], granted_by: list[str]) -> list[Permit]:
-    """Give the single-use rights to pay each of these amounts to its payee: one for each instruction."""
-    permits, clause = [], pays(case).permitted_under or pays(case).clause
-    for attempt, order in enumerate(orders, start=_next_attempt(tx, case.id)):
-        permit = Permit(
-            id=new_id("PM", tx.now),
-            case_id=case.id,
-            attempt=attempt,
-            amount_fen=order.amount.fen,
-            payee_sha256=payee_hash(order.payee),
-            granted_by=",".join(granted_by),
-            granted_at=tx.now,
-        )
-        tx.add(permit)
-        tx.flush()
-        audit.record(tx, case.id, "payout.permitted", clause=clause, permit=permit.id, by=granted_by,
-                     text=f"已批准打款{shown(order)} 至 {order.payee.masked}", amount_fen=order.amount.fen)  # fmt: skip
-        permits.append(permit)
-    return permits
-
-
-def shown(order: Order) -> str:
-    """The amount as anybody may read it."""
-    return "(金额保密)" if order.covered_by_fen else f" {order.amount}"
-
-
-def _next_attempt(tx: Tx, case_id: str) -> int:
-    return int(tx.exec(select(func.max(Permit.attempt)).where(Permit.case_id == case_id)).one() or 0) + 1
-
-
-def revoke(tx: Tx, case: Case) -> None:
-    """Take back the permits that were not used: what they were given for is no longer so."""
-    for permit in unused(tx, case.id):
-        tx.delete(permit)
-        tx.flush()
-        audit.record(tx, case.id, "payout.permit_revoked", clause=pays(case).permitted_under or pays(case).clause,
-                     text="事实发生变化,打款许可已收回", permit=permit.id)  # fmt: skip
-
-
-def unused(tx: Tx, case_id: str) -> list[Permit]:
-    """The permits of the case that still allow something, in the order in which they were given."""
-    query = select(Permit).where(Permit.case_id == case_id, col(Permit.used_at).is_(None))
-    return list(tx.exec(query.order_by(col(Permit.attempt))))
-
-
-def permit_of(tx: Tx, payout: Payout) -> Permit | None:
-    return tx.get(Permit, payout.permit_id)
 
 
 def instruct(
@@ -169,11 +115,19 @@ def _send(tx: Tx, case: Case, turn: int, permit: Permit, order: Order, source: A
     )
     sealed = payee.model_dump(mode="json") | ({"fen": order.fen} if order.covered_by_fen else {})
     payout = Payout(
-        request_no=request_no, case_id=case.id, shop_id=case.shop_id, attempt=attempt, turn=turn, permit_id=permit.id,
-        amount_fen=order.amount.fen, covered=order.covered_by_fen > 0,
+        request_no=request_no,
+        case_id=case.id,
+        shop_id=case.shop_id,
+        attempt=attempt,
+        turn=turn,
+        permit_id=permit.id,
+        amount_fen=order.amount.fen,
+        covered=order.covered_by_fen > 0,
         payee_sealed=seal_json(sealed, place(Payout, "payee_sealed", request_no)),
-        payee_masked=payee.masked, source=source, requested_at=tx.now,
-    )  # fmt: skip
+        payee_masked=payee.masked,
+        source=source,
+        requested_at=tx.now,
+    )
     tx.add(payout)
     tx.flush()
     cases.open_wait(tx, case, f"{BANK}/{attempt}", BANK)
@@ -200,9 +154,15 @@ def tell_how_it_stands(tx: Tx, case: Case, payout: Payout) -> None:
     if (tells := pays(case).tells) is None:
         return
     event = tells(
-        shop_id=payout.shop_id or "", case_id=case.id, request_no=payout.request_no, amount_fen=payout.amount_fen,
-        payee=payout.payee_masked, state=payout.state, reason=payout.bank_reason, at=tx.now,
-    )  # fmt: skip
+        shop_id=payout.shop_id or "",
+        case_id=case.id,
+        request_no=payout.request_no,
+        amount_fen=payout.amount_fen,
+        payee=payout.payee_masked,
+        state=payout.state,
+        reason=payout.bank_reason,
+        at=tx.now,
+    )
     emit(tx, event, f"{payout.request_no}/{payout.state}", case)
 
 
@@ -301,8 +261,16 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
             _post(tx, case, payout, "returned", cash, clearing, amount)
         sources.cover_again(tx, case, payout)
         _post(tx, case, payout, "reversed", clearing, sources.account_of(payout.source, payout.shop_id or ""), amount)
-    audit.record(tx, about(case, payout), "payout.answered", actor=actor, clause=_answered_under(case), public=True, state=now,
-                 text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""))  # fmt: skip
+    audit.record(
+        tx,
+        about(case, payout),
+        "payout.answered",
+        actor=actor,
+        clause=_answered_under(case),
+        public=True,
+        state=now,
+        text=f"银行回执:{now.label}" + (f"({payout.bank_reason})" if payout.bank_reason else ""),
+    )
     tell_how_it_stands(tx, case, payout)
     wait = cases.find_wait(tx, case.id, f"{BANK}/{payout.attempt}")
     if wait is not None:
@@ -318,10 +286,16 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
 def nobody_waits(tx: Tx, case: Case, payout: Payout, then: str) -> None:
     """Have finance hear of money that is back though its case waits for it no more; ``then`` says what becomes of it."""
     told = PaymentCameBack(
-        case_id=case.id, subject=case.subject or case.id, state=case.state.label, request_no=payout.request_no,
-        amount=contradictions.COVERED if payout.covered else yuan(sources.amount_of(payout)), payee=payout.payee_masked,
-        bank_reason=payout.bank_reason or payout.state.label, then=then, link=reviews.link_to(case),
-    )  # fmt: skip
+        case_id=case.id,
+        subject=case.subject or case.id,
+        state=case.state.label,
+        request_no=payout.request_no,
+        amount=contradictions.COVERED if payout.covered else yuan(sources.amount_of(payout)),
+        payee=payout.payee_masked,
+        bank_reason=payout.bank_reason or payout.state.label,
+        then=then,
+        link=reviews.link_to(case),
+    )
     reviews.notify_staff(tx, Role.FINANCE, told, f"{payout.request_no}/back/{tx.now:%Y%m%d%H%M%S%f}", case)
 
 
@@ -344,8 +318,16 @@ def _post(tx: Tx, case: Case, payout: Payout, what: str, debit: str, credit: str
     key = f"{case.id}/{what}/{payout.attempt}"
     if tx.get(Transfer, key):  # posted before a correction undid it: this is another event
         key = f"{key}/{tx.now.isoformat()}"
-    ledger.post(tx, key, debit=debit, credit=credit, amount=amount,
-                reason=f"payout.{what}", clause=_answered_under(case), case_id=case.id)  # fmt: skip
+    ledger.post(
+        tx,
+        key,
+        debit=debit,
+        credit=credit,
+        amount=amount,
+        reason=f"payout.{what}",
+        clause=_answered_under(case),
+        case_id=case.id,
+    )
 
 
 def total(payouts: Iterable[Payout], *states: PayoutState) -> int:

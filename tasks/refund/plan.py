@@ -21,7 +21,7 @@ from policies.papers import paper_findings
 from policies.payees import Holder, Share, judgement, share_out
 from policies.refund import Net
 from tasks.closure.request import ClosureAsked
-from tasks.invoicing import bills, exit_invoices
+from tasks.invoicing import bills, exit_duty
 from tasks.payouts import contradictions, payouts
 from tasks.refund.request import RefundAsked
 from tasks.shops import deposits, penalties, shops
@@ -133,7 +133,7 @@ def findings_now(tx: Tx, case: Case, plan: Plan | None = None) -> tuple[Finding,
         payees=payees_of(case),
         judgement=judgement(plan.shares),
         open_cases=cases.open_by_kind(tx, shop.id, but=case.id, apart={CaseKind.REFUND, *NEVER_IN_THE_WAY}),
-        exit_invoices=(0, exit_invoices.reported_after_closing(tx, shop.id)),
+        exit_invoices=(0, exit_duty.reported_after_closing(tx, shop.id)),
         now=tx.now,
         policy=rules(case),
         written_off=ClosureAsked.of(closure).extents if closure else {},

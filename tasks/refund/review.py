@@ -22,7 +22,7 @@ from office.money.ledger import shop_balance
 from policies import refund as policy_of_refund
 from policies.approvals import Seen
 from policies.payees import judgement
-from tasks.payouts import payouts
+from tasks.payouts import payouts, permits
 from tasks.refund.plan import (
     DUE,
     Plan,
@@ -95,7 +95,7 @@ def finance_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "balance": balance.fen,
             "set_off": plan.net.set_off.fen,
             "shop": shop.state,
-            "shares": [[payouts.payee_hash(share.payee), share.fen] for share in plan.shares],
+            "shares": [[permits.payee_hash(share.payee), share.fen] for share in plan.shares],
             "payee_rule": sorted([one.code, one.sentence] for one in judgement(plan.shares).findings),
         },
         findings,

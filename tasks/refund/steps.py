@@ -20,7 +20,7 @@ from office.cases.effects import effects_of
 from office.cases.merchants import ground, shop_of
 from office.files import papers
 from policies import refund as policy_of_refund
-from tasks.payouts import payouts
+from tasks.payouts import payouts, permits
 from tasks.refund.plan import (
     DUE,
     PAYEE,
@@ -174,7 +174,7 @@ def grant(tx: Tx, case: Case, round: int, attempt: int) -> bool:
     if not _approved(tx, case, given):
         return False
     facts.insist(tx, case)
-    payouts.grant(tx, case, plan_now(tx, case).shares, [str(review.decided_by) for review in given])
+    permits.grant(tx, case, plan_now(tx, case).shares, [str(review.decided_by) for review in given])
     return True
 
 
@@ -201,7 +201,7 @@ def pay(tx: Tx, case: Case, round: int, turn: int) -> bool:
     ``False`` if the facts have changed since the permits were given: then they are taken away and nothing is paid.
     """
     if not _approved(tx, case, _approvals(tx, case, round)):
-        payouts.revoke(tx, case)
+        permits.revoke(tx, case)
         return False
     facts.insist(tx, case)
     shop, plan = shop_of(tx, case), plan_now(tx, case)
@@ -298,8 +298,8 @@ def ask_payee(tx: Tx, case: Case, turn: int) -> str:
     """Ask for another payee; one that came already counts."""
     key = f"{PAYEE}/{turn}"
     back = _came_back(tx, case, turn)
-    refused = {permit.payee_sha256 for payout in back if (permit := payouts.permit_of(tx, payout))}
-    corrected = refused.isdisjoint(payouts.payee_hash(share.payee) for share in plan_now(tx, case).shares)
+    refused = {permit.payee_sha256 for payout in back if (permit := permits.permit_of(tx, payout))}
+    corrected = refused.isdisjoint(permits.payee_hash(share.payee) for share in plan_now(tx, case).shares)
     if corrected and case.withdrawn_at is None:
         wait = cases.open_wait(tx, case, key, PAYEE, "更正收款账户")
         cases.close_wait(tx, wait, WaitState.ANSWERED, {"text": "商家已先行更正"})

@@ -26,7 +26,7 @@ from office.process import Process
 from office.record import outbox
 from policies.approvals import Seen
 from policies.obstacles import facts_stale
-from tasks.payouts import payouts
+from tasks.payouts import payouts, permits
 from tasks.settlement import drafts, payments
 from tasks.settlement.payments import BACK
 from tasks.settlement.request import ReturnAsked
@@ -83,7 +83,7 @@ def pay(tx: Tx, case: Case, round: int) -> bool:
     set_off, _ = payments.payable_now(tx, row)
     payments.set_off_first(tx, case, row, set_off.fen)
     order = Order(payee=payees.payee_of(account), fen=amount.fen)
-    payouts.grant(tx, case, [order], [str(review.decided_by) for review in given])
+    permits.grant(tx, case, [order], [str(review.decided_by) for review in given])
     (payout,) = payouts.instruct(tx, case, round, [order], AccountKind.RECEIVABLE)
     row.state, row.request_no, row.payee_masked = SettlementState.PAYING, payout.request_no, payout.payee_masked
     row.paid_fen, row.left_fen = row.paid_fen + amount.fen, row.left_fen - amount.fen

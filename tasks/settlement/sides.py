@@ -10,15 +10,7 @@ from models.cases import CaseKind
 from models.messages import InboxMessage
 from models.money import Money
 from models.reviews import Role
-from models.settlement import (
-    Half,
-    HalfState,
-    Settlement,
-    SettlementAccount,
-    SettlementOrder,
-    SettlementSwitch,
-    Settler,
-)
+from models.settlement import Half, HalfState, Settlement, SettlementAccount, SettlementOrder, SettlementSwitch, Settler
 from models.settlement_events import ReceivableFreed, SettlementAccountSet, SettlementAssigned
 from models.shops import Shop
 from notifications import settlement as words
@@ -28,7 +20,7 @@ from office.cases import cases, reviews
 from office.process import Process
 from office.record import audit, outbox
 from office.record.inbox import Refused
-from tasks.payouts.payouts import payee_hash
+from tasks.payouts.permits import payee_hash
 from tasks.shops import payees, shops
 from tasks.shops.settling import Freed, freed, platforms_part, settler_at, switches
 

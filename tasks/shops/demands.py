@@ -13,51 +13,38 @@ from sqlalchemy import and_, or_
 from sqlmodel import col, select
 
 from models.base import Labelled
-from models.books import AccountKind
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, Side, WaitState
-from models.dossier import Items, Rows, Strong
-from models.money import Money
-from models.reviews import Review, Role
 from models.shop_events import ShopOpened, TopUpDemanded
 from models.shops import Capability, Shop, ShopState
 from models.windows import Reckoned
 from notifications import deposit as words
 from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, is_contention
-from office.cases import approvals, cases, deadlines, dossier, merchants, reviews
+from office.cases import approvals, cases, deadlines, merchants, reviews
 from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
-from office.cases.gates import Answer, Dossier, Gate
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
-from office.cases.reviews import last_decider
-from office.money.ledger import shop_balance
 from office.process import Process
 from office.record import audit, outbox
 from policies.appeal import SERVICE_HOW
-from policies.approvals import Seen
 from policies.deadlines import in_time, reckon, reminder_times
-from policies.deposit import Missing, NotRecruiting, certification_fee, required_deposit
+from policies.deposit import Missing
 from policies.policy import policy_at
 from tasks.shops import applications, capabilities, states
+from tasks.shops.demand_review import OVERDUE, WINDOW, OverdueVerdict, overdue_dossier, windows
+from tasks.shops.owed import missing
 from tasks.shops.request import DepositDemanded
 
 logger = logging.getLogger("dianwu.demands")
 effect = effects_of("demands")
 
-WINDOW = "deposit-window"
-"""The kind of wait, and of deadline, that a demand has: one for each window the merchant was given."""
 ASKED = (ShopState.AWAITING_DEPOSIT, ShopState.OPEN)
 """Shops that must have paid. One that is being closed, or is closed, is asked for nothing."""
 PER_SWEEP = 1_000
 """Shops looked at in one sweep."""
 ASKED_PER_SWEEP = 60
 """Cases begun by one sweep: an office full of shops without deposit is asked a shop a second, not all at once."""
-
-
-class OverdueVerdict(Labelled):
-    LONGER = "LONGER", "延长期限"
-    SUSPEND = "SUSPEND", "暂停营业,缴足后自动恢复"
 
 
 class Carried(Labelled):
@@ -70,27 +57,6 @@ class Carried(Labelled):
 
 
 # ── looking ──────────────────────────────────────────────────────────────────
-
-
-def required(tx: Tx, shop: Shop) -> Money:
-    """How much deposit the shop owes in all, by its entity type and categories (DEP-1 to DEP-5)."""
-    rules_now = policy_at(tx.now)
-    try:
-        return required_deposit(shop.entity_type, shop.categories, rules_now)
-    except NotRecruiting:  # its categories were recruited when it came: it goes on owing what its entity type owes
-        return required_deposit(shop.entity_type, [], rules_now)
-
-
-def missing(tx: Tx, shop: Shop) -> Missing:
-    """What the shop must have paid and has not."""
-    fee = certification_fee(shop.entity_type, shop.official_account, shop.certified_until, tx.now, policy_at(tx.now))
-    return Missing(required=required(tx, shop), balance=shop_balance(tx, shop.id, AccountKind.DEPOSIT), fee=fee)
-
-
-def opens(tx: Tx, shop: Shop) -> bool:
-    """Whether the shop, which was not open, has now paid everything, and nothing else keeps it from opening."""
-    paid = shop.state is ShopState.AWAITING_DEPOSIT and not missing(tx, shop).total
-    return paid and not applications.hinders(tx, shop)[1]
 
 
 def look(tx: Tx, shop: Shop) -> bool:
@@ -170,8 +136,15 @@ def _open_for_business(tx: Tx, shop: Shop) -> None:
     suspended = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUSPENDED)
     shop.state = ShopState.OPEN
     shop.closed_at = shop.reopen_from = None
-    line = audit.record(tx, f"shop/{shop.id}", "shop.opened", clause="DEP-10", public=True, text="已缴足,店铺可以营业",
-                        **states.said(shop))  # fmt: skip
+    line = audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "shop.opened",
+        clause="DEP-10",
+        public=True,
+        text="已缴足,店铺可以营业",
+        **states.said(shop),
+    )
     if suspended is not None and DepositDemanded.of(suspended).suspended:
         capabilities.restore(tx, suspended, shop, "DEP-10")
         return
@@ -202,11 +175,23 @@ def _demand(tx: Tx, shop: Shop, lacks: Missing) -> None:
     has_window = case is not None or (told > 0 and shop.state is ShopState.AWAITING_DEPOSIT)
     if told == lacks.total.fen and has_window:
         return
-    line = audit.record(tx, f"shop/{shop.id}", "deposit.topup_demanded", clause=lacks.clause(shop.state), public=True,
-                        text=f"需补缴 {lacks.text()}")  # fmt: skip
+    line = audit.record(
+        tx,
+        f"shop/{shop.id}",
+        "deposit.topup_demanded",
+        clause=lacks.clause(shop.state),
+        public=True,
+        text=f"需补缴 {lacks.text()}",
+    )
     if case is not None:
-        audit.record(tx, case.id, "deposit.topup_changed", clause=lacks.clause(shop.state), public=True,
-                     text=f"应补缴变为 {lacks.text()},期限不变")  # fmt: skip
+        audit.record(
+            tx,
+            case.id,
+            "deposit.topup_changed",
+            clause=lacks.clause(shop.state),
+            public=True,
+            text=f"应补缴变为 {lacks.text()},期限不变",
+        )
         outbox.wake(tx, case)  # whoever is deciding is shown it
     elif not has_window:
         case = _ask(tx, shop, lacks, line.number)
@@ -220,20 +205,20 @@ def _ask(tx: Tx, shop: Shop, lacks: Missing, number: str) -> Case:
     before = cases.last_concluded(tx, shop.id, CaseKind.DEPOSIT_DEMAND, CaseState.SUPERSEDED)
     before = before if shop.topup_demanded_fen else None  # paid in full since then: that one is over for good
     case = cases.open_case(
-        tx, CaseKind.DEPOSIT_DEMAND, origin=f"deposit/{shop.id}/{number}", state=CaseState.AWAITING_PAYMENT,
-        received_at=tx.now, shop=shop, request={"longer": DepositDemanded.of(before).longer if before else 0},
-        clause=lacks.clause(shop.state), text=f"保证金催缴:{lacks.text()}",
-    )  # fmt: skip
-    last = _windows(tx, before)[-1] if before else None
+        tx,
+        CaseKind.DEPOSIT_DEMAND,
+        origin=f"deposit/{shop.id}/{number}",
+        state=CaseState.AWAITING_PAYMENT,
+        received_at=tx.now,
+        shop=shop,
+        request={"longer": DepositDemanded.of(before).longer if before else 0},
+        clause=lacks.clause(shop.state),
+        text=f"保证金催缴:{lacks.text()}",
+    )
+    last = windows(tx, before)[-1] if before else None
     due = Reckoned.model_validate(last.reckoned) if last else _reckon(tx, case, lacks, longer=False)
     _start(tx, case, 1, due)
     return case
-
-
-def _windows(tx: Tx, case: Case) -> list[CaseDeadline]:
-    """The windows of a case, first first."""
-    found = [deadlines.find(tx, case.id, wait.key) for wait in cases.waits(tx, case.id, WINDOW)]
-    return [window for window in found if window is not None]
 
 
 def _reckon(tx: Tx, case: Case, lacks: Missing, *, longer: bool) -> Reckoned:
@@ -250,20 +235,31 @@ def _start(tx: Tx, case: Case, number: int, due: Reckoned) -> None:
 
 def _tell(tx: Tx, shop: Shop, lacks: Missing, case: Case | None, key: str) -> None:
     """The amount, until when, and what follows, to the merchant and to the platform."""
-    last = _windows(tx, case)[-1] if case else None
+    last = windows(tx, case)[-1] if case else None
     due = last.due_at if last and in_time(tx.now, last.due_at) else None
     clause = lacks.clause(shop.state)
     told = words.DepositTopupDemanded(
-        shop_name=shop.name, required_fen=lacks.required.fen, balance_fen=lacks.balance.fen,
-        shortfall_fen=lacks.shortfall.fen, fee_fen=lacks.fee.fen, as_of=tx.now, due=due, rule=clause,
+        shop_name=shop.name,
+        required_fen=lacks.required.fen,
+        balance_fen=lacks.balance.fen,
+        shortfall_fen=lacks.shortfall.fen,
+        fee_fen=lacks.fee.fen,
+        as_of=tx.now,
+        due=due,
+        rule=clause,
         closed=shop.state is ShopState.AWAITING_DEPOSIT,
-    )  # fmt: skip
+    )
     merchants.tell(tx, told, key, case=case, shop_id=shop.id)
     event = TopUpDemanded(
-        shop_id=shop.id, required_fen=lacks.required.fen, balance_fen=lacks.balance.fen,
-        shortfall_fen=lacks.shortfall.fen, certification_fee_fen=lacks.fee.fen, clause=clause,
-        case_id=case.id if case and due else None, due_at=due,
-    )  # fmt: skip
+        shop_id=shop.id,
+        required_fen=lacks.required.fen,
+        balance_fen=lacks.balance.fen,
+        shortfall_fen=lacks.shortfall.fen,
+        certification_fee_fen=lacks.fee.fen,
+        clause=clause,
+        case_id=case.id if case and due else None,
+        due_at=due,
+    )
     emit(tx, event, key, case, shop_id=shop.id)
 
 
@@ -281,7 +277,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> Carried:
     if case.concluded_at is not None:
         return Carried.OVER
     shop, decided = _locked(tx, case.shop_id or ""), approvals.insist(tx, case, round, (OVERDUE, OverdueVerdict))
-    if not decided or not approvals.stand(decided, _dossier(tx, case, decided[0]).seen):
+    if not decided or not approvals.stand(decided, overdue_dossier(tx, case, decided[0]).seen):
         return Carried.CHANGED
     given = decided[0]
     lacks = missing(tx, shop)
@@ -306,72 +302,17 @@ def _suspend(tx: Tx, case: Case, shop: Shop, lacks: Missing, reason: str) -> Non
     states.put(tx, shop, ShopState.AWAITING_DEPOSIT)
     applications.goes_unpaid(tx, shop)
     told = words.ShopSuspended(
-        shop_name=shop.name, case_id=case.id, decided_at=tx.now, missing_fen=lacks.total.fen,
-        shut_off=tuple(capability.label for capability in held), reason=reason, appeal_how=SERVICE_HOW,
-    )  # fmt: skip
+        shop_name=shop.name,
+        case_id=case.id,
+        decided_at=tx.now,
+        missing_fen=lacks.total.fen,
+        shut_off=tuple(capability.label for capability in held),
+        reason=reason,
+        appeal_how=SERVICE_HOW,
+    )
     merchants.tell(tx, told, f"{case.id}/suspended", case=case)
     text = "逾期未缴足,店铺暂停营业,缴足后自动恢复" if held else "逾期未缴足,店铺未开通,缴足后自动开通"
     cases.conclude(tx, case, CaseState.SUSPENDED, text, clause="DEP-10")
-
-
-# ── what whoever decides sees ────────────────────────────────────────────────
-
-
-_TERMS = {"missing": "欠缴金额", "shop": "店铺状态", "longer": "已延长次数"}
-
-
-def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
-    shop, numbers, granted = shop_of(tx, case), rules(case).deposit, DepositDemanded.of(case).longer
-    lacks = missing(tx, shop)
-    held = "、".join(capability.label for capability in Capability if capability.value in shop.capabilities)
-    suspends = f"关闭 {held}," if held else "店铺尚未开通,保持不开通,"
-    preview = Items.of(
-        (
-            (Strong(text="延长期限"), f":再给 {numbers.longer.n} 天,告知商家;已延长 {granted} 次,最多 {numbers.most_longer} 次,每次须由不同的人决定"),
-            (Strong(text="暂停营业"), f":{suspends}理由告知商家;缴足后自动恢复,无需再审"),
-        )
-    )  # fmt: skip
-    owed = Rows.of(
-        {
-            "应缴保证金": str(lacks.required), "保证金余额": str(lacks.balance),
-            "需补缴保证金": Strong(text=str(lacks.shortfall)), "应缴认证审核费": str(lacks.fee),
-            "合计欠缴": Strong(text=str(lacks.total)),
-        }
-    )  # fmt: skip
-    about = Rows.of(
-        {
-            "店铺": f"{shop.name}({shop.id})", "主体": shop.entity_type.label,
-            "类目": "、".join(shop.categories), "状态": shop.state.label,
-            "账上欠款": str(shop_balance(tx, shop.id, AccountKind.ARREARS)), "登记时间": dossier.when(shop.registered_at),
-        }
-    )  # fmt: skip
-    given = Items.of(Reckoned.model_validate(row.reckoned).text() for row in _windows(tx, case))
-    now = Seen.of({"missing": lacks.total.fen, "shop": shop.state, "longer": granted})
-    return dossier.of(
-        f"保证金逾期未缴 · {shop.name} · {case.id}",
-        (approvals.SINCE, approvals.changes_part(tx, case, review, now, _TERMS)),
-        ("将发生什么", preview), ("欠缴", owed), ("已给期限", given), ("店铺", about), facts=now.terms,
-        sum_fen=lacks.total.fen,
-    )  # fmt: skip
-
-
-def _not_for_ever(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
-    most = rules(case).deposit.most_longer
-    if given.verdict == OverdueVerdict.LONGER and DepositDemanded.of(case).longer >= most:
-        return f"期限已延长 {DepositDemanded.of(case).longer} 次,达到上限 {most} 次,只能选择暂停营业(DEP-10)"
-    return None
-
-
-OVERDUE = Gate(
-    name="deposit-overdue", title="保证金逾期处理", roles=(Role.FINANCE,), verdicts=OverdueVerdict, dossier=_dossier,
-    window=lambda case: rules(case).deposit.overdue_sla, clause="DEP-10", reason_required=frozenset(OverdueVerdict),
-    check=_not_for_ever,
-    consequences={
-        "LONGER": "再给一个期限并告知商家,到期仍未缴足会再次提交另一人决定",
-        "SUSPEND": "逐项关闭店铺能力,理由会告知商家;缴足后自动恢复",
-    },
-    excluded=lambda tx, case: last_decider(tx, case, "deposit-overdue"),
-)  # fmt: skip
 
 
 # ── when time passes ─────────────────────────────────────────────────────────
@@ -379,8 +320,13 @@ OVERDUE = Gate(
 
 def _remind(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
     lacks = missing(tx, shop_of(tx, case))
-    merchants.remind(tx, case, deadline, matter=f"补缴{lacks.text()}({deadline.clause})",
-                     silence="逾期未缴足,平台将决定是否暂停店铺营业;缴足后自动恢复。")  # fmt: skip
+    merchants.remind(
+        tx,
+        case,
+        deadline,
+        matter=f"补缴{lacks.text()}({deadline.clause})",
+        silence="逾期未缴足,平台将决定是否暂停店铺营业;缴足后自动恢复。",
+    )
 
 
 def _lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
@@ -391,9 +337,19 @@ def _lapsed(tx: Tx, case: Case, deadline: CaseDeadline) -> None:
 
 
 PROCESS = Process(
-    name="deposit-demand", kind=CaseKind.DEPOSIT_DEMAND, request=DepositDemanded, clause="DEP-11", asks=(OVERDUE,),
-    states=(CaseState.AWAITING_PAYMENT, CaseState.UNDER_REVIEW,
-            CaseState.PAID, CaseState.SUSPENDED, CaseState.SUPERSEDED),
-    clocks={WINDOW: deadlines.Kind(title="缴足保证金", remind=_remind, due=_lapsed)}, waits={WINDOW: "商家缴足保证金"},
+    name="deposit-demand",
+    kind=CaseKind.DEPOSIT_DEMAND,
+    request=DepositDemanded,
+    clause="DEP-11",
+    asks=(OVERDUE,),
+    states=(
+        CaseState.AWAITING_PAYMENT,
+        CaseState.UNDER_REVIEW,
+        CaseState.PAID,
+        CaseState.SUSPENDED,
+        CaseState.SUPERSEDED,
+    ),
+    clocks={WINDOW: deadlines.Kind(title="缴足保证金", remind=_remind, due=_lapsed)},
+    waits={WINDOW: "商家缴足保证金"},
     every_minute={"deposits": sweep},
-)  # fmt: skip
+)

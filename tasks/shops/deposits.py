@@ -29,7 +29,7 @@ from policies.appeal import APPEAL_HOW, SERVICE_HOW
 from policies.deposit import certification_fee, certified_for, split_deduction
 from policies.payees import SAME_CHANNEL, PaidIn
 from policies.policy import policy_at
-from tasks.shops import demands, shops
+from tasks.shops import demands, owed, shops
 
 
 def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
@@ -92,7 +92,7 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
         channel=event.channel.label,
         paid_at=event.paid_at,
         balance_fen=shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen,
-        opens=demands.opens(tx, shop),
+        opens=owed.opens(tx, shop),
     )
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)
@@ -155,7 +155,7 @@ def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
         channel=event.channel.label,
         paid_at=event.paid_at,
         until=year.due,
-        opens=demands.opens(tx, shop),
+        opens=owed.opens(tx, shop),
     )
     merchants.tell(tx, told, f"payment/{event.payment_id}", shop_id=shop.id)
     demands.look(tx, shop)

@@ -17,7 +17,7 @@ from models.audit import Installation
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
 from office.base.vault import keyed_hash
-from office.record import alerts, audit, counted, standing, unsent
+from office.record import alerts, chain_proof, counted, standing, unsent
 from policies.policy import SHANGHAI
 from tasks import agreement
 from tasks.invoicing import freeze_proof
@@ -104,7 +104,7 @@ def _report_chains(tx: Tx, area: str, sentences: Iterable[str]) -> None:
 def _fresh_lines(tx: Tx) -> int:
     """The lines written since the last look: each as it was written, and on the end of its chain."""
     before = int(kept(tx, "examined") or 0)
-    last, looked, found = audit.look_at(tx, after=before, limit=LINES)
+    last, looked, found = chain_proof.look_at(tx, after=before, limit=LINES)
     if looked:
         keep(tx, "examined", str(last))
         _report_chains(tx, "audit/fresh", [*found, *agreement.codes_used_twice(tx, before - LINES)])
@@ -145,7 +145,7 @@ def _nightly() -> int:
         so_far = last if last and last.day == today else Round(day=today)
         if so_far.done:
             return 0
-        found, after, looked = audit.verify_part(tx, so_far.after, NIGHTLY_LINES)
+        found, after, looked = chain_proof.verify_part(tx, so_far.after, NIGHTLY_LINES)
         books = list(islice(_books(tx), KEPT)) if after is None else []
         rows = list(islice(agreement.check(tx), KEPT)) if after is None else []
     if after is None:

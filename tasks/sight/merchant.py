@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from sqlmodel import col, select
 
-from models.cases import (
-    Case,
-    CaseDeadline,
-    DeadlineState,
-)
+from models.cases import Case, CaseDeadline, DeadlineState
 from models.reviews import Review, Role, Staff
 from models.views import CaseView, TimelineLine
 from office.base.db import Tx, reading
 from office.base.settings import settings
-from office.cases import cases, confirmations, deadlines, reviews
+from office.cases import cases, deadlines, held_answers, reviews
 from office.cases import gates as review_gates
 from office.cases.locks import UnknownCase
 from office.process import office
@@ -53,7 +49,7 @@ def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
 
 def _question(tx: Tx, review: Review) -> str:
     holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
-    if held := confirmations.open_of(tx, review.id):
+    if held := held_answers.open_of(tx, review.id):
         holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
     return f"{reviews.gate_of(review).title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
 

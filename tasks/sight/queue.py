@@ -19,8 +19,8 @@ from models.base import Frozen
 from models.cases import Case, CaseDeadline, CaseKind, CaseWait, WaitState
 from models.reviews import Review, ReviewState, Role, Staff
 from office.base.db import Tx
-from office.cases import confirmations, later, looks, reviews
 from office.cases import gates as review_gates
+from office.cases import held_answers, later, looks, reviews
 from policies.policy import SHANGHAI
 
 
@@ -150,7 +150,7 @@ def waiting(
         .options(defer(Review.dossier), defer(Case.request))  # type: ignore[arg-type]
     )
     found = {review.id: (review, about, times, name or "") for review, about, times, name in tx.exec(details)}
-    held, here = confirmations.authors(tx, ids), looks.who_is_here(tx, ids, but=seen_by)
+    held, here = held_answers.authors(tx, ids), looks.who_is_here(tx, ids, but=seen_by)
     papers = {one: set((row[0].seen or {}).get("papers", ())) for one, row in found.items()}
     whole = looks.seen_whole(tx, seen_by, set().union(*papers.values())) if seen_by else set()
     return [_row(*found[one], held.get(one, ""), here.get(one, ()), papers[one], whole) for one in ids]

@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlmodel import col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.arbitration import Ruling
-from models.audit import AuditEntry, AuditHead
+from models.audit import AuditHead
 from models.base import Frozen, Labelled
 from models.books import Account, Transfer
-from models.cases import (
-    Case,
-    CaseDeadline,
-    CaseFinding,
-    CaseWait,
-    DeadlineState,
-    Finding,
-)
+from models.cases import Case, CaseDeadline, CaseFinding, CaseWait, DeadlineState, Finding
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import Payout, PayoutState, Permit
@@ -33,22 +26,20 @@ from models.reviews import Review, ReviewState, Role
 from models.shops import Shop
 from models.views import EvidenceShown
 from models.windows import Reckoned
-from models.wire import INBOUND, OUTBOUND
-from notifications.catalogue import MESSAGES, restore
-from notifications.rendering import render
 from office.base.db import Tx, reading
-from office.cases import bundles, confirmations, merchants, reviews
 from office.cases import gates as review_gates
+from office.cases import held_answers, reviews
 from office.cases.dossier import when
 from office.cases.markdown import markdown
 from office.files import papers
 from office.process import office
-from office.record import audit, outbox
+from office.record import audit, chain_proof
 from policies.appeal import window_of
 from policies.deadlines import seconds_left
 from policies.policy import policy
 from tasks.arbitration import rulings
 from tasks.payouts import payouts
+from tasks.sight.lines import audit_lines, message_shown, received_shown
 from tasks.sight.merchant import allowed_actions, read_case, staff_name, waits_for
 from tasks.sight.shown import (
     AuditShown,
@@ -56,7 +47,6 @@ from tasks.sight.shown import (
     ChainShown,
     DeadlineShown,
     FindingShown,
-    MessageShown,
     PayoutShown,
     PostingShown,
     ReceivedShown,
@@ -83,20 +73,43 @@ def case_dossier(case_id: str) -> CaseDossier:
         sent, messages_left = _some(tx, to_people, OutboxMessage.id)
         left = {"打款": payouts_left, "分录": postings_left, "消息": messages_left}
         return CaseDossier(
-            id=case.id, kind=case.kind, shop_id=case.shop_id, shop_name=shop.name if shop else "", subject=case.subject,
-            state=case.state, waits_for=waits_for(tx, case, inside=True), halted=case.halted or "", origin=case.origin,
-            policy_version=case.policy_version, received_at=case.received_at, opened_at=case.opened_at,
-            withdrawn_at=case.withdrawn_at, concluded_at=case.concluded_at, outcome=case.outcome,
-            outcome_clause=case.outcome_clause or "", outcome_text=case.outcome_text or "", run_id=case.run_id,
-            run_attempt=case.run_attempt, seen_at=tx.now, request=_request(case),
-            allowed_actions=allowed_actions(tx, case), rulings=tuple(_ruling(tx, ruling) for ruling in about),
+            id=case.id,
+            kind=case.kind,
+            shop_id=case.shop_id,
+            shop_name=shop.name if shop else "",
+            subject=case.subject,
+            state=case.state,
+            waits_for=waits_for(tx, case, inside=True),
+            halted=case.halted or "",
+            origin=case.origin,
+            policy_version=case.policy_version,
+            received_at=case.received_at,
+            opened_at=case.opened_at,
+            withdrawn_at=case.withdrawn_at,
+            concluded_at=case.concluded_at,
+            outcome=case.outcome,
+            outcome_clause=case.outcome_clause or "",
+            outcome_text=case.outcome_text or "",
+            run_id=case.run_id,
+            run_attempt=case.run_attempt,
+            seen_at=tx.now,
+            request=_request(case),
+            allowed_actions=allowed_actions(tx, case),
+            rulings=tuple(_ruling(tx, ruling) for ruling in about),
             counters=rulings.counters_text(tx, case.shop_id) if about else "",
-            timeline=_timeline(tx, case, about), deadlines=_deadlines(tx, case), findings=_findings(tx, case),
-            reviews=_reviews(tx, case), waits=_waits(tx, case), postings=_shown(tx, posted),
-            payouts=tuple(_payout(tx, row) for row in paid), messages=tuple(message_shown(row) for row in sent),
-            left_off=tuple((what, count) for what, count in left.items() if count), received=_received(tx, case),
-            evidence=_evidence(tx, case), chain=_chain(tx, case),
-        )  # fmt: skip
+            timeline=_timeline(tx, case, about),
+            deadlines=_deadlines(tx, case),
+            findings=_findings(tx, case),
+            reviews=_reviews(tx, case),
+            waits=_waits(tx, case),
+            postings=_shown(tx, posted),
+            payouts=tuple(_payout(tx, row) for row in paid),
+            messages=tuple(message_shown(row) for row in sent),
+            left_off=tuple((what, count) for what, count in left.items() if count),
+            received=_received(tx, case),
+            evidence=_evidence(tx, case),
+            chain=_chain(tx, case),
+        )
 
 
 def _request(case: Case) -> tuple[tuple[str, str], ...]:
@@ -135,13 +148,20 @@ def _deadlines(tx: Tx, case: Case) -> tuple[DeadlineShown, ...]:
     rows = tx.exec(select(CaseDeadline).where(CaseDeadline.case_id == case.id).order_by(col(CaseDeadline.due_at)))
     return tuple(
         DeadlineShown(
-            key=row.key, title=_due(tx, row), side=row.side.label, clause=row.clause, state=row.state.label,
+            key=row.key,
+            title=_due(tx, row),
+            side=row.side.label,
+            clause=row.clause,
+            state=row.state.label,
             running=case.concluded_at is None and (row.state is DeadlineState.OPEN or row.next_action_at is not None),
-            started_at=row.started_at, due_at=row.due_at, seconds_left=seconds_left(tx.now, row.due_at),
-            reckoned=Reckoned.model_validate(row.reckoned).text(), provisional=row.provisional,
+            started_at=row.started_at,
+            due_at=row.due_at,
+            seconds_left=seconds_left(tx.now, row.due_at),
+            reckoned=Reckoned.model_validate(row.reckoned).text(),
+            provisional=row.provisional,
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _due(tx: Tx, row: CaseDeadline) -> str:
@@ -174,19 +194,34 @@ def _review(tx: Tx, row: Review, bound_sha256: str | None) -> ReviewShown:
     digest = hashlib.sha256(row.dossier.encode()).hexdigest()
     fields = {name: schema.get("title", name) for name, schema in gate.fields.items()}
     return ReviewShown(
-        id=row.id, title=gate.title, clause=gate.clause, round=row.round, seat=row.seat, state=row.state.label,
-        roles="、".join(Role(role).label for role in row.roles), opened_at=row.opened_at, due_at=row.due_at,
-        claimed_by=staff_name(tx, row.claimed_by), decided=row.state is ReviewState.DECIDED,
-        decided_by=staff_name(tx, row.decided_by), decided_at=row.decided_at,
-        verdict=gate.verdict(row.verdict).label if row.verdict else "", reason=row.reason, held=_held(tx, row),
+        id=row.id,
+        title=gate.title,
+        clause=gate.clause,
+        round=row.round,
+        seat=row.seat,
+        state=row.state.label,
+        roles="、".join(Role(role).label for role in row.roles),
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        claimed_by=staff_name(tx, row.claimed_by),
+        decided=row.state is ReviewState.DECIDED,
+        decided_by=staff_name(tx, row.decided_by),
+        decided_at=row.decided_at,
+        verdict=gate.verdict(row.verdict).label if row.verdict else "",
+        reason=row.reason,
+        held=_held(tx, row),
         answer=tuple((fields.get(name, name), _plain_value(name, value)) for name, value in row.answer.items()),
-        revision=row.revision, shown=markdown(row.dossier), kept=row.dossier, shown_sha256=row.dossier_sha256,
-        shown_intact=digest == row.dossier_sha256 == bound_sha256, facts_sha256=row.facts_sha256,
-    )  # fmt: skip
+        revision=row.revision,
+        shown=markdown(row.dossier),
+        kept=row.dossier,
+        shown_sha256=row.dossier_sha256,
+        shown_intact=digest == row.dossier_sha256 == bound_sha256,
+        facts_sha256=row.facts_sha256,
+    )
 
 
 def _held(tx: Tx, row: Review) -> str:
-    held = confirmations.open_of(tx, row.id)
+    held = held_answers.open_of(tx, row.id)
     if held is None:
         return ""
     verdict = reviews.gate_of(row).verdict(held.verdict).label
@@ -285,33 +320,6 @@ def _payout(tx: Tx, row: Payout) -> PayoutShown:
     )
 
 
-def message_shown(row: OutboxMessage) -> MessageShown:
-    """One outbox row as our people may read it: words are opened, an event's body (it may name a payee) is not."""
-    subject, text, to = row.topic, "", row.audience
-    match row.channel:
-        case Channel.MERCHANT | Channel.STAFF:
-            if row.topic in MESSAGES:  # an earlier version may have sent what this one has no words for
-                words = render(restore(row.topic, outbox.body(row)), merchants.context())
-                subject, text = words.subject, words.text
-            to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
-        case Channel.EVENT:
-            model = OUTBOUND.get(row.topic)
-            subject, to = f"{model.title()} {row.topic}" if model else row.topic, _ACTORS.get(to, to)
-        case Channel.RUN:
-            subject, to = "启动或唤醒案件运行", "Prefect"
-    return MessageShown(
-        key=row.key, channel=row.channel.label, to=to, to_merchant=row.channel is Channel.MERCHANT, subject=subject,
-        text=text, state=row.state.label, attempts=row.attempts, created_at=row.created_at, closed_at=row.closed_at,
-        note=bundles.shown(row.note),
-    )  # fmt: skip
-
-
-def _staff_audience(audience: str) -> str:
-    if audience.startswith(outbox.PERSON):
-        return f"本人({audience.removeprefix(outbox.PERSON)})"
-    return Role(audience).label
-
-
 def _received(tx: Tx, case: Case) -> tuple[ReceivedShown, ...]:
     source, _, message_id = case.origin.partition("/")
     query = select(InboxMessage).where(
@@ -319,20 +327,6 @@ def _received(tx: Tx, case: Case) -> tuple[ReceivedShown, ...]:
         | ((col(InboxMessage.source) == source) & (col(InboxMessage.message_id) == message_id))
     )
     return tuple(received_shown(row) for row in tx.exec(query.order_by(col(InboxMessage.id))))
-
-
-def received_shown(row: InboxMessage) -> ReceivedShown:
-    """One inbox row without its body."""
-    model = INBOUND.get(row.type)
-    return ReceivedShown(
-        source=row.source,
-        message_id=row.message_id,
-        title=f"{model.title()} {row.type}" if model else row.type,
-        received_at=row.received_at,
-        sha256=row.body_sha256,
-        state=row.state.label,
-        note=row.note,
-    )
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────
@@ -366,28 +360,5 @@ def _chain(tx: Tx, case: Case) -> ChainShown:
         lines=audit_lines(tx, case.id),
         head=head.hash if head else "",
         seal=head.seal if head else "",
-        problems=tuple(audit.verify(tx, case.id)),
+        problems=tuple(chain_proof.verify(tx, case.id)),
     )
-
-
-def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:
-    """A stream's lines, oldest first, with the people's names."""
-    return tuple(
-        AuditShown(
-            seq=line.seq, at=line.at.astimezone(UTC), actor=line.actor, who=_who(tx, line), action=line.action,
-            clause=line.clause, text=line.text, detail=line.detail, public=line.public, prev_hash=line.prev_hash,
-            hash=line.hash,
-        )
-        for line in audit.timeline(tx, stream)
-    )  # fmt: skip
-
-
-_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家", "unproved": "未证明身份"}
-
-
-def _who(tx: Tx, line: AuditEntry) -> str:
-    kind, _, who = line.actor.partition("/")
-    if kind == "staff":
-        return staff_name(tx, who)
-    word = _ACTORS.get(kind, kind)
-    return f"{word}({who})" if who else word

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel, col, select
 
 from models.audit import AuditEntry, AuditHead
 from office.base.db import in_transaction, reading, transaction
-from office.record import audit
+from office.record import audit, chain_proof
 from tests.core.sql import said, write
 from tests.play import Office
 
@@ -38,7 +38,7 @@ def chain(database: None) -> None:
 
 def verify(stream: str | None = None) -> list[str]:
     with reading() as tx:
-        return list(audit.verify(tx, stream))
+        return list(chain_proof.verify(tx, stream))
 
 
 def test_a_chain_nobody_touched_is_whole(chain: None) -> None:

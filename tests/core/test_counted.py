@@ -8,7 +8,7 @@ from typing import Any
 from models.audit import AuditHead
 from models.messages import Channel
 from office.base.db import in_transaction, reading
-from office.record import alerts, audit, outbox, standing
+from office.record import alerts, audit, chain_proof, outbox, standing
 from tasks.sight import examination
 from tests.core.sql import write
 from tests.core.test_examination import TONIGHT
@@ -62,7 +62,7 @@ def put_back_after_a_night(office: Office, *, counts: bool) -> str:
 def test_a_chain_put_back_to_an_earlier_end_of_its_own_is_told_the_next_night_and_from_then_on(office: Office) -> None:
     case_id = put_back_after_a_night(office, counts=False)
     with reading() as tx:
-        assert list(audit.verify(tx, case_id)) == [], "the chain itself cannot tell"
+        assert list(chain_proof.verify(tx, case_id)) == [], "the chain itself cannot tell"
     for _ in range(3):
         a_night(office)
     [told] = heard(office)

@@ -16,9 +16,9 @@ from models.messages import Channel, InboxMessage, InboxState, OutboxMessage, Ou
 from notifications.scripted import ScriptedNotifier
 from office.base.db import Tx, in_transaction, reading
 from office.cases import routing
-from office.record import inbox, outbox
+from office.record import inbox, outbox, sending
 from office.record.inbox import Arrival, Kept, Later, Receipt
-from office.record.outbox import Item, NotYet, Skip, Undeliverable
+from office.record.sending import Item, NotYet, Skip, Undeliverable
 from tasks import delivery
 from tests.play import START, Office
 
@@ -252,7 +252,7 @@ class Receiver:
 
 
 def deliver(receiver: Receiver, channel: Channel = Channel.EVENT) -> int:
-    return outbox.deliver_due({channel: receiver}, delivery.on_dead)
+    return sending.deliver_due({channel: receiver}, delivery.on_dead)
 
 
 def test_a_key_is_written_once(office: Office) -> None:
@@ -284,7 +284,7 @@ def test_a_failed_delivery_is_tried_again_later_and_later_until_it_arrives(offic
 def test_a_message_nobody_takes_dies_and_the_supervisor_is_told_once(office: Office) -> None:
     put()
     receiver = Receiver(*[Undeliverable("HTTP 500")] * 99)
-    for _ in range(len(outbox.BACKOFF) + 1):
+    for _ in range(len(sending.BACKOFF) + 1):
         deliver(receiver)
         office.clock.advance(timedelta(days=1))
     assert row().state is OutboxState.DEAD
@@ -296,7 +296,7 @@ def test_a_message_nobody_takes_dies_and_the_supervisor_is_told_once(office: Off
 def test_a_dead_alert_is_not_alerted_about(office: Office) -> None:
     in_transaction(lambda tx: outbox.put(tx, "k", Channel.STAFF, "delivery_dead", {}, audience="supervisor"))
     receiver = Receiver(*[Undeliverable("x")] * 99)
-    for _ in range(len(outbox.BACKOFF) + 1):
+    for _ in range(len(sending.BACKOFF) + 1):
         deliver(receiver, Channel.STAFF)
         office.clock.advance(timedelta(days=1))
     assert row().state is OutboxState.DEAD
@@ -354,7 +354,7 @@ def test_a_busy_run_is_asked_again_at_once_and_that_counts_as_no_attempt(office:
 
 def test_what_a_courier_took_before_it_died_is_free_again_after_its_lease(office: Office) -> None:
     put()
-    assert len(in_transaction(lambda tx: outbox.lease(tx, 10))) == 1
+    assert len(in_transaction(lambda tx: sending.lease(tx, 10))) == 1
     receiver = Receiver()
     office.clock.advance(timedelta(seconds=60))
     assert deliver(receiver) == 0
@@ -370,10 +370,10 @@ def test_what_a_slow_courier_has_not_come_to_is_free_for_others_and_counts_as_no
         put(f"k{number}")
 
     def slow(item: Item) -> str:
-        monkeypatch.setattr(outbox, "SLOW", -1.0)
+        monkeypatch.setattr(sending, "SLOW", -1.0)
         return "at last"
 
-    assert outbox.deliver_due({Channel.EVENT: slow}, delivery.on_dead) == 1
+    assert sending.deliver_due({Channel.EVENT: slow}, delivery.on_dead) == 1
     assert row("k0").state is OutboxState.SENT
     assert [(row(key).attempts, row(key).leased_until) for key in ("k1", "k2")] == [(0, None)] * 2
 
@@ -414,7 +414,7 @@ def test_a_message_no_key_opens_any_more_does_not_hold_up_the_others(office: Off
         )
     )
     opened: list[Any] = []
-    outbox.deliver_due({Channel.EVENT: lambda item: opened.append(item.payload) or "read"}, delivery.on_dead)  # type: ignore[func-returns-value]
+    sending.deliver_due({Channel.EVENT: lambda item: opened.append(item.payload) or "read"}, delivery.on_dead)  # type: ignore[func-returns-value]
     assert opened == [{"n": 1}]
     assert (row("bad").note, row("good").state) == ("CannotUnseal", OutboxState.SENT)
 

@@ -30,7 +30,7 @@ from ops import migrate
 from policies.policy import SHANGHAI
 from tasks import delivery
 from tasks.invoicing import freeze_proof
-from tasks.shops import demands, proposals
+from tasks.shops import demands, owed, proposals
 from tasks.sight import examination, proof
 from tests.appeals.bench import PNG
 from tests.invoicing import kit
@@ -186,9 +186,7 @@ def test_shops_that_were_open_without_their_deposit_are_asked_once_and_not_shut(
     with reading() as tx:
         before = {shop.id: (shop.state, shop.capabilities) for shop in tx.exec(select(Shop))}
         lacking = {
-            shop.id
-            for shop in tx.exec(select(Shop))
-            if shop.state is ShopState.OPEN and demands.missing(tx, shop).total
+            shop.id for shop in tx.exec(select(Shop)) if shop.state is ShopState.OPEN and owed.missing(tx, shop).total
         }
     assert lacking, "there were such shops"
     for _ in range(2):
@@ -298,7 +296,7 @@ class Everybody:
         """Who is asked for deposit pays exactly what is missing."""
         with reading() as tx:
             lacking = [
-                (shop.id, demands.missing(tx, shop).shortfall.fen)
+                (shop.id, owed.missing(tx, shop).shortfall.fen)
                 for case in tx.exec(
                     select(Case).where(Case.kind == CaseKind.DEPOSIT_DEMAND, col(Case.concluded_at).is_(None))
                 )

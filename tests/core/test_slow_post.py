@@ -23,8 +23,8 @@ from notifications.channels import AppriseNotifier
 from office.base import db
 from office.base.db import in_transaction, reading
 from office.cases import deadlines
-from office.record import outbox
-from office.record.outbox import Item
+from office.record import outbox, sending
+from office.record.sending import Item
 from tasks import delivery
 from tasks.appeal import window as appeal_window
 from tests.appeals.bench import Bench
@@ -220,7 +220,7 @@ class Away:
 def test_a_database_that_restarts_while_a_message_is_on_its_way_makes_it_leave_once(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "PATIENCE", [0.0] * 5)
+    monkeypatch.setattr(sending, "PATIENCE", [0.0] * 5)
     letters(1)
     sent: list[str] = []
     away = Away(4)
@@ -230,7 +230,7 @@ def test_a_database_that_restarts_while_a_message_is_on_its_way_makes_it_leave_o
         event.listen(db.engine(), "begin", away)
         return "sent"
 
-    outbox.deliver_due({Channel.STAFF: send}, delivery.on_dead)
+    sending.deliver_due({Channel.STAFF: send}, delivery.on_dead)
     event.remove(db.engine(), "begin", away)
     [row] = office.outbox(Channel.STAFF)
     assert (row.state, away.left, len(sent)) == (OutboxState.SENT, 0, 1)
@@ -238,8 +238,8 @@ def test_a_database_that_restarts_while_a_message_is_on_its_way_makes_it_leave_o
 
 def test_what_was_sent_by_somebody_who_died_is_sent_again_and_counted(office: Office) -> None:
     letters(1)
-    in_transaction(lambda tx: outbox.lease(tx, 10))  # taken, perhaps sent, and never heard of again
-    office.clock.advance(outbox.LEASE + timedelta(seconds=1))
-    outbox.deliver_due({Channel.STAFF: lambda item: "sent"}, delivery.on_dead)
+    in_transaction(lambda tx: sending.lease(tx, 10))  # taken, perhaps sent, and never heard of again
+    office.clock.advance(sending.LEASE + timedelta(seconds=1))
+    sending.deliver_due({Channel.STAFF: lambda item: "sent"}, delivery.on_dead)
     [row] = office.outbox(Channel.STAFF)
     assert (row.state, row.attempts, row.twice) == (OutboxState.SENT, 2, 1)

@@ -13,7 +13,7 @@ from models.invoicing import Invoice, Statement, StatementMove
 from models.messages import Channel
 from office.base.db import in_transaction, reading
 from office.files import evidence
-from office.record.outbox import Item
+from office.record.sending import Item
 from tasks.invoicing import documents, freeze_proof, freezes, periods
 from tasks.words import made
 from tests.beginnings import act

@@ -13,16 +13,7 @@ from hypothesis import strategies as st
 from models.event_parts import TaxpayerType
 from models.invoicing import AnomalyKind, InvoiceContent, InvoiceKind, StatementState
 from models.invoicing_events import InvoiceSubmitted
-from policies.invoice_checks import (
-    Check,
-    Expected,
-    allowed_rates,
-    check_invoice,
-    clean,
-    split_gross,
-    tax_of,
-    uscc_trouble,
-)
+from policies.invoice_checks import Check, Expected, check_invoice, clean, uscc_trouble
 from policies.invoicing import (
     Draft,
     Holding,
@@ -44,6 +35,7 @@ from policies.invoicing import (
     undo,
 )
 from policies.policy import SHANGHAI, policy
+from policies.vat import allowed_rates, split_gross, tax_of
 
 POLICY = policy("2026-01-01").invoicing
 FEN = st.integers(min_value=0, max_value=10**12)

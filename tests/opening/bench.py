@@ -10,7 +10,7 @@ from models.opening import Stage
 from models.payouts import Payout
 from office.base.db import reading
 from policies import contracts
-from tasks.opening import parts, transfer
+from tasks.opening import parts, tries
 from tasks.payouts import sources
 from tests.play import PAYEE, Office, paper
 
@@ -202,7 +202,7 @@ def enterprise(office: Office, shop_id: str = "shop-1", entity: str = "ENTERPRIS
 def amount(applicant: Applicant, number: int = 1) -> int:
     """What only the bank and the vault know: the amount in fen."""
     with reading() as tx:
-        found = transfer.find(tx, applicant.case.id, number)
+        found = tries.find(tx, applicant.case.id, number)
         assert found is not None
         return sources.amount_of(tx.get_one(Payout, found.request_no))
 
@@ -210,7 +210,7 @@ def amount(applicant: Applicant, number: int = 1) -> int:
 def bank(applicant: Applicant, number: int = 1, what: str = "settled", reason: str = "", fen: int = 0) -> None:
     """The bank answers about a transfer."""
     with reading() as tx:
-        found = transfer.find(tx, applicant.case.id, number)
+        found = tries.find(tx, applicant.case.id, number)
         assert found is not None
         request_no = found.request_no
     applicant.office.bank(request_no, what, fen or amount(applicant, number), applicant.shop_id, reason)

@@ -20,8 +20,8 @@ from models.reviews import Review, ReviewState, Role
 from models.shops import Capability, ShopState
 from office.base.db import in_transaction, reading
 from office.staff import staff
-from tasks.opening import admission, transfer
-from tasks.shops import demands
+from tasks.opening import admission, transfer, tries
+from tasks.shops import owed
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.machines import play, rounds
@@ -192,7 +192,7 @@ class Openings(RuleBasedStateMachine):
         """What is missing, a fen less or more, from an account that may be anybody's; it may be reported twice."""
         shop = self.office.shop(SHOP)
         with reading() as tx:
-            lacks = demands.missing(tx, shop)
+            lacks = owed.missing(tx, shop)
         if not lacks.total or lacks.shortfall.fen + fen <= 0:
             return
         taken = shop.state not in {ShopState.APPLYING, ShopState.FORCED_CLOSED}
@@ -394,7 +394,7 @@ class Openings(RuleBasedStateMachine):
             return
         self.seen["opened"] += 1
         with reading() as tx:
-            assert not demands.missing(tx, shop).total
+            assert not owed.missing(tx, shop).total
         assert "ban proposed" not in self.barred, self.barred
         case = self.applicant.now
         if case.kind is CaseKind.REOPENING:
@@ -433,7 +433,7 @@ class Openings(RuleBasedStateMachine):
         """OPN-10, ambiguities 24 and 38: one transfer at a time; none while the bank contradicts itself, none after a ban."""
         new = [row for row in payouts if row.request_no not in self.looked]
         self.looked |= {row.request_no for row in new}
-        under_way = [row for row in self.all(OpeningTransfer) if row.state in transfer.UNDER_WAY]
+        under_way = [row for row in self.all(OpeningTransfer) if row.state in tries.UNDER_WAY]
         going = {case.id for case in self.going(*OPENINGS)}
         assert len([row for row in under_way if row.case_id in going]) <= 1
         stands = [one.received_at for one in self.all(BankContradiction) if one.closed_at is None]

@@ -15,7 +15,7 @@ from office.base.db import reading
 from office.cases import cases, routing
 from policies import opening as policy_of_opening
 from tasks.bindings import channel
-from tasks.opening import transfer
+from tasks.opening import transfer, tries
 from tests.opening.bench import (
     IDENTITY,
     LICENCE,
@@ -48,7 +48,7 @@ def test_of_many_amounts_tried_at_once_three_count(office: Office) -> None:
     at_once(partial(routing._route, number or 0, routing.handle) for number in waiting)
     office.settle()
     with reading() as tx:
-        assert [row.tries for row in transfer.of_case(tx, applicant.case.id)] == [3, 0]
+        assert [row.tries for row in tries.of_case(tx, applicant.case.id)] == [3, 0]
     assert state(applicant) is TransferState.WRONG
     enter(applicant, right(applicant))
     assert state(applicant, 2) is TransferState.SENT
@@ -91,7 +91,7 @@ def test_wrong_amounts_count_for_a_year_to_the_second(office: Office, same: str)
     for seconds, wrongs in ((-1, 2), (0, 2), (1, 0)):
         office.clock.at = row.sent_at + timedelta(days=365, seconds=seconds)
         with reading() as tx:
-            assert transfer.wrong_before(tx, case, counted) == wrongs, seconds
+            assert tries.wrong_before(tx, case, counted) == wrongs, seconds
 
 
 def test_an_amount_entered_before_the_bank_has_reported_counts_and_its_late_report_changes_nothing(

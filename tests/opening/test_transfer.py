@@ -16,7 +16,7 @@ from office.files import evidence
 from office.money.ledger import BooksForged
 from policies.opening import pick_amount, read_amount
 from policies.policy import policy_at
-from tasks.opening import transfer
+from tasks.opening import transfer, tries
 from tasks.sight import proof
 from tests.core.sql import write
 from tests.opening.bench import Applicant, amount, bank, enter, enterprise, right, wrong
@@ -27,7 +27,7 @@ NUMBERS = policy_at(START).opening
 
 def state(applicant: Applicant, number: int = 1) -> TransferState:
     with reading() as tx:
-        row = transfer.find(tx, applicant.case.id, number)
+        row = tries.find(tx, applicant.case.id, number)
         assert row is not None
         return row.state
 
@@ -109,7 +109,7 @@ def test_a_text_that_is_no_amount_costs_no_try(office: Office, text: str) -> Non
     bank(applicant)
     enter(applicant, text)
     with reading() as tx:
-        row = transfer.find(tx, applicant.case.id, 1)
+        row = tries.find(tx, applicant.case.id, 1)
         assert row is not None and row.tries == 0
     assert "不计次数" in office.refusals()[-1][1]
     enter(applicant, right(applicant))

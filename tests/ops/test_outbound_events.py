@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.settings import settings
-from office.record import outbox
+from office.record import sending
 from tests.play import Office
 
 SECRET = "whsec_c3Vic2NyaWJlci1zZWNyZXQtb2YtdGhlLXRlc3Rz"
@@ -121,7 +121,7 @@ def test_what_did_not_arrive_is_tried_again_under_the_same_id(
     assert (row.state, row.note, row.attempts) == (OutboxState.NEW, note, 1)
     office.settle()
     assert len(receiver.got_of(row)) == 1  # not before its time
-    office.pass_time(seconds=outbox.BACKOFF[0])
+    office.pass_time(seconds=sending.BACKOFF[0])
     assert sent(office).state is OutboxState.SENT
     first, second = receiver.got_of(row)
     assert first.body == second.body and {first.path, second.path} == {"/events"}  # where a redirect leads, nobody goes
@@ -137,12 +137,12 @@ def test_a_subscriber_that_is_gone_is_sent_it_no_more(office: Office, receiver: 
 def test_what_was_given_up_is_said_and_sent_again_on_request_and_arrives_once(
     office: Office, receiver: Receiver, done: Callable[..., str]
 ) -> None:
-    row = opened(office, receiver, *[503] * (len(outbox.BACKOFF) + 1))
-    for seconds in outbox.BACKOFF:
+    row = opened(office, receiver, *[503] * (len(sending.BACKOFF) + 1))
+    for seconds in sending.BACKOFF:
         assert sent(office).state is OutboxState.NEW
         office.pass_time(seconds=seconds)
     assert (sent(office).state, sent(office).note) == (OutboxState.DEAD, "HTTP 503")
-    assert len(receiver.got_of(row)) == len(outbox.BACKOFF) + 1
+    assert len(receiver.got_of(row)) == len(sending.BACKOFF) + 1
     assert office.staff_told("delivery_dead") == ["supervisor"]
 
     listed = json.loads(done("outbox", "list", "--state", "DEAD", "--json"))

@@ -53,6 +53,7 @@ TRIED_ON_BOTH = {
     "office/money/tallying.py": "core/test_books_authority.py",
     "office/record/audit.py": "core/test_audit_chain.py",
     "office/record/outbox.py": "core/test_inbox_outbox.py",
+    "office/record/sending.py": "core/test_inbox_outbox.py",
     "office/record/unsent.py": "core/test_planted_messages.py",
     "office/staff/guard.py": "stories/test_wrong_codes.py",
     "office/staff/staff.py": "core/test_worker_deaths.py",
@@ -80,7 +81,7 @@ TRIED_ON_BOTH = {
     "tasks/settlement/steps.py": "settlement/test_half.py",
     "tasks/shops/settling.py": "settlement/test_half.py",
     "tasks/shops/figures.py": "stories/test_shop_figures.py",
-    "tasks/opening/transfer.py": "core/test_worker_deaths.py",
+    "tasks/opening/tries.py": "core/test_worker_deaths.py",
     "tasks/shops/demands.py": "stories/test_demands.py",
     "tasks/shops/shops.py": "core/test_worker_deaths.py",
 }

@@ -20,7 +20,7 @@ from models.cases import Effect
 from models.messages import Channel, OutboxMessage, OutboxState
 from office.base.db import Tx, reading
 from office.money import ledger
-from office.record import audit
+from office.record import chain_proof
 from ops.rehearsal import Rehearsal
 from ops.stack import Stack
 from tests.stack.conftest import running_stack
@@ -174,7 +174,7 @@ def struck(killer: Killer, stage: Rehearsal, plan: Plan) -> list[str]:
 
 def wrong(tx: Tx) -> list[str]:
     """Everything that must hold after any number of deaths."""
-    problems = [*ledger.check(tx), *audit.verify(tx)]
+    problems = [*ledger.check(tx), *chain_proof.verify(tx)]
     due = (OutboxMessage.channel != Channel.RUN, OutboxMessage.next_at <= tx.now)  # a bundle waits for its quarter
     for row in tx.exec(select(OutboxMessage).where(*due)):
         if row.state is not OutboxState.SENT and row.state is not OutboxState.SKIPPED:

@@ -19,7 +19,7 @@ from models.invoicing import Period, Statement, StatementDocument, StatementStat
 from models.messages import OutboxMessage
 from office.base.db import reading
 from office.money import ledger
-from office.record import audit
+from office.record import chain_proof
 from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.appeals import AppealScene
@@ -162,7 +162,7 @@ def test_a_month_whose_worker_dies_while_it_is_drafted_and_issued_is_issued_once
         assert tx.exec(select(func.count()).select_from(StatementDocument)).one() == SHOPS
         events = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == "statement.issued")
         assert tx.exec(events).one() == SHOPS
-        assert [*ledger.check(tx), *audit.verify(tx), *freeze_proof.check(tx)] == []
+        assert [*ledger.check(tx), *chain_proof.verify(tx), *freeze_proof.check(tx)] == []
     artifacts = engine.client().read_artifacts(limit=200)
     (summary,) = {a.data for a in artifacts if a.key == f"invoicing-{period}"}
     assert "出账结果" in summary and "| ---" in summary and "█" in summary

@@ -15,7 +15,7 @@ from prefect.settings import temporary_settings
 
 from models.reviews import Role
 from office.base.settings import Settings
-from office.record import audit
+from office.record import chain_proof
 from ops import secrets
 from ops.commands import doctor, health
 from ops.environment import prefect_settings
@@ -116,7 +116,11 @@ def test_one_of_each_is_killed_and_every_case_ends(pair: Pair, tmp_path: Path, p
                 stage.decide(case_id, "closure-review", reviewer, "驳回申请", "材料不全")
             for case_id in cases.values():
                 assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
-            assert stage.read(lambda tx: list(proof.check(tx))) == [] == stage.read(lambda tx: list(audit.verify(tx)))
+            assert (
+                stage.read(lambda tx: list(proof.check(tx)))
+                == []
+                == stage.read(lambda tx: list(chain_proof.verify(tx)))
+            )
             ill = {check.name: check.sentence for check in doctor.examine() if check.health is health.Health.BAD}
             assert not ill, ill
             pair.started["redis"].kill()

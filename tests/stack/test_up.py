@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 
 from office.base.db import reading
 from office.money import ledger
-from office.record import audit
+from office.record import chain_proof
 from ops.rehearsal import PEOPLE, Rehearsal
 from ops.scenes.closing import ClosureScene
 from ops.scenes.stage import register
@@ -39,7 +39,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal
                 stage.enrol(who, *PEOPLE[who])
             yield stage
             with reading() as tx:
-                assert [*ledger.check(tx), *audit.verify(tx)] == []
+                assert [*ledger.check(tx), *chain_proof.verify(tx)] == []
     assert "正在停止" in "".join(said)
 
 

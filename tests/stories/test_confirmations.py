@@ -21,7 +21,7 @@ from office.cases.gates import Answer
 from office.cases.reviews import gate_of
 from office.process import office as opened
 from office.record import outbox
-from office.record.outbox import Item, Undeliverable
+from office.record.sending import Item, Undeliverable
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy, policy_at, versions

@@ -16,7 +16,7 @@ from models.shops import Capability, Shop, ShopState
 from office.base.db import in_transaction, reading
 from policies.deposit import certified_for
 from policies.policy import policy_at, read_policy, use_policies
-from tasks.shops import demands
+from tasks.shops import demands, owed
 from tests.appeals.bench import Bench
 from tests.play import SILENCE, START, Office
 from tests.policies.test_policy_files import TEXT
@@ -597,7 +597,7 @@ def test_an_office_full_of_shops_without_deposit_is_asked_a_few_at_a_time(office
 
     in_transaction(as_before)
     with reading() as tx:
-        short_ones = sum(1 for name in names if demands.missing(tx, tx.get(Shop, name)).total)
+        short_ones = sum(1 for name in names if owed.missing(tx, tx.get(Shop, name)).total)
     assert short_ones == 4
     demands.sweep(most_asked=3)
     assert len(all_demands(office)) == 3

@@ -28,12 +28,12 @@ from models.shops import Capability, ShopState
 from office.base.db import in_transaction, reading
 from office.cases import cases
 from office.cases import gates as review_gates
-from office.record import audit
-from office.record.outbox import NotYet
+from office.record import chain_proof
+from office.record.sending import NotYet
 from office.staff import staff
 from tasks.invoicing import bills
 from tasks.refund import plan as refund_plan
-from tasks.shops import demands, shops
+from tasks.shops import owed, shops
 from tasks.sight import proof
 from tests.deaths import Died, mortal
 from tests.invoicing import kit
@@ -446,7 +446,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                     if case.shop_id == shop.id and case.kind is CaseKind.DEPOSIT_DEMAND and case.concluded_at is None
                 ]
                 with reading() as tx:
-                    lacks = bool(demands.missing(tx, shop).total)
+                    lacks = bool(owed.missing(tx, shop).total)
                 if shop.state is ShopState.OPEN:
                     assert len(asked) == lacks and len(shop.capabilities) == len(Capability)
                 elif shop.state is ShopState.AWAITING_DEPOSIT:
@@ -465,7 +465,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
             self.engine.fuse = None
             self._rest()
             with reading() as tx:
-                assert list(proof.check(tx)) == [] == list(audit.verify(tx))
+                assert list(proof.check(tx)) == [] == list(chain_proof.verify(tx))
             bans = {case.shop_id for case in self._under_way(CaseKind.FORCED_CLOSURE)}
             seen["ban pending over a refund"] += any(case.shop_id in bans for case in self._under_way(CaseKind.REFUND))
             for case in self.office.cases():

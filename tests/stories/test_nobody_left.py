@@ -13,7 +13,7 @@ from models.reviews import Role
 from office.base.db import in_transaction
 from office.cases import appointing, hands
 from office.cases import gates as review_gates
-from office.record.outbox import Item
+from office.record.sending import Item
 from office.staff import staff
 from tasks.words import made
 from tests.play import Office

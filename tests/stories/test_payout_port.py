@@ -19,7 +19,7 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases.locks import lock_case
 from office.money import ledger
 from office.process import Pays, Process, open_with
-from tasks.payouts import payouts, sources
+from tasks.payouts import payouts, permits, sources
 from tasks.payouts.sources import PermitRefused
 from tasks.processes import PROCESSES, open_office
 from tasks.sight import proof
@@ -78,7 +78,7 @@ def some_case(office: Office) -> Case:
 def pay(case: Case, orders: list[Order], source: AccountKind) -> list[str]:
     def work(tx: Tx) -> list[str]:
         locked = lock_case(tx, case.id)
-        payouts.grant(tx, locked, orders, ["wang-fang"])
+        permits.grant(tx, locked, orders, ["wang-fang"])
         return [payout.request_no for payout in payouts.instruct(tx, locked, 1, orders, source)]
 
     return in_transaction(work)

@@ -16,7 +16,7 @@ from models.shops import ShopState
 from office.base.db import in_transaction, reading
 from office.cases import routing
 from office.cases.locks import lock_case
-from tasks.payouts import payouts
+from tasks.payouts import payouts, permits
 from tasks.payouts.payouts import PermitRefused
 from tasks.refund import review
 from tasks.sight import proof
@@ -516,7 +516,7 @@ def test_a_permit_is_for_one_payment_to_one_payee_of_one_amount(office: Office) 
     with pytest.raises(PermitRefused, match="0 unused permits"):
         pay(100, payee)
     order = Order(payee=payee, fen=100)
-    in_transaction(lambda tx: payouts.grant(tx, lock_case(tx, case.id), [order], ["wang-fang"]))
+    in_transaction(lambda tx: permits.grant(tx, lock_case(tx, case.id), [order], ["wang-fang"]))
     for fen, to in ((101, payee), (99, payee), (100, other)):
         with pytest.raises(PermitRefused, match="another amount or payee"):
             pay(fen, to)

@@ -12,7 +12,7 @@ from office.cases import confirmations, hands, reviews
 from office.cases import gates as review_gates
 from office.staff import guard, staff
 from office.staff.guard import Place
-from tasks.sight.views import audit_lines
+from tasks.sight.lines import audit_lines
 from tests.core.sql import write
 from tests.play import Office
 
