@@ -18,7 +18,7 @@ from office.base.db import Tx, in_transaction, reading
 from office.cases import alarms
 from office.cases.effects import remembered
 from office.cases.locks import lock_case
-from office.runs import strays
+from office.runs import shown_forms, strays
 from tasks.processes import open_office
 
 
@@ -46,8 +46,12 @@ def story(kind: CaseKind, description: str) -> Callable[[Story], Flow[[str], str
                 if elsewhere := _own_run(case_id):
                     strays.collect(elsewhere, case_id)
                 return ended
-            with remembered(case_id):
-                tell(case_id)
+            try:
+                with remembered(case_id):
+                    tell(case_id)
+            finally:
+                if FlowRunContext.get() is not None:
+                    shown_forms.clear_judged(case_id)
             return _ending(case_id)
 
         run.__module__, run.__qualname__, run.__name__ = tell.__module__, tell.__qualname__, tell.__name__

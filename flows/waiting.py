@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -53,33 +54,41 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
     with reading() as tx:  # and not what that step kept, which anybody with the database can change
         review_id = reviews.asked(tx, case_id, gate.name, round, seat)
     while True:
-        seen, forms = in_transaction(lambda tx: _look(tx, review_id, gate))
-        if any([_take_what_came(review_id, gate, form, over=isinstance(seen, Decision)) for form in forms]):
+        forms = _unread(review_id)
+        if any([_take_what_came(review_id, gate, form) for form in forms]):
             continue
-        match seen:
-            case Decision():
-                return seen
+        match in_transaction(lambda tx: confirmations.look(tx, review_id, gate)):
+            case Decision() as decision:
+                if forms:
+                    in_transaction(partial(_pass_over, forms=forms))
+                return decision
             case Held():
                 _suspend(case_id)
-            case Review():
-                _show_form(seen, gate)
+            case Review() as review:
+                _show_form(review, gate)
 
 
-def _look(tx: Tx, review_id: str, gate: Gate) -> tuple[Decision | Review | Held, list[ShownForm]]:
-    """Where the question stands, and the forms shown of it, by whichever run, whose answer nobody has read yet."""
-    return confirmations.look(tx, review_id, gate), shown_forms.unanswered(tx, review_id)
+def _unread(review_id: str) -> list[ShownForm]:
+    """The forms shown of the question, by whichever run, whose answer nobody has read yet."""
+    with reading() as tx:
+        forms = shown_forms.unanswered(tx, review_id)
+        tx.expunge_all()
+    return forms
 
 
-def _take_what_came(review_id: str, gate: Gate, form: ShownForm, *, over: bool) -> bool:
+def _pass_over(tx: Tx, forms: list[ShownForm]) -> None:
+    for form in forms:
+        shown_forms.judged(tx, form.key)
+
+
+def _take_what_came(review_id: str, gate: Gate, form: ShownForm) -> bool:
     """Judge the answer to a form, if there is or was one, and take it out of Prefect; whether there was one."""
     run = _run()
     given = given_to(run[0], form, run[1]) if run else None
     if run is None or given is None:
-        if over:
-            in_transaction(lambda tx: shown_forms.judged(tx, form.key))
         return False
     in_transaction(lambda tx: _judge(tx, review_id, gate, form, given))
-    shown_forms.clear(run[0], form)
+    shown_forms.take_out_answer(run[0], form)
     if given.doubt:
         strays.collect(form.run_id, form.case_id)  # what was answered there to a form of somebody else's
     return True

@@ -1,7 +1,7 @@
 """Forms as we wrote them into Prefect: kept to be compared with what stands there, and cleared when they were answered.
 
 A one-time code travels in the answer to a form. It must not stay readable there longer than the judging takes: the segment
-that judged an answer removes it, and the sweep removes what a segment that died has left.
+that judged an answer removes it at once, and text and choices before it ends; the sweep removes what one that died has left.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 import httpx
@@ -74,16 +75,43 @@ def judged(tx: Tx, key: str, in_run: str | None = None) -> None:
         tx.add(form)
 
 
+def take_out_answer(client: SyncPrefectClient, form: ShownForm) -> None:
+    """Take the answer out of Prefect, if one is there."""
+    _delete(client, form, "response")
+
+
 def clear(client: SyncPrefectClient, form: ShownForm) -> None:
-    """Take the answer out of Prefect, if one is there, and the dossier and the choices it answered: ours keeps them."""
-    keys = keyset_from_base_key(form.key)
-    for key in (keys["response"], keys["description"], keys["schema"]):
+    """Take out of Prefect whatever is there of a form: the dossier and the choices, and the answer. Ours keeps them."""
+    _delete(client, form, "response", "description", "schema")
+    _note_cleared(form)
+
+
+def clear_judged(case_id: str) -> None:
+    """At the end of a segment: take out what it has answered of this case's forms, but for the answers, which went at once."""
+    with reading() as tx:
+        query = select(ShownForm).where(ShownForm.case_id == case_id, col(ShownForm.cleared_at).is_(None))
+        judged = list(tx.exec(query.where(col(ShownForm.judged_at).is_not(None))))
+        tx.expunge_all()
+    for form in judged:
         try:
-            client.delete_flow_run_input(UUID(form.run_id), key)
+            _delete(engine.client(), form, "description", "schema")
+        except Exception:  # what the segment did stands, however it ends; the sweep asks again
+            logger.warning("%s: a judged form could not be cleared", case_id, exc_info=True)
+            return
+        _note_cleared(form)
+
+
+def _delete(client: SyncPrefectClient, form: ShownForm, *parts: Literal["response", "description", "schema"]) -> None:
+    keys = keyset_from_base_key(form.key)
+    for part in parts:
+        try:
+            client.delete_flow_run_input(UUID(form.run_id), keys[part])
         except (ObjectNotFound, PrefectHTTPStatusError) as error:
             if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
 
+
+def _note_cleared(form: ShownForm) -> None:
     def cleared(tx: Tx) -> None:
         row = tx.get(ShownForm, form.key)
         if row is not None:

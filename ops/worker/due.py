@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 LIST_SECONDS = 0.05
 """How long a list of due runs may be used. An older one costs claims in vain (`verdict.undo_late_claim`)."""
+MOST = 200
+"""What the server lists in one answer."""
 REMEMBERED_STATES = 20_000
 
 
@@ -30,6 +32,8 @@ class Due:
         self.more = False
         """The list was full: more may stand behind it."""
         self.runs: list[FlowRun] = []
+        self._later = 0
+        """How many runs of the list were not due yet: they stand in the next one too, and must not fill it."""
         self._asked = 0.0
         self._taken: OrderedDict[UUID, None] = OrderedDict()
 
@@ -43,6 +47,7 @@ class Due:
     ) -> None:
         """Ask the server what comes due within ``ahead``. It honours priorities, pauses and the limits of pool and queues."""
         self.unknown = False
+        limit = min(limit + self._later, MOST)
         body: dict[str, Any] = {"scheduled_before": (datetime.now(UTC) + ahead).isoformat(), "limit": limit}
         if queues:
             body["work_queue_names"] = sorted(queues)
@@ -54,6 +59,8 @@ class Due:
         self.more = len(found) >= limit
         due = [run for entry in found if (run := self._readable(entry)) is not None]
         self.runs = [run for run in due if run.state_id not in self._taken]
+        now = datetime.now(UTC)
+        self._later = sum(_due_at(run) > now for run in self.runs)
 
     def _readable(self, entry: dict[str, Any]) -> FlowRun | None:
         """A due run; none if somebody gave it what Prefect keeps and its client cannot read. Whoever deploys sees to it."""
@@ -86,4 +93,4 @@ class Due:
 
 
 def _due_at(run: FlowRun) -> datetime:
-    return run.next_scheduled_start_time or run.expected_start_time or datetime.now(UTC)
+    return run.next_scheduled_start_time or run.expected_start_time or datetime.min.replace(tzinfo=UTC)

@@ -67,9 +67,13 @@ def test_an_honest_answer_counts_and_its_code_does_not_stay_in_prefect(
     assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
     assert "answer.doubtful" not in trail(case_id)
     assert stage.wait(lambda: responses(api, str(run_id)) == [], "the answer is out of Prefect")
-    with reading() as tx:
-        forms = list(tx.exec(select(ShownForm).where(ShownForm.case_id == case_id)))
-    assert forms and all(form.judged_at and form.cleared_at for form in forms)
+
+    def all_is_out() -> bool:
+        with reading() as tx:
+            forms = list(tx.exec(select(ShownForm).where(ShownForm.case_id == case_id)))
+        return bool(forms) and all(form.judged_at and form.cleared_at for form in forms)
+
+    assert stage.wait(all_is_out, "text and choices are out of Prefect")
     assert told("decision_recorded", case_id) == [f"@{reviewer}"]
 
 

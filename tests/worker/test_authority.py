@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -207,8 +207,10 @@ class Answering:
 
     def __init__(self, *runs: dict[str, Any]) -> None:
         self.runs = runs
+        self.limits: list[int] = []
 
-    async def request(self, *_: Any, **__: Any) -> httpx.Response:
+    async def request(self, *_: Any, json: dict[str, Any], **__: Any) -> httpx.Response:
+        self.limits.append(json["limit"])
         pool = {"work_pool_id": str(uuid4()), "work_queue_id": str(uuid4())}
         return httpx.Response(200, json=[pool | {"flow_run": run} for run in self.runs])
 
@@ -221,6 +223,20 @@ def test_a_due_run_that_cannot_be_read_is_passed_over() -> None:
     asyncio.run(due.ask(cast(Any, Answering(bad, good)), "pool", (), timedelta(0), limit=2))
     assert [str(run.id) for run in due.runs] == [good["id"]]
     assert due.more  # what stands behind it is asked for
+
+
+def test_runs_that_are_due_later_do_not_fill_the_list_of_what_is_due_now() -> None:
+    """The minute's sweeps stand in it ahead of time: a list they filled was asked for twice at every decision."""
+    soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    later = [a_run().model_dump(mode="json") | {"next_scheduled_start_time": soon} for _ in range(2)]
+    due, asked = Due(logging.getLogger("worker")), Answering(*later)
+    asyncio.run(due.ask(cast(Any, asked), "pool", (), timedelta(0), limit=2))
+    assert due.more
+    asked.runs = (*later, a_run().model_dump(mode="json"))
+    asyncio.run(due.ask(cast(Any, asked), "pool", (), timedelta(0), limit=2))
+    assert not due.more and due.first(but=())
+    asyncio.run(due.ask(cast(Any, asked), "pool", (), timedelta(0), limit=200))
+    assert asked.limits == [2, 4, 200]
 
 
 @pytest.mark.parametrize("name", ["a", "it's", "'\"", "x: y"])
