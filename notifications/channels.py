@@ -24,7 +24,7 @@ from pydantic import Field
 
 from models.base import Frozen
 from models.reviews import Role
-from notifications import mail
+from notifications import mail, utf8_mail
 from notifications.plugins import folder, robots
 from notifications.rendering import Rendered
 from notifications.text import as_markdown
@@ -224,6 +224,9 @@ def _send_one(address: str, rendered: Rendered) -> str:
         if service is None:
             return "地址无法识别"
         mail.aim(service, address)
+        if utf8_mail.needed(service):
+            said = utf8_mail.send(service, rendered)
+            return _mail_trouble(said) if said else ""
         service.optional = False  # ``?optional=yes`` would let a failure pass for a success
         if service.notify_format is not NotifyFormat.HTML:
             service.overflow_mode = OverflowMode.SPLIT  # what is too long comes in pieces, instead of being refused
@@ -295,6 +298,8 @@ def _mail_trouble(said: str) -> str:
         if code[1] in {"530", "534", "535", "538"}:
             return f"邮件服务器拒绝登录({code[1]})"
         return f"邮件服务器{'暂时不收' if code[1][0] == '4' else '拒收'}({code[1]})"
+    if "SMTPUTF8" in said:
+        return "邮件服务器不支持中文邮箱名(SMTPUTF8),请换用字母和数字的邮箱"
     if "STARTTLS" in said:
         return "邮件服务器不支持加密(STARTTLS)"
     if "CERTIFICATE" in said:

@@ -63,6 +63,8 @@ class PostOffice:
         self.closed_to: set[str] = set()
         self.says = ("550 no such user", "250 accepted")
         """What is answered to a recipient it is closed to, and to a letter."""
+        self.names_beyond_ascii = False
+        """Whether it offers SMTPUTF8."""
         self._loop = asyncio.new_event_loop()
         listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
@@ -71,7 +73,7 @@ class PostOffice:
         self._thread.start()
 
     def smtp(self) -> SMTP:
-        return SMTP(self, loop=self._loop)
+        return SMTP(self, loop=self._loop, enable_SMTPUTF8=self.names_beyond_ascii)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -228,10 +230,42 @@ def test_a_letter_goes_to_whom_the_address_names_and_to_nobody_of_a_similar_name
     assert {recipient for recipients, _ in post_office.letters for recipient in recipients} == {reached}
 
 
-def test_an_address_that_no_mail_server_takes_is_a_failure_and_nobody_elses(post_office: PostOffice) -> None:
+@pytest.mark.parametrize(
+    ("contact", "reached"),
+    [
+        ("张三@example.cn", "张三@example.cn"),
+        ("mailto:张三@例子.中国", "张三@xn--fsqu00a.xn--fiqs8s"),
+        ("josé@example.cn", "josé@example.cn"),
+    ],
+)
+def test_a_letter_to_a_name_in_chinese_arrives_where_the_mail_server_takes_such_names(
+    post_office: PostOffice, contact: str, reached: str
+) -> None:
+    post_office.names_beyond_ascii = True
+    ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=店务<dianwu@example.cn>")
+    assert ours.send(Target.merchant([contact]), message()).delivered
+    staff = post_office.address(contact.removeprefix("mailto:"))
+    assert AppriseNotifier({"finance": [staff]}).send(Target.staff(Role.FINANCE), message("**晨光**")).delivered
+    assert [recipients for recipients, _ in post_office.letters] == [[reached]] * 2
+    letter = post_office.letters[0][1]
+    assert (
+        letter["Subject"] == message().subject
+        and "dianwu@example.cn" in letter["From"]
+        and reached.partition("@")[0] in str(letter["To"])
+    )
+    assert content(letter, "plain").replace("\r\n", "\n").strip() == message().text.strip()
+    assert content(letter, "html").replace("\r\n", "\n").strip() == message().html.strip()
+
+
+def test_a_mail_server_that_takes_no_names_in_chinese_is_told_of_as_that(post_office: PostOffice) -> None:
     ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(DeliveryFailed, match=r"不支持中文邮箱名\(SMTPUTF8\),请换用字母和数字的邮箱"):
         ours.send(Target.merchant(["张三@example.cn"]), message())
+    assert post_office.letters == []
+
+
+def test_an_address_that_no_mail_server_takes_is_not_somebody_elses(post_office: PostOffice) -> None:
+    ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
     assert not ours.send(Target.merchant(["zhang;x@example.cn"]), message()).delivered
     assert post_office.letters == []
 
