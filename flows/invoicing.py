@@ -44,9 +44,9 @@ def invoice_month(case_id: str) -> None:
             second = ask(case_id, releases.SECOND, round=round)
             if second.verdict != SecondRelease.CONFIRM:
                 continue
-        break
+        if releases.release(case_id, round) is not None:  # as long as who released may release
+            break
 
-    releases.release(case_id, round)
     artifacts.progress("出具账单", case_id, statements.issue(case_id, releases.insist))
     artifacts.result(releases.result_of(case_id))  # before the month ends: whoever dies here comes back
     statements.finish(case_id)

@@ -7,6 +7,7 @@
                  (taken up again)      certificate form, random transfer (enterprises)
                                                 ▼
                           logo, links ─▶ shop review ─▶ contract, deposit ─▶ fully paid: OPEN
+                               ▲ └────── licence has run out meanwhile ──┘
 
 Rules and numbers:       policies/opening.py, policies/opening_numbers.py      OPN-1 … OPN-19, REO-1 … REO-5
 What the merchant reads: notifications/opening.py
@@ -20,13 +21,12 @@ from typing import assert_never
 
 from flows.acting import on_fresh_facts
 from flows.story import story
-from flows.waiting import ask, wait_for, wait_until
+from flows.waiting import ask, wait_until
 from models.cases import CaseKind, WaitState
 from models.opening import Stage, TransferState
 from office.cases import cases
 from tasks.opening import steps, transfer
 from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
-from tasks.shops import applications
 
 
 @story(CaseKind.OPENING, "开店入驻:商家提交资料,人工审核,打款验证,店铺审核,签合同,缴足保证金即开店(OPN-1 至 OPN-19)。")
@@ -57,26 +57,31 @@ def take_through(case_id: str) -> None:
         return
     if steps.transfers(case_id) and not verified(case_id):  # OPN-10
         return
-    if not reviewed(case_id, Stage.FINISHING):  # OPN-11
-        return
-    wait_for(case_id, applications.DEPOSIT)  # OPN-12, OPN-13
+    round = 0
+    for number in count(1):
+        round = reviewed(case_id, Stage.FINISHING, after=round)  # OPN-11
+        if not round:
+            return
+        wait_until(case_id, lambda n=number: steps.paid_or_over(case_id, n))  # type: ignore[misc]  # OPN-12, OPN-13
+        if not steps.renew(case_id, number):  # OPN-7
+            break
     steps.finish(case_id)
 
 
-def reviewed(case_id: str, stage: Stage) -> bool:
-    """Have the merchant bring what a stage asks for, and a person approve it; ``False`` when the case is over with it."""
-    for round in count(1):
+def reviewed(case_id: str, stage: Stage, *, after: int = 0) -> int:
+    """Have the merchant bring what a stage asks for, and a person approve it; in which round, or 0 when the case is over."""
+    for round in count(after + 1):
         if not brought(case_id, stage, round):
-            return False
+            return 0
         steps.check(case_id, stage, round)
         decision = ask(case_id, GATES[stage], round=round)
         match decision.read(OpeningVerdict):
             case None:
                 steps.withdraw(case_id)
-                return False
+                return 0
             case OpeningVerdict.REJECT:
                 steps.reject(case_id, decision.reason)
-                return False
+                return 0
             case OpeningVerdict.ASK:
                 steps.ask_again(case_id, stage, round)
             case OpeningVerdict.APPROVE:
@@ -85,10 +90,10 @@ def reviewed(case_id: str, stage: Stage) -> bool:
                 else:
                     accepted = steps.accept(case_id, stage, round)
                 if accepted:
-                    return True  # otherwise nobody has decided about what is there now
+                    return round  # otherwise nobody has decided about what is there now
             case unknown:
                 assert_never(unknown)
-    return False
+    return 0
 
 
 def brought(case_id: str, stage: Stage, round: int) -> bool:

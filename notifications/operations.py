@@ -41,7 +41,8 @@ class BankContradicts(StaffMessage):
 
 
 class PaymentCameBack(StaffMessage):
-    """The bank did not pay, or sent back, what no case waits for any more: it is over, or has gone on without it."""
+    """The bank did not pay, or sent back, what no case waits for any more: it is over, or has gone on without it. Or it
+    paid what was sent before the case was over."""
 
     name: ClassVar[str] = "payment_came_back"
     clause: ClassVar[str] = "REF-3"
@@ -53,7 +54,24 @@ class PaymentCameBack(StaffMessage):
     amount: Line
     payee: Line
     bank_reason: Line
+    arrived: bool = False
     then: Prose
+    link: Link
+
+
+class PaymentsUnanswered(StaffMessage):
+    """The bank has said nothing about payments for too long, and no case waits for its answer."""
+
+    name: ClassVar[str] = "payments_unanswered"
+    bundled: ClassVar[str] = "银行未回执"
+    clause: ClassVar[str] = "REF-3"
+
+    case_id: Line
+    subject: Line
+    count: Count
+    amount_fen: PositiveFen
+    sent_at: Moment
+    hours_waited: Count
     link: Link
 
 

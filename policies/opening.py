@@ -266,6 +266,17 @@ def banned_before(now: datetime) -> Finding:
     return _found("banned", "REO-5", sentence, now, blocking=True, final=True)
 
 
+def licence_over(until: date | None, now: datetime) -> Iterator[Finding]:
+    """That a licence has run out by itself: it is good to the end of its last day, whoever approved it before (OPN-7)."""
+    if until is not None and until < now.astimezone(SHANGHAI).date():
+        yield _found("licence_over", "OPN-7", f"营业执照已于 {until} 到期。", now, blocking=True)
+
+
+def renewal_waits(now: datetime) -> Finding:
+    """That a licence which ran out was asked for again, and nobody has reviewed the one that came (OPN-7)."""
+    return _found("renewal", "OPN-7", "换发的营业执照尚未提交或审核通过。", now, blocking=True)
+
+
 def entity_findings(
     entity: EntityType,
     licence_name: str,
@@ -294,8 +305,7 @@ def entity_findings(
         yield _found(
             "uscc_kind", "OPN-8", f"信用代码以 {uscc[:2]} 开头,与主体类型「{entity.label}」通常不符,请核对证照。", now
         )
-    if licence_until is not None and licence_until < now.astimezone(SHANGHAI).date():
-        yield _found("licence_over", "OPN-7", f"营业执照已于 {licence_until} 到期。", now, blocking=True)
+    yield from licence_over(licence_until, now)
     if same_business:
         yield _found("same_business", "OPN-8", f"同一信用代码名下另有 {same_business} 家未关闭的店铺。", now)
 

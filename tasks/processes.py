@@ -12,7 +12,7 @@ from tasks.closure import process as closure
 from tasks.forced_closure import forced_closures, held_receivables
 from tasks.invoicing import billables, exit_invoices, freeze_process, invoice_process, releases
 from tasks.opening import process as opening
-from tasks.payouts import bank_inquiries, payouts
+from tasks.payouts import bank_inquiries, payouts, unanswered
 from tasks.refund import process as refund
 from tasks.settlement import orders, returns, sides
 from tasks.settlement import releases as settlement_releases
@@ -25,6 +25,7 @@ PROCESSES = (
     facts.PROCESS,
     figures.PROCESS,
     payouts.PROCESS,
+    unanswered.PROCESS,
     deposits.PROCESS,
     bans.PROCESS,
     demands.PROCESS,

@@ -19,6 +19,7 @@ from office.cases.gates import Answer, Dossier
 from office.cases.reviews import decided
 from office.record import audit
 from office.record.decision_seals import DecisionForged
+from office.staff import people
 
 BAR = 24
 """Characters of the longest bar in a chart."""
@@ -134,6 +135,15 @@ def enough(case: Case, given: list[Review], eyes: int) -> list[Review]:
     if len(given) < eyes:
         raise DecisionForged(f"{case.id}:须由 {eyes} 人放行,只有 {len(given)} 人")
     return given
+
+
+def lapsed(tx: Tx, case: Case, given: list[Review], clause: str) -> bool:
+    """Whether somebody who released may not release any more: then it is drafted, and released, anew."""
+    gone = people.lost(tx, given)
+    if gone:
+        text = "放行人已停用或不再有此岗位,重新起草后再放行"
+        audit.record(tx, case.id, "release.lapsed", text=text, clause=clause, reviews=[review.id for review in gone])
+    return bool(gone)
 
 
 def hold_field(what: str, then: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ How a gate and its act use this (the refund is the pattern):
 - a second gate names the first in ``rests_on``: when the first person has not seen what stands, the second question is
   taken back (``Decision.overtaken``) and the story starts the next round, so that nobody confirms alone over it;
 - the act reads everybody's yes with :func:`insist`, by case, gate, round and verdict, calls :func:`stand` with them in its
-  own transaction, and does nothing when it says no;
+  own transaction, and does nothing when it says no: somebody has not seen what stands, or may not decide any more;
 - :func:`changes_part` is the part of the dossier that says what is new since whoever reads it looked.
 """
 
@@ -29,6 +29,7 @@ from office.cases.gates import Gate
 from office.cases.reviews import decided
 from office.record import decision_seals
 from office.record.decision_seals import DecisionForged
+from office.staff import people
 from policies.approvals import News, Seen, all_hold, changes, other_terms
 
 Verdicts = Labelled | type[Labelled] | tuple[Labelled, ...]
@@ -90,11 +91,11 @@ def _says(review: Review, yes: Verdicts) -> Review:
     return review
 
 
-def stand(approvals: Iterable[Review], now: Seen) -> bool:
+def stand(tx: Tx, approvals: Iterable[Review], now: Seen) -> bool:
     """Whether each of these people, of whom there is one at least, has seen every blocking finding that stands, and the
-    terms as they are."""
-    seen = [review.seen for review in approvals]
-    return bool(seen) and all_hold(seen, now)
+    terms as they are, and may still decide so: who was dismissed or lost the role since has approved nothing."""
+    given = list(approvals)
+    return bool(given) and all_hold([review.seen for review in given], now) and not people.lost(tx, given)
 
 
 def changes_part(tx: Tx, case: Case, review: Review, now: Seen, terms: Mapping[str, str]) -> Items:

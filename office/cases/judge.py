@@ -96,15 +96,18 @@ def refresh(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
 
 
 def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
-    """Take the question back when whoever decided what it rests on has not seen what stands now (ambiguity 23)."""
+    """Take the question back when whoever decided what it rests on has not seen what stands now (ambiguity 23), or may not
+    decide it any more."""
     if not gate.rests_on:
         return False
     first = decided(tx, case.id, gate.rests_on, review.round)  # none when it was found forged and is asked anew
-    if first is not None and holds(first.seen, gate.dossier(tx, case, review).seen):
+    gone = first is not None and bool(people.lost(tx, [first]))
+    if first is not None and not gone and holds(first.seen, gate.dossier(tx, case, review).seen):
         return False
     review.state = ReviewState.SUPERSEDED
     tx.add(review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
+    why = "前一位审核人已停用或不再有此岗位" if gone else "事实发生变化"
     audit.record(
         tx,
         case.id,
@@ -112,7 +115,7 @@ def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
         clause=gate.clause,
         public=True,
         review=review.id,
-        text=f"事实发生变化,{gate.title}退回前一位审核人重新审核",
+        text=f"{why},{gate.title}退回重新审核",
     )
     outbox.wake(tx, case)
     return True
@@ -235,7 +238,7 @@ def unfit(tx: Tx, case: Case, review: Review, gate: Gate, answer: Answer) -> str
     if sentence := _not_the_form_shown(review, answer) or may_not_answer(tx, review, person):
         return sentence
     if _overtaken(tx, case, review, gate):
-        return "前一位审核人没有看到新的情况,已退回其重新审核,之后会再请您复核"
+        return "前一位审核人没有看到新的情况,或已不能再作此决定:已退回重新审核,之后会再请您复核"
     if sentence := _incomplete(gate, review, answer) or gate.check(tx, case, review, answer):
         return sentence
     if sentence := not_looked_at(tx, review, gate, answer.staff_id):

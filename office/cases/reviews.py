@@ -150,6 +150,15 @@ def look_after(tx: Tx) -> None:
         people.note_whether_stranded(tx, case, review, everybody, about(case, review, gate_of(review)))
 
 
+def wake_decided_by(tx: Tx, staff_id: str) -> None:
+    """Somebody's standing has changed: cases that ask what rests on what they decided look whether it still counts."""
+    asked = select(Review.case_id).where(col(Review.state).in_(OPEN))
+    theirs = select(Review.case_id).where(Review.decided_by == staff_id)
+    query = select(Case).where(col(Case.id).in_(asked), col(Case.id).in_(theirs), col(Case.concluded_at).is_(None))
+    for case in tx.exec(query.order_by(col(Case.id))):
+        outbox.wake(tx, case)
+
+
 def gate_of(review: Review) -> Gate:
     """The gate a question was opened at."""
     return office().gates[review.gate]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,16 @@ MOST_NAMED = 30
 """Colleagues a message names; the others are counted."""
 
 
-def meant(who: str) -> set[str]:
-    """Whom of ours somebody outside may mean by this: our ids have small letters, however they write them."""
-    return {who, who.casefold()} if who else set()
+def meant(tx: Tx, who: str | None) -> set[str]:
+    """Whom of ours somebody outside may mean by this, however they write it: ``LI-NA``, ``staff:li-na``, ``lina``."""
+    if not who:
+        return set()
+    named = {_letters(who), _letters(re.split("[:.]", who)[-1])} - {""}
+    return {who, *(one for one in tx.exec(select(Staff.id)) if _letters(one) in named)}
+
+
+def _letters(staff_id: str) -> str:
+    return re.sub("[^a-z0-9]", "", staff_id.casefold())
 
 
 def unfit(tx: Tx, review: Review, person: Staff) -> str | None:
@@ -33,11 +41,28 @@ def unfit(tx: Tx, review: Review, person: Staff) -> str | None:
         return sentence
     if not person.active:
         return "该工号已停用"
-    if not set(person.roles) & set(review.roles) and person.id not in (review.appointed or ()):
+    if not _theirs(review, person):
         return f"您没有处理此任务的岗位权限,需要:{roles_of(review)}"
     if person.id in review.excluded:
         return "须由另一人处理:您已参与本案的前序决定(四眼原则)"
     return None
+
+
+def _theirs(review: Review, person: Staff) -> bool:
+    return bool(set(person.roles) & set(review.roles)) or person.id in (review.appointed or ())
+
+
+def lost(tx: Tx, given: Sequence[Review]) -> list[Review]:
+    """Which of these decisions count no longer, as whoever made them could not make them now: dismissed since, without the
+    role, or not what was recorded of them."""
+    makers = {review.decided_by: tx.get(Staff, review.decided_by) for review in given}
+    doubts = standing.doubts(tx, [person for person in makers.values() if person is not None])
+
+    def able(review: Review) -> bool:
+        person = makers[review.decided_by]
+        return person is not None and person.active and doubts[person.id] is None and _theirs(review, person)
+
+    return [review for review in given if not able(review)]
 
 
 def roles_of(review: Review) -> str:

@@ -87,7 +87,7 @@ def enrol(
         roles=person.roles,
         rests=rests,
     )
-    _changed(tx)
+    _changed(tx, staff_id)
     uri = pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=staff_id, issuer_name=ISSUER)
     return Enrolment(staff_id=staff_id, uri=uri, secret=secret)
 
@@ -104,7 +104,7 @@ def set_active(tx: Tx, staff_id: str, active: bool, *, actor: str = "system") ->
     person.active = active
     tx.add(person)
     standing.note(tx, person, "staff.active", "恢复在岗" if active else "停用", actor=actor, active=active)
-    _changed(tx)
+    _changed(tx, staff_id)
 
 
 def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime, *, actor: str = "system") -> None:
@@ -118,14 +118,16 @@ def set_substitute(tx: Tx, staff_id: str, substitute_id: str, until: datetime, *
     tx.add(person)
     text = f"由 {substitute.name} 代班"
     standing.note(tx, person, "staff.substitute", text, actor=actor, until=until.isoformat())
-    _changed(tx)
+    _changed(tx, staff_id)
 
 
-def _changed(tx: Tx) -> None:
-    """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37)."""
+def _changed(tx: Tx, staff_id: str) -> None:
+    """Look after the open questions at once: whoever was to answer may be gone (ambiguity 37), or what they said may count
+    no longer."""
     from office.cases import reviews
 
     reviews.look_after(tx)
+    reviews.wake_decided_by(tx, staff_id)
 
 
 def set_contact(tx: Tx, staff_id: str, contacts: list[str]) -> None:

@@ -11,7 +11,7 @@ from models.shops import Shop
 from office.base.db import in_transaction, reading
 from office.money.tallying import tally_anew
 from ops.commands.terminal import JSON_OPTION, ask_code, cell, person, print_json, refuse, say, staff_no, table
-from tasks.payouts import contradictions
+from tasks.payouts import contradictions, unanswered
 from tasks.shops import settling
 from tasks.sight import proof
 
@@ -23,7 +23,7 @@ def check(as_json: bool = JSON_OPTION) -> None:
     """核对全部账簿:分录、余额、打款与案件是否一致。"""
     with reading() as tx:
         problems, contradicted = list(proof.check(tx)), contradictions.lines(tx)
-        freed = [one.line for one in settling.freed(tx)]
+        freed, silent = [one.line for one in settling.freed(tx)], unanswered.lines(tx)
         accounts = tx.exec(select(func.count()).select_from(Account)).one()
         transfers = tx.exec(select(func.count()).select_from(Transfer)).one()
     if as_json:
@@ -34,6 +34,7 @@ def check(as_json: bool = JSON_OPTION) -> None:
                 "problems": problems,
                 "contradictions": contradicted,
                 "freed": freed,
+                "unanswered": silent,
             }
         )
         raise typer.Exit(1 if problems or contradicted else 0)
@@ -41,7 +42,7 @@ def check(as_json: bool = JSON_OPTION) -> None:
         say(f"✗ {problem}", "red")
     for line in contradicted:
         say(f"✗ 银行回执有矛盾,尚未核清:{line}", "red")
-    for line in freed:
+    for line in (*freed, *silent):
         say(f"! {line}", "yellow")
     if contradicted and not problems:
         refuse(f"账簿一致,但有 {len(contradicted)} 笔银行回执矛盾尚未核清")

@@ -22,7 +22,7 @@ from office.base.vault import CannotUnseal, opened
 from office.cases import deadlines
 from ops.commands.health import Check, bad, good, warn
 from policies.policy import SHANGHAI
-from tasks.payouts import contradictions
+from tasks.payouts import contradictions, unanswered
 from tasks.shops import settling
 from tasks.sight import anchors
 
@@ -41,6 +41,7 @@ def content(tx: Tx, given: Settings) -> Iterator[Check]:
     yield from _halted(tx)
     yield from _contradictions(tx)
     yield from _freed(tx)
+    yield from _unanswered(tx)
     yield from _undelivered(tx)
     yield from _calendar(tx)
     yield from _clock(tx, given)
@@ -127,6 +128,12 @@ def _freed(tx: Tx) -> Iterator[Check]:
     """What is the platform's to pay of the time when we settled (STL-1)."""
     for one in settling.freed(tx):
         yield warn("解冻货款", one.line, "与平台核对,由平台支付并报告 receivable.paid_out")
+
+
+def _unanswered(tx: Tx) -> Iterator[Check]:
+    """What the bank was told to pay and says nothing about."""
+    for line in unanswered.lines(tx):
+        yield warn("银行回执", line, "向银行查询;收到回执后自动入账")
 
 
 def _halted(tx: Tx) -> Iterator[Check]:

@@ -176,7 +176,7 @@ def _left(tx: Tx, due: datetime | None) -> str:
 
 def _made_the_ruling(tx: Tx, case: Case) -> set[str]:
     ruling = ruling_of(tx, case)
-    return people.meant(ruling.ruled_by) if ruling else set()
+    return people.meant(tx, ruling.ruled_by) if ruling else set()
 
 
 def _not_for_the_second(tx: Tx, case: Case) -> set[str]:

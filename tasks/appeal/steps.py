@@ -298,7 +298,7 @@ def _changed(tx: Tx, case: Case, verdict: AppealVerdict) -> bool:
     lock_ruling(tx, the_ruling(tx, case).id)
     given = _final(tx, case)
     if given is not None and approvals.stand(
-        [approvals.says(tx, case, given, verdict)], appeal_dossier(tx, case, given).seen
+        tx, [approvals.says(tx, case, given, verdict)], appeal_dossier(tx, case, given).seen
     ):
         return False
     again = CaseState.SECOND_REVIEW if given is not None and given.gate == SECOND.name else CaseState.UNDER_REVIEW

@@ -116,7 +116,7 @@ def settle(tx: Tx, case: Case, round: int) -> bool:
     handling, service = agreed(tx, case, round)
     given = approvals.insist(tx, case, round, (SERVICE, ServiceVerdict.AGREED), (FINANCE, FinanceVerdict.CONFIRM))
     split = split_now(tx, ruling, handling)
-    if not approvals.stand(given, _seen(tx, case)):
+    if not approvals.stand(tx, given, _seen(tx, case)):
         return False  # what they agreed or confirmed is no longer what would be posted: merchant service is asked again
     if moves_money(split) and len(given) < 2:
         raise PermissionError(f"{case.id}: money would move without finance")
@@ -256,7 +256,7 @@ def _still_as_agreed(tx: Tx, case: Case, review: Review, given: Answer) -> str |
     handling, service = agreed(tx, case, review.round)
     if given.verdict == FinanceVerdict.CONFIRM and _not_for_this_shop(shop_of(tx, case).state, handling):
         return "店铺已被强制关店,款项不能退回保证金,请退回商服重新与商家约定(REF-10)"
-    if given.verdict == FinanceVerdict.CONFIRM and not approvals.stand([service], _seen(tx, case)):
+    if given.verdict == FinanceVerdict.CONFIRM and not approvals.stand(tx, [service], _seen(tx, case)):
         return "商服约定之后入账预览或店铺状态有变化,请退回商服重新与商家约定(ARB-8)"
     return None
 

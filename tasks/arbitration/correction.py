@@ -137,7 +137,7 @@ def _correct(tx: Tx, case: Case, round: int) -> bool | None:
         return False
     yes = CorrectionVerdict.CONFIRM
     given = approvals.insist(tx, case, round, (CORRECTION, yes), (CORRECTION_SECOND, yes))
-    if len(given) < 2 or not approvals.stand(given, _correction_dossier(tx, case, given[-1]).seen):
+    if len(given) < 2 or not approvals.stand(tx, given, _correction_dossier(tx, case, given[-1]).seen):
         return None
     strike(tx, case, ruling.id, VoidCause.COURT_JUDGMENT)
     told = words.RulingCorrected(
@@ -237,7 +237,7 @@ CORRECTION = Gate(
     reason_required=frozenset(CorrectionVerdict),
     consequences=_CORRECTION_RESULTS,
     check=proposals.refusal,
-    excluded=lambda tx, case: people.meant(CorrectionAsked.of(case).proposed_by),
+    excluded=lambda tx, case: people.meant(tx, CorrectionAsked.of(case).proposed_by),
 )
 
 CORRECTION_SECOND = Gate(
@@ -252,7 +252,7 @@ CORRECTION_SECOND = Gate(
     consequences=_CORRECTION_RESULTS,
     check=proposals.refusal,
     excluded=lambda tx, case: (
-        people.meant(CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name)
+        people.meant(tx, CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name)
     ),
     rests_on=CORRECTION.name,
 )

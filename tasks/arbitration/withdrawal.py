@@ -172,7 +172,7 @@ def _withdraw(tx: Tx, case: Case, round: int) -> Withdrawn:
         cases.refuse(tx, case, refusal)
         return Withdrawn.TOO_LATE
     given = approvals.insist(tx, case, round, (WITHDRAWAL, WithdrawalVerdict.CONFIRM))
-    stands = bool(given) and approvals.stand(given, _withdrawal_dossier(tx, case, given[0]).seen)  # ambiguity 23
+    stands = bool(given) and approvals.stand(tx, given, _withdrawal_dossier(tx, case, given[0]).seen)  # ambiguity 23
     if not stands or _without_consent(tx, case, given[0].answer):
         cases.move(tx, case, CaseState.UNDER_REVIEW, "事实发生变化,等待商服重新核实", clause="WDR-3")
         return Withdrawn.CHANGED

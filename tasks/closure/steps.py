@@ -167,7 +167,7 @@ def start_clearing(tx: Tx, case: Case, round: int, written_off: bool) -> Approve
     given = approvals.insist(tx, case, round, (REVIEW, ClosureVerdict.APPROVE), (OVERRIDE, OverrideVerdict.CONFIRM))
     forgives = written_off and bool(given and given[-1].answer.get("write_off"))
     now = seen_of(tx, case, findings_now(tx, case))
-    if not given or (now.blocking and len(given) < 2) or not approvals.stand(given, now):  # ambiguity 23
+    if not given or (now.blocking and len(given) < 2) or not approvals.stand(tx, given, now):  # ambiguity 23
         return Approved.FACTS_CHANGED
     facts.insist(tx, case)
     shop = shop_of(tx, case)

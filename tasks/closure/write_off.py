@@ -64,7 +64,7 @@ def write_off(tx: Tx, case: Case, round: int) -> bool:
         tx, case, round, (STUCK, StuckVerdict.WRITE_OFF), (STUCK_SECOND, StuckSecondVerdict.CONFIRM)
     )
     found = stuck(tx, case)
-    if len(given) < 2 or not approvals.stand(given, _seen(tx, case, found)):
+    if len(given) < 2 or not approvals.stand(tx, given, _seen(tx, case, found)):
         return False
     forgiven = {one.code: forgiven_of(one) for one in found}
     if Obstacle.EXIT_INVOICES in forgiven and tx.get(ExitObligation, case.id) is not None:

@@ -138,7 +138,7 @@ def execute(tx: Tx, case: Case, round: int) -> bool:
     locked = [lock_case(tx, other) for other in ids]
     others = [other for other in locked if other.kind is CaseKind.CLOSURE]
     shop = shops.find_shop(tx, case.shop_id or "")  # locked: what the bank returns at this moment is forfeited too
-    if not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
+    if not approvals.stand(tx, given, _dossier(tx, case, given[-1]).seen):
         return False
     for capability in Capability:
         capabilities.disable(tx, case, shop, capability, clause="CLS-10")
@@ -263,7 +263,7 @@ FIRST = Gate(
     reason_required=frozenset(ForcedVerdict),
     consequences=_CONSEQUENCES,
     check=proposals.refusal,
-    excluded=lambda tx, case: people.meant(ForcedClosureAsked.of(case).proposed_by),
+    excluded=lambda tx, case: people.meant(tx, ForcedClosureAsked.of(case).proposed_by),
 )
 
 SECOND = Gate(
@@ -278,7 +278,7 @@ SECOND = Gate(
     consequences=_CONSEQUENCES,
     check=proposals.refusal,
     excluded=lambda tx, case: (
-        people.meant(ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name)
+        people.meant(tx, ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name)
     ),
     rests_on=FIRST.name,
 )

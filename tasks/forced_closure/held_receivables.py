@@ -65,7 +65,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> CaseState | None:
     """Post what both have decided, of exactly the amount both have seen; ``None`` when it is another one by now."""
     given = approvals.insist(tx, case, round, (FIRST, HeldVerdict), (SECOND, HeldSecondVerdict.CONFIRM))
     shop = shop_of(tx, case)
-    if len(given) < 2 or not approvals.stand(given, _dossier(tx, case, given[-1]).seen):
+    if len(given) < 2 or not approvals.stand(tx, given, _dossier(tx, case, given[-1]).seen):
         return None
     facts.insist(tx, case)
     held, arrears = _amounts(tx, case)
@@ -217,8 +217,8 @@ def _nothing_in_the_way(tx: Tx, case: Case, review: Review, given: Answer) -> st
     return f"{found[0].sentence}还清前不能解冻,也不能在此抵扣;请等平台报送新的经营数据,或选择罚没(DED-7)"
 
 
-def _proposer(case: Case) -> set[str]:
-    return people.meant(HeldReceivablesAsked.of(case).proposed_by)
+def _proposer(tx: Tx, case: Case) -> set[str]:
+    return people.meant(tx, HeldReceivablesAsked.of(case).proposed_by)
 
 
 FIRST = Gate(
@@ -234,7 +234,7 @@ FIRST = Gate(
         "RELEASE": "由主管决定后按上方预览解冻;商家在平台有欠款、银行回执未核清时不能选择",
         "FORFEIT": "由主管决定后全部罚没,理由会告知商家",
     },
-    excluded=lambda tx, case: _proposer(case),
+    excluded=_proposer,
     check=_nothing_in_the_way,
 )
 
@@ -248,7 +248,7 @@ SECOND = Gate(
     clause="DED-7",
     reason_required=frozenset(HeldSecondVerdict),
     consequences={"CONFIRM": "按第一人的意见入账,仅一次,并告知商家", "AGAIN": "退回财务重新提出意见,货款继续冻结"},
-    excluded=lambda tx, case: _proposer(case) | last_decider(tx, case, FIRST.name),
+    excluded=lambda tx, case: _proposer(tx, case) | last_decider(tx, case, FIRST.name),
     rests_on=FIRST.name,
 )
 

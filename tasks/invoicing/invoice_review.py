@@ -91,7 +91,7 @@ def _accept_by_clerk(tx: Tx, case: Case, round: int) -> bool | None:
     if final := _final(tx, case, invoice):
         _send_back(tx, case, invoice, by, f"采纳前情况已变化:{final[0].sentence}", final)
         return False
-    if not given or not approvals.stand(given, _dossier(tx, case, given[0]).seen):
+    if not given or not approvals.stand(tx, given, _dossier(tx, case, given[0]).seen):
         return None
     accept(tx, invoice, by=by)
     cases.conclude(tx, case, CaseState.ACCEPTED, f"发票 {invoice.number} 已采纳", clause="INV-2")

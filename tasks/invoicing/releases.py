@@ -17,7 +17,7 @@ from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate
 from office.cases.markdown import drawn
-from office.cases.reviews import reviewers_of
+from office.cases.reviews import last_decider
 from office.process import Process
 from policies.invoicing import sentence
 from tasks import releasing
@@ -183,7 +183,7 @@ SECOND = Gate(
     clause="INV-1",
     reason_required=frozenset({SecondRelease.REDRAFT}),
     consequences={"CONFIRM": "按第一位放行人的意见出账", "REDRAFT": "作废草稿后重新起草"},
-    excluded=reviewers_of,
+    excluded=lambda tx, case: last_decider(tx, case, RELEASE.name),
 )
 
 
@@ -196,10 +196,12 @@ def insist(tx: Tx, case: Case, period: Period) -> list[Review]:
 
 
 @effect("放行账单")
-def release(tx: Tx, case: Case, round: int) -> int:
-    """Released, but for the shops the first person held out; returns how many are held."""
+def release(tx: Tx, case: Case, round: int) -> int | None:
+    """Released, but for the shops the first person held out; returns how many are held, none when it is drafted anew."""
     period = period_row(tx, MonthAsked.of(case).period)
     given = insist(tx, case, period)
+    if releasing.lapsed(tx, case, given, "INV-1"):
+        return None
     held = read_holds(str(given[0].answer.get("hold", "")))
     for shop_id, reason in held.items():
         statements.hold(tx, period.id, shop_id, reason, str(given[0].decided_by))

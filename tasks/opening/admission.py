@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, Finding
-from models.opening import Part
+from models.opening import Part, Stage
 from models.outcomes import Refusal
 from models.shops import Shop, ShopState
 from office.base.db import Tx, in_transaction
 from office.cases import cases
 from office.cases.cases import rules
 from office.cases.merchants import shop_of
+from office.record import outbox
 from policies import obstacles
 from policies import opening as policy_of_opening
 from tasks.opening import parts
@@ -110,14 +112,16 @@ def is_banned(tx: Tx, case: Case) -> bool:
 
 
 def hinders(tx: Tx, case: Case) -> list[Finding]:
-    """What came up since the last review and keeps the shop from opening though it has paid (REO-4, REO-5, CLS-10).
+    """What came up since the last review and keeps the shop from opening though it has paid (OPN-7, REO-4, REO-5, CLS-10).
 
-    A shop that opens again needs facts that are new enough: the platform is asked for them.
+    A licence that has run out is asked for again. A shop that opens again needs facts that are new enough: the platform is
+    asked for them.
     """
     shop = shop_of(tx, case)
     found = [
         *([policy_of_opening.banned_before(tx.now)] if is_banned(tx, case) else ()),
         *obstacles.ban_proposed(cases.open_by_kind(tx, shop.id, but=case.id, apart=()), tx.now),
+        *_licence(tx, case),
     ]
     if case.kind is not CaseKind.REOPENING:
         return found
@@ -128,6 +132,15 @@ def hinders(tx: Tx, case: Case) -> list[Finding]:
             tx, case, shop.id, as_of, facts.answer_by(tx, case).due, f"opens/{as_of:%Y%m%d%H%M%S}" if as_of else "opens"
         )
     return [*found, *owed(tx, shop), *obstacles.facts_stale(as_of, tx.now, rules(case), blocking=True)]
+
+
+def _licence(tx: Tx, case: Case) -> Iterator[Finding]:
+    if OpeningAsked.of(case).stage is not Stage.DEPOSIT:
+        yield policy_of_opening.renewal_waits(tx.now)
+    elif over := [*policy_of_opening.licence_over(parts.licence_until(parts.of_case(tx, case.id)), tx.now)]:
+        yield from over
+        if case.concluded_at is None:
+            outbox.wake(tx, case)
 
 
 def look_again() -> int:

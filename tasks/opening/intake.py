@@ -37,6 +37,7 @@ from tasks.opening import parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.shops import shops, states
+from tasks.shops.applications import DEPOSIT
 from tasks.shops.questions import own_open_case, take_back
 
 ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
@@ -48,7 +49,7 @@ ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
 def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
     """A merchant applies; the shop's number is theirs from now on, and the shop is not open (OPN-2)."""
     shop = tx.get(Shop, event.shop_id)
-    if shop is not None and (shop.state is not ShopState.APPLYING or shop.owner_account_id != event.account_id):
+    if shop is not None and not (_applies(tx, shop) and shop.owner_account_id == event.account_id):
         raise Refused(f"店铺编号 {event.shop_id} 已被使用,请换用新的店铺编号;已关闭的店铺请申请重新开店", "OPN-2")
     if shop is None:
         shop = Shop(
@@ -87,6 +88,15 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
     )
     if before is not None:
         parts.copy(tx, before, case, *Part)
+
+
+def _applies(tx: Tx, shop: Shop) -> bool:
+    """Whether the number is still being applied for, or the last application ended before its licence was renewed."""
+    before = _ended(tx, shop, CaseKind.OPENING)
+    if shop.state is not ShopState.AWAITING_DEPOSIT or before is None:
+        return shop.state is ShopState.APPLYING
+    until = parts.licence_until(parts.of_case(tx, before.id))
+    return OpeningAsked.of(before).stage is not Stage.DEPOSIT or any(policy_of_opening.licence_over(until, tx.now))
 
 
 def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> None:
@@ -185,6 +195,14 @@ def entity(tx: Tx, event: OpeningEntity, message: InboxMessage) -> None:
         "taxpayer_type": event.taxpayer_type.value if event.taxpayer_type else "",
     }
     number = "".join(filter(str.isalnum, event.identity_no)).upper()  # however it is divided, it is the same number
+    identity = keyed_hash(f"identity/{number}")
+    before = parts.find(tx, case.id, Part.ENTITY)
+    if before is not None and cases.find_wait(
+        tx, case.id, DEPOSIT
+    ):  # its account is verified, its deposit is asked for
+        same = before.fields | {"licence_until": shown["licence_until"]}
+        if (shown, identity) != (same, before.identity_hash):
+            raise Refused("此时只接收换发后的营业执照有效期;主体、法人信息有变化的请联系平台客服", "OPN-8")
     parts.put(
         tx,
         case,
@@ -192,7 +210,7 @@ def entity(tx: Tx, event: OpeningEntity, message: InboxMessage) -> None:
         shown,
         {"identity_no": number},
         message.received_at,
-        identity=keyed_hash(f"identity/{number}"),
+        identity=identity,
     )
 
 
@@ -266,7 +284,7 @@ def _case_to_withdraw(tx: Tx, event: OpeningWithdrawn) -> Case:
     case = own_open_case(tx, event.case_id, event.account_id, None, "OPN-2")
     if case.kind not in parts.KINDS:
         raise Refused(f"案件 {event.case_id} 不是入驻申请", "OPN-2")
-    if OpeningAsked.of(case).stage is Stage.DEPOSIT:
+    if cases.find_wait(tx, case.id, DEPOSIT):
         raise Refused("店铺审核已通过,等待缴纳保证金;不再开店请申请关店,已缴部分关店后退还", "OPN-13")
     return case
 
@@ -283,7 +301,7 @@ def may_send(tx: Tx, case: Case) -> Iterable[str]:
     if parts.stage_papers(asked.stage) or takes & set(DocumentKind):
         yield OpeningPapers.type
     yield from transfer.may_send(tx, case)
-    if asked.stage is not Stage.DEPOSIT:
+    if not cases.find_wait(tx, case.id, DEPOSIT):
         yield OpeningWithdrawn.type
 
 

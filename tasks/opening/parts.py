@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -138,6 +138,12 @@ def look(tx: Tx, case: Case) -> bool:
             deadlines.stop(tx, case.id, wait.key)
         return True
     return not open_now
+
+
+def licence_until(given: Mapping[Part, OpeningPart]) -> date | None:
+    """Until when the licence is good, as the merchant has declared it; none for one without an end, or for a person."""
+    until = given[Part.ENTITY].fields.get("licence_until") if Part.ENTITY in given else ""
+    return date.fromisoformat(until) if until else None
 
 
 # ── other shops ──────────────────────────────────────────────────────────────

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -40,13 +40,12 @@ def findings_now(tx: Tx, case: Case) -> tuple[Finding, ...]:
     entity = given.get(Part.ENTITY)
     basics = given.get(Part.BASICS)
     fields = entity.fields if entity else {}
-    until = fields.get("licence_until")
     found = [
         *policy_of_opening.entity_findings(
             asked.entity_type,
             fields.get("licence_name", ""),
             fields.get("uscc", ""),
-            date.fromisoformat(until) if until else None,
+            parts.licence_until(given),
             name_taken=basics is not None and parts.name_taken(tx, shop.id, basics.fields["name"]),
             banned=admission.is_banned(tx, case),
             same_business=parts.same_business(tx, shop.id, fields.get("uscc", "")),

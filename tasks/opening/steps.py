@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from models.cases import Case, CaseKind, CaseState, Side, WaitState
-from models.event_parts import TaxpayerType
+from collections.abc import Iterator
+
+from models.cases import Case, CaseKind, CaseState, Finding, Side, WaitState
+from models.event_parts import DocumentKind, TaxpayerType
 from models.opening import Need, Part, Stage
 from models.opening_told import ImportOffered, NeedShown, OpeningTasks
 from models.outcomes import Refusal
@@ -13,12 +15,12 @@ from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction, reading
 from office.cases import approvals, cases, deadlines, merchants
 from office.cases.cases import emit, rules
-from office.cases.effects import effects_of
+from office.cases.effects import effects_of, happened
 from office.cases.locks import lock_case
 from office.cases.merchants import ground, shop_of
 from policies.appeal import SERVICE_HOW
 from policies.deadlines import reckon, reminder_times
-from policies.opening import COST_HINTS, read_items
+from policies.opening import COST_HINTS, licence_over, read_items
 from tasks.opening import admission, certificate, parts, sight
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
@@ -196,7 +198,7 @@ def accept(tx: Tx, case: Case, stage: Stage, round: int) -> bool:
     findings = sight.findings_now(tx, case)
     if case.withdrawn_at is not None or any(finding.blocking for finding in findings):
         return False
-    if not approvals.stand(given, sight.seen_now(tx, case, findings)):
+    if not approvals.stand(tx, given, sight.seen_now(tx, case, findings)):
         return False
     if stage is Stage.MATERIALS and case.kind is CaseKind.OPENING:
         _take_over(tx, case, shop)
@@ -253,6 +255,30 @@ def _to_deposit(tx: Tx, case: Case, shop: Shop) -> None:
     shop.topup_demanded_fen = 0
     states.put(tx, shop, ShopState.AWAITING_DEPOSIT)
     demands.look(tx, shop)
+
+
+def paid_or_over(case_id: str, number: int) -> bool:
+    """Whether the application waits for its deposit no longer, or has to have its licence renewed before."""
+    with reading() as tx:
+        case, wait = cases.get(tx, case_id), cases.find_wait(tx, case_id, applications.DEPOSIT)
+        waits = wait is not None and wait.state is WaitState.OPEN
+        return not waits or happened(tx, case_id, renew, number) or any(_licence_over(tx, case))
+
+
+def _licence_over(tx: Tx, case: Case) -> Iterator[Finding]:
+    return licence_over(parts.licence_until(parts.of_case(tx, case.id)), tx.now)
+
+
+@effect("请商家换发营业执照")
+def renew(tx: Tx, case: Case, number: int) -> bool:
+    """A licence that has run out since the last review is brought and reviewed anew before the shop opens (OPN-7); ``False``
+    where it has not, or the application waits no longer."""
+    wait, over = cases.find_wait(tx, case.id, applications.DEPOSIT), [*_licence_over(tx, case)]
+    if not over or wait is None or wait.state is not WaitState.OPEN:
+        return False
+    what = (Part.ENTITY.value, DocumentKind.BUSINESS_LICENCE.value)
+    parts.note(tx, case, stage=Stage.FINISHING.value, asked_again=dict.fromkeys(what, over[0].sentence))
+    return True
 
 
 @effect("确认开店结果")

@@ -186,12 +186,15 @@ def taken(tx: Tx, case: Case, paid: Payout, before: PayoutState) -> None:
     """The bank has answered: from now on the merchant has seven days, or is asked for another account."""
     query = select(OpeningTransfer).where(OpeningTransfer.request_no == paid.request_no)
     row = tx.exec(query).first()
-    if row is None or row.state not in UNDER_WAY or case.concluded_at is not None:
-        if paid.state in (PayoutState.FAILED, PayoutState.RETURNED):
-            payouts.nobody_waits(tx, case, paid, _late(row))
+    waited, settled = row is not None and row.state in UNDER_WAY, paid.state is PayoutState.SETTLED
+    if row is None or not waited or case.concluded_at is not None or case.withdrawn_at is not None:
+        if waited or not settled:
+            payouts.nobody_waits(tx, case, paid, _late(row, paid))
+        if row is not None and waited:
+            row.state, row.ended_at = TransferState.ARRIVED if settled else TransferState.RETURNED, tx.now
         return
     deadlines.stop(tx, case.id, f"{BANK}/{row.number}")
-    if paid.state is PayoutState.SETTLED:
+    if settled:
         return _arrived(tx, case, row, paid)
     _end(tx, case, row, TransferState.RETURNED)
     told = words.OpeningTransferReturned(
@@ -204,8 +207,10 @@ def taken(tx: Tx, case: Case, paid: Payout, before: PayoutState) -> None:
     _tell(tx, case, row, paid.payee_masked, paid.bank_reason)
 
 
-def _late(row: OpeningTransfer | None) -> str:
-    """What a transfer that comes back when nothing waits for it says of the account it was to prove."""
+def _late(row: OpeningTransfer | None, paid: Payout) -> str:
+    """What becomes of a transfer that arrives or comes back when nothing waits for it, and what it says of its account."""
+    if paid.state is PayoutState.SETTLED:
+        return "款项已付给申请人且不收回,按实际金额记入平台自有资金;申请已结束,无需处理。"
     if row is not None and row.state is TransferState.VERIFIED:
         return "该账户此前已凭这笔打款通过验证,现在看来可能无法收款;请核实账户,必要时请商家更换。"
     return "款项已回到平台自有资金,无需再次打款。"

@@ -52,7 +52,7 @@ def again(tx: Tx, case: Case, round: int) -> None:
 def carry_out(tx: Tx, case: Case, round: int) -> bool:
     """Do what two people found, and let payments go on; ``False`` if not both saw what is so now (ambiguity 23)."""
     given = approvals.insist(tx, case, round, (PROOF, ProofVerdict), (CONFIRM, ConfirmVerdict.CONFIRM))
-    if len(given) < 2 or not approvals.stand(given, inquiry_dossier(tx, case, given[-1]).seen):
+    if len(given) < 2 or not approvals.stand(tx, given, inquiry_dossier(tx, case, given[-1]).seen):
         return False
     first, second = given
     verdict = ProofVerdict(first.verdict or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -96,7 +97,7 @@ def inquiry_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     if first is not None:
         proof = f"银行证明:{first.answer.get('proof', '')}\n{first.reason}"
         said = Quote.of(proof, f"{first.decided_by}:{ProofVerdict(first.verdict or '').label}")
-    paper = _paper(tx, rows, first) if first else None
+    proofs = _proofs(tx, rows, first) if first else {}
     now = Seen.of(
         {
             "contradiction": row.id,
@@ -105,7 +106,7 @@ def inquiry_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
             "arrears": books.arrears_fen if books else None,
         }
         | ({"answers": len(rows)} if len(rows) > 1 else {}),
-        [_unread(tx)] if first and _shops(rows) and not (paper and evidence.present(paper)) else [],
+        [_unread(tx)] if not all(item and evidence.present(item) for item in proofs.values()) else [],
     )
     until = evidence.links_until(tx, review.opened_at)
     terms = {"state": "打款状态", "deposit": "保证金余额", "arrears": "账上欠款", "answers": "所列回执"}
@@ -122,11 +123,11 @@ def inquiry_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
         ),
         ("各结论的后果", follows),
         ("财务核对意见", said),
-        ("银行证明文件", _linked(paper, until)),
+        ("银行证明文件", _linked(proofs, until)),
         ("检查", Findings.of(now.blocking) if now.blocking else None),
         facts=now.terms,
         blocking=now.blocking,
-        links_until=until.isoformat() if paper else "",
+        links_until=until.isoformat() if any(proofs.values()) else "",
         sum_fen=contradictions.said_fen(tx, row) if len(rows) == 1 else None,
     )
 
@@ -146,24 +147,26 @@ def _listed(tx: Tx, rows: list[BankContradiction]) -> Items:
 
 
 def _shops(rows: list[BankContradiction]) -> list[str]:
-    """The shops whose payments the answers stop: for one of them the bank's proof is staged (ambiguity 26)."""
+    """The shops whose payments the answers stop: for each of them the bank's proof is staged (ambiguity 26)."""
     return sorted({row.shop_id for row in rows if row.shop_id})
 
 
-def _paper(tx: Tx, rows: list[BankContradiction], first: Review) -> EvidenceItem | None:
-    """The file that finance named."""
-    return next((item for shop in _shops(rows) for item in evidence.of_shop(tx, shop, [_named(first.answer)])), None)
+def _proofs(tx: Tx, rows: list[BankContradiction], first: Review) -> dict[str, EvidenceItem | None]:
+    """The file that finance named for each of the shops."""
+    named = _named(first.answer)
+    return {shop: next(iter(evidence.of_shop(tx, shop, named)), None) for shop in _shops(rows)}
 
 
-def _named(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("paper", "")).strip()
+def _named(answer: Mapping[str, Any]) -> list[str]:
+    return re.split(r"[\s,;\uff0c\uff1b\u3001]+", str(answer.get("paper", "")).strip())
 
 
-def _linked(paper: EvidenceItem | None, until: datetime) -> Papers | None:
-    if paper is None:
-        return None
-    shown = PaperShown(label="银行证明", name=paper.name, file=paper.id, sha256=paper.sha256, about=paper.id)
-    return Papers(papers=(shown,), until=until)
+def _linked(proofs: Mapping[str, EvidenceItem | None], until: datetime) -> Papers | None:
+    shown = [
+        PaperShown(label="银行证明", name=one.name, file=one.id, sha256=one.sha256, about=f"{one.id}({one.shop_id})")
+        for one in filter(None, proofs.values())
+    ]
+    return Papers(papers=tuple(shown), until=until) if shown else None
 
 
 def _unread(tx: Tx) -> Finding:
@@ -200,20 +203,23 @@ def _has_proof(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
         return f"「{verdict.label}」不适用于「{row.kind.label}」,请选择:{'、'.join(one.label for one in possible(row))}"
     if not has_text(str(given.extra.get("proof", "")), 2):
         return "请填写银行证明的编号(回单号、流水号或查询函号)"
-    return _unreadable(tx, rows, _named(given.extra))
+    return _unreadable(tx, rows, given.extra)
 
 
-def _unreadable(tx: Tx, rows: list[BankContradiction], paper_id: str) -> str | None:
-    """Why nobody can open the proof; of an answer about nobody's money there is no shop that a file could be staged for."""
-    wrong = [papers.unfit(tx, shop, paper_id, "银行证明文件", "REF-3", proof=True) for shop in _shops(rows)]
-    return None if None in wrong else next(iter(wrong), None)
+def _unreadable(tx: Tx, rows: list[BankContradiction], answer: Mapping[str, Any]) -> str | None:
+    """Why nobody can open the proof for one of the shops; of an answer about nobody's money there is none to stage it for."""
+    for shop in _shops(rows):
+        own = [item.id for item in evidence.of_shop(tx, shop, _named(answer))] or _named(answer)
+        if wrong := papers.unfit(tx, shop, own[0], "银行证明文件", "REF-3", proof=True):
+            return wrong
+    return None
 
 
 def _proof_is_here(tx: Tx, case: Case, review: Review, given: Answer) -> str | None:
     first = decided(tx, case.id, PROOF.name, review.round)
     if given.verdict != ConfirmVerdict.CONFIRM or first is None:
         return None
-    return _unreadable(tx, answers_of(tx, case), _named(first.answer))
+    return _unreadable(tx, answers_of(tx, case), first.answer)
 
 
 def _window(case: Case) -> Window:
@@ -241,9 +247,9 @@ PROOF = Gate(
         "paper": {
             "title": "银行证明文件",
             "type": "string",
-            "maxLength": 40,
+            "maxLength": 4000,
             "default": "",
-            "description": "银行或财务为该店铺上传文件(POST /evidence)后返回的编号 EV-…;必填",
+            "description": "银行或财务为店铺上传文件(POST /evidence)后返回的编号 EV-…;必填,涉及多家店铺的每家一个,以空格分开",
         },
     },
 )

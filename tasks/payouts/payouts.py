@@ -284,7 +284,8 @@ def take(tx: Tx, case: Case, payout: Payout, now: PayoutState, reason: str, acto
 
 
 def nobody_waits(tx: Tx, case: Case, payout: Payout, then: str) -> None:
-    """Have finance hear of money that is back though its case waits for it no more; ``then`` says what becomes of it."""
+    """Have finance hear of money that is back, or has arrived, though its case waits for it no more; ``then`` says what
+    becomes of it."""
     told = PaymentCameBack(
         case_id=case.id,
         subject=case.subject or case.id,
@@ -293,10 +294,11 @@ def nobody_waits(tx: Tx, case: Case, payout: Payout, then: str) -> None:
         amount=contradictions.COVERED if payout.covered else yuan(sources.amount_of(payout)),
         payee=payout.payee_masked,
         bank_reason=payout.bank_reason or payout.state.label,
+        arrived=payout.state is PayoutState.SETTLED,
         then=then,
         link=reviews.link_to(case),
     )
-    reviews.notify_staff(tx, Role.FINANCE, told, f"{payout.request_no}/back/{tx.now:%Y%m%d%H%M%S%f}", case)
+    reviews.notify_staff(tx, Role.FINANCE, told, f"{payout.request_no}/{payout.state}/{tx.now:%Y%m%d%H%M%S%f}", case)
 
 
 def about(case: Case, payout: Payout) -> str:

@@ -191,7 +191,7 @@ def _approved(tx: Tx, case: Case, given: list[Review]) -> bool:
     if case.withdrawn_at is not None or policy_of_refund.not_to_be_overridden(findings):
         return False
     enough = len(given) > 1 or not second_person_reasons(tx, case, plan, findings)
-    return enough and approvals.stand(given, finance_dossier(tx, case, given[-1]).seen)
+    return enough and approvals.stand(tx, given, finance_dossier(tx, case, given[-1]).seen)
 
 
 @effect("提交银行打款")

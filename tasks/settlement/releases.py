@@ -28,7 +28,7 @@ from office.cases.effects import effects_of
 from office.cases.gates import Answer, Dossier, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.markdown import drawn
-from office.cases.reviews import reviewers_of
+from office.cases.reviews import last_decider
 from office.process import Process
 from office.record import audit
 from office.staff import staff
@@ -263,7 +263,7 @@ SECOND = Gate(
     clause="STL-1",
     reason_required=frozenset({SecondRelease.REDRAFT}),
     consequences={"CONFIRM": "按第一位放行人的意见结算付款", "REDRAFT": "作废草稿后重新起草"},
-    excluded=reviewers_of,
+    excluded=lambda tx, case: last_decider(tx, case, RELEASE.name),
 )
 
 
@@ -276,10 +276,12 @@ def insist(tx: Tx, case: Case, half: Half) -> list[Review]:
 
 
 @effect("放行结算单")
-def release(tx: Tx, case: Case, round: int) -> int:
-    """Released, but for the shops the first person held out; returns how many are held."""
+def release(tx: Tx, case: Case, round: int) -> int | None:
+    """Released, but for the shops the first person held out; returns how many are held, none when it is drafted anew."""
     half = half_row(tx, HalfAsked.of(case).half)
     given = insist(tx, case, half)
+    if releasing.lapsed(tx, case, given, "STL-1"):
+        return None
     asked, by = read_holds(str(given[0].answer.get("hold", ""))), str(given[0].decided_by)
     held = sum(drafts.hold(tx, half.id, shop_id, reason, by) for shop_id, reason in asked.items())  # if drafted still
     half.state, half.cursor, half.released_at = HalfState.SETTLING, "", tx.now

@@ -21,7 +21,7 @@ from office.cases.cases import rules
 from office.cases.effects import effects_of
 from office.cases.gates import OPEN, Answer, Dossier, Gate
 from office.cases.merchants import shop_of
-from office.cases.reviews import decided, reviewers_of
+from office.cases.reviews import decided, last_decider
 from office.process import Process
 from office.record import outbox
 from policies.approvals import Seen
@@ -76,7 +76,7 @@ def pay(tx: Tx, case: Case, round: int) -> bool:
     row, amount = settlement_of(tx, case), amount_of(tx, case)
     account = tx.get(SettlementAccount, row.shop_id)
     enough = len(given) > 1 or amount.fen <= rules(case).settlement.second_payout_over_fen
-    stand = bool(given) and approvals.stand(given, _dossier(tx, case, given[-1]).seen)
+    stand = bool(given) and approvals.stand(tx, given, _dossier(tx, case, given[-1]).seen)
     if not (stand and enough and amount and account) or _in_the_way(tx, case):
         return False
     facts.insist(tx, case)
@@ -249,7 +249,7 @@ SECOND = Gate(
     reason_required=frozenset({ReturnSecond.BACK}),
     rests_on=RETURNED.name,
     consequences={"CONFIRM": "按第一人的意见再次付款", "BACK": "退回财务重新处理"},
-    excluded=reviewers_of,
+    excluded=lambda tx, case: last_decider(tx, case, RETURNED.name),
 )
 
 PROCESS = Process(

@@ -277,7 +277,7 @@ def carry_out(tx: Tx, case: Case, round: int) -> Carried:
     if case.concluded_at is not None:
         return Carried.OVER
     shop, decided = _locked(tx, case.shop_id or ""), approvals.insist(tx, case, round, (OVERDUE, OverdueVerdict))
-    if not decided or not approvals.stand(decided, overdue_dossier(tx, case, decided[0]).seen):
+    if not decided or not approvals.stand(tx, decided, overdue_dossier(tx, case, decided[0]).seen):
         return Carried.CHANGED
     given = decided[0]
     lacks = missing(tx, shop)

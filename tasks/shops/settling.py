@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import aliased
-from sqlmodel import col, func, select
+from sqlmodel import case, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.books import Account, AccountKind, Transfer
@@ -26,7 +26,7 @@ from models.settlement import (
 from models.shops import Shop, ShopState
 from office.base.db import Tx, prepared
 from office.cases import cases
-from office.money.ledger import shop_account, shop_balance
+from office.money.ledger import shop_balance
 from office.record.inbox import Refused
 
 
@@ -125,10 +125,8 @@ def platforms_part(tx: Tx, shop_id: str) -> int:
     current = next((row for row in switches(tx, shop_id) if row.since <= tx.now), None)
     if current is not None and current.settler is Settler.OFFICE:
         return current.platform_fen
-    ours = select(func.coalesce(func.sum(Settlement.left_fen), 0)).where(
-        Settlement.shop_id == shop_id, col(Settlement.taken_on).is_(None), Settlement.state != SettlementState.DRAFT
-    )
-    return max(shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - int(tx.exec(ours).one()), 0)
+    ours = int(tx.exec(_left.where(Settlement.shop_id == shop_id)).one())
+    return max(shop_balance(tx, shop_id, AccountKind.RECEIVABLE).fen - ours, 0)
 
 
 # ── what becomes free of our time when the platform settles ──────────────────
@@ -156,46 +154,45 @@ def freed(tx: Tx, shop_id: str | None = None) -> list[Freed]:
     """Of every shop, or of this one: what is free, is none of our halves', and is not of the platform's own settling.
 
     What an invoice frees, what was freed and not paid before the shop moved, what a correction gives back: all of it shows
-    in the books alone, so that nothing need say so.
+    in the books alone, so that nothing need say so. One question to the database, however many shops have moved.
     """
-    later = aliased(SettlementSwitch)
+    later, before = aliased(SettlementSwitch), aliased(SettlementSwitch)
+    moved = case((_since > _recorded, _since), else_=_recorded)
     newest = select(func.max(later.since)).where(later.shop_id == SettlementSwitch.shop_id, later.since <= tx.now)
+    rest = select(before.platform_fen).where(before.shop_id == SettlementSwitch.shop_id, before.since < _since)
+    rest = rest.order_by(col(before.since).desc()).limit(1)
+    ours = _left.where(Settlement.shop_id == SettlementSwitch.shop_id).scalar_subquery()
+
+    def since_then(side: Any, reason: str) -> Any:
+        query = select(func.coalesce(func.sum(Transfer.amount_fen), 0)).where(side == Account.id)
+        return query.where(Transfer.reason == reason, col(Transfer.posted_at) >= moved).scalar_subquery()
+
+    part = col(Account.credit_fen) - Account.debit_fen - ours
+    own = rest.scalar_subquery() + since_then(Transfer.credit_account, "receivable.settled")
+    own -= since_then(Transfer.debit_account, "receivable.paid_out")
     query = (
-        select(SettlementSwitch, Shop.name)
+        select(SettlementSwitch, Shop.name, part, part - own)
         .join(Shop, col(Shop.id) == SettlementSwitch.shop_id)
         .join(Account, col(Account.shop_id) == SettlementSwitch.shop_id)
-        .where(SettlementSwitch.settler == Settler.PLATFORM, SettlementSwitch.since == newest.scalar_subquery())
+        .where(SettlementSwitch.settler == Settler.PLATFORM, _since == newest.scalar_subquery())
         .where(Account.kind == AccountKind.RECEIVABLE, Account.credit_fen > Account.debit_fen)
         .where(Shop.state != ShopState.FORCED_CLOSED, *([SettlementSwitch.shop_id == shop_id] if shop_id else ()))
+        .where(part > 0, part > own)
     )
-    found = []
-    for switch, name in tx.exec(query.order_by(SettlementSwitch.shop_id)):
-        part, fen = platforms_part(tx, switch.shop_id), 0
-        if part:
-            fen = part - _platforms_own(tx, switch)
-        if fen > 0:
-            found.append(
-                Freed(
-                    shop_id=switch.shop_id,
-                    shop=f"{name}({switch.shop_id})",
-                    since=switch.since,
-                    fen=fen,
-                    open_fen=min(fen, part),
-                )
-            )
-    return found
-
-
-def _platforms_own(tx: Tx, switch: SettlementSwitch) -> int:
-    """Its rest when the shop moved, and what it has settled and paid since: less than nothing where it has paid more."""
-    account, moved = shop_account(switch.shop_id, AccountKind.RECEIVABLE), max(switch.since, switch.recorded_at)
-
-    def since_then(side: Any, reason: str) -> int:
-        query = select(func.coalesce(func.sum(Transfer.amount_fen), 0)).where(
-            side == account, Transfer.reason == reason
+    return [
+        Freed(
+            shop_id=row.shop_id,
+            shop=f"{name}({row.shop_id})",
+            since=row.since,
+            fen=int(fen),
+            open_fen=int(min(fen, all_of_it)),
         )
-        return int(tx.exec(query.where(Transfer.posted_at >= moved)).one())
+        for row, name, all_of_it, fen in tx.exec(query.order_by(SettlementSwitch.shop_id))
+    ]
 
-    before = next(row for row in switches(tx, switch.shop_id) if row.since < switch.since)
-    settled = since_then(Transfer.credit_account, "receivable.settled")
-    return before.platform_fen + settled - since_then(Transfer.debit_account, "receivable.paid_out")
+
+_since, _recorded = col(SettlementSwitch.since), col(SettlementSwitch.recorded_at)
+_left = select(func.coalesce(func.sum(Settlement.left_fen), 0)).where(
+    col(Settlement.taken_on).is_(None), Settlement.state != SettlementState.DRAFT
+)
+"""What we have settled and not paid yet."""

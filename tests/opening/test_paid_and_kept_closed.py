@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from models.books import AccountKind
 from models.cases import CaseKind
 from models.shops import ShopState
 from tasks.opening import admission
-from tests.opening.bench import Applicant, opened, to_pay
+from tests.opening.bench import LICENCE, Applicant, opened, to_pay
 from tests.opening.test_reopening import closed, later
 from tests.play import Office
 
@@ -129,6 +129,70 @@ def test_who_was_banned_since_the_last_review_opens_no_other_shop_by_paying(offi
     office.clock.advance(timedelta(days=1))
     minutes_later(office)
     assert office.shop("shop-2").state is ShopState.AWAITING_DEPOSIT
+
+
+def business_to_pay(office: Office, until: str) -> Applicant:
+    """An individual business whose licence is good until that day, that has passed every review."""
+    applicant = Applicant(office, "INDIVIDUAL_BUSINESS")
+    for bring in applicant.material():
+        bring()
+    applicant.entity_info(licence_until=until)
+    applicant.approve()
+    applicant.finishing()
+    applicant.approve()
+    return applicant
+
+
+def paid_in_full(office: Office) -> None:
+    office.pay_deposit("shop-1", 200_000)
+    office.pay_deposit("shop-1", 60_000, purpose="CERTIFICATION_FEE")
+
+
+@pytest.mark.parametrize(("seconds", "opens"), [(-1, True), (0, False)])
+def test_a_licence_that_has_run_out_since_the_last_review_opens_no_shop(
+    office: Office, seconds: int, opens: bool
+) -> None:
+    """OPN-7: it is good to 23:59:59 of its last day in Shanghai, that of a year too."""
+    business_to_pay(office, "2026-11-30")
+    office.clock.at = datetime(2026, 11, 30, 16, tzinfo=UTC) + timedelta(seconds=seconds)
+    paid_in_full(office)
+    assert (office.shop().state is ShopState.OPEN) is opens
+
+
+def test_a_renewed_licence_is_reviewed_before_the_shop_opens(office: Office) -> None:
+    """OPN-7: what was paid stays the shop's; of the business itself nothing else can be changed any more."""
+    applicant = business_to_pay(office, "2026-11-30")
+    office.pass_time(days=12)
+    paid_in_full(office)
+    assert office.message("opening_held")["grounds"][0]["clause"] == "OPN-7"
+    assert applicant.missing() == ["ENTITY", "BUSINESS_LICENCE"]
+    applicant.entity_info(licence_until="2036-11-30", uscc="92330226MA2AB1C2X1")
+    applicant.papers(LICENCE)
+    assert applicant.missing() == ["ENTITY"] and "换发" in office.refusals()[-1][1]
+    office.send("opening.withdrawn", applicant.own())
+    assert "退还" in office.refusals()[-1][1]
+    applicant.entity_info(licence_until="2036-11-30")
+    minutes_later(office)
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT and office.question(applicant.case).gate == "opening-shop"
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+    assert office.books() == [] == office.chains()
+
+
+def test_who_renews_no_licence_may_apply_once_more_and_has_paid_already(office: Office) -> None:
+    """OPN-2, OPN-7."""
+    applicant = business_to_pay(office, "2026-11-30")
+    office.pass_time(days=12)
+    paid_in_full(office)
+    office.pass_time(days=31)
+    assert applicant.now.outcome == "LAPSED" and office.shop().state is ShopState.AWAITING_DEPOSIT
+    applicant.apply()
+    applicant.entity_info(licence_until="2036-11-30")
+    applicant.papers(LICENCE)
+    applicant.approve()
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+    assert office.books() == [] == office.chains()
 
 
 def test_a_first_shop_is_not_opened_by_paying_while_a_ban_is_proposed(office: Office) -> None:

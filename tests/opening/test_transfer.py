@@ -289,6 +289,22 @@ def test_a_transfer_that_comes_back_when_its_application_is_over_is_told_to_fina
     assert proved(office) == []
 
 
+def test_a_transfer_that_arrives_when_its_application_is_over_is_told_and_in_the_books_as_it_left(
+    office: Office,
+) -> None:
+    """OPN-10: it is the applicant's, and nobody is asked for it any more."""
+    applicant = enterprise(office)
+    office.send("opening.withdrawn", applicant.own())
+    bank(applicant)
+    (told,) = office.messages("payment_came_back", Channel.STAFF)
+    assert (told["amount"], told["arrived"]) == ("金额保密", True) and "不收回" in told["then"]
+    transfer.sweep()
+    assert office.platform_balance(AccountKind.OWN_FUNDS) == 99 - amount(applicant)
+    assert proved(office) == [] and not office.messages("opening_amount_asked")
+    bank(applicant, what="returned")
+    assert len(office.messages("payment_came_back", Channel.STAFF)) == 2 and proved(office) == []
+
+
 def test_whoever_decides_is_shown_no_amount(office: Office) -> None:
     """OPN-10."""
     applicant = enterprise(office)

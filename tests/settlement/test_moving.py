@@ -10,8 +10,12 @@ from models.books import AccountKind
 from models.cases import CaseKind
 from models.messages import Channel
 from models.settlement import HoldReason, SettlementState
+from office.base.db import reading
 from ops.cli import app
+from tasks.payouts import unanswered
 from tasks.settlement import sides
+from tasks.shops import settling
+from tests.core.sql import said
 from tests.invoicing import kit as invoicing
 from tests.play import Office
 from tests.settlement import kit
@@ -233,6 +237,38 @@ def test_what_was_free_and_in_no_half_of_ours_when_the_shop_moved_is_the_platfor
     platform_pays(office, 2_700)
     assert office.balance(AccountKind.RECEIVABLE) == 0
     kit.sound(office)
+
+
+def test_a_bank_that_says_nothing_about_a_half_is_heard_of_and_listed_until_it_answers(office: Office) -> None:
+    """STL-1, REF-3: after three working days, that last second not yet; the half itself is settled and waits for nothing."""
+    ours(office)
+    confirm(office, order())
+    on_first_of_december(office)
+    run(office)
+    kit.at(office, 2026, 12, 4, 23, 59, 59)  # a Friday
+    assert unanswered.tell() == 0
+    kit.at(office, 2026, 12, 5)
+    assert unanswered.tell() == unanswered.tell() == 1
+    office.settle()
+    (told,) = office.messages("payments_unanswered", Channel.STAFF)
+    assert (told["count"], told["amount_fen"]) == (1, NET) and "finance" in office.staff_told("payments_unanswered")
+    assert "银行未回执" in CliRunner().invoke(app, ["books", "check"]).output
+    assert "银行未回执" in CliRunner().invoke(app, ["doctor"]).output
+    kit.bank(office, kit.payments(office)[0])
+    assert unanswered.tell() == 0 and "银行未回执" not in CliRunner().invoke(app, ["books", "check"]).output
+
+
+def test_what_came_free_of_many_shops_is_found_by_one_question(office: Office) -> None:
+    """STL-1: who ends our settling moves every shop at once, and each minute asks."""
+    for shop_id in ("shop-1", "shop-2", "shop-3"):
+        office.open_shop(shop_id)
+        for settler, day in (("OFFICE", 17), ("PLATFORM", 18)):
+            since = f"2026-11-{day}T00:00:00+08:00"
+            office.send("settlement.assigned", {"shop_id": shop_id, "settler": settler, "since": since})
+        invoicing.settle_receivable(office, 5_000, shop_id)
+    with reading() as tx, said() as heard:
+        assert settling.freed(tx) == []
+    assert [one.partition(" ")[0] for one in heard if one != "BEGIN"] == ["SELECT"]
 
 
 def test_what_the_platform_freezes_and_frees_of_its_own_is_none_of_ours(office: Office) -> None:

@@ -146,7 +146,12 @@ def test_numbers_that_we_never_gave_are_listed_in_one_inquiry_and_every_one_is_h
     assert all(f"REF-NOBODY-P{number}" in shown for number in range(13)) and "共 13 条" in shown
     with reading() as tx:
         assert len(contradictions.lines(tx)) == 13 and contradictions.open_for(tx, "shop-2")
-    clear(office, "BOOKS")
+    one, other = office.bank_proof("shop-1"), office.bank_proof("shop-2")
+    alone = office.answer(office.question(case), "wang-fang", "BOOKS", "银行书面更正", **one)
+    assert not alone.accepted and "为店铺 shop-2 上传" in alone.sentence  # nobody's proof ends what is another's
+    office.decide(case, "wang-fang", "BOOKS", "银行书面更正", **(one | {"paper": f"{one['paper']}, {other['paper']}"}))
+    assert all(paper["paper"] in read(office.question(case)) for paper in (one, other))
+    office.decide(case, "he-qiang", "CONFIRM", "已核对")
     with reading() as tx:
         assert (
             contradictions.lines(tx)

@@ -64,12 +64,12 @@ def test_who_confirmed_first_cannot_confirm_again_as_supervisor(office: Office) 
     assert not again.accepted and "四眼" in again.sentence
 
 
-@pytest.mark.parametrize("proposer", ["li-na", "he-qiang", "LI-NA", "He-Qiang"])
+@pytest.mark.parametrize("proposer", ["li-na", "he-qiang", "LI-NA", "He-Qiang", "staff:li-na", "Li.Na", "heqiang"])
 def test_who_proposed_it_never_decides_it(office: Office, proposer: str) -> None:
     """CLS-10: however the platform writes who that was."""
     office.open_shop()
     case = office.propose_forced_closure(proposed_by=proposer)
-    person = proposer.lower()
+    person = "he-qiang" if "qiang" in proposer.lower() else "li-na"
     if person == "he-qiang":
         office.decide(case, "li-na", "CONFIRM")
     own = office.answer(office.question(case), person, "CONFIRM", "我提议的")
