@@ -136,7 +136,7 @@ def _put_back(tx: Tx, head: AuditHead) -> bool:
         return False
     number, line, _ = seen.far(remembered_as(head.stream)) or (0, 0, "")
     here, end, _ = far(head, "")
-    return (here, end) < (number, line) and seen.behind(remembered_as(head.stream), far(head, born(tx, head)))
+    return (here, end) < (number, line) and seen.behind(remembered_as(head.stream), far(head, born(tx, head.stream)))
 
 
 def first_of(name: str) -> str:
@@ -155,21 +155,23 @@ def far(head: AuditHead, born: str) -> seen.Far:
     return int(head.stream.partition(AGAIN)[2] or 1), head.seq, born
 
 
-def born(tx: Tx, head: AuditHead) -> str:
-    """The hash of the very first line of a stream."""
-    return hash_of(tx, first_of(head.stream), 1) or ""
+def born(tx: Tx, name: str) -> str:
+    """The hash of the very first line of the stream that a chain belongs to."""
+    return hash_of(tx, first_of(name), 1) or ""
 
 
 def common_ends(tx: Tx) -> dict[str, seen.Far]:
     """How far the common chains go, by the names they are remembered as."""
     ends = [tx.get(AuditHead, streams(tx, stream)[-1]) for stream in COMMON]
-    return {remembered_as(end.stream): far(end, born(tx, end)) for end in ends if end is not None and sealed(end)}
+    return {
+        remembered_as(end.stream): far(end, born(tx, end.stream)) for end in ends if end is not None and sealed(end)
+    }
 
 
 def common_gone(tx: Tx) -> list[str]:
     """Common chains that this machine has seen, and whose beginning is not there any more."""
     seen_here = {stream: seen.far(remembered_as(stream)) for stream in COMMON}
-    return [stream for stream, there in seen_here.items() if there and there[2] != (hash_of(tx, stream, 1) or "")]
+    return [stream for stream, there in seen_here.items() if there and there[2] != born(tx, stream)]
 
 
 def look_after_common(tx: Tx) -> None:

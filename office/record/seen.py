@@ -1,4 +1,5 @@
-"""Seen: how far this machine has seen people's and the common chains go, in a file beside the settings that no database holds.
+"""Seen: how far this machine has seen people's and the common chains go, and how many lines it has counted, in a file beside the
+settings that no database holds.
 
 A chain that is whole and sealed may yet be one of last week, put back by SQL to bring a dismissed clerk back, or to have it
 forgotten that the supervisor was told something. Whoever only
@@ -12,9 +13,13 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from office.base.settings import settings
 from office.base.whole import whole
+
+LINES = "/lines"
+"""Under which name, no person's and no chain's, it is kept how many lines there were."""
 
 logger = logging.getLogger("dianwu.seen")
 
@@ -29,7 +34,8 @@ def file() -> Path:
 
 def far(staff_id: str) -> Far | None:
     """How far somebody's chain has been seen to go."""
-    return _kept().get(staff_id)
+    row = _kept().get(staff_id)
+    return (row[0], row[1], row[2]) if row else None
 
 
 def behind(staff_id: str, now: Far) -> bool:
@@ -43,17 +49,28 @@ def behind(staff_id: str, now: Far) -> bool:
 
 def note(found: Mapping[str, Far]) -> None:
     """Remember how far these go; whatever is remembered as further, of the same people, stays."""
-    kept = _kept()
-    news = {one: now for one, now in found.items() if kept.get(one) != now and not behind(one, now)}
+    _keep({one: now for one, now in found.items() if far(one) != now and not behind(one, now)})
+
+
+def lines() -> str | None:
+    """How many lines of the record there were, in the words of who counted them."""
+    return _kept().get(LINES)
+
+
+def note_lines(counted: str) -> None:
+    _keep({LINES: counted})
+
+
+def _keep(news: Mapping[str, Far | str]) -> None:
     if news:
         try:
             with whole(file()) as draft:
-                draft.write_text(json.dumps({**kept, **news}), encoding="utf-8")
+                draft.write_text(json.dumps({**_kept(), **news}), encoding="utf-8")
         except OSError as fault:  # a full disk takes no one's work away; the next sweep tries again
-            logger.warning("how far people's chains go could not be remembered: %s", fault)
+            logger.warning("how far the record goes could not be remembered: %s", fault)
 
 
-def _kept() -> dict[str, Far]:
+def _kept() -> dict[str, Any]:
     try:
         stat = file().stat()
     except OSError:
@@ -62,8 +79,9 @@ def _kept() -> dict[str, Far]:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, changed: int, number: int) -> dict[str, Far]:
+def _read(path: Path, changed: int, number: int) -> dict[str, Any]:
     try:
-        return {one: (row[0], row[1], row[2]) for one, row in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, LookupError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}

@@ -264,7 +264,7 @@ def _of_chain(tx: Tx, head: AuditHead) -> Recorded:
         if len(_read) >= _KEPT:
             _read.clear()
         lines = audit.whole(tx, head.stream) or []
-        _read[end] = _told_by(lines).model_copy(update={"born": audit.born(tx, head) if lines else ""})
+        _read[end] = _told_by(lines).model_copy(update={"born": audit.born(tx, head.stream) if lines else ""})
     return _read[end]
 
 

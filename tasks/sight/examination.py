@@ -111,6 +111,26 @@ def _fresh_lines(tx: Tx) -> int:
     return looked
 
 
+def _counts() -> int:
+    """How many lines there are since the last night, and whether any is gone that was there a minute ago."""
+    with reading() as tx:
+        if (lately := counted.lately(tx)) is not None:
+            return lately
+        gone, at = counted.gone_since(tx)
+        since = counted.recount(tx)
+    if gone or since is None:
+
+        def told(tx: Tx) -> counted.Since | None:
+            counted.count(tx, gone, at)
+            _report_chains(tx, "audit/counted", counted.said(gone, at))
+            return counted.recount(tx)
+
+        since = in_transaction(told)
+    if since:
+        counted.remember(since)
+    return since.until[-1][1] if since else 0
+
+
 def kept(tx: Tx, key: str) -> str | None:
     """How far we have come, if it was we who wrote it: nobody has us pass over anything by a row of theirs."""
     row = tx.get(Installation, key)
@@ -147,7 +167,8 @@ def _nightly() -> int:
             return 0
         found, after, looked = chain_proof.verify_part(tx, so_far.after, NIGHTLY_LINES)
         books = list(islice(_books(tx), KEPT)) if after is None else []
-        rows = list(islice(agreement.check(tx), KEPT)) if after is None else []
+        told = {*counted.found_by_day(tx)} if after is None else set()
+        rows = [one for one in islice(agreement.check(tx), KEPT) if one not in told] if after is None else []
     if after is None:
         unsent.look(unsent.OF_A_NIGHT)
     sentences = (*so_far.found, *found, *rows)[:KEPT]
@@ -178,6 +199,7 @@ PARTS: Mapping[str, Callable[[], int | None]] = {
     "shops": lambda: in_transaction(_shops_of_before),
     "contradictions": lambda: in_transaction(contradictions.put_right),
     "lines": lambda: in_transaction(_fresh_lines),
+    "counted": _counts,
     "nightly": _nightly,
 }
 """Whatever makes itself heard comes first."""
