@@ -107,6 +107,21 @@ class BannedShopPaid(StaffMessage):
     at: Moment
 
 
+class PlatformOverpaid(StaffMessage):
+    """The platform reports a payment of receivables beyond what is its to pay: frozen, or ours to settle (STL-1, STL-6)."""
+
+    name: ClassVar[str] = "platform_overpaid"
+    bundled: ClassVar[str] = "平台打款超出可打款货款"
+    clause: ClassVar[str] = "STL-6"
+
+    shop: Line
+    payment_id: Line
+    amount_fen: PositiveFen
+    free_fen: Fen
+    """What of its receivables the platform may pay."""
+    at: Moment
+
+
 class CaseHalted(StaffMessage):
     """A case cannot go on by itself, and why."""
 

@@ -81,14 +81,15 @@ def pay_out(tx: Tx, event: ReceivablePaidOut, shop: Shop, message: InboxMessage)
         raise Refused(f"打款 {event.payment_id} 已入账,未重复入账", "STL-1")
     source = bans.payable(tx, shop.id)
     if source is AccountKind.RECEIVABLE:  # what was freed after a ban no half of ours pays
-        settling.platform_pays(tx, shop.id, event.paid_at, Money(fen=event.amount_fen))
+        settling.platform_pays(tx, shop.id, event.payment_id, Money(fen=event.amount_fen))
     amount, free = Money(fen=event.amount_fen), shop_balance(tx, shop.id, source)
     if amount.fen > free.fen and bans.is_banned(tx, shop.id):
         bans.alarm(tx, shop, message, event.payment_id, amount, free)
         return
     if amount.fen > free.fen:
         frozen = shop_balance(tx, shop.id, AccountKind.RECEIVABLE_FROZEN)
-        raise Refused(f"可打款货款为 {free}(另有冻结 {frozen}),打款 {amount} 未入账", "STL-6")
+        sentence = f"可打款货款为 {free}(另有冻结 {frozen}),打款 {amount} 未入账,已请人工核实"
+        raise Refused(sentence, "STL-6", heard=settling.beyond(shop.id, event.payment_id, amount, free))
     ledger.post(
         tx,
         key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +12,10 @@ from sqlmodel import case, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.books import Account, AccountKind, Transfer
+from models.messages import InboxMessage
 from models.money import Money
 from models.payouts import Payout, PayoutState
+from models.reviews import Role
 from models.settlement import (
     Aftersale,
     Half,
@@ -24,9 +27,11 @@ from models.settlement import (
     Settler,
 )
 from models.shops import Shop, ShopState
+from notifications.operations import PlatformOverpaid
 from office.base.db import Tx, prepared
-from office.cases import cases
+from office.cases import cases, reviews
 from office.money.ledger import shop_balance
+from office.record import audit
 from office.record.inbox import Refused
 
 
@@ -98,16 +103,33 @@ def platform_settles(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
         tx.add(row)
 
 
-def platform_pays(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
+def platform_pays(tx: Tx, shop_id: str, payment_id: str, amount: Money) -> None:
     """The platform pays out what it had left when we began: no more, so that nothing is paid by both."""
     rows = _ours(tx, shop_id)
     if rows and rows[0].since <= tx.now and amount.fen > rows[0].platform_fen:
         left = Money(fen=rows[0].platform_fen)
-        raise Refused(f"该店铺的货款现由店务打款,平台尚可打款 {left};打款 {amount} 未入账,请核实是否重复打款", "STL-1")
+        sentence = f"该店铺的货款现由店务打款,平台尚可打款 {left};打款 {amount} 未入账,请核实是否重复打款"
+        raise Refused(sentence, "STL-1", heard=beyond(shop_id, payment_id, amount, left))
     for row in rows:
         row.platform_fen = max(row.platform_fen - amount.fen, 0)
         tx.add(row)
     cases.wake_leaving(tx, shop_id)  # it may have been what stood in the way
+
+
+def beyond(shop_id: str, payment_id: str, amount: Money, free: Money) -> Callable[[Tx, InboxMessage], None]:
+    """How people hear that the platform has paid what is not its to pay: booked or not, the money has left."""
+
+    def heard(tx: Tx, message: InboxMessage) -> None:
+        shop = tx.get_one(Shop, shop_id)
+        told = PlatformOverpaid(
+            shop=f"{shop.name}({shop.id})", payment_id=payment_id, amount_fen=amount.fen, free_fen=free.fen, at=tx.now
+        )
+        for role in (Role.FINANCE, Role.SUPERVISOR):
+            reviews.notify_staff(tx, role, told, f"overpaid/{shop_id}/{payment_id}/{role}")
+        text = f"平台报告打款 {amount},超出可打款货款 {free},未入账,已通知财务和主管"
+        audit.record(tx, f"shop/{shop_id}", "receivable.overpaid", actor="platform", clause="STL-6", text=text)
+
+    return heard
 
 
 def _ours(tx: Tx, shop_id: str) -> list[SettlementSwitch]:

@@ -16,7 +16,7 @@ from sqlmodel import select
 from models.books import AccountKind
 from models.cases import Case, CaseKind
 from models.invoicing import Statement
-from models.messages import InboxMessage, InboxState
+from models.messages import Channel, InboxMessage, InboxState
 from office.base.db import Tx, in_transaction
 from office.files import evidence
 from policies.policy import SHANGHAI, policy, policy_at, use_policies
@@ -698,7 +698,8 @@ def test_automatic_deduction_closes_only_when_the_whole_share_was_there(office: 
     kit.books_agree(office)
 
 
-def test_frozen_receivables_cannot_be_paid_out(office: Office) -> None:
+def test_frozen_receivables_cannot_be_paid_out_and_people_hear_that_they_were(office: Office) -> None:
+    """STL-6: the report is refused, and the money has left all the same."""
     one = billed(office)
     settle_receivable(office, 10_000)
     after_due(office, one)
@@ -716,6 +717,9 @@ def test_frozen_receivables_cannot_be_paid_out(office: Office) -> None:
 
     pay(7_301)
     assert "STL-6" in office.events("message.refused")[-1]["clause"]
+    told = office.messages("platform_overpaid", Channel.STAFF)
+    assert [(one["amount_fen"], one["free_fen"]) for one in told] == [(7_301, 7_300)] * 2
+    assert sorted(office.staff_told("platform_overpaid")) == ["finance", "supervisor"]
     pay(7_300)
     assert (office.balance(FREE), office.balance(FROZEN)) == (0, 2_700)
     kit.books_agree(office)

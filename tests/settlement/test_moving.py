@@ -53,7 +53,7 @@ def test_what_we_held_is_ours_to_pay_when_the_shop_comes_back_and_the_platforms_
     run(office, "2026-12-1")
     assert (settlement(half="2026-12-1").brought_fen, settlement(half="2026-12-1").paid_fen) == (NET, NET)
     platform_pays(office, 5_001)
-    assert office.refusals()[-1][0] == "STL-1"
+    assert office.refusals()[-1][0] == "STL-1" and office.staff_told("platform_overpaid") == ["finance", "supervisor"]
     platform_pays(office, 5_000)
     assert office.balance(AccountKind.RECEIVABLE) == 0
     kit.sound(office)

@@ -450,7 +450,7 @@ def test_books_check_and_doctor_list_every_open_contradiction(office: Office) ->
 
 # ── the kind ──
 
-ASKS = re.compile(r"(?<!正在)人工")
+ASKS = re.compile(r"(?<!正在)人工|请核实")
 """A sentence that asks for a person; one that says people have it already (正在人工审核中) asks for nobody."""
 
 
