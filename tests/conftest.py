@@ -52,6 +52,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "home").mkdir()
     for name, value in values.items():
         monkeypatch.setenv(name, value)
+    from tasks.processes import open_office
+
+    open_office()  # whichever test a process begins with
     _forget()
     db.use_engine(kept_engine)
     if not POSTGRES:

@@ -49,9 +49,10 @@ def take_form_answer(tx: Tx, review_id: str, gate: Gate, answer: Answer) -> Outc
     One that came after the question was settled elsewhere decides nothing: its author is told, and its code, which lay in
     Prefect, is spent.
     """
-    case = tx.get_one(Case, reviews.get(tx, review_id).case_id)
-    if case.withdrawn_at is not None or case.concluded_at is not None:
-        look(tx, review_id, gate)  # which takes the question back: the answer comes after that
+    review = reviews.get(tx, review_id)
+    case = tx.get_one(Case, review.case_id)
+    if review.state not in OPEN or case.withdrawn_at is not None or case.concluded_at is not None:
+        look(tx, review_id, gate)  # which takes the question back, or asks anew what was forged: the answer comes after
     outcome = judge.take_answer(tx, review_id, gate, answer, _hold_or_record)
     review = reviews.get(tx, review_id)
     if not outcome.accepted and review.state not in OPEN:
