@@ -18,7 +18,7 @@ from desk.queue import Filter, counts
 from desk.visitor import Visitor, posted, set_cookie, visitor
 from models.cases import Case
 from models.reviews import Review
-from models.shops import Capability
+from models.shops import Capability, Shop
 from office.base.db import in_transaction, reading
 from office.cases import held_answers
 from office.cases.locks import UnknownCase
@@ -165,10 +165,12 @@ def case(request: Request, who: Person, case_id: str) -> Response:
 @router.get("/s/{shop_id:path}")
 def shop(request: Request, who: Person, shop_id: str) -> Response:
     with reading() as tx:
+        known = tx.get(Shop, shop_id) is not None
+    if not known:
+        raise reads.nothing(who)
+    reads.note_shop(who, shop_id)
+    with reading() as tx:
         found = lookup.shop(tx, shop_id)
-        if found is None:
-            raise reads.nothing(who)
-        reads.count(who, "shop")
         return page(
             "shop",
             who=who,
@@ -176,7 +178,7 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
             counts=counts(tx, who),
             now=tx.now,
             shop=found,
-            able=[one.label for one in Capability if one.value in found.shop.capabilities],
+            able=[one.label for one in Capability if found and one.value in found.shop.capabilities],
             token=desk_forms.token(who.session_id, "leave"),
         )
 

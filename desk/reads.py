@@ -1,4 +1,4 @@
-"""Who reads what they are not asked about: on the record, and not without end.
+"""Who reads what they are not asked about, and whose shop's page: on the record, and not without end.
 
 A dossier is somebody's business who may answer the question, or has decided it. Anybody else may read it too (a colleague
 asks, a supervisor looks after the work), and it stands in the shop's chain who did, once in a session.
@@ -24,7 +24,7 @@ TOO_MANY = "查阅他人事项或查找过于频繁,请稍后再试"
 _most = parse(MOST)
 _limiter = MovingWindowRateLimiter(MemoryStorage())
 _noted: set[tuple[str, str]] = set()
-"""Sessions with the cases they have read, as this process has noted them."""
+"""Sessions with the cases and shops they have read, as this process has noted them."""
 
 
 def count(who: Visitor, what: str) -> None:
@@ -48,10 +48,21 @@ def asked(tx: Tx, who: Visitor, review: Review) -> bool:
 
 def note(who: Visitor, case: Case) -> None:
     """That they read what they are not asked about, once for each case in a session."""
-    if (who.session_id, case.id) in _noted:
-        return
-    count(who, "read")
+    if _is_new(who, case.id):
+        count(who, "read")
+        _noted.add((who.session_id, case.id))
+        in_transaction(lambda tx: looks.dossier_read(tx, case, who.id, who.session_id))
+
+
+def note_shop(who: Visitor, shop_id: str) -> None:
+    """That they read a shop's page, once for each shop in a session; however often, it is counted."""
+    count(who, "shop")
+    if _is_new(who, f"shop/{shop_id}"):
+        _noted.add((who.session_id, f"shop/{shop_id}"))
+        in_transaction(lambda tx: looks.shop_read(tx, shop_id, who.id, who.session_id))
+
+
+def _is_new(who: Visitor, what: str) -> bool:
     if len(_noted) > 10_000:
         _noted.clear()
-    _noted.add((who.session_id, case.id))
-    in_transaction(lambda tx: looks.dossier_read(tx, case, who.id, who.session_id))
+    return (who.session_id, what) not in _noted

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import typer
 from sqlmodel import func, select
 
 from models.audit import AuditEntry
 from office.base.db import reading
 from office.record import chain_proof
-from ops.commands.terminal import JSON_OPTION, print_json, refuse, say, table, when
+from ops.commands.terminal import JSON_OPTION, first, print_json, refuse, say, table, when
 from tasks import agreement
 from tasks.sight import anchors
 
@@ -89,4 +91,30 @@ def show(
         f"审计链 {stream}",
         ["行", "时间", "谁", "动作", "条款", "内容", "哈希"],
         [[line.seq, when(line.at), line.who, line.action, line.clause, line.text, line.hash[:12]] for line in lines],
+    )
+
+
+@app.command("reads")
+def reads(
+    by: str = typer.Option("", metavar="工号", help="只看某人;也可以是终端所用的系统账号"),
+    shop: str = typer.Option("", help="只看某店铺"),
+    days: int = typer.Option(30, min=1, max=3_660, help="最近多少天"),
+    limit: int = typer.Option(200, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """列出谁在何时查看过谁的材料:工作台上的案卷、店铺与材料,终端上的案件。"""
+    from office.cases import looks
+    from tasks.sight.lines import shown_line
+
+    with reading() as tx:
+        found = looks.readings(tx, who=by, shop_id=shop, since=tx.now - timedelta(days=days), limit=limit + 1)
+        lines = [(line.stream, shown_line(tx, line)) for line in first(found, limit)]
+    if as_json:
+        print_json([{"stream": stream, **line.model_dump(mode="json")} for stream, line in lines])
+        return
+    table(
+        "查看记录",
+        ["时间", "谁", "内容", "审计链"],
+        [[when(line.at), line.who, line.text, f"{stream} 第 {line.seq} 行"] for stream, line in lines],
+        empty="没有查看记录",
     )

@@ -23,6 +23,7 @@ from ops.commands.terminal import (
     number,
     person,
     print_json,
+    read,
     refuse,
     say,
     staff_no,
@@ -117,14 +118,16 @@ def _state(case: Case) -> object:
     return cell(case.state.label, "dim" if case.concluded_at else "")
 
 
-def _dossier(case_id: str) -> CaseDossier:
+def _dossier(case_id: str, doing: str) -> CaseDossier:
     from office.cases.locks import UnknownCase
     from tasks.sight.views import case_dossier
 
     try:
-        return case_dossier(case_id)
+        found = case_dossier(case_id)
     except UnknownCase:
         refuse(f"没有编号为 {case_id} 的案件")
+    read(found.id, doing)
+    return found
 
 
 @app.command("show")
@@ -134,7 +137,7 @@ def show(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """显示案件全貌:等待什么、期限、检查结果、决定、资金、消息与时间线。"""
-    case = _dossier(case_id)
+    case = _dossier(case_id, "查看")
     if as_json:
         print_json(case.model_dump(mode="json"))
         return
@@ -295,7 +298,7 @@ def export(
 
     if out.exists() and not force:
         refuse(f"{out} 已存在;如要覆盖请加 --force")
-    case = _dossier(case_id)
+    case = _dossier(case_id, "导出")
     page = dispute_file(case).encode()
     handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # names people: for its owner's eyes
     with os.fdopen(handle, "wb") as file:

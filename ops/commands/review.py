@@ -27,6 +27,7 @@ from ops.commands.terminal import (
     parse_span,
     person,
     print_json,
+    read,
     refuse,
     say,
     staff_no,
@@ -111,6 +112,9 @@ def list_reviews(
 @app.command("show")
 def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
     """显示审核任务的全部材料。"""
+    with reading() as tx:
+        case_id = find_review(tx, review_id).case_id
+    read(case_id, "查看")
     with reading() as tx:
         review = find_review(tx, review_id)
         if as_json:

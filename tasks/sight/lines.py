@@ -68,25 +68,33 @@ def received_shown(row: InboxMessage) -> ReceivedShown:
 
 def audit_lines(tx: Tx, stream: str) -> tuple[AuditShown, ...]:
     """A stream's lines, oldest first, with the people's names."""
-    return tuple(
-        AuditShown(
-            seq=line.seq,
-            at=line.at.astimezone(UTC),
-            actor=line.actor,
-            who=_who(tx, line),
-            action=line.action,
-            clause=line.clause,
-            text=line.text,
-            detail=line.detail,
-            public=line.public,
-            prev_hash=line.prev_hash,
-            hash=line.hash,
-        )
-        for line in audit.timeline(tx, stream)
+    return tuple(shown_line(tx, line) for line in audit.timeline(tx, stream))
+
+
+def shown_line(tx: Tx, line: AuditEntry) -> AuditShown:
+    return AuditShown(
+        seq=line.seq,
+        at=line.at.astimezone(UTC),
+        actor=line.actor,
+        who=_who(tx, line),
+        action=line.action,
+        clause=line.clause,
+        text=line.text,
+        detail=line.detail,
+        public=line.public,
+        prev_hash=line.prev_hash,
+        hash=line.hash,
     )
 
 
-_ACTORS = {"system": "系统", "platform": "平台", "bank": "银行", "merchant": "商家", "unproved": "未证明身份"}
+_ACTORS = {
+    "system": "系统",
+    "platform": "平台",
+    "bank": "银行",
+    "merchant": "商家",
+    "terminal": "终端",
+    "unproved": "未证明身份",
+}
 
 
 def _who(tx: Tx, line: AuditEntry) -> str:

@@ -153,6 +153,24 @@ def test_nobody_reads_through_everybodys_dossiers(
     assert who.see("/q").status == 200, "their own work goes on"
 
 
+def test_whoever_reads_a_shops_page_stands_in_its_chain_once_in_a_session(
+    office: Office, seat: Seats, case: Case
+) -> None:
+    def readers() -> list[str]:
+        with reading() as tx:
+            return [line.actor for line in audit.timeline(tx, "shop/shop-1") if line.action == "shop.read"]
+
+    clerk, boss = seat("li-na"), seat("he-qiang")
+    clerk.see("/s/none-such")
+    for _ in range(2):
+        clerk.see("/s/shop-1")
+        boss.see("/s/shop-1")
+    assert readers() == ["staff/li-na", "staff/he-qiang"]
+    clerk.log_in()
+    clerk.see("/s/shop-1")
+    assert readers()[2:] == ["staff/li-na"] and office.chains() == []
+
+
 def test_a_row_says_the_amount_and_how_many_papers_were_seen(office: Office, seat: Seats, case: Case) -> None:
     who, (licence, permit) = seat("wang-fang"), ids(office, case)
     row = who.see("/q").text

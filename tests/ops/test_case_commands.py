@@ -8,11 +8,13 @@ import json
 import re
 import stat
 from collections.abc import Callable
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col, update
 
 from models.audit import AuditEntry
@@ -20,6 +22,7 @@ from models.cases import Case
 from models.reviews import Review
 from office.base.db import in_transaction
 from office.cases.locks import lock_case
+from ops.commands import terminal
 from tests.play import PAPERS, PAYEE, Office
 
 Done = Callable[..., str]
@@ -236,3 +239,31 @@ def test_a_case_that_has_ended_is_not_tried_again(office: Office, refused: Done)
     office.closed_shop()
     closure = office.latest()
     assert "已办结" in refused("cases", "retry", closure.id, "--by", "he-qiang")
+
+
+def test_whoever_reads_a_case_at_the_terminal_stands_in_the_shops_chain_and_a_supervisor_finds_them(
+    office: Office, refund: Case, told: Any, done: Done, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        done("cases", "show", refund.id)
+        done("review", "show", refund.id)
+    exported(done, refund, tmp_path)
+    office.clock.advance(timedelta(minutes=16))
+    done("cases", "show", refund.id, "--json")
+    reads = told("audit", "reads", "--shop", "shop-1")
+    assert [line["text"] for line in reads] == [f"在终端{doing}案件 {refund.id}" for doing in ("查看", "导出", "查看")]
+    [account] = {line["actor"].removeprefix("terminal/") for line in reads}
+    assert told("audit", "reads", "--by", account) == reads and told("audit", "reads", "--by", "li-na") == []
+    assert f"终端({account})" in done("audit", "reads") and "没有查看记录" in done("audit", "reads", "--shop", "shop-2")
+    assert office.chains() == []
+
+
+def test_a_case_is_read_although_nobody_can_write_and_that_is_said(
+    refund: Case, dianwu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("attempt to write a readonly database"))
+
+    monkeypatch.setattr(terminal, "in_transaction", read_only)
+    shown = dianwu("cases", "show", refund.id)
+    assert shown.exit_code == 0 and "退票处理" in shown.stdout and "未能留下记录" in shown.stderr
