@@ -66,6 +66,8 @@ def _round(machine: Callable[[], RuleBasedStateMachine], number: int, examples: 
             max_examples=MORE or examples,
             stateful_step_count=steps,
             deadline=None,
+            derandomize=not MORE,
+            database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
             report_multiple_bugs=False,

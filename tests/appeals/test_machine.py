@@ -37,7 +37,7 @@ from models.arbitration import (
     VoidCause,
 )
 from models.audit import AuditEntry
-from models.books import Transfer
+from models.books import AccountKind, Transfer
 from models.cases import Case, CaseDeadline, CaseKind, CaseState, DeadlineState
 from models.messages import InboxMessage, InboxState, OutboxMessage, OutboxState
 from models.reviews import Review, Role
@@ -50,6 +50,8 @@ from office.staff import staff
 from policies.appeal import counters
 from tasks import delivery
 from tasks.appeal import review as appeal_review
+from tasks.settlement import sides
+from tasks.shops import settling
 from tests.appeals.bench import Bench
 from tests.appeals.witness import FILING, Witness, whole
 from tests.deaths import mortal, until_done
@@ -104,8 +106,15 @@ class Appeals(RuleBasedStateMachine):
         fen=st.sampled_from([[20_000, 0], [300_000, 20_000], [20_000, 300_000], [0]]),
         read=st.booleans(),
         asked=st.booleans(),
+        moved=st.booleans(),
     )
-    def a_merchant_appeals(self, fen: list[int], read: bool, asked: bool) -> None:
+    def a_merchant_appeals(self, fen: list[int], read: bool, asked: bool, moved: bool) -> None:
+        """``moved``: of a shop that we have settled for some days, and the platform does again."""
+        for settler, days in (("OFFICE", 20), ("PLATFORM", 10)) if moved else ():
+            since = (self.clock.at - timedelta(days=days)).isoformat()
+            said = {"shop_id": self.bench.shop_id, "settler": settler, "since": since}
+            self.office.send("settlement.assigned", said)
+        self.moved = moved
         for amount in fen:
             self._ruling(amount)
         self._file(next(iter(self.rulings)), read=read or asked)
@@ -658,6 +667,7 @@ class Appeals(RuleBasedStateMachine):
 
     def _nothing_is_left(self) -> None:
         assert self.office.chains() == []
+        self._what_came_free_is_told()
         with reading() as tx:
             states = {row.message_id: row.state for row in tx.exec(select(InboxMessage))}
             assert {InboxState.NEW, InboxState.FAILED}.isdisjoint(states.values())
@@ -672,6 +682,17 @@ class Appeals(RuleBasedStateMachine):
                     assert ruling.id in returned, "upheld, and nobody saw to the money"
         assert set(rounds.values()) <= {1}
         assert set(ends.values()) == {1}, "one final outcome"
+
+    def _what_came_free_is_told(self) -> None:
+        """STL-1: what goes back to the receivables of a shop that has moved to the platform is the platform's to pay."""
+        sides.tell_freed()
+        self._do(self.office.settle)
+        with reading() as tx:
+            listed = [(one.shop_id, one.fen, one.open_fen) for one in settling.freed(tx)]
+        told = [(one["shop_id"], one["amount_fen"], one["open_fen"]) for one in self.office.events("receivable.freed")]
+        free = self.office.balance(AccountKind.RECEIVABLE, self.bench.shop_id)
+        assert listed == ([(self.bench.shop_id, free, free)] if self.moved and free else []) and {*listed} <= {*told}
+        self.seen["freed"] += bool(listed)
 
     def _the_merchant_was_told_everything(self) -> None:
         """What the witness has heard is exactly what happened, and nothing twice."""

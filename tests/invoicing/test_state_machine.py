@@ -29,6 +29,8 @@ from office.cases import gates as review_gates
 from policies.invoicing import share
 from policies.policy import policy
 from tasks.invoicing import exit_invoices, statements
+from tasks.settlement import sides
+from tasks.shops import settling
 from tests.invoicing import kit
 from tests.machines import play, rounds
 from tests.play import START, Office
@@ -52,6 +54,7 @@ class Months(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.office = self.make_office()
+        self.gone: set[str] = set()
         for shop, auto in (("shop-1", False), ("shop-2", True)):
             self.office.open_shop(shop, auto_deduct=auto, contacts=[])
             kit.record(self.office, kit.item(shop, 9_000, settled_at=START.isoformat()))
@@ -92,6 +95,35 @@ class Months(RuleBasedStateMachine):
                 "paid_at": self.office.clock.at.isoformat(),
             },
         )
+
+    @rule(shop=SHOPS, invoiced=st.booleans(), pays=st.booleans())
+    def what_was_frozen_comes_free_in_our_time_and_is_the_platforms_to_pay(
+        self, shop: str, invoiced: bool, pays: bool
+    ) -> None:
+        """STL-1, INV-12: a week we settle the shop; what no half of ours has paid is told and listed until it is paid."""
+        if self.office.shop(shop).state is not ShopState.OPEN:
+            return
+        self.moves_to(shop, "OFFICE")
+        theirs = [number for number, one in enumerate(self.open_statements) if one.shop_id == shop]
+        if invoiced and theirs:
+            self.an_invoice_comes(theirs[0], 1, clean=True, over=0)
+        self.moves_to(shop, "PLATFORM")
+        sides.tell_freed()
+        self.office.settle()
+        with db.reading() as tx:
+            freed, part = settling.freed(tx, shop), settling.platforms_part(tx, shop)
+        told = [(one["shop_id"], one["amount_fen"]) for one in self.office.events("receivable.freed")]
+        assert all((shop, one.fen) in told and one.open_fen <= part for one in freed)
+        if pays and part:
+            self.receivables_are_paid_out(shop, part)
+            with db.reading() as tx:
+                assert settling.freed(tx, shop) == []
+        self.seen["freed"] += bool(freed)
+
+    def moves_to(self, shop: str, settler: str) -> None:
+        since = self.office.clock.at + timedelta(days=3)
+        self.office.send("settlement.assigned", {"shop_id": shop, "settler": settler, "since": since.isoformat()})
+        self.time_passes(3.01)
 
     @rule(days=st.sampled_from([0.01, 5, 20]))
     def time_passes(self, days: float) -> None:
@@ -179,11 +211,23 @@ class Months(RuleBasedStateMachine):
         for case in self.going("closure"):
             if case.shop_id == shop:
                 if any(review.state in review_gates.OPEN for review in self.office.reviews(case)):
-                    over = self.office.question(case).gate == "closure-override"
-                    who, says = ("he-qiang", "CONFIRM") if over else ("li-na", verdict)
-                    self.answer(case, who, says, says)  # its facts may have changed
+                    self.the_closure_is_decided(case, verdict)
                 return
         self.office.request_closure(shop)
+
+    def the_closure_is_decided(self, case: Case, verdict: str) -> None:
+        """Its facts may have changed, and a second question be taken back for that."""
+        for _ in range(3):
+            question = self.office.question(case)
+            who, says = {
+                "closure-override": ("he-qiang", "CONFIRM"),
+                "clearing-stuck": ("li-na", "WAIT"),
+                "clearing-stuck-second": ("he-qiang", "CONFIRM"),
+            }.get(question.gate, ("li-na", verdict))
+            outcome = self.office.answer(question, who, says, "核对完毕")
+            if outcome.accepted:
+                return
+        raise AssertionError(outcome.sentence)
 
     @precondition(lambda self: self.leaving)
     @rule(clear=st.booleans())
@@ -250,6 +294,7 @@ class Months(RuleBasedStateMachine):
             return
         self.look()
         kit.money_agrees(self.office)
+        self.nobody_leaves_before_what_came_free_is_paid()
         numbers = policy("2026-01-01").invoicing
         for found in self.found:
             if found.state is StatementState.OVERDUE:
@@ -267,13 +312,20 @@ class Months(RuleBasedStateMachine):
             counted = sorted(int(number[9:]) for number in given if number[2:8] == month)
             assert counted == list(range(1, len(counted) + 1))
 
+    def nobody_leaves_before_what_came_free_is_paid(self) -> None:
+        """CLS-7: at the closing; an invoice may free more of it later."""
+        gone = {shop for shop in ("shop-1", "shop-2") if self.office.shop(shop).state is ShopState.CLOSED}
+        with db.reading() as tx:
+            assert not [one for shop in gone - self.gone for one in settling.freed(tx, shop)]
+        self.gone = gone
+
 
 ENOUGH = {
     "billed later": 1, "exit statement": 3, "redrafted": 3, "held out": 3, "released later": 2, "red letters": 3, "red letters after closing": 1,
     "Statement OVERDUE": 1, "Statement INVOICED": 1, "Statement AUTO_DEDUCTED": 1, "Statement CARRIED": 1,
     "Invoice ACCEPTED": 2, "Invoice RETURNED": 1, "Invoice REVERSED": 1, "ExitObligation WAIVED": 1,
     "ExitObligation FULFILLED": 1, "StatementMove FREEZE": 2, "StatementMove SET_OFF": 2, "StatementMove RELEASE": 1,
-    "StatementMove RETURN": 1, "closure CLOSED": 1,
+    "StatementMove RETURN": 1, "closure CLOSED": 1, "freed": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 
 from models.books import AccountKind, DepositPayment, Transfer
 from models.cases import Case, CaseKind, CaseState
+from models.messages import Channel
 from models.opening import OpeningTransfer, Stage
 from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.reviews import Review, ReviewState, Role
@@ -292,6 +293,26 @@ class Openings(RuleBasedStateMachine):
             if row.source is AccountKind.DEPOSIT and row.state is PayoutState.REQUESTED:
                 self.office.bank(row.request_no, what, row.amount_fen, SHOP)
 
+    @rule(first=st.sampled_from(["settled", "failed", "returned"]), then_back=st.booleans())
+    def the_bank_answers_about_a_transfer_whose_application_is_over(self, first: str, then_back: bool) -> None:
+        """OPN-10: finance hears of each answer once, and the books have what really left."""
+        if self.entity == "PERSON" or not self.reaches(CaseState.PAYING):
+            return
+        number = self.newest_transfer()
+        self.the_merchant_takes_it_back()
+        if number is None or self.applicant.now.concluded_at is None:
+            return
+        for what in (first, *(("returned",) if then_back and first == "settled" else ())):
+            before = len(self.office.messages("payment_came_back", Channel.STAFF))
+            bank(self.applicant, number, what, "账户已销户")
+            told = self.office.messages("payment_came_back", Channel.STAFF)[before:]
+            assert [(one["case_id"], one["arrived"]) for one in told] == [(self.applicant.case.id, what == "settled")]
+        self.rest()
+        with reading() as tx:
+            row = transfer.find(tx, self.applicant.case.id, number)
+            assert row is not None and row.ended_at is not None and not tx.get_one(Payout, row.request_no).covered
+        self.seen["bank late"] += 1
+
     def two_people_clear_what_the_bank_said(self, verdict: str) -> None:
         for case in self.going(CaseKind.BANK_INQUIRY):
             self.office.decide(case, "wang-fang", verdict, "银行出具回单", **self.office.bank_proof(SHOP))
@@ -481,7 +502,7 @@ class Openings(RuleBasedStateMachine):
 ENOUGH = {
     "began first": 1, "began transfer": 1, "began to pay": 1, "began again": 1, "opened": 2, "opened again": 1, "reviewed": 5,
     "money": 2, "money too early": 1, "ban proposed": 1, "roles lost": 1, "held": 1, "transfer VERIFIED": 1,
-    "contradiction cleared": 1, "paper between yes and act": 1, "arrears between yes and act": 1,
+    "bank late": 1, "contradiction cleared": 1, "paper between yes and act": 1, "arrears between yes and act": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 SEVERAL = 2

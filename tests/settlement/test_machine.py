@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlmodel import select
 
-from models.books import AccountKind
+from models.books import AccountKind, Transfer
 from models.cases import Case, CaseKind
+from models.messages import Channel
 from models.payouts import BankContradiction, Payout, PayoutState, Permit
 from models.settlement import Aftersale, Half, HalfState, Settlement, SettlementOrder, SettlementState
 from models.shops import ShopSnapshot
@@ -21,7 +22,8 @@ from office.base import db
 from office.cases import gates as review_gates
 from policies.policy import SHANGHAI
 from policies.settlement import cut_off, half_of, order_half
-from tasks.settlement import halves
+from tasks.settlement import halves, sides
+from tasks.shops import settling
 from tests.machines import play, rounds
 from tests.play import Office
 from tests.settlement import kit
@@ -238,6 +240,62 @@ class Halves(RuleBasedStateMachine):
             for _ in range(1 + twice):
                 self.office.bank(row.request_no, what, row.amount_fen, row.shop_id or "")
 
+    @rule(which=st.integers(0, 9), decided=st.booleans())
+    def what_had_arrived_comes_back(self, which: int, decided: bool) -> None:
+        """However long ago: finance is asked about it, or hears that nothing waits for it and the books have it."""
+        arrived = [one for one in self.all(Payout) if one.state is PayoutState.SETTLED]
+        if not arrived:
+            return
+        row = arrived[which % len(arrived)]
+        self.office.bank(row.request_no, "returned", row.amount_fen, row.shop_id or "", "账户已销户")
+        if next(one for one in self.all(Payout) if one.request_no == row.request_no).state is PayoutState.RETURNED:
+            asked = [case for case in self.going(CaseKind.SETTLEMENT_RETURN) if case.shop_id == row.shop_id]
+            told = [one["request_no"] for one in self.office.messages("payment_came_back", Channel.STAFF)]
+            assert asked or row.request_no in told, row
+            self.seen["came back late"] += 1
+        if decided:
+            self.finance_decides_about_what_came_back("AGAIN")
+
+    @rule(shop=SHOPS, fen=st.integers(1, 20_000), pays=st.booleans(), returns=st.booleans(), back=st.booleans())
+    def the_shop_moves_to_the_platform(self, shop: str, fen: int, pays: bool, returns: bool, back: bool) -> None:
+        """It settles and pays its own; what is then free of our time is listed and told until it has paid that, too (STL-1)."""
+        if self.moves_to(shop, "PLATFORM"):
+            at = (self.office.clock.at - timedelta(hours=1)).isoformat()
+            said = {"shop_id": shop, "settlement_id": f"stl-{next(kit.NUMBERS)}", "amount_fen": fen, "settled_at": at}
+            self.office.send("receivable.settled", said)
+            if returns:
+                self.what_had_arrived_comes_back(0, decided=False)
+            if pays:
+                self.the_platform_pays(shop, fen)
+            self.what_is_freed_is_told_and_listed_until_it_is_paid(shop)
+            self.seen["moved"] += 1
+        if back:
+            self.moves_to(shop, "OFFICE")
+
+    def moves_to(self, shop: str, settler: str) -> bool:
+        since = self.office.clock.at + timedelta(days=1)
+        self.office.send("settlement.assigned", {"shop_id": shop, "settler": settler, "since": since.isoformat()})
+        self.office.clock.advance(timedelta(days=1, hours=2))
+        with db.reading() as tx:
+            return settling.switches(tx, shop)[0].since == since
+
+    def the_platform_pays(self, shop: str, fen: int) -> None:
+        said = {"shop_id": shop, "payment_id": f"out-{next(kit.NUMBERS)}", "amount_fen": fen}
+        self.office.send("receivable.paid_out", said | {"paid_at": self.office.clock.at.isoformat()})
+
+    def what_is_freed_is_told_and_listed_until_it_is_paid(self, shop: str) -> None:
+        sides.tell_freed()
+        self.office.settle()
+        with db.reading() as tx:
+            freed, part = settling.freed(tx, shop), settling.platforms_part(tx, shop)
+        for one in freed:
+            told = [(said["shop_id"], said["amount_fen"]) for said in self.office.events("receivable.freed")]
+            assert (shop, one.fen) in told and one.open_fen <= part
+            self.the_platform_pays(shop, part)
+            with db.reading() as tx:
+                assert settling.freed(tx, shop) == []
+            self.seen["freed"] += 1
+
     @rule(what=st.sampled_from(["AGAIN", "DEFER"]))
     def finance_decides_about_what_came_back(self, what: str) -> None:
         for case in self.going(CaseKind.SETTLEMENT_RETURN):
@@ -276,6 +334,7 @@ class Halves(RuleBasedStateMachine):
         orders, sales, rows, payouts = (self.all(one) for one in (SettlementOrder, Aftersale, Settlement, Payout))
         known = {order.id for order in orders}
         posted = {(row.half, row.shop_id) for row in rows if row.state is not SettlementState.DRAFT}
+        moved = self.all(Transfer)
         for shop in ("shop-1", "shop-2"):
             everything = sum(one.net_fen for one in orders if one.shop_id == shop)
             everything += sum(one.net_fen for one in sales if one.shop_id == shop and one.order_id in known)
@@ -295,7 +354,19 @@ class Halves(RuleBasedStateMachine):
             set_off = sum(row.set_off_fen for row in mine)
             carried = sum(row.carried_fen for row in mine if row.taken_on is None)
             free = self.office.balance(AccountKind.RECEIVABLE, shop)
-            assert everything == to_come + out + set_off + free + carried, (shop, everything, to_come, out, free)
+            theirs = sum(
+                one.amount_fen for one in moved if one.reason == "receivable.settled" and shop in one.credit_account
+            )
+            theirs -= sum(
+                one.amount_fen for one in moved if one.reason == "receivable.paid_out" and shop in one.debit_account
+            )
+            assert everything + theirs == to_come + out + set_off + free + carried, (
+                shop,
+                everything,
+                to_come,
+                out,
+                free,
+            )
         self.nothing_is_forgotten(orders, sales, posted)
 
     def nothing_left_on_old_facts_or_over_what_stands_in_the_way(self) -> None:
@@ -344,7 +415,7 @@ class Halves(RuleBasedStateMachine):
 ENOUGH = {
     "2026-2": 1, "2028-2": 1, "2026-12": 1, "halves": 6, "late order": 1, "settled later": 1, "PAID": 2,
     "HELD": 1, "arrears set off": 1, "held out": 1, "RETURNED": 1, "ban proposed": 1,
-    "hold OLD_FACTS": 1, "contradictions": 1,
+    "hold OLD_FACTS": 1, "contradictions": 1, "came back late": 1, "moved": 1,
 }  # fmt: skip
 """How often it must have come to this."""
 SEVERAL = 2

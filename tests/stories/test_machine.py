@@ -311,6 +311,46 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                 shop = self.office.case(row.case_id).shop_id or ""
                 self.office.bank(row.request_no, what, row.amount_fen, shop, reason="户名不符")
 
+        @rule(which=st.integers(0, 5), over=st.booleans())
+        def a_share_that_had_arrived_comes_back(self, which: int, over: bool) -> None:
+            """Its refund is taken up again; or it is over, with the rest of it given up: then merchant and finance hear of it."""
+            if not (arrived := self._arrived()):
+                self.everybody_agrees(paying=True)
+            if not (arrived := arrived or self._arrived()):
+                return
+            row = arrived[which % len(arrived)]
+            case = self.office.case(row.case_id)
+            if over and case.concluded_at is None:
+                self._rest_of_it_is_given_up(case)
+            self.office.bank(row.request_no, "returned", row.amount_fen, row.shop_id or "", reason="账户已销户")
+            [now] = self._rows(select(Payout).where(Payout.request_no == row.request_no))
+            if now.state is PayoutState.RETURNED and self.office.case(case.id).concluded_at is not None:
+                told = [one["request_no"] for one in self.office.messages("payment_came_back", Channel.STAFF)]
+                outcome = self.office.case(case.id).outcome
+                assert row.request_no in told or outcome is CaseState.SUPERSEDED, (row, outcome)
+                seen["came back when it was over"] += 1
+            seen["came back late"] += now.state is PayoutState.RETURNED
+
+        def _rest_of_it_is_given_up(self, case: Case) -> None:
+            asked = select(Payout).where(Payout.case_id == case.id, Payout.state == PayoutState.REQUESTED)
+            for row in self._rows(asked):
+                self.office.bank(row.request_no, "failed", row.amount_fen, row.shop_id or "", reason="账户已销户")
+            self._rest()
+            for review in [
+                one for one in self._questions() if one.case_id == case.id and one.gate == "refund-returned"
+            ]:
+                if able := self._able(review):
+                    self._answer(review, able[0], "ABANDON", "right", write_off=False)
+            self._rest()
+
+        def _arrived(self) -> list[Payout]:
+            """What the bank has settled and nothing else is said about."""
+            odd = {row.request_no for row in self._rows(select(BankContradiction))}
+            paid = self._rows(
+                select(Payout).where(Payout.state == PayoutState.SETTLED).order_by(col(Payout.request_no))
+            )
+            return [row for row in paid if row.request_no not in odd]
+
         @rule(
             what=st.sampled_from(["settled", "failed", "returned"]),
             which=st.integers(0, 5),
@@ -404,6 +444,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
                     case = cases.get(tx, payout.case_id)
                     standing = [finding for finding in refund_plan.findings_now(tx, case) if finding.blocking]
                     people = tx.get_one(Permit, payout.permit_id).granted_by.split(",")
+                    assert {*people}.isdisjoint({self.dismissed, self.roleless}), people
                     query = select(Review).where(
                         Review.case_id == case.id, col(Review.gate).in_(["refund-review", "refund-second"])
                     )
@@ -550,7 +591,7 @@ ENOUGH = {
     "ban confirmed over a refund": 1,
     "contradictions": 1, "several accounts": 1, "worsened between approvals": 1, "bank-inquiry RESOLVED": 1,
     "late papers": 1, "asked in clearing: clearing-stuck": 1, "decided": 1,
-    "deaths": 1, "paid": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
+    "deaths": 1, "paid": 1, "came back late": 1, "closure CLOSED": 1, "closure REFUSED": 1, "refund REFUSED": 1,
     CaseKind.FORCED_CLOSURE: 1, CaseKind.DEPOSIT_DEMAND: 1,
 }  # fmt: skip
 """How often it must have come to this."""
