@@ -23,7 +23,7 @@ from policies import appeal as rules_of_appeal
 from policies.policy import policy
 from tasks.arbitration import doudian, matter, matter_rows
 from tasks.arbitration.rulings import appeal_of, find_ruling, lock_ruling, names_no_ruling
-from tasks.shops import demands, deposits, shops
+from tasks.shops import demands, deposits, facts, shops
 
 # ── what the platform tells us ───────────────────────────────────────────────
 
@@ -129,6 +129,7 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     A deduction that named the ruling before it came is its money already: the row becomes the ruling's. One that clears
     the merchant gives back what was taken (ARB-1).
     """
+    _in_effect(tx, event, message)
     arbitration = seen_before(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED, message)
     before = lock_ruling(tx, event.ruling_id) or _deduction_of(tx, event, shop)
     clears, learn = event.conclusion is Conclusion.NOT_MERCHANT, _learned(event, shop)
@@ -190,12 +191,19 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     demands.look(tx, shop)
 
 
+def _in_effect(tx: Tx, event: RulingEffective | DepositDeducted, message: InboxMessage) -> None:
+    """What is to take effect later takes nothing now, holds no appeal open till then, and is no newer than what clears it."""
+    if facts.not_yet(tx, event.effective_at, message):
+        raise Refused("生效时间在未来,未受理;请在生效后报送", "ARB-2")
+
+
 def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:
     """A deduction; one that paid a buyer in advance can be appealed against like a ruling (ARB-1 ②, DED-5).
 
     One that names its ruling, or else its arbitration, or else its after-sale is that ruling's money: one matter is one
     thing to appeal against, once (ARB-3, ambiguity 32). Of a withdrawn arbitration nothing more is taken (WDR-2).
     """
+    _in_effect(tx, event, message)
     at, advance = event.effective_at or message.received_at, event.reason is DeductionReason.ADVANCE_COMPENSATION
     if advance:
         withdrawn = withdrawn_before(tx, shop.id, event.arbitration_id or "", event.order_id, event.aftersale_id)

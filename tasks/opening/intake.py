@@ -37,7 +37,7 @@ from tasks.opening import parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.shops import shops, states
-from tasks.shops.applications import DEPOSIT
+from tasks.shops.applications import DEPOSIT, of_shop
 from tasks.shops.questions import own_open_case, take_back
 
 ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
@@ -91,9 +91,9 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
 
 
 def _applies(tx: Tx, shop: Shop) -> bool:
-    """Whether the number is still being applied for, or the last application ended before its licence was renewed."""
-    before = _ended(tx, shop, CaseKind.OPENING)
-    if shop.state is not ShopState.AWAITING_DEPOSIT or before is None:
+    """Whether the number is still being applied for, or the application it is opened by ended before its licence was renewed."""
+    before = of_shop(tx, shop.id) if shop.state is ShopState.AWAITING_DEPOSIT else None
+    if before is None or before.kind is not CaseKind.OPENING or before.outcome not in ENDED:
         return shop.state is ShopState.APPLYING
     until = parts.licence_until(parts.of_case(tx, before.id))
     return OpeningAsked.of(before).stage is not Stage.DEPOSIT or any(policy_of_opening.licence_over(until, tx.now))

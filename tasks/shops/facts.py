@@ -41,6 +41,13 @@ class FactsTooOld(RuntimeError):
     """The facts have aged between the wait for them and the act. A fault: tried again, the case waits once more."""
 
 
+def not_yet(tx: Tx, at: datetime | None, message: InboxMessage) -> bool:
+    """Whether a moment that is said to have been lies ahead of ours, by more than clocks may differ."""
+    return at is not None and at > message.received_at + timedelta(
+        minutes=policy_at(tx.now).closure.facts_ahead_minutes
+    )
+
+
 def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> None:
     """Keep newer facts, end the waits for them, and have open reviews look again.
 
@@ -48,8 +55,8 @@ def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> No
     """
     asking = [lock_case(tx, case_id) for case_id in _asking(tx, event.shop_id)]  # cases are locked before their shop
     shop = shops.find_shop(tx, event.shop_id)
-    ahead = policy_at(tx.now).closure.facts_ahead_minutes
-    if event.as_of > message.received_at + timedelta(minutes=ahead):
+    if not_yet(tx, event.as_of, message):
+        ahead = policy_at(tx.now).closure.facts_ahead_minutes
         raise Refused(f"该经营快照的时间晚于收到时间超过 {ahead} 分钟,未采用", "CLS-7")
     snapshot = tx.get(ShopSnapshot, shop.id)
     if snapshot is not None and (snapshot.as_of, snapshot.received_at) > (event.as_of, message.received_at):

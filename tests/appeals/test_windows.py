@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import NoResultFound
 from sqlmodel import col, select
 
 from models.arbitration import Conclusion, Ruling, RulingKind
@@ -17,6 +19,7 @@ from policies.appeal import appeal_window, reevidence_window, refuse_filing
 from policies.deadlines import in_time
 from policies.policy import SHANGHAI, policy
 from tests.appeals.bench import Bench
+from tests.appeals.test_one_matter import deduct
 from tests.play import SILENCE
 from tests.reading import read
 
@@ -28,6 +31,27 @@ around = st.one_of(
     st.sampled_from([-1, 0, 1, 60, -60, 3600, -3600]).map(lambda n: timedelta(seconds=n)),
     st.timedeltas(timedelta(days=-10), timedelta(days=10)),
 )
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(-1, True), (0, True), (1, False)])
+@pytest.mark.parametrize("what", ["ruling", "deduction", "judgment"])
+def test_what_has_not_been_yet_takes_no_money_and_strikes_nothing(
+    bench: Bench, what: str, seconds: int, taken: bool
+) -> None:
+    """ARB-2, ARB-10: five minutes, by which clocks may differ, are let pass. No appeal stays open for years by a date."""
+    at = bench.now + timedelta(minutes=5, seconds=seconds)
+    before = bench.money()["deposit"]
+    match what:
+        case "ruling":
+            bench.rule(effective_at=at)
+        case "deduction":
+            deduct(bench, effective_at=at.isoformat())
+        case _:
+            bench.rule(deduction_fen=0)
+            with suppress(NoResultFound):  # there is no case then
+                bench.office.propose_correction(judged_on=at.isoformat())
+    assert (bench.refusals() == []) is taken
+    assert what == "judgment" or (bench.money()["deposit"] < before) is taken
 
 
 def ruling(effective_at: datetime) -> Ruling:

@@ -11,7 +11,7 @@ from models.books import AccountKind
 from models.cases import CaseKind
 from models.shops import ShopState
 from tasks.opening import admission
-from tests.opening.bench import LICENCE, Applicant, opened, to_pay
+from tests.opening.bench import LICENCE, Applicant, opened, to_pay, wish
 from tests.opening.test_reopening import closed, later
 from tests.play import Office
 
@@ -193,6 +193,21 @@ def test_who_renews_no_licence_may_apply_once_more_and_has_paid_already(office: 
     applicant.approve()
     assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
     assert office.books() == [] == office.chains()
+
+
+def test_a_shop_that_was_open_and_is_suspended_is_not_applied_for_anew(office: Office) -> None:
+    """OPN-2: also where an application before the one that opened it had ended."""
+    applicant = Applicant(office)
+    office.pass_time(days=31)
+    assert applicant.now.outcome == "LAPSED"
+    opened(office)
+    deduct(office, 50_000, "ded-1")
+    office.pass_time(days=15, minutes=1)
+    (demand,) = [one for one in office.cases() if one.kind is CaseKind.DEPOSIT_DEMAND and one.concluded_at is None]
+    office.decide(demand, "wang-fang", "SUSPEND")
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
+    office.send("opening.requested", wish("PERSON"))
+    assert office.refusals()[-1][0] == "OPN-2"
 
 
 def test_a_first_shop_is_not_opened_by_paying_while_a_ban_is_proposed(office: Office) -> None:
