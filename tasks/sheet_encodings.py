@@ -2,7 +2,8 @@
 
 UTF-8 proves itself: bytes of another encoding are hardly ever valid in it. GBK (read as GB 18030, which holds it) proves
 nothing: Big5, Shift-JIS and most others can be read as GBK, into characters nobody uses. So what is read as GBK has to be
-written mostly in common characters, each cell and the file as a whole; who writes in others saves the file as UTF-8.
+written mostly in common characters, each cell and the file as a whole, and no cell may be far likelier a word in Big5 or
+KOI8-R, by how often each character is used (:mod:`tasks.sheet_readings`); who writes in others saves the file as UTF-8.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from pathlib import Path
 
 from models.text import shortened
+from tasks.sheet_readings import accented, reading
 
 MOST_LINE = 1 << 16
 _PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
@@ -19,11 +21,11 @@ _PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
 _COMMON = frozenset(
     "".join(
         bytes((lead, trail)).decode("gb18030", "ignore")
-        for lead in (*range(0xA1, 0xA4), *range(0xB0, 0xD8))
+        for lead in (*range(0xA1, 0xA4), *range(0xB0, 0xF8))
         for trail in range(0xA1, 0xFF)
     )
 )
-"""What nearly all Chinese is written with: the 3,755 common characters of GB 2312, its punctuation, full-width signs."""
+"""What nearly all Chinese is written with: the characters of GB 2312, its punctuation, full-width signs."""
 _HANGUL = frozenset(bytes((lead, trail)).decode("gb18030") for lead in range(0xB0, 0xC9) for trail in range(0xA1, 0xFF))
 """What syllables of EUC-KR look like in GBK: common characters, but none that is read later in the alphabet than ``r``."""
 ENOUGH = 12
@@ -74,7 +76,7 @@ def _only_gbk(path: Path) -> None:
             for piece in _PIECE.findall(line):
                 if piece in read:
                     continue
-                if len(read) < MOST_LINE:
+                if known := len(read) < MOST_LINE:
                     read.add(piece)
                 try:
                     if max(piece.decode("utf-8")) >= "\u0800":
@@ -89,8 +91,12 @@ def _only_gbk(path: Path) -> None:
                 gbk = gbk or number
                 if not _chinese(text):
                     raise _foreign(number, text)
+                if known and (likelier := reading(piece, text)):
+                    raise _foreign(number, text, *likelier)
                 for character in text:
                     seen.setdefault(character, number)
+            if word := accented(line):
+                raise _foreign(number, word[0], "Latin-1", word[1])
             if utf8 and gbk:
                 raise UnreadableFile(
                     f"文件混有两种编码:第 {utf8} 行是 UTF-8,第 {gbk} 行是 GBK。请把整个文件统一为一种编码后再导入"
@@ -103,9 +109,11 @@ def _only_gbk(path: Path) -> None:
         raise _foreign(min(wide.values()), "".join(wide))
 
 
-def _foreign(number: int, text: str) -> UnreadableFile:
+def _foreign(number: int, text: str, encoding: str = "", meant: str = "") -> UnreadableFile:
+    why = f"按 {encoding} 则是「{shortened(meant, 24)}」" if encoding else "不像中文"
     return UnreadableFile(
-        f"文件第 {number} 行按 GBK 读出的是「{shortened(text, 24)}」,不像中文,文件可能是 Big5、Shift-JIS、EUC-KR 等其他编码。"
+        f"文件第 {number} 行按 GBK 读出的是「{shortened(text, 24)}」,{why},文件可能是 "
+        f"{encoding or 'Big5、Shift-JIS、EUC-KR 等其他'} 编码。"
         "请用写出它的程序打开,另存为 UTF-8 编码的 CSV 后再导入"
     )
 

@@ -444,6 +444,54 @@ def test_one_cell_of_another_encoding_among_gbk_is_refused_by_its_line(
         take(file)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "word", "read"),
+    [
+        ("big5", "問題", "拜肈"),
+        ("big5", "經濟", "竒蕾"),
+        ("koi8_r", "Скидка", "笏赡肆"),
+        ("koi8_r", "скидка на товары", "铀赡肆 瘟 韵琢屹"),
+        ("latin-1", "crème", "cr鑝e"),
+    ],
+)
+def test_one_word_that_is_far_likelier_in_another_encoding_is_refused_with_both_readings(
+    shop: Office, tmp_path: Path, encoding: str, word: str, read: str
+) -> None:
+    """Each of its characters alone could be Chinese."""
+    assert word.encode(encoding).decode("gbk") == read
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,国庆平台券补贴第{n}批".encode("gbk") for n in range(30)]
+    lines[20] = f"sub-20,shop-1,COUPON,90.00,2026-11-10 10:00,{word}".encode(encoding)
+    file = tmp_path / "items.csv"
+    file.write_bytes(b"\n".join([HEADER.encode(), *lines]))
+    with pytest.raises(UnreadableFile, match=rf"第 22 行按 GBK 读出的是「{read}」,按 .* 则是「{word}」.*另存为 UTF-8"):
+        take(file)
+    assert items() == []
+
+
+def test_names_places_and_goods_with_rare_characters_are_not_taken_for_another_encoding(
+    shop: Office, tmp_path: Path
+) -> None:
+    """The jade of given names, old places, wares of few strokes; and what is refused in GBK passes in UTF-8."""
+    words = [
+        surname + given for surname in "丁贾贺崔常李王陈刘" for given in ("玥", "珺", "璟", "瑄", "翀", "祎", "晓玲")
+    ]
+    words += [
+        "盱眙县",
+        "亳州市",
+        "邛崃市文一西路 8 号",
+        "蝴蝶结",
+        "玻璃杯",
+        "喇叭裤",
+        "嘿嘿",
+        "T恤",
+        "VIP镕",
+        "百亿补贴",
+    ]
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{word}" for n, word in enumerate(words)]
+    assert take(sheet(tmp_path, *lines, encoding="gb18030"))[:2] == (len(words), [])
+    assert take(sheet(tmp_path, "sub-x,shop-1,COUPON,90.00,2026-11-10 10:00,篱笆"))[:2] == (1, [])
+
+
 def test_gbk_with_rare_characters_and_kana_among_common_ones_is_still_gbk(shop: Office, tmp_path: Path) -> None:
     words = ["奈雪の茶联名券", "陈祎的文具店", "①号仓·运费(含税)—满99减10￥", "福字喆妍堂专享", "🎉双十一🎉", "镕"]
     lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,{word}" for n, word in enumerate(words)]
