@@ -58,6 +58,15 @@ def test_every_process_of_ours_has_the_same_settings_and_each_is_one_that_somebo
     assert own <= ours
 
 
+def test_each_process_can_write_where_it_has_to_as_the_user_of_the_image() -> None:
+    """Prefect shows no page when it cannot write them; a home of root's own is no home for anybody else."""
+    user = re.search(r"useradd --uid (\d+) ", COMPOSE["x-image"]["build"]["dockerfile_inline"])
+    assert user is not None and SERVER["PREFECT_UI_STATIC_DIRECTORY"].startswith("/tmp/")
+    for name, service in COMPOSE["services"].items():
+        if service.get("read_only"):
+            assert service["tmpfs"] == ["/tmp", f"/home/dianwu:uid={user[1]},mode=0700"], name
+
+
 def test_prefects_server_is_told_what_make_up_tells_it(monkeypatch: pytest.MonkeyPatch, installation: Settings) -> None:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
