@@ -62,6 +62,12 @@ def open_to_others(given: Settings) -> list[Path]:
     return [file for file in private_files(given) if stat.S_IMODE(file.stat().st_mode) & 0o077]
 
 
+def home_open_to_others(given: Settings) -> bool:
+    """Whether everybody on this machine walks into the home folder. Evidence, statements, pictures, logs and the database of an
+    embedded Prefect lie there, as readable as whoever's umask made them."""
+    return given.home.is_dir() and bool(stat.S_IMODE(given.home.stat().st_mode) & 0o007)
+
+
 def private_files(given: Settings) -> list[Path]:
     """The settings file, the secrets, and the database of the embedded default, as far as they are there."""
     config = Path(os.environ.get("DIANWU_CONFIG", "dianwu.toml"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from prefect.states import Cancelled
 from sqlmodel import col, select
 
 from models.cases import Case, CaseKind
-from models.confirmations import ReplacedRun
+from models.confirmations import ReplacedRun, ShownForm
 from models.reviews import Review, Staff
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, reading
@@ -80,13 +80,29 @@ def collect(run_id: str, case_id: str | None) -> int:
         if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
             raise
         return 0
-    for row in rows:
-        if not row.key.endswith(RESPONSE):
-            continue
-        values = values_of(row.value)
-        in_transaction(lambda tx, v=values, k=row.key: _tell(tx, run_id, case_id, k, v))  # type: ignore[misc]
-        engine.client().delete_flow_run_input(UUID(run_id), row.key)
+    lies = {row.key: row.value for row in rows if row.key.endswith(RESPONSE)}
+    for key, value in {**lies, **_to_our_forms(run_id, lies)}.items():
+        values = values_of(value)
+        in_transaction(lambda tx, v=values, k=key: _tell(tx, run_id, case_id, k, v))  # type: ignore[misc]
+        engine.client().delete_flow_run_input(UUID(run_id), key)
         found += 1
+    return found
+
+
+def _to_our_forms(run_id: str, known: Collection[str]) -> dict[str, str]:
+    """What was answered to forms of ours in this run, each asked for by its name: behind however much somebody has put there."""
+    with reading() as tx:
+        shown = select(ShownForm.key).where(ShownForm.run_id == run_id, col(ShownForm.cleared_at).is_(None))
+        keys = [keyset_from_base_key(key)["response"] for key in tx.exec(shown)]
+    found: dict[str, str] = {}
+    for key in keys:
+        if key in known:
+            continue
+        try:
+            found[key] = engine.client().read_flow_run_input(UUID(run_id), key)
+        except (ObjectNotFound, PrefectHTTPStatusError) as error:
+            if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
     return found
 
 

@@ -29,7 +29,7 @@ from ops.commands.terminal import (
     settings_sentence,
     table,
 )
-from ops.secrets import open_to_others, private_files
+from ops.secrets import home_open_to_others, open_to_others, private_files
 
 
 def doctor(as_json: bool = JSON_OPTION) -> None:
@@ -155,6 +155,10 @@ def named(given: Settings) -> Iterator[Check]:
 
 def files_of(given: Settings) -> Iterator[Check]:
     """Files that hold secrets or people's data are for their owner's eyes."""
+    if home_open_to_others(given):
+        yield bad(
+            "数据目录", f"本机任何人都能进入 {given.home},其中有商家材料、账单与日志", f"chmod o-rwx {given.home}"
+        )
     if exposed := open_to_others(given):
         names = " ".join(str(file) for file in exposed)
         yield bad("密钥与数据文件", f"他人可以读取 {names}", f"chmod 600 {names}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, FlowRunInput, State, StateDetails, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.input.run_input import keyset_from_base_key
 
 from models.cases import Case
 from office.base.db import in_transaction
 from office.cases import judge
-from office.runs import engine, planted, shown_forms
+from office.runs import engine, planted, shown_forms, strays
 from tests.play import Office
 
 
@@ -27,6 +29,11 @@ class Prefect:
     def filter_flow_run_input(self, run_id: UUID, prefix: str, limit: int, exclude: set[str]) -> list[FlowRunInput]:
         found = [(key, value) for (run, key), value in self.lies.items() if run == run_id and key.startswith(prefix)]
         return [FlowRunInput(flow_run_id=run_id, key=key, value=value) for key, value in found[:limit]]
+
+    def read_flow_run_input(self, run_id: UUID, key: str) -> str:
+        if (run_id, key) not in self.lies:
+            raise ObjectNotFound(http_exc=None)  # type: ignore[arg-type]
+        return self.lies[run_id, key]
 
     def delete_flow_run_input(self, run_id: UUID, key: str) -> None:
         del self.lies[run_id, key]
@@ -110,3 +117,17 @@ def test_a_form_that_is_not_there_as_we_wrote_it_is_shown_again_before_anybody_a
     in_transaction(lambda tx: shown_forms.judged(tx, key))
     planted.look([waiting])
     assert office.trail(case_id).count("form.hidden") == 1, "one that was answered elsewhere is cleared"
+
+
+def test_an_answer_in_a_replaced_run_is_told_however_much_somebody_put_there_before_it(
+    office: Office, prefect: Prefect
+) -> None:
+    case_id, run_id, key = shown(office)
+    review = office.question(case_id)
+    in_transaction(lambda tx: shown_forms.note(tx, review, str(run_id), key, "文字", "选项"))
+    prefect.lies = {(run_id, f"junk-{number}"): "1" for number in range(strays.MOST_INPUTS)}
+    answer = json.dumps({"staff_id": "li-na", "code": office.code("li-na"), "task": review.id})
+    prefect.lies[run_id, keyset_from_base_key(key)["response"]] = answer
+    assert [strays.collect(str(run_id), case_id) for _ in range(2)] == [1, 0]
+    assert office.trail(case_id).count("answer.stray") == 1 and office.staff_told("engine_alarm") == ["supervisor"]
+    assert keyset_from_base_key(key)["response"] not in {name for _, name in prefect.lies}

@@ -104,6 +104,7 @@ def installed(office: Office, prefect: PrefectDouble) -> Office:
         connection.commit()
     if file := settings_module.settings().database_file:
         file.chmod(0o600)  # as `dianwu migrate` makes it; the tests copy theirs
+    settings_module.settings().home.chmod(0o700)
     office.clock.at = datetime(2026, 6, 1, 2, 0, tzinfo=UTC)
     return office
 
@@ -188,6 +189,14 @@ def test_a_file_of_secrets_that_others_can_read_is_closed_by_the_remedy(installe
     assert ailing("密钥与数据文件").remedy == f"chmod 600 {file}"
     file.chmod(0o600)
     assert found("密钥与数据文件")[0].health is Health.GOOD
+
+
+def test_a_home_that_everybody_can_walk_into_is_closed_by_the_remedy(installed: Office) -> None:
+    home = settings_module.settings().home
+    home.chmod(0o750)
+    assert found("数据目录") == [], "a group of ours may read the logs"
+    home.chmod(0o755)
+    assert ailing("数据目录").remedy == f"chmod o-rwx {home}"
 
 
 def test_a_key_that_opens_nothing_is_found(installed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
