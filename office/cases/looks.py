@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import col, delete, select
 
-from models.audit import AuditEntry
+from models.audit import AuditEntry, AuditHead
 from models.base import Frozen
 from models.cases import Case
 from models.desk import DeskPresence, PaperLook, PaperRead
@@ -99,14 +99,19 @@ def shop_read(tx: Tx, shop_id: str, staff_id: str, session_id: str) -> None:
     )
 
 
-def read_at_terminal(tx: Tx, case: Case, account: str, doing: str) -> None:
+def read_at_terminal(tx: Tx, case: Case, account: str, doing: str) -> bool:
     """Somebody reads a case at the terminal, where nobody proves who they are: it is whose shell the machine says it is.
-    Once in a quarter of an hour, so that a program that asks every minute fills nobody's record."""
+    Once in a quarter of an hour, so that a program that asks every minute fills nobody's record. ``False`` where the record's end
+    is not sealed with the keys of this shell: by looking nobody has a record go on in a new chain."""
+    end = tx.get(AuditHead, audit.streams(tx, _stream(case))[-1])
+    if end is not None and not audit.sealed(end):
+        return False
     actor, text = f"terminal/{account}", f"在终端{doing}案件 {case.id}"
     before = select(AuditEntry.id).where(AuditEntry.stream == _stream(case), AuditEntry.action == "dossier.read")
     same = before.where(AuditEntry.actor == actor, AuditEntry.text == text, AuditEntry.at > tx.now - AT_TERMINAL)
     if tx.exec(same.limit(1)).first() is None:
         audit.record(tx, _stream(case), "dossier.read", actor=actor, text=text, case=case.id)
+    return True
 
 
 def _stream(case: Case) -> str:

@@ -246,9 +246,11 @@ def read(case_id: str, doing: str) -> None:
 
     whose = " ".join(dict.fromkeys((_account(os.getuid()), *_sudo_by())))
     try:
-        in_transaction(lambda tx: looks.read_at_terminal(tx, tx.get_one(Case, case_id), whose, doing))
+        noted = in_transaction(lambda tx: looks.read_at_terminal(tx, tx.get_one(Case, case_id), whose, doing))
     except DBAPIError:
-        typer.echo("⚠ 此次查看未能留下记录:数据库现在不能写入", err=True)
+        noted = False
+    if not noted:
+        typer.echo("⚠ 此次查看未能留下记录:数据库不能写入,或审计链不是以现有密钥封印的", err=True)
 
 
 def _account(uid: int) -> str:

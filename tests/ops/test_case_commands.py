@@ -22,6 +22,7 @@ from models.cases import Case
 from models.reviews import Review
 from office.base.db import in_transaction
 from office.cases.locks import lock_case
+from office.record import audit
 from ops.commands import terminal
 from tests.play import PAPERS, PAYEE, Office
 
@@ -267,3 +268,13 @@ def test_a_case_is_read_although_nobody_can_write_and_that_is_said(
     monkeypatch.setattr(terminal, "in_transaction", read_only)
     shown = dianwu("cases", "show", refund.id)
     assert shown.exit_code == 0 and "退票处理" in shown.stdout and "未能留下记录" in shown.stderr
+
+
+def test_nobody_has_a_record_go_on_in_a_new_chain_by_looking_with_other_keys(
+    office: Office, refund: Case, dianwu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "sealed", lambda head: False)
+    shown = dianwu("review", "show", refund.id)
+    assert shown.exit_code == 0 and "未能留下记录" in shown.stderr
+    monkeypatch.undo()
+    assert office.chains() == [] and "dossier.read" not in office.trail("shop/shop-1")
