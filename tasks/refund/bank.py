@@ -11,9 +11,11 @@ from office.base.db import Tx
 from office.cases import cases, merchants
 from office.process import Pays
 from tasks.payouts import payouts
+from tasks.refund.plan import outstanding
 from tasks.shops import bans, demands, deposits, shops
 
 TO_THE_DEPOSIT = "这笔款项已回到保证金账户,没有损失。店铺处于关店状态时,可以核对收款账户后重新申请退还。"
+FORFEITED = "店铺已被强制关店,款项已罚没,已通知商家。"
 BACK = {PayoutState.FAILED, PayoutState.RETURNED}
 
 
@@ -26,9 +28,11 @@ def _taken(tx: Tx, case: Case, payout: Payout, before: PayoutState) -> None:
         demands.look(tx, shop)  # of a shop that has opened again it may be what was missing
     if back and case.outcome is CaseState.REFUNDED and before is PayoutState.SETTLED:
         cases.reopen(tx, case, CaseState.UNDER_REVIEW, "退票:款项被退回,重新处理", clause="REF-3", actor="bank")
+        if bans.is_banned(tx, shop.id):
+            payouts.nobody_waits(tx, case, payout, FORFEITED)
     elif back and case.concluded_at is not None:
         _came_back_late(tx, case, payout, shop)
-    if _unpaid(tx, case) and bans.is_banned(tx, shop.id):
+    if bans.is_banned(tx, shop.id) and outstanding(tx, case):  # of whichever turn
         bans.end_refunds(tx, [case])
 
 
@@ -44,15 +48,7 @@ def _came_back_late(tx: Tx, case: Case, payout: Payout, shop: Shop) -> None:
         then=bans.NO_REFUND if banned else TO_THE_DEPOSIT,
     )
     merchants.tell(tx, told, f"{payout.request_no}/back/{tx.now:%Y%m%d%H%M%S%f}", case=case)
-    where = "店铺已被强制关店,款项已罚没" if banned else "款项已回到保证金账户"
-    payouts.nobody_waits(tx, case, payout, f"{where},已通知商家。")
-
-
-def _unpaid(tx: Tx, case: Case) -> bool:
-    """Whether something of the case's last turn did not reach its payee."""
-    rows = payouts.of_case(tx, case.id)
-    last = max(row.turn for row in rows)
-    return any(row.turn == last and row.state in BACK for row in rows)
+    payouts.nobody_waits(tx, case, payout, FORFEITED if banned else "款项已回到保证金账户,已通知商家。")
 
 
 PAYS = Pays(

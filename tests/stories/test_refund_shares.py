@@ -13,8 +13,10 @@ from models.cases import Case
 from models.messages import Channel
 from models.payouts import Payout, PayoutState, Permit
 from office.base.db import reading
+from office.cases.gates import OPEN
 from tasks.sight import proof
 from tests.deaths import Died, mortal
+from tests.invoicing import kit
 from tests.play import PAYEE, Office
 from tests.reading import read
 
@@ -235,6 +237,31 @@ def test_a_part_returned_after_a_ban_of_a_refund_that_was_over_is_forfeited_and_
     assert "不予退还" in office.message("refund_came_back")["then"]
     assert "已罚没" in office.messages("payment_came_back", Channel.STAFF)[0]["then"]
     assert office.balance(AccountKind.DEPOSIT) == 0
+    whole(office)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_whichever_share_of_a_paid_refund_the_bank_returns_after_a_ban_nobody_is_asked_to_pay_it_again(
+    office: Office, number: int
+) -> None:
+    """CLS-10, REF-10, DED-6: that of the first turn as that of the last; it is forfeited, and finance hears of it."""
+    two_ways(office)
+    case = office.request_refund(payee=ALIPAY)
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P1", fen=200_000)
+    office.bank(f"{case.id}-P2", "failed", fen=200_000)
+    office.decide(case, "wang-fang", "AGAIN")
+    office.decide(case, "wang-fang", "APPROVE")
+    office.bank(f"{case.id}-P3", fen=200_000)
+    assert office.case(case.id).outcome == "REFUNDED"
+    kit.settle_receivable(office, 100)
+    proposal = office.propose_forced_closure()
+    for who in ("li-na", "he-qiang"):
+        office.decide(proposal, who, "CONFIRM", "售假属实")
+    office.bank(f"{case.id}-P{number}", "returned", fen=200_000)
+    assert office.case(case.id).outcome == "REJECTED" and office.balance(AccountKind.DEPOSIT) == 0
+    assert [review.gate for review in office.reviews(case) if review.state in OPEN] == []
+    assert "已罚没" in office.messages("payment_came_back", Channel.STAFF)[0]["then"]
     whole(office)
 
 
