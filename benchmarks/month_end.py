@@ -161,9 +161,10 @@ def fill(shops: int, period: str = "2026-10") -> None:
     """Shops with three items each and a receivable, written in bulk."""
     from sqlalchemy import insert
 
+    from benchmarks.shops import shops_of
     from models.books import AccountKind
     from models.invoicing import BillableCategory, BillableItem, Period
-    from models.shops import EntityType, Shop, ShopState
+    from models.shops import EntityType
     from office.base import db
     from office.money import ledger
     from policies.deposit import required_deposit
@@ -176,29 +177,7 @@ def fill(shops: int, period: str = "2026-10") -> None:
             if start == 0:
                 tx.add(Period(id=period))
                 tx.flush()
-            tx.execute(
-                insert(Shop.__table__),  # type: ignore[attr-defined]
-                [
-                    {
-                        "id": f"shop-{n:07d}",
-                        "name": f"店铺 {n}",
-                        "entity_type": EntityType.ENTERPRISE,
-                        "owner_account_id": f"acct-{n}",
-                        "owner_name": "林晓",
-                        "licence_name": f"宁波第 {n} 号文具有限公司",
-                        "uscc": "91330226MA2AB1C2D8",
-                        "taxpayer_type": "GENERAL",
-                        "categories": ["服饰"],
-                        "state": ShopState.OPEN,
-                        "capabilities": [],
-                        "contacts_sealed": "",
-                        "auto_deduct": n % 10 == 0,
-                        "registered_at": settled,
-                        "topup_demanded_fen": 0,
-                    }
-                    for n in numbers
-                ],
-            )
+            shops_of(tx, numbers, settled, lambda n: n % 10 == 0)
             tx.execute(
                 insert(BillableItem.__table__),  # type: ignore[attr-defined]
                 [

@@ -198,9 +198,10 @@ def fill(shops: int, at: datetime = datetime(2026, 10, 1, tzinfo=UTC)) -> None:
     """Shops that we settle from then on, with an account each, written in bulk."""
     from sqlalchemy import insert
 
+    from benchmarks.shops import shops_of
     from models.payouts import Payee, PayeeMethod
     from models.settlement import SettlementAccount, SettlementSwitch, Settler
-    from models.shops import EntityType, Shop, ShopSnapshot, ShopState
+    from models.shops import ShopSnapshot
     from office.base import db
     from office.base.vault import place, seal_json
     from tasks.payouts.permits import payee_hash
@@ -228,29 +229,7 @@ def fill(shops: int, at: datetime = datetime(2026, 10, 1, tzinfo=UTC)) -> None:
                 }
             )
         with db.transaction() as tx:
-            tx.execute(
-                insert(Shop.__table__),  # type: ignore[attr-defined]
-                [
-                    {
-                        "id": f"shop-{n:07d}",
-                        "name": f"店铺 {n}",
-                        "entity_type": EntityType.ENTERPRISE,
-                        "owner_account_id": f"acct-{n}",
-                        "owner_name": "林晓",
-                        "licence_name": f"宁波第 {n} 号文具有限公司",
-                        "uscc": "91330226MA2AB1C2D8",
-                        "taxpayer_type": "GENERAL",
-                        "categories": ["服饰"],
-                        "state": ShopState.OPEN,
-                        "capabilities": [],
-                        "contacts_sealed": "",
-                        "auto_deduct": False,
-                        "registered_at": at,
-                        "topup_demanded_fen": 0,
-                    }
-                    for n in numbers
-                ],
-            )
+            shops_of(tx, numbers, at)
             tx.execute(
                 insert(SettlementSwitch.__table__),  # type: ignore[attr-defined]
                 [

@@ -13,9 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk.dossier import sections
-from desk.html import page
 from desk.pictures import papers_of
-from desk.queue import ROWS, Filter, counts, rows
+from desk.queue import ROWS, Filter, framed, rows
 from desk.visitor import Visitor, posted, visitor
 from models.base import Labelled
 from models.confirmations import Weight
@@ -79,13 +78,12 @@ def _page(
     drawn, seen = set().union(*(one["drawn"] for one in papers)), dict(ChainMap(*(one["seen"] for one in papers)))
     asked = [(review.id, review.revision, review.dossier_sha256) for _, review in shown]
     rules = policy_at(tx.now).decisions
-    return page(
+    return framed(
+        tx,
+        who,
+        "q",
         "batch",
         422 if refused else 200,
-        who=who,
-        here="q",
-        counts=counts(tx, who),
-        now=tx.now,
         chosen=chosen,
         gate=gate,
         picked=",".join(picked),
@@ -100,7 +98,6 @@ def _page(
         tick=TICK,
         drawn=drawn,
         seen=seen,
-        token=desk_forms.token(who.session_id, "leave"),
         form_token=desk_forms.token(who.session_id, _about(asked)),
         asked=";".join(f"{i}#{r}#{s}" for i, r, s in asked),
     )
@@ -203,14 +200,12 @@ def result(request: Request, who: Person, bundle: str) -> Response:
         found = bundles.of(tx, who.id, bundle)
         if found is None:
             raise HTTPException(404)
-        return page(
+        return framed(
+            tx,
+            who,
+            "q",
             "bundle",
-            who=who,
-            here="q",
-            counts=counts(tx, who),
-            now=tx.now,
             chosen=chosen,
             lines=found,
             again=fits(tx, chosen.gate),
-            token=desk_forms.token(who.session_id, "leave"),
         )

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from desk.html import page
-from desk.queue import counts
+from desk.queue import framed
 from desk.visitor import Visitor, posted, visitor
 from models.base import Frozen
 from models.cases import Case
@@ -71,16 +70,14 @@ def _page(tx: Tx, who: Visitor, which: Which, **told: object) -> Response:
     """The page, with what was done or was not on top."""
     found, rows = load.load(tx), which.rows(tx)
     given: dict[str, object] = {"refused": [], "word": "", "form": {}, **told}
-    return page(
+    return framed(
+        tx,
+        who,
+        "lead",
         "lead",
         422 if given["refused"] else 200,
-        who=who,
-        here="lead",
-        counts=counts(tx, who),
-        now=tx.now,
         load=found,
         most=max((one.open for one in found.roles), default=0) or 1,
-        token=desk_forms.token(who.session_id, "leave"),
         which=which,
         views=VIEWS,
         most_timed=load.MOST_TIMED,

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from desk import reads
 from desk.dossier import sections
 from desk.html import page
-from desk.queue import Filter, counts
+from desk.queue import Filter, framed
 from desk.visitor import Visitor, posted, set_cookie, visitor
 from models.cases import Case
 from models.reviews import Review
@@ -48,13 +48,12 @@ def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str
         done = queue.decided(tx, by=who.id, since=since, limit=DONE + 1)
         pace = queue.pace(done) if days == "1" else None
         own = desk_sessions.of(tx, who.id)
-        return page(
+        return framed(
+            tx,
+            who,
+            "me",
             "mine",
             422 if refused else 200,
-            who=who,
-            here="me",
-            counts=counts(tx, who),
-            now=tx.now,
             days=days,
             spans=SPANS,
             done=done[:DONE],
@@ -67,7 +66,6 @@ def _mine(who: Visitor, days: str, *, refused: str = "", given: Mapping[str, str
             snippets=snippets.of(tx, who.id),
             snippet_refused=refused,
             snippet_given={"name": "", "text": "", **(given or {})},
-            token=desk_forms.token(who.session_id, "leave"),
             end_token=desk_forms.token(who.session_id, "sessions"),
         )
 
@@ -148,17 +146,15 @@ def case(request: Request, who: Person, case_id: str) -> Response:
     if not own:
         reads.note(who, row)
     with reading() as tx:
-        return page(
+        return framed(
+            tx,
+            who,
+            "c",
             "case",
-            who=who,
-            here="c",
-            counts=counts(tx, who),
-            now=tx.now,
             case=found,
             shown={one.id: sections(one.kept, given) for one in found.reviews},
             drawn=(),
             seen={},
-            token=desk_forms.token(who.session_id, "leave"),
         )
 
 
@@ -171,15 +167,13 @@ def shop(request: Request, who: Person, shop_id: str) -> Response:
     reads.note_shop(who, shop_id)
     with reading() as tx:
         found = lookup.shop(tx, shop_id)
-        return page(
+        return framed(
+            tx,
+            who,
+            "s",
             "shop",
-            who=who,
-            here="s",
-            counts=counts(tx, who),
-            now=tx.now,
             shop=found,
             able=[one.label for one in Capability if found and one.value in found.shop.capabilities],
-            token=desk_forms.token(who.session_id, "leave"),
         )
 
 
@@ -194,15 +188,13 @@ def find(request: Request, who: Person, q: str = "") -> Response:
             kind, number = place
             return RedirectResponse(f"/{kind}/{quote(number, safe='')}", 303)
         found = lookup.matching(tx, q)
-        return page(
+        return framed(
+            tx,
+            who,
             "find",
-            who=who,
-            here="find",
-            counts=counts(tx, who),
-            now=tx.now,
+            "find",
             words=q,
             found=found[: lookup.MOST],
             more=len(found) > lookup.MOST,
-            token=desk_forms.token(who.session_id, "leave"),
             chosen=Filter(),
         )

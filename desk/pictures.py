@@ -22,8 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from desk import reads
 from desk.dossier import files
-from desk.html import page
-from desk.queue import counts
+from desk.queue import framed
 from desk.visitor import Visitor, visitor
 from models.dossier import Sheet
 from models.evidence import EvidenceItem, MediaType
@@ -34,7 +33,6 @@ from office.base.settings import Settings, settings
 from office.cases import looks
 from office.cases.looks import ORIGINAL
 from office.files import evidence
-from tasks.sight import desk_forms
 
 router = APIRouter()
 Person = Annotated[Visitor, Depends(visitor)]
@@ -148,15 +146,14 @@ def paper(request: Request, who: Person, evidence_id: str) -> Response:
     if request.headers.get("accept", "") == "application/json":
         return JSONResponse({"pages": pages, "shown": min(pages, SHOWN)})
     with reading() as tx:
-        return page(
+        return framed(
+            tx,
+            who,
+            "p",
             "paper",
-            who=who,
-            here="p",
-            counts=counts(tx, who),
             item=item,
             pages=pages,
             shown=min(pages, SHOWN),
-            token=desk_forms.token(who.session_id, "leave"),
         )
 
 

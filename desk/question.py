@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from desk import reads
 from desk.dossier import sections
-from desk.html import moment, page
+from desk.html import moment
 from desk.pictures import papers_of
-from desk.queue import Filter, counts, next_for, pulse_version
+from desk.queue import Filter, framed, next_for, pulse_version
 from desk.visitor import Visitor, posted, visitor
 from models.cases import Case
 from models.dossier import Sheet
@@ -92,15 +92,14 @@ def _page(
     typed_on = given if given is not None else draft.fields if draft else {}
     before = request.query_params.get("since", "") or typed_on.get("marks", "")
     since = set(before[:500].split(",")) if before else set()
-    return page(
+    return framed(
+        tx,
+        who,
+        "q",
         "question",
         status,
-        who=who,
-        here="q",
         chosen=chosen,
-        counts=counts(tx, who),
         version=pulse_version(tx),
-        now=tx.now,
         review=review,
         case=case,
         gate=gate,
@@ -118,7 +117,6 @@ def _page(
         refused=refused,
         given={"verdict": "", "reason": "", **typed_on},
         draft=draft,
-        token=desk_forms.token(who.session_id, "leave"),
         form_token=desk_forms.token(who.session_id, about),
         act_token=desk_forms.token(who.session_id, f"act {review.id}"),
         by_session=judge.session_is_enough(tx, review, gate),

@@ -107,6 +107,12 @@ def counts(tx: Tx, who: Visitor) -> dict[str, int]:
     return queue.tabs(tx, who.roles, who.id)
 
 
+def framed(tx: Tx, who: Visitor, here: str, name: str, status: int = 200, **values: Any) -> Response:
+    """A page for somebody who is logged in, under the tab ``here``."""
+    leave = desk_forms.token(who.session_id, "leave")
+    return page(name, status, who=who, here=here, counts=counts(tx, who), now=tx.now, token=leave, **values)
+
+
 @router.get("/q")
 def show(request: Request, who: Person) -> Response:
     chosen = Filter.read(request.url.query)
@@ -114,24 +120,22 @@ def show(request: Request, who: Person) -> Response:
         done = queue.decided(tx, by=who.id, since=queue.today(tx), limit=200) if chosen.view == "done" else []
         found = [] if chosen.view == "done" else rows(tx, who, chosen, ROWS + 1)
         elsewhere = queue.elsewhere(tx, who.roles, who.id) if not found and not done else ()
-        return page(
+        return framed(
+            tx,
+            who,
+            "q",
             "queue",
-            who=who,
             chosen=chosen,
             views=VIEWS,
             rows=found[:ROWS],
             more=len(found) > ROWS,
             done=done,
-            now=tx.now,
-            counts=counts(tx, who),
             version=pulse_version(tx),
             elsewhere=elsewhere,
             rows_each=ROWS,
             gates={name: gate.title for name, gate in office().gates.items() if {*gate.roles} & {*who.roles}},
             **_many(tx, who, found[:ROWS], chosen),
             roles=list(Role) if who.supervises else [Role(role) for role in who.roles],
-            token=desk_forms.token(who.session_id, "leave"),
-            here="q",
         )
 
 

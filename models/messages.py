@@ -51,6 +51,11 @@ class InboxMessage(SQLModel, table=True):
     others: dict[str, str] = Field(default_factory=dict, sa_type=json_type())
     """What came then, each once: hash → sealed body. Nothing acts on it."""
 
+    @property
+    def origin(self) -> str:
+        """Where it came from and under which id: what a case that it opens is known by to its sender."""
+        return f"{self.source}/{self.message_id}"
+
 
 class Channel(Labelled):
     """What kind of thing an outbox row is; each has one deliverer."""

@@ -240,7 +240,7 @@ def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> 
         remedy=_OURS if message.state is InboxState.FAILED else _THEIRS,
     )
     known = message.shop_id if message.shop_id and tx.get(Shop, message.shop_id) else None
-    emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=known)
+    emit(tx, event, f"refused/{message.origin}", shop_id=known)
     if message.state is InboxState.FAILED:
         _tell_failed(tx, message)
     elif tx.now - message.received_at >= timedelta(hours=policy_at(message.received_at).inbox.early_hours):
@@ -284,9 +284,7 @@ def on_conflict(tx: Tx, message: InboxMessage) -> None:
         conflicts=message.conflicts,
         counted=max(0, message.conflicts - inbox.MOST_OTHERS),
     )
-    reviews.notify_staff(
-        tx, Role.SUPERVISOR, told, f"conflict/{message.source}/{message.message_id}/{message.conflicts}"
-    )
+    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"conflict/{message.origin}/{message.conflicts}")
 
 
 def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outcome:

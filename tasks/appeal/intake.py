@@ -50,7 +50,7 @@ def file(tx: Tx, event: AppealFiled, message: InboxMessage) -> None:
     cases.open_case(
         tx,
         CaseKind.APPEAL,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         request={
@@ -116,7 +116,7 @@ def note_escalation(tx: Tx, event: EscalationNoted, message: InboxMessage) -> No
             channel=event.channel,
             note=event.note,
             noted_at=message.received_at,
-            origin=f"{message.source}/{message.message_id}",
+            origin=message.origin,
         )
     )
     audit.record(

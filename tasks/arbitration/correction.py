@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.arbitration import (
     VoidCause,
 )
@@ -58,7 +60,7 @@ def propose_correction(tx: Tx, event: RulingCorrectionProposed, shop: Shop, mess
     cases.open_case(
         tx,
         CaseKind.CORRECTION,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         actor=f"platform/{event.proposed_by}",
@@ -227,8 +229,6 @@ def _correction_dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
 
 
-_CORRECTION_RESULTS = {"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"}
-
 CORRECTION = Gate(
     name="correction",
     title="判责更正审核",
@@ -238,22 +238,15 @@ CORRECTION = Gate(
     window=lambda case: rules(case).appeal.correction_sla,
     clause="ARB-10",
     reason_required=frozenset(CorrectionVerdict),
-    consequences=_CORRECTION_RESULTS,
+    consequences={"CONFIRM": "两位主管均同意后剔除判责,不可撤销", "REJECT": "结束案件,判责继续有效"},
     check=proposals.refusal,
     excluded=lambda tx, case: people.meant(tx, CorrectionAsked.of(case).proposed_by),
 )
 
-CORRECTION_SECOND = Gate(
+CORRECTION_SECOND = replace(
+    CORRECTION,
     name="correction-second",
     title="判责更正复核",
-    roles=(Role.SUPERVISOR,),
-    verdicts=CorrectionVerdict,
-    dossier=_correction_dossier,
-    window=lambda case: rules(case).appeal.correction_sla,
-    clause="ARB-10",
-    reason_required=frozenset(CorrectionVerdict),
-    consequences=_CORRECTION_RESULTS,
-    check=proposals.refusal,
     excluded=lambda tx, case: (
         people.meant(tx, CorrectionAsked.of(case).proposed_by) | last_decider(tx, case, CORRECTION.name)
     ),

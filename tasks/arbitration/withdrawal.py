@@ -67,7 +67,7 @@ def request_withdrawal(tx: Tx, event: ArbitrationWithdrawalRequested, shop: Shop
     cases.open_case(
         tx,
         CaseKind.WITHDRAWAL,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         actor="platform",

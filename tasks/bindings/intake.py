@@ -49,7 +49,7 @@ def open_binding(
     case = cases.open_case(
         tx,
         CaseKind.ACCOUNT_BINDING,
-        origin=f"{message.source}/{message.message_id}{part}",
+        origin=f"{message.origin}{part}",
         received_at=message.received_at,
         shop=shop,
         subject=f"{shop.name} · {kind.label}",

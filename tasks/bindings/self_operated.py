@@ -76,7 +76,7 @@ def mark(tx: Tx, event: MarkingRequested, message: InboxMessage) -> None:
     emit(
         tx,
         MarkingReceived(shop_id=shop.id, cases=tuple(told.values()), rejected=tuple(rejected)),
-        f"marking/{message.source}/{message.message_id}",
+        f"marking/{message.origin}",
         shop_id=shop.id,
     )
 

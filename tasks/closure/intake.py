@@ -28,7 +28,7 @@ def request(tx: Tx, event: ClosureRequested, message: InboxMessage) -> None:
     cases.open_case(
         tx,
         CaseKind.CLOSURE,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         request={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlmodel import col, select
 
 from models.arbitration import Appeal, Ruling
@@ -53,7 +55,7 @@ def propose(tx: Tx, event: ForcedClosureProposed, message: InboxMessage) -> None
     cases.open_case(
         tx,
         CaseKind.FORCED_CLOSURE,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         actor=f"platform/{event.proposed_by}",
@@ -250,8 +252,6 @@ def _dossier(tx: Tx, case: Case, review: Review) -> Dossier:
     )
 
 
-_CONSEQUENCES = {"CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销", "DROP": "结束案件,店铺不受影响"}
-
 FIRST = Gate(
     name="forced-first",
     title="强制关店审核",
@@ -261,22 +261,19 @@ FIRST = Gate(
     window=lambda case: rules(case).forced_closure.review_sla,
     clause="CLS-10",
     reason_required=frozenset(ForcedVerdict),
-    consequences=_CONSEQUENCES,
+    consequences={
+        "CONFIRM": "两人均同意后立即关店、罚没全部保证金并冻结货款,不可撤销",
+        "DROP": "结束案件,店铺不受影响",
+    },
     check=proposals.refusal,
     excluded=lambda tx, case: people.meant(tx, ForcedClosureAsked.of(case).proposed_by),
 )
 
-SECOND = Gate(
+SECOND = replace(
+    FIRST,
     name="forced-second",
     title="强制关店复核",
     roles=(Role.SUPERVISOR,),
-    verdicts=ForcedVerdict,
-    dossier=_dossier,
-    window=lambda case: rules(case).forced_closure.review_sla,
-    clause="CLS-10",
-    reason_required=frozenset(ForcedVerdict),
-    consequences=_CONSEQUENCES,
-    check=proposals.refusal,
     excluded=lambda tx, case: (
         people.meant(tx, ForcedClosureAsked.of(case).proposed_by) | last_decider(tx, case, FIRST.name)
     ),

@@ -46,7 +46,7 @@ def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
     receipt = BillablesReceived(
         batch_id=event.batch_id, accepted=done.accepted, repeated=done.repeated, rejected=done.rejected
     )
-    emit(tx, receipt, f"billables/{message.source}/{message.message_id}")
+    emit(tx, receipt, f"billables/{message.origin}")
 
 
 def note(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:

@@ -52,7 +52,7 @@ def submit(tx: Tx, event: InvoiceSubmitted, shop: Shop, message: InboxMessage) -
     """Check it; accept it at once when it is clean, ask a clerk otherwise."""
     if shop.owner_account_id != event.account_id:
         raise Refused("只有店铺的主账号可以提交发票", "INV-1")
-    invoice_id = f"{message.source}/{message.message_id}"
+    invoice_id = message.origin
     waiting = tx.exec(
         select(Invoice).where(
             Invoice.number == event.number,

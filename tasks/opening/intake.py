@@ -69,23 +69,7 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
         shop.contacts_sealed = seal_json(list(event.contacts), place(Shop, "contacts_sealed", shop.id))
         tx.add(shop)
     before = _ended(tx, shop, CaseKind.OPENING)
-    asked = OpeningAsked(
-        **event.model_dump(exclude={"shop_id", "contacts"}),
-        before=before.id if before else "",
-        documents=OpeningAsked.of(before).documents if before else (),
-        asked_again=OpeningAsked.of(before).asked_again if before else {},
-    )
-    case = cases.open_case(
-        tx,
-        CaseKind.OPENING,
-        origin=f"{message.source}/{message.message_id}",
-        received_at=message.received_at,
-        shop=shop,
-        request=asked.model_dump(mode="json"),
-        actor=f"merchant/{event.account_id}",
-        clause="OPN-2",
-        text=f"商家申请开店:{event.entity_type.label},{'、'.join(event.categories)}",
-    )
+    case = _opened(tx, shop, CaseKind.OPENING, event, message, before, "OPN-2")
     if before is not None:
         parts.copy(tx, before, case, *Part)
 
@@ -108,28 +92,43 @@ def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> N
     before = _ended(tx, shop, CaseKind.REOPENING)
     if before is not None and (shop.closed_at is None or before.opened_at < shop.closed_at):
         before = None
-    asked = OpeningAsked(
-        **event.model_dump(exclude={"shop_id"}),
-        owner_name=shop.owner_name,
-        before=before.id if before else "",
-        documents=OpeningAsked.of(before).documents if before else (),
-        asked_again=OpeningAsked.of(before).asked_again if before else {},
-    )
-    case = cases.open_case(
-        tx,
-        CaseKind.REOPENING,
-        origin=f"{message.source}/{message.message_id}",
-        received_at=message.received_at,
-        shop=shop,
-        request=asked.model_dump(mode="json"),
-        actor=f"merchant/{event.account_id}",
-        clause="REO-2",
-        text=f"商家申请重新开店:{event.entity_type.label},{'、'.join(event.categories)}",
-    )
+    case = _opened(tx, shop, CaseKind.REOPENING, event, message, before, "REO-2", owner_name=shop.owner_name)
     if before is not None:
         parts.copy(tx, before, case, *Part)
     elif first := max(opened_before(tx, shop.id), key=lambda one: one.opened_at, default=None):
         parts.copy(tx, first, case, Part.BASICS, Part.TRAINING)
+
+
+def _opened(
+    tx: Tx,
+    shop: Shop,
+    kind: CaseKind,
+    event: OpeningRequested | ReopeningRequested,
+    message: InboxMessage,
+    before: Case | None,
+    clause: str,
+    **known: str,
+) -> Case:
+    """The case, with what the application before it leaves to it."""
+    left = OpeningAsked.of(before) if before else None
+    asked = OpeningAsked(
+        **event.model_dump(exclude={"shop_id", "contacts"}),
+        **known,
+        before=before.id if before else "",
+        documents=left.documents if left else (),
+        asked_again=left.asked_again if left else {},
+    )
+    return cases.open_case(
+        tx,
+        kind,
+        origin=message.origin,
+        received_at=message.received_at,
+        shop=shop,
+        request=asked.model_dump(mode="json"),
+        actor=f"merchant/{event.account_id}",
+        clause=clause,
+        text=f"商家申请{kind.label}:{event.entity_type.label},{'、'.join(event.categories)}",
+    )
 
 
 def _ended(tx: Tx, shop: Shop, kind: CaseKind) -> Case | None:

@@ -62,7 +62,7 @@ def record(tx: Tx, message: InboxMessage, event: PayoutAnswer, said: PayoutState
     inquiry = inquiry or cases.open_case(
         tx,
         CaseKind.BANK_INQUIRY,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         subject=f"{event.request_no} {kind.label}",
         request={"contradiction": row_id},

@@ -30,7 +30,7 @@ def request(tx: Tx, event: RefundRequested, message: InboxMessage) -> None:
     cases.open_case(
         tx,
         CaseKind.REFUND,
-        origin=f"{message.source}/{message.message_id}",
+        origin=message.origin,
         received_at=message.received_at,
         shop=shop,
         request={

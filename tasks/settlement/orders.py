@@ -71,7 +71,7 @@ def take_orders(tx: Tx, event: OrdersConfirmed, message: InboxMessage) -> None:
     receipt = OrdersReceived(
         batch_id=event.batch_id, accepted=done.accepted, repeated=done.repeated, rejected=done.rejected
     )
-    emit(tx, receipt, f"orders/{message.source}/{message.message_id}")
+    emit(tx, receipt, f"orders/{message.origin}")
 
 
 def note_orders(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
@@ -85,7 +85,7 @@ def take_aftersales(tx: Tx, event: OrdersAftersale, message: InboxMessage) -> No
     receipt = AftersalesReceived(
         batch_id=event.batch_id, accepted=done.accepted, repeated=done.repeated, rejected=done.rejected
     )
-    emit(tx, receipt, f"aftersales/{message.source}/{message.message_id}")
+    emit(tx, receipt, f"aftersales/{message.origin}")
 
 
 def note_aftersales(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:

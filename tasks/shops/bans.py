@@ -169,7 +169,7 @@ def alarm(tx: Tx, shop: Shop, message: InboxMessage, payment_id: str, amount: Mo
         sentence=sentence,
         remedy="请立即停止打款并追回款项,由财务与贵方核实,无需重新发送。",
     )
-    emit(tx, event, f"refused/{message.source}/{message.message_id}", shop_id=shop.id)
+    emit(tx, event, f"refused/{message.origin}", shop_id=shop.id)
     told = operations.BannedShopPaid(
         shop=f"{shop.name}({shop.id})", payment_id=payment_id, amount_fen=amount.fen, free_fen=free.fen, at=tx.now
     )

@@ -279,15 +279,7 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
         raise Refused(f"保证金只能用于抵扣赔付和处罚欠款:申请抵扣 {amount},现有欠款 {arrears}", "DEP-9")
     if amount.fen > deposit.fen:
         raise Refused(f"抵扣金额 {amount} 超过保证金余额 {deposit}", "DED-9")
-    ledger.post(
-        tx,
-        key,
-        debit=shop_account(shop.id, AccountKind.DEPOSIT),
-        credit=shop_account(shop.id, AccountKind.ARREARS),
-        amount=amount,
-        reason="deposit.set_off",
-        clause="DEP-9",
-    )
+    _off_arrears(tx, shop, key, amount, "DEP-9")
     audit.record(
         tx,
         f"shop/{shop.id}",
@@ -302,20 +294,17 @@ def set_off(tx: Tx, event: DepositSetOff, shop: Shop, message: InboxMessage) -> 
     demands.look(tx, shop)
 
 
+def _off_arrears(tx: Tx, shop: Shop, key: str, amount: Money, clause: str, case: Case | None = None) -> None:
+    deposit, arrears = (shop_account(shop.id, kind) for kind in (AccountKind.DEPOSIT, AccountKind.ARREARS))
+    case_id, reason = case.id if case else None, "deposit.set_off"
+    ledger.post(tx, key, debit=deposit, credit=arrears, amount=amount, reason=reason, clause=clause, case_id=case_id)
+
+
 def set_off_arrears(tx: Tx, shop: Shop, case: Case, key: str) -> Money:
     """Take what the shop owes in our books from its deposit, as far as that goes, before anything is paid (ambiguity 29)."""
     owed = shop_balance(tx, shop.id, AccountKind.ARREARS)
     amount = Money(fen=min(owed.fen, shop_balance(tx, shop.id, AccountKind.DEPOSIT).fen))
-    ledger.post(
-        tx,
-        key,
-        debit=shop_account(shop.id, AccountKind.DEPOSIT),
-        credit=shop_account(shop.id, AccountKind.ARREARS),
-        amount=amount,
-        reason="deposit.set_off",
-        clause="REF-8",
-        case_id=case.id,
-    )
+    _off_arrears(tx, shop, key, amount, "REF-8", case)
     if amount:
         audit.record(
             tx,

@@ -73,7 +73,7 @@ def judged(
             accepted=len(good),
             rejected=tuple(sorted(rejected, key=lambda one: one.position)),
         )
-        emit(tx, told, f"figures/{message.source}/{message.message_id}")
+        emit(tx, told, f"figures/{message.origin}")
     return good
 
 

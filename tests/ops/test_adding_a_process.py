@@ -129,7 +129,7 @@ swept: list[int] = []
 def request(tx: Tx, event: SampleRequested, message: InboxMessage) -> None:
     shop = shops.find_shop(tx, event.shop_id)
     cases.open_case(
-        tx, CaseKind.SAMPLE, origin=f"{message.source}/{message.message_id}", received_at=message.received_at, shop=shop,
+        tx, CaseKind.SAMPLE, origin=message.origin, received_at=message.received_at, shop=shop,
         request={"account_id": event.account_id}, text="商家申请借用样品", clause="SMP-1",
     )
 
