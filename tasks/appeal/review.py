@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import col, func, select
@@ -193,12 +194,6 @@ def _not_for_the_second(tx: Tx, case: Case) -> set[str]:
     return barred | {other.id for other in staff.with_role(tx, Role.ARBITRATOR) if other.id != person.id}
 
 
-_RESULTS = {
-    "UPHOLD": "判责自动剔除;有扣款的由商服联系商家处理",
-    "DISMISS": "最终结果,商家不能再申诉,理由会告知商家",
-    "INSUFFICIENT": "发出驳回通知,商家有一次限期重新举证的机会",
-}
-
 REVIEW = Gate(
     name="appeal-review",
     title="仲裁申诉审核",
@@ -208,21 +203,22 @@ REVIEW = Gate(
     window=lambda case: rules(case).appeal.review_sla,
     clause="ARB-4",
     reason_required=frozenset(AppealVerdict),
-    consequences=_RESULTS,
+    consequences={
+        "UPHOLD": "判责自动剔除;有扣款的由商服联系商家处理",
+        "DISMISS": "最终结果,商家不能再申诉,理由会告知商家",
+        "INSUFFICIENT": "发出驳回通知,商家有一次限期重新举证的机会",
+    },
     excluded=_made_the_ruling,
     check=_may_be_said,
 )
 
-SECOND = Gate(
+SECOND = replace(
+    REVIEW,
     name="appeal-second",
     title="仲裁申诉终审",
-    roles=(Role.ARBITRATOR,),
     verdicts=FinalVerdict,
-    dossier=appeal_dossier,
-    window=lambda case: rules(case).appeal.review_sla,
     clause="ARB-5",
     reason_required=frozenset(FinalVerdict),
-    consequences=_RESULTS,
     excluded=_not_for_the_second,
     check=_evidence_is_here,
 )

@@ -145,15 +145,14 @@ def lapse(tx: Tx, case: Case, key: str) -> None:
 @effect("驳回退款申请")
 def reject(tx: Tx, case: Case, reason: str) -> None:
     approvals.insist_last(tx, case, (REVIEW, RefundVerdict.REJECT), (SECOND, SecondVerdict.REJECT))
-    told = words.RefundRejected(
-        shop_name=shop_of(tx, case).name,
-        case_id=case.id,
-        amount_fen=amount_of(case).fen,
-        decided_at=tx.now,
-        reason=reason,
-    )
-    merchants.tell(tx, told, f"{case.id}/rejected", case=case)
+    _tell_refusal(tx, case, reason, "rejected")
     cases.conclude(tx, case, CaseState.REJECTED, f"审核未通过:{reason}", clause="REF-2")
+
+
+def _tell_refusal(tx: Tx, case: Case, reason: str, key: str) -> None:
+    name, fen = shop_of(tx, case).name, amount_of(case).fen
+    told = words.RefundRejected(shop_name=name, case_id=case.id, amount_fen=fen, decided_at=tx.now, reason=reason)
+    merchants.tell(tx, told, f"{case.id}/{key}", case=case)
 
 
 @effect("判断是否需要第二人复核", kept_as="needs_second")
@@ -322,14 +321,7 @@ def ask_payee(tx: Tx, case: Case, turn: int) -> str:
 def abandon(tx: Tx, case: Case, reason: str) -> None:
     """Finance ends it; the money stays in the deposit and may be asked for again."""
     approvals.insist_last(tx, case, (RETURNED, ReturnVerdict.ABANDON))
-    told = words.RefundRejected(
-        shop_name=shop_of(tx, case).name,
-        case_id=case.id,
-        amount_fen=amount_of(case).fen,
-        decided_at=tx.now,
-        reason=reason,
-    )
-    merchants.tell(tx, told, f"{case.id}/abandoned", case=case)
+    _tell_refusal(tx, case, reason, "abandoned")
     cases.conclude(tx, case, CaseState.ABANDONED, f"退款终止,未退还的款项仍在保证金账户:{reason}", clause="REF-7")
 
 

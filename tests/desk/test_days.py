@@ -156,17 +156,7 @@ def test_many_are_read_ticked_and_signed_by_one_touch(
     office: Office, window: Callable[..., Window], clean: list[Case]
 ) -> None:
     here = window()
-    devices = here.page.context.new_cdp_session(here.page)
-    devices.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    verified = here.with_passkeys()
     here.log_in("li-na", "/me")
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, "li-na", "he-qiang", office.code("he-qiang")))
     here.page.get_by_label("邀请码").fill(word)
@@ -182,10 +172,10 @@ def test_many_are_read_ticked_and_signed_by_one_touch(
     expect(here.page.locator(".ticked")).to_have_text(" 2 件")
     here.shoot("batch")
     signing = here.page.get_by_role("button", name="签名并决定")
-    devices.send("WebAuthn.setUserVerified", {"authenticatorId": made["authenticatorId"], "isUserVerified": False})
+    verified(False)
     signing.click()
     expect(here.page.get_by_role("status")).to_contain_text("未完成签名")
-    devices.send("WebAuthn.setUserVerified", {"authenticatorId": made["authenticatorId"], "isUserVerified": True})
+    verified(True)
     signing.click()
     expect(here.page.get_by_role("heading", level=1)).to_have_text("2 件已决定")
     office.settle()

@@ -92,6 +92,16 @@ class Window:
     def open(self, case: Case) -> None:
         self.page.goto(f"{self.address}/r/{self.office.question(case).id}?from=view%3Dopen")
 
+    def with_passkeys(self) -> Callable[[bool], None]:
+        """Have a device that signs by itself; returns what says whether it finds the person at it."""
+        devices = self.page.context.new_cdp_session(self.page)
+        devices.send("WebAuthn.enable")
+        device = {"protocol": "ctap2", "transport": "internal"} | dict.fromkeys(
+            ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation"), True
+        )
+        made = devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+        return lambda there: devices.send("WebAuthn.setUserVerified", {**made, "isUserVerified": there})
+
     @property
     def reason(self) -> Locator:
         return self.page.get_by_role("textbox", name="理由")
@@ -324,17 +334,7 @@ def test_money_is_signed_by_a_passkey_and_what_is_altered_afterwards_is_named(
     office.closed_shop()
     case = office.request_refund()
     here = window()
-    devices = here.page.context.new_cdp_session(here.page)
-    devices.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    devices.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    here.with_passkeys()
     here.log_in("wang-fang", "/me")
     word, _ = in_transaction(lambda tx: passkeys.invite(tx, "wang-fang", "he-qiang", office.code("he-qiang")))
     here.page.get_by_label("邀请码").fill(word)
