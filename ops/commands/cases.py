@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
+from models.wire import INBOUND
 from office.base.db import in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
@@ -168,7 +169,7 @@ def _head(case: CaseDossier) -> None:
         say(f"Prefect 运行 {case.run_id}(第 {case.run_attempt} 次)", "dim")
     table("申请内容", ["项目", "内容"], case.request)
     if case.allowed_actions:
-        say(f"商家现在可以发送:{'、'.join(case.allowed_actions)}")
+        say(f"商家现在可以发送:{'、'.join(INBOUND[one].title() for one in case.allowed_actions)}")
 
 
 def _clocks(case: CaseDossier) -> None:
@@ -271,7 +272,7 @@ def _money(case: CaseDossier) -> None:
         "分录",
         ["时间", "借", "贷", "金额", "事由", "条款"],
         [
-            [when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), one.reason, one.clause]
+            [when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), one.why, one.clause]
             for one in case.postings
         ],
     )

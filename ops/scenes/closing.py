@@ -79,7 +79,7 @@ class RefundScene:
                 "amount_fen": 200_000,
                 "payee": {"method": "ALIPAY", "name": "林晓", "account_no": "owner-0003"},
                 "documents": [
-                    self.stage.document(self.shop_id, f"{name}.pdf", sheet(self.shop_id, kind), kind)
+                    self.stage.document(self.shop_id, f"{name}.pdf", sheet(name, f"店铺 {self.shop_id}"), kind)
                     for kind, name in papers.items()
                 ],
             },
@@ -136,7 +136,7 @@ class ForcedScene:
                 "clause": "DED-7",
                 "description": "抽检三批次均为假冒商品。",
                 "proposed_by": "risk-17",
-                "documents": [stage.document(self.shop_id, "鉴定报告.pdf", sheet(self.shop_id, "REPORT"))],
+                "documents": [stage.document(self.shop_id, "鉴定报告.pdf", sheet("鉴定报告", f"店铺 {self.shop_id}"))],
             },
         )
         case_id = stage.case_of(self.shop_id, "forced-closure")

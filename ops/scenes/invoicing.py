@@ -293,7 +293,9 @@ class InvoicingScene:
                         "rate": "6",
                     }
                 ],
-                "documents": [self.stage.document(shop_id, "发票.pdf", sheet(shop_id, f"INVOICE {number}"))],
+                "documents": [
+                    self.stage.document(shop_id, "发票.pdf", sheet("发票", f"店铺 {shop_id}", f"号码 {number}"))
+                ],
                 "covers": [{"statement": self._statement(shop_id, self._older).number, "amount_fen": fen}],
             }
             | changes,

@@ -64,7 +64,7 @@ class Application:
 
     def papers(self, **kinds: str) -> None:
         documents = [
-            self.stage.document(self.shop_id, f"{word}.pdf", sheet(self.shop_id, kind), kind)
+            self.stage.document(self.shop_id, f"{word}.pdf", sheet(word, f"店铺 {self.shop_id}"), kind)
             for kind, word in kinds.items()
         ]
         self.send("papers_submitted", documents=documents)

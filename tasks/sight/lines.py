@@ -28,7 +28,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
             to = _staff_audience(row.audience) if row.channel is Channel.STAFF else "商家"
         case Channel.EVENT:
             model = OUTBOUND.get(row.topic)
-            subject, to = f"{model.title()} {row.topic}" if model else row.topic, _ACTORS.get(to, to)
+            subject, to = model.title() if model else row.topic, _ACTORS.get(to, to)
         case Channel.RUN:
             subject, to = "启动或唤醒案件运行", "Prefect"
     return MessageShown(
@@ -36,6 +36,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
         channel=row.channel.label,
         to=to,
         to_merchant=row.channel is Channel.MERCHANT,
+        topic=row.topic,
         subject=subject,
         text=text,
         state=row.state.label,
@@ -58,7 +59,8 @@ def received_shown(row: InboxMessage) -> ReceivedShown:
     return ReceivedShown(
         source=row.source,
         message_id=row.message_id,
-        title=f"{model.title()} {row.type}" if model else row.type,
+        type=row.type,
+        title=model.title() if model else row.type,
         received_at=row.received_at,
         sha256=row.body_sha256,
         state=row.state.label,

@@ -93,6 +93,7 @@ class PostingShown(Frozen):
     credit: str
     amount_fen: int
     reason: str
+    why: str
     clause: str
     posted_at: datetime
 
@@ -129,6 +130,7 @@ class MessageShown(Frozen):
     channel: str
     to: str
     to_merchant: bool
+    topic: str
     subject: str
     text: str
     state: str
@@ -143,6 +145,7 @@ class ReceivedShown(Frozen):
 
     source: str
     message_id: str
+    type: str
     title: str
     received_at: datetime
     sha256: str

@@ -21,6 +21,7 @@ from models.cases import Case, CaseDeadline, CaseFinding, CaseWait, DeadlineStat
 from models.messages import Channel, InboxMessage, OutboxMessage
 from models.money import yuan
 from models.payouts import Payout, PayoutState, Permit
+from models.posting_words import reason_word
 from models.requests import NOT_SHOWN
 from models.reviews import Review, ReviewState, Role
 from models.shops import Shop
@@ -289,6 +290,7 @@ def _shown(tx: Tx, rows: Iterable[Transfer]) -> tuple[PostingShown, ...]:
             credit=account_name(tx, row.credit_account),
             amount_fen=row.amount_fen,
             reason=row.reason,
+            why=reason_word(row.reason),
             clause=row.clause,
             posted_at=row.posted_at,
         )

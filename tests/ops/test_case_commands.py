@@ -19,6 +19,8 @@ from sqlmodel import col, update
 
 from models.audit import AuditEntry
 from models.cases import Case
+from models.invoicing import MoveKind
+from models.posting_words import reason_word
 from models.reviews import Review
 from office.base.db import in_transaction
 from office.cases.locks import lock_case
@@ -26,6 +28,7 @@ from office.record import audit
 from ops.commands import terminal
 from tests.play import PAPERS, PAYEE, Office
 
+ROOT = Path(__file__).resolve().parents[2]
 Done = Callable[..., str]
 ACCOUNT = PAYEE["account_no"]
 
@@ -92,10 +95,26 @@ def test_nothing_people_read_of_a_case_is_a_key_of_ours_or_a_time_as_machines_wr
     office.open_shop("shop-2")
     shown = [done("cases", "show", refund.id), done("cases", "show", office.request_closure("shop-2").id)]
     shown.append(exported(done, refund, tmp_path))
+    for text in shown:
+        assert (
+            re.findall(
+                r"\b[a-z_]+\.[a-z_]+(?<!\.pdf)\b", re.sub(r"<style>.*?</style>|<code>.*?</code>", "", text, flags=re.S)
+            )
+            == []
+        )
     for text in shown[:2]:
         assert re.findall(r".*(?:review/|refund-due|exit-invoice|closure/\d|refund/\d|\dT\d\d:).*", text) == []
     assert "<td>退保证金审核</td>" in shown[2] and "<td>refund-due</td>" not in shown[2]
     assert "退保证金审核" in shown[0] and "退款到账" in shown[0] and "退店发票" in shown[1]
+
+
+def test_every_reason_for_which_money_moves_has_a_word_for_people() -> None:
+    code = re.compile(r'reason(?: = |=)[^\n]*"([a-z_]+\.[a-z_-]+)"')
+    given = {
+        found for file in (ROOT / "tasks").rglob("*.py") for found in code.findall(file.read_text(encoding="utf-8"))
+    }
+    given |= {f"statement.{move.value.lower()}" for move in MoveKind}
+    assert len(given) > 15 and {reason for reason in given if reason_word(reason) == reason} == set()
 
 
 def test_the_dossiers_are_shown_on_request(refund: Case, done: Done) -> None:
@@ -138,7 +157,7 @@ def _reviews(case: Case) -> Any:
 def test_the_dispute_file_holds_money_messages_evidence_and_deadlines(refund: Case, done: Done, tmp_path: Path) -> None:
     text = Page(exported(done, refund, tmp_path)).text
     for part in (f"{refund.id}-P1", "账户已销户", "清算在途", f"{refund.id}/payout/1", "营业执照.pdf", PAPERS[0]["sha256"],
-                 "REF-3", "个工作日", "商家消息", "refund.requested", "规则版本"):  # fmt: skip
+                 "REF-3", "个工作日", "商家消息", "申请退保证金", "规则版本"):  # fmt: skip
         assert part in text, part
 
 
