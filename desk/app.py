@@ -41,9 +41,9 @@ Person = Annotated[Visitor, Depends(visitor)]
 def create_app(settings: Settings) -> FastAPI:
     """The desk as an ASGI application. Raises :class:`SettingsError` when its address cannot be used."""
     if not settings.loopback and not settings.desk_url:
-        raise SettingsError(f"host {settings.host} 不是本机地址,须设置 desk_url(人们访问工作台的唯一地址)")
+        raise SettingsError(f"host {settings.host} 不是本机地址，须设置 desk_url(人们访问工作台的唯一地址)")
     if not settings.desk.startswith(("http://", "https://")) or URL(settings.desk).path not in {"", "/"}:
-        raise SettingsError(f"desk_url {settings.desk}:须为不带路径的地址,例如 https://desk.example.com")
+        raise SettingsError(f"desk_url {settings.desk}：须为不带路径的地址，例如 https://desk.example.com")
     open_office()
     app = FastAPI(title="Dianwu desk", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.settings = settings
@@ -89,7 +89,7 @@ def _add_logging_in(app: FastAPI) -> None:
         staff_id = form.get("staff_id", "").strip()
         client = request.client.host if request.client else ""
         if not limiter.test(wrong, client):
-            return _login_page(to, kept, "尝试过于频繁,请一分钟后再试", staff_id, 429)
+            return _login_page(to, kept, "尝试过于频繁，请一分钟后再试", staff_id, 429)
         agent = family(request.headers.get("user-agent", ""))
         word, sentence = in_transaction(lambda tx: desk_sessions.log_in(tx, staff_id, form.get("code", ""), agent))
         if not word:
@@ -179,4 +179,4 @@ def _answer_faults(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, _error: Exception) -> Response:
         logger.error("a page broke: %s", getattr(request.scope.get("route"), "path", "(none)"))
-        return page("fault", 500, sentence="系统暂时不可用。请返回上一页:您填写的内容仍在该页面中。", who=None)
+        return page("fault", 500, sentence="系统暂时不可用。请返回上一页：您填写的内容仍在该页面中。", who=None)

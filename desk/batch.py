@@ -105,9 +105,9 @@ def _page(
 
 def _why_not(who: Visitor, row: queue.Waiting, review: Review) -> str:
     if row.blocked:
-        return "有阻断事项,须逐个决定"
+        return "有阻断事项，须逐个决定"
     if row.held_by:
-        return f"{row.held_by} 已答复,待确认"
+        return f"{row.held_by} 已答复，待确认"
     if row.claimed_by not in {"", who.id}:
         return f"{row.claimed_name} 已认领"
     return "须由另一人处理" if who.id in review.excluded else ""
@@ -147,7 +147,7 @@ class _Sent:
             return desk_forms.NOT_OURS
         if form.get("verdict") not in [one.value for one in verdicts(office().gates[self.chosen.gate])]:
             return "请选择一个结论"
-        return "" if self.taken else "没有勾选任何一件:看过一件,勾选一件"
+        return "" if self.taken else "没有勾选任何一件：看过一件，勾选一件"
 
 
 @router.post("/b/sign")

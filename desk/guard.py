@@ -36,7 +36,7 @@ HEADERS = {
 HEALTH = "/healthz"
 """Asked by who runs this process, by its number and not by the name people use."""
 LOOKING = {"GET", "HEAD"}
-NOT_FROM_HERE = "请求不是从工作台页面发出的,未作任何处理。请从工作台重新打开页面后再试。"
+NOT_FROM_HERE = "请求不是从工作台页面发出的，未作任何处理。请从工作台重新打开页面后再试。"
 
 
 class Guard:

@@ -162,7 +162,7 @@ def _release(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
 def _appoint(who: Visitor, form: Mapping[str, str]) -> tuple[list[str], str]:
     ids, to, code = _chosen(form), _colleague(form), form.get("code", "")
     if len(ids) > 1:
-        return ["任命须逐件:请只勾选一件"], ""
+        return ["任命须逐件：请只勾选一件"], ""
     return _not_done(ids, [in_transaction(lambda tx: appointing.appoint(tx, ids[0], to, who.id, code))] if ids else ())
 
 

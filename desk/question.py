@@ -222,7 +222,7 @@ def _decide(tx: Tx, who: Visitor, form: Mapping[str, str], review_id: str) -> Ou
         return Outcome(accepted=False, sentence=desk_forms.NOT_OURS)
     answer = _answer(who, review, form, revision)
     if review.state in OPEN and review.revision == answer.revision and review.dossier_sha256 != shown:
-        return Outcome(accepted=False, sentence="材料与所展示的不一致,未作决定")
+        return Outcome(accepted=False, sentence="材料与所展示的不一致，未作决定")
     return desk_forms.decide(tx, given, who.session_id, answer).outcome
 
 
@@ -276,7 +276,7 @@ def draft(request: Request, who: Person, form: Form, review_id: str) -> Response
     saved = in_transaction(lambda tx: desk_forms.save_draft(tx, who.id, review_id, after, typed(form)))
     if quiet:
         if saved is None:
-            return JSONResponse({"sentence": "另一窗口已保存较新的草稿,或该任务已不再待处理"}, 409)
+            return JSONResponse({"sentence": "另一窗口已保存较新的草稿，或该任务已不再待处理"}, 409)
         return JSONResponse({"version": saved.version, "sentence": f"草稿已保存 {moment(saved.saved_at)[-5:]}"})
     return RedirectResponse(f"/r/{review_id}?" + urlencode({"from": form.get("from", "")[:500]}), 303)
 

@@ -20,7 +20,7 @@ from office.cases.gates import OPEN
 
 MOST = "200/hour"
 """Dossiers that are not one's own business, shops' pages and searches of one person, however often they log in."""
-TOO_MANY = "查阅他人事项或查找过于频繁,请稍后再试"
+TOO_MANY = "查阅他人事项或查找过于频繁，请稍后再试"
 _most = parse(MOST)
 _limiter = MovingWindowRateLimiter(MemoryStorage())
 _noted: set[tuple[str, str]] = set()

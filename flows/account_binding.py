@@ -26,7 +26,8 @@ from tasks.bindings.self_operated import Known
 
 
 @story(
-    CaseKind.ACCOUNT_BINDING, "账号绑定:官方账号扫码绑定后不能解绑;渠道号凭验证码;自营账号须达人同意(BND-1 至 BND-15)。"
+    CaseKind.ACCOUNT_BINDING,
+    "账号绑定：官方账号扫码绑定后不能解绑；渠道号凭验证码；自营账号须达人同意（BND-1 至 BND-15）。",
 )
 def bind_account(case_id: str) -> None:
     """Take one wish to bind an account to its end. What was bound lives on in the register when the case has ended."""

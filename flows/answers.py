@@ -30,8 +30,8 @@ from office.runs.shown_forms import digest
 from office.runs.strays import values_of
 
 REWRITTEN = "答复在提交之后被改写"
-TAKEN_AWAY = "有人提交过答复,答复却被删去"
-VANISHED = "显示表单的运行不见了或无法读取,不能确认有没有人在其中提交过答复"
+TAKEN_AWAY = "有人提交过答复，答复却被删去"
+VANISHED = "显示表单的运行不见了或无法读取，不能确认有没有人在其中提交过答复"
 NOT_HERE = "提交答复的表单属于一次已被替换的运行"
 RESUMED = "Resuming"
 """The name of the state that Prefect's resume leaves."""
@@ -122,7 +122,7 @@ def _not_by_resume(
 ) -> str:
     places = _suspensions(states, key)
     if len(places) != 1:
-        return "表单显示之后,运行又被人挂起过"
+        return "表单显示之后，运行又被人挂起过"
     suspended = states[places[0]]
     if suspended.state_details.run_input_keyset != dict(keys):
         return "运行所指的表单不是系统所写的"

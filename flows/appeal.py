@@ -25,7 +25,7 @@ from tasks.appeal import review, steps, window
 from tasks.appeal.review import AppealVerdict, FinalVerdict
 
 
-@story(CaseKind.APPEAL, "仲裁申诉:限期内申诉一次,仲裁员审核,举证不足可限期补充一次(ARB-1 至 ARB-10)。")
+@story(CaseKind.APPEAL, "仲裁申诉：限期内申诉一次，仲裁员审核，举证不足可限期补充一次（ARB-1 至 ARB-10）。")
 def hear_appeal(case_id: str) -> None:
     """Take one appeal from filing to a final result the merchant has been told about."""
     if steps.admit(case_id):  # ARB-1, ARB-2, ARB-3, ARB-4, WDR-2

@@ -23,7 +23,7 @@ from tasks.arbitration import withdrawal
 from tasks.arbitration.withdrawal import WithdrawalVerdict, Withdrawn
 
 
-@story(CaseKind.WITHDRAWAL, "撤销仲裁:商服核实双方意愿后撤销,同一售后不可再次仲裁(WDR-1 至 WDR-4)。")
+@story(CaseKind.WITHDRAWAL, "撤销仲裁：商服核实双方意愿后撤销，同一售后不可再次仲裁（WDR-1 至 WDR-4）。")
 def withdraw_arbitration(case_id: str) -> None:
     """Take one request to withdraw an arbitration to a decision of merchant service."""
     if withdrawal.admit_withdrawal(case_id):  # WDR-1, WDR-2, ARB-3

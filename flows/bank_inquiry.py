@@ -20,7 +20,7 @@ from tasks.payouts import bank_inquiries, inquiry_review
 from tasks.payouts.inquiry_review import ConfirmVerdict
 
 
-@story(CaseKind.BANK_INQUIRY, "银行回执核对:回执互相矛盾时,财务凭银行证明核对,主管复核,核清前停止打款(REF-3)。")
+@story(CaseKind.BANK_INQUIRY, "银行回执核对：回执互相矛盾时，财务凭银行证明核对，主管复核，核清前停止打款(REF-3)。")
 def clear_contradiction(case_id: str) -> None:
     """Take one contradiction of the bank to what two people found with its proof."""
     bank_inquiries.admit(case_id)

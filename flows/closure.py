@@ -30,7 +30,7 @@ from tasks.closure.steps import Approved
 from tasks.closure.write_off import StuckSecondVerdict, StuckVerdict
 
 
-@story(CaseKind.CLOSURE, "关店:商家申请,人工审核,逐项关闭店铺能力,清算完成后关店(CLS-1 至 CLS-11)。")
+@story(CaseKind.CLOSURE, "关店：商家申请，人工审核，逐项关闭店铺能力，清算完成后关店（CLS-1 至 CLS-11）。")
 def close_shop(case_id: str) -> None:
     """Take one closing request from the merchant's wish to an outcome they have been told about."""
     if steps.admit(case_id):  # CLS-3, CLS-4

@@ -46,7 +46,7 @@ list; the board last, so that it shows the rest."""
 
 @flow(
     name="deadlines",
-    description="时限巡检(每分钟):逾期处理、到期提醒、超时升级、丢失运行的恢复。",
+    description="时限巡检（每分钟）：逾期处理、到期提醒、超时升级、丢失运行的恢复。",
     persist_result=False,
 )
 def keep_deadlines() -> dict[str, object]:
@@ -63,10 +63,10 @@ def _tell(name: str, fault: Exception) -> None:
             lambda tx: alarms.raise_alarm(
                 tx,
                 "sweep.step_failed",
-                f"时限巡检的一步未能完成:{name}({type(fault).__name__})",
+                f"时限巡检的一步未能完成：{name}({type(fault).__name__})",
                 kind=f"sweep/{name}",
                 matter="时限巡检",
-                done="其余各步已照常进行,这一步每分钟重试。请查看执行端日志和 dianwu doctor。",
+                done="其余各步已照常进行，这一步每分钟重试。请查看执行端日志和 dianwu doctor。",
             )
         )
     except Exception:  # the database is away: the fault itself is raised

@@ -14,7 +14,7 @@ from tasks.processes import open_office
 
 @flow(
     name="delivery",
-    description="投递(每分钟):处理收件箱,发送通知、平台事件和案件唤醒,失败自动重试。",
+    description="投递（每分钟）：处理收件箱，发送通知、平台事件和案件唤醒，失败自动重试。",
     persist_result=False,
 )
 def deliver_everything() -> int:

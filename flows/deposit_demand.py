@@ -22,7 +22,9 @@ from tasks.shops import demand_review, demands
 from tasks.shops.demands import Carried
 
 
-@story(CaseKind.DEPOSIT_DEMAND, "保证金催缴:限期缴足,逾期由财务决定延长期限或暂停营业,缴足后自动恢复(DEP-10、DEP-11)。")
+@story(
+    CaseKind.DEPOSIT_DEMAND, "保证金催缴：限期缴足，逾期由财务决定延长期限或暂停营业，缴足后自动恢复(DEP-10、DEP-11)。"
+)
 def demand_deposit(case_id: str) -> None:
     """Take one demand from its first window to its end. Paying ends it in the transaction that books the money."""
     if wait_for(case_id, demands.window(1)) is not WaitState.LAPSED:

@@ -21,7 +21,7 @@ from tasks.forced_closure import forced_closures
 from tasks.forced_closure.forced_closures import ForcedVerdict
 
 
-@story(CaseKind.FORCED_CLOSURE, "强制关店:平台因违规提议,两名不同人员先后审核,罚没保证金(CLS-10、DED-6)。")
+@story(CaseKind.FORCED_CLOSURE, "强制关店：平台因违规提议，两名不同人员先后审核，罚没保证金(CLS-10、DED-6)。")
 def close_by_force(case_id: str) -> None:
     """Take one proposal to close a shop by force to a decision of two people."""
     forced_closures.admit(case_id)

@@ -21,7 +21,7 @@ from tasks.forced_closure import held_receivables
 from tasks.forced_closure.held_receivables import HeldSecondVerdict
 
 
-@story(CaseKind.HELD_RECEIVABLES, "封店货款处理:强制关店冻结的货款,由两名不同人员决定解冻或罚没(DED-7)。")
+@story(CaseKind.HELD_RECEIVABLES, "封店货款处理：强制关店冻结的货款，由两名不同人员决定解冻或罚没(DED-7)。")
 def decide_held_receivables(case_id: str) -> None:
     """Take what a ban has frozen to a decision of two people, of which the merchant is told."""
     held_receivables.admit(case_id)

@@ -22,7 +22,7 @@ from tasks.invoicing import invoice_review
 from tasks.invoicing.invoice_review import InvoiceVerdict
 
 
-@story(CaseKind.INVOICE_REVIEW, "发票审核:规则检查有疑问的发票由开票专员采纳或退回(INV-2 至 INV-6)。")
+@story(CaseKind.INVOICE_REVIEW, "发票审核：规则检查有疑问的发票由开票专员采纳或退回（INV-2 至 INV-6）。")
 def review_invoice(case_id: str) -> None:
     """Take one doubtful invoice to an answer the merchant has been told."""
     invoice_review.to_clerk(case_id)

@@ -23,7 +23,7 @@ from tasks.invoicing.releases import ReleaseVerdict
 from tasks.releasing import SecondRelease
 
 
-@story(CaseKind.INVOICING, "月度开票:按月起草账单,财务放行,编号出具并通知商家(INV-1 至 INV-7)。")
+@story(CaseKind.INVOICING, "月度开票：按月起草账单，财务放行，编号出具并通知商家（INV-1 至 INV-7）。")
 def invoice_month(case_id: str) -> None:
     """Take one month from its last day to statements that every shop has been told about."""
     for round in count(1):

@@ -12,12 +12,12 @@ from tasks.invoicing import periods
 from tasks.processes import open_office
 from tasks.settlement import halves
 
-Month = Annotated[str, shown_as("账期", "例如 2026-10;留空则补开所有已结束而未出账的月份")]
+Month = Annotated[str, shown_as("账期", "例如 2026-10；留空则补开所有已结束而未出账的月份")]
 
 
 @flow(
     name="open-invoicing-month",
-    description="每月初自动开始上月出账;也可手工指定已结束的账期。",
+    description="每月初自动开始上月出账；也可手工指定已结束的账期。",
     persist_result=False,
 )
 def open_month(period: Month = "") -> list[str]:
@@ -32,12 +32,14 @@ def open_month(period: Month = "") -> list[str]:
     return opened
 
 
-Half = Annotated[str, shown_as("结算期", "例如 2026-03-1(1 日至 15 日)或 2026-03-2;留空则补开已结束而未结算的结算期")]
+Half = Annotated[
+    str, shown_as("结算期", "例如 2026-03-1（1 日至 15 日）或 2026-03-2；留空则补开已结束而未结算的结算期")
+]
 
 
 @flow(
     name="open-settlement-half",
-    description="每月 1 日和 16 日 04:00 开始上一结算期的货款结算;也可手工指定已结束的结算期。",
+    description="每月 1 日和 16 日 04:00 开始上一结算期的货款结算；也可手工指定已结束的结算期。",
     persist_result=False,
 )
 def open_half(half: Half = "") -> list[str]:

@@ -29,7 +29,10 @@ from tasks.opening import steps, transfer
 from tasks.opening.review import GATES, TRANSFER, OpeningVerdict, TransferVerdict
 
 
-@story(CaseKind.OPENING, "开店入驻:商家提交资料,人工审核,打款验证,店铺审核,签合同,缴足保证金即开店(OPN-1 至 OPN-19)。")
+@story(
+    CaseKind.OPENING,
+    "开店入驻：商家提交资料，人工审核，打款验证，店铺审核，签合同，缴足保证金即开店（OPN-1 至 OPN-19）。",
+)
 def open_shop(case_id: str) -> None:
     """Take one application from the merchant's wish to a shop that is open, or to a reason they have been told."""
     if steps.admit(case_id):  # OPN-1, OPN-18, DEP-4
@@ -38,7 +41,8 @@ def open_shop(case_id: str) -> None:
 
 
 @story(
-    CaseKind.REOPENING, "重新开店:关店已满期限、原账号、无欠款,按开店步骤重新审核,缴足保证金即开店(REO-1 至 REO-5)。"
+    CaseKind.REOPENING,
+    "重新开店：关店已满期限、原账号、无欠款，按开店步骤重新审核，缴足保证金即开店（REO-1 至 REO-5）。",
 )
 def reopen_shop(case_id: str) -> None:
     """Take a closed shop from its owner's wish to open again, or to the reason why it stays closed."""

@@ -26,7 +26,7 @@ from tasks.refund import review, steps
 from tasks.refund.review import Paid, RefundVerdict, ReturnVerdict, SecondVerdict
 
 
-@story(CaseKind.REFUND, "退保证金:商家申请,财务审核(必要时第二人复核),银行打款,确认到账(REF-1 至 REF-11)。")
+@story(CaseKind.REFUND, "退保证金：商家申请，财务审核（必要时第二人复核），银行打款，确认到账（REF-1 至 REF-11）。")
 def refund_deposit(case_id: str) -> None:
     """Take one application from the merchant to money that has arrived, or to a reason they have been told."""
     if steps.admit(case_id):  # REF-1, REF-6, REF-10

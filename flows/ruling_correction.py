@@ -22,7 +22,7 @@ from tasks.arbitration import correction
 from tasks.arbitration.correction import CorrectionVerdict
 
 
-@story(CaseKind.CORRECTION, "判责更正:依据法院判决,两名主管先后同意后剔除判责(ARB-10)。")
+@story(CaseKind.CORRECTION, "判责更正：依据法院判决，两名主管先后同意后剔除判责(ARB-10)。")
 def correct_ruling(case_id: str) -> None:
     """Take one judgment against a ruling to a decision of two supervisors."""
     if correction.admit_correction(case_id):

@@ -23,7 +23,7 @@ from tasks.settlement import ages, drafts, posting, releases, steps
 from tasks.settlement.releases import ReleaseVerdict
 
 
-@story(CaseKind.SETTLEMENT, "货款结算:每半个月起草各店应结货款,财务放行,入账付款并通知商家(STL-1 至 STL-6)。")
+@story(CaseKind.SETTLEMENT, "货款结算：每半个月起草各店应结货款，财务放行，入账付款并通知商家（STL-1 至 STL-6）。")
 def settle_half(case_id: str) -> None:
     """Take half a month from its last day to money that is on its way to every shop that can be paid."""
     for round in count(1):

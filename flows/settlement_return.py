@@ -23,7 +23,7 @@ from tasks.settlement import returns
 from tasks.settlement.returns import ReturnSecond, ReturnVerdict
 
 
-@story(CaseKind.SETTLEMENT_RETURN, "货款退票处理:银行退回的货款由财务再次付款,或并入下期结算(STL-1)。")
+@story(CaseKind.SETTLEMENT_RETURN, "货款退票处理：银行退回的货款由财务再次付款，或并入下期结算(STL-1)。")
 def pay_again(case_id: str) -> None:
     """Take one payment that came back to money that has arrived, or to the next half."""
     for round in count(1):

@@ -27,7 +27,7 @@ def shown_as(title: str, description: str) -> Any:
     return Field(json_schema_extra={"title": title, "description": description})
 
 
-CaseId = Annotated[str, shown_as("案件编号", "例如 CLS-261122-7K3QM9;由系统填写,请勿手工发起")]
+CaseId = Annotated[str, shown_as("案件编号", "例如 CLS-261122-7K3QM9；由系统填写，请勿手工发起")]
 Story = Callable[[str], None]
 """Tells a case to its end. What that end was stands with the case and is told nowhere a second time."""
 
@@ -93,17 +93,17 @@ def _begin(case_id: str, kind: CaseKind) -> str | None:
             alarms.raise_alarm(
                 tx,
                 "run.wrong_story",
-                f"有人以「{kind.label}」的流程去办一件{case.kind.label}案件,未予执行",
+                f"有人以「{kind.label}」的流程去办一件{case.kind.label}案件，未予执行",
                 kind="wrong-story",
                 matter=f"案件 {case_id}",
-                done="若非本团队操作,说明有人能使用 Prefect 接口,请核实并更换其口令。",
+                done="若非本团队操作，说明有人能使用 Prefect 接口，请核实并更换其口令。",
                 case=case,
             )
             return f"{case_id} 不是{kind.label}案件"
         if case.concluded_at is not None:
-            return f"案件已办结:{case.outcome}"
+            return f"案件已办结：{case.outcome}"
         if run_id and case.run_id and case.run_id != run_id:
-            return f"案件由另一次运行承载:{case.run_id}"
+            return f"案件由另一次运行承载：{case.run_id}"
         if run_id and case.run_id is None:
             case.run_id, case.run_attempt = run_id, max(case.run_attempt, 1)
         case.run_seen_at = tx.now

@@ -11,15 +11,15 @@ from notifications.channels import listening, register, scheme, service_of
 from notifications.plugins import robots
 
 MAIL = frozenset({"mailto", "mailtos"})
-EXAMPLE = "mailtos://账号:密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
-HOOKS = "json://主机/路径,或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌、schan://KEY"
+EXAMPLE = "mailtos://账号：密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
+HOOKS = "json://主机/路径，或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌、schan://KEY"
 _SHORT = {"name", "user", "pass", "port", "wkd", "inline"}
 
 
 def fault_of(address: str) -> str:
     """Why nothing could be sent to an Apprise address; empty when something could."""
     if address != address.strip() or not address.isprintable() or "://" not in address:
-        return f"须为 Apprise 地址,例如 {EXAMPLE},首尾不能有空白"
+        return f"须为 Apprise 地址，例如 {EXAMPLE}，首尾不能有空白"
     register()
     kind = scheme(address)
     with listening() as heard:
@@ -28,9 +28,9 @@ def fault_of(address: str) -> str:
         if kind in {"http", "https"}:
             return f"网页地址须写成 {HOOKS}"
         if kind in robots.DEAF:
-            return f"{kind}:// 会在 HTTP 200 的应答里拒绝消息,无法确认送达,请改用邮件或 {HOOKS}"
+            return f"{kind}:// 会在 HTTP 200 的应答里拒绝消息，无法确认送达，请改用邮件或 {HOOKS}"
         known = kind in NotificationManager()
-        return f"{kind}:// 地址不完整或写法有误" if known else f"没有 {kind}:// 这种通知服务(拼写有误?)"
+        return f"{kind}:// 地址不完整或写法有误" if known else f"没有 {kind}:// 这种通知服务（拼写有误?）"
     if kind not in MAIL:
         return ""
     if any("Dropped invalid" in line for line in heard):
@@ -41,7 +41,7 @@ def fault_of(address: str) -> str:
         if not name.startswith(("+", "-", ":"))
     }
     if options - {*service.template_args, *_SHORT}:
-        return "有不认识的选项(拼写有误,或密码里的特殊字符没有写成 %XX);常用的是 from、to、cc、bcc、smtp、mode"
+        return "有不认识的选项（拼写有误，或密码里的特殊字符没有写成 %XX）；常用的是 from、to、cc、bcc、smtp、mode"
     sender = dict(parse_qsl(urlsplit(address).query)).get("from", "")
     if sender and "@" not in sender:
         return "from 须为邮箱地址"

@@ -85,14 +85,14 @@ class DeliveryFailed(Exception):
     def __init__(self, failures: Sequence[tuple[str, str]], reached: Iterable[str] = ()) -> None:
         self.failures = tuple(failures)
         self.reached = tuple(reached)
-        super().__init__("投递失败:" + "、".join(f"{scheme}({why})" for scheme, why in self.failures))
+        super().__init__("投递失败：" + "、".join(f"{scheme}({why})" for scheme, why in self.failures))
 
 
 class ChannelMisconfigured(ValueError):
     """The settings name a service that Apprise cannot use."""
 
     def __init__(self, tag: str, scheme: str) -> None:
-        super().__init__(f"通知渠道「{tag}」里有一个无法识别的 {scheme}:// 地址,请检查设置")
+        super().__init__(f"通知渠道「{tag}」里有一个无法识别的 {scheme}:// 地址，请检查设置")
         self.tag = tag
         self.scheme = scheme
 
@@ -144,7 +144,7 @@ class AppriseNotifier:
         """Delivered means that every service said so; one that says no, or nothing, is ``DeliveryFailed``."""
         addresses, why_none = self._addresses(target)
         if not addresses:
-            return Delivery(delivered=False, reason=f"已跳过:{why_none}")
+            return Delivery(delivered=False, reason=f"已跳过：{why_none}")
         failures: list[tuple[str, str]] = []
         reached = {service_key(address) for address in addresses} & target.already
         for address in addresses:
@@ -156,7 +156,7 @@ class AppriseNotifier:
                 reached.add(service_key(address))
         if failures:
             raise DeliveryFailed(failures, sorted(reached))
-        return Delivery(delivered=True, reason="已送达:" + "、".join(dict.fromkeys(map(scheme, addresses))))
+        return Delivery(delivered=True, reason="已送达：" + "、".join(dict.fromkeys(map(scheme, addresses))))
 
     def mail_contact(self, address: str) -> str:
         """The Apprise address that sends to a bare mail address through our relay."""
@@ -169,7 +169,7 @@ class AppriseNotifier:
             found = [address for addresses in each for address in addresses] or list(self._services.get(MERCHANT, ()))
             refused = sum(not addresses for addresses in each)
             why = f"商家的 {refused} 个联系方式都不是允许的渠道" if refused else "商家没有登记联系方式"
-            return list(dict.fromkeys(found)), f"{why},也没有配置商家默认渠道"
+            return list(dict.fromkeys(found)), f"{why}，也没有配置商家默认渠道"
         if target.audience == PERSON:
             own = [address for contact in target.contacts for address in self._own_addresses(contact)]
             return list(dict.fromkeys(own or self._services.get(PERSON, ()))), "本人没有登记联系方式"
@@ -282,7 +282,7 @@ def _why(heard: Iterable[str]) -> str:
     if status := re.search(r"\berror[=: ]+(\d{3})\b", said):
         return f"HTTP {status[1]}"
     if code := re.search(r"\bcode=(-?\d{1,9}|none)\b", said):
-        return f"服务拒绝({'没有应答码' if code[1] == 'none' else f'错误码 {code[1]}'})"
+        return f"服务拒绝（{'没有应答码' if code[1] == 'none' else f'错误码 {code[1]}'}）"
     if re.search(r"connection error|connection", said, re.IGNORECASE):
         return "连接失败"
     return "服务没有接受"

@@ -23,12 +23,12 @@ class ScriptedNotifier:
     def send(self, target: Target, rendered: Rendered) -> Delivery:
         if target.audience in self._without:
             whom = "商家" if target.audience == MERCHANT else f"角色「{target.audience}」"
-            return Delivery(delivered=False, reason=f"已跳过:{whom}没有通知渠道")
+            return Delivery(delivered=False, reason=f"已跳过：{whom}没有通知渠道")
         if self._failures:
             self._failures -= 1
             raise DeliveryFailed([("scripted", "按剧本失败")])
         self.sent.append((target, rendered))
-        return Delivery(delivered=True, reason="已送达:scripted")
+        return Delivery(delivered=True, reason="已送达：scripted")
 
     def subjects(self, audience: str | None = None) -> list[str]:
         """Subjects of what was sent, in order, to everybody or to one audience."""

@@ -57,8 +57,8 @@ logger = logging.getLogger("dianwu.door")
 STORING = 8
 """How many messages are verified and stored at the same time on PostgreSQL; more wait their turn."""
 
-FRONT = """店务接入端:只供系统之间收发,不是网页,也没有可登录的页面。
-事件以 POST 送到 /webhooks/…,须有签名;案件以 GET 读取 /cases/编号,须有令牌。格式见 docs/events.md。
+FRONT = """店务接入端：只供系统之间收发，不是网页，也没有可登录的页面。
+事件以 POST 送到 /webhooks/…,须有签名；案件以 GET 读取 /cases/编号，须有令牌。格式见 docs/events.md。
 审核人员请打开工作台。
 """
 """What somebody reads who opens the door's address in a browser."""

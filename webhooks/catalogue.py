@@ -85,7 +85,7 @@ def _ordered(registry: dict[str, Any]) -> dict[str, Any]:
 
 def _index(registry: dict[str, Any]) -> str:
     rows = [f"| [`{t}`](#{t.replace('.', '')}) | {model.title()} |" for t, model in registry.items()]
-    return "\n".join(["| type | 名称(条款) |", "|---|---|", *rows, ""])
+    return "\n".join(["| type | 名称（条款） |", "|---|---|", *rows, ""])
 
 
 def _event(model: type[Event]) -> str:

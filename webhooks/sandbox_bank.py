@@ -108,5 +108,5 @@ def decide(account_no: str) -> tuple[type[PayoutSettled] | type[PayoutFailed] | 
     if account_no.endswith("0002"):
         return PayoutFailed, "户名与账号不符"
     if account_no.endswith("0003"):
-        return PayoutReturned, "收款账户已销户,款项退回"
+        return PayoutReturned, "收款账户已销户，款项退回"
     return PayoutSettled, ""

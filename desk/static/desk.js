@@ -19,15 +19,15 @@ const JSON_ONLY = { accept: "application/json" };
 
 async function ask(address, form) {
   const response = await fetch(address, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: JSON_ONLY });
-  if (response.status === 401) throw new Error("登录已过期,请在新窗口登录后再试");
+  if (response.status === 401) throw new Error("登录已过期，请在新窗口登录后再试");
   const found = await response.json();
-  if (!response.ok) throw new Error(found.sentence ?? "请求未被接受,请刷新页面");
+  if (!response.ok) throw new Error(found.sentence ?? "请求未被接受，请刷新页面");
   return found;
 }
 const signed = async (options) => JSON.stringify(await navigator.credentials.get({
   publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
 }));
-const told = (error) => (error.name === "NotAllowedError" ? "未完成签名:已取消或超时" : error.message);
+const told = (error) => (error.name === "NotAllowedError" ? "未完成签名：已取消或超时" : error.message);
 
 // A form whose button asks for a key first, then goes its way.
 function byKey(form, wanted, make, tell) {
@@ -136,14 +136,14 @@ async function saveDraft() {
       method: "POST", body: fields, headers: { accept: "application/json" }, keepalive: true,
     });
     if (response.status === 401) {
-      line.textContent = "登录已过期:内容仍在此页面,提交时会请您重新登录";
+      line.textContent = "登录已过期：内容仍在此页面，提交时会请您重新登录";
       return;
     }
     const result = await response.json();
     if (response.ok) answer.elements.draft.value = result.version;
     line.textContent = result.sentence;
   } catch {
-    line.textContent = "草稿未能保存,请勿关闭页面";
+    line.textContent = "草稿未能保存，请勿关闭页面";
   }
 }
 

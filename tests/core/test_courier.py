@@ -105,7 +105,7 @@ class Hung:
     def send(self, target: Target, rendered: Rendered) -> Delivery:
         self.called.set()
         assert self.answer.wait(PATIENCE)
-        return Delivery(delivered=True, reason="已送达:mail")
+        return Delivery(delivered=True, reason="已送达：mail")
 
 
 def test_a_mail_server_that_does_not_answer_holds_up_no_case(office: Office) -> None:

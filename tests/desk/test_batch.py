@@ -118,7 +118,7 @@ def test_what_blocks_or_is_somebody_elses_is_named_and_left_out(office: Office, 
     code, second = office.code("zhao-min"), office.question(three[1]).id
     assert in_transaction(lambda tx: hands.claim(tx, second, "zhao-min", code)).accepted
     page = open_batch(who)
-    assert "有阻断事项,须逐个决定" in page.text and "赵敏 已认领" in page.text
+    assert "有阻断事项，须逐个决定" in page.text and "赵敏 已认领" in page.text
     assert page.html.count('class="one dossier"') == 1
 
 

@@ -141,7 +141,7 @@ def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
     expect(ending).to_contain_text("登录将在 1 分钟内过期", timeout=PATIENCE_MS)
     assert office.question(clean[0]).state is ReviewState.PENDING
     pass_by(minutes=2)
-    expect(ending).to_contain_text("登录已过期,提交时会请您重新登录")
+    expect(ending).to_contain_text("登录已过期，提交时会请您重新登录")
     here.page.keyboard.press("Control+Enter")
     expect(here.page.get_by_role("alert")).to_contain_text("登录已过期")
     here.shoot("ended")

@@ -172,7 +172,7 @@ def content(letter: EmailMessage, kind: str) -> str:
 
 def test_a_merchant_gets_a_mail_with_chinese_subject_text_and_html(post_office: PostOffice) -> None:
     delivery = notifier({}).send(Target.merchant([post_office.address("zhang@example.cn")]), message())
-    assert (delivery.delivered, delivery.reason) == (True, "已送达:mailto")
+    assert (delivery.delivered, delivery.reason) == (True, "已送达：mailto")
     [(recipients, letter)] = post_office.letters
     assert recipients == ["zhang@example.cn"]
     assert letter["Subject"] == "【店务】关店申请已收到：晨光文具（CLS-261122-7K3QM9）"
@@ -359,7 +359,7 @@ def test_a_role_without_services_of_its_own_uses_those_for_all_staff(receiver: R
 def test_a_role_without_any_channel_is_skipped_with_the_reason() -> None:
     delivery = notifier({}).send(Target.staff(Role.FINANCE), message())
     assert not delivery.delivered
-    assert delivery.reason == "已跳过:角色「财务 finance」没有配置通知渠道"
+    assert delivery.reason == "已跳过：角色「财务 finance」没有配置通知渠道"
 
 
 def test_a_merchant_without_contacts_gets_the_default_channel_or_is_skipped_with_the_reason(
@@ -528,7 +528,7 @@ def test_the_embedded_default_writes_html_and_text_and_a_line_to_the_terminal(
 ) -> None:
     box = tmp_path / "发件 箱 100%"
     ours = notifier({"staff": [folder_url(box)]})
-    assert ours.send(Target.staff(Role.FINANCE), message()).reason == "已送达:dianwufolder"
+    assert ours.send(Target.staff(Role.FINANCE), message()).reason == "已送达：dianwufolder"
     assert ours.send(Target.staff(Role.FINANCE), message()).delivered
     pages, texts = sorted(box.glob("*.html")), sorted(box.glob("*.txt"))
     assert [page.stem for page in pages] == [text.stem for text in texts]
@@ -589,7 +589,7 @@ class TestEveryNotifier:
         _, nobody, _ = port(tmp_path)
         delivery = nobody.send(Target.staff(Role.FINANCE), message())
         assert not delivery.delivered
-        assert delivery.reason.startswith("已跳过:")
+        assert delivery.reason.startswith("已跳过：")
 
     def test_raises_when_it_failed(self, port: Ports, tmp_path: Path) -> None:
         _, _, fails = port(tmp_path)

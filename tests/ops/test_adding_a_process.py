@@ -173,7 +173,7 @@ from models.sample import SampleVerdict
 from tasks import sample
 
 
-@story(CaseKind.SAMPLE, "样品借用:商家申请,商服审核(SMP-1)。")
+@story(CaseKind.SAMPLE, "样品借用：商家申请，商服审核(SMP-1)。")
 def lend_sample(case_id: str) -> None:
     """Take one request to an answer."""
     sample.admit(case_id)

@@ -271,7 +271,7 @@ def mapped(tag: str, data: dict[str, Any]) -> Event | None:
                 return ArbitrationProgressed.model_validate(about | {"stage": _STAGES[tag]})
             case "215":
                 # The buyer has cancelled it themselves, which is their consent; merchant service still checks.
-                record = f"抖店推送:买家取消仲裁(售后单 {about['aftersale_id'] or '未提供'})"
+                record = f"抖店推送：买家取消仲裁（售后单 {about['aftersale_id'] or '未提供'}）"
                 return ArbitrationWithdrawalRequested.model_validate(
                     about | {"reason": WithdrawalReason.BUYER_GIVES_UP, "requested_by": Party.BUYER, "note": record}
                 )
