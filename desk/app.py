@@ -41,7 +41,7 @@ Person = Annotated[Visitor, Depends(visitor)]
 def create_app(settings: Settings) -> FastAPI:
     """The desk as an ASGI application. Raises :class:`SettingsError` when its address cannot be used."""
     if not settings.loopback and not settings.desk_url:
-        raise SettingsError(f"host {settings.host} 不是本机地址，须设置 desk_url(人们访问工作台的唯一地址)")
+        raise SettingsError(f"host {settings.host} 不是本机地址，须设置 desk_url（人们访问工作台的唯一地址）")
     if not settings.desk.startswith(("http://", "https://")) or URL(settings.desk).path not in {"", "/"}:
         raise SettingsError(f"desk_url {settings.desk}：须为不带路径的地址，例如 https://desk.example.com")
     open_office()

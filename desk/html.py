@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from models.money import yuan
-from notifications.text import one_line, prose
+from notifications.text import full_width, one_line, prose
 from policies.policy import SHANGHAI
 
 HERE = Path(__file__).parent
@@ -59,6 +59,7 @@ def environment() -> Environment:
         "ago": ago,
         "length_of": lambda time: _length(int(time.total_seconds())),
         "line": one_line,
+        "ours": full_width,
         "prose": prose,
         "yuan": yuan,
         "words": words,

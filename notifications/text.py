@@ -27,6 +27,16 @@ def prose(text: str, limit: int = PROSE_LIMIT) -> str:
     return shortened("\n".join(lines).strip(), limit)
 
 
+_SIGNS = {",": "，", ";": "；", ":": "："}
+_BETWEEN = re.compile(r"「[^」]*」|(?<=[\u4e00-\u9fff」])[,;:](?=[\u4e00-\u9fff「])")
+
+
+def full_width(text: str) -> str:
+    """A label or a sentence of ours with the signs of Chinese between its words, however it is kept; what it quotes in
+    「」 stays to the letter. For what is shown only: hashes and signatures are over what is kept."""
+    return _BETWEEN.sub(lambda found: _SIGNS.get(found[0], found[0]), text)
+
+
 def as_markdown(text: str) -> str:
     """Our plain text for a service that reads Markdown: nothing in it is emphasis, link, heading or table.
 

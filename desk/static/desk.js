@@ -164,7 +164,7 @@ async function watchEnd(address, how) {
   const last = how && left <= WARNED; // it was asked to hold on, and cannot
   ending.hidden = left > WARNED;
   ending.querySelector("button").hidden = left <= 0 || last;
-  const words = left <= 0 ? "登录已过期,提交时会请您重新登录"
+  const words = left <= 0 ? "登录已过期，提交时会请您重新登录"
     : `登录将在 ${Math.max(Math.ceil(left / 60), 1)} 分钟内过期${last ? ",已到一次登录的最长时间" : ""}`;
   const text = words + (answer ? ";已填写的内容会保留。" : "。");
   if (ending.firstElementChild.textContent !== text) ending.firstElementChild.textContent = text;
@@ -187,7 +187,7 @@ async function beat() {
   if (!document.hidden) silentSince = Date.now();
   const minutes = Math.floor((Date.now() - heard) / 60_000);
   if (stale) stale.hidden = !minutes;
-  if (minutes && stale) stale.textContent = `已 ${minutes} 分钟未更新,正在重试…(所示可能不是最新)`;
+  if (minutes && stale) stale.textContent = `已 ${minutes} 分钟未更新，正在重试…（所示可能不是最新）`;
   try {
     const response = await fetch(`/pulse?v=${version}&r=${page.review ?? ""}${document.hidden ? "" : "&here=1"}`);
     lasts(response);

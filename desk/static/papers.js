@@ -62,7 +62,7 @@ async function open(at) {
   const paper = response?.ok ? await response.json() : { pages: 0, shown: 0 };
   if (shown !== at) return;
   if (!paper.shown) sheets.textContent = response?.status === 401 ? "登录已过期，请重新登录后再看。" : "该文件无法显示为图片，请下载原件。";
-  else if (paper.pages > paper.shown) viewer.append(made("p", { className: "note", textContent: `只显示前 ${paper.shown} 页,全部内容见原件。` }));
+  else if (paper.pages > paper.shown) viewer.append(made("p", { className: "note", textContent: `只显示前 ${paper.shown} 页，全部内容见原件。` }));
   let left = paper.pages;
   for (let page = 1; page <= paper.shown; page += 1) {
     const sheet = made("img", { loading: "lazy", alt: `${name} 第 ${page} 页`, src: `${thumb.href}/${page}.webp` });

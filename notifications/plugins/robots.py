@@ -188,7 +188,7 @@ def pieces(text: str, most: int) -> list[str]:
     found = list(_cut(text, most - _LABEL))
     if len(found) > MOST_PIECES:
         links = _LINK.findall(text)
-        rest = f"\n……(内容过长，其余请见 {links[-1]})" if links else "\n……(内容过长，其余请在店务中查看)"
+        rest = f"\n……（内容过长，其余请见 {links[-1]}）" if links else "\n……（内容过长，其余请在店务中查看）"
         found = found[:MOST_PIECES]
         found[-1] = next(_cut(found[-1], most - _LABEL - _size(rest))) + rest
     return [f"({number}/{len(found)})\n{piece}" for number, piece in enumerate(found, 1)]

@@ -47,7 +47,7 @@ def tell_recorded(
     message = DecisionRecorded(
         **in_name(case, review, gate, person),
         verdict=gate.verdict(verdict).label,
-        reason=reason or "(未填写)",
+        reason=reason or "（未填写）",
         recorded_at=tx.now,
         follows=said,
     )

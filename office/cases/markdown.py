@@ -25,7 +25,7 @@ from models.dossier import (
     Table,
     Text,
 )
-from notifications.text import one_line, prose
+from notifications.text import full_width, one_line, prose
 from office.cases import addresses
 from office.cases.dossier import when
 
@@ -47,6 +47,11 @@ def plain(text: str, limit: int = WHOLE) -> str:
     return marked.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
 
 
+def ours(text: str) -> str:
+    """A label or a finding: our own words."""
+    return plain(full_width(text))
+
+
 def escaped(text: str) -> str:
     """The same for a piece of a line, which may begin and end with a space."""
     before, after = " " * text.startswith(" "), " " * text.endswith(" ")
@@ -60,7 +65,7 @@ def markdown(kept: str) -> str:
         return kept
     parts = [f"### {plain(sheet.title)}"] if sheet.title else []
     for part in sheet.parts:
-        parts += [f"#### {plain(part.title)}"] if part.title else []
+        parts += [f"#### {ours(part.title)}"] if part.title else []
         parts += [drawn(part.blocks)]
     return "\n\n".join(parts) + "\n"
 
@@ -78,7 +83,7 @@ def _block(block: Block) -> str:
             return _line(block.line)
         case Rows():
             # A list: one of Prefect's two dialogs neither wraps the cells of a table nor lets it be scrolled.
-            return "\n".join(f"- {plain(name)}：{_value(lines)}" for name, lines in block.rows)
+            return "\n".join(f"- {ours(name)}：{_value(lines)}" for name, lines in block.rows)
         case Findings():
             return _findings(block)
         case Quote():
@@ -92,7 +97,7 @@ def _block(block: Block) -> str:
             return _table(block)
         case Papers():
             listed = [_paper(paper, block) for paper in block.papers]
-            ends = f"点击文件名下载,链接有效至 {when(block.until)}。文件来自外部,请勿在工作电脑上运行其中任何程序。"
+            ends = f"点击文件名下载，链接有效至 {when(block.until)}。文件来自外部，请勿在工作电脑上运行其中任何程序。"
             return "\n".join([*listed, "", ends])
         case unknown:
             assert_never(unknown)
@@ -122,7 +127,7 @@ def _piece(piece: Piece) -> str:
 
 def _findings(block: Findings) -> str:
     rows = [
-        f"- {'⛔ **阻断**' if one.blocking else 'ℹ️ 参考'} · {plain(one.sentence)}"
+        f"- {'⛔ **阻断**' if one.blocking else 'ℹ️ 参考'} · {ours(one.sentence)}"
         f"（{one.clause}，数据截至 {when(one.as_of)}）"
         for one in block.findings
     ]
@@ -131,14 +136,14 @@ def _findings(block: Findings) -> str:
 
 def _quote(quote: Quote) -> str:
     """No quotation of Markdown: Prefect prints those in italics, which Chinese does not have, and joins their lines."""
-    lines = prose(quote.text, WHOLE).split("\n") if quote.text.strip() else ["(无)"]
+    lines = prose(quote.text, WHOLE).split("\n") if quote.text.strip() else ["（无）"]
     who = [_line(quote.who)] if quote.who else []
     return "  \n".join([*who, *(f"│ {plain(line)}" for line in lines)])
 
 
 def _table(block: Table) -> str:
     marks = ("---:" if column in block.sums else "---" for column in range(len(block.head)))
-    lines: list[Iterable[str]] = [map(plain, block.head), marks, *(map(_cell, row) for row in block.rows)]
+    lines: list[Iterable[str]] = [map(ours, block.head), marks, *(map(_cell, row) for row in block.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -150,4 +155,4 @@ def _paper(paper: PaperShown, block: Papers) -> str:
     name = f"[{plain(paper.name)}]({addresses.of_file(paper.file, block.until)})" if paper.file else plain(paper.name)
     amiss = f"{' ⛔' if paper.blocking else ''} **{plain(paper.amiss)}**" if paper.amiss else ""
     content = f"SHA-256 `{paper.sha256}`" if paper.sha256 else plain(paper.claimed)
-    return f"- {plain(paper.label)}:{name}{amiss}({plain(paper.about)},{content})"
+    return f"- {plain(paper.label)}：{name}{amiss}（{plain(paper.about)}，{content}）"

@@ -77,6 +77,17 @@ def in_html(kept: str) -> str:
     return template.render(parts=sections(kept, settings()), now=UNTIL, drawn=(), seen={})
 
 
+def test_labels_and_findings_are_shown_with_chinese_signs_and_what_is_quoted_and_kept_stays() -> None:
+    said = "还缺:身份证明,名称为「晨光,文具:店」,金额 1,000.00"
+    finding = Finding(code="x", clause="CLS-7", blocking=True, sentence=said, as_of=UNTIL)
+    blocks = Findings.of([finding]), Rows.of({"款项:余额": "晨光,文具"}), Quote.of("好,的")
+    kept = Sheet(parts=(Part(title="已付,未付", blocks=blocks),)).kept
+    for shown in (markdown(kept).replace("\\", ""), in_html(kept)):
+        assert "还缺：身份证明，名称为「晨光,文具:店」，金额 1,000.00" in shown and "款项：余额" in shown
+        assert "晨光,文具" in shown and "好,的" in shown
+    assert said in kept and "### 已付，未付" in markdown(kept)
+
+
 # ── the form that is kept ────────────────────────────────────────────────────
 
 

@@ -190,8 +190,8 @@ def test_what_was_split_is_all_there_and_what_is_too_much_is_left_to_the_link() 
     long = text + "\n" + "审" * 10_000 + "\nhttps://desk.example/case/CLS-1"
     found = robots.pieces(long, 2048)
     assert len(found) == robots.MOST_PIECES and all(len(piece.encode()) <= 2048 for piece in found)
-    assert found[-1].endswith("(内容过长，其余请见 https://desk.example/case/CLS-1)")
-    assert robots.pieces("审" * 10_000, 2048)[-1].endswith("(内容过长，其余请在店务中查看)")
+    assert found[-1].endswith("（内容过长，其余请见 https://desk.example/case/CLS-1）")
+    assert robots.pieces("审" * 10_000, 2048)[-1].endswith("（内容过长，其余请在店务中查看）")
 
 
 def test_serverchan_has_a_title_that_it_takes(service: Service) -> None:
