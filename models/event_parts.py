@@ -166,3 +166,16 @@ PAYEE_EXAMPLE = {
     "bank_name": "中国银行宁波市分行",
 }
 DOCUMENT_EXAMPLE = {"name": "营业执照.pdf", "kind": "BUSINESS_LICENCE", "sha256": "ab" * 32}
+
+
+MOST_ITEMS = 1000
+"""Items in one batch."""
+
+
+class Rejected(Frozen):
+    """One item that was not taken: where it stood (from 1), which field, and why, in Chinese."""
+
+    position: Count
+    item_id: str = ""
+    field: str
+    reason: str

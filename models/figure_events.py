@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from models.base import Frozen
-from models.invoicing_events import Rejected
+from models.event_parts import Rejected
 from models.money import Fen
 from models.wire import Count, Day, Event, Id, LineOf, Moment, Outgoing, inbound, outbound
 

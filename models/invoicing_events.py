@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from models.base import Frozen
-from models.event_parts import Documents
+from models.event_parts import MOST_ITEMS, Documents, Rejected
 from models.invoicing import BillableCategory, InvoiceContent, InvoiceKind, IssueMode
 from models.money import MAX_FEN, Fen, PositiveFen
 from models.wire import (
@@ -26,9 +26,6 @@ from models.wire import (
     inbound,
     outbound,
 )
-
-MOST_ITEMS = 1000
-"""Items in one batch."""
 
 SignedFen = Annotated[
     int,
@@ -86,10 +83,16 @@ class BillablesRecorded(Event):
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "batch_id": "batch-2026-10-001",
         "items": [
-            {"item_id": "sub-90001", "shop_id": "shop-1001", "category": "COUPON", "amount_fen": 9000,
-             "settled_at": "2026-10-08T16:00:00+08:00", "description": "国庆平台券"},
+            {
+                "item_id": "sub-90001",
+                "shop_id": "shop-1001",
+                "category": "COUPON",
+                "amount_fen": 9000,
+                "settled_at": "2026-10-08T16:00:00+08:00",
+                "description": "国庆平台券",
+            },
         ],
-    }  # fmt: skip
+    }
 
     batch_id: Id
     items: Annotated[tuple[Annotated[Any, LineOf(BillableData)], ...], Field(min_length=1, max_length=MOST_ITEMS)]
@@ -125,13 +128,22 @@ class InvoiceSubmitted(Event):
 
     type: ClassVar[str] = "invoice.submitted"
     EXAMPLE: ClassVar[dict[str, Any]] = {
-        "shop_id": "shop-1001", "account_id": "acct-1001", "number": "26330000000012345678", "kind": "SPECIAL",
-        "issued_on": "2026-11-10", "issue_mode": "SELF", "buyer_name": "店务演示平台",
-        "buyer_tax_no": "91110000600037341L", "seller_name": "宁波晨光文具有限公司",
-        "seller_tax_no": "91330226MA2AB1C2D8", "net_fen": 8491, "tax_fen": 509, "gross_fen": 9000,
+        "shop_id": "shop-1001",
+        "account_id": "acct-1001",
+        "number": "26330000000012345678",
+        "kind": "SPECIAL",
+        "issued_on": "2026-11-10",
+        "issue_mode": "SELF",
+        "buyer_name": "店务演示平台",
+        "buyer_tax_no": "91110000600037341L",
+        "seller_name": "宁波晨光文具有限公司",
+        "seller_tax_no": "91330226MA2AB1C2D8",
+        "net_fen": 8491,
+        "tax_fen": 509,
+        "gross_fen": 9000,
         "lines": [{"name": "*现代服务*推广费", "content": "SERVICE", "net_fen": 8491, "tax_fen": 509, "rate": "6"}],
         "covers": [{"statement": "ZD202610-000001", "amount_fen": 9000}],
-    }  # fmt: skip
+    }
 
     shop_id: Id
     account_id: Id
@@ -232,15 +244,6 @@ class ReceivablePaidOut(Event):
     payment_id: Id
     amount_fen: PositiveFen
     paid_at: Moment
-
-
-class Rejected(Frozen):
-    """One item that was not taken: where it stood (from 1), which field, and why, in Chinese."""
-
-    position: Count
-    item_id: str = ""
-    field: str
-    reason: str
 
 
 @outbound

@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from models.base import Frozen
-from models.event_parts import PAYEE_EXAMPLE, PayeeData
-from models.invoicing_events import MOST_ITEMS, Rejected
+from models.event_parts import MOST_ITEMS, PAYEE_EXAMPLE, PayeeData, Rejected
 from models.money import MAX_FEN, Fen, PositiveFen
 from models.payout_events import TO_BANK, Instruction, InstructionUpdated
 from models.settlement import HoldReason, Settler

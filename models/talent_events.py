@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from models.base import Frozen
 from models.binding_events import ABOUT, AboutBinding
-from models.invoicing_events import Rejected
+from models.event_parts import Rejected
 from models.money import Fen
 from models.wire import Day, Event, Flag, Id, LineOf, Moment, OptionalLine, Outgoing, inbound, outbound
 

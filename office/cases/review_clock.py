@@ -1,4 +1,4 @@
-"""Reviews: a question opened, shown, claimed, answered by one proved person, once."""
+"""When nobody answers a question: who is reminded, and who hears that it is late."""
 
 from __future__ import annotations
 

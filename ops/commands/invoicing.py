@@ -18,7 +18,7 @@ from ops.commands.terminal import CODE_OPTION as CODE
 from ops.commands.terminal import ask_code, number, refuse, say, staff_no, table, when
 
 if TYPE_CHECKING:
-    from tasks.batches import Recorded
+    from office.items.batches import Recorded
 
 importing = typer.Typer(no_args_is_help=True)
 report = typer.Typer(no_args_is_help=True)
@@ -54,8 +54,8 @@ def take_file(
 
     from rich.progress import Progress
 
+    from office.items.encodings import UnreadableFile
     from tasks.invoicing.tax_report import harmless
-    from tasks.sheet_encodings import UnreadableFile
 
     accepted, repeated, bad, assumed = 0, 0, 0, 0
     shown: list[list[object]] = []

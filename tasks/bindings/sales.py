@@ -18,13 +18,13 @@ from office.base.db import Tx
 from office.cases import cases, deadlines
 from office.cases.cases import rules
 from office.cases.locks import lock_case
+from office.items.batches import DAY, ID, MONEY, Sentences
 from office.record import outbox
 from policies import shares
 from policies.bindings import refuse_share
 from policies.days import days_before, ends_at
 from policies.deadlines import in_time
 from policies.shares import DayFigure, Share
-from tasks.batches import DAY, ID, MONEY, Sentences
 from tasks.bindings.intake import FIGURES
 from tasks.bindings.request import BindingAsked
 from tasks.shops.figures import judged

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from models.base import Labelled
 from models.bindings import Binding, BindingEnd, BindingKind
 from models.cases import Case, CaseKind, CaseState, WaitState
-from models.invoicing_events import Rejected
+from models.event_parts import Rejected
 from models.messages import InboxMessage
 from models.talent_events import (
     ConsentAnswered,
@@ -28,11 +28,11 @@ from office.cases.cases import emit, rules
 from office.cases.effects import effects_of
 from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
+from office.items import batches
 from office.record import audit, outbox
 from office.record.inbox import Refused
 from policies.bindings import refuse_share
 from policies.deadlines import in_time
-from tasks import batches
 from tasks.bindings import register, sales
 from tasks.bindings.intake import CONSENT, FIGURES, open_binding
 from tasks.bindings.steps import refuse, start_wait

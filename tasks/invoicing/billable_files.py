@@ -8,10 +8,10 @@ from typing import Any
 
 from models.invoicing import BillableCategory
 from office.base.db import Tx
-from tasks import sheets
-from tasks.batches import Recorded
+from office.items import sheets
+from office.items.batches import Recorded
+from office.items.cells import Columns
 from tasks.invoicing.billables import note, record
-from tasks.sheet_cells import Columns
 
 BILLABLES = Columns(
     headers={
@@ -29,7 +29,7 @@ BILLABLES = Columns(
 
 
 def import_file(path: Path, actor: str = "operator") -> Iterator[tuple[int, int, Recorded]]:
-    """Record a file of billable items (:func:`tasks.sheets.import_file`)."""
+    """Record a file of billable items (:func:`office.items.sheets.import_file`)."""
 
     def take(tx: Tx, items: Sequence[tuple[int, Mapping[str, Any]]]) -> Recorded:
         found = record(tx, items)

@@ -10,17 +10,18 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import select
 
+from models.event_parts import Rejected
 from models.invoicing import BillableCategory, BillableItem, Period, PeriodState
-from models.invoicing_events import BillableData, BillablesReceived, BillablesRecorded, Rejected
+from models.invoicing_events import BillableData, BillablesReceived, BillablesRecorded
 from models.messages import InboxMessage
 from models.money import yuan
 from office.base.db import Tx
 from office.cases.cases import emit
+from office.items import batches
+from office.items.batches import AHEAD, ID, TIME, Recorded, Sentences
 from office.process import Process
 from policies.invoicing import next_period, oldest, period_of
 from policies.policy import policy_at
-from tasks import batches
-from tasks.batches import AHEAD, ID, TIME, Recorded, Sentences
 from tasks.invoicing import exit_invoices
 
 _CATEGORIES = "类别须为 " + "、".join(c.value for c in BillableCategory if c is not BillableCategory.CARRIED)
@@ -50,7 +51,7 @@ def take_batch(tx: Tx, event: BillablesRecorded, message: InboxMessage) -> None:
 
 
 def note(tx: Tx, done: Recorded, content: Iterable[Any], actor: str) -> None:
-    """One audit line for a batch (:func:`tasks.batches.note`)."""
+    """One audit line for a batch (:func:`office.items.batches.note`)."""
     batches.note(tx, "invoicing", "billables.recorded", "开票明细", "INV-5", done, list(content), actor)
 
 

@@ -1,4 +1,4 @@
-"""Freezes: what statements hold of their shops' receivables, moved towards what it should be (INV-7, 10, 12)."""
+"""The declaration of freezes: what they hear and what every minute brings (INV-7, 10, 12)."""
 
 from __future__ import annotations
 

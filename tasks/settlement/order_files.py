@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from office.base.db import Tx
-from tasks import sheets
-from tasks.batches import Recorded
+from office.items import sheets
+from office.items.batches import Recorded
+from office.items.cells import Columns
 from tasks.settlement.orders import note_aftersales, note_orders, record_aftersales, record_orders
-from tasks.sheet_cells import Columns
 
 _ORDER = {"goods": "买家实付", "subsidy": "平台补贴", "refund": "退款", "commission": "佣金", "fee": "服务费"}
 _AFTERSALE = {"refund": "退款", "subsidy_back": "退回补贴", "commission_back": "退回佣金", "fee_back": "退回服务费"}
@@ -50,7 +50,7 @@ AFTERSALES = Columns(
 
 
 def import_orders(path: Path, actor: str = "operator") -> Iterator[tuple[int, int, Recorded]]:
-    """Record a file of confirmed orders (:func:`tasks.sheets.import_file`)."""
+    """Record a file of confirmed orders (:func:`office.items.sheets.import_file`)."""
 
     def take(tx: Tx, items: Sequence[tuple[int, Mapping[str, Any]]]) -> Recorded:
         found = record_orders(tx, items)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from models.invoicing_events import Rejected
+from models.event_parts import Rejected
 from models.messages import InboxMessage
 from models.money import yuan
 from models.settlement import Aftersale, SettlementOrder, SettlementSwitch, Settler
@@ -22,11 +22,11 @@ from models.settlement_events import (
 )
 from office.base.db import Tx
 from office.cases.cases import emit
+from office.items import batches
+from office.items.batches import AHEAD, ID, MONEY, TIME, Recorded, Sentences
 from office.process import Process
 from policies.policy import policy_at
 from policies.settlement import half_of, oldest, order_half
-from tasks import batches
-from tasks.batches import AHEAD, ID, MONEY, TIME, Recorded, Sentences
 from tasks.settlement import placing
 from tasks.shops.settling import settler_at
 

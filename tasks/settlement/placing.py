@@ -9,8 +9,8 @@ from sqlmodel import col, select
 
 from models.settlement import Aftersale, HalfState, Settlement, SettlementOrder, SettlementState
 from office.base.db import Tx
+from office.items import batches
 from policies.settlement import half_of, order_half
-from tasks import batches
 from tasks.settlement import drafts
 from tasks.settlement.halves import locked, open_half
 

@@ -10,19 +10,19 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import col, select
 
+from models.event_parts import Rejected
 from models.figure_events import FiguresOfADay, FiguresRejected, ShopFigures
 from models.figures import ShopDay
-from models.invoicing_events import Rejected
 from models.messages import InboxMessage
 from models.talent_events import TalentSales, TalentSalesOfADay
 from office.base.db import Tx
 from office.cases.cases import emit
+from office.items import batches
+from office.items.batches import DAY, ID, MONEY, Sentences
 from office.process import Process
 from office.record.inbox import Refused
 from policies.days import begins_at, ends_at
 from policies.policy import policy_at
-from tasks import batches
-from tasks.batches import DAY, ID, MONEY, Sentences
 
 _SCORE = "分值须为文本写的数字,最多两位小数,不超过满分(scale 为 5 或 100)"
 _COUNT = "须为不小于 0 的整数"

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from sqlmodel import select
 
+from models.event_parts import Rejected
 from models.invoicing import BillableItem
-from models.invoicing_events import Rejected
 from office.base.db import reading
+from office.items.encodings import UnreadableFile
 from tasks.invoicing import tax_report
 from tasks.invoicing.billable_files import import_file
-from tasks.sheet_encodings import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 
@@ -159,7 +159,7 @@ def test_parquet_is_read_in_batches_and_floating_yuan_are_no_amounts(shop: Offic
 def test_a_parquet_file_that_would_unpack_to_gigabytes_is_refused(
     shop: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import sheets
+    from office.items import sheets
 
     monkeypatch.setattr(sheets, "MOST_GROUP_BYTES", 1_000_000)
     file = tmp_path / "bomb.parquet"

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from sqlmodel import col, select
 
+from models.event_parts import Rejected
 from models.invoicing import BillableItem
-from models.invoicing_events import Rejected
 from office.base.db import reading
+from office.items.encodings import UnreadableFile
 from tasks.invoicing.billable_files import import_file
 from tasks.invoicing.tax_report import harmless
-from tasks.sheet_encodings import UnreadableFile
 from tests.invoicing import kit
 from tests.play import Office
 

@@ -57,4 +57,4 @@ def test_code_is_packed_by_hand_only_where_a_reader_gains_by_it() -> None:
     """Tables of values in aligned rows, and SQL beside its arguments; whatever else there is, the formatter lays out."""
     files = [path for floor in (*FLOORS, "tests", "benchmarks") for path in (ROOT / floor).rglob("*.py")]
     packed = sum(path.read_text(encoding="utf-8").count("# fmt:" + " skip") for path in files)
-    assert packed <= 107
+    assert packed <= 105

@@ -71,7 +71,7 @@ TRIED_ON_BOTH = {
     "tasks/invoicing/invoices.py": "invoicing/test_state_machine.py",
     "tasks/invoicing/statements.py": "invoicing/test_month.py",
     "tasks/invoicing/tax_report.py": "ops/test_invoicing_commands.py",
-    "tasks/batches.py": "settlement/test_half.py",
+    "office/items/batches.py": "settlement/test_half.py",
     "tasks/releasing.py": "settlement/test_half.py",
     "tasks/settlement/drafts.py": "settlement/test_half.py",
     "tasks/settlement/halves.py": "settlement/test_half.py",

@@ -1,8 +1,8 @@
 """Files of items: CSV and Parquet read line by line, whatever was done to them on the way.
 
-UTF-8, UTF-8 with a byte-order mark and GBK are all legitimate, but not two of them in one file (:mod:`tasks.sheet_encodings`).
+UTF-8, UTF-8 with a byte-order mark and GBK are all legitimate, but not two of them in one file (:mod:`office.items.encodings`).
 Nothing is unpacked: a compressed file is refused, and a Parquet file that claims to be larger than any month is, too.
-What the cells mean is read in :mod:`tasks.sheet_cells`.
+What the cells mean is read in :mod:`office.items.cells`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from models.invoicing_events import MOST_ITEMS, Rejected
+from models.event_parts import MOST_ITEMS, Rejected
 from models.text import shortened, without_odd
 from office.base.db import Tx, in_transaction
-from tasks.batches import Recorded
-from tasks.sheet_cells import Columns, WrongCell, fields_of, narrow
-from tasks.sheet_encodings import MOST_LINE, UnreadableFile, encoding_of
+from office.items.batches import Recorded
+from office.items.cells import Columns, WrongCell, fields_of, narrow
+from office.items.encodings import MOST_LINE, UnreadableFile, encoding_of
 
 MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 5_000_000

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import SQLModel, col, select
 
 from models.base import Frozen
-from models.invoicing_events import Rejected
+from models.event_parts import Rejected
 from models.shops import Shop
 from models.text import shortened, without_odd
 from office.base.db import Tx

@@ -15,8 +15,8 @@ from typing import Any
 
 from models.base import Frozen
 from models.text import shortened
+from office.items.encodings import damaged
 from policies.policy import SHANGHAI
-from tasks.sheet_encodings import damaged
 
 _WHOLE = r"-?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3})+)"
 """Commas only between thousands: ``90,00`` is not nine thousand."""

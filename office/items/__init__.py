@@ -1,0 +1,1 @@
+"""Items by the thousand, in a message or a file: read in whatever form they come, each judged by itself."""
