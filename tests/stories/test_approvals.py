@@ -172,7 +172,7 @@ def test_a_paper_fewer_to_miss_asks_nobody_again(office: Office) -> None:
     office.stage("shop-1", licence)
     case = office.request_refund(staged=False, documents=[licence, identity])
     office.decide(case, "wang-fang", "APPROVE", "原件已在柜台核对")
-    assert "还缺:身份证明、收款账户证明" in read(office.question(case))
+    assert "还缺：身份证明、收款账户证明" in read(office.question(case))
     office.stage("shop-1", identity)
     assert office.question(case).gate == "refund-second"
     office.decide(case, "chen-jie", "CONFIRM", "同意放行")

@@ -87,7 +87,7 @@ def test_a_paper_that_is_needed_and_not_sent_is_named_and_blocks(office: Office)
     """REF-2"""
     office.closed_shop()
     case = office.request_refund(documents=PAPERS[:1])
-    assert "退款资料不齐,还缺:对公账户开户证明" in read(office.question(case))
+    assert "退款资料不齐，还缺：对公账户开户证明" in read(office.question(case))
     office.decide(case, "wang-fang", "APPROVE", "已电话核实")
     assert office.question(case).gate == "refund-second" and office.events("deposit.payout.requested") == []
 
