@@ -136,7 +136,7 @@ def test_a_clean_case_is_decided_on_the_session_and_the_next_of_the_filter_follo
     page = who.see(queue.links["关店审核"])
     first = case if case.id in page.text else other
     after = who.answer(page, "APPROVE")
-    assert after.status == 200 and "已记录:关店审核:同意关店" in after.text
+    assert after.status == 200 and "已记录：关店审核：同意关店" in after.text
     assert (other.id if first is case else case.id) in after.text
     assert office.reviews(first)[0].state is ReviewState.DECIDED
     done = who.answer(after, "REJECT", "材料不符")

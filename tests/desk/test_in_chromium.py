@@ -174,7 +174,7 @@ def test_a_clean_case_costs_two_keys_and_one_place(
         began = time.perf_counter()
         here.press("Control+Enter")
         here.page.wait_for_url(lambda url, was=before: url != was)
-        expect(here.page.get_by_role("main")).to_contain_text("已记录:关店审核:同意关店" if n < 2 else "待办已清空")
+        expect(here.page.get_by_role("main")).to_contain_text("已记录：关店审核：同意关店" if n < 2 else "待办已清空")
         took.append(time.perf_counter() - began)
         assert COSTS.format(keys=here.keys, places=places) in GUIDE.read_text(encoding="utf-8"), "what the guide says"
     if KEEP:
