@@ -165,8 +165,8 @@ async function watchEnd(address, how) {
   ending.hidden = left > WARNED;
   ending.querySelector("button").hidden = left <= 0 || last;
   const words = left <= 0 ? "登录已过期，提交时会请您重新登录"
-    : `登录将在 ${Math.max(Math.ceil(left / 60), 1)} 分钟内过期${last ? ",已到一次登录的最长时间" : ""}`;
-  const text = words + (answer ? ";已填写的内容会保留。" : "。");
+    : `登录将在 ${Math.max(Math.ceil(left / 60), 1)} 分钟内过期${last ? "，已到一次登录的最长时间" : ""}`;
+  const text = words + (answer ? "；已填写的内容会保留。" : "。");
   if (ending.firstElementChild.textContent !== text) ending.firstElementChild.textContent = text;
   if (left > 0) watching = setTimeout(watchEnd, Math.max((left - WARNED) * 1000, 15_000), last ? "" : "/pulse?v=end");
 }

@@ -3,7 +3,7 @@
 UTF-8 proves itself: bytes of another encoding are hardly ever valid in it. GBK (read as GB 18030, which holds it) proves
 nothing: Big5, Shift-JIS and most others can be read as GBK, into characters nobody uses. So what is read as GBK has to be
 written mostly in common characters, each cell and the file as a whole, and no cell may be far likelier a word in Big5 or
-KOI8-R, by how often each character is used (:mod:`tasks.sheet_readings`); who writes in others saves the file as UTF-8.
+KOI8-R, by how often each character is used (:mod:`office.items.readings`); who writes in others saves the file as UTF-8.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from models.text import shortened
-from tasks.sheet_readings import accented, reading
+from office.items.readings import accented, reading
 
 MOST_LINE = 1 << 16
 _PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")

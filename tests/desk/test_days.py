@@ -133,7 +133,7 @@ def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
     expect(here.page.locator(".saved")).to_contain_text("草稿已保存")
     expect(ending).to_be_hidden()
     pass_by(minutes=28, seconds=30)
-    expect(ending).to_contain_text("登录将在 2 分钟内过期;已填写的内容会保留。")
+    expect(ending).to_contain_text("登录将在 2 分钟内过期；已填写的内容会保留。")
     here.shoot("ending")
     here.page.get_by_role("button", name="继续").click()
     expect(ending).to_be_hidden()
