@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, func, select
 
+from models.audit import AuditEntry
 from models.desk import PutOff
 from models.reviews import Review, ReviewState, Role
 from office.base.db import Tx, in_transaction
@@ -15,6 +17,9 @@ from office.cases.judge import may_not_answer, unproved
 from office.cases.reviews import let_go, locked
 from office.record import audit, outbox
 from office.staff import desk_sessions, people, staff
+
+MOST_CLAIMS = 20
+"""Times an hour that one person may take questions of one case."""
 
 
 def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:
@@ -30,6 +35,8 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = 
         return Outcome(accepted=True, sentence="您已认领该任务")
     if sentence := may_not_answer(tx, review, person):
         return Outcome(accepted=False, sentence=sentence)
+    if _claimed_lately(tx, review.case_id, staff_id) >= MOST_CLAIMS:
+        return Outcome(accepted=False, sentence="您一小时内反复认领同一案件的次数过多,请稍后再试")
     won = tx.execute(
         update(Review)
         .where(col(Review.id) == review_id, col(Review.state) == ReviewState.PENDING)
@@ -43,6 +50,13 @@ def claim(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = 
     )
     outbox.retag(tx, case)
     return Outcome(accepted=True, sentence="已认领")
+
+
+def _claimed_lately(tx: Tx, case_id: str, staff_id: str) -> int:
+    """How often somebody took a case's questions in the last hour: taken and given back without end, they fill its record."""
+    query = select(func.count()).where(AuditEntry.stream == case_id, AuditEntry.action == "review.claimed")
+    mine = query.where(AuditEntry.actor == f"staff/{staff_id}", AuditEntry.at > tx.now - timedelta(hours=1))
+    return tx.exec(mine).one()
 
 
 def release(tx: Tx, review_id: str, staff_id: str, code: str = "", session: str = "") -> Outcome:

@@ -20,6 +20,8 @@ from policies.policy import SHANGHAI
 BEFORE = timedelta(hours=2)
 """So long before it is due a question is back in any case."""
 LONGEST = timedelta(days=7)
+MOST_TIMES = 20
+"""Times that one person puts one question off; each stands in the case's record."""
 
 
 def put_off(tx: Tx, review_id: str, staff_id: str, until: datetime, code: str = "", session: str = "") -> Outcome:
@@ -37,6 +39,8 @@ def put_off(tx: Tx, review_id: str, staff_id: str, until: datetime, code: str = 
     if back <= tx.now:
         return Outcome(accepted=False, sentence=f"距到期不足 {BEFORE.seconds // 3600} 小时或已超时,不能推后")
     row = tx.get(PutOff, (review_id, staff_id))
+    if row is not None and row.times >= MOST_TIMES:
+        return Outcome(accepted=False, sentence=f"该任务您已推后 {MOST_TIMES} 次,不能再推后")
     if row is None:
         row = PutOff(review_id=review_id, staff_id=staff_id, revision=review.revision, until=back)
     else:

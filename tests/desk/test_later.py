@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from models.cases import Case
 from office.base.db import in_transaction, reading
 from office.cases import hands, later
+from office.cases.gates import Outcome
 from tasks.sight import queue, snippets
 from tests.desk.seat import Page, Seat, Seats
 from tests.play import Office
@@ -201,3 +204,22 @@ def test_what_cannot_be_kept_comes_back_with_why(office: Office, seat: Seats) ->
     for n in range(snippets.MOST):
         assert in_transaction(lambda tx, n=n: snippets.keep(tx, "li-na", f"第 {n} 条", "理由文本")) == ""
     assert "最多" in keep(me, "再一条", "理由文本").text
+
+
+def test_nobody_fills_a_cases_record_by_taking_giving_back_and_putting_off_without_end(
+    office: Office, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "MOST_CLAIMS", 2)
+    monkeypatch.setattr(later, "MOST_TIMES", 2)
+    review = office.question(case)
+
+    def act(verb: Callable[..., Outcome], *more: Any) -> str:
+        code = office.code("li-na")
+        return in_transaction(lambda tx: verb(tx, review.id, "li-na", *more, code=code)).sentence
+
+    for _ in range(2):
+        assert [act(hands.claim), act(hands.release)] == ["已认领", "已释放"]
+        assert "会回到您的待办" in act(later.put_off, office.clock.at + HOUR) and "已回到" in act(later.take_up)
+    assert "次数过多" in act(hands.claim) and "不能再推后" in act(later.put_off, office.clock.at + HOUR)
+    office.clock.advance(HOUR)
+    assert act(hands.claim) == "已认领", "an hour later it is nobody's game any more"

@@ -196,6 +196,19 @@ def test_whoever_reads_a_paper_stands_in_the_shops_chain_once_in_a_session(
     assert office.chains() == []
 
 
+def test_nobody_reads_a_paper_unrecorded_because_sql_says_that_it_was_recorded(
+    office: Office, seat: Seats, case: Case
+) -> None:
+    who, (licence, _) = seat("wang-fang"), ids(office, case)
+    write(
+        "INSERT INTO paper_read (session_id, evidence_id, at) SELECT id, :one, '2026-11-19 02:00:00' FROM desk_session",
+        one=licence,
+    )
+    for _ in range(3):
+        who.client.get(f"/p/{licence}/1.webp")
+    assert read_by(office) == ["staff/wang-fang"]
+
+
 def test_nobody_reads_the_original_without_a_session(office: Office, case: Case) -> None:
     [one, _] = ids(office, case)
     assert Seat(office, "wang-fang").client.get(f"/p/{one}/file", follow_redirects=False).status_code == 303
