@@ -107,7 +107,7 @@ def _overtaken(tx: Tx, case: Case, review: Review, gate: Gate) -> bool:
     review.state = ReviewState.SUPERSEDED
     tx.add(review)
     deadlines.stop(tx, case.id, f"{DEADLINE}/{review.id}")
-    why = "前一位审核人已停用或不再有此岗位" if gone else "事实发生变化"
+    why = "审核人员有变动" if gone else "事实发生变化"
     audit.record(
         tx,
         case.id,
