@@ -18,9 +18,9 @@ from office.base.settings import Settings, SettingsError
 
 TAGS = (*(role.value for role in Role), "staff", "merchant")
 """What ``staff_channels`` may be named by."""
-RELAY = "须为我方邮件服务器的地址,例如 mailtos://账号:密码@mail.example.com/?from=noreply@example.com"
-PLACE = "须为目录的完整路径或 fsspec 地址(例如 s3://桶/目录)"
-ANCHOR = f"{PLACE},或邮件地址(mailtos://…?to=邮箱)"
+RELAY = "须为我方邮件服务器的地址，例如 mailtos://账号：密码@mail.example.com/?from=noreply@example.com"
+PLACE = "须为目录的完整路径或 fsspec 地址（例如 s3://桶/目录）"
+ANCHOR = f"{PLACE}，或邮件地址（mailtos://…?to=邮箱）"
 FORGETFUL = frozenset({"http", "https", "data", "memory"})
 """Where fsspec writes nothing, or nothing that stays."""
 _WEB = {"desk_url": "", "public_url": "", "prefect_api_url": "/api", "doudian_api": ""}
@@ -56,18 +56,18 @@ def _rates(given: Settings) -> Iterator[WrongForm]:
         try:
             rate_of(getattr(given, setting))
         except ValueError:
-            yield WrongForm(setting, "须写成 次数/时间,例如 600/minute")
+            yield WrongForm(setting, "须写成 次数/时间，例如 600/minute")
 
 
 def _web(given: Settings) -> Iterator[WrongForm]:
     for setting, ending in _WEB.items():
         if (address := getattr(given, setting)) and not _leads_somewhere(address, ending):
-            yield WrongForm(setting, f"须为 http(s)://主机{ending},首尾不能有空白")
+            yield WrongForm(setting, f"须为 http(s)://主机{ending}，首尾不能有空白")
         elif setting == "desk_url" and urlsplit(address).path not in {"", "/"}:
-            yield WrongForm(setting, "主机后面不能有路径,例如 https://desk.example.com")
+            yield WrongForm(setting, "主机后面不能有路径，例如 https://desk.example.com")
     for name, address in given.subscribers.items():
         if not _leads_somewhere(address):
-            yield WrongForm(f"subscribers.{name}", "须为 http(s)://主机/路径,首尾不能有空白")
+            yield WrongForm(f"subscribers.{name}", "须为 http(s)://主机/路径，首尾不能有空白")
 
 
 def _leads_somewhere(address: str, ending: str = "") -> bool:
@@ -83,7 +83,7 @@ def _leads_somewhere(address: str, ending: str = "") -> bool:
 def _channels(given: Settings) -> Iterator[WrongForm]:
     for tag, addresses in given.staff_channels.items():
         if tag not in TAGS:
-            yield WrongForm("staff_channels", f"没有岗位「{tag}」,可用:{'、'.join(TAGS)}")
+            yield WrongForm("staff_channels", f"没有岗位「{tag}」，可用：{'、'.join(TAGS)}")
         for address in addresses:
             from notifications.addresses import fault_of
 
@@ -102,7 +102,7 @@ def _anchor(place: str) -> str:
 def _place(place: str) -> str:
     """Why nothing could be kept at a folder or an address of fsspec; empty when it could."""
     if place != place.strip() or not place.isprintable():
-        return "首尾不能有空白,中间不能有控制字符"
+        return "首尾不能有空白，中间不能有控制字符"
     kind, found, rest = place.partition("://")
     if not found:
         return "" if place.startswith(("/", "~/")) else "不是完整路径"
@@ -113,5 +113,5 @@ def _place(place: str) -> str:
     except ImportError:
         return f"本机没有安装 {kind}:// 所需的程序包"
     except ValueError:
-        return f"没有 {kind}:// 这种位置(拼写有误?)"
+        return f"没有 {kind}:// 这种位置（拼写有误?）"
     return "这种位置不能保存内容" if kind in FORGETFUL or not rest.strip("/") else ""

@@ -15,7 +15,7 @@ MOST = 100
 HELP = {
     r"^Options$": "选项", r"^Arguments$": "参数", r"^Commands$": "命令", r"\[OPTIONS\]": "[选项]",
     r"COMMAND \[ARGS\]\.\.\.": "命令 …", r"^Show this message and exit\.$": "显示本说明",
-    r"\brequired\]$": "必填]", r"\[default: ": "[默认:", r"^(-.*) <int(?: range)?>$": r"\1 整数",
+    r"\brequired\]$": "必填]", r"\[default: ": "[默认：", r"^(-.*) <int(?: range)?>$": r"\1 整数",
     r"^(-.*) <(?:list\[)?str\]?>$": r"\1 文字", r"^(-.*) <(?:path|file)>$": r"\1 文件", r" <[a-z \[\]]+>$": "",
     r"(\d+)<=x<=(\d+)": r"\1 至 \2", r"x>=(\d+)": r"不小于 \1",
 }  # fmt: skip
@@ -70,7 +70,7 @@ class Formatter(HelpFormatter):
     """Help as Typer lays it out, by columns instead of characters."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        super().write_usage(prog, in_chinese(args), prefix or "用法:")
+        super().write_usage(prog, in_chinese(args), prefix or "用法：")
 
     def write_heading(self, heading: str) -> None:
         super().write_heading(in_chinese(heading))
@@ -102,7 +102,7 @@ def show(error: wrong.ClickException) -> None:
         error.show()
         return
     if isinstance(error, wrong.UsageError) and error.ctx is not None:
-        typer.echo(f"{error.ctx.get_usage()}(详见 {error.ctx.command_path} -h)", err=True)
+        typer.echo(f"{error.ctx.get_usage()}（详见 {error.ctx.command_path} -h）", err=True)
     for line in broken(f"✗ {sentence(error)}", MOST):
         typer.echo(line.rstrip(), err=True)
 

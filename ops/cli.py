@@ -17,26 +17,26 @@ from models.text import odd
 from ops import chinese
 
 COMMANDS = {
-    "staff": ("ops.commands.staff:app", "员工:登记、停用、代班"),
-    "review": ("ops.commands.review:app", "审核:查看、认领、决定"),
-    "cases": ("ops.commands.cases:app", "案件:查看、导出、重试"),
-    "books": ("ops.commands.books:app", "账簿:核对与余额"),
-    "audit": ("ops.commands.audit:app", "审计:校验与查看"),
-    "outbox": ("ops.commands.outbox:app", "发件箱:查看与重发"),
-    "inbox": ("ops.commands.inbox:app", "收件箱:查看与重试"),
-    "clock": ("ops.commands.clock:app", "时钟:查看;演示环境可拨快"),
-    "calendar": ("ops.commands.calendar:app", "工作日历:查看与重算"),
-    "keys": ("ops.commands.keys:app", "密钥:生成与轮换"),
-    "invoicing": ("ops.commands.invoicing:app", "开票:账期、账单、退店发票"),
-    "import": ("ops.commands.invoicing:importing", "导入:开票明细"),
-    "settlement": ("ops.commands.settlement:app", "货款结算:结算期、暂缓、结算单、订单与售后导入"),
-    "report": ("ops.commands.invoicing:report", "报表:季度涉税信息"),
-    "up": ("ops.commands.stack:up", "启动整套服务,直到 Ctrl-C"),
-    "demo": ("ops.commands.stack:demo", "启动演示环境:示例店铺、商家和员工"),
+    "staff": ("ops.commands.staff:app", "员工：登记、停用、代班"),
+    "review": ("ops.commands.review:app", "审核：查看、认领、决定"),
+    "cases": ("ops.commands.cases:app", "案件：查看、导出、重试"),
+    "books": ("ops.commands.books:app", "账簿：核对与余额"),
+    "audit": ("ops.commands.audit:app", "审计：校验与查看"),
+    "outbox": ("ops.commands.outbox:app", "发件箱：查看与重发"),
+    "inbox": ("ops.commands.inbox:app", "收件箱：查看与重试"),
+    "clock": ("ops.commands.clock:app", "时钟：查看；演示环境可拨快"),
+    "calendar": ("ops.commands.calendar:app", "工作日历：查看与重算"),
+    "keys": ("ops.commands.keys:app", "密钥：生成与轮换"),
+    "invoicing": ("ops.commands.invoicing:app", "开票：账期、账单、退店发票"),
+    "import": ("ops.commands.invoicing:importing", "导入：开票明细"),
+    "settlement": ("ops.commands.settlement:app", "货款结算：结算期、暂缓、结算单、订单与售后导入"),
+    "report": ("ops.commands.invoicing:report", "报表：季度涉税信息"),
+    "up": ("ops.commands.stack:up", "启动整套服务，直到 Ctrl-C"),
+    "demo": ("ops.commands.stack:demo", "启动演示环境：示例店铺、商家和员工"),
     "desk": ("ops.commands.stack:desk", "单独启动工作台"),
     "migrate": ("ops.commands.stack:migrate", "把数据库升级到当前版本"),
     "deploy": ("ops.commands.stack:deploy", "在 Prefect 中创建工作池并部署全部流程"),
-    "doctor": ("ops.commands.doctor:doctor", "体检:逐项检查并给出处理办法"),
+    "doctor": ("ops.commands.doctor:doctor", "体检：逐项检查并给出处理办法"),
 }
 """Name → where it is, and its line in the list. A group of commands is a Typer, a single one a function."""
 
@@ -132,14 +132,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="店务:店铺关闭、保证金与案件的后台。",
+    help="店务：店铺关闭、保证金与案件的后台。",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @app.callback()
 def root() -> None:
-    """店务:店铺关闭、保证金与案件的后台。"""
+    """店务：店铺关闭、保证金与案件的后台。"""
 
 
 def main() -> None:

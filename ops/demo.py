@@ -53,16 +53,16 @@ def demo(auto: bool) -> int:
             rehearsal.enrol_everybody()
             played = scenes(rehearsal)
             console.print(
-                f"[dim]布置 {len(played)} 个示例(发送签名事件,等案件走到等人处理的地方),通常不到一分钟 …[/dim]"
+                f"[dim]布置 {len(played)} 个示例（发送签名事件，等案件走到等人处理的地方），通常不到一分钟 …[/dim]"
             )
             set_up(played)
-            console.print(f"[dim]启动 {started - began:.1f} 秒,布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
+            console.print(f"[dim]启动 {started - began:.1f} 秒，布置示例 {time.monotonic() - started:.1f} 秒[/dim]")
             if not auto:
                 rehearsal.send_stand_ins_home()
                 stack.run_until_stopped(lambda: _guide(given, played, "按 Ctrl-C 停止全部进程。"))
                 console.print("正在停止 …")
                 return 0
-            _guide(given, played, "现在自动演完,演完后停止全部进程。")
+            _guide(given, played, "现在自动演完，演完后停止全部进程。")
             at = time.monotonic()
             play(played)
             for scene in played:
@@ -71,7 +71,7 @@ def demo(auto: bool) -> int:
             console.print(f"[dim]演完 {time.monotonic() - at:.1f} 秒[/dim]")
             return _verdict()
     except NotAsExpected as difference:
-        console.print(f"[red]与预期不符:{difference}[/red]")
+        console.print(f"[red]与预期不符：{difference}[/red]")
         return 1
 
 
@@ -79,7 +79,7 @@ def _own_place() -> Settings:
     """A folder of its own, emptied, and ports that are free."""
     home = Path(os.environ.get("DIANWU_HOME", ".dianwu/demo")).resolve()
     if home.exists() and not (home / "demo").exists() and any(home.iterdir()):
-        raise SystemExit(f"{home} 不是演示用的目录,演示会清空它;请换一个 DIANWU_HOME")
+        raise SystemExit(f"{home} 不是演示用的目录，演示会清空它；请换一个 DIANWU_HOME")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / "demo").write_text("This folder is emptied by every `make demo`.\n", encoding="utf-8")
@@ -108,9 +108,9 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
     """Where to look, who the staff are, how to get their codes, what to try, and what happens then."""
     say()
     say("── 店务演示已就绪 ──", "bold")
-    say(f"工作台:{given.desk}    (工号与动态口令登录,见下)")
-    say(f"操作界面(Prefect):{given.prefect_ui}/v2/runs    接入地址:{given.door_url}")
-    say(f"消息(邮件)写入:{given.home / 'notifications'}")
+    say(f"工作台：{given.desk}    (工号与动态口令登录，见下)")
+    say(f"操作界面(Prefect):{given.prefect_ui}/v2/runs    接入地址：{given.door_url}")
+    say(f"消息（邮件）写入：{given.home / 'notifications'}")
     say()
     table(
         "等待人工处理的案件",
@@ -128,10 +128,10 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
         ],
     )
     say()
-    say(f"取得动态口令:DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
-    say("接下来可以:打开工作台,登录后逐件决定;")
-    say("或打开案件的链接 → 右上角 ⋮ 菜单 → Resume → 填写工号、动态口令与结论;")
-    say("或 dianwu review list;或 dianwu clock advance 7d(先执行 export DIANWU_HOME,同上)")
+    say(f"取得动态口令：DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
+    say("接下来可以：打开工作台，登录后逐件决定；")
+    say("或打开案件的链接 → 右上角 ⋮ 菜单 → Resume → 填写工号、动态口令与结论；")
+    say("或 dianwu review list；或 dianwu clock advance 7d(先执行 export DIANWU_HOME，同上)")
     console.print(then)
 
 
@@ -139,7 +139,7 @@ def _timelines(scene: Scene) -> None:
     with reading() as tx:
         for case_id in scene.cases():
             table = Table(title=case_id, title_justify="left")
-            for column in ("时间(北京)", "谁", "事项", "条款"):
+            for column in ("时间（北京）", "谁", "事项", "条款"):
                 table.add_column(column)
             for line in audit.timeline(tx, case_id):
                 table.add_row(f"{line.at.astimezone(SHANGHAI):%m-%d %H:%M:%S}", line.actor, line.text, line.clause)

@@ -14,7 +14,7 @@ from tasks.sight import examination
 logger = logging.getLogger("dianwu.examiner")
 
 EVERY_SECONDS = 600.0
-CONSEQUENCE = "请运行 dianwu doctor 查看全部项目,并按其中的办法处理。同样的情况持续期间不再重复通知。"
+CONSEQUENCE = "请运行 dianwu doctor 查看全部项目，并按其中的办法处理。同样的情况持续期间不再重复通知。"
 
 
 class Examiner:

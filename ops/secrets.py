@@ -84,7 +84,7 @@ def prepare() -> Settings:
     given = settings()
     for file in open_to_others(given):
         if given.production:
-            raise SettingsError(f"{file} 可被他人读取,请先执行 chmod 600 {file}")
+            raise SettingsError(f"{file} 可被他人读取，请先执行 chmod 600 {file}")
         file.chmod(0o600)
     if not given.production:
         ensure(given.home, subscribers=given.sandbox_bank)

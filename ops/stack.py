@@ -99,7 +99,7 @@ class Stack:
         self._start("prefect")
         self._say("部署流程 …")
         if self._deploy() != 0:
-            raise StackError(f"流程未能部署,详见 {self.logs / 'deploy.log'}")
+            raise StackError(f"流程未能部署，详见 {self.logs / 'deploy.log'}")
         self._launch(self.parts["worker"])
         for name in ("door", "desk"):
             if name in self.parts:
@@ -132,10 +132,10 @@ class Stack:
         while not part.ready():
             if part.process is not None and part.process.poll() is not None and self._watcher is None:
                 raise StackError(
-                    f"{TITLES[name].strip()}启动后随即退出(代码 {part.process.returncode}),详见 {self._log(part)}"
+                    f"{TITLES[name].strip()}启动后随即退出（代码 {part.process.returncode}），详见 {self._log(part)}"
                 )
             if time.monotonic() > give_up:
-                raise StackError(f"{TITLES[name].strip()}过了 {READY_SECONDS} 秒仍未就绪,详见 {self._log(part)}")
+                raise StackError(f"{TITLES[name].strip()}过了 {READY_SECONDS} 秒仍未就绪，详见 {self._log(part)}")
             time.sleep(0.1)
 
     def _log(self, part: Part) -> Path:
@@ -250,14 +250,14 @@ def up() -> None:
 
     given, say = prepare(), partial(print, flush=True)  # at once, into a pipe or a log file, too
     if not doctor.before_start(given):
-        raise SettingsError("尚未启动任何服务:请先处理上面标 ✗ 的项目")
+        raise SettingsError("尚未启动任何服务：请先处理上面标 ✗ 的项目")
     if not given.loopback and not given.desk_url:
         raise SettingsError(
-            f"尚未启动任何服务:host {given.host} 不是本机地址,须设置 desk_url(人们访问工作台的唯一地址)"
+            f"尚未启动任何服务：host {given.host} 不是本机地址，须设置 desk_url(人们访问工作台的唯一地址)"
         )
     if taken := [setting for setting in PORTS if _taken(given.host, getattr(given, setting))]:
         ports = "、".join(f"{setting} = {getattr(given, setting)}" for setting in taken)
-        raise SettingsError(f"尚未启动任何服务:{ports} 已被占用(店务可能已在运行);请停止占用的程序,或改用其他端口")
+        raise SettingsError(f"尚未启动任何服务：{ports} 已被占用（店务可能已在运行）；请停止占用的程序，或改用其他端口")
 
     def greet(stack: Stack) -> None:
         doctor.after_start()

@@ -72,7 +72,7 @@ def look() -> list[str]:
             "engine.held_up",
             line,
             kind=f"held-up/{line}",
-            done=("未自动恢复,因为可能是本团队的操作。如不是,请恢复,并立即更换 Prefect 的口令。"),
+            done=("未自动恢复，因为可能是本团队的操作。如不是，请恢复，并立即更换 Prefect 的口令。"),
         )
     return found
 
@@ -83,8 +83,8 @@ def _put_back(changed: set[str]) -> str:
         deploy.deploy(changed)
     except Exception:  # told instead; the next look tries again
         logger.exception("what was changed could not be put back")
-        return "未能全部恢复,将继续尝试。请执行 dianwu deploy 和 dianwu doctor 查明原因,并立即更换 Prefect 的口令。"
-    return "已按本系统的部署恢复。如非本团队人员操作,说明有人能使用 Prefect 接口,请立即更换其口令。"
+        return "未能全部恢复，将继续尝试。请执行 dianwu deploy 和 dianwu doctor 查明原因，并立即更换 Prefect 的口令。"
+    return "已按本系统的部署恢复。如非本团队人员操作，说明有人能使用 Prefect 接口，请立即更换其口令。"
 
 
 def _hear_silence() -> None:
@@ -95,7 +95,7 @@ def _hear_silence() -> None:
             silent,
             kind="silent",
             done=(
-                "到期处理、提醒与投递可能已停顿。请检查:工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
+                "到期处理、提醒与投递可能已停顿。请检查：工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
             ),
         )
 
@@ -103,7 +103,7 @@ def _hear_silence() -> None:
 def silence(swept_at: datetime | None, now: datetime) -> str:
     """What to say when no sweep has run for too long; nothing when one has, or none ever did."""
     if swept_at is not None and swept_at - now > SILENCE:
-        return "最近一次时限巡检的时间在将来,不是本系统所写:无法得知巡检是否在运行"
+        return "最近一次时限巡检的时间在将来，不是本系统所写：无法得知巡检是否在运行"
     if swept_at is None or now - swept_at <= SILENCE:
         return ""
     return f"时限巡检已有 {int((now - swept_at) / timedelta(minutes=1))} 分钟没有运行"

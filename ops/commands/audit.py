@@ -19,22 +19,22 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("verify")
 def verify(
-    stream: str = typer.Option("", help="只校验一条链:案件编号、shop/<店铺>、staff/<工号> 或 system"),
+    stream: str = typer.Option("", help="只校验一条链：案件编号、shop/<店铺>、staff/<工号> 或 system"),
     against: list[str] = typer.Option(
-        [], help="同时与此处的锚点核对:目录、桶或单个锚点文件;默认是设置 audit_anchors 中可读的"
+        [], help="同时与此处的锚点核对：目录、桶或单个锚点文件；默认是设置 audit_anchors 中可读的"
     ),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """校验审计链是否完整,有改动、缺失或截断即报错;有外部锚点时一并核对。"""
+    """校验审计链是否完整，有改动、缺失或截断即报错；有外部锚点时一并核对。"""
     places = against or (
         [] if stream else [target for target in anchors.targets() if not target.startswith(anchors.MAIL)]
     )
     try:
         kept = {place: anchors.look(place) for place in places}
     except anchors.AnchorError as error:
-        refuse(f"锚点无法读取:{error}")
+        refuse(f"锚点无法读取：{error}")
     if empty := [place for place in against if not kept[place].anchors]:
-        refuse(f"其中没有锚点:{'、'.join(anchors.shown(place) for place in empty)}")
+        refuse(f"其中没有锚点：{'、'.join(anchors.shown(place) for place in empty)}")
     with reading() as tx:
         problems = [*chain_proof.verify(tx, stream or None), *(() if stream else agreement.check(tx))]
         counted = select(func.count(), func.count(func.distinct(AuditEntry.stream))).select_from(AuditEntry)
@@ -51,24 +51,24 @@ def verify(
         refuse(f"没有名为 {stream} 的审计链")
     compared = sum(len(found.anchors) for found in kept.values())
     beside = f",与 {len(places)} 处共 {compared} 份外部锚点一致" if compared else ""
-    say(f"✓ 审计链完整:{streams} 条链,共 {lines} 行{beside}", "green")
+    say(f"✓ 审计链完整：{streams} 条链，共 {lines} 行{beside}", "green")
 
 
 @app.command("anchor")
 def anchor(
     to: list[str] = typer.Option(
-        [], help="写到此处:目录、fsspec 地址(s3://…)或邮件地址(mailto://…);默认是设置 audit_anchors"
+        [], help="写到此处：目录、fsspec 地址(s3://…)或邮件地址(mailto://…);默认是设置 audit_anchors"
     ),
 ) -> None:
-    """把各条审计链的末端写到外部,日后连持有密钥的人也无法改写此前的记录。"""
+    """把各条审计链的末端写到外部，日后连持有密钥的人也无法改写此前的记录。"""
     places = to or anchors.targets()
     if not places:
-        refuse("没有指定位置:用 --to 给出目录、桶或邮件地址,或设置 audit_anchors")
+        refuse("没有指定位置：用 --to 给出目录、桶或邮件地址，或设置 audit_anchors")
     for place in places:
         try:
             made = anchors.write(place)
         except anchors.AnchorError as error:
-            refuse(f"锚点未能写出:{error}")
+            refuse(f"锚点未能写出：{error}")
         say(f"✓ 第 {made.number} 份锚点({len(made.heads)} 条链)→ {anchors.shown(place)},SHA-256 {made.sha256}", "green")
 
 
@@ -96,13 +96,13 @@ def show(
 
 @app.command("reads")
 def reads(
-    by: str = typer.Option("", metavar="工号", help="只看某人;也可以是终端所用的系统账号"),
+    by: str = typer.Option("", metavar="工号", help="只看某人；也可以是终端所用的系统账号"),
     shop: str = typer.Option("", help="只看某店铺"),
     days: int = typer.Option(30, min=1, max=3_660, help="最近多少天"),
-    limit: int = typer.Option(200, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    limit: int = typer.Option(200, min=1, max=10_000, help="最多列出多少条，新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """列出谁在何时查看过谁的材料:工作台上的案卷、店铺与材料,终端上的案件。"""
+    """列出谁在何时查看过谁的材料：工作台上的案卷、店铺与材料，终端上的案件。"""
     from office.cases import looks
     from tasks.sight.lines import shown_line
 

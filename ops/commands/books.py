@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("check")
 def check(as_json: bool = JSON_OPTION) -> None:
-    """核对全部账簿:分录、余额、打款与案件是否一致。"""
+    """核对全部账簿：分录、余额、打款与案件是否一致。"""
     with reading() as tx:
         problems, contradicted = list(proof.check(tx)), contradictions.lines(tx)
         freed, silent = [one.line for one in settling.freed(tx)], unanswered.lines(tx)
@@ -41,23 +41,23 @@ def check(as_json: bool = JSON_OPTION) -> None:
     for problem in problems:
         say(f"✗ {problem}", "red")
     for line in contradicted:
-        say(f"✗ 银行回执有矛盾,尚未核清:{line}", "red")
+        say(f"✗ 银行回执有矛盾，尚未核清：{line}", "red")
     for line in (*freed, *silent):
         say(f"! {line}", "yellow")
     if contradicted and not problems:
-        refuse(f"账簿一致,但有 {len(contradicted)} 笔银行回执矛盾尚未核清")
+        refuse(f"账簿一致，但有 {len(contradicted)} 笔银行回执矛盾尚未核清")
     if problems:
         refuse(f"账簿有 {len(problems)} 处不一致")
-    say(f"✓ 账簿一致:{accounts} 个账户,{transfers} 笔分录", "green")
+    say(f"✓ 账簿一致：{accounts} 个账户，{transfers} 笔分录", "green")
 
 
 @app.command("reseal")
 def reseal(
     account: str = typer.Argument(..., metavar="账户", help="如 shop/店铺/deposit"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管封存"),
-    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+    code: str = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
-    """账簿查清后,由主管凭动态口令重新封存一个账户的累计。"""
+    """账簿查清后，由主管凭动态口令重新封存一个账户的累计。"""
     with reading() as tx:
         boss = person(tx, by).id
     given = code or ask_code()

@@ -48,12 +48,14 @@ def show(year: int = typer.Argument(..., metavar="年份", help="例如 2026"), 
             [day, f"周{_WEEKDAYS[day.weekday()]}", "调休上班" if found.working else "放假", found.source]
             for day, found in special
         ],
-        empty="没有节假日安排,按周末规则计算",
+        empty="没有节假日安排，按周末规则计算",
     )
     if fault := standing().fault:
         say(f"⚠ {fault}", "yellow")
     if provisional:
-        say(f"⚠ {year} 年放假安排尚未公布或尚未录入,期限按周末规则暂定;录入后请执行 dianwu calendar recount", "yellow")
+        say(
+            f"⚠ {year} 年放假安排尚未公布或尚未录入，期限按周末规则暂定；录入后请执行 dianwu calendar recount", "yellow"
+        )
 
 
 @app.command("recount")
@@ -61,7 +63,7 @@ def recount(
     corrected: bool = typer.Option(False, "--corrected", help="同时改动已确定、但按更正后的安排不同的期限"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """放假安排公布并录入后,重新计算暂定的期限;已公布的安排有更正时,列出会变动的期限。"""
+    """放假安排公布并录入后，重新计算暂定的期限；已公布的安排有更正时，列出会变动的期限。"""
     from office.cases import deadlines
 
     found = in_transaction(deadlines.recount) + (in_transaction(deadlines.correct) if corrected else [])
@@ -72,8 +74,8 @@ def recount(
         return
     table("重新计算的期限", COLUMNS, _rows(found), empty="没有需要改动的暂定期限")
     if left:
-        table("放假安排有更正,会变动的期限(尚未改动)", COLUMNS, _rows(left))
-        say("确认后请执行 dianwu calendar recount --corrected;商家的期限只会延长,不会缩短", "yellow")
+        table("放假安排有更正，会变动的期限（尚未改动）", COLUMNS, _rows(left))
+        say("确认后请执行 dianwu calendar recount --corrected；商家的期限只会延长，不会缩短", "yellow")
     if fault := standing().fault:
         say(f"⚠ {fault}", "yellow")
 
@@ -90,7 +92,7 @@ def _rows(found: list[Recounted]) -> list[list[object]]:
 
 @app.command("adopt")
 def adopt() -> None:
-    """以 calendar.toml 现在的内容为准,包括其中已经删去的年份。"""
+    """以 calendar.toml 现在的内容为准，包括其中已经删去的年份。"""
     from office.base import calendar
 
     try:
@@ -98,4 +100,4 @@ def adopt() -> None:
     except calendar.Faulty as fault:
         refuse(f"calendar.toml {fault}")
     named = "、".join(f"{year} 年" for year in sorted(years)) or "没有任何年份"
-    say(f"✓ 已采用:{named}。随后请执行 dianwu calendar recount", "green")
+    say(f"✓ 已采用：{named}。随后请执行 dianwu calendar recount", "green")

@@ -39,24 +39,24 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", parser=number, help="案件编号,例如 REF-261122-7K3QM9")
+ID = typer.Argument(..., metavar="ID", parser=number, help="案件编号，例如 REF-261122-7K3QM9")
 
 
 @app.command("list")
 def list_cases(
     *,
     kind: CaseKind | None = typer.Option(
-        None, parser=word_of(CaseKind), help=f"只看某类:{words(CaseKind)}", metavar="类别"
+        None, parser=word_of(CaseKind), help=f"只看某类：{words(CaseKind)}", metavar="类别"
     ),
     state: CaseState | None = typer.Option(
-        None, parser=word_of(CaseState), help="只看某状态,例如 审核中", metavar="状态"
+        None, parser=word_of(CaseState), help="只看某状态，例如 审核中", metavar="状态"
     ),
     shop: str = typer.Option("", help="只看某店铺"),
     open_only: bool = typer.Option(False, "--open", help="只看未办结"),
-    limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个,新的在前"),
+    limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个，新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """列出案件,新的在前。"""
+    """列出案件，新的在前。"""
     from tasks.sight.merchant import next_deadline, waits_for
 
     query = select(Case).order_by(col(Case.opened_at).desc(), col(Case.id)).limit(limit + 1)
@@ -115,7 +115,7 @@ def list_cases(
 
 def _state(case: Case) -> object:
     if case.halted:
-        return cell(f"{case.state.label}(已停止)", "bold red")
+        return cell(f"{case.state.label}（已停止）", "bold red")
     return cell(case.state.label, "dim" if case.concluded_at else "")
 
 
@@ -137,7 +137,7 @@ def show(
     dossiers: bool = typer.Option(False, "--dossiers", help="连同每次审核所展示的全文"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """显示案件全貌:等待什么、期限、检查结果、决定、资金、消息与时间线。"""
+    """显示案件全貌：等待什么、期限、检查结果、决定、资金、消息与时间线。"""
     case = _dossier(case_id, "查看")
     if as_json:
         print_json(case.model_dump(mode="json"))
@@ -153,23 +153,23 @@ def show(
         [[when(line.at), line.who, line.text, line.clause] for line in case.chain.lines],
     )
     for problem in case.chain.problems:
-        say(f"✗ 审计链:{problem}", "red")
+        say(f"✗ 审计链：{problem}", "red")
 
 
 def _head(case: CaseDossier) -> None:
     say(f"{case.kind.label} · {case.subject or case.shop_id or ''} · {case.id}", "bold")
-    say(f"状态:{case.state.label}" + (f"({case.outcome_clause} {case.outcome_text})" if case.outcome else ""))
+    say(f"状态：{case.state.label}" + (f"({case.outcome_clause} {case.outcome_text})" if case.outcome else ""))
     if case.waits_for:
-        say(f"等待:{case.waits_for}", "cyan")
+        say(f"等待：{case.waits_for}", "cyan")
     if case.halted:
-        say(f"⚠ 已停止自动处理,排除原因后执行 dianwu cases retry {case.id} --by 工号", "bold red")
+        say(f"⚠ 已停止自动处理，排除原因后执行 dianwu cases retry {case.id} --by 工号", "bold red")
     say(f"收到 {when(case.received_at)} · 立案 {when(case.opened_at)}")
     say(f"来源 {case.origin} · 规则版本 {case.policy_version}")
     if case.run_id:
-        say(f"Prefect 运行 {case.run_id}(第 {case.run_attempt} 次)", "dim")
+        say(f"Prefect 运行 {case.run_id}（第 {case.run_attempt} 次）", "dim")
     table("申请内容", ["项目", "内容"], case.request)
     if case.allowed_actions:
-        say(f"商家现在可以发送:{'、'.join(INBOUND[one].title() for one in case.allowed_actions)}")
+        say(f"商家现在可以发送：{'、'.join(INBOUND[one].title() for one in case.allowed_actions)}")
 
 
 def _clocks(case: CaseDossier) -> None:
@@ -221,7 +221,7 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
         [
             [
                 one.id,
-                f"{one.title}(第 {one.round} 轮)",
+                f"{one.title}（第 {one.round} 轮）",
                 one.state,
                 one.decided_by or one.claimed_by or one.roles,
                 when(one.decided_at),
@@ -294,28 +294,28 @@ def export(
     out: Path = typer.Option(..., "--out", "-o", metavar="文件", help="写入哪个 HTML 文件"),
     force: bool = typer.Option(False, "--force", help="文件已存在时覆盖"),
 ) -> None:
-    """导出争议卷宗:一个可离线查看、可打印的 HTML 文件。"""
+    """导出争议卷宗：一个可离线查看、可打印的 HTML 文件。"""
     from tasks.sight.disputes import dispute_file
 
     if out.exists() and not force:
-        refuse(f"{out} 已存在;如要覆盖请加 --force")
+        refuse(f"{out} 已存在；如要覆盖请加 --force")
     case = _dossier(case_id, "导出")
     page = dispute_file(case).encode()
     handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # names people: for its owner's eyes
     with os.fdopen(handle, "wb") as file:
         file.write(page)
-    say(f"✓ 已导出 {case.id}:{len(case.chain.lines)} 行审计记录,{len(page) // 1024 + 1} KB,{out}", "green")
+    say(f"✓ 已导出 {case.id}:{len(case.chain.lines)} 行审计记录，{len(page) // 1024 + 1} KB,{out}", "green")
     if case.chain.problems:
-        refuse(f"该案审计链有 {len(case.chain.problems)} 处不完整,已写入卷宗")
+        refuse(f"该案审计链有 {len(case.chain.problems)} 处不完整，已写入卷宗")
 
 
 @app.command("retry")
 def retry(
     case_id: str = ID,
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="谁排除了故障"),
-    code: str = typer.Option("", help="本人的动态口令;不给则提示输入,输入时不显示"),
+    code: str = typer.Option("", help="本人的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
-    """排除故障后,凭本人的动态口令让已停止的案件继续;因异议或与留存的决定不符而停止的,由未参与本案的主管核实后继续。"""
+    """排除故障后，凭本人的动态口令让已停止的案件继续；因异议或与留存的决定不符而停止的，由未参与本案的主管核实后继续。"""
     from office.cases import retrying
 
     with reading() as tx:

@@ -33,7 +33,7 @@ from ops.secrets import home_open_to_others, open_to_others, private_files
 
 
 def doctor(as_json: bool = JSON_OPTION) -> None:
-    """体检:逐项检查设置、数据库、Prefect、通知、日历、时钟与积压,并给出处理办法。"""
+    """体检：逐项检查设置、数据库、Prefect、通知、日历、时钟与积压，并给出处理办法。"""
     checks = list(examine())
     if as_json:
         print_json([check.model_dump(mode="json") for check in checks])
@@ -89,7 +89,7 @@ def examine() -> Iterator[Check]:
     except SettingsError as error:
         yield bad("设置", str(error), MEND)
         return
-    yield good("设置", f"{'生产' if given.production else '演示'}环境,数据目录 {given.home}")
+    yield good("设置", f"{'生产' if given.production else '演示'}环境，数据目录 {given.home}")
     yield from secrets_of(given)
     yield from addresses_of(given)
     yield from worker_of(given)
@@ -115,13 +115,13 @@ def secrets_of(given: Settings) -> Iterator[Check]:
         "api_tokens": given.api_tokens or given.access_tokens,
         **({"bank_secrets": given.bank_secrets} if given.production else {}),
     }
-    remedy = "演示环境由 dianwu up 自动生成;生产环境请在设置中填写(加密密钥用 dianwu keys new 生成)"
+    remedy = "演示环境由 dianwu up 自动生成；生产环境请在设置中填写（加密密钥用 dianwu keys new 生成）"
     missing = [name for name, value in needed.items() if not value]
     broken = [str(fault) for fault in secret_forms.faults(given)]
     if missing:
         yield bad("密钥", f"缺少 {'、'.join(missing)}", remedy)
     if broken:
-        yield bad("密钥", f"格式不对:{';'.join(broken)}", remedy)
+        yield bad("密钥", f"格式不对：{';'.join(broken)}", remedy)
     if not missing and not broken:
         yield good("密钥", "加密、审计、签名与访问密钥齐备")
 
@@ -129,7 +129,7 @@ def secrets_of(given: Settings) -> Iterator[Check]:
 def addresses_of(given: Settings) -> Iterator[Check]:
     """Where something is sent, kept or found: each could be an address, whether or not anybody answers there now."""
     if broken := [str(fault) for fault in addresses.faults(given)]:
-        yield bad("地址", f"格式不对:{';'.join(broken)}", MEND)
+        yield bad("地址", f"格式不对：{';'.join(broken)}", MEND)
     else:
         yield good("地址", "通知、锚点、订阅方与网页地址的写法都正确")
 
@@ -142,7 +142,7 @@ def outside(given: Settings) -> Iterator[Check]:
         yield good("公网地址", f"凭证链接指向 {given.public}")
     else:
         yield (bad if given.production else warn)(
-            "公网地址", f"凭证链接指向 {given.public},抖店无法打开", "设置 public_url 为接入端的公网 https 地址"
+            "公网地址", f"凭证链接指向 {given.public}，抖店无法打开", "设置 public_url 为接入端的公网 https 地址"
         )
 
 
@@ -150,14 +150,14 @@ def named(given: Settings) -> Iterator[Check]:
     """Merchants make their invoices out to us under this name and number: the demonstration's are nobody's."""
     still = [name for name in ("platform_name", "platform_tax_no") if name not in given.model_fields_set]
     if given.production and still:
-        yield warn("开票抬头", f"{'、'.join(still)} 未设置,商家会按演示用的抬头开票", MEND)
+        yield warn("开票抬头", f"{'、'.join(still)} 未设置，商家会按演示用的抬头开票", MEND)
 
 
 def files_of(given: Settings) -> Iterator[Check]:
     """Files that hold secrets or people's data are for their owner's eyes."""
     if home_open_to_others(given):
         yield bad(
-            "数据目录", f"本机任何人都能进入 {given.home},其中有商家材料、账单与日志", f"chmod o-rwx {given.home}"
+            "数据目录", f"本机任何人都能进入 {given.home}，其中有商家材料、账单与日志", f"chmod o-rwx {given.home}"
         )
     if exposed := open_to_others(given):
         names = " ".join(str(file) for file in exposed)
@@ -172,7 +172,7 @@ def disk_of(given: Settings) -> Iterator[Check]:
     free = shutil.disk_usage(there).free // 1024**2
     if free < given.min_free_mb:
         sentence = f"{there} 所在的磁盘只剩 {free:,} MB(至少要 {given.min_free_mb:,} MB),消息和凭证会收不进来"
-        yield bad("磁盘", sentence, "腾出空间;已在库中的不会丢失,对方会重发,有空间后自动继续")
+        yield bad("磁盘", sentence, "腾出空间；已在库中的不会丢失，对方会重发，有空间后自动继续")
     else:
         yield good("磁盘", f"剩余 {free:,} MB")
 
@@ -193,14 +193,14 @@ def database(given: Settings) -> Iterator[Check]:
             yield from migrations()
             yield from content(tx, given)
     except DBAPIError as error:
-        yield bad("数据库", database_sentence(error), "dianwu migrate;或检查 database_url")
+        yield bad("数据库", database_sentence(error), "dianwu migrate；或检查 database_url")
     except SQLAlchemyError as error:
         yield bad("数据库", f"无法使用 {kind}({type(error).__name__})", "检查 database_url 的写法")
 
 
 def migrations() -> Iterator[Check]:
     if importlib.util.find_spec("ops.migrate") is None:
-        yield warn("数据库版本", "未检查", "安装不完整,请重新安装")
+        yield warn("数据库版本", "未检查", "安装不完整，请重新安装")
         return
     from ops.migrate import pending
 
@@ -221,9 +221,9 @@ def channels(given: Settings) -> Iterator[Check]:
     served = bool(given.staff_channels.get("staff"))
     silent = [role.label for role in Role if not served and not given.staff_channels.get(role.value)]
     if silent:
-        yield bad("通知渠道", f"{'、'.join(silent)}收不到通知", "在 staff_channels 中为其配置地址,或配置通用的 staff")
+        yield bad("通知渠道", f"{'、'.join(silent)}收不到通知", "在 staff_channels 中为其配置地址，或配置通用的 staff")
     elif given.production and not given.staff_channels.get("merchant") and not given.mail_relay.get_secret_value():
-        sentence = "商家没有自留渠道时收不到通知(平台站内信除外)"
+        sentence = "商家没有自留渠道时收不到通知（平台站内信除外）"
         yield warn("通知渠道", sentence, "配置 mail_relay 或 staff_channels 的 merchant")
     else:
         yield good("通知渠道", "每个岗位都有渠道")

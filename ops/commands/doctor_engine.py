@@ -53,8 +53,10 @@ def prefect(given: Settings) -> Iterator[Check]:
 
 def _version(version: str) -> Check:
     if version.startswith(PREFECT_VERSION):
-        return good("Prefect", f"可用,版本 {version}")
-    return bad("Prefect", f"版本是 {version},本程序只在 {PREFECT_VERSION}x 上验证过", "按 constraints.txt 安装 Prefect")
+        return good("Prefect", f"可用，版本 {version}")
+    return bad(
+        "Prefect", f"版本是 {version}，本程序只在 {PREFECT_VERSION}x 上验证过", "按 constraints.txt 安装 Prefect"
+    )
 
 
 def _skew(answer: httpx.Response) -> Iterator[Check]:
@@ -71,18 +73,18 @@ def _pool(client: httpx.Client, given: Settings) -> Iterator[Check]:
         return
     pool = answer.raise_for_status().json()
     if pool.get("is_paused"):
-        yield bad("工作池", f"工作池 {given.work_pool} 已暂停,案件不会前进", "在 Prefect 界面恢复该工作池")
+        yield bad("工作池", f"工作池 {given.work_pool} 已暂停，案件不会前进", "在 Prefect 界面恢复该工作池")
     elif pool["type"] != given.worker_type:
-        sentence = f"类型是 {pool['type']},设置为 {given.worker_type}"
-        yield warn("工作池", sentence, "改设置中的 worker_type,或换一个 work_pool")
+        sentence = f"类型是 {pool['type']}，设置为 {given.worker_type}"
+        yield warn("工作池", sentence, "改设置中的 worker_type，或换一个 work_pool")
     else:
         yield good("工作池", f"{given.work_pool}({pool['type']})")
     workers = client.post(f"/work_pools/{given.work_pool}/workers/filter", json={}).raise_for_status().json()
     online = [worker["name"] for worker in workers if worker.get("status") == "ONLINE"]
     if online:
-        yield good("执行进程", f"{len(online)} 个在线:{'、'.join(online[:5])}{' 等' if len(online) > 5 else ''}")
+        yield good("执行进程", f"{len(online)} 个在线：{'、'.join(online[:5])}{' 等' if len(online) > 5 else ''}")
     else:
-        yield bad("执行进程", "没有在线的执行进程,案件不会前进", "dianwu up,或另行启动执行进程")
+        yield bad("执行进程", "没有在线的执行进程，案件不会前进", "dianwu up，或另行启动执行进程")
 
 
 def _deployed(client: httpx.Client, names: Iterable[str]) -> Iterator[Check]:
@@ -119,7 +121,7 @@ def _carried(client: httpx.Client) -> Iterator[Check]:
     except httpx.TimeoutException:
         said = httpx.codes.GATEWAY_TIMEOUT
     if not httpx.codes.is_success(said):
-        sentence = f"Prefect 不能传递消息(应答 {said:d}),案件不会前进"
+        sentence = f"Prefect 不能传递消息（应答 {said:d}），案件不会前进"
         yield bad("消息通道", sentence, "检查 Redis 是否在运行(PREFECT_REDIS_MESSAGING_HOST),恢复后案件自动继续")
     else:
         yield good("消息通道", "Prefect 能传递消息")
@@ -144,6 +146,6 @@ def _kept_ahead(client: httpx.Client) -> Iterator[Check]:
     else:
         yield bad(
             "后台服务",
-            "Prefect 没有排定后续的巡检,期限与补投将停摆",
-            "确认后台服务在运行(prefect server services start;单机即 dianwu up);刚启动的请稍后再查",
+            "Prefect 没有排定后续的巡检，期限与补投将停摆",
+            "确认后台服务在运行（prefect server services start；单机即 dianwu up）；刚启动的请稍后再查",
         )

@@ -29,10 +29,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_inbox(
     state: InboxState | None = typer.Option(None, parser=word_of(InboxState), help=words(InboxState), metavar="状态"),
-    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条，新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """列出收到的消息及处理结果(不显示正文)。"""
+    """列出收到的消息及处理结果（不显示正文）。"""
     query = select(InboxMessage).order_by(col(InboxMessage.id).desc()).limit(limit + 1)
     with reading() as tx:
         rows = first(list(tx.exec(query.where(InboxMessage.state == state) if state else query)), limit)
@@ -62,7 +62,7 @@ def list_inbox(
 
 @app.command("retry")
 def retry(number: int = typer.Argument(..., metavar="编号", help="见 dianwu inbox list")) -> None:
-    """重新处理失败的消息;计时仍以当初收到的时间为准。"""
+    """重新处理失败的消息；计时仍以当初收到的时间为准。"""
     if sentence := in_transaction(lambda tx: inbox.retry(tx, number)):
         refuse(sentence)
     say(f"✓ 消息 {number} 已排队重新处理", "green")
@@ -75,7 +75,7 @@ def dismiss(
     staff_id: str = typer.Option(..., "--staff", help="您的工号", metavar="工号", parser=staff_no),
     code: str = CODE_OPTION,
 ) -> None:
-    """放弃一条无法修复的失败消息(主管);此后它不再暂停店铺的期限。"""
+    """放弃一条无法修复的失败消息（主管）；此后它不再暂停店铺的期限。"""
     from office.cases import routing
 
     proof = code or ask_code()

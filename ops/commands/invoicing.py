@@ -36,10 +36,10 @@ def _answer(outcome: Outcome) -> None:
 
 @importing.command("billables")
 def import_billables(
-    file: Path = typer.Argument(..., metavar="文件", help="CSV(UTF-8 或 GBK)或 Parquet"),
+    file: Path = typer.Argument(..., metavar="文件", help="CSV（UTF-8 或 GBK）或 Parquet"),
     rejects: Path | None = typer.Option(None, help="把被拒绝的行写入这个 CSV 文件", metavar="文件"),
 ) -> None:
-    """导入开票明细:合格的入账,不合格的逐行说明原因;同一文件再次导入不会重复入账。"""
+    """导入开票明细：合格的入账，不合格的逐行说明原因；同一文件再次导入不会重复入账。"""
     from tasks.invoicing.billable_files import import_file
 
     take_file(file, rejects, "明细编号", import_file)
@@ -82,12 +82,12 @@ def take_file(
         if sink:
             sink.close()
     if shown:
-        table(f"被拒绝的行(共 {bad} 行)", ["行", key, "字段", "原因"], shown)
-    say(f"✓ 入账 {accepted:,} 条,重复 {repeated:,} 条,拒绝 {bad:,} 条", "green" if not bad else "yellow")
+        table(f"被拒绝的行（共 {bad} 行）", ["行", key, "字段", "原因"], shown)
+    say(f"✓ 入账 {accepted:,} 条，重复 {repeated:,} 条，拒绝 {bad:,} 条", "green" if not bad else "yellow")
     if not accepted + repeated + bad:
-        say("文件里只有表头,没有明细", "yellow")
+        say("文件里只有表头，没有明细", "yellow")
     if assumed:
-        say(f"其中 {assumed:,} 条的时间没有时区,已按北京时间读取", "yellow")
+        say(f"其中 {assumed:,} 条的时间没有时区，已按北京时间读取", "yellow")
     if bad:
         raise typer.Exit(1)
 
@@ -95,7 +95,7 @@ def take_file(
 @report.command("tax")
 def tax(
     quarter: str = typer.Option(..., "--quarter", help="例如 2026Q3", metavar="季度"),
-    out: Path | None = typer.Option(None, "--out", help=".csv 或 .parquet;默认 tax-<季度>.csv", metavar="文件"),
+    out: Path | None = typer.Option(None, "--out", help=".csv 或 .parquet；默认 tax-<季度>.csv", metavar="文件"),
 ) -> None:
     """导出平台按季度报送的商家身份与收入信息。"""
     from policies.invoicing import NotAPeriod
@@ -106,7 +106,7 @@ def tax(
         count = tax_report.write(quarter, target)
     except NotAPeriod as error:
         refuse(str(error))
-    say(f"✓ {count:,} 家商家,已写入 {target}", "green")
+    say(f"✓ {count:,} 家商家，已写入 {target}", "green")
 
 
 @app.command("months")
@@ -135,8 +135,8 @@ def months() -> None:
 
 
 @app.command("run")
-def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10;不填则补开所有遗漏的月份")) -> None:
-    """开始一个已结束月份的出账;已经开始过的不会重复。"""
+def run(period: str = typer.Argument("", metavar="账期", help="例如 2026-10；不填则补开所有遗漏的月份")) -> None:
+    """开始一个已结束月份的出账；已经开始过的不会重复。"""
     from policies.invoicing import NotAPeriod
     from tasks.invoicing import periods
     from tasks.invoicing.request import MonthAsked
@@ -185,7 +185,7 @@ def write_list(target: Path, head: list[str], rows: Sequence[Sequence[str]], wha
         sheet.writerow(head)
         for row in rows:
             sheet.writerow([harmless(value) for value in row])
-    say(f"✓ {len(rows):,} {what},已写入 {target}", "green")
+    say(f"✓ {len(rows):,} {what}，已写入 {target}", "green")
 
 
 @app.command("release-held")
@@ -196,7 +196,7 @@ def release_held(
     staff_id: str = STAFF,
     code: str = CODE,
 ) -> None:
-    """放行此前暂缓的一份账单(财务)。"""
+    """放行此前暂缓的一份账单（财务）。"""
     from tasks.invoicing import statements
 
     proof = code or ask_code()
@@ -205,7 +205,7 @@ def release_held(
 
 @app.command("statement")
 def statement(number: str = typer.Argument(..., metavar="账单编号")) -> None:
-    """生成(或重新生成)一份可打印的账单,并说明它在哪里。"""
+    """生成（或重新生成）一份可打印的账单，并说明它在哪里。"""
     from office.base.db import Tx
     from tasks.invoicing import documents, statements
 
@@ -225,7 +225,7 @@ def waive_exit(
     staff_id: str = STAFF,
     code: str = CODE,
 ) -> None:
-    """豁免退店发票(主管)。"""
+    """豁免退店发票（主管）。"""
     from tasks.invoicing import exit_invoices
 
     proof = code or ask_code()

@@ -28,28 +28,28 @@ CHUNK = 500
 
 @app.command("new")
 def new() -> None:
-    """生成一把新的加密密钥(请只保存在设置中)。"""
+    """生成一把新的加密密钥（请只保存在设置中）。"""
     typer.echo(Fernet.generate_key().decode())
 
 
 @app.command("init")
 def init() -> None:
-    """为新的生产环境一次生成全部密钥,写入数据目录的 secrets.toml(仅本用户可读)。"""
+    """为新的生产环境一次生成全部密钥，写入数据目录的 secrets.toml(仅本用户可读)。"""
     from ops.secrets import FILE, ensure
 
     home = home_of()
     if (home / FILE).exists():
-        refuse(f"{home / FILE} 已存在,不会覆盖;轮换加密密钥请用 dianwu keys new 与 dianwu keys rotate")
-    say(f"✓ 已写入 {ensure(home, subscribers=True, prefect=True)}(内容不在此显示),请另行备份", "green")
+        refuse(f"{home / FILE} 已存在，不会覆盖；轮换加密密钥请用 dianwu keys new 与 dianwu keys rotate")
+    say(f"✓ 已写入 {ensure(home, subscribers=True, prefect=True)}（内容不在此显示），请另行备份", "green")
     table(
         "交给谁",
         ["设置", "用途"],
         [
-            ["encryption_keys、audit_key", "不交给任何人;与数据库分开备份,丢失则敏感数据打不开"],
-            ["platform_secrets、api_tokens", "交给平台:用前者对发来的事件签名,凭后者查询案件"],
-            ["bank_secrets", "交给银行:payout.* 只认它的签名"],
-            ["subscriber_secrets", "交给平台与银行各自的一把:核对我们发出的事件的签名"],
-            ["prefect_auth", "交给使用 Prefect 界面的员工(进门口令;作决定另需工号与动态口令)"],
+            ["encryption_keys、audit_key", "不交给任何人；与数据库分开备份，丢失则敏感数据打不开"],
+            ["platform_secrets、api_tokens", "交给平台：用前者对发来的事件签名，凭后者查询案件"],
+            ["bank_secrets", "交给银行：payout.* 只认它的签名"],
+            ["subscriber_secrets", "交给平台与银行各自的一把：核对我们发出的事件的签名"],
+            ["prefect_auth", "交给使用 Prefect 界面的员工（进门口令；作决定另需工号与动态口令）"],
         ],
     )
 
@@ -65,7 +65,7 @@ def home_of() -> Path:
 
 @app.command("rotate")
 def rotate() -> None:
-    """用最新的密钥(encryption_keys 的第一把)重新加密全部敏感数据。"""
+    """用最新的密钥（encryption_keys 的第一把）重新加密全部敏感数据。"""
     models.all_tables()
     done: list[tuple[str, str, int, int]] = []
     for column in sealed_columns():
@@ -75,11 +75,13 @@ def rotate() -> None:
     table("重新加密", ["表", "列", "行数", "无法打开"], done)
     total, unreadable = sum(row[2] for row in done), sum(row[3] for row in done)
     in_transaction(
-        lambda tx: audit.record(tx, "system", "keys.rotated", text=f"敏感数据已用新密钥重新加密:{total} 行", rows=total)
+        lambda tx: audit.record(
+            tx, "system", "keys.rotated", text=f"敏感数据已用新密钥重新加密：{total} 行", rows=total
+        )
     )
     if unreadable:
-        refuse(f"有 {unreadable} 行用现有密钥打不开:请补回缺少的密钥后再执行一次,在此之前不要移除任何旧密钥")
-    say(f"✓ 共 {total} 行。所有进程换用新设置并重启后,可以移除旧密钥", "green")
+        refuse(f"有 {unreadable} 行用现有密钥打不开：请补回缺少的密钥后再执行一次，在此之前不要移除任何旧密钥")
+    say(f"✓ 共 {total} 行。所有进程换用新设置并重启后，可以移除旧密钥", "green")
 
 
 def sealed_columns() -> list[Column[Any]]:

@@ -21,10 +21,10 @@ def list_outbox(
     ),
     channel: Channel | None = typer.Option(None, parser=word_of(Channel), help=words(Channel), metavar="渠道"),
     case: str = typer.Option("", parser=number, metavar="案件", help="只看某案件"),
-    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条,新的在前"),
+    limit: int = typer.Option(50, min=1, max=10_000, help="最多列出多少条，新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """列出待投递、已投递和投递失败的消息(不显示正文)。"""
+    """列出待投递、已投递和投递失败的消息（不显示正文）。"""
     query = select(OutboxMessage).order_by(col(OutboxMessage.id).desc()).limit(limit + 1)
     if state:
         query = query.where(OutboxMessage.state == state)
@@ -59,8 +59,8 @@ def list_outbox(
 
 
 @app.command("resend")
-def resend(key: str = typer.Argument(..., metavar="键", help="消息的键,见 dianwu outbox list")) -> None:
-    """重新投递失败或已跳过的消息;键不变,对方可据此去重。已停止的案件的消息不予重发。"""
+def resend(key: str = typer.Argument(..., metavar="键", help="消息的键，见 dianwu outbox list")) -> None:
+    """重新投递失败或已跳过的消息；键不变，对方可据此去重。已停止的案件的消息不予重发。"""
     if sentence := in_transaction(lambda tx: outbox.resend(tx, key)):
         refuse(sentence)
     say(f"✓ {key} 已排队重新投递", "green")

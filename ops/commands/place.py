@@ -18,5 +18,5 @@ def missing(given: Settings | None = None) -> str:
         return ""
     demo = DEMO.resolve()
     if (demo / "dianwu.db").exists() and given.home != demo:
-        return f"{given.home} 里没有数据;演示的数据在 {DEMO},请先执行:export DIANWU_HOME={DEMO}"
-    return f"{file} 还不存在:请用 DIANWU_HOME 指明数据目录;新安装请执行 dianwu migrate 或 dianwu up"
+        return f"{given.home} 里没有数据；演示的数据在 {DEMO}，请先执行：export DIANWU_HOME={DEMO}"
+    return f"{file} 还不存在：请用 DIANWU_HOME 指明数据目录；新安装请执行 dianwu migrate 或 dianwu up"

@@ -39,8 +39,8 @@ from ops.commands.typed_answers import SESSION, check_fields, extras_of, label_o
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,或只有一个待处理任务的案件编号")
-REVIEW = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号,例如 RV-261122-7K3QM9")
+ID = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号，或只有一个待处理任务的案件编号")
+REVIEW = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号，例如 RV-261122-7K3QM9")
 AS = typer.Option(..., "--as", metavar="工号", parser=staff_no, help="以谁的身份")
 
 
@@ -125,7 +125,7 @@ def show(review_id: str = ID, as_json: bool = JSON_OPTION) -> None:
 
 @app.command("claim")
 def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
-    """凭动态口令认领任务,避免两人同时处理;认领后他人不能作答。"""
+    """凭动态口令认领任务，避免两人同时处理；认领后他人不能作答。"""
     from office.cases import hands
 
     with reading() as tx:
@@ -136,7 +136,7 @@ def claim(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
 
 @app.command("release")
 def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
-    """释放已认领的任务(认领人本人或主管,凭动态口令)。"""
+    """释放已认领的任务（认领人本人或主管，凭动态口令）。"""
     from office.cases import hands
 
     with reading() as tx:
@@ -149,10 +149,10 @@ def release(review_id: str = ID, staff_id: str = AS, code: str = CODE) -> None:
 def later_on(
     review_id: str = ID,
     staff_id: str = AS,
-    span: str = typer.Option("1h", "--for", metavar="时长", help="推后多久,例如 1h、3d"),
+    span: str = typer.Option("1h", "--for", metavar="时长", help="推后多久，例如 1h、3d"),
     code: str = CODE,
 ) -> None:
-    """稍后再看:本人的待办中暂不列出,到时(最迟到期前 2 小时)自动回来;期限照常计算。"""
+    """稍后再看：本人的待办中暂不列出，到时（最迟到期前 2 小时）自动回来；期限照常计算。"""
     from office.cases import later
 
     with reading() as tx:
@@ -183,7 +183,7 @@ def appoint(
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管任命"),
     code: str = CODE,
 ) -> None:
-    """无人可处理时,由主管凭动态口令任命一位未参与本案的同事,只对这一任务有效。"""
+    """无人可处理时，由主管凭动态口令任命一位未参与本案的同事，只对这一任务有效。"""
     from office.cases import appointing
 
     with reading() as tx:
@@ -206,16 +206,16 @@ def _done(outcome: Any) -> None:
 def decide(
     *,
     review_ids: list[str] = typer.Argument(
-        ..., metavar="ID", parser=number, help="审核任务编号或案件编号;日常任务可一次给出多个"
+        ..., metavar="ID", parser=number, help="审核任务编号或案件编号；日常任务可一次给出多个"
     ),
     staff_id: str = AS,
-    verdict: str = typer.Option(..., "--verdict", help="结论代码或中文,例如 APPROVE 或 同意关店"),
+    verdict: str = typer.Option(..., "--verdict", help="结论代码或中文，例如 APPROVE 或 同意关店"),
     reason: str = typer.Option("", "--reason", help="理由"),
     code: str = CODE,
-    values: list[str] = typer.Option([], "--set", metavar="名称=值", help="该任务自有的填写项,可重复"),
-    revision: int = typer.Option(0, "--revision", min=0, help="已看过第几版材料;不给则先显示材料"),
+    values: list[str] = typer.Option([], "--set", metavar="名称=值", help="该任务自有的填写项，可重复"),
+    revision: int = typer.Option(0, "--revision", min=0, help="已看过第几版材料；不给则先显示材料"),
 ) -> None:
-    """对审核任务作出决定,与表单走同一道关;多个日常任务可一个口令处理,逐个检查、逐个决定。"""
+    """对审核任务作出决定，与表单走同一道关；多个日常任务可一个口令处理，逐个检查、逐个决定。"""
     if len(review_ids) > 1:
         if values or revision:
             misuse("一次处理多个任务时不能使用 --set 与 --revision")
@@ -250,22 +250,22 @@ def decide(
 @app.command("decide-all")
 def decide_all(
     *,
-    gate: str = typer.Option(..., "--gate", metavar="任务", help="任务名称,例如 关店审核"),
+    gate: str = typer.Option(..., "--gate", metavar="任务", help="任务名称，例如 关店审核"),
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文"),
     reason: str = typer.Option("", "--reason", help="理由"),
     late: bool = typer.Option(False, "--late", help="只处理已超时的"),
     mine: bool = typer.Option(False, "--mine", help="只处理本人已认领的"),
-    limit: int = typer.Option(20, min=1, max=50, help="最多处理多少个,最急的在前"),
+    limit: int = typer.Option(20, min=1, max=50, help="最多处理多少个，最急的在前"),
     code: str = CODE,
 ) -> None:
-    """按条件列出同一种日常任务(无阻断事项),逐个显示后以一个口令一并决定。"""
+    """按条件列出同一种日常任务（无阻断事项），逐个显示后以一个口令一并决定。"""
     from tasks.sight import queue
 
     gates = office().gates
     names = {one.title: one.name for one in gates.values()} | {name: name for name in gates}
     if gate not in names:
-        misuse(f"没有任务「{gate}」,可选:{'、'.join(sorted({one.title for one in gates.values()}))}")
+        misuse(f"没有任务「{gate}」，可选：{'、'.join(sorted({one.title for one in gates.values()}))}")
     with reading() as tx:
         person(tx, staff_id)
         rows = queue.waiting(tx, claimed_by=staff_id if mine else None, gate=names[gate], late=late)
@@ -273,7 +273,7 @@ def decide_all(
     if not clean:
         refuse(f"没有符合条件且无阻断事项的「{gate}」任务")
     if left := len(rows) - len(clean[:limit]):
-        say(f"另有 {left} 个不在本次之内(有阻断事项、已由他人认领或超出 --limit),请逐个处理", "yellow")
+        say(f"另有 {left} 个不在本次之内（有阻断事项、已由他人认领或超出 --limit），请逐个处理", "yellow")
     _together([row.review_id for row in clean[:limit]], staff_id, verdict, reason, code)
 
 
@@ -311,11 +311,11 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
 @app.command("mine")
 def mine(
     staff_id: str = AS,
-    since: str = typer.Option("1d", "--since", metavar="时长", help="多久以来,例如 1d、36h、90d"),
-    limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个,新的在前"),
+    since: str = typer.Option("1d", "--since", metavar="时长", help="多久以来，例如 1d、36h、90d"),
+    limit: int = typer.Option(100, min=1, max=10_000, help="最多列出多少个，新的在前"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """列出本人作出的决定:何时、什么结论、什么理由。"""
+    """列出本人作出的决定：何时、什么结论、什么理由。"""
     from tasks.sight import queue
 
     span = parse_span(since)
@@ -340,7 +340,7 @@ def mine(
 def session(
     staff_id: str = AS, code: str = CODE, end: bool = typer.Option(False, "--end", help="结束本人的全部会话")
 ) -> None:
-    """凭一个口令打开数分钟的终端会话(须规则允许,仅限日常任务);输出的一行由 eval 写入本终端。"""
+    """凭一个口令打开数分钟的终端会话（须规则允许，仅限日常任务）；输出的一行由 eval 写入本终端。"""
     from office.cases import sessions
 
     if end:
@@ -360,7 +360,7 @@ def session(
 
 @app.command("confirm")
 def confirm(review_id: str = REVIEW, staff_id: str = AS, code: str = CODE) -> None:
-    """确认以自己名义记录的重要决定,使其立即生效。"""
+    """确认以自己名义记录的重要决定，使其立即生效。"""
     from office.cases import confirmations
 
     proof = code or ask_code()
@@ -372,9 +372,9 @@ def object_(
     review_id: str = REVIEW,
     staff_id: str = AS,
     code: str = CODE,
-    reason: str = typer.Option("", "--reason", help="说明,例如:我选的是驳回"),
+    reason: str = typer.Option("", "--reason", help="说明，例如：我选的是驳回"),
 ) -> None:
-    """对以自己名义记录的决定提出异议:尚未生效的作废并重新提问,已生效的停止案件;主管会收到通知。"""
+    """对以自己名义记录的决定提出异议：尚未生效的作废并重新提问，已生效的停止案件；主管会收到通知。"""
     from office.cases import objections
 
     proof = code or ask_code()

@@ -22,7 +22,7 @@ def find_review(tx: Tx, given: str) -> Review:
         refuse(f"没有编号为 {given} 的审核任务或案件")
     found = list(tx.exec(select(Review).where(Review.case_id == given, col(Review.state).in_(OPEN))))
     if len(found) != 1:
-        refuse(f"案件 {given} 有 {len(found)} 个待处理的审核任务,请用任务编号指明")
+        refuse(f"案件 {given} 有 {len(found)} 个待处理的审核任务，请用任务编号指明")
     return found[0]
 
 
@@ -33,11 +33,11 @@ def print_review(tx: Tx, review: Review) -> None:
 
     gate = gate_of(review)
     always = reason_needed(review, gate)
-    say(f"{gate.title} · {review.id}(第 {review.round} 轮第 {review.seat} 位,第 {review.revision} 版)", "bold")
+    say(f"{gate.title} · {review.id}（第 {review.round} 轮第 {review.seat} 位，第 {review.revision} 版）", "bold")
     due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
     say(f"案件 {review.case_id} · {review.state.label} · {due}")
     if review.claimed_by:
-        say(f"认领人:{staff_name(tx, review.claimed_by)}")
+        say(f"认领人：{staff_name(tx, review.claimed_by)}")
     if review.notice:
         say(f"⚠ {review.notice}", "yellow")
     markdown(drawn(review.dossier))

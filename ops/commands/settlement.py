@@ -17,8 +17,8 @@ from ops.commands.terminal import ask_code, refuse, say, table, when
 
 app = typer.Typer(no_args_is_help=True)
 
-HALF = typer.Argument(..., metavar="结算期", help="例如 2026-03-1(1 日至 15 日)或 2026-03-2(16 日至月末)")
-FILE = typer.Argument(..., metavar="文件", help="CSV(UTF-8 或 GBK)或 Parquet")
+HALF = typer.Argument(..., metavar="结算期", help="例如 2026-03-1（1 日至 15 日）或 2026-03-2(16 日至月末)")
+FILE = typer.Argument(..., metavar="文件", help="CSV（UTF-8 或 GBK）或 Parquet")
 REJECTS = typer.Option(None, help="把被拒绝的行写入这个 CSV 文件", metavar="文件")
 
 
@@ -49,8 +49,8 @@ def halves() -> None:
 
 
 @app.command("run")
-def run(half: str = typer.Argument("", metavar="结算期", help="例如 2026-03-1;不填则补开遗漏的结算期")) -> None:
-    """开始一个已结束结算期的结算;已经开始过的不会重复,上一期未结算完毕时不能开始。"""
+def run(half: str = typer.Argument("", metavar="结算期", help="例如 2026-03-1；不填则补开遗漏的结算期")) -> None:
+    """开始一个已结束结算期的结算；已经开始过的不会重复，上一期未结算完毕时不能开始。"""
     from policies.invoicing import NotAPeriod
     from tasks.settlement import halves
     from tasks.settlement.request import HalfAsked
@@ -66,7 +66,7 @@ def run(half: str = typer.Argument("", metavar="结算期", help="例如 2026-03
 
 @app.command("import-orders")
 def import_orders(file: Path = FILE, rejects: Path | None = REJECTS) -> None:
-    """导入确认收货的订单:合格的入账,不合格的逐行说明原因;同一文件再次导入不会重复入账。"""
+    """导入确认收货的订单：合格的入账，不合格的逐行说明原因；同一文件再次导入不会重复入账。"""
     from tasks.settlement import order_files
 
     take_file(file, rejects, "订单编号", order_files.import_orders)
@@ -74,7 +74,7 @@ def import_orders(file: Path = FILE, rejects: Path | None = REJECTS) -> None:
 
 @app.command("import-aftersales")
 def import_aftersales(file: Path = FILE, rejects: Path | None = REJECTS) -> None:
-    """导入订单售后的当前状态:已结束的保持结束,较早的状态不会覆盖。"""
+    """导入订单售后的当前状态：已结束的保持结束，较早的状态不会覆盖。"""
     from tasks.settlement import order_files
 
     take_file(file, rejects, "售后编号", order_files.import_aftersales)
@@ -135,7 +135,7 @@ def release_held(
     staff_id: str = STAFF,
     code: str = CODE,
 ) -> None:
-    """放行此前由财务暂缓的一家店铺,立即提交银行付款(财务)。"""
+    """放行此前由财务暂缓的一家店铺，立即提交银行付款（财务）。"""
     from tasks.settlement import releases
 
     proof = code or ask_code()
@@ -147,7 +147,7 @@ def release_held(
 
 @app.command("statement")
 def statement(number: str = typer.Argument(..., metavar="结算单编号")) -> None:
-    """生成(或重新生成)一份可打印的结算单,并说明它在哪里。"""
+    """生成（或重新生成）一份可打印的结算单，并说明它在哪里。"""
     from office.base.db import Tx
     from tasks.settlement import statements
 

@@ -8,7 +8,7 @@ import typer
 
 
 def up() -> None:
-    """启动整套服务(数据库迁移、Prefect、执行器、接入端),直到 Ctrl-C。"""
+    """启动整套服务（数据库迁移、Prefect、执行器、接入端），直到 Ctrl-C。"""
     from ops.commands.terminal import refuse
     from ops.stack import StackError
     from ops.stack import up as run
@@ -19,8 +19,8 @@ def up() -> None:
         refuse(str(error))
 
 
-def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,核对结果后退出")] = False) -> None:
-    """启动演示环境:示例店铺、商家和员工。"""
+def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工，核对结果后退出")] = False) -> None:
+    """启动演示环境：示例店铺、商家和员工。"""
     from ops.commands.terminal import refuse
     from ops.demo import demo as run
     from ops.stack import StackError
@@ -32,7 +32,7 @@ def demo(auto: Annotated[bool, typer.Option("--auto", help="自动扮演员工,�
 
 
 def desk() -> None:
-    """单独启动工作台(审核人员在浏览器中作决定的页面),直到 Ctrl-C。"""
+    """单独启动工作台（审核人员在浏览器中作决定的页面），直到 Ctrl-C。"""
     from ops.desk import main
 
     main()

@@ -37,8 +37,8 @@ from policies.policy import SHANGHAI
 app = typer.Typer(no_args_is_help=True)
 
 BY = typer.Option("", "--by", metavar="工号", parser=staff_no, help="由哪位主管核准")
-CODE = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示")
-ALONE = typer.Option(False, "--alone", help="没有其他在岗的主管可以核准;全体员工会收到通知")
+CODE = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示")
+ALONE = typer.Option(False, "--alone", help="没有其他在岗的主管可以核准；全体员工会收到通知")
 
 
 def _colleague(tx: Tx, staff_id: str) -> None:
@@ -54,27 +54,27 @@ def _word(by: str, code: str, alone: bool) -> vouching.Word:
 
 @app.command("enrol")
 def enrol(
-    staff_id: str = typer.Argument(..., metavar="ID", help="工号,例如 wang-fang"),
+    staff_id: str = typer.Argument(..., metavar="ID", help="工号，例如 wang-fang"),
     name: str = typer.Option("", help="姓名"),
-    role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位,可重复:{words(Role)}", metavar="岗位"),
+    role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位，可重复：{words(Role)}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
-    show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址(含密钥,请勿截图)"),
+    show_uri: bool = typer.Option(False, "--show-uri", help="同时显示 otpauth 地址（含密钥，请勿截图）"),
     by: str = BY,
     code: str = CODE,
     alone: bool = ALONE,
 ) -> None:
-    """登记员工,并在终端显示验证器二维码。须由另一位主管凭动态口令核准;第一位登记的须是主管。"""
+    """登记员工，并在终端显示验证器二维码。须由另一位主管凭动态口令核准；第一位登记的须是主管。"""
     if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", staff_id):
-        misuse("工号须为 2 至 32 位小写字母、数字或连字符,并以字母开头")
+        misuse("工号须为 2 至 32 位小写字母、数字或连字符，并以字母开头")
 
     def fit(tx: Tx) -> tuple[str, list[Role]]:
         before = tx.get(Staff, staff_id)
         if before is not None and not rotate:
-            refuse(f"{staff_id} 已登记;如需换发验证器密钥或调整岗位,请加 --rotate")
+            refuse(f"{staff_id} 已登记；如需换发验证器密钥或调整岗位，请加 --rotate")
         if before is None and rotate:
-            refuse(f"没有工号为 {staff_id} 的员工,无法换发")
+            refuse(f"没有工号为 {staff_id} 的员工，无法换发")
         if before is not None and not before.active:
-            refuse(f"{staff_id} 已停用,请先执行 dianwu staff restore {staff_id}")
+            refuse(f"{staff_id} 已停用，请先执行 dianwu staff restore {staff_id}")
         known_as = name.strip() or (before.name if before else "")
         roles = role or [Role(held) for held in (before.roles if before else [])]
         if not known_as or not roles:
@@ -93,7 +93,7 @@ def enrol(
     picture = io.StringIO()
     segno.make(enrolled.uri, error="m").terminal(out=picture, compact=True)
     typer.echo(picture.getvalue())
-    say(f"✓ {staff_id} 已登记。请本人立即用验证器应用扫描上方二维码,之后不会再次显示。", "green")
+    say(f"✓ {staff_id} 已登记。请本人立即用验证器应用扫描上方二维码，之后不会再次显示。", "green")
     if show_uri:
         typer.echo(enrolled.uri)
 
@@ -133,7 +133,7 @@ def list_staff(as_json: bool = JSON_OPTION) -> None:
                 ]
                 for one in people
             ],
-            empty="尚未登记任何人,请用 dianwu staff enrol 登记",
+            empty="尚未登记任何人，请用 dianwu staff enrol 登记",
         )
 
 
@@ -149,7 +149,7 @@ def _state(one: Staff, now: datetime) -> object:
 
 def _away(one: Staff, now: datetime) -> str:
     away = one.substitute_id and one.away_until is not None and one.away_until > now
-    return f"{one.substitute_id},至 {when(one.away_until)}" if away else ""
+    return f"{one.substitute_id}，至 {when(one.away_until)}" if away else ""
 
 
 def _unusable(address: str) -> str:
@@ -167,14 +167,14 @@ def _unusable(address: str) -> str:
 def contact(
     staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
     addresses: list[str] = typer.Argument(
-        None, metavar="地址", help="邮箱(须已设 mail_relay)或 Apprise 地址;不给则清除"
+        None, metavar="地址", help="邮箱（须已设 mail_relay）或 Apprise 地址；不给则清除"
     ),
-    code: str = typer.Option("", "--code", help="本人的动态口令;不给则提示输入,输入时不显示"),
+    code: str = typer.Option("", "--code", help="本人的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
-    """登记本人的联系方式:以其名义记录的每项决定都只发往这里,不发往岗位的公共渠道。须本人凭动态口令办理。"""
+    """登记本人的联系方式：以其名义记录的每项决定都只发往这里，不发往岗位的公共渠道。须本人凭动态口令办理。"""
     given = addresses or []
     if wrong := [why for address in given if (why := _unusable(address))]:
-        misuse(f"{len(wrong)} 个地址无法使用:{';'.join(dict.fromkeys(wrong))}")
+        misuse(f"{len(wrong)} 个地址无法使用：{';'.join(dict.fromkeys(wrong))}")
     proof = code or ask_code()
 
     def work(tx: Tx) -> staff.Proof:
@@ -198,7 +198,7 @@ def dismiss(
     code: str = CODE,
     alone: bool = ALONE,
 ) -> None:
-    """停用员工:其口令立即失效,已认领的任务可由他人处理。停用主管须由另一位主管核准。"""
+    """停用员工：其口令立即失效，已认领的任务可由他人处理。停用主管须由另一位主管核准。"""
     with reading() as tx:
         _colleague(tx, by)
         if not person(tx, staff_id).active:
@@ -218,14 +218,14 @@ def restore(
     code: str = CODE,
     alone: bool = ALONE,
 ) -> None:
-    """恢复已停用的员工,须由另一位主管凭动态口令核准。"""
+    """恢复已停用的员工，须由另一位主管凭动态口令核准。"""
     with reading() as tx:
         _colleague(tx, by)
         if (one := person(tx, staff_id)).active:
             locked = _locked(one, clock().real())
             refuse(f"{staff_id} 本来就在岗" + (f";口令锁定请用 dianwu staff unlock {staff_id} 解除" if locked else ""))
         if standing.refusal(tx, one) is not None or not one.totp_sealed:
-            refuse(f"{staff_id} 的登记信息已作废,请用 dianwu staff enrol 重新登记")
+            refuse(f"{staff_id} 的登记信息已作废，请用 dianwu staff enrol 重新登记")
     word = _word(by, code, alone)
     if sentence := in_transaction(lambda tx: vouching.restore(tx, staff_id, word)):
         refuse(sentence)
@@ -236,7 +236,7 @@ def restore(
 def unlock(
     staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="被锁定的员工"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管解锁"),
-    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+    code: str = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
     """由主管凭动态口令解除同事的口令锁定。"""
     with reading() as tx:
@@ -252,16 +252,16 @@ def unlock(
 def invite(
     staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="邀请谁登记通行密钥"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管邀请"),
-    code: str = typer.Option("", "--code", help="主管的动态口令;不给则提示输入,输入时不显示"),
+    code: str = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
-    """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效,邀请码请当面转交。"""
+    """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效，邀请码请当面转交。"""
     with reading() as tx:
         who, boss = person(tx, staff_id).id, person(tx, by).id
     given = code or ask_code()
     word, sentence = in_transaction(lambda tx: passkeys.invite(tx, who, boss, given))
     if sentence:
         refuse(sentence)
-    say(f"✓ {who} 可在工作台「我的」中登记通行密钥,邀请码(24 小时内一次有效):", "green")
+    say(f"✓ {who} 可在工作台「我的」中登记通行密钥，邀请码（24 小时内一次有效）：", "green")
     typer.echo(word)
 
 
@@ -269,16 +269,16 @@ def invite(
 def substitute(
     staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="外出的员工"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="代班员工的工号"),
-    until: str = typer.Option(..., "--until", help="代班到何时(北京时间),例如 2026-12-01 或 2026-12-01T18:00"),
+    until: str = typer.Option(..., "--until", help="代班到何时（北京时间），例如 2026-12-01 或 2026-12-01T18:00"),
     supervisor: str = typer.Option("", "--supervisor", metavar="工号", parser=staff_no, help="由哪位主管核准"),
     code: str = CODE,
     alone: bool = ALONE,
 ) -> None:
-    """安排代班:外出期间,其认领的任务可由代班人处理(岗位仍须相符)。须由主管凭动态口令核准。"""
+    """安排代班：外出期间，其认领的任务可由代班人处理（岗位仍须相符）。须由主管凭动态口令核准。"""
     try:
         end = datetime.fromisoformat(until)
     except ValueError:
-        misuse(f"{until!r} 不是日期,请写成 2026-12-01 或 2026-12-01T18:00")
+        misuse(f"{until!r} 不是日期，请写成 2026-12-01 或 2026-12-01T18:00")
     if len(until) <= len("2026-12-01"):
         end += timedelta(days=1, seconds=-1)  # a bare day means until its end
     end = end if end.tzinfo else end.replace(tzinfo=SHANGHAI)
@@ -289,20 +289,20 @@ def substitute(
         if away.id == other.id:
             refuse("不能由本人给自己代班")
         if not other.active:
-            refuse(f"{by} 已停用,不能代班")
+            refuse(f"{by} 已停用，不能代班")
         if end <= tx.now:
             refuse(f"代班截止时间 {when(end)} 已经过去")
     word = _word(supervisor, code, alone)
     if sentence := in_transaction(lambda tx: vouching.substitute(tx, staff_id, by, end, word)):
         refuse(sentence)
-    say(f"✓ {staff_id} 由 {by} 代班,至 {when(end)}", "green")
+    say(f"✓ {staff_id} 由 {by} 代班，至 {when(end)}", "green")
 
 
 @app.command("code")
 def code(staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no)) -> None:
-    """显示示例员工当前可用的动态口令(仅限演示环境)。"""
+    """显示示例员工当前可用的动态口令（仅限演示环境）。"""
     if settings().production:
-        refuse("生产环境不提供此命令:动态口令只能由本人的验证器给出")
+        refuse("生产环境不提供此命令：动态口令只能由本人的验证器给出")
     with reading() as tx:
         one = person(tx, staff_id)
         totp = pyotp.TOTP(opened(one, "totp_sealed"), interval=staff.STEP)
@@ -310,5 +310,5 @@ def code(staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no)) -> 
         # The judge takes the step before and after too, so a code spent a moment ago need not be waited out.
         fresh = [at for at in (step, step + 1) if at > staff.last_spent(tx, staff_id)]
         if not fresh:
-            refuse(f"{staff_id} 当前的口令都已用过,请 {staff.STEP} 秒后再试")
+            refuse(f"{staff_id} 当前的口令都已用过，请 {staff.STEP} 秒后再试")
         typer.echo(totp.at(fresh[0] * staff.STEP))

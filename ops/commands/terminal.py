@@ -47,8 +47,8 @@ WIDTH = 100
 READABLE = 24
 """Columns below which a long text is no longer read but spelled."""
 
-CODE_OPTION = typer.Option("", "--code", help="动态口令;不给则提示输入,输入时不显示")
-JSON_OPTION = typer.Option(False, "--json", help="输出 JSON,供程序读取")
+CODE_OPTION = typer.Option("", "--code", help="动态口令；不给则提示输入，输入时不显示")
+JSON_OPTION = typer.Option(False, "--json", help="输出 JSON，供程序读取")
 
 
 def console() -> Console:
@@ -71,7 +71,7 @@ def markdown(text: str) -> None:
 def first(rows: Sequence[R], limit: int) -> Sequence[R]:
     """The first ``limit`` of rows that were asked for with one more; says beside the list when there are more."""
     if len(rows) > limit:
-        said = Text(f"只列出了前 {limit:,} 个,还有更多:加大 --limit 可列出", style="yellow")
+        said = Text(f"只列出了前 {limit:,} 个，还有更多：加大 --limit 可列出", style="yellow")
         Console(stderr=True, highlight=False).print(said, soft_wrap=True)
     return rows[:limit]
 
@@ -191,7 +191,7 @@ def parse_span(text: str) -> timedelta:
     """``7d``, ``36h``, ``90m``, ``1d12h`` or ``1 天 12 小时``; a usage error for anything else."""
     found = _SPAN.fullmatch("".join(typed(text).lower().split()))
     if not found or not any(found.groups()):
-        misuse(f"{text!r} 不是时长,请写成 7d、36h、90m、1d12h 或 1天12小时")
+        misuse(f"{text!r} 不是时长，请写成 7d、36h、90m、1d12h 或 1天12小时")
     days, hours, minutes = (int(part or 0) for part in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes)
 
@@ -223,7 +223,7 @@ def word_of(kind: type[L]) -> Callable[[str], L]:
         for member in kind:
             if typed(given).casefold() in {member.value.casefold(), member.label.casefold()}:
                 return member
-        misuse(f"没有「{given}」,可选:{words(kind)}")
+        misuse(f"没有「{given}」，可选：{words(kind)}")
 
     parse.__name__ = kind.__name__
     return parse
@@ -236,7 +236,7 @@ def person(tx: Tx, staff_id: str) -> Staff:
     """The staff member, or a refusal that says where to look."""
     found = tx.get(Staff, staff_id)
     if found is None:
-        refuse(f"没有工号为 {staff_id} 的员工,可用 dianwu staff list 查看")
+        refuse(f"没有工号为 {staff_id} 的员工，可用 dianwu staff list 查看")
     return found
 
 
@@ -250,7 +250,7 @@ def read(case_id: str, doing: str) -> None:
     except DBAPIError:
         noted = False
     if not noted:
-        typer.echo("⚠ 此次查看未能留下记录:数据库不能写入,或审计链不是以现有密钥封印的", err=True)
+        typer.echo("⚠ 此次查看未能留下记录：数据库不能写入，或审计链不是以现有密钥封印的", err=True)
 
 
 def _account(uid: int) -> str:
@@ -291,11 +291,11 @@ def told(work: Callable[[], R]) -> R:
             raise
         refuse(settings_sentence(error))
     except SettingsError as error:
-        refuse(f"设置有误:{error}")
+        refuse(f"设置有误：{error}")
     except (StaffError, ClockCannotMove) as error:
         refuse(str(error))
     except CannotUnseal:
-        refuse("现有的加密密钥打不开已存数据:请把原来的密钥补回 DIANWU_ENCRYPTION_KEYS")
+        refuse("现有的加密密钥打不开已存数据：请把原来的密钥补回 DIANWU_ENCRYPTION_KEYS")
     except (OperationalError, ProgrammingError) as error:
         refuse(database_sentence(error))
     except OSError as error:
@@ -308,24 +308,24 @@ _OF_FILES = {
     errno.ENOENT: "所在的目录不存在",
     errno.EACCES: "没有读写权限",
     errno.EPERM: "没有读写权限",
-    errno.EISDIR: "是目录,请给出文件",
+    errno.EISDIR: "是目录，请给出文件",
     errno.ENOTDIR: "所在的路径不是目录",
-    errno.ENOSPC: "写不下:磁盘已满",
-    errno.EDQUOT: "写不下:超出磁盘配额",
+    errno.ENOSPC: "写不下：磁盘已满",
+    errno.EDQUOT: "写不下：超出磁盘配额",
     errno.EROFS: "所在的磁盘只读",
     errno.ENAMETOOLONG: "文件名过长",
 }
 """What a file that was named cannot do; any other fault of the machine's is a bug's or a network's."""
 _OF_DATABASES = {
-    "disk is full": "磁盘已满,数据库写不进去,请先腾出空间",
-    "no space left": "磁盘已满,数据库写不进去,请先腾出空间",
-    "readonly database": "数据库文件只读,请检查该文件及其目录的权限",
-    "unable to open database file": "数据库文件打不开,请检查目录与权限",
-    "database is locked": "数据库正被其他进程占用,请稍后再试",
-    "not a database": "数据库文件不是 SQLite 数据库,或已损坏",
-    "malformed": "数据库文件已损坏,请用备份恢复",
-    "authentication failed": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
-    "no password supplied": "数据库拒绝登录,请检查 DIANWU_DATABASE_URL 中的用户与密码",
+    "disk is full": "磁盘已满，数据库写不进去，请先腾出空间",
+    "no space left": "磁盘已满，数据库写不进去，请先腾出空间",
+    "readonly database": "数据库文件只读，请检查该文件及其目录的权限",
+    "unable to open database file": "数据库文件打不开，请检查目录与权限",
+    "database is locked": "数据库正被其他进程占用，请稍后再试",
+    "not a database": "数据库文件不是 SQLite 数据库，或已损坏",
+    "malformed": "数据库文件已损坏，请用备份恢复",
+    "authentication failed": "数据库拒绝登录，请检查 DIANWU_DATABASE_URL 中的用户与密码",
+    "no password supplied": "数据库拒绝登录，请检查 DIANWU_DATABASE_URL 中的用户与密码",
     "permission denied": "数据库账号没有所需的权限(docs/operations.md)",
 }
 """What SQLite and PostgreSQL say, and what is to be done."""
@@ -334,8 +334,10 @@ _OF_DATABASES = {
 def unreadable_word(number: int, found: str) -> str:
     """Why a word of the command line cannot be read, and what to do; ``found`` is the character, as ``U+DCD6``."""
     if found.startswith("U+D"):  # bytes that the terminal's encoding has no character for arrive as half surrogates
-        return f"命令行的第 {number} 个词不是 UTF-8 编码(终端或脚本可能是 GBK 编码),请改用 UTF-8 后重试,什么都没有执行"
-    return f"命令行的第 {number} 个词含有控制字符或方向控制字符 {found},请删去后重试,什么都没有执行"
+        return (
+            f"命令行的第 {number} 个词不是 UTF-8 编码（终端或脚本可能是 GBK 编码），请改用 UTF-8 后重试，什么都没有执行"
+        )
+    return f"命令行的第 {number} 个词含有控制字符或方向控制字符 {found}，请删去后重试，什么都没有执行"
 
 
 _EXPECTED = {
@@ -345,18 +347,18 @@ _EXPECTED = {
     "greater_than_equal": "须不小于 {ge:g}",
     "less_than": "须小于 {lt:g}",
     "less_than_equal": "须不大于 {le:g}",
-    "list_type": '须为列表,例如 ["…"]',
-    "dict_type": "须为表,例如 {{ 名称 = … }}",
-    "model_type": "须为表,例如 {{ 名称 = … }}",
-    "frozen_set_type": '须为列表,例如 ["…"]',
-    "tuple_type": '须为列表,例如 ["…"]',
+    "list_type": '须为列表，例如 ["…"]',
+    "dict_type": "须为表，例如 {{ 名称 = … }}",
+    "model_type": "须为表，例如 {{ 名称 = … }}",
+    "frozen_set_type": '须为列表，例如 ["…"]',
+    "tuple_type": '须为列表，例如 ["…"]',
 }
 """What a kind of fault of pydantic's says to people."""
 _KINDS = {
     "int": "须为整数",
     "float": "须为数字",
     "bool": "须为 true 或 false",
-    "string": "须为文字(加引号)",
+    "string": "须为文字（加引号）",
     "path": "须为路径",
 }
 
@@ -364,7 +366,7 @@ _KINDS = {
 def settings_sentence(error: ValidationError) -> str:
     """Which settings cannot be used and what is expected; never their values, which may be secrets."""
     wrong = [_wrong(problem) for problem in error.errors(include_input=False, include_url=False)]
-    return "设置有误:" + ";".join(wrong)
+    return "设置有误：" + ";".join(wrong)
 
 
 def _wrong(problem: ErrorDetails) -> str:
@@ -389,7 +391,7 @@ def database_sentence(error: DBAPIError) -> str:
     """What is wrong with the database, without its address (which may hold a password)."""
     reason = str(error.orig).lower()
     if "no such table" in reason or "does not exist" in reason or "undefinedtable" in type(error.orig).__name__.lower():
-        return "数据库尚未建表或版本过旧,请先执行 dianwu migrate"
+        return "数据库尚未建表或版本过旧，请先执行 dianwu migrate"
     if told := next((sentence for words, sentence in _OF_DATABASES.items() if words in reason), ""):
         return told
     return f"数据库无法使用({type(error.orig).__name__}),请检查 DIANWU_DATABASE_URL 以及数据库是否在运行"

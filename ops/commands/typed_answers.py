@@ -25,7 +25,7 @@ def verdict_of(given: str, labels: dict[str, str]) -> str:
     for code, label in labels.items():
         if given.strip() == label or typed(given).upper() == code:
             return code
-    misuse(f"没有结论「{given}」,可选:" + "、".join(f"{code}({label})" for code, label in labels.items()))
+    misuse(f"没有结论「{given}」，可选：" + "、".join(f"{code}({label})" for code, label in labels.items()))
 
 
 _YES = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no": False, "0": False, "否": False}
@@ -38,7 +38,7 @@ def extras_of(values: list[str], fields: Any) -> dict[str, Any]:
     for pair in values:
         said, sign, text = pair.replace("＝", "=", 1).partition("=")
         if not sign or said.strip() not in names:
-            misuse(f"--set {pair!r}:请写成 名称=值,名称可选:{'、'.join(names) or '(此任务没有填写项)'}")
+            misuse(f"--set {pair!r}：请写成 名称=值，名称可选：{'、'.join(names) or '(此任务没有填写项)'}")
         name = names[said.strip()]
         given[name] = _typed(name, text, fields[name].get("type", "string"))
     return given
@@ -56,7 +56,7 @@ def _typed(name: str, text: str, kind: str) -> Any:
             case _:
                 return text
     except (KeyError, ValueError):
-        misuse(f"--set {name}={text}:值的类型应为 {kind}")
+        misuse(f"--set {name}={text}：值的类型应为 {kind}")
 
 
 def check_fields(given: dict[str, Any], schema: dict[str, Any]) -> None:
@@ -71,4 +71,4 @@ def check_fields(given: dict[str, Any], schema: dict[str, Any]) -> None:
     if wrong:
         fields = {str(error.absolute_path[0]) for error in wrong if error.absolute_path}
         told = [f"{properties[name]['title']}({properties[name].get('description', '')})" for name in sorted(fields)]
-        refuse("填写内容不符合要求:" + (";".join(told) or "请核对各项内容"))
+        refuse("填写内容不符合要求：" + (";".join(told) or "请核对各项内容"))

@@ -83,7 +83,7 @@ def test_a_kind_that_does_not_exist_is_a_usage_error(office: Office, dianwu: Any
 
 def test_a_case_shows_what_it_waits_for_and_everything_that_happened(refund: Case, done: Done) -> None:
     shown = done("cases", "show", refund.id)
-    for part in ("等待:退票处理(财务)", "退款到账", "个工作日", "检查结果", "同意退还", "王芳(wang-fang)", "退票",
+    for part in ("等待：退票处理(财务)", "退款到账", "个工作日", "检查结果", "同意退还", "王芳(wang-fang)", "退票",
                  "账户已销户", "¥4,000.00", "清算在途", "已通知商家", "商家现在可以发送", "营业执照.pdf"):  # fmt: skip
         assert part in shown, part
     assert ACCOUNT not in shown and ACCOUNT[-4:] in shown
@@ -241,7 +241,7 @@ def test_a_halted_case_goes_on_when_somebody_has_mended_it(
 ) -> None:
     def halt(tx: Any) -> None:
         case = lock_case(tx, refund.id)
-        case.halted, case.restarts = "运行失败:磁盘已满", 5
+        case.halted, case.restarts = "运行失败：磁盘已满", 5
         tx.add(case)
 
     in_transaction(halt)

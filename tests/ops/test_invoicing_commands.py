@@ -41,7 +41,7 @@ def test_an_import_keeps_good_lines_and_lists_bad_ones_on_screen_and_in_a_file(
     with rejects.open(encoding="utf-8-sig", newline="") as sheet:
         listed = list(csv.reader(sheet))
     assert [(row[0], row[1], row[2]) for row in listed[1:]] == [("3", "sub-2", "shop_id"), ("4", "sub-3", "amount_fen")]
-    assert "入账 0 条,重复 1 条" in refused("import", "billables", str(file))
+    assert "入账 0 条，重复 1 条" in refused("import", "billables", str(file))
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(shop: Office, refused: Done, tmp_path: Path) -> None:

@@ -45,14 +45,14 @@ def test_an_import_keeps_good_lines_and_lists_bad_ones(shop: Office, refused: Do
             ("4", "o-3", "goods_fen"),
         ]
     assert kit.order_row("o-1").net_fen == 129_000 + 1_000 - 1_290
-    assert "入账 0 条,重复 2 条" in refused("settlement", "import-orders", str(file))
+    assert "入账 0 条，重复 2 条" in refused("settlement", "import-orders", str(file))
 
 
 def test_after_sales_are_imported_as_they_stand(shop: Office, refused: Done, tmp_path: Path) -> None:
     orders, sales = tmp_path / "orders.csv", tmp_path / "sales.csv"
     orders.write_text(ORDERS, encoding="utf-8")
     sales.write_text(AFTERSALES, encoding="utf-8")
-    assert "入账 2 条,重复 0 条,拒绝 1 条" in refused("settlement", "import-aftersales", str(sales))
+    assert "入账 2 条，重复 0 条，拒绝 1 条" in refused("settlement", "import-aftersales", str(sales))
     refused("settlement", "import-orders", str(orders))  # the orders come after
     assert (kit.order_row("o-1").half, kit.order_row("o-4").half) == (kit.NOVEMBER, None)
     assert kit.aftersale_row("a-1").half == kit.NOVEMBER

@@ -301,7 +301,7 @@ def test_a_part_that_does_not_come_up_is_told_with_its_log(
     _home: None, refused: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise stack.StackError("door 启动后随即退出(代码 1),详见 logs/door.log")
+        raise stack.StackError("door 启动后随即退出（代码 1），详见 logs/door.log")
 
     monkeypatch.setattr(stack, "Stack", fail)
     monkeypatch.setattr(stack, "PORTS", ())

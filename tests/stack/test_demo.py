@@ -75,7 +75,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def test_it_plays_every_story_to_the_end_it_should_have(demo: Demo) -> None:
     assert demo.code == 0, demo.said[-3000:]
     for printed in (
-        "时间(北京)",
+        "时间（北京）",
         "账簿",
         "账簿核对:通过",
         "审计链校验:通过",

@@ -126,7 +126,7 @@ def test_a_list_at_the_terminal_says_that_there_is_more(office: Office) -> None:
         office.request_closure(f"shop-{number}")
     for words in (["cases", "list"], ["inbox", "list"], ["outbox", "list"]):
         cut = CliRunner().invoke(app, [*words, "--limit", "2"])
-        assert "只列出了前 2 个,还有更多" in cut.output, words
+        assert "只列出了前 2 个，还有更多" in cut.output, words
         assert "还有更多" not in CliRunner().invoke(app, [*words, "--limit", "9999"]).output
 
 
