@@ -130,8 +130,8 @@ class Rehearsal:
         def give() -> SetStateStatus:
             client = engine.client()
             schema = json.loads(client.read_flow_run_input(run_id, keyset_from_base_key(key)["schema"]))
-            task = schema["properties"]["task"]["default"]
-            return client.resume_flow_run(run_id, run_input={"task": task, "reason": "", **answer}).status
+            filled = {name: field["default"] for name, field in schema["properties"].items() if "default" in field}
+            return client.resume_flow_run(run_id, run_input=filled | answer).status
 
         return _reach(give)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -49,14 +50,21 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
         "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
     }
     _bring_back(review, gate, properties)
-    needed = ["reason"] if reason_needed(review, gate) else []
     return {
         "title": gate.title,
         "type": "object",
         "additionalProperties": False,
         "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
-        "required": ["staff_id", "code", "verdict", *needed, "task"],
+        "required": [name for name, schema in properties.items() if name in _ALWAYS or _needed(schema)],
     }
+
+
+_ALWAYS = frozenset({"staff_id", "code", "verdict", "task"})
+
+
+def _needed(schema: dict[str, Any]) -> bool:
+    """What some verdict asks for is required with nothing in it, and the judge says for which: Prefect calls the rest (Optional)."""
+    return bool(re.search("必填|必选", schema.get("description", "")))
 
 
 def reason_needed(review: Review, gate: Gate) -> bool:

@@ -46,7 +46,7 @@ def test_the_form_names_its_question_and_no_answer_fits_without_that_name(office
     token = task_token(review)
     assert schema["properties"]["task"]["enum"] == [token] and schema["properties"]["task"]["default"] == token
     assert {"task", "staff_id", "code", "verdict"} <= set(schema["required"])
-    full = {"task": token, "staff_id": "li-na", "code": "123456", "verdict": "同意关店"}
+    full = {"task": token, "staff_id": "li-na", "code": "123456", "verdict": "同意关店", "reason": ""}
     validator = Draft202012Validator(schema)
     assert validator.is_valid(full)
     for wrong in (
@@ -163,7 +163,8 @@ def test_what_somebody_wrote_under_a_colleagues_id_brings_no_verdict_back_and_sa
 
 def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office, case: Case) -> None:
     schema = form_schema(office.question(case), opened().gates["closure-review"])
-    full = {"task": schema["properties"]["task"]["default"], "staff_id": "li-na", "code": "", "verdict": "同意关店"}
+    full = {name: field.get("default", "") for name, field in schema["properties"].items()}
+    full |= {"staff_id": "li-na", "verdict": "同意关店"}
     assert Draft202012Validator(schema).is_valid(full), "the judge says it in Chinese, Prefect would in English"
     for _ in range(policy_at(office.clock.at).staff.max_wrong_codes + 1):
         assert "没有填写动态口令" in answered_in_vain(office, case, code=" ").notice
@@ -177,12 +178,26 @@ def test_a_reason_is_required_by_the_form_itself_where_something_blocks(office: 
         office.snapshot(shop_id, penalties=[{"id": "p-1", "kind": "虚假发货", "settled": True}] * penalties)
         schemas.append(form_schema(office.question(office.request_refund(shop_id)), gate))
     clean, blocked = schemas
-    assert "reason" not in clean["required"] and "必填" in clean["properties"]["reason"]["description"]
+    assert clean["properties"]["reason"]["default"] == "" and "必填" in clean["properties"]["reason"]["description"]
     task = blocked["properties"]["task"]["default"]
     full = {"task": task, "staff_id": "wang-fang", "code": "123456", "verdict": "同意退还"}
     validator = Draft202012Validator(blocked)
     assert "reason" in blocked["required"] and not validator.is_valid(full)
     assert not validator.is_valid(full | {"reason": ""}) and validator.is_valid(full | {"reason": "已核实"})
+
+
+def test_what_some_verdict_asks_for_is_not_called_optional_and_may_be_left_empty_for_the_others(
+    office: Office, case: Case
+) -> None:
+    """Prefect writes "(Optional)" beside whatever its schema does not require."""
+    review = office.question(case)
+    for gate in opened().gates.values():
+        shown = review.model_copy(update={"gate": gate.name, "verdicts": [verdict.value for verdict in gate.verdicts]})
+        schema = form_schema(shown, gate)
+        for name, field in schema["properties"].items():
+            said = re.search("必填|必选", field.get("description", ""))
+            assert not said or name in schema["required"], (gate.name, name)
+            assert name in {"staff_id", "verdict", "reason"} or "default" in field, (gate.name, name)
 
 
 def test_whoever_may_not_answer_puts_no_words_into_the_form_of_those_who_may(office: Office, case: Case) -> None:
