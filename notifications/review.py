@@ -131,3 +131,5 @@ class StaffBundle(StaffMessage):
     """In the order of their headings."""
     more: Count = 0
     """How many are left away."""
+    link: Link | None = None
+    """Where all of it is found: the last one, to which a chat without room for the rest leads."""

@@ -22,6 +22,7 @@ from sqlmodel import col, select
 from models.money import yuan
 from office.base.db import Tx, reading
 from office.base.settings import Settings, settings
+from office.cases.addresses import board_key
 from office.money import ledger
 from office.record import audit, chain_proof
 from ops.commands.terminal import say, table
@@ -34,7 +35,6 @@ from policies.policy import SHANGHAI
 from tasks.invoicing import freeze_proof
 from tasks.processes import open_office
 from tasks.sight import proof
-from tasks.sight.board import key_of
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -123,7 +123,7 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
         "示例员工",
         ["工号", "姓名", "岗位", "待办页"],
         [
-            (staff_id, name, "、".join(role.label for role in roles), page + key_of(roles[0]))
+            (staff_id, name, "、".join(role.label for role in roles), page + board_key(roles[0]))
             for staff_id, (name, roles) in PEOPLE.items()
         ],
     )

@@ -7,9 +7,12 @@ import hmac
 from datetime import datetime
 
 from models.cases import Case
-from models.reviews import Review
+from models.reviews import Review, Role
 from office.base.settings import settings
 from office.base.vault import audit_key
+
+BOARD = "review-inbox"
+"""How the keys of the roles' pages in Prefect begin."""
 
 
 def link_to(case: Case, review: Review | None = None) -> str:
@@ -26,6 +29,18 @@ def of_case(case_id: str, run_id: str) -> str:
         return f"{settings().desk}/c/{case_id}"
     runs = f"{settings().prefect_ui}/v2/runs"
     return f"{runs}/flow-run/{run_id}" if run_id else runs
+
+
+def of_queue(role: Role) -> str:
+    """Where somebody of this role finds everything that waits for them; a supervisor, what waits for anybody."""
+    if settings().desk_url:
+        return f"{settings().desk}/lead" if role is Role.SUPERVISOR else f"{settings().desk}/q?role={role}"
+    return f"{settings().prefect_ui}/v2/artifacts/key/{board_key(role)}"
+
+
+def board_key(role: Role) -> str:
+    """The key of a role's page in Prefect: ``review-inbox-finance``."""
+    return f"{BOARD}-{role.value}"
 
 
 def of_file(evidence_id: str, until: datetime) -> str:

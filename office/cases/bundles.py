@@ -14,13 +14,14 @@ from sqlmodel import col, select
 
 from models.cases import Case
 from models.messages import Channel, OutboxMessage, OutboxState
-from models.reviews import Role
+from models.reviews import Review, Role
 from notifications.catalogue import restore
 from notifications.message import StaffMessage
 from notifications.rendering import subject
 from notifications.review import BundleEntry, StaffBundle
 from office.base.db import Tx
-from office.cases import merchants
+from office.cases import addresses, merchants
+from office.cases.gates import OPEN
 from office.record import outbox
 from office.record.sending import Item, Skip
 from policies.policy import SHANGHAI, policy_at
@@ -103,10 +104,13 @@ def _open(tx: Tx, role: Role, until: datetime) -> bool:
 
 
 def message_of(tx: Tx, item: Item) -> StaffMessage:
-    """The letter of a bundle: its only message, or all of them as one list. Raises ``Skip`` for an empty one."""
+    """The letter of a bundle: its only message, or all of them as one list. Raises ``Skip`` for an empty one.
+
+    What was answered while it waited is not in it.
+    """
     messages = list(_members(tx, item))
     if not messages:
-        raise Skip("nothing was bundled")
+        raise Skip("所列事项均已处理")
     if len(messages) == 1:
         return messages[0]
     context = merchants.context()
@@ -119,7 +123,8 @@ def message_of(tx: Tx, item: Item) -> StaffMessage:
         for one in messages
     ]
     entries.sort(key=lambda entry: entry.heading)
-    return StaffBundle(count=len(entries), entries=tuple(entries[:MOST]), more=max(0, len(entries) - MOST))
+    more, queue = max(0, len(entries) - MOST), addresses.of_queue(Role(item.audience))
+    return StaffBundle(count=len(entries), entries=tuple(entries[:MOST]), more=more, link=queue)
 
 
 def _members(tx: Tx, item: Item) -> Iterator[StaffMessage]:
@@ -131,7 +136,12 @@ def _members(tx: Tx, item: Item) -> Iterator[StaffMessage]:
         OutboxMessage.audience == item.audience,
         OutboxMessage.note == _note(item.audience, until),
     )
-    for row in tx.exec(query.order_by(col(OutboxMessage.id))):
+    rows = list(tx.exec(query.order_by(col(OutboxMessage.id))))
+    asked = {row.id: row.key.removeprefix("staff:").partition("/")[0] for row in rows}
+    answered = set(tx.exec(select(Review.id).where(col(Review.id).in_(asked.values()), col(Review.state).not_in(OPEN))))
+    for row in rows:
+        if asked[row.id] in answered:
+            continue
         message = restore(row.topic, outbox.body(row))
         if isinstance(message, StaffMessage):
             yield message

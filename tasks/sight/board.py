@@ -23,6 +23,7 @@ from models.reviews import Role
 from office.base.clock import clock
 from office.base.db import Tx, reading
 from office.cases import gates as review_gates
+from office.cases.addresses import BOARD, board_key
 from office.cases.markdown import plain
 from office.runs import engine
 from policies.policy import SHANGHAI
@@ -41,7 +42,7 @@ IDLE_SECONDS = 0.5
 """How often the clerk looks whether anything was recorded, when nobody calls."""
 NEWER_FOR = timedelta(minutes=2)
 """How long a page made from newer records keeps an older one off; a database put back in time gets through then."""
-FORMER = "review-inbox"
+FORMER = BOARD
 """The one table of earlier versions, for all roles: taken down when it is met."""
 
 
@@ -53,7 +54,7 @@ class Page(Frozen):
 
     @property
     def key(self) -> str:
-        return key_of(self.role)
+        return board_key(self.role)
 
 
 class Board(Frozen):
@@ -62,11 +63,6 @@ class Board(Frozen):
     version: int
     """Up to which record it was made: a page never takes the place of a newer one."""
     pages: tuple[Page, ...]
-
-
-def key_of(role: Role) -> str:
-    """The key of a role's artifact: ``review-inbox-finance``."""
-    return f"{FORMER}-{role.value}"
 
 
 def board(tx: Tx) -> Board:

@@ -8,7 +8,7 @@ from typing import Protocol
 from playwright.sync_api import Locator, Page, expect
 
 from models.reviews import Role
-from tasks.sight.board import key_of
+from office.cases.addresses import board_key
 
 PATIENCE_MS = 60_000
 
@@ -76,7 +76,7 @@ class _Common:
 
     def open_board(self, role: Role) -> Locator:
         """The role's page by its key, and from there the newest one whole."""
-        self._go(f"/artifacts/key/{key_of(role)}")
+        self._go(f"/artifacts/key/{board_key(role)}")
         self.page.locator("a[href*='/artifacts/artifact/']").first.click()
         return self.page.locator("body")
 

@@ -9,10 +9,12 @@ import pytest
 from models.messages import Channel, OutboxState
 from models.reviews import Role
 from notifications.operations import InboxConflict
+from notifications.plugins.robots import pieces
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction
 from office.cases import bundles
+from office.cases.addresses import of_queue
 from tasks import delivery
 from tests.play import START, Office
 
@@ -171,3 +173,32 @@ def test_what_comes_while_a_list_is_leaving_stands_in_the_next_one(office: Offic
     assert len(letters(post)) == 1
     rows = office.outbox(Channel.STAFF, "review_overdue")
     assert [row.state for row in rows] == [OutboxState.SKIPPED] * 2 and all("并入汇总" in row.note for row in rows)
+
+
+def test_what_was_answered_while_its_list_waited_is_not_in_it(office: Office, post: ScriptedNotifier) -> None:
+    for number in (1, 2, 3, 4):
+        office.open_shop(f"shop-{number}")
+    first, second, third, fourth = (office.request_closure(f"shop-{number}") for number in (1, 2, 3, 4))
+    office.decide(second, "li-na", "REJECT", "材料不全")
+    office.pass_time(minutes=15)
+    [listed] = [said for target, said in post.sent if "项" in said.subject]
+    assert "2 项" in listed.subject and second.id not in listed.text
+    assert third.id in listed.text and fourth.id in listed.text and first.id not in listed.text
+    post.sent.clear()
+    for number in (5, 6):
+        office.open_shop(f"shop-{number}")
+        office.decide(office.request_closure(f"shop-{number}"), "li-na", "REJECT", "材料不全")
+    office.pass_time(minutes=15)
+    assert not [subject for audience, subject in letters(post) if audience == REVIEWER and "项" in subject]
+
+
+def test_a_list_too_long_for_a_chat_leads_to_the_queue_and_not_to_one_of_its_cases(
+    office: Office, post: ScriptedNotifier
+) -> None:
+    for number in range(1, 215):
+        tell(REVIEWER, waiting(number), f"k{number}")
+    office.pass_time(minutes=15)
+    [listed] = [said for target, said in post.sent if "项" in said.subject]
+    said = pieces(listed.text, 2048)
+    assert "另有" in listed.text and "/v2/artifacts/key/review-inbox-closure-reviewer" in said[-1]
+    assert f'href="{of_queue(REVIEWER)}"' in listed.html
