@@ -20,7 +20,7 @@ from models.audit import AGAIN, AuditEntry, AuditHead
 from models.base import Frozen
 from models.reviews import Staff
 from office.base.db import Tx, prepared
-from office.base.vault import CannotUnseal, keyed_hash, opened
+from office.base.vault import CannotUnseal, keyed_hash, opened, opened_json
 from office.record import alerts, audit, seen
 
 REFUSAL = "工号的登记信息与留存记录不一致,已停止受理并已通知主管;请联系主管核实后重新登记"
@@ -35,17 +35,20 @@ class Standing(Frozen):
     """A keyed hash of the secret their codes are made from."""
     substitute: tuple[str, str] | None = None
     """Who stands in for them, and until when; two empty words for nobody."""
+    contact: str | None = None
+    """A keyed hash of where they alone hear what is recorded in their name; empty for nowhere."""
 
 
 def of_row(person: Staff) -> Standing:
     """What the row says. Raises ``CannotUnseal``."""
-    secret = opened(person, "totp_sealed")
+    secret, contacts = opened(person, "totp_sealed"), opened_json(person, "contact_sealed")
     until = person.away_until.isoformat() if person.away_until else ""
     return Standing(
         roles=tuple(sorted(person.roles)),
         active=person.active,
         substitute=(person.substitute_id or "", until),
         key=keyed_hash(f"staff/{person.id}/totp|{secret}")[:32] if secret else "",
+        contact=keyed_hash(f"staff/{person.id}/contact|{json.dumps(contacts)}")[:32] if contacts else "",
     )
 
 
@@ -71,7 +74,7 @@ def _against(person: Staff, recorded: Standing | None) -> str | None:
     try:
         here = of_row(person)
     except CannotUnseal:
-        return "动态口令密钥"
+        return "动态口令密钥或本人联系方式"
     wrong = [
         word
         for word, mine, noted in (
@@ -79,6 +82,7 @@ def _against(person: Staff, recorded: Standing | None) -> str | None:
             ("在岗状态", here.active, recorded.active),
             ("动态口令密钥", here.key, recorded.key),
             ("代班人", here.substitute, recorded.substitute),
+            ("本人联系方式", here.contact, recorded.contact),
         )
         if noted is not None and mine != noted
     ]
@@ -90,7 +94,7 @@ def refusal(tx: Tx, person: Staff) -> str | None:
     found = doubt(tx, person)
     if found is None:
         return None
-    row = f"{person.roles}|{person.active}|{person.totp_sealed}|{person.substitute_id}|{person.away_until}"
+    row = f"{person.roles}|{person.active}|{person.totp_sealed}|{person.substitute_id}|{person.away_until}|{person.contact_sealed}"
     told = alerts.tell(
         tx,
         f"standing/{person.id}/{found}/{hashlib.sha256(row.encode()).hexdigest()[:24]}",

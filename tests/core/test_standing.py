@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
 from models.cases import Case
-from models.reviews import Role
+from models.reviews import Role, Staff
 from office.base import db
 from office.base.db import in_transaction, reading
 from office.cases import gates as review_gates
@@ -54,6 +55,22 @@ def test_nobody_answers_under_a_row_that_sql_has_changed_and_the_supervisor_is_t
     assert office.trail("staff/li-na").count("staff.doubted") == 1
     office.decide(case, "zhao-min", "APPROVE")
     assert office.chains() == []
+
+
+@pytest.mark.parametrize("to", ["nowhere", "where they were written to before"])
+def test_nobody_is_kept_from_hearing_what_is_recorded_in_their_name_because_sql_changed_where_they_are_written_to(
+    office: Office, to: str
+) -> None:
+    case, before = closure(office), ""
+    for address in ("mailto://old@example.com", "mailto://li-na@example.com"):
+        with reading() as tx:
+            before = tx.get_one(Staff, "li-na").contact_sealed
+        in_transaction(partial(staff.set_contact, staff_id="li-na", contacts=[address]))
+    write("UPDATE staff SET contact_sealed = :to WHERE id = 'li-na'", to="" if to == "nowhere" else before)
+    in_transaction(standing.check)  # every sweep looks
+    assert office.staff_told("integrity_broken") == ["supervisor"]
+    outcome = office.answer(office.question(case), "li-na", "APPROVE", "核对过")
+    assert (outcome.accepted, outcome.sentence) == (False, standing.REFUSAL)
 
 
 def test_a_person_who_was_dismissed_does_not_come_back_by_sql(office: Office) -> None:
