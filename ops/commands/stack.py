@@ -49,11 +49,21 @@ def migrate() -> None:
 
 def deploy() -> None:
     """在 Prefect 中创建工作池并部署全部流程。"""
+    import httpx
     from prefect.settings import temporary_settings
 
+    from ops.commands.terminal import refuse
     from ops.deploy import deploy as run
     from ops.environment import prefect_settings
     from ops.secrets import prepare
 
     with temporary_settings(updates=prefect_settings(prepare())):
-        typer.echo("、".join(run()))
+        try:
+            typer.echo("、".join(run()))
+        except httpx.HTTPStatusError as error:
+            code = error.response.status_code
+            if code in {401, 403}:
+                refuse(f"Prefect 拒绝登录（{code}）：请检查 PREFECT_API_AUTH_STRING 或 prefect_auth")
+            refuse(f"Prefect 不能完成部署（{code}）：它的数据库或 Redis 可能不可用，恢复后再执行一次即可")
+        except httpx.HTTPError as error:
+            refuse(f"Prefect 没有应答（{type(error).__name__}）：请检查它是否在运行，以及 PREFECT_API_URL")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
@@ -105,6 +106,30 @@ def test_whoever_interrupts_a_command_is_told_so(office: Office, dianwu: Any, mo
     monkeypatch.setattr(queue, "waiting", interrupted)
     said = dianwu("review", "list")
     assert said.exit_code == 130 and "已中断" in said.output
+
+
+ASKED = httpx.Request("POST", "http://prefect:4200/api/work_pools/")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (httpx.ConnectError("refused", request=ASKED), "没有应答.*PREFECT_API_URL"),
+        (httpx.HTTPStatusError("500", request=ASKED, response=httpx.Response(500)), "500.*Redis"),
+        (
+            httpx.HTTPStatusError("401", request=ASKED, response=httpx.Response(401)),
+            "拒绝登录.*PREFECT_API_AUTH_STRING",
+        ),
+    ],
+)
+def test_a_prefect_that_is_away_ends_a_deployment_in_a_sentence(
+    office: Office, refused: Say, monkeypatch: pytest.MonkeyPatch, trouble: Exception, told: str
+) -> None:
+    def away() -> None:
+        raise trouble
+
+    monkeypatch.setattr("ops.deploy.deploy", away)
+    assert re.search(told, refused("deploy").replace("\n", ""))
 
 
 def test_a_code_that_is_piped_in_is_read_without_a_word_about_the_terminal(office: Office) -> None:
