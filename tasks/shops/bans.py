@@ -142,10 +142,11 @@ def end_refunds(tx: Tx, refunds: Iterable[Case]) -> None:
         if case.concluded_at is not None or tx.exec(query).first() is not None:
             continue
         shop = merchants.shop_of(tx, case)
+        paid = select(func.sum(Payout.amount_fen)).where(Payout.case_id == case.id, Payout.state == PayoutState.SETTLED)
         told = refund_words.RefundRejected(
             shop_name=shop.name,
             case_id=case.id,
-            amount_fen=MoneyAsked.of(case).amount_fen,
+            amount_fen=MoneyAsked.of(case).amount_fen - int(tx.exec(paid).one() or 0),
             decided_at=tx.now,
             reason=NO_REFUND,
         )

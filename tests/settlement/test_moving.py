@@ -253,7 +253,7 @@ def test_a_bank_that_says_nothing_about_a_half_is_heard_of_and_listed_until_it_a
     (told,) = office.messages("payments_unanswered", Channel.STAFF)
     assert (told["count"], told["amount_fen"]) == (1, NET) and "finance" in office.staff_told("payments_unanswered")
     assert "银行未回执" in CliRunner().invoke(app, ["books", "check"]).output
-    assert "银行未回执" in CliRunner().invoke(app, ["doctor"]).output
+    assert "¥94.50" in CliRunner().invoke(app, ["doctor"]).output
     kit.bank(office, kit.payments(office)[0])
     assert unanswered.tell() == 0 and "银行未回执" not in CliRunner().invoke(app, ["books", "check"]).output
 

@@ -261,6 +261,7 @@ def test_whichever_share_of_a_paid_refund_the_bank_returns_after_a_ban_nobody_is
     office.bank(f"{case.id}-P{number}", "returned", fen=200_000)
     assert office.case(case.id).outcome == "REJECTED" and office.balance(AccountKind.DEPOSIT) == 0
     assert [review.gate for review in office.reviews(case) if review.state in OPEN] == []
+    assert office.message("refund_rejected")["amount_fen"] == 200_000  # the other half is theirs
     assert "已罚没" in office.messages("payment_came_back", Channel.STAFF)[0]["then"]
     whole(office)
 
