@@ -150,7 +150,7 @@ def reject(tx: Tx, case: Case, reason: str) -> None:
 
 
 def _tell_refusal(tx: Tx, case: Case, reason: str, key: str) -> None:
-    name, fen = shop_of(tx, case).name, amount_of(case).fen
+    name, fen = shop_of(tx, case).name, outstanding(tx, case).fen or amount_of(case).fen  # what was paid is theirs
     told = words.RefundRejected(shop_name=name, case_id=case.id, amount_fen=fen, decided_at=tx.now, reason=reason)
     merchants.tell(tx, told, f"{case.id}/{key}", case=case)
 

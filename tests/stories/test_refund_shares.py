@@ -217,6 +217,7 @@ def test_a_part_that_the_bank_returns_when_the_refund_is_over_is_told_to_merchan
 ) -> None:
     """REF-3: it is in the deposit again, no case takes it up by itself, and it can be asked for once more."""
     case = half_paid_and_over(office, how)
+    assert [one["amount_fen"] for one in office.messages("refund_rejected")] in ([], [200_000])  # what was not paid
     for _ in range(2):
         office.bank(f"{case.id}-P1", "returned", fen=200_000, reason="账户已注销")
     told = office.message("refund_came_back")
