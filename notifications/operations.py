@@ -80,6 +80,8 @@ class FactsMissing(StaffMessage):
 
     name: ClassVar[str] = "facts_missing"
     clause: ClassVar[str] = "CLS-7"
+    bundled: ClassVar[str] = "平台未报送最新数据"
+    first_at_once: ClassVar[bool] = True
 
     case_id: Line
     case_kind: Line
@@ -156,6 +158,8 @@ class DeliveryDead(StaffMessage):
 
     name: ClassVar[str] = "delivery_dead"
     clause: ClassVar[str] = "NOT"
+    bundled: ClassVar[str] = "未能送达、已不再重试的消息"
+    first_at_once: ClassVar[bool] = True
 
     key: Line
     channel: Line

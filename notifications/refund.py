@@ -173,6 +173,8 @@ class RefundOverdue(StaffMessage):
 
     name: ClassVar[str] = "refund_overdue"
     clause: ClassVar[str] = "REF-3"
+    bundled: ClassVar[str] = "超过法定期限的退款"
+    first_at_once: ClassVar[bool] = True
 
     case_id: Line
     subject: Line

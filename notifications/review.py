@@ -64,6 +64,8 @@ class ReviewStranded(_AboutReview):
 
     name: ClassVar[str] = "review_stranded"
     clause: ClassVar[str] = "NOT"
+    bundled: ClassVar[str] = "无人可处理的审核"
+    first_at_once: ClassVar[bool] = True
 
     review_id: Line
     hindered: tuple[Line, ...]

@@ -6,6 +6,7 @@ through. The flow, the form and the deadline sweep all come back to the review r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -79,7 +80,7 @@ def open_review(tx: Tx, case: Case, gate: Gate, round: int = 1, seat: int = 1) -
             f"{review.id}/waiting/{role}",
             case,
         )
-    people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
+    _note_whether_stranded(tx, case, review, people.roster(tx), gate)
     return review
 
 
@@ -122,7 +123,7 @@ def keep_out(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     if review.claimed_by in found:
         let_go(tx, case, review, "system", f"{staff.find(tx, review.claimed_by).name} 的认领失效:已参与本案")
     decision_seals.put_question(tx, review)
-    people.note_whether_stranded(tx, case, review, people.roster(tx), about(case, review, gate))
+    _note_whether_stranded(tx, case, review, people.roster(tx), gate)
 
 
 def look_after(tx: Tx) -> None:
@@ -147,7 +148,7 @@ def look_after(tx: Tx) -> None:
         case = tx.get_one(Case, review.case_id)
         if holder is not None and gone is not None:
             let_go(tx, case, review, "system", f"{holder.name} 的认领失效:{gone}")
-        people.note_whether_stranded(tx, case, review, everybody, about(case, review, gate_of(review)))
+        _note_whether_stranded(tx, case, review, everybody, gate_of(review))
 
 
 def wake_decided_by(tx: Tx, staff_id: str) -> None:
@@ -224,6 +225,15 @@ def about(case: Case, review: Review, gate: Gate) -> dict[str, Any]:
         "link": link_to(case, review),
         "rule": gate.clause,
     }
+
+
+def _note_whether_stranded(
+    tx: Tx, case: Case, review: Review, everybody: Sequence[people.Colleague], gate: Gate
+) -> None:
+    def tell(told: StaffMessage, key: str) -> None:
+        notify_staff(tx, Role.SUPERVISOR, told, key, case)
+
+    people.note_whether_stranded(tx, case, review, everybody, about(case, review, gate), tell)
 
 
 def notify_staff(tx: Tx, role: Role, message: StaffMessage, key: str, case: Case | None = None) -> None:

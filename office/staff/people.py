@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlmodel import col, select
 
 from models.base import Frozen
 from models.cases import Case
-from models.messages import Channel
 from models.reviews import Review, Role, Staff
 from notifications.review import ReviewStranded
 from office.base.db import Tx
@@ -114,9 +113,14 @@ def left(review: Review, everybody: Sequence[Colleague]) -> list[Colleague]:
 
 
 def note_whether_stranded(
-    tx: Tx, case: Case, review: Review, everybody: Sequence[Colleague], about: dict[str, Any]
+    tx: Tx,
+    case: Case,
+    review: Review,
+    everybody: Sequence[Colleague],
+    about: dict[str, Any],
+    tell: Callable[[ReviewStranded, str], None],
 ) -> None:
-    """Tell the supervisors at once, and again if it happens again, that nobody is left who may answer."""
+    """Tell the supervisors by ``tell``, and again if it happens again, that nobody is left who may answer."""
     nobody = not left(review, everybody)
     if nobody is (review.stranded_at is not None):
         return
@@ -127,8 +131,7 @@ def note_whether_stranded(
         told = ReviewStranded(
             **about, review_id=review.id, hindered=_some(hindered) or (f"没有人担任{roles_of(review)}",)
         )
-        key = f"staff:{review.id}/stranded/{tx.now.isoformat()}"
-        outbox.put(tx, key, Channel.STAFF, told.name, told.model_dump(mode="json"), case=case, audience=Role.SUPERVISOR)
+        tell(told, f"{review.id}/stranded/{tx.now.isoformat()}")
         audit.record(
             tx,
             case.id,

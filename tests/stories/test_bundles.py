@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from models.messages import Channel, OutboxState
-from models.reviews import Role
+from models.reviews import Role, Staff
 from notifications.operations import InboxConflict
 from notifications.plugins.robots import pieces
 from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from notifications.scripted import ScriptedNotifier
-from office.base.db import in_transaction
+from office.base.db import in_transaction, reading
 from office.cases import bundles
 from office.cases.addresses import of_queue
+from office.staff import staff
 from tasks import delivery
 from tests.play import START, Office
 
@@ -202,3 +204,21 @@ def test_a_list_too_long_for_a_chat_leads_to_the_queue_and_not_to_one_of_its_cas
     said = pieces(listed.text, 2048)
     assert "另有" in listed.text and "/v2/artifacts/key/review-inbox-closure-reviewer" in said[-1]
     assert f'href="{of_queue(REVIEWER)}"' in listed.html
+
+
+def test_what_one_cause_does_to_many_cases_is_one_letter_and_one_list(office: Office, post: ScriptedNotifier) -> None:
+    """The last who could answer leaves: the supervisor hears of the first question at once."""
+    for number in (1, 2, 3, 4):
+        office.open_shop(f"shop-{number}")
+        office.request_closure(f"shop-{number}")
+    office.settle()
+    letters(post)
+    with reading() as tx:
+        reviewers = [person.id for person in tx.exec(select(Staff)) if REVIEWER in person.roles]
+    for one in reviewers:
+        in_transaction(lambda tx, one=one: staff.set_active(tx, one, False))  # type: ignore[misc]
+    office.pass_time(minutes=1)
+    assert ["无人可处理" in subject for audience, subject in letters(post) if audience == BOSS] == [True]
+    office.pass_time(minutes=15)
+    [listed] = [subject for audience, subject in letters(post) if audience == BOSS]
+    assert "3 项" in listed
