@@ -246,7 +246,9 @@ def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> 
     elif tx.now - message.received_at >= timedelta(hours=policy_at(message.received_at).inbox.early_hours):
         kept.tell(tx, message, f"等待后仍未受理:{sentence}")
     about = tx.get(Case, message.case_id) if message.case_id else None
-    if about is not None:  # a case that has ended accepts nothing, and says what came
+    if about is not None and not _of_another_shop(
+        message, about
+    ):  # one that has ended accepts nothing, and says what came
         audit.record(
             tx,
             about.id,
@@ -257,6 +259,11 @@ def _tell_refused(tx: Tx, message: InboxMessage, sentence: str, clause: str) -> 
             type=message.type,
             received_at=message.received_at.isoformat(),
         )
+
+
+def _of_another_shop(message: InboxMessage, case: Case) -> bool:
+    """Whether a message names a case that is not its shop's: whose case it is reads nothing of it."""
+    return None not in {message.shop_id, case.shop_id} and message.shop_id != case.shop_id
 
 
 def _tell_failed(tx: Tx, message: InboxMessage) -> None:

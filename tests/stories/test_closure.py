@@ -608,3 +608,15 @@ def test_every_message_of_the_case_carries_its_number(office: Office) -> None:
     rows = [row for row in office.outbox(Channel.MERCHANT) if row.case_id == case.id]
     assert len(rows) == 3
     assert all(event["case_id"] == case.id for event in office.events("merchant.message.created")[-3:])
+
+
+def test_what_another_shop_sends_about_a_case_is_refused_and_stands_nowhere_in_it(office: Office) -> None:
+    office.open_shop()
+    office.open_shop("shop-2")
+    case = office.request_closure()
+    before = office.trail(case.id)
+    withdrawn = {"case_id": case.id, "shop_id": "shop-2", "account_id": "acct-shop-2"}
+    office.send("closure.withdrawn", withdrawn, "of-another")
+    assert len(office.refusals()) == 1 and office.trail(case.id) == before
+    office.send("closure.withdrawn", withdrawn | {"shop_id": "shop-1"}, "of-nobodys-account")
+    assert len(office.refusals()) == 2 and office.trail(case.id) == [*before, "message.refused"]
