@@ -10,7 +10,7 @@ import pytest
 
 from models.books import AccountKind
 from models.cases import Case
-from office.base.db import in_transaction
+from office.base.db import in_transaction, reading
 from office.cases import approvals, retrying
 from office.record.decision_seals import DecisionForged
 from policies.approvals import Seen
@@ -113,4 +113,5 @@ def test_an_act_that_somebody_said_no_to_is_not_done_and_the_case_stops_and_the_
 
 
 def test_nobodys_approval_is_none(office: Office) -> None:
-    assert not approvals.stand([], Seen())
+    with reading() as tx:
+        assert not approvals.stand(tx, [], Seen())
