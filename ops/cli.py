@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import typer
-from typer._click.exceptions import ClickException
+from typer._click.exceptions import ClickException, UsageError
 from typer.core import TyperGroup
 
 from models.text import odd
@@ -82,6 +82,15 @@ class Dianwu(TyperGroup):
         for one in (command, *getattr(command, "commands", {}).values()):
             one.context_class = chinese.Context
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """With what was probably meant, as Typer does for the commands below; these it has not imported."""
+        if args[0] not in COMMANDS:
+            from difflib import get_close_matches
+
+            if near := get_close_matches(args[0], COMMANDS):
+                raise UsageError(f"No such command '{args[0]}'. Did you mean {'、'.join(near)}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("命令"):

@@ -92,6 +92,14 @@ def test_a_line_that_cannot_be_read_is_told_in_chinese_with_what_to_write(
     assert english(said.output) == []
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("doctr", "doctor"), ("case", "cases"), ("reveiw", "review")])
+def test_a_command_that_is_mistyped_is_answered_with_the_one_that_was_probably_meant(
+    dianwu: Any, typed: str, meant: str
+) -> None:
+    said = dianwu(typed)
+    assert said.exit_code == 2 and re.search(f"没有命令 {typed}.是否应为 {meant}", said.output)
+
+
 def test_whoever_gives_up_at_a_question_is_told_that_nothing_was_done(office: Office, dianwu: Any) -> None:
     office.open_shop()
     case = office.request_closure()
