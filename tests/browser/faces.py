@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from models.reviews import Role
 from office.cases.addresses import board_key
 
 PATIENCE_MS = 60_000
+SENT_MS = 20_000
+"""After so long without a request the form has sent nothing."""
+
+
+class NothingSent(AssertionError):
+    """The button was pressed and Prefect's page sent nothing; with what its dialog says."""
 
 
 class Face(Protocol):
@@ -84,9 +90,13 @@ class _Common:
         """Press the button that sends the form. As a person would, press again when the server says it is too busy
         (503, which an embedded database answers under load); any other refusal is told with its reason."""
         for _ in range(5):
-            with self.page.expect_response(lambda response: response.url.endswith("/resume")) as sent:
-                button.click()
-            answer = sent.value
+            try:
+                with self.page.expect_request(lambda one: one.url.endswith("/resume"), timeout=SENT_MS) as sent:
+                    button.click()
+            except TimeoutError as fault:
+                raise NothingSent(self.dialog.inner_text()) from fault
+            answer = sent.value.response()
+            assert answer is not None
             if answer.status == 503:
                 continue
             assert answer.ok and answer.json()["status"] == "ACCEPT", f"{answer.status} {answer.text()}"
