@@ -15,6 +15,7 @@ from models.cases import Case
 from models.money import Money
 from policies.appeal import split_return
 from tests.appeals.bench import Bench
+from tests.appeals.test_one_matter import deduct
 from tests.deaths import Died, mortal
 from tests.play import Office
 from tests.reading import read
@@ -123,18 +124,7 @@ def test_a_correction_ends_a_running_appeal_and_tells_the_merchant_on_the_appeal
 
 def test_a_correction_calls_the_ruling_by_its_own_number_though_its_deduction_came_first(bench: Bench) -> None:
     """ARB-10, ambiguity 32"""
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 20_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付",
-            "arbitration_id": "arb-rul-1",
-            "appealable": True,
-        },
-    )
+    deduct(bench, ruling_id=None, arbitration_id="arb-rul-1")
     bench.rule()
     assert bench.ruling("deduction/ded-1").called == "rul-1"
     case = bench.office.propose_correction()

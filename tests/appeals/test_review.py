@@ -11,6 +11,7 @@ from office.base.db import in_transaction
 from office.cases import hands
 from office.cases.markdown import markdown
 from tests.appeals.bench import Bench
+from tests.appeals.test_one_matter import deduct
 from tests.reading import read
 
 
@@ -57,18 +58,7 @@ def test_the_arbitrator_who_made_the_ruling_never_judges_the_appeal(bench: Bench
 
 def test_who_turns_out_to_have_made_the_ruling_judges_no_appeal_that_is_asked_already(bench: Bench) -> None:
     """ARB-4, ambiguity 32: the deduction is told first, its ruling and whose it was while the question is open."""
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 20_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付",
-            "arbitration_id": "arb-rul-1",
-            "appealable": True,
-        },
-    )
+    deduct(bench, ruling_id=None, arbitration_id="arb-rul-1")
     case = bench.file(deduction_id="ded-1")
     asked = bench.office.question(case)
     claimed = in_transaction(lambda tx: hands.claim(tx, asked.id, "zhou-yan", bench.office.code("zhou-yan")))
