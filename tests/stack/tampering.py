@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -59,6 +61,17 @@ def asked_for_money(stage: Rehearsal, shop_id: str) -> str:
     case_id = stage.case_of(shop_id, "refund")
     stage.asks(case_id, "refund-review")
     return case_id
+
+
+@contextmanager
+def standing_still(stage: Rehearsal, api: SyncPrefectClient) -> Iterator[None]:
+    """No run is handed out meanwhile: whoever attacks is always quicker than the worker, however busy the machine is."""
+    pool = f"/work_pools/{stage.settings.work_pool}"
+    api.request("PATCH", pool, json={"is_paused": True})
+    try:
+        yield
+    finally:
+        api.request("PATCH", pool, json={"is_paused": False})
 
 
 def the_form(stage: Rehearsal, case_id: str) -> tuple[UUID, str]:

@@ -64,6 +64,12 @@ def change(api: SyncPrefectClient, name: str, **changes: Any) -> None:
 
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "steps": {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "true"}}]},
+    "an environment": {"job_variables": {"env": {"A": "b"}}},
+    "another entrypoint": {"entrypoint": "flows/closure.py:withdraw"},
+    "another folder": {"path": "/tmp"},
+    "a parameter": {"parameters": {"case_id": "CLS-000000-AAAAAA"}},
+    "a limit": {"concurrency_limit": 1},
     "a path that no file system knows": {"path": "/x\u0000y"},
     "another queue of our pool": {"work_queue_name": "limbo"},
     "parameters that nothing fits": {"parameter_openapi_schema": {"type": "object", "required": ["zzz"]}},
@@ -72,12 +78,31 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_nobody_compared_is_put_back_and_told(office: Office, api: SyncPrefectClient, what: str) -> None:
+def test_a_deployment_of_ours_that_was_changed_is_put_back_and_told(
+    office: Office, api: SyncPrefectClient, what: str
+) -> None:
     assert watch.look() == []
     pool = {"work_pool_name": settings().work_pool} if "work_queue_name" in CHANGES[what] else {}
     change(api, "closure", **pool, **CHANGES[what])
     assert len(found := watch.look()) == 1
     assert watch.look() == [] and alarms(office) == found
+
+
+def test_schedules_deployments_and_the_template_of_runs_that_are_gone_or_changed_are_put_back(
+    office: Office, api: SyncPrefectClient
+) -> None:
+    assert watch.look() == []
+    sweep = api.read_deployment_by_name("deadlines/deadlines")
+    for schedule in sweep.schedules:
+        api.delete_deployment_schedule(sweep.id, schedule.id)
+    assert watch.look() == ["部署 deadlines 的定时被改动"]
+    api.delete_deployment(api.read_deployment_by_name("appeal/appeal").id)
+    assert watch.look() == ["部署 appeal 不见了"]
+    pool = settings().work_pool
+    template = {"job_configuration": {"env": {"A": "b"}}, "variables": {"type": "object", "properties": {}}}
+    api.request("PATCH", f"/work_pools/{pool}", json={"base_job_template": template})
+    assert watch.look() == [f"工作池 {pool} 的运行模板被改动"]
+    assert watch.look() == [] and len(alarms(office)) == 3
 
 
 def test_a_queue_of_our_pool_that_was_deleted_is_made_again(office: Office, api: SyncPrefectClient) -> None:
