@@ -22,7 +22,7 @@ from sqlmodel import col, select
 from models.money import yuan
 from office.base.db import Tx, reading
 from office.base.settings import Settings, settings
-from office.cases.addresses import board_key
+from office.cases.links import board_key
 from office.money import ledger
 from office.record import audit, chain_proof
 from ops.commands.terminal import say, table

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from office.base.secret_forms import insist
 from office.base.settings import Settings, SettingsError, settings
-from ops import addresses
+from ops import setting_forms
 
 FILE = "secrets.toml"
 
@@ -95,4 +95,4 @@ def prepare() -> Settings:
             os.environ["DIANWU_SUBSCRIBERS"] = json.dumps(local)
             settings.cache_clear()
             given = settings()
-    return addresses.insist(insist(given))
+    return setting_forms.insist(insist(given))

@@ -38,7 +38,7 @@ from office.record.outbox import PERSON
 from office.record.sending import Deliverer, Item, Skip, Undeliverable
 from office.runs import engine
 from office.staff import staff
-from tasks import words
+from tasks import outbox_words
 from tasks.arbitration import doudian
 
 logger = logging.getLogger("dianwu.delivery")
@@ -85,7 +85,7 @@ def send_event(item: Item) -> str:
     secret = settings().subscriber_secrets.get(item.audience)
     if not url or secret is None:
         raise Skip(f"no subscriber {item.audience}")
-    body = json.dumps(words.made(item), ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(outbox_words.made(item), ensure_ascii=False, separators=(",", ":"))
     stamp = clock.clock().real()
     headers = {
         "webhook-id": item.key,
@@ -129,7 +129,7 @@ def send_to_merchant(item: Item) -> str:
 
 
 def _notify(item: Item, target: Target) -> str:
-    return _say(restore(item.topic, words.made(item)), target)
+    return _say(restore(item.topic, outbox_words.made(item)), target)
 
 
 def _say(message: Message, target: Target) -> str:

@@ -35,7 +35,7 @@ from office.record.sending import Item, NotYet, Skip
 from office.staff import staff
 from office.staff.guard import Place
 from policies.policy import policy_at
-from tasks import agreement, delivery, words
+from tasks import agreement, delivery, outbox_words
 from tasks.shops import demands
 from tests.beginnings import act
 
@@ -592,11 +592,11 @@ class Office:
     def letters(self, topic: str) -> list[str]:
         """What merchants read in the messages of that name, in order."""
         rows = self.outbox(Channel.MERCHANT, topic)
-        return [render(restore(topic, words.made(Item.of(row))), merchants.context()).text for row in rows]
+        return [render(restore(topic, outbox_words.made(Item.of(row))), merchants.context()).text for row in rows]
 
     def events(self, type_: str) -> list[dict[str, Any]]:
         """Payloads of the events written for subscribers."""
-        return [words.made(Item.of(row))["data"] for row in self.outbox(Channel.EVENT, type_)]
+        return [outbox_words.made(Item.of(row))["data"] for row in self.outbox(Channel.EVENT, type_)]
 
     def books(self) -> list[str]:
         """What is wrong with the books; nothing, ever."""

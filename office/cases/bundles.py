@@ -20,7 +20,7 @@ from notifications.message import StaffMessage
 from notifications.rendering import subject
 from notifications.review import BundleEntry, StaffBundle
 from office.base.db import Tx
-from office.cases import addresses, merchants
+from office.cases import links, merchants
 from office.cases.gates import OPEN
 from office.record import outbox
 from office.record.sending import Item, Skip
@@ -123,7 +123,7 @@ def message_of(tx: Tx, item: Item) -> StaffMessage:
         for one in messages
     ]
     entries.sort(key=lambda entry: entry.heading)
-    more, queue = max(0, len(entries) - MOST), addresses.of_queue(Role(item.audience))
+    more, queue = max(0, len(entries) - MOST), links.of_queue(Role(item.audience))
     return StaffBundle(count=len(entries), entries=tuple(entries[:MOST]), more=more, link=queue)
 
 

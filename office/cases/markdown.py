@@ -26,7 +26,7 @@ from models.dossier import (
     Text,
 )
 from notifications.text import full_width, one_line, prose
-from office.cases import addresses
+from office.cases import links
 from office.cases.dossier import when
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")
@@ -120,7 +120,7 @@ def _piece(piece: Piece) -> str:
         case Code():
             return f"`{piece.text.replace('`', '')}`"
         case CaseLink():
-            return f"[{plain(piece.text)}]({addresses.of_case(piece.case_id, piece.run_id)})"
+            return f"[{plain(piece.text)}]({links.of_case(piece.case_id, piece.run_id)})"
         case unknown:
             assert_never(unknown)
 
@@ -152,7 +152,7 @@ def _cell(line: Line) -> str:
 
 
 def _paper(paper: PaperShown, block: Papers) -> str:
-    name = f"[{plain(paper.name)}]({addresses.of_file(paper.file, block.until)})" if paper.file else plain(paper.name)
+    name = f"[{plain(paper.name)}]({links.of_file(paper.file, block.until)})" if paper.file else plain(paper.name)
     amiss = f"{' ⛔' if paper.blocking else ''} **{plain(paper.amiss)}**" if paper.amiss else ""
     content = f"SHA-256 `{paper.sha256}`" if paper.sha256 else plain(paper.claimed)
     return f"- {plain(paper.label)}：{name}{amiss}（{plain(paper.about)}，{content}）"

@@ -26,9 +26,9 @@ from notifications.review import ReviewWaiting
 from office.base.calendar import work_calendar
 from office.base.db import Tx, prepared
 from office.cases import bundles, deadlines
-from office.cases.addresses import link_to
 from office.cases.cases import rules
 from office.cases.gates import DEADLINE, NOT_TAKEN, OPEN, Gate
+from office.cases.links import link_to
 from office.cases.locks import lock_case
 from office.process import office
 from office.record import audit, decision_seals, outbox

@@ -26,7 +26,7 @@ from models.outcomes import Refusal
 from models.shops import Shop
 from office.base.db import Tx, in_transaction, prepared, reading
 from office.base.settings import settings
-from office.cases import addresses, naming
+from office.cases import links, naming
 from office.record import audit
 from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
@@ -214,7 +214,7 @@ def _note(
 # ── links ────────────────────────────────────────────────────────────────────
 
 
-link = addresses.of_file
+link = links.of_file
 """An address that opens one item until then, and only that one."""
 
 
@@ -227,9 +227,7 @@ def links_until(tx: Tx, since: datetime) -> datetime:
 
 def opened_by(evidence_id: str, expires: int, signature: str) -> EvidenceItem | None:
     """The item a link opens; ``None`` when the link is forged, for another item, or over."""
-    if not hmac.compare_digest(
-        addresses.signature(evidence_id, expires).encode(), signature.encode("utf-8", "replace")
-    ):
+    if not hmac.compare_digest(links.signature(evidence_id, expires).encode(), signature.encode("utf-8", "replace")):
         return None
     with reading() as tx:
         item = tx.get(EvidenceItem, evidence_id)

@@ -29,7 +29,7 @@ PERSON = "@"
 _WIRE_ID = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 """What the key of an event is made of: it leaves as its ``webhook-id``, and receivers refuse any other."""
 MADE_WHEN_SENT = ""
-"""What lies sealed in a bulk message: nothing. Its words are made from the statement when it leaves (``tasks.words``)."""
+"""What lies sealed in a bulk message: nothing. ``tasks.outbox_words`` makes its words from the statement as it leaves."""
 HELD = "决定被提出异议,案件停止期间扣住不发"
 PLANTED = "staff:integrity/planted/"
 """How the keys of alarms begin that say that a message was there, or went elsewhere, by somebody else's hand."""

@@ -15,7 +15,7 @@ from models.reviews import Role
 from office.base import secret_forms
 from office.base.db import reading
 from office.base.settings import Settings, SettingsError, settings
-from ops import addresses
+from ops import setting_forms
 from ops.commands.doctor_engine import prefect
 from ops.commands.doctor_office import content, worker_of
 from ops.commands.health import Check, Health, bad, good, warn
@@ -128,7 +128,7 @@ def secrets_of(given: Settings) -> Iterator[Check]:
 
 def addresses_of(given: Settings) -> Iterator[Check]:
     """Where something is sent, kept or found: each could be an address, whether or not anybody answers there now."""
-    if broken := [str(fault) for fault in addresses.faults(given)]:
+    if broken := [str(fault) for fault in setting_forms.faults(given)]:
         yield bad("地址", f"格式不对：{';'.join(broken)}", MEND)
     else:
         yield good("地址", "通知、锚点、订阅方与网页地址的写法都正确")

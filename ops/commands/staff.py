@@ -154,10 +154,10 @@ def _away(one: Staff, now: datetime) -> str:
 
 def _unusable(address: str) -> str:
     """Why nothing could be sent there: what is recorded in somebody's name counts only when they can hear of it."""
-    from notifications import addresses, mail  # Apprise comes with it
+    from notifications import apprise_addresses, mail  # Apprise comes with it
 
     if "://" in address:
-        return addresses.fault_of(address)
+        return apprise_addresses.fault_of(address)
     if not mail.recipients(address):
         return "须为邮箱或 Apprise 地址"
     return "" if settings().mail_relay.get_secret_value() else "邮箱须已设 mail_relay"

@@ -23,7 +23,7 @@ from models.reviews import Role
 from office.base.clock import clock
 from office.base.db import Tx, reading
 from office.cases import gates as review_gates
-from office.cases.addresses import BOARD, board_key
+from office.cases.links import BOARD, board_key
 from office.cases.markdown import plain
 from office.runs import engine
 from policies.policy import SHANGHAI

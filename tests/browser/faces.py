@@ -8,7 +8,7 @@ from typing import Protocol
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from models.reviews import Role
-from office.cases.addresses import board_key
+from office.cases.links import board_key
 
 PATIENCE_MS = 60_000
 SENT_MS = 20_000

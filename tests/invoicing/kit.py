@@ -15,7 +15,7 @@ from office.base.db import in_transaction, reading
 from office.files import evidence
 from office.record.sending import Item
 from tasks.invoicing import documents, freeze_proof, freezes, periods
-from tasks.words import made
+from tasks.outbox_words import made
 from tests.beginnings import act
 from tests.play import NUMBERS, SILENCE, Office
 

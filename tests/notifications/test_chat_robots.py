@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from models.reviews import Role
-from notifications.addresses import fault_of
+from notifications.apprise_addresses import fault_of
 from notifications.channels import AppriseNotifier, ChannelMisconfigured, DeliveryFailed, Target
 from notifications.plugins import robots
 from notifications.rendering import Rendered

@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
 from models.cases import Case
 from models.reviews import Role
 from office.base.db import in_transaction
-from office.cases import addresses, hands, reviews
+from office.cases import hands, links, reviews
 from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.stage import register
@@ -26,7 +26,7 @@ from tasks.sight import board
 pytestmark = pytest.mark.engine
 SHOPS = ("shop-board-1", "shop-board-2")
 
-KEY = addresses.board_key(Role.CLOSURE_REVIEWER)
+KEY = links.board_key(Role.CLOSURE_REVIEWER)
 
 
 def page() -> tuple[str, str, int] | None:

@@ -15,7 +15,7 @@ from notifications.review import ReviewOverdue, ReviewReminder, ReviewWaiting
 from notifications.scripted import ScriptedNotifier
 from office.base.db import in_transaction, reading
 from office.cases import bundles
-from office.cases.addresses import of_queue
+from office.cases.links import of_queue
 from office.staff import staff
 from tasks import delivery
 from tests.play import START, Office

@@ -15,7 +15,7 @@ from office.cases import appointing, hands
 from office.cases import gates as review_gates
 from office.record.sending import Item
 from office.staff import staff
-from tasks.words import made
+from tasks.outbox_words import made
 from tests.play import Office
 
 REVIEWERS = ("li-na", "zhao-min")

@@ -10,7 +10,7 @@ import pytest
 
 from office.base import settings as settings_module
 from office.base.settings import SettingsError
-from ops import addresses, secrets
+from ops import secrets, setting_forms
 from ops.commands import doctor
 from ops.commands.health import Health
 
@@ -56,7 +56,7 @@ def test_a_slip_in_an_address_is_refused_by_the_settings_name_and_nothing_of_it_
     _home: None, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
 ) -> None:
     given = settle(monkeypatch, name.partition(".")[0], value)
-    (fault,) = addresses.faults(given)
+    (fault,) = setting_forms.faults(given)
     assert fault.setting == name and "password" not in str(fault) and "token-of" not in str(fault)
     with pytest.raises(SettingsError, match=name):
         secrets.prepare()
@@ -81,7 +81,7 @@ def test_a_slip_in_an_address_is_refused_by_the_settings_name_and_nothing_of_it_
 def test_an_address_as_it_is_documented_is_taken(
     _home: None, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
 ) -> None:
-    assert [str(fault) for fault in addresses.faults(settle(monkeypatch, name, value))] == []
+    assert [str(fault) for fault in setting_forms.faults(settle(monkeypatch, name, value))] == []
 
 
 @pytest.mark.parametrize(

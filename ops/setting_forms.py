@@ -33,7 +33,7 @@ def faults(given: Settings) -> Iterator[WrongForm]:
     yield from _web(given)
     yield from _channels(given)
     if relay := given.mail_relay.get_secret_value():
-        from notifications.addresses import fault_of_relay  # with an address to judge comes Apprise, not before
+        from notifications.apprise_addresses import fault_of_relay  # with an address to judge comes Apprise, not before
 
         if why := fault_of_relay(relay):
             yield WrongForm("mail_relay", f"{RELAY};{why}")
@@ -85,7 +85,7 @@ def _channels(given: Settings) -> Iterator[WrongForm]:
         if tag not in TAGS:
             yield WrongForm("staff_channels", f"没有岗位「{tag}」，可用：{'、'.join(TAGS)}")
         for address in addresses:
-            from notifications.addresses import fault_of
+            from notifications.apprise_addresses import fault_of
 
             if why := fault_of(address.get_secret_value()):
                 yield WrongForm(f"staff_channels.{tag}", why)
@@ -93,7 +93,7 @@ def _channels(given: Settings) -> Iterator[WrongForm]:
 
 def _anchor(place: str) -> str:
     if place.lower().startswith(("mailto:", "mailtos:")):
-        from notifications.addresses import fault_of
+        from notifications.apprise_addresses import fault_of
 
         return fault_of(place)
     return _place(place)
