@@ -413,9 +413,9 @@ def test_a_filing_that_waits_for_the_database_beyond_its_deadline_was_received_b
         if writer.dialect.name == "postgresql":
             writer.execute(text("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE"))
         post.start()
-        assert watched.looked.wait(20)
+        assert watched.looked.wait(60)
         watched.advance(timedelta(seconds=10))
-    post.join(20)
+    post.join(60)
     assert [answer.status_code for answer in answers] == [202]
     assert inbox("platform")[-1].received_at <= moment
     bench.office.pass_time(seconds=30)

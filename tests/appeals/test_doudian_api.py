@@ -208,7 +208,7 @@ def test_their_side_opens_every_image_by_its_public_address_and_gets_its_very_by
     bench.file("doudian:9001", [bench.stage(picture) for picture in pictures])
     assert theirs.opened == pictures
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)
 
 
 @pytest.mark.parametrize(
@@ -369,6 +369,6 @@ def test_a_burst_of_signed_pushes_over_http_is_answered_and_stored_each_once(
         parts = [bodies[n::8] for n in range(8)]
         answers = [one for part in threads.map(lambda part: push_some(client, part), parts) for one in part]
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)
     assert answers == [(200, SUCCESS)] * 400
     assert sorted(row.message_id for row in inbox("doudian")) == sorted(f"{APP}/206/m-{n}" for n in range(400))

@@ -310,7 +310,8 @@ def test_a_place_that_fails_in_its_own_way_is_told_and_keeps_no_other_from_its_a
     from fsspec.implementations.memory import MemoryFileSystem
 
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", answer)
-    monkeypatch.setattr(anchors, "PATIENCE", 1.0 if answer is not hangs else 0.05)
+    if answer is hangs:
+        monkeypatch.setattr(anchors, "PATIENCE", 1.0)
     anchored_at(monkeypatch, f"memory://{answer.__name__}", tmp_path)
     assert anchors.write_due() == 1
     [told] = heard(office)

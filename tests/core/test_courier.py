@@ -18,7 +18,7 @@ from tests.play import Office
 
 pytestmark = pytest.mark.both
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class StoppedClock:

@@ -167,7 +167,7 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
 
     def slow(tx: Tx, message: InboxMessage, body: dict[str, Any]) -> None:
         taken.set()
-        go_on.wait(10)
+        go_on.wait(60)
         routing.handle(tx, message, body)
 
     office.receive(
@@ -197,7 +197,7 @@ def test_a_deposit_is_not_refused_while_another_courier_still_registers_its_shop
     )
     first = threading.Thread(target=routing.route_due, args=(1, slow))
     first.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     second = threading.Thread(target=routing.route_due)
     second.start()
     second.join(1)

@@ -264,7 +264,7 @@ def test_the_clerk_looks_by_itself_and_survives_a_fault(office: Office) -> None:
         written.set()
 
     clerk = Clerk(put, itertools.count(0, 10).__next__).start()
-    assert written.wait(20)
+    assert written.wait(60)
     clerk.stop()
 
 

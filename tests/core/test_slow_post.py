@@ -32,7 +32,7 @@ from tests.play import Office
 
 pytestmark = pytest.mark.both
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 class SlowPost:

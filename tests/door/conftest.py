@@ -71,7 +71,7 @@ def served(installation: Settings) -> Iterator[FastAPI]:
     server.startup = announce  # type: ignore[method-assign]
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert ready.wait(20), "the door did not open"
+    assert ready.wait(60), "the door did not open"
     yield app
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)

@@ -141,7 +141,7 @@ def test_headers_that_come_in_drops_are_not_waited_for(serve: Serve, first: byte
 
 
 def test_the_next_request_on_a_connection_is_not_waited_for_either(serve: Serve) -> None:
-    with closing(connect(serve(head_seconds=0.4))) as connection:
+    with closing(connect(serve(head_seconds=1.5))) as connection:
         connection.sendall(GET + b"\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         connection.sendall(GET)

@@ -84,7 +84,7 @@ def test_an_endless_body_is_cut_off_at_the_limit(served: FastAPI, installation: 
     )
     chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
     sent = 0
-    with socket.create_connection(("127.0.0.1", installation.door_port), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", installation.door_port), timeout=60) as line:
         line.sendall(head.encode())
         try:
             while sent < 1_000_000_000:  # the door has to end this, not we
@@ -123,7 +123,7 @@ def test_the_sandbox_bank_answers_an_instruction_through_the_door(
     arrived = answers_of(served)
     bank = f"{installation.door_url}{sandbox_bank.PATH}"
     assert post(bank, order("REF-1-P1", account_no), "bank:1", BANK).status_code == 200
-    arrived.get(timeout=20)
+    arrived.get(timeout=60)
     [row] = stored()
     assert (row.type, row.message_id, row.shop_id) == (type_, "bank-REF-1-P1", "shop-1001")
     data = json.loads(vault.opened(row, "body_sealed"))["data"]
@@ -137,8 +137,8 @@ def test_an_instruction_delivered_twice_is_answered_once(served: FastAPI, instal
     for _ in range(2):
         assert post(bank, order("REF-1-P1", ACCOUNT), "bank:1", BANK).status_code == 200
     post(bank, order("REF-2-P1", ACCOUNT), "bank:2", BANK)
-    arrived.get(timeout=20)
-    arrived.get(timeout=20)
+    arrived.get(timeout=60)
+    arrived.get(timeout=60)
     assert sorted(row.message_id for row in stored()) == ["bank-REF-1-P1", "bank-REF-2-P1"]
     assert [row.conflicts for row in stored()] == [0, 0]
 
@@ -165,7 +165,7 @@ def test_the_sandbox_bank_answers_every_payment_of_a_batch_by_its_own_number_onc
         answer = post(bank, batch(*(account for account, _ in BANK_ANSWERS)), "bank:1", BANK)
         assert (answer.status_code, answer.json()["request_no"]) == (200, "STL-261201-4HN8TD-B1-1")
     for _ in BANK_ANSWERS:
-        arrived.get(timeout=20)
+        arrived.get(timeout=60)
     found = {row.message_id: (row.type, row.conflicts) for row in stored()}
     assert found == {f"bank-STL-1-P{n}": (type_, 0) for n, (_, type_) in enumerate(BANK_ANSWERS, start=1)}
 
@@ -191,7 +191,7 @@ def test_an_answer_the_bank_owed_when_it_was_stopped_is_given_at_the_next_start(
     served = request.getfixturevalue("served")
     arrived = answers_of(served)
     while not stored():
-        arrived.get(timeout=20)
+        arrived.get(timeout=60)
     assert stored()[0].message_id == "bank-REF-9-P1"
 
 
@@ -225,7 +225,7 @@ def test_the_sandbox_platform_answers_a_request_for_facts_once_through_the_door(
         assert (
             post(url, asked.envelope(datetime(2026, 11, 22, 2, tzinfo=UTC)), "facts:1", SUBSCRIBER).status_code == 200
         )
-    arrived.get(timeout=20)
+    arrived.get(timeout=60)
     [row] = stored()
     assert (row.type, row.message_id, row.conflicts) == ("shop.snapshot", "sandbox-facts:1", 0)
     assert json.loads(vault.opened(row, "body_sealed"))["data"]["as_of"] == "2026-11-22T02:00:00Z"
@@ -253,7 +253,7 @@ def test_no_log_line_holds_an_account_number_a_secret_or_a_query(
     post(f"{installation.door_url}/{ACCOUNT}?q={ACCOUNT}", {}, "d", CURRENT)
     post(f"{installation.door_url}{sandbox_bank.PATH}", order("REF-1-P1", ACCOUNT), "bank:1", BANK)
     for _ in range(3):
-        arrived.get(timeout=20)
+        arrived.get(timeout=60)
     ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
     text = "\n".join(f"{record.getMessage()} {record.exc_text or ''} {record.__dict__}" for record in ours)
     assert "/webhooks/platform" in text

@@ -387,7 +387,7 @@ def test_two_people_who_release_at_the_same_moment_never_give_one_number_twice(o
                 period = tx.get(Period, NOVEMBER)  # what a transaction saw before it had the lock counts for nothing
                 assert period is not None
                 if tx.postgres and not met:  # SQLite has one writer at a time anyway
-                    met.append(together.wait(10))
+                    met.append(together.wait(60))
                 return statements.release_held(tx, NOVEMBER, shop_id, who, code, "已核对").sentence
 
             met: list[int] = []

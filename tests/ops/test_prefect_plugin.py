@@ -29,23 +29,28 @@ def plugin() -> Iterator[None]:
         event.remove(Engine, end, prefect_plugin.forget_states)
 
 
-async def two_at_once(file: Path) -> int:
-    """One reads and then writes, as Prefect's resume does, while another writes; how many writes are there after."""
+async def two_at_once(file: Path, patience: float) -> int:
+    """One reads and then writes, as Prefect's resume does, while another writes; how many writes are there after.
+
+    The one gives the other so many seconds to come between.
+    """
     configuration = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{file}")
     engine = await configuration.engine()
-    one_has_read = asyncio.Event()
+    one_has_read, other_has_written = asyncio.Event(), asyncio.Event()
 
     async def write(wait_for_other: bool) -> None:
         async with await configuration.session(engine) as session, configuration.begin_transaction(session):
             await session.execute(text("SELECT count(*) FROM written"))
             if wait_for_other:
                 one_has_read.set()
-                await asyncio.sleep(0.05)  # the other commits now, if nothing makes it wait
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(other_has_written.wait(), patience)
             await session.execute(text("INSERT INTO written VALUES (1)"))
 
     async def other() -> None:
         await one_has_read.wait()
         await write(wait_for_other=False)
+        other_has_written.set()
 
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE written (n INTEGER)"))
@@ -58,11 +63,11 @@ async def two_at_once(file: Path) -> int:
 
 def test_as_prefect_comes_one_of_two_writers_is_turned_away(tmp_path: Path) -> None:
     with pytest.raises(OperationalError, match="database is locked"):
-        asyncio.run(two_at_once(tmp_path / "prefect.db"))
+        asyncio.run(two_at_once(tmp_path / "prefect.db", patience=60))
 
 
 def test_with_the_plugin_both_have_their_turn(tmp_path: Path, plugin: None) -> None:
-    assert asyncio.run(two_at_once(tmp_path / "prefect.db")) == 2
+    assert asyncio.run(two_at_once(tmp_path / "prefect.db", patience=0.05)) == 2
 
 
 async def one_reads_within_its_own(file: Path) -> tuple[int, int]:
