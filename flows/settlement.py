@@ -3,6 +3,7 @@
     half over ─▶ drafted in chunks ─▶ totals, anomalies ─▶ finance ─┬─▶ released ─▶ (much money, many anomalies: second person)
                        ▲                                            │                         │
                        └──────────── drafted again ◀────────────────┘     posted and paid in chunks ─▶ statements, messages
+                       └── who released may not any more ◀───────────────────────────┘
 
 Rules and numbers:       policies/settlement.py      STL-1 … STL-6, ambiguities 29, 46, 48, 49
 What the merchant reads: notifications/settlement.py, notifications/documents/settlement.html.j2
@@ -45,12 +46,16 @@ def settle_half(case_id: str) -> None:
             second = ask(case_id, releases.SECOND, round=round)
             if second.verdict != SecondRelease.CONFIRM:
                 continue
-        if releases.release(case_id, round) is not None:  # as long as who released may release
+        if releases.release(case_id, round) is None:  # as long as who released may release
+            continue
+        artifacts.progress(
+            "请平台报送经营数据", case_id, ages.ask(case_id, round)
+        )  # the facts it rests on have an age (27)
+        wait_until(case_id, lambda: ages.ready(case_id) or releases.lost(case_id))
+        ages.go_on(case_id) if round == 1 else ages.go_on_again(case_id, round)
+        artifacts.progress("结算付款", case_id, posting.settle(case_id, round))
+        if posting.settled(case_id, round):  # the same is asked at each chunk; what was paid until then stays paid
             break
 
-    artifacts.progress("请平台报送经营数据", case_id, ages.ask(case_id))  # the facts it rests on have an age (27)
-    wait_until(case_id, lambda: ages.ready(case_id))
-    ages.go_on(case_id)
-    artifacts.progress("结算付款", case_id, posting.settle(case_id))
     artifacts.result(releases.result_of(case_id))  # before the half ends: whoever dies here comes back
     steps.finish(case_id)

@@ -16,7 +16,7 @@ from sqlmodel import col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from models.base import new_id
-from models.cases import Case, Side
+from models.cases import Case, CaseWait, Side, WaitState
 from models.confirmations import Confirmation, ConfirmationState
 from models.dossier import CaseLink, Code, Items, Words
 from models.payouts import BankContradiction
@@ -152,10 +152,16 @@ def look_after(tx: Tx) -> None:
 
 
 def wake_decided_by(tx: Tx, staff_id: str) -> None:
-    """Somebody's standing has changed: cases that ask what rests on what they decided look whether it still counts."""
+    """Somebody's standing has changed: cases that ask what rests on what they decided, or wait to act on it, look whether it
+    still counts."""
     asked = select(Review.case_id).where(col(Review.state).in_(OPEN))
+    waiting = select(CaseWait.case_id).where(CaseWait.state == WaitState.OPEN)
     theirs = select(Review.case_id).where(Review.decided_by == staff_id)
-    query = select(Case).where(col(Case.id).in_(asked), col(Case.id).in_(theirs), col(Case.concluded_at).is_(None))
+    query = select(Case).where(
+        or_(col(Case.id).in_(asked), col(Case.id).in_(waiting)),
+        col(Case.id).in_(theirs),
+        col(Case.concluded_at).is_(None),
+    )
     for case in tx.exec(query.order_by(col(Case.id))):
         outbox.wake(tx, case)
 

@@ -54,12 +54,15 @@ def _old(case: Case, now: datetime, *what: Any) -> Any:
     )
 
 
-def ask(case_id: str) -> Iterator[tuple[int, int]]:
-    """Have the platform asked about each of these shops, once, chunk by chunk; then the half waits for all."""
+def ask(case_id: str, round: int) -> Iterator[tuple[int, int]]:
+    """Have the platform asked about each of these shops, once, chunk by chunk; then the half waits for all. Only where
+    nothing has been posted since this round of drafting."""
     with reading() as tx:
         case = cases.get(tx, case_id)
         half = tx.get_one(Half, HalfAsked.of(case).half)
-        if half.state is not HalfState.SETTLING or half.cursor or cases.waits(tx, case_id, FRESH):
+        if half.drafts != round or half.state is not HalfState.SETTLING or half.cursor:
+            return
+        if cases.find_wait(tx, case_id, _key(round)):
             return
         of = tx.exec(_old(case, tx.now, func.count())).one()
     done, after = 0, ""
@@ -67,7 +70,11 @@ def ask(case_id: str) -> Iterator[tuple[int, int]]:
         done, after = done + len(shops), shops[-1]
         yield done, max(of, done)
     if done:
-        in_transaction(lambda tx: _wait(tx, case_id, done))
+        in_transaction(lambda tx: _wait(tx, case_id, round, done))
+
+
+def _key(round: int) -> str:
+    return FRESH if round == 1 else f"{FRESH}/{round}"
 
 
 def _ask(tx: Tx, case_id: str, after: str) -> list[str]:
@@ -86,10 +93,10 @@ def request(tx: Tx, case: Case, shop_id: str, since: datetime | None, due: datet
     facts.request(tx, case, shop_id, since, due, key)
 
 
-def _wait(tx: Tx, case_id: str, count: int) -> None:
+def _wait(tx: Tx, case_id: str, round: int, count: int) -> None:
     case = lock_case(tx, case_id)
-    cases.open_wait(tx, case, FRESH, FRESH)
-    deadlines.start(tx, case, FRESH, CLOCK, Side.PLATFORM, facts.answer_by(tx, case))
+    cases.open_wait(tx, case, _key(round), FRESH)
+    deadlines.start(tx, case, _key(round), CLOCK, Side.PLATFORM, facts.answer_by(tx, case))
     audit.record(
         tx,
         case.id,
@@ -103,9 +110,10 @@ def _wait(tx: Tx, case_id: str, count: int) -> None:
 def ready(case_id: str) -> bool:
     """Whether there is nothing to wait for (any more): everybody's facts are new enough, or the time to answer is over."""
     with reading() as tx:
-        if not cases.open_waits(tx, case_id, FRESH):
+        waits = cases.open_waits(tx, case_id, FRESH)
+        if not waits:
             return True
-        clock = deadlines.find(tx, case_id, FRESH)
+        clock = deadlines.find(tx, case_id, waits[-1].key)
         case = cases.get(tx, case_id)
         return (
             clock is None
@@ -117,6 +125,12 @@ def ready(case_id: str) -> bool:
 @effect("按最新经营数据结算")
 def go_on(tx: Tx, case: Case) -> None:
     """Nothing is awaited any more. Whether facts are new enough is judged once more, shop by shop, as each is posted."""
+    facts.arrived(tx, case)
+
+
+@effect("重新放行后按最新经营数据结算")
+def go_on_again(tx: Tx, case: Case, round: int) -> None:
+    """The same in a later round of drafting."""
     facts.arrived(tx, case)
 
 

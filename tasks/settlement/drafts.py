@@ -270,6 +270,8 @@ def totals(tx: Tx, half: str) -> dict[str, Any]:
 
     return {
         **sums(tx, half), "last": sums(tx, previous_half(half)),
+        "posted": [int(value) for value in many("""
+            SELECT COUNT(*), COALESCE(SUM(paid_fen), 0) FROM settlement WHERE half = :half AND state <> 'DRAFT'""")[0]],
         "holds": [[row[0], int(row[1]), int(row[2])] for row in many("""
             SELECT hold, COUNT(*), SUM(left_fen) FROM settlement WHERE half = :half AND hold <> '' GROUP BY hold
             ORDER BY 3 DESC, 1""")],

@@ -26,7 +26,7 @@ from notifications.settlement import SettlementIssued
 from office.base import bulk
 from office.base.db import Pace, Tx, breathe, reading
 from office.cases import cases, reviews
-from office.cases.effects import insisting
+from office.cases.effects import effects_of, insisting
 from office.cases.locks import lock_case
 from office.money import ledger
 from office.money.ledger import Posting, platform_account, shop_account
@@ -34,6 +34,7 @@ from office.record import audit
 from office.record.outbox import COPY, MADE_WHEN_SENT, TO_MERCHANT
 from policies.deadlines import outside_quiet_hours
 from policies.policy import policy_at
+from tasks import releasing
 from tasks.invoicing import freeze_rows, freezes
 from tasks.payouts import contradictions
 from tasks.settlement import drafts, payments, releases
@@ -78,12 +79,15 @@ class Row:
 _READ = [field.name for field in fields(Row) if field.default is MISSING]
 
 
-def settle(case_id: str) -> Iterator[tuple[int, int]]:
-    """Post and pay chunk by chunk; yields how many shops are settled and how many there are."""
+effect = effects_of("settlement_posting")
+
+
+def settle(case_id: str, round: int) -> Iterator[tuple[int, int]]:
+    """Post and pay chunk by chunk what was released in this round; yields how many shops are settled and how many there are."""
     with reading() as tx:
         half = HalfAsked.of(tx.get_one(Case, case_id)).half
         row = tx.get_one(Half, half)
-        if row.state is not HalfState.SETTLING:
+        if row.state is not HalfState.SETTLING or row.drafts != round:
             return
         done, of = row.last_number, row.totals["shops"]
     yield done, of
@@ -95,13 +99,24 @@ def settle(case_id: str) -> Iterator[tuple[int, int]]:
         breathe()
 
 
+@effect("核对结算是否完成")
+def settled(tx: Tx, case: Case, round: int) -> bool:
+    """Whether everything released in this round is posted; not when somebody who released it went before (ambiguity 23)."""
+    return half_row(tx, HalfAsked.of(case).half).state is HalfState.SETTLING
+
+
 def settle_chunk(tx: Tx, case_id: str, half_id: str, size: int = CHUNK) -> int:
-    """Post and pay the next shops of a released half; returns how many, 0 when all are. Some may have nothing any more."""
+    """Post and pay the next shops of a released half; returns how many, 0 when all are. Some may have nothing any more.
+
+    0, too, once somebody who released it may not any more: the rest is drafted, and released, anew."""
     case = lock_case(tx, case_id)
     half = half_row(tx, half_id)
     if half.state is not HalfState.SETTLING:
         return 0
-    releases.insist(tx, case, half)
+    if releasing.lapsed(tx, case, releases.insist(tx, case, half), "STL-1"):
+        half.state = HalfState.DRAFTED
+        tx.add(half)
+        return 0
     states.insist_on_bans(tx)
     contradictions.put_right(tx)
     drafted = tx.execute(

@@ -24,14 +24,14 @@ from models.text import shortened, unfit_reason
 from office.base.db import Tx, reading
 from office.cases import approvals, cases, dossier, judge
 from office.cases.cases import rules
-from office.cases.effects import effects_of
+from office.cases.effects import effects_of, insisting
 from office.cases.gates import Answer, Dossier, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.markdown import drawn
-from office.cases.reviews import last_decider
+from office.cases.reviews import decided, last_decider
 from office.process import Process
 from office.record import audit
-from office.staff import staff
+from office.staff import people, staff
 from policies.obstacles import too_old
 from policies.settlement import label, sentence
 from tasks import releasing
@@ -57,6 +57,7 @@ class ReleaseVerdict(Labelled):
 def totals_part(half: str, t: dict[str, Any]) -> Rows:
     """The control totals, with the sum that must come out."""
     last = t["last"]
+    posted, fen = t.get("posted", (0, 0))
 
     def beside(key: str) -> str:
         return f"(上期 {yuan(last[key])},{change(t[key], last[key])})"
@@ -75,6 +76,7 @@ def totals_part(half: str, t: dict[str, Any]) -> Rows:
             "负数结转下期 / 转为欠款": f"{yuan(t['carried_fen'])} / {yuan(t['owed_fen'])}",
             "售后未结束、顺延的订单": f"{t['waiting_orders']:,} 笔,{yuan(t['waiting_fen'])}",
             "有异常的店铺": f"{t['anomalous']:,} 家",
+            **({"其中此前已入账(不再付款)": f"{posted:,} 家,{yuan(fen)}"} if posted else {}),
             **({"找不到订单的售后": f"{t['strays']:,} 笔(订单报送后自动归入)"} if t["strays"] else {}),
         }
     )
@@ -216,7 +218,7 @@ def result_of(case_id: str) -> Page:
     with reading() as tx:
         half = HalfAsked.of(cases.get(tx, case_id)).half
         row = half_row(tx, half)
-        totals = row.totals | drafts.sums(tx, half)
+        totals = row.totals | drafts.sums(tx, half) | {"posted": (0, 0)}
     title = f"{label(half)}结算结果"
     parts: list[Block] = [
         Marked(markdown=f"# {title}"),
@@ -273,6 +275,19 @@ def insist(tx: Tx, case: Case, half: Half) -> list[Review]:
     asked = (RELEASE, ReleaseVerdict.RELEASE), (SECOND, SecondRelease.CONFIRM)
     given = approvals.insist(tx, case, half.drafts, *asked)
     return releasing.enough(case, given, 2 if several_eyes(tx, case) else 1)
+
+
+def lost(case_id: str) -> bool:
+    """Whether somebody who released the half may not release any more: nothing is worth waiting for, then."""
+
+    def look() -> bool:
+        with reading() as tx:
+            half = tx.get_one(Half, HalfAsked.of(cases.get(tx, case_id)).half)
+            asked = [decided(tx, case_id, gate.name, half.drafts) for gate in (RELEASE, SECOND)]
+            given = [review for review in asked if review is not None]
+            return half.state is HalfState.SETTLING and bool(people.lost(tx, given))
+
+    return insisting(case_id, "核对放行", look)
 
 
 @effect("放行结算单")

@@ -25,7 +25,8 @@ effect = effects_of("settlement")
 def begin(tx: Tx, case: Case, round: int) -> None:
     """Close the half to new orders and begin a draft; another round throws the last draft away.
 
-    A new draft also takes in orders of the half that came late, unless their next half is closed already.
+    A new draft also takes in orders of the half that came late, unless their next half is closed already, or their shop's
+    half is posted already: that stays as it is.
     """
     half = half_row(tx, HalfAsked.of(case).half)
     states.insist_on_bans(tx)
@@ -40,7 +41,8 @@ def begin(tx: Tx, case: Case, round: int) -> None:
             given,
         )
         tx.execute(bulk.sql("DELETE FROM settlement WHERE half = :half AND state = 'DRAFT'"), given)
-        late = "half IN (SELECT id FROM settlement_half WHERE state = 'OPEN')"
+        late = """half IN (SELECT id FROM settlement_half WHERE state = 'OPEN') AND :half || '/' || shop_id NOT IN (
+            SELECT id FROM settlement WHERE half = :half AND state <> 'DRAFT')"""
         tx.execute(bulk.sql(f"""
             UPDATE settlement_order SET half = :half WHERE own_half <= :half AND {late} AND NOT EXISTS (
                 SELECT 1 FROM settlement_aftersale a WHERE a.order_id = settlement_order.id
