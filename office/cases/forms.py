@@ -45,7 +45,7 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
             "description": _reason_hint(review, gate),
             **({"minLength": 2} if reason_needed(review, gate) else {"default": ""}),
         },
-        **gate.fields,
+        **{on_form(name): schema for name, schema in gate.fields.items()},
         # An enum of one word, not a `const`: under that, one of the two dialogs prints a sentence in English.
         "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
     }
@@ -57,6 +57,12 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
         "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
         "required": [name for name, schema in properties.items() if name in _ALWAYS or _needed(schema)],
     }
+
+
+def on_form(name: str) -> str:
+    """What a gate's own field is called in the form. Prefect's page has its server check every answer as if it were the schema,
+    and sends none in which a word of JSON Schema's stands for a text."""
+    return f"{name}_" if name == "items" else name
 
 
 _ALWAYS = frozenset({"staff_id", "code", "verdict", "task"})
@@ -84,7 +90,8 @@ def _bring_back(review: Review, gate: Gate, properties: dict[str, Any]) -> None:
         return
     labels = {code: gate.verdict(code).label for code in review.verdicts}
     proved = last.get("proved", False)
-    given = {"verdict": labels.get(last["verdict"]), "reason": last["reason"], **last["answer"]}
+    own = {on_form(name): value for name, value in last["answer"].items()}
+    given = {"verdict": labels.get(last["verdict"]), "reason": last["reason"], **own}
     whose = f"{last['staff_id']} 上次未采纳的填写" if proved else f"未证明身份者以 {last['staff_id']} 名义所填的内容"
     for name, value in given.items():
         chosen = isinstance(value, bool) or "enum" in properties.get(name, {})
@@ -140,8 +147,10 @@ def read_fields(gate: Gate, given: Mapping[str, str], prefix: str) -> dict[str, 
 
 
 def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at: datetime | None = None) -> Answer:
-    """The form's values as an answer. Labels become codes; anything odd is left to the judge to refuse."""
+    """The form's values as an answer, a form of an earlier version's, too. Labels become codes; anything odd is left to the judge
+    to refuse."""
     raw = raw or {}
+    own = {name: raw.get(on_form(name), raw.get(name)) for name in gate.fields}
     token = str(raw.get("task", ""))
     revision = token.rpartition("#")[2]
     by_label = {gate.verdict(code).label: code for code in review.verdicts}
@@ -153,7 +162,7 @@ def read_answer(review: Review, gate: Gate, raw: dict[str, Any] | None, given_at
         code=str(raw.get("code", "")),
         verdict=by_label.get(label, label),
         reason=str(raw.get("reason") or ""),
-        extra={name: raw[name] for name in gate.fields if raw.get(name) not in (None, "")},
+        extra={name: value for name, value in own.items() if value not in (None, "")},
         given_at=given_at,
         through=Place.FORM,
     )

@@ -224,7 +224,7 @@ def decide(
         _together(found, staff_id, verdict, reason, code)
         return
     from office.cases import decisions
-    from office.cases.forms import form_schema, read_answer
+    from office.cases.forms import form_schema, on_form, read_answer
 
     with reading() as tx:
         review = find_review(tx, review_ids[0])
@@ -235,7 +235,7 @@ def decide(
         given: dict[str, Any] = {
             "task": f"{review.id}#{revision or review.revision}", "staff_id": staff_id,
             "verdict": label_of(verdict, {word: gate.verdict(word).label for word in review.verdicts}),
-            "reason": reason, **extras_of(values, gate.fields),
+            "reason": reason, **{on_form(name): value for name, value in extras_of(values, gate.fields).items()},
         }  # fmt: skip
         schema = form_schema(review, gate)
         tx.expunge_all()

@@ -16,7 +16,8 @@ SENT_MS = 20_000
 
 
 class NothingSent(AssertionError):
-    """The button was pressed and Prefect's page sent nothing; with what its dialog says."""
+    """The button was pressed and Prefect's page sent nothing; with what its dialog says, and what it says beside it. Before it sends
+    an answer it has the server check it; where that fails, as on a busy machine, it says so in a corner and that is all."""
 
 
 class Face(Protocol):
@@ -94,7 +95,8 @@ class _Common:
                 with self.page.expect_request(lambda one: one.url.endswith("/resume"), timeout=SENT_MS) as sent:
                     button.click()
             except TimeoutError as fault:
-                raise NothingSent(self.dialog.inner_text()) from fault
+                beside = self.page.locator("[data-sonner-toast]").all_inner_texts()
+                raise NothingSent("\n".join([self.dialog.inner_text(), *beside])) from fault
             answer = sent.value.response()
             assert answer is not None
             if answer.status == 503:

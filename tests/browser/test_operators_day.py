@@ -281,11 +281,12 @@ QUESTIONS: dict[str, Callable[[Rehearsal], Question]] = {
     "appeal": an_appeal,
     "month": a_month,
     "invoice": an_invoice,
+    "opening": an_opening,
 }
 
 
-PICTURED: dict[str, Callable[[Rehearsal], Question]] = {"opening": an_opening, "half": a_half} if KEEP else {}
-"""Asked only for the guide's pictures: the shapes of their forms are those of others."""
+PICTURED: dict[str, Callable[[Rehearsal], Question]] = {"half": a_half} if KEEP else {}
+"""Asked only for the guide's pictures: the shape of its form is that of another."""
 
 
 def review_of(stage: Rehearsal, question: Question) -> Review:

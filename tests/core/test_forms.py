@@ -72,6 +72,19 @@ def test_every_gate_speaks_chinese_and_reads_its_labels_back_as_codes(office: Of
             assert read_answer(shown, gate, {"task": task_token(shown), "verdict": label}).verdict == code
 
 
+def test_no_answer_reads_as_a_faulty_schema_and_each_field_comes_back_under_its_own_name(
+    office: Office, case: Case
+) -> None:
+    """One of Prefect's two pages has its server check the answer as if it were the schema, and sends nothing when that fails."""
+    review = office.question(case)
+    for gate in opened().gates.values():
+        shown = review.model_copy(update={"gate": gate.name, "verdicts": [verdict.value for verdict in gate.verdicts]})
+        given = dict.fromkeys(form_schema(shown, gate)["properties"], "营业执照:已过期")
+        Draft202012Validator.check_schema(given)
+        for raw in (given, dict.fromkeys(gate.fields, "营业执照:已过期")):  # the names of now, and those of earlier forms
+            assert read_answer(shown, gate, raw).extra == dict.fromkeys(gate.fields, "营业执照:已过期"), gate.name
+
+
 def test_a_form_of_another_question_or_revision_reads_as_stale(office: Office, case: Case) -> None:
     review, gate = office.question(case), opened().gates["closure-review"]
     assert read_answer(review, gate, {"task": task_token(review)}).revision == 1
