@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from models.money import yuan
 from notifications.text import full_width, one_line, prose
+from office.cases import dossier
 from policies.policy import SHANGHAI
 
 HERE = Path(__file__).parent
@@ -60,6 +61,7 @@ def environment() -> Environment:
         "length_of": lambda time: _length(int(time.total_seconds())),
         "line": one_line,
         "ours": full_width,
+        "our_line": dossier.ours,
         "prose": prose,
         "yuan": yuan,
         "words": words,

@@ -28,13 +28,28 @@ def prose(text: str, limit: int = PROSE_LIMIT) -> str:
 
 
 _SIGNS = {",": "，", ";": "；", ":": "："}
-_BETWEEN = re.compile(r"「[^」]*」|(?<=[\u4e00-\u9fff」])[,;:](?=[\u4e00-\u9fff「])")
+_QUOTED = re.compile("「[^」]*」")
+_CHINESE = re.compile("[\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]")
 
 
 def full_width(text: str) -> str:
-    """A label or a sentence of ours with the signs of Chinese between its words, however it is kept; what it quotes in
-    「」 stays to the letter. For what is shown only: hashes and signatures are over what is kept."""
-    return _BETWEEN.sub(lambda found: _SIGNS.get(found[0], found[0]), text)
+    """A label or a sentence of ours with the signs of Chinese beside its words and around them, however it is kept, one for one;
+    what it quotes in 「」 stays to the letter. For what is shown only: hashes and signatures are over what is kept."""
+    quoted = {at for found in _QUOTED.finditer(text) for at in range(*found.span())}
+    shown, opened = list(text), list[int]()
+    for at, sign in enumerate(text):
+        beside = text[max(at - 1, 0) : at] + text[at + 1 : at + 2]
+        if at in quoted or sign not in ",;:()":
+            continue
+        if sign in _SIGNS and _CHINESE.search(beside):
+            shown[at] = _SIGNS[sign]
+        elif sign == "(":
+            opened.append(at)
+        elif sign == ")" and opened:
+            begun = opened.pop()
+            if _CHINESE.search(text, max(begun - 1, 0), at):
+                shown[begun], shown[at] = "（", "）"
+    return "".join(shown)
 
 
 def as_markdown(text: str) -> str:

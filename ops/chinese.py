@@ -21,7 +21,7 @@ HELP = {
 }  # fmt: skip
 """What help is made of, and what stands there instead."""
 FAULTS = {
-    r"No such command '(.+)'\. Did you mean (.+)\?": r"没有命令 \1,是否应为 \2",
+    r"No such command '(.+)'\. Did you mean (.+)\?": r"没有命令 \1，是否应为 \2",
     r"No such command '(.+)'\.": r"没有命令 \1",
     r"Missing command\.": "缺少命令",
     r"Got unexpected extra argument\(s\) \((.*)\)": r"多出了「\1」",
@@ -73,7 +73,7 @@ class Formatter(HelpFormatter):
         super().write_usage(prog, in_chinese(args), prefix or "用法：")
 
     def write_heading(self, heading: str) -> None:
-        super().write_heading(in_chinese(heading))
+        self.write(f"{'':{self.current_indent}}{in_chinese(heading)}：\n")
 
     def write_text(self, text: str) -> None:
         for line in broken(text, self.width - self.current_indent):
@@ -116,9 +116,9 @@ def sentence(error: wrong.ClickException) -> str:
         case wrong.MissingParameter():
             return f"缺少 {name}"
         case wrong.BadParameter():
-            return f"{name}:{_expected(error)}" if name else error.message
+            return f"{name}：{_expected(error)}" if name else error.message
         case wrong.NoSuchOption(possibilities=near):
-            return f"没有选项 {error.option_name}" + (f",是否应为 {'、'.join(sorted(near))}" if near else "")
+            return f"没有选项 {error.option_name}" + (f"，是否应为 {'、'.join(sorted(near))}" if near else "")
     for said, chinese in FAULTS.items():
         if found := re.fullmatch(said, error.message):
             return found.expand(chinese).replace("'", "")

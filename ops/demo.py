@@ -108,8 +108,8 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
     """Where to look, who the staff are, how to get their codes, what to try, and what happens then."""
     say()
     say("── 店务演示已就绪 ──", "bold")
-    say(f"工作台：{given.desk}    (工号与动态口令登录，见下)")
-    say(f"操作界面(Prefect):{given.prefect_ui}/v2/runs    接入地址：{given.door_url}")
+    say(f"工作台：{given.desk}    （工号与动态口令登录，见下）")
+    say(f"操作界面（Prefect）：{given.prefect_ui}/v2/runs    接入地址：{given.door_url}")
     say(f"消息（邮件）写入：{given.home / 'notifications'}")
     say()
     table(
@@ -131,7 +131,7 @@ def _guide(given: Settings, played: list[Scene], then: str) -> None:
     say(f"取得动态口令：DIANWU_HOME={given.home} .venv/bin/dianwu staff code wang-fang")
     say("接下来可以：打开工作台，登录后逐件决定；")
     say("或打开案件的链接 → 右上角 ⋮ 菜单 → Resume → 填写工号、动态口令与结论；")
-    say("或 dianwu review list；或 dianwu clock advance 7d(先执行 export DIANWU_HOME，同上)")
+    say("或 dianwu review list；或 dianwu clock advance 7d（先执行 export DIANWU_HOME，同上）")
     console.print(then)
 
 

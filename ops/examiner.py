@@ -46,8 +46,8 @@ class Examiner:
         found: dict[str, str] = {}
         for check in self._look():
             if check.health is not Health.GOOD:
-                said = f"{check.name}:{check.sentence}({check.remedy})"
-                found[check.name] = f"{found[check.name]};{said}" if check.name in found else said
+                said = f"{check.name}：{check.sentence}（{check.remedy}）"
+                found[check.name] = f"{found[check.name]}；{said}" if check.name in found else said
         lasting = {name: said for name, said in found.items() if name in self._before}
         self._before = set(found)
         in_transaction(lambda tx: examination.report(tx, "doctor", "运行体检", lasting, CONSEQUENCE))

@@ -36,12 +36,12 @@ def faults(given: Settings) -> Iterator[WrongForm]:
         from notifications.apprise_addresses import fault_of_relay  # with an address to judge comes Apprise, not before
 
         if why := fault_of_relay(relay):
-            yield WrongForm("mail_relay", f"{RELAY};{why}")
+            yield WrongForm("mail_relay", f"{RELAY}；{why}")
     for anchor in given.audit_anchors:
         if why := _anchor(anchor.get_secret_value()):
-            yield WrongForm("audit_anchors", f"{ANCHOR};{why}")
+            yield WrongForm("audit_anchors", f"{ANCHOR}；{why}")
     if given.evidence_url and (why := _place(given.evidence_url)):
-        yield WrongForm("evidence_url", f"{PLACE};{why}")
+        yield WrongForm("evidence_url", f"{PLACE}；{why}")
 
 
 def insist(given: Settings) -> Settings:
@@ -113,5 +113,5 @@ def _place(place: str) -> str:
     except ImportError:
         return f"本机没有安装 {kind}:// 所需的程序包"
     except ValueError:
-        return f"没有 {kind}:// 这种位置（拼写有误?）"
+        return f"没有 {kind}:// 这种位置（拼写有误？）"
     return "这种位置不能保存内容" if kind in FORGETFUL or not rest.strip("/") else ""

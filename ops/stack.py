@@ -253,7 +253,7 @@ def up() -> None:
         raise SettingsError("尚未启动任何服务：请先处理上面标 ✗ 的项目")
     if not given.loopback and not given.desk_url:
         raise SettingsError(
-            f"尚未启动任何服务：host {given.host} 不是本机地址，须设置 desk_url(人们访问工作台的唯一地址)"
+            f"尚未启动任何服务：host {given.host} 不是本机地址，须设置 desk_url（人们访问工作台的唯一地址）"
         )
     if taken := [setting for setting in PORTS if _taken(given.host, getattr(given, setting))]:
         ports = "、".join(f"{setting} = {getattr(given, setting)}" for setting in taken)

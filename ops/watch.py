@@ -95,7 +95,7 @@ def _hear_silence() -> None:
             silent,
             kind="silent",
             done=(
-                "到期处理、提醒与投递可能已停顿。请检查：工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行(dianwu doctor)。"
+                "到期处理、提醒与投递可能已停顿。请检查：工作池与部署是否被暂停、并发限制是否被改动、执行端是否在运行（dianwu doctor）。"
             ),
         )
 

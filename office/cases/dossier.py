@@ -8,13 +8,31 @@ from typing import Any
 
 from models.base import Frozen
 from models.cases import Finding
-from models.dossier import Block, Part, Sheet
+from models.dossier import Block, Line, Part, Piece, Sheet, Strong
+from notifications.text import full_width
 from office.cases.gates import Dossier
 from policies.policy import SHANGHAI
 
 
 def when(moment: datetime | None) -> str:
     return f"{moment.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" if moment else "—"
+
+
+def ours(line: Line) -> Line:
+    """A line of ours as it is shown, with the signs of Chinese; what is to be copied or leads somewhere stays to the letter."""
+    words = [piece if isinstance(piece, str) else piece.text for piece in line]
+    shown = iter(full_width("".join(words)))
+    return tuple(_said(piece, "".join(next(shown) for _ in length)) for piece, length in zip(line, words, strict=True))
+
+
+def _said(piece: Piece, shown: str) -> Piece:
+    match piece:
+        case str():
+            return shown
+        case Strong():
+            return Strong(text=shown)
+        case _:
+            return piece
 
 
 Body = Block | Iterable[Block | None] | None

@@ -10,6 +10,7 @@ from typing import Any
 from models.dossier import Sheet
 from models.reviews import Review, Role
 from models.text import MOST_REASON, whole
+from notifications.text import full_width
 from office.cases.gates import Answer, Gate
 from office.cases.markdown import markdown
 from office.staff.guard import Place
@@ -35,7 +36,7 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
             "type": "string",
             "pattern": r"^\s*([0-9０-９]{3}\s*[0-9０-９]{3})?\s*$",
             "default": "",
-            "description": "验证器应用中当前显示的 6 位数字,只能使用一次",
+            "description": "验证器应用中当前显示的 6 位数字，只能使用一次",
         },
         "verdict": {"title": "结论", "type": "string", "enum": choices},
         "reason": {
@@ -45,9 +46,9 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
             "description": _reason_hint(review, gate),
             **({"minLength": 2} if reason_needed(review, gate) else {"default": ""}),
         },
-        **{on_form(name): schema for name, schema in gate.fields.items()},
+        **{on_form(name): _shown(schema) for name, schema in gate.fields.items()},
         # An enum of one word, not a `const`: under that, one of the two dialogs prints a sentence in English.
-        "task": {"title": "审核任务(自动填写,无需修改)", "type": "string", "enum": [token], "default": token},
+        "task": {"title": "审核任务（自动填写，无需修改）", "type": "string", "enum": [token], "default": token},
     }
     _bring_back(review, gate, properties)
     return {
@@ -57,6 +58,10 @@ def form_schema(review: Review, gate: Gate) -> dict[str, Any]:
         "properties": {name: {**schema, "position": n} for n, (name, schema) in enumerate(properties.items())},
         "required": [name for name, schema in properties.items() if name in _ALWAYS or _needed(schema)],
     }
+
+
+def _shown(field: dict[str, Any]) -> dict[str, Any]:
+    return field | {said: full_width(field[said]) for said in ("title", "description") if said in field}
 
 
 def on_form(name: str) -> str:
@@ -98,15 +103,15 @@ def _bring_back(review: Review, gate: Gate, properties: dict[str, Any]) -> None:
         if value in (None, "") or name not in properties or (chosen and not proved):
             continue
         said = properties[name].get("description", "")
-        note = f"已带入{whose},请核对"
-        properties[name] = {**properties[name], "default": value, "description": f"{said};{note}" if said else note}
+        note = f"已带入{whose}，请核对"
+        properties[name] = {**properties[name], "default": value, "description": f"{said}；{note}" if said else note}
 
 
 def _reason_hint(review: Review, gate: Gate) -> str:
     if reason_needed(review, gate):
-        return "必填,商家可能看到"
+        return "必填，商家可能看到"
     needed = [gate.verdict(code).label for code in review.verdicts if code in gate.reason_required]
-    return f"选择「{'」「'.join(needed)}」时必填,商家可能看到" if needed else "可不填"
+    return f"选择「{'」「'.join(needed)}」时必填，商家可能看到" if needed else "可不填"
 
 
 def form_description(review: Review, gate: Gate, follows: str = "") -> str:
@@ -115,13 +120,13 @@ def form_description(review: Review, gate: Gate, follows: str = "") -> str:
 
     Consequences stand here and not beside the choices, because only here both dialogs render Markdown.
     """
-    due = f"{review.due_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}(北京时间)" if review.due_at else "无"
+    due = f"{review.due_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}（北京时间）" if review.due_at else "无"
     head = [f"处理时限 **{due}**", "、".join(Role(role).label for role in review.roles)]
     head += [f"第 {review.round} 轮审核"] if review.round > 1 else []
-    head += [f"第 {review.seat} 位审核人(须与前一位不同)"] if review.seat > 1 else []
-    notice = f"**⚠️ {review.notice}**\n\n" if review.notice else ""
+    head += [f"第 {review.seat} 位审核人（须与前一位不同）"] if review.seat > 1 else []
+    notice = f"**⚠️ {full_width(review.notice)}**\n\n" if review.notice else ""
     verdicts = [
-        f"- **{gate.verdict(code).label}**:{text}"
+        f"- **{gate.verdict(code).label}**：{full_width(text)}"
         for code, text in gate.consequences.items()
         if code in review.verdicts
     ]
@@ -129,7 +134,7 @@ def form_description(review: Review, gate: Gate, follows: str = "") -> str:
         review.dossier
     )  # a dossier that knows the amounts tells them itself
     after = "" if told else "\n".join(["", f"#### {CONSEQUENCES}", "", *verdicts, ""])
-    before_it_counts = f"\n\n**{follows}**\n" if follows else ""
+    before_it_counts = f"\n\n**{full_width(follows)}**\n" if follows else ""
     return f"{notice}{' · '.join(head)}\n\n{markdown(review.dossier)}{after}{before_it_counts}"
 
 

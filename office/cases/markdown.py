@@ -27,6 +27,7 @@ from models.dossier import (
 )
 from notifications.text import full_width, one_line, prose
 from office.cases import links
+from office.cases.dossier import ours as in_our_words
 from office.cases.dossier import when
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>&~$:@/=%])")
@@ -80,7 +81,7 @@ def _block(block: Block) -> str:
         case Marked():
             return block.markdown
         case Text():
-            return _line(block.line)
+            return _line(in_our_words(block.line))
         case Rows():
             # A list: one of Prefect's two dialogs neither wraps the cells of a table nor lets it be scrolled.
             return "\n".join(f"- {ours(name)}：{_value(lines)}" for name, lines in block.rows)

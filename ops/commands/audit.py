@@ -50,14 +50,14 @@ def verify(
     if stream and not lines:
         refuse(f"没有名为 {stream} 的审计链")
     compared = sum(len(found.anchors) for found in kept.values())
-    beside = f",与 {len(places)} 处共 {compared} 份外部锚点一致" if compared else ""
+    beside = f"，与 {len(places)} 处共 {compared} 份外部锚点一致" if compared else ""
     say(f"✓ 审计链完整：{streams} 条链，共 {lines} 行{beside}", "green")
 
 
 @app.command("anchor")
 def anchor(
     to: list[str] = typer.Option(
-        [], help="写到此处：目录、fsspec 地址(s3://…)或邮件地址(mailto://…);默认是设置 audit_anchors"
+        [], help="写到此处：目录、fsspec 地址（s3://…）或邮件地址（mailto://…）；默认是设置 audit_anchors"
     ),
 ) -> None:
     """把各条审计链的末端写到外部，日后连持有密钥的人也无法改写此前的记录。"""
@@ -69,7 +69,10 @@ def anchor(
             made = anchors.write(place)
         except anchors.AnchorError as error:
             refuse(f"锚点未能写出：{error}")
-        say(f"✓ 第 {made.number} 份锚点({len(made.heads)} 条链)→ {anchors.shown(place)},SHA-256 {made.sha256}", "green")
+        say(
+            f"✓ 第 {made.number} 份锚点（{len(made.heads)} 条链）→ {anchors.shown(place)}，SHA-256 {made.sha256}",
+            "green",
+        )
 
 
 @app.command("show")

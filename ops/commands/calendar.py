@@ -42,7 +42,7 @@ def show(year: int = typer.Argument(..., metavar="年份", help="例如 2026"), 
         )
         return
     table(
-        f"{year} 年(工作日 {sum(found.working for _, found in judged)} 天)",
+        f"{year} 年（工作日 {sum(found.working for _, found in judged)} 天）",
         ["日期", "星期", "安排", "依据"],
         [
             [day, f"周{_WEEKDAYS[day.weekday()]}", "调休上班" if found.working else "放假", found.source]

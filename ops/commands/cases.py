@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", parser=number, help="案件编号，例如 REF-261122-7K3QM9")
+ID = typer.Argument(..., metavar="案件编号", parser=number, help="案件编号，例如 REF-261122-7K3QM9")
 
 
 @app.command("list")
@@ -304,7 +304,7 @@ def export(
     handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # names people: for its owner's eyes
     with os.fdopen(handle, "wb") as file:
         file.write(page)
-    say(f"✓ 已导出 {case.id}:{len(case.chain.lines)} 行审计记录，{len(page) // 1024 + 1} KB,{out}", "green")
+    say(f"✓ 已导出 {case.id}：{len(case.chain.lines)} 行审计记录，{len(page) // 1024 + 1} KB，{out}", "green")
     if case.chain.problems:
         refuse(f"该案审计链有 {len(case.chain.problems)} 处不完整，已写入卷宗")
 

@@ -25,7 +25,7 @@ def show(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json({"now": now, "ahead_seconds": int(ahead.total_seconds())})
         return
-    moved = f",比实际时间快 {duration(ahead)}" if ahead else ""
+    moved = f"，比实际时间快 {duration(ahead)}" if ahead else ""
     say(f"案件时间 {when(now)}（北京时间）{moved}")
 
 

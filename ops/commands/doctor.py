@@ -38,7 +38,7 @@ def doctor(as_json: bool = JSON_OPTION) -> None:
     if as_json:
         print_json([check.model_dump(mode="json") for check in checks])
     elif _show(checks):
-        say("有必须处理的问题(✗)。", "bold red")
+        say("有必须处理的问题（✗）。", "bold red")
     if any(check.health is Health.BAD for check in checks):
         raise typer.Exit(1)
 
@@ -171,7 +171,7 @@ def disk_of(given: Settings) -> Iterator[Check]:
     there = next(folder for folder in (given.home, *given.home.parents) if folder.is_dir())
     free = shutil.disk_usage(there).free // 1024**2
     if free < given.min_free_mb:
-        sentence = f"{there} 所在的磁盘只剩 {free:,} MB(至少要 {given.min_free_mb:,} MB),消息和凭证会收不进来"
+        sentence = f"{there} 所在的磁盘只剩 {free:,} MB（至少要 {given.min_free_mb:,} MB），消息和凭证会收不进来"
         yield bad("磁盘", sentence, "腾出空间；已在库中的不会丢失，对方会重发，有空间后自动继续")
     else:
         yield good("磁盘", f"剩余 {free:,} MB")
@@ -195,7 +195,7 @@ def database(given: Settings) -> Iterator[Check]:
     except DBAPIError as error:
         yield bad("数据库", database_sentence(error), "dianwu migrate；或检查 database_url")
     except SQLAlchemyError as error:
-        yield bad("数据库", f"无法使用 {kind}({type(error).__name__})", "检查 database_url 的写法")
+        yield bad("数据库", f"无法使用 {kind}（{type(error).__name__}）", "检查 database_url 的写法")
 
 
 def migrations() -> Iterator[Check]:

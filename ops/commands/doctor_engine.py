@@ -32,7 +32,7 @@ def prefect(given: Settings) -> Iterator[Check]:
     """Reachable, of the right release, with our pool, a live worker and every deployment."""
     user, _, password = given.prefect_auth.get_secret_value().partition(":")
     here: dict[str, None] = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))  # never by a proxy
-    start = "dianwu up(或检查 prefect_api_url、prefect_auth)"
+    start = "dianwu up（或检查 prefect_api_url、prefect_auth）"
     try:
         auth = (user, password) if user else None
         with httpx.Client(base_url=given.prefect_api, timeout=5, auth=auth, mounts=here) as client:
@@ -48,7 +48,7 @@ def prefect(given: Settings) -> Iterator[Check]:
             yield from _carried(client)
             yield from _kept_ahead(client)
     except (httpx.HTTPError, ValueError) as error:
-        yield bad("Prefect", f"{given.prefect_api} 没有正常应答({type(error).__name__})", start)
+        yield bad("Prefect", f"{given.prefect_api} 没有正常应答（{type(error).__name__}）", start)
 
 
 def _version(version: str) -> Check:
@@ -63,7 +63,7 @@ def _skew(answer: httpx.Response) -> Iterator[Check]:
     stamp = answer.headers.get("date")
     apart = abs(datetime.now(UTC) - parsedate_to_datetime(stamp)) if stamp else timedelta(0)
     if apart > SKEW:
-        yield warn("机器时间", f"与 Prefect 服务器相差 {duration(apart)}", "在每台机器上启用时间同步(NTP)")
+        yield warn("机器时间", f"与 Prefect 服务器相差 {duration(apart)}", "在每台机器上启用时间同步（NTP）")
 
 
 def _pool(client: httpx.Client, given: Settings) -> Iterator[Check]:
@@ -122,7 +122,7 @@ def _carried(client: httpx.Client) -> Iterator[Check]:
         said = httpx.codes.GATEWAY_TIMEOUT
     if not httpx.codes.is_success(said):
         sentence = f"Prefect 不能传递消息（应答 {said:d}），案件不会前进"
-        yield bad("消息通道", sentence, "检查 Redis 是否在运行(PREFECT_REDIS_MESSAGING_HOST),恢复后案件自动继续")
+        yield bad("消息通道", sentence, "检查 Redis 是否在运行（PREFECT_REDIS_MESSAGING_HOST），恢复后案件自动继续")
     else:
         yield good("消息通道", "Prefect 能传递消息")
 

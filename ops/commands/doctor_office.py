@@ -199,6 +199,6 @@ def _clock(tx: Tx, given: Settings) -> Iterator[Check]:
     if not ahead:
         yield good("时钟", "与实际时间一致")
     elif given.production:
-        yield warn("时钟", f"库中留有演示时钟(快 {duration(ahead)}),生产环境不采用", "确认没有误用演示数据库")
+        yield warn("时钟", f"库中留有演示时钟（快 {duration(ahead)}），生产环境不采用", "确认没有误用演示数据库")
     else:
         yield warn("时钟", f"演示时钟比实际快 {duration(ahead)}", "演示结束后换用新的数据目录即可复原")

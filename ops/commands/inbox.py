@@ -52,7 +52,7 @@ def list_inbox(
                 row.state.label,
                 when(row.received_at),
                 row.attempts,
-                row.note + (f"(同号异文 {row.conflicts} 次)" if row.conflicts else ""),
+                row.note + (f"（同号异文 {row.conflicts} 次）" if row.conflicts else ""),
             ]
             for row in rows
         ],

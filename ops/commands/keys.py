@@ -34,7 +34,7 @@ def new() -> None:
 
 @app.command("init")
 def init() -> None:
-    """为新的生产环境一次生成全部密钥，写入数据目录的 secrets.toml(仅本用户可读)。"""
+    """为新的生产环境一次生成全部密钥，写入数据目录的 secrets.toml（仅本用户可读）。"""
     from ops.secrets import FILE, ensure
 
     home = home_of()

@@ -39,8 +39,8 @@ from ops.commands.typed_answers import SESSION, check_fields, extras_of, label_o
 
 app = typer.Typer(no_args_is_help=True)
 
-ID = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号，或只有一个待处理任务的案件编号")
-REVIEW = typer.Argument(..., metavar="ID", parser=number, help="审核任务编号，例如 RV-261122-7K3QM9")
+ID = typer.Argument(..., metavar="任务编号", parser=number, help="审核任务编号，或只有一个待处理任务的案件编号")
+REVIEW = typer.Argument(..., metavar="任务编号", parser=number, help="审核任务编号，例如 RV-261122-7K3QM9")
 AS = typer.Option(..., "--as", metavar="工号", parser=staff_no, help="以谁的身份")
 
 
@@ -206,7 +206,7 @@ def _done(outcome: Any) -> None:
 def decide(
     *,
     review_ids: list[str] = typer.Argument(
-        ..., metavar="ID", parser=number, help="审核任务编号或案件编号；日常任务可一次给出多个"
+        ..., metavar="任务编号", parser=number, help="审核任务编号或案件编号；日常任务可一次给出多个"
     ),
     staff_id: str = AS,
     verdict: str = typer.Option(..., "--verdict", help="结论代码或中文，例如 APPROVE 或 同意关店"),
@@ -291,7 +291,7 @@ def _together(review_ids: list[str], staff_id: str, verdict: str, reason: str, c
             print_review(tx, find_review(tx, review_id))
         table(
             "将以一个凭据决定",
-            ["任务", "案件", "材料摘要(SHA-256)"],
+            ["任务", "案件", "材料摘要（SHA-256）"],
             [[one.review_id, find_review(tx, one.review_id).case_id, one.shown_sha256[:16]] for one in asked],
         )
     proof = {"session": session} if session else {"code": code or ask_code()}

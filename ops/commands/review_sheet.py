@@ -34,7 +34,7 @@ def print_review(tx: Tx, review: Review) -> None:
     gate = gate_of(review)
     always = reason_needed(review, gate)
     say(f"{gate.title} · {review.id}（第 {review.round} 轮第 {review.seat} 位，第 {review.revision} 版）", "bold")
-    due = f"到期 {when(review.due_at)}({countdown(tx.now, review.due_at)})"
+    due = f"到期 {when(review.due_at)}（{countdown(tx.now, review.due_at)}）"
     say(f"案件 {review.case_id} · {review.state.label} · {due}")
     if review.claimed_by:
         say(f"认领人：{staff_name(tx, review.claimed_by)}")

@@ -17,7 +17,7 @@ from ops.commands.terminal import ask_code, refuse, say, table, when
 
 app = typer.Typer(no_args_is_help=True)
 
-HALF = typer.Argument(..., metavar="结算期", help="例如 2026-03-1（1 日至 15 日）或 2026-03-2(16 日至月末)")
+HALF = typer.Argument(..., metavar="结算期", help="例如 2026-03-1（1 日至 15 日）或 2026-03-2（16 日至月末）")
 FILE = typer.Argument(..., metavar="文件", help="CSV（UTF-8 或 GBK）或 Parquet")
 REJECTS = typer.Option(None, help="把被拒绝的行写入这个 CSV 文件", metavar="文件")
 

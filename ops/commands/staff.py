@@ -54,7 +54,7 @@ def _word(by: str, code: str, alone: bool) -> vouching.Word:
 
 @app.command("enrol")
 def enrol(
-    staff_id: str = typer.Argument(..., metavar="ID", help="工号，例如 wang-fang"),
+    staff_id: str = typer.Argument(..., metavar="工号", help="工号，例如 wang-fang"),
     name: str = typer.Option("", help="姓名"),
     role: list[Role] = typer.Option([], parser=word_of(Role), help=f"岗位，可重复：{words(Role)}", metavar="岗位"),
     rotate: bool = typer.Option(False, "--rotate", help="为已登记的员工换发验证器密钥"),
@@ -165,7 +165,7 @@ def _unusable(address: str) -> str:
 
 @app.command("contact")
 def contact(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no),
     addresses: list[str] = typer.Argument(
         None, metavar="地址", help="邮箱（须已设 mail_relay）或 Apprise 地址；不给则清除"
     ),
@@ -181,7 +181,7 @@ def contact(
         proved = staff.prove(tx, person(tx, staff_id).id, proof)
         if proved.ok:
             staff.set_contact(tx, staff_id, given)
-            what = f"改动了本人联系方式(现有 {len(given)} 个)" if given else "清除了本人联系方式"
+            what = f"改动了本人联系方式（现有 {len(given)} 个）" if given else "清除了本人联系方式"
             vouching.tell(tx, person(tx, staff_id), what, staff_id)
         return proved
 
@@ -193,7 +193,7 @@ def contact(
 
 @app.command("dismiss")
 def dismiss(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no),
     by: str = BY,
     code: str = CODE,
     alone: bool = ALONE,
@@ -213,7 +213,7 @@ def dismiss(
 
 @app.command("restore")
 def restore(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no),
     by: str = BY,
     code: str = CODE,
     alone: bool = ALONE,
@@ -223,7 +223,7 @@ def restore(
         _colleague(tx, by)
         if (one := person(tx, staff_id)).active:
             locked = _locked(one, clock().real())
-            refuse(f"{staff_id} 本来就在岗" + (f";口令锁定请用 dianwu staff unlock {staff_id} 解除" if locked else ""))
+            refuse(f"{staff_id} 本来就在岗" + (f"；口令锁定请用 dianwu staff unlock {staff_id} 解除" if locked else ""))
         if standing.refusal(tx, one) is not None or not one.totp_sealed:
             refuse(f"{staff_id} 的登记信息已作废，请用 dianwu staff enrol 重新登记")
     word = _word(by, code, alone)
@@ -234,7 +234,7 @@ def restore(
 
 @app.command("unlock")
 def unlock(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="被锁定的员工"),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no, help="被锁定的员工"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管解锁"),
     code: str = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
@@ -250,11 +250,11 @@ def unlock(
 
 @app.command("invite")
 def invite(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="邀请谁登记通行密钥"),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no, help="邀请谁登记通行密钥"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="由哪位主管邀请"),
     code: str = typer.Option("", "--code", help="主管的动态口令；不给则提示输入，输入时不显示"),
 ) -> None:
-    """由主管凭动态口令邀请同事在工作台登记通行密钥:24 小时内一次有效，邀请码请当面转交。"""
+    """由主管凭动态口令邀请同事在工作台登记通行密钥：24 小时内一次有效，邀请码请当面转交。"""
     with reading() as tx:
         who, boss = person(tx, staff_id).id, person(tx, by).id
     given = code or ask_code()
@@ -267,7 +267,7 @@ def invite(
 
 @app.command("substitute")
 def substitute(
-    staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no, help="外出的员工"),
+    staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no, help="外出的员工"),
     by: str = typer.Option(..., "--by", metavar="工号", parser=staff_no, help="代班员工的工号"),
     until: str = typer.Option(..., "--until", help="代班到何时（北京时间），例如 2026-12-01 或 2026-12-01T18:00"),
     supervisor: str = typer.Option("", "--supervisor", metavar="工号", parser=staff_no, help="由哪位主管核准"),
@@ -299,7 +299,7 @@ def substitute(
 
 
 @app.command("code")
-def code(staff_id: str = typer.Argument(..., metavar="ID", parser=staff_no)) -> None:
+def code(staff_id: str = typer.Argument(..., metavar="工号", parser=staff_no)) -> None:
     """显示示例员工当前可用的动态口令（仅限演示环境）。"""
     if settings().production:
         refuse("生产环境不提供此命令：动态口令只能由本人的验证器给出")

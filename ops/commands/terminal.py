@@ -124,7 +124,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     """
     filled = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
     if not filled:
-        say(f"{title}:{empty}" if title else empty)
+        say(f"{title}：{empty}" if title else empty)
         return
     screen = console()
     widths = [max(cell_len(column), *(row[n].cell_len for row in filled)) for n, column in enumerate(columns)]
@@ -213,7 +213,7 @@ def staff_no(given: str) -> str:
 
 def words(kind: type[Labelled]) -> str:
     """What can be chosen, as it can be typed."""
-    return "、".join(f"{member.label}({member.value})" for member in kind)
+    return "、".join(f"{member.label}（{member.value}）" for member in kind)
 
 
 def word_of(kind: type[L]) -> Callable[[str], L]:
@@ -326,7 +326,7 @@ _OF_DATABASES = {
     "malformed": "数据库文件已损坏，请用备份恢复",
     "authentication failed": "数据库拒绝登录，请检查 DIANWU_DATABASE_URL 中的用户与密码",
     "no password supplied": "数据库拒绝登录，请检查 DIANWU_DATABASE_URL 中的用户与密码",
-    "permission denied": "数据库账号没有所需的权限(docs/operations.md)",
+    "permission denied": "数据库账号没有所需的权限（docs/operations.md）",
 }
 """What SQLite and PostgreSQL say, and what is to be done."""
 
@@ -373,11 +373,11 @@ def _wrong(problem: ErrorDetails) -> str:
     kind, place = problem["type"], ".".join(str(part) for part in problem["loc"])
     if kind == "value_error":  # a sentence of our own
         said = str(problem["msg"]).removeprefix("Value error, ")
-        return f"{place}({said})" if place else said
+        return f"{place}（{said}）" if place else said
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(place, Settings.model_fields, 1)
-        return f"没有 {shortened(place, 64)} 这一项" + (f",是否应为 {near[0]}" if near else "")
-    return f"{place}({expected(problem)})"
+        return f"没有 {shortened(place, 64)} 这一项" + (f"，是否应为 {near[0]}" if near else "")
+    return f"{place}（{expected(problem)}）"
 
 
 def expected(problem: ErrorDetails) -> str:
@@ -394,4 +394,4 @@ def database_sentence(error: DBAPIError) -> str:
         return "数据库尚未建表或版本过旧，请先执行 dianwu migrate"
     if told := next((sentence for words, sentence in _OF_DATABASES.items() if words in reason), ""):
         return told
-    return f"数据库无法使用({type(error.orig).__name__}),请检查 DIANWU_DATABASE_URL 以及数据库是否在运行"
+    return f"数据库无法使用（{type(error.orig).__name__}），请检查 DIANWU_DATABASE_URL 以及数据库是否在运行"

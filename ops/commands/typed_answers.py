@@ -25,7 +25,7 @@ def verdict_of(given: str, labels: dict[str, str]) -> str:
     for code, label in labels.items():
         if given.strip() == label or typed(given).upper() == code:
             return code
-    misuse(f"没有结论「{given}」，可选：" + "、".join(f"{code}({label})" for code, label in labels.items()))
+    misuse(f"没有结论「{given}」，可选：" + "、".join(f"{code}（{label}）" for code, label in labels.items()))
 
 
 _YES = {"true": True, "yes": True, "1": True, "是": True, "false": False, "no": False, "0": False, "否": False}
@@ -70,5 +70,5 @@ def check_fields(given: dict[str, Any], schema: dict[str, Any]) -> None:
     )
     if wrong:
         fields = {str(error.absolute_path[0]) for error in wrong if error.absolute_path}
-        told = [f"{properties[name]['title']}({properties[name].get('description', '')})" for name in sorted(fields)]
-        refuse("填写内容不符合要求：" + (";".join(told) or "请核对各项内容"))
+        told = [f"{properties[name]['title']}（{properties[name].get('description', '')}）" for name in sorted(fields)]
+        refuse("填写内容不符合要求：" + ("；".join(told) or "请核对各项内容"))

@@ -22,6 +22,7 @@ from models.audit import AuditEntry, AuditHead
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
 from office.base.settings import settings
+from office.cases.dossier import when
 from office.record import audit
 from tasks.sight import examination
 
@@ -34,9 +35,9 @@ OVERLAP, LATE = 10_000, timedelta(hours=1)
 PATIENCE = 30.0
 """Seconds that a place has to answer; a sweep waits for it no longer."""
 ANCHORED = "audit.anchored"
-FAILED = "审计记录仍在增长而没有新的外部锚点;系统会继续重试,请检查 audit_anchors 指向的位置。"
-LEFT = "之前的锚点不再参与自动核对。若不是有意更改,请恢复设置;否则请保留原处的锚点,可用 dianwu audit verify --against 核对。"
-CONTRADICTED = "锚定之后有人改写或退回了审计记录,或动了锚点本身;持有密钥的人也做得到前者。请保留现场与锚点,用 dianwu audit verify 查看全部。"
+FAILED = "审计记录仍在增长而没有新的外部锚点；系统会继续重试，请检查 audit_anchors 指向的位置。"
+LEFT = "之前的锚点不再参与自动核对。若不是有意更改，请恢复设置；否则请保留原处的锚点，可用 dianwu audit verify --against 核对。"
+CONTRADICTED = "锚定之后有人改写或退回了审计记录，或动了锚点本身；持有密钥的人也做得到前者。请保留现场与锚点，用 dianwu audit verify 查看全部。"
 MAIL = ("mailto:", "mailtos:")
 CHUNK = 500
 
@@ -86,7 +87,7 @@ class Anchor(Frozen):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise AnchorError("不是本系统写出的锚点,或已残缺") from error
+            raise AnchorError("不是本系统写出的锚点，或已残缺") from error
 
 
 def draw(tx: Tx, before: End | None) -> Anchor:
@@ -176,10 +177,10 @@ def write(target: str, *, due: bool = False) -> Anchor:
 def _send(target: str, anchor: Anchor) -> None:
     from notifications.documents import DocumentRefused, send  # brings Apprise with it; verifying needs none
 
-    subject = f"店务审计锚点 {anchor.number}({len(anchor.heads)} 条链)"
+    subject = f"店务审计锚点 {anchor.number}（{len(anchor.heads)} 条链）"
     text = (
-        f"附件是第 {anchor.number} 份审计锚点,SHA-256 {anchor.sha256}。\n请保留此邮件:日后用 dianwu audit verify --against "
-        "附件 可以证明在此之前写下的审计记录没有被改写,包括被持有密钥的人改写。"
+        f"附件是第 {anchor.number} 份审计锚点，SHA-256 {anchor.sha256}。\n请保留此邮件：日后用 dianwu audit verify --against "
+        "附件 可以证明在此之前写下的审计记录没有被改写，包括被持有密钥的人改写。"
     )
     try:
         send(target, subject, text, anchor.name, anchor.text())
@@ -272,7 +273,7 @@ def _keep(tx: Tx, target: str, anchor: Anchor, due: bool) -> None:
         tx,
         audit.SYSTEM,
         ANCHORED,
-        text=f"写出第 {anchor.number} 份审计锚点({len(anchor.heads)} 条链)",
+        text=f"写出第 {anchor.number} 份审计锚点（{len(anchor.heads)} 条链）",
         target=key_of(target),
         number=anchor.number,
         sha256=anchor.sha256,
@@ -303,7 +304,7 @@ def _left(tx: Tx) -> dict[str, str]:
     named = {key_of(target) for target in targets()}
     last = {line.detail["target"]: line for line in _written(tx) if line.detail.get("due")}
     return {
-        key: f"此前定期写出锚点的一处({key},第 {line.detail['number']} 份写于 {line.at:%Y-%m-%d %H:%M} UTC)已不在设置 audit_anchors 中"
+        key: f"此前定期写出锚点的一处（{key}，第 {line.detail['number']} 份写于 {when(line.at)}）已不在设置 audit_anchors 中"
         for key, line in last.items()
         if key not in named
     }
@@ -330,7 +331,7 @@ def _write_if_due(target: str) -> int:
                 )
             )
     except AnchorError as error:
-        failed["failed"] = f"锚点未能写出或核对:{error}"
+        failed["failed"] = f"锚点未能写出或核对：{error}"
     in_transaction(lambda tx: examination.report(tx, f"anchor/{key_of(target)}", "审计锚点", failed, FAILED))
     return 0 if failed else 1
 

@@ -78,18 +78,18 @@ def _text(tx: Tx, role: Role) -> str:
     midnight = tx.now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     done = queue.decided(tx, role, since=midnight, limit=DECIDED + 1)
     head = (
-        f"待处理 **{total}** 项" + (f",其中 ⚠️ **逾期升级 {late} 项**" if late else "")
+        f"待处理 **{total}** 项" + (f"，其中 ⚠️ **逾期升级 {late} 项**" if late else "")
         if total
         else "没有待处理的审核任务。"
     )
-    more = f"另有 {total - len(rows)} 项较不急的未列出:`dianwu review list --role {role.label}` 可查全部。"
+    more = f"另有 {total - len(rows)} 项较不急的未列出：`dianwu review list --role {role.label}` 可查全部。"
     parts = [
         f"### {role.label}\n\n{head}",
         _part("已认领、上次答复未采纳", [_line(row, tx.now) for row in in_hand]),
         _part("待处理", [_line(row, tx.now) for row in others]),
         more if total > len(rows) else "",
         _part("今日已决定", [_done(one) for one in done[:DECIDED]]),
-        "今日更早的决定未列出:`dianwu review mine` 可查本人的全部。" if len(done) > DECIDED else "",
+        "今日更早的决定未列出：`dianwu review mine` 可查本人的全部。" if len(done) > DECIDED else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -101,17 +101,19 @@ def _part(title: str, lines: list[str]) -> str:
 def _line(row: Waiting, now: datetime) -> str:
     mark = "⚠️ " if row.escalations else ""
     due = f"{row.due_at.astimezone(SHANGHAI):%m-%d %H:%M} 前" if row.due_at else "无时限"
-    late = "(已超时)" if row.due_at and now > row.due_at else ""
-    claim = f",{plain(queue.taken_by(row))}{'' if row.held_by else ' 已认领'}" if queue.taken_by(row) else ""
+    late = "（已超时）" if row.due_at and now > row.due_at else ""
+    claim = f"，{plain(queue.taken_by(row))}{'' if row.held_by else ' 已认领'}" if queue.taken_by(row) else ""
     notice = f"\n  - {plain(row.notice, 120)}" if row.notice else ""
     # no escapes in a link's words
-    return f"- {mark}[{row.title} · {row.case_id}]({row.link}) · {plain(row.subject, 40)}:{due}{late}{claim}{notice}"
+    return f"- {mark}[{row.title} · {row.case_id}]({row.link}) · {plain(row.subject, 40)}：{due}{late}{claim}{notice}"
 
 
 def _done(one: Done) -> str:
     at = f"{one.decided_at.astimezone(SHANGHAI):%H:%M}"
     who = plain(one.name or one.decided_by)
-    return f"- {at} [{one.title} · {one.case_id}]({one.link}) · {plain(one.subject, 40)}:{who} **{plain(one.verdict)}**"
+    return (
+        f"- {at} [{one.title} · {one.case_id}]({one.link}) · {plain(one.subject, 40)}：{who} **{plain(one.verdict)}**"
+    )
 
 
 # ── in Prefect ───────────────────────────────────────────────────────────────
@@ -135,7 +137,7 @@ def show(content: Board) -> None:
         hangs = there.get(page.key)
         if hangs is None:
             made = ArtifactCreate(
-                key=page.key, type="markdown", data=page.text, description=f"待办:{page.role.label}", metadata_=version
+                key=page.key, type="markdown", data=page.text, description=f"待办：{page.role.label}", metadata_=version
             )
             client.create_artifact(made)
         elif hangs.data != page.text and not _is_newer(hangs, content):

@@ -49,5 +49,5 @@ def _line(tx: Tx, staff_id: str, bundle: AuditEntry, review_id: str) -> Line:
             .order_by(col(AuditEntry.id))
         )
         why = next((one for one in tx.exec(refused) if one.detail.get("review") == review_id), None)
-        text = why.text if why else "未作决定,请打开查看"
+        text = why.text if why else "未作决定，请打开查看"
     return Line(review_id=review_id, case_id=case.id, subject=case.subject or case.id, accepted=mine, text=text)

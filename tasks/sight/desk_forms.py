@@ -27,7 +27,7 @@ from office.staff import passkeys
 
 KEPT = timedelta(days=30)
 """How long a draft and the answer to a form are kept."""
-NOT_OURS = "表单已失效,请核对后重新提交"
+NOT_OURS = "表单已失效，请核对后重新提交"
 
 
 def token(session_id: str, purpose: str) -> str:

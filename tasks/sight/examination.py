@@ -43,8 +43,8 @@ KEPT = 1_000
 
 CHAINS = "审计链"
 BOOKS = "账簿"
-_SUSPECT = "可能有人绕过系统改动了数据库。请运行 dianwu audit verify 查看全部,并与外部锚点核对(dianwu audit verify --against)。"
-_WRONG = "请运行 dianwu books check 查看全部;查清之前不要手工改账。"
+_SUSPECT = "可能有人绕过系统改动了数据库。请运行 dianwu audit verify 查看全部，并与外部锚点核对（dianwu audit verify --against）。"
+_WRONG = "请运行 dianwu books check 查看全部；查清之前不要手工改账。"
 
 
 def examine() -> dict[str, int]:

@@ -49,7 +49,7 @@ def message_shown(row: OutboxMessage) -> MessageShown:
 
 def _staff_audience(audience: str) -> str:
     if audience.startswith(outbox.PERSON):
-        return f"本人({audience.removeprefix(outbox.PERSON)})"
+        return f"本人（{audience.removeprefix(outbox.PERSON)}）"
     return Role(audience).label
 
 

@@ -239,5 +239,5 @@ def _state(tx: Tx, one: Staff) -> str:
     if _locked(tx, one):
         return "口令已锁定"
     if one.away_until is not None and one.away_until > tx.now:
-        return f"外出,由 {one.substitute_id} 代班" if one.substitute_id else "外出"
+        return f"外出，由 {one.substitute_id} 代班" if one.substitute_id else "外出"
     return ""

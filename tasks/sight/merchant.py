@@ -38,7 +38,7 @@ def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
     if case.concluded_at is not None:
         return ""
     if case.halted:
-        return f"人工处理故障:{case.halted}" if inside else "平台处理"
+        return f"人工处理故障：{case.halted}" if inside else "平台处理"
     questions = open_reviews(tx, case.id)
     if questions and not inside:
         return "平台审核"
@@ -48,9 +48,9 @@ def waits_for(tx: Tx, case: Case, *, inside: bool) -> str:
 
 
 def _question(tx: Tx, review: Review) -> str:
-    holder = f",{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
+    holder = f"，{staff_name(tx, review.claimed_by)}已认领" if review.claimed_by else ""
     if held := held_answers.open_of(tx, review.id):
-        holder = f",{staff_name(tx, held.staff_id)}已答复,待本人确认"
+        holder = f"，{staff_name(tx, held.staff_id)}已答复，待本人确认"
     return f"{reviews.gate_of(review).title}({'、'.join(Role(role).label for role in review.roles)}{holder})"
 
 

@@ -213,7 +213,7 @@ def _row(
 
 def taken_by(row: Waiting) -> str:
     """Whose it is: answered and waiting for its author's word, or claimed."""
-    return f"{row.held_by} 已答复,待本人确认" if row.held_by else row.claimed_name or row.claimed_by
+    return f"{row.held_by} 已答复，待本人确认" if row.held_by else row.claimed_name or row.claimed_by
 
 
 def roles_of(row: Waiting) -> str:

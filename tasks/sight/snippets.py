@@ -30,7 +30,7 @@ def keep(tx: Tx, staff_id: str, name: str, text: str) -> str:
     row = tx.exec(select(Snippet).where(Snippet.staff_id == staff_id, Snippet.name == name)).first()
     if row is None:
         if tx.exec(select(func.count()).select_from(Snippet).where(Snippet.staff_id == staff_id)).one() >= MOST:
-            return f"常用语最多 {MOST} 条,请先删除不用的"
+            return f"常用语最多 {MOST} 条，请先删除不用的"
         row = Snippet(id=new_id("SN", clock().real()), staff_id=staff_id, name=name, text=text, at=clock().real())
     row.text, row.at = text, clock().real()
     tx.add(row)

@@ -226,7 +226,7 @@ def _held(tx: Tx, row: Review) -> str:
     if held is None:
         return ""
     verdict = reviews.gate_of(row).verdict(held.verdict).label
-    return f"{staff_name(tx, held.staff_id)}答复「{verdict}」,尚未生效,{held.holding.label}(至 {when(held.due_at)})"
+    return f"{staff_name(tx, held.staff_id)}答复「{verdict}」，尚未生效，{held.holding.label}（至 {when(held.due_at)}）"
 
 
 def _waits(tx: Tx, case: Case) -> tuple[WaitShown, ...]:
@@ -270,7 +270,7 @@ def _ruling(tx: Tx, ruling: Ruling) -> RulingShown:
         id=ruling.id,
         kind=ruling.kind.label,
         facts=tuple(rulings.ruling_rows(ruling).items()),
-        sides=(("买家", ruling.buyer_account), ("商家(仲裁时)", ruling.merchant_account)),
+        sides=(("买家", ruling.buyer_account), ("商家（仲裁时）", ruling.merchant_account)),
         window=window.text(),
         postings=_shown(tx, rows),
     )

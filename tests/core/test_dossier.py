@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -78,13 +79,21 @@ def in_html(kept: str) -> str:
 
 
 def test_labels_and_findings_are_shown_with_chinese_signs_and_what_is_quoted_and_kept_stays() -> None:
-    said = "还缺:身份证明,名称为「晨光,文具:店」,金额 1,000.00"
+    said = "还缺:身份证明,名称为「晨光,文具:店」,金额 1,000.00,截至 2026-12-01 23:59(北京时间;CLS-5(暂定))"
     finding = Finding(code="x", clause="CLS-7", blocking=True, sentence=said, as_of=UNTIL)
-    blocks = Findings.of([finding]), Rows.of({"款项:余额": "晨光,文具"}), Quote.of("好,的")
+    ours = Text.of(
+        "将退还 ", Strong(text="¥1,000.00"), ",", f"余额 {1},", Strong(text="两人"), "(", Code(text="a,文"), ")"
+    )
+    blocks = Findings.of([finding]), Rows.of({"款项:余额": "晨光,文具(旗舰)"}), Quote.of("好,的"), ours
     kept = Sheet(parts=(Part(title="已付,未付", blocks=blocks),)).kept
     for shown in (markdown(kept).replace("\\", ""), in_html(kept)):
-        assert "还缺：身份证明，名称为「晨光,文具:店」，金额 1,000.00" in shown and "款项：余额" in shown
-        assert "晨光,文具" in shown and "好,的" in shown
+        words = re.sub("</?(bdi|b|code)>|[*`]", "", shown)
+        assert (
+            "还缺：身份证明，名称为「晨光,文具:店」，金额 1,000.00，截至 2026-12-01 23:59（北京时间；CLS-5（暂定））"
+            in words
+        )
+        assert "将退还 ¥1,000.00，余额 1，两人（a,文）" in words
+        assert "款项：余额" in shown and "晨光,文具(旗舰)" in shown and "好,的" in shown
     assert said in kept and "### 已付，未付" in markdown(kept)
 
 

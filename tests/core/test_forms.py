@@ -68,6 +68,8 @@ def test_every_gate_speaks_chinese_and_reads_its_labels_back_as_codes(office: Of
         schema = form_schema(shown, gate)
         for name, entry in schema["properties"].items():
             assert re.search(r"[一-鿿]", entry["title"]), (gate.name, name)
+            said = re.sub("「[^」]*」", "", f"{entry['title']} {entry.get('description', '')}")
+            assert not re.search(r"[一-鿿][,;:()]|[,;:()][一-鿿]", said), (gate.name, said)
         for code, label in zip(shown.verdicts, schema["properties"]["verdict"]["enum"], strict=True):
             assert read_answer(shown, gate, {"task": task_token(shown), "verdict": label}).verdict == code
 
@@ -81,7 +83,10 @@ def test_no_answer_reads_as_a_faulty_schema_and_each_field_comes_back_under_its_
         shown = review.model_copy(update={"gate": gate.name, "verdicts": [verdict.value for verdict in gate.verdicts]})
         given = dict.fromkeys(form_schema(shown, gate)["properties"], "营业执照:已过期")
         Draft202012Validator.check_schema(given)
-        for raw in (given, dict.fromkeys(gate.fields, "营业执照:已过期")):  # the names of now, and those of earlier forms
+        for raw in (
+            given,
+            dict.fromkeys(gate.fields, "营业执照:已过期"),
+        ):  # the names of now, and those of earlier forms
             assert read_answer(shown, gate, raw).extra == dict.fromkeys(gate.fields, "营业执照:已过期"), gate.name
 
 
@@ -158,7 +163,7 @@ def test_an_answer_that_was_not_taken_comes_back_filled_in_without_its_code(offi
     reason = schema["properties"]["reason"]
     assert "账户 尾号 0128" in reason["default"] and "li-na 上次未采纳的填写" in reason["description"]
     assert schema["properties"]["code"]["default"] == "" and office.code("li-na") not in str(schema)
-    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:")
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳：")
     office.decide(case, "li-na", "REJECT", "材料不全")
     assert [one.unaccepted for one in office.reviews(case)] == [None]
 
@@ -171,7 +176,7 @@ def test_what_somebody_wrote_under_a_colleagues_id_brings_no_verdict_back_and_sa
     assert "default" not in properties["verdict"]
     assert "未证明身份者以 li-na 名义所填" in properties["reason"]["description"]
     assert properties["reason"]["default"] == "账户 尾号 0128 与执照不符" and "000000" not in str(properties)
-    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳:动态口令不正确")
+    assert form_description(review, gate_of(review)).startswith("**⚠️ 上次答复未采纳：动态口令不正确")
 
 
 def test_an_empty_code_gets_a_sentence_and_counts_as_no_wrong_one(office: Office, case: Case) -> None:

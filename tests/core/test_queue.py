@@ -90,7 +90,7 @@ def test_what_was_escalated_stands_on_top_and_says_how_often(office: Office) -> 
     top, fresh = listed()
     assert top.case_id == late.id and top.escalations == 2 and fresh.escalations == 0
     assert links(page()) == [late.id, fresh.case_id]
-    assert "**逾期升级 1 项**" in page() and page().count("(已超时)") == 1 and f"- ⚠️ [关店审核 · {late.id}]" in page()
+    assert "**逾期升级 1 项**" in page() and page().count("（已超时）") == 1 and f"- ⚠️ [关店审核 · {late.id}]" in page()
 
 
 def test_a_decided_question_leaves_the_queue(office: Office) -> None:
@@ -224,7 +224,7 @@ def test_a_claim_a_release_and_a_new_holder_are_on_the_board_at_once(office: Off
     def holder() -> str:
         wall.seconds += boards.PAUSE_SECONDS
         clerk.look()
-        found = re.search(r",(\S+) 已认领", text_of(wall.seen[-1]))
+        found = re.search(r"，(\S+) 已认领", text_of(wall.seen[-1]))
         return found[1] if found else ""
 
     assert holder() == ""

@@ -75,8 +75,8 @@ def test_help_is_chinese_and_fits_the_screen_for_every_command(dianwu: Any) -> N
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("nonsense", "没有命令 nonsense"), ("review lits", "没有命令 lits,是否应为 list"), ("review", "用法："), ("", "用法："),
-        ("review show", "缺少 ID"), ("review decide RV-1 --verdict APPROVE", "缺少 --as"), ("cases retry CLS-1", "缺少 --by"),
+        ("nonsense", "没有命令 nonsense"), ("review lits", "没有命令 lits，是否应为 list"), ("review", "用法："), ("", "用法："),
+        ("review show", "缺少 任务编号"), ("review decide RV-1 --verdict APPROVE", "缺少 --as"), ("cases retry CLS-1", "缺少 --by"),
         ("cases list --stat 1", "没有选项 --stat,是否应为 --state"), ("cases list --limit", "--limit 后面缺少它的值"),
         ("cases list --open=1", "--open 后面不带值"), ("cases show CLS-1 CLS-2", "多出了「CLS-2」"),
         ("cases list --limit 0", "--limit:须不小于 1"), ("cases list --limit 99999", "--limit:须不大于 10000"),
