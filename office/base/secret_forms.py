@@ -39,14 +39,14 @@ class WrongForm(SettingsError):
 def webhook_key(secret: SecretStr, setting: str) -> bytes:
     """The key of a ``whsec_…`` secret. Raises :class:`WrongForm` for anything that is not exactly one."""
     value = secret.get_secret_value()
-    want = f"须为 {PREFIX} 加标准 base64({LEAST} 至 {MOST} 字节)"
+    want = f"须为 {PREFIX} 加标准 base64（{LEAST} 至 {MOST} 字节）"
     if not value.startswith(PREFIX):
-        raise WrongForm(setting, f"{want},缺少 {PREFIX} 前缀(前面也不能有 v1, 或空格)")
+        raise WrongForm(setting, f"{want}，缺少 {PREFIX} 前缀（前面也不能有 v1, 或空格）")
     key = _decoded(value.removeprefix(PREFIX), base64.b64decode)
     if key is None:
-        raise WrongForm(setting, f"{want},现有内容不是标准 base64(不能用 - 和 _,不能少 =,不能有空白)")
+        raise WrongForm(setting, f"{want}，现有内容不是标准 base64（不能用 - 和 _，不能少 =，不能有空白）")
     if not LEAST <= len(key) <= MOST:
-        raise WrongForm(setting, f"{want},现有 {len(key)} 字节")
+        raise WrongForm(setting, f"{want}，现有 {len(key)} 字节")
     return key
 
 
@@ -55,7 +55,7 @@ def fernet_key(secret: SecretStr, setting: str = "encryption_keys") -> str:
     value = secret.get_secret_value()
     key = _decoded(value, lambda text, **strict: base64.b64decode(text, altchars=b"-_", **strict))
     if key is None or len(key) != FERNET:
-        raise WrongForm(setting, "须为 dianwu keys new 生成的密钥(url-safe base64,32 字节)")
+        raise WrongForm(setting, "须为 dianwu keys new 生成的密钥（url-safe base64,32 字节）")
     return value
 
 
@@ -74,11 +74,11 @@ def _as_written(secret: SecretStr, setting: str) -> None:
     name = setting.partition(".")[0]
     least = LEAST_TEXT.get(name, 1)
     if value != value.strip() or not value.isprintable():
-        raise WrongForm(setting, "首尾不能有空白,中间不能有换行或控制字符")
+        raise WrongForm(setting, "首尾不能有空白，中间不能有换行或控制字符")
     if value[:1] in QUOTES or value[-1:] in QUOTES:
-        raise WrongForm(setting, "首尾不能有引号(引号多写了一层,会被当作密钥的一部分)")
+        raise WrongForm(setting, "首尾不能有引号（引号多写了一层，会被当作密钥的一部分）")
     if name in IN_HEADERS and not re.fullmatch(r"[\x21-\x7e]*", value):
-        raise WrongForm(setting, "只能用英文字母、数字和半角符号,中间不能有空白(HTTP 头无法传送其他字符)")
+        raise WrongForm(setting, "只能用英文字母、数字和半角符号，中间不能有空白（HTTP 头无法传送其他字符）")
     if name == "prefect_auth" and not all(value.partition(":")):
         raise WrongForm(setting, "须为 用户名:密码")
     if len(value) < least:
@@ -101,7 +101,7 @@ def faults(given: Settings) -> Iterator[WrongForm]:
     ]
     theirs = {key.get_secret_value() for key in given.platform_secrets}
     if any(key.get_secret_value() in theirs for key in given.bank_secrets):
-        yield WrongForm("bank_secrets", "不得与 platform_secrets 相同,否则平台可以冒充银行")
+        yield WrongForm("bank_secrets", "不得与 platform_secrets 相同，否则平台可以冒充银行")
     for setting, secret, check in checks:
         try:
             check(secret, setting)

@@ -26,11 +26,11 @@ def read_file(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} 不是 UTF-8 编码,请另存为 UTF-8") from error
+        raise SettingsError(f"{file} 不是 UTF-8 编码，请另存为 UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{file} 写法有误或没有保存完整({error})") from error
+        raise SettingsError(f"{file} 写法有误或没有保存完整（{error}）") from error
     except OSError as error:
-        raise SettingsError(f"{file} 无法读取({type(error).__name__})") from error
+        raise SettingsError(f"{file} 无法读取（{type(error).__name__}）") from error
 
 
 class _SettingsFile(TomlConfigSettingsSource):
@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     @classmethod
     def _somewhere(cls, value: Any) -> Any:
         if value == "":  # else whatever folder somebody happens to stand in would be filled
-            raise SettingsError("是空的,请写明目录,或不要设置")
+            raise SettingsError("是空的，请写明目录，或不要设置")
         return value
 
     @field_validator("home")
@@ -187,21 +187,21 @@ class Settings(BaseSettings):
         for name, value in self:
             if found := next((found for text in _texts(value) if (found := odd(text, allowed="\n\r\t"))), ""):
                 what = "不是 UTF-8 编码的字节" if found.startswith("U+D") else "控制字符或方向控制字符"
-                raise SettingsError(f"{name}:含有{what} {found},请删去或改正")
+                raise SettingsError(f"{name}：含有{what} {found}，请删去或改正")
         if self.database_url and not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise SettingsError("database_url:须为 postgresql+psycopg://用户@主机/库名 或 sqlite:////完整路径/文件.db")
+            raise SettingsError("database_url：须为 postgresql+psycopg://用户@主机/库名 或 sqlite:////完整路径/文件.db")
         if not self.prefect_auth.get_secret_value():
             if not self.loopback:
-                raise SettingsError(f"host {self.host} 不是本机地址:须设置 prefect_auth,否则任何人都能读取并恢复案件")
+                raise SettingsError(f"host {self.host} 不是本机地址：须设置 prefect_auth，否则任何人都能读取并恢复案件")
             if self.production:
                 raise SettingsError(
-                    "profile = production:须设置 prefect_auth,否则本机的任何用户都能读取案件(dianwu keys init 会一并生成)"
+                    "profile = production：须设置 prefect_auth，否则本机的任何用户都能读取案件（dianwu keys init 会一并生成）"
                 )
         if self.production and self.sandbox_bank:
-            raise SettingsError("profile = production:须设置 sandbox_bank = false,并在 subscribers 中填写真正的银行")
+            raise SettingsError("profile = production：须设置 sandbox_bank = false，并在 subscribers 中填写真正的银行")
         if self.production and self.confirmation == "immediate":
             raise SettingsError(
-                "profile = production 时不能 confirmation = immediate:能访问 Prefect 接口的人就能改写关于资金的决定而无人得知;"
+                "profile = production 时不能 confirmation = immediate：能访问 Prefect 接口的人就能改写关于资金的决定而无人得知；"
                 "请设为 window 或 confirm"
             )
         return self
@@ -267,4 +267,4 @@ def settings() -> Settings:
     try:
         return Settings()
     except Unparsable as error:  # names the setting, not what it was given
-        raise SettingsError(f"环境变量里的列表和表须写成 JSON({error})") from error
+        raise SettingsError(f"环境变量里的列表和表须写成 JSON（{error}）") from error

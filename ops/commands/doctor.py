@@ -184,7 +184,8 @@ def database(given: Settings) -> Iterator[Check]:
     """Reachable and up to date; then what is stuck in it."""
     kind = "PostgreSQL" if given.database.startswith("postgresql") else "SQLite"
     if sentence := missing(given):
-        yield bad("数据库", sentence, "dianwu migrate")
+        said, _, remedy = sentence.partition("，请先执行：")
+        yield bad("数据库", said, remedy or "dianwu migrate")
         return
     try:
         with reading() as tx:

@@ -31,7 +31,7 @@ def test_what_waits_for_its_authors_word_is_seen_and_confirmed(
     office: Office, refund: Case, done: Done, told: Callable[..., Any]
 ) -> None:
     review = office.question(refund)
-    assert "王芳 已答复,待本人确认" in done("review", "list")
+    assert "王芳 已答复，待本人确认" in done("review", "list")
     assert told("review", "list")[0]["held_by"] == "王芳"
     assert "同意退还" in done("cases", "show", refund.id)
     assert "生效" in done("review", "confirm", review.id, "--as", "wang-fang", "--code", office.code("wang-fang"))

@@ -77,10 +77,10 @@ def test_help_is_chinese_and_fits_the_screen_for_every_command(dianwu: Any) -> N
     [
         ("nonsense", "没有命令 nonsense"), ("review lits", "没有命令 lits，是否应为 list"), ("review", "用法："), ("", "用法："),
         ("review show", "缺少 任务编号"), ("review decide RV-1 --verdict APPROVE", "缺少 --as"), ("cases retry CLS-1", "缺少 --by"),
-        ("cases list --stat 1", "没有选项 --stat,是否应为 --state"), ("cases list --limit", "--limit 后面缺少它的值"),
+        ("cases list --stat 1", "没有选项 --stat，是否应为 --state"), ("cases list --limit", "--limit 后面缺少它的值"),
         ("cases list --open=1", "--open 后面不带值"), ("cases show CLS-1 CLS-2", "多出了「CLS-2」"),
-        ("cases list --limit 0", "--limit:须不小于 1"), ("cases list --limit 99999", "--limit:须不大于 10000"),
-        ("cases list --limit 三", "--limit:须为整数"), ("inbox retry 七", "编号:须为整数"), ("cases list --kind 离婚", "没有「离婚」，可选："),
+        ("cases list --limit 0", "--limit：须不小于 1"), ("cases list --limit 99999", "--limit：须不大于 10000"),
+        ("cases list --limit 三", "--limit：须为整数"), ("inbox retry 七", "编号：须为整数"), ("cases list --kind 离婚", "没有「离婚」，可选："),
         ("cases list -x", "没有选项 -x"), ("clock advance 3x", "不是时长"),
     ],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_a_code_that_is_piped_in_is_read_without_a_word_about_the_terminal(offic
 
 @pytest.mark.parametrize("width", [2, 7, 20, 41])
 def test_a_text_is_folded_by_columns_and_breaks_no_id_that_fits(width: int) -> None:
-    text = "已通知商家:【店务】关店申请已收到：晨光文具（CLS-261229-ZDQQV0） 自 2026-12-29 起,截至 a" + "b" * 90
+    text = "已通知商家：【店务】关店申请已收到：晨光文具（CLS-261229-ZDQQV0） 自 2026-12-29 起，截至 a" + "b" * 90
     lines = broken(text, width)
     assert "".join(lines) == text and all(wide(line.rstrip()) <= width for line in lines)
     assert width < 20 or any("CLS-261229-ZDQQV0" in line for line in lines)

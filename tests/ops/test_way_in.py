@@ -57,6 +57,8 @@ def test_whoever_forgot_where_the_demonstration_keeps_its_data_is_told(
     (tmp_path / ".dianwu" / "demo").mkdir(parents=True)
     (tmp_path / ".dianwu" / "demo" / "dianwu.db").touch()
     assert "export DIANWU_HOME=.dianwu/demo" in refused("cases", "list")
+    found = refused("doctor")
+    assert "DIANWU_HOME=.dianwu/demo" in found.replace("\n", "") and "dianwu migrate" not in found
 
 
 def test_an_empty_home_is_no_folder_that_somebody_happens_to_stand_in(
@@ -66,7 +68,7 @@ def test_an_empty_home_is_no_folder_that_somebody_happens_to_stand_in(
     monkeypatch.setenv("DIANWU_HOME", "")
     for command in (("cases", "list"), ("migrate",), ("up",)):
         settings_module.settings.cache_clear()
-        assert "home(是空的" in refused(*command), command
+        assert "home（是空的" in refused(*command), command
     assert list(tmp_path.glob("*.*")) == []
 
 
