@@ -90,8 +90,8 @@ def test_an_address_as_it_is_documented_is_taken(
         ("door_prot = 8787", "没有 door_prot 这一项，是否应为 door_port"), ("foo = 1", "没有 foo 这一项"),
         ('door_port = "many"', "door_port（须为整数）"), ('profile = "prod"', "profile（只能是 'demo' 或 'production'）"),
         ("audit_anchor_hours = -1", "audit_anchor_hours（须大于 0）"), ('sandbox_bank = "maybe"', "sandbox_bank（须为 true 或 false）"),
-        ("[staff_channels]\nfinance = 'json://h/x'", "staff_channels.finance(须为列表"), ("subscribers = []", "subscribers(须为表"),
-        ("service_contact = 400", "service_contact(须为文字"), ('host = "0.0.0.0"', "prefect_auth"),
+        ("[staff_channels]\nfinance = 'json://h/x'", "staff_channels.finance（须为列表"), ("subscribers = []", "subscribers（须为表"),
+        ("service_contact = 400", "service_contact（须为文字"), ('host = "0.0.0.0"', "prefect_auth"),
         ("[access_tokens.portal]\ntoken = 'a-token-of-sixteen'", "access_tokens.portal.may（缺少）"),
         *((f'database_url = "{wrong}"', "database_url：须为 postgresql+psycopg://") for wrong in (
             "postgresql://db/dianwu", "postgres://db/dianwu", "mysql://db/dianwu", "/var/lib/dianwu.db", "sqlite3:///a.db", "sqlite:/a.db",
