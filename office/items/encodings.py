@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from models.text import shortened
 from office.items.readings import accented, reading
 
 MOST_LINE = 1 << 16
+_REMEMBERED, _SHORT = 1 << 16, 256
+"""How many different cells, and up to how many bytes each, are remembered as judged."""
 _PIECE = re.compile(rb"[^\x00-\x7f][^\r\n\t\",]*")
 """From the first byte that is not ASCII to the end of its cell: no character of GBK holds one of these signs."""
 _COMMON = frozenset(
@@ -68,15 +72,13 @@ def _only_gbk(path: Path) -> None:
     utf8, gbk = 0, 0
     read, seen = set[bytes](), dict[str, int]()
     with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MOST_LINE):
-            number += 1
-            while len(line) == MOST_LINE and line[-1:] != b"\n":
-                line = file.readline(MOST_LINE)  # too long to be read later, too
+        for number, line in _lines(file):
             for piece in _PIECE.findall(line):
                 if piece in read:
                     continue
-                if known := len(read) < MOST_LINE:
+                if len(read) == _REMEMBERED:
+                    read.clear()  # what comes again is judged again
+                if len(piece) <= _SHORT:
                     read.add(piece)
                 try:
                     if max(piece.decode("utf-8")) >= "\u0800":
@@ -87,11 +89,11 @@ def _only_gbk(path: Path) -> None:
                 try:
                     text = piece.decode("gb18030")
                 except UnicodeDecodeError:
-                    raise UnreadableFile(f"文件第 {number} 行既不是 UTF-8 也不是 GBK 编码,请另存为其中一种") from None
+                    raise _neither(number) from None
                 gbk = gbk or number
                 if not _chinese(text):
                     raise _foreign(number, text)
-                if known and (likelier := reading(piece, text)):
+                if likelier := reading(piece, text):
                     raise _foreign(number, text, *likelier)
                 for character in text:
                     seen.setdefault(character, number)
@@ -107,6 +109,28 @@ def _only_gbk(path: Path) -> None:
         raise _foreign(min(odd.values()), "".join(odd))
     if len(wide) >= ENOUGH and _HANGUL.issuperset(wide):
         raise _foreign(min(wide.values()), "".join(wide))
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number. One that is too long to be read later needs to be GBK, and no more is asked of it."""
+    number = 0
+    while line := file.readline(MOST_LINE):
+        number += 1
+        if len(line) < MOST_LINE or line.endswith(b"\n"):
+            yield number, line
+            continue
+        decoder = codecs.getincrementaldecoder("gb18030")("strict")
+        try:
+            while len(line) == MOST_LINE and not line.endswith(b"\n"):
+                decoder.decode(line)
+                line = file.readline(MOST_LINE)
+            decoder.decode(line, final=True)
+        except UnicodeDecodeError:
+            raise _neither(number) from None
+
+
+def _neither(number: int) -> UnreadableFile:
+    return UnreadableFile(f"文件第 {number} 行既不是 UTF-8 也不是 GBK 编码,请另存为其中一种")
 
 
 def _foreign(number: int, text: str, encoding: str = "", meant: str = "") -> UnreadableFile:

@@ -22,6 +22,7 @@ _UNUSUAL, _RARE = log(5_000), log(20_000)
 """What a character costs that is not among those, as GBK and as Big5 reads it."""
 _JADE, _NAME = ("\u7389", "\u74e0"), log(500)
 """Characters written with jade (玥, 珺, 璟) are rare in texts and not in names."""
+_ASCII = bytes(range(128))
 _LETTER = 2.05
 """What a letter costs, of two in a character's place, less what all characters share."""
 _ALPHABETS = {
@@ -56,12 +57,11 @@ def reading(piece: bytes, text: str) -> tuple[str, str] | None:
             return "Big5", meant
     except UnicodeDecodeError:
         pass
-    cost = sum(costs[character] for character in wide)
-    for (name, encoding), words in _WORDS.items():
-        meant = piece.decode(encoding, "replace")
-        letters = sum(not character.isascii() for character in meant)
-        if letters == 2 * len(wide) and cost - _LETTER * letters > LETTERS and words.fullmatch(meant):
-            return name, meant
+    letters = len(piece.translate(None, _ASCII))
+    if letters == 2 * len(wide) and sum(costs[c] for c in wide) - _LETTER * letters > LETTERS:
+        for (name, encoding), words in _WORDS.items():
+            if words.fullmatch(meant := piece.decode(encoding, "replace")):
+                return name, meant
     return None
 
 

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from models.event_parts import Rejected
 from models.invoicing import BillableItem
 from office.base.db import reading
+from office.items import encodings
 from office.items.encodings import UnreadableFile
 from tasks.invoicing.billable_files import import_file
 from tasks.invoicing.tax_report import harmless
@@ -466,6 +467,30 @@ def test_one_word_that_is_far_likelier_in_another_encoding_is_refused_with_both_
     with pytest.raises(UnreadableFile, match=rf"第 22 行按 GBK 读出的是「{read}」,按 .* 则是「{word}」.*另存为 UTF-8"):
         take(file)
     assert items() == []
+
+
+def test_a_word_of_another_encoding_is_found_however_many_cells_stand_before_it(
+    shop: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encodings, "_REMEMBERED", 8)
+    lines = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,国庆平台券补贴第{n}批".encode("gbk") for n in range(30)]
+    lines += [*lines[:3], "sub-x,shop-1,COUPON,90.00,2026-11-10 10:00,問題".encode("big5")]
+    file = tmp_path / "items.csv"
+    file.write_bytes(b"\n".join([HEADER.encode(), *lines]))
+    with pytest.raises(UnreadableFile, match=r"第 35 行按 GBK 读出的是「拜肈」"):
+        take(file)
+
+
+@pytest.mark.parametrize("before", ["", "x"])
+def test_a_line_of_gbk_that_is_too_long_spoils_no_other_line(shop: Office, tmp_path: Path, before: str) -> None:
+    good = [f"sub-{n},shop-1,COUPON,90.00,2026-11-10 10:00,国庆" for n in range(2)]
+    long = f"{before}{'国庆平台券' * 20_000}"
+    accepted, rejected, _ = take(sheet(tmp_path, good[0], long, good[1], encoding="gbk"))
+    assert (accepted, [(line.position, "过长" in line.reason) for line in rejected]) == (2, [(3, True)])
+    file = sheet(tmp_path, good[0], long, encoding="gbk")
+    file.write_bytes(file.read_bytes().removesuffix(b"\r\n") + b"\xff\xff")
+    with pytest.raises(UnreadableFile, match="第 3 行既不是 UTF-8 也不是 GBK"):
+        take(file)
 
 
 def test_names_places_and_goods_with_rare_characters_are_not_taken_for_another_encoding(
