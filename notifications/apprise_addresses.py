@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 from apprise.manager_plugins import NotificationManager
@@ -13,6 +14,8 @@ from notifications.plugins import robots
 MAIL = frozenset({"mailto", "mailtos"})
 EXAMPLE = "mailtos://账号：密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
 HOOKS = "json://主机/路径，或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌、schan://KEY"
+_WRITTEN = {"To": "to", "Carbon Copy": "cc", "Blind Carbon Copy": "bcc"}
+"""How Apprise says whom it leaves out, and where they are named; :func:`notifications.mail.aim` puts them back in."""
 _SHORT = {"name", "user", "pass", "port", "wkd", "inline"}
 
 
@@ -33,8 +36,11 @@ def fault_of(address: str) -> str:
         return f"{kind}:// 地址不完整或写法有误" if known else f"没有 {kind}:// 这种通知服务（拼写有误?）"
     if kind not in MAIL:
         return ""
-    if any("Dropped invalid" in line for line in heard):
-        return "收件人(to、cc、bcc)里有不是邮箱的内容"
+    left_out = [found[1] for line in heard if (found := re.match("Dropped invalid (.+) email", line))]
+    if any(not mail.named(address, _WRITTEN.get(whom, "")) for whom in left_out):
+        return "收件人（to、cc、bcc）或 reply 里有不是邮箱的内容"
+    if any("PGP Support is not available" in line for line in heard):
+        return "pgp 须先安装 PGPy"
     options = {
         name.lower()
         for name, _ in parse_qsl(urlsplit(address).query, keep_blank_values=True)

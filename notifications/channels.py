@@ -304,6 +304,8 @@ def _mail_trouble(said: str) -> str:
         return "邮件服务器不支持加密(STARTTLS)"
     if "CERTIFICATE" in said:
         return "邮件服务器的证书不可信"
+    if "PGP" in said:
+        return "无法用 PGP 签名或加密（没有密钥或 PGPy，或收件人邮箱名是中文）"
     return "邮件服务器没有应答" if "timed out" in said else "连接失败"
 
 

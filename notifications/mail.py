@@ -40,29 +40,36 @@ def through(relay: str, address: str) -> str:
 def apart(address: str) -> tuple[str, ...]:
     """A mail address that names several people, once for each: who has got a letter does not get it again because somebody
     else's mail server refused it. Any other address, and one with copies, as it is."""
-    named = () if any(name in {"cc", "bcc"} for name, _ in parse_qsl(urlsplit(address).query)) else _named(address)
-    return tuple(through(address, one) for one in named) or (address,)
+    copied = any(name in _COPIES for name, _ in parse_qsl(urlsplit(address).query))
+    return (not copied and tuple(through(address, one) for one in named(address))) or (address,)
 
 
-def _named(address: str) -> tuple[str, ...]:
+_COPIES = ("cc", "bcc")
+
+
+def named(address: str, option: str = "to") -> tuple[str, ...]:
     """Whom an address of Apprise's names as its recipients; nobody, where one of them is written in another way."""
     parts = urlsplit(address)
     if parts.scheme not in {"mailto", "mailtos"}:
         return ()
-    to = [value for name, value in parse_qsl(parts.query) if name == "to"]
-    to += [unquote(part) for part in parts.path.split("/") if part]
-    named = tuple(one for value in to for one in re.split(r"[,;\s]+", value) if one)
-    return named if all(map(_MAIL.fullmatch, named)) else ()
+    written = [value for name, value in parse_qsl(parts.query) if name == option]
+    if option == "to":
+        written += [unquote(part) for part in parts.path.split("/") if part]
+    whom = tuple(one for value in written for one in re.split(r"[,;\s]+", value) if one)
+    return whom if all(map(_MAIL.fullmatch, whom)) else ()
 
 
 def aim(service: NotifyBase, address: str) -> None:
-    """Have a mail service write to exactly whom its address names.
+    """Have a mail service write, and send copies, to exactly whom its address names.
 
     Apprise looks for what it takes for an address inside each: it would write to ``brien@…`` for ``o'brien@…``, and to
-    another domain for one in letters of another script.
+    another domain for one in letters of another script, and drops a name in Chinese.
     """
-    if named := _named(address):
-        service.targets = [(False, _in_ascii(one)) for one in named]  # type: ignore[attr-defined]
+    if to := named(address):
+        service.targets = [(False, _in_ascii(one)) for one in to]  # type: ignore[attr-defined]
+    for copies in _COPIES:
+        if who := named(address, copies):
+            setattr(service, copies, set(map(_in_ascii, who)))
 
 
 def _in_ascii(address: str) -> str:

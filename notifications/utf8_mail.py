@@ -26,8 +26,8 @@ def needed(service: NotifyBase) -> TypeGuard[NotifyEmail]:
 
 def send(service: NotifyEmail, rendered: Rendered) -> str:
     """Send through the mail server of an Apprise service, as the service would; empty when taken, or what went wrong."""
-    if service.cc or service.bcc or service.pgp_mode != PGPMode.NONE:
-        return "copies and PGP go with names in ASCII only"
+    if service.pgp_mode != PGPMode.NONE:
+        return "PGP goes with names in ASCII only"
     letter = _letter(service, rendered)
     secure = ssl.create_default_context()
     if not service.verify_certificate:
@@ -55,14 +55,17 @@ def send(service: NotifyEmail, rendered: Rendered) -> str:
 
 
 def _whom(service: NotifyEmail) -> list[str]:
-    return [address for _, address in service.targets]
+    """Everybody, those who get a copy among them."""
+    return list(dict.fromkeys([address for _, address in service.targets] + sorted({*service.cc, *service.bcc})))
 
 
 def _letter(service: NotifyEmail, rendered: Rendered) -> EmailMessage:
     letter = EmailMessage(policy=policy.SMTPUTF8)
     letter["Subject"] = rendered.subject
     letter["From"] = _address(str(service.from_addr[1]), str(service.from_addr[0] or ""))
-    letter["To"] = [_address(one) for one in _whom(service)]
+    letter["To"] = [_address(one, str(name or "")) for name, one in service.targets]
+    if service.cc:
+        letter["Cc"] = [_address(one, str(service.names.get(one) or "")) for one in sorted(service.cc)]
     if service.reply_to:
         letter["Reply-To"] = sorted(service.reply_to)
     letter["Message-ID"] = make_msgid(domain=service.smtp_host)

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from models.reviews import Role
 from models.shop_events import ShopRegistered
+from notifications.apprise_addresses import fault_of
 from notifications.channels import (
     MERCHANT,
     AppriseNotifier,
@@ -261,6 +262,38 @@ def test_a_mail_server_that_takes_no_names_in_chinese_is_told_of_as_that(post_of
     ours = AppriseNotifier({}, mail_relay=f"mailto://127.0.0.1:{post_office.port}?from=dianwu@example.cn")
     with pytest.raises(DeliveryFailed, match=r"不支持中文邮箱名\(SMTPUTF8\),请换用字母和数字的邮箱"):
         ours.send(Target.merchant(["张三@example.cn"]), message())
+    assert post_office.letters == []
+
+
+@pytest.mark.parametrize(
+    ("named", "reached"),
+    [
+        ("&to=张三@example.cn&cc=b@example.cn", ["张三@example.cn", "b@example.cn"]),
+        ("&to=张三@example.cn&bcc=王五<b@example.cn>", ["张三@example.cn", "b@example.cn"]),
+        ("&to=a@example.cn&cc=张三@example.cn", ["a@example.cn", "张三@example.cn"]),
+        ("&to=a@example.cn&bcc=张三@例子.中国", ["a@example.cn", "张三@xn--fsqu00a.xn--fiqs8s"]),
+    ],
+)
+def test_a_copy_to_or_beside_a_name_in_chinese_arrives_and_a_blind_one_stays_blind(
+    post_office: PostOffice, named: str, reached: list[str]
+) -> None:
+    """Apprise leaves such a name out and calls the letter delivered."""
+    post_office.names_beyond_ascii = True
+    address = post_office.address("x").replace("&to=x", named)
+    assert fault_of(address) == ""
+    assert AppriseNotifier({"finance": [address]}).send(Target.staff(Role.FINANCE), message()).delivered
+    [(recipients, letter)] = post_office.letters
+    assert recipients == reached
+    assert (reached[1] in str(letter["Cc"])) == ("&cc" in named) and letter["Bcc"] is None
+
+
+@pytest.mark.parametrize("whom", ["张三@example.cn", "a@example.cn"])
+def test_a_letter_that_cannot_be_encrypted_is_told_of_as_that(post_office: PostOffice, whom: str) -> None:
+    """PGPy is not among what we install."""
+    address = post_office.address(f"{whom}&pgp=encrypt")
+    assert fault_of(address) == "pgp 须先安装 PGPy"
+    with pytest.raises(DeliveryFailed, match="无法用 PGP 签名或加密"):
+        AppriseNotifier({"finance": [address]}).send(Target.staff(Role.FINANCE), message())
     assert post_office.letters == []
 
 
