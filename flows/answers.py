@@ -26,12 +26,14 @@ from models.base import Frozen
 from models.confirmations import ShownForm
 from office.base.settings import settings
 from office.record.witness import signature
-from office.runs.shown_forms import digest
+from office.runs.shown_forms import digest, holds, run_of
 from office.runs.strays import values_of
 
 REWRITTEN = "答复在提交之后被改写"
 TAKEN_AWAY = "有人提交过答复，答复却被删去"
 VANISHED = "显示表单的运行不见了或无法读取，不能确认有没有人在其中提交过答复"
+CHANGED = "系统留存的表单记录在数据库中被改动，不能确认展示的内容和有没有人提交过答复"
+LOST = "系统留存的表单记录在数据库中被删去，不能确认有没有人提交过答复"
 NOT_HERE = "提交答复的表单属于一次已被替换的运行"
 RESUMED = "Resuming"
 """The name of the state that Prefect's resume leaves."""
@@ -52,7 +54,8 @@ def given_to(client: SyncPrefectClient, form: ShownForm, carrier: UUID) -> Given
 
     ``carrier`` is the run that carries the case now: what was answered in another one counts for nothing.
     """
-    run_id, keys = UUID(form.run_id), keyset_from_base_key(form.key)
+    ours, keys = holds(form), keyset_from_base_key(form.key)
+    run_id = (run_of(form) if ours else None) or carrier
     try:
         found = {row.key: row for row in client.filter_flow_run_input(run_id, f"{form.key}-", 10, set())}
         states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
@@ -63,6 +66,8 @@ def given_to(client: SyncPrefectClient, form: ShownForm, carrier: UUID) -> Given
             raise
         found, states = {}, []
     response = found.get(keys["response"])
+    if not ours:
+        return Given(raw=values_of(response.value) if response else {}, given_at=None, doubt=CHANGED)
     if response is None:
         doubt = (TAKEN_AWAY if _resumed(states, form.key) else "") if states else VANISHED
         return Given(raw={}, given_at=None, doubt=doubt) if doubt else None

@@ -20,7 +20,7 @@ from prefect.exceptions import Pause
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 
-from flows.answers import Given, given_to
+from flows.answers import LOST, Given, given_to
 from flows.story import Resting
 from models.cases import Case, WaitState
 from models.confirmations import ShownForm
@@ -54,8 +54,9 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
     with reading() as tx:  # and not what that step kept, which anybody with the database can change
         review_id = reviews.asked(tx, case_id, gate.name, round, seat)
     while True:
-        forms = _unread(review_id)
-        if any([_take_what_came(review_id, gate, form) for form in forms]):
+        shown = _shown(review_id)
+        forms = shown_forms.unread(shown)
+        if any([_take_what_came(case_id, review_id, gate, form) for form in forms]):
             continue
         match in_transaction(lambda tx: confirmations.look(tx, review_id, gate)):
             case Decision() as decision:
@@ -64,14 +65,16 @@ def ask(case_id: str, gate: Gate, *, round: int = 1, seat: int = 1) -> Decision:
                 return decision
             case Held():
                 _suspend(case_id)
+            case Review() as review if _run() and shown_forms.gone(review, shown):
+                in_transaction(partial(_miss, review_id=review_id, gate=gate))
             case Review() as review:
                 _show_form(review, gate)
 
 
-def _unread(review_id: str) -> list[ShownForm]:
-    """The forms shown of the question, by whichever run, whose answer nobody has read yet."""
+def _shown(review_id: str) -> list[ShownForm]:
+    """The forms shown of the question, by whichever run."""
     with reading() as tx:
-        forms = shown_forms.unanswered(tx, review_id)
+        forms = shown_forms.of(tx, review_id)
         tx.expunge_all()
     return forms
 
@@ -81,16 +84,26 @@ def _pass_over(tx: Tx, forms: list[ShownForm]) -> None:
         shown_forms.judged(tx, form.key)
 
 
-def _take_what_came(review_id: str, gate: Gate, form: ShownForm) -> bool:
+def _miss(tx: Tx, review_id: str, gate: Gate) -> None:
+    """The last form shown is not in our database any more: somebody may have answered it."""
+    review = reviews.get(tx, review_id)
+    shown_forms.note_gone(tx, review)
+    nothing = read_answer(review, gate, {}, None)
+    confirmations.refuse_doubtful(tx, review, gate, nothing, LOST, judge.form_key(review))
+
+
+def _take_what_came(case_id: str, review_id: str, gate: Gate, form: ShownForm) -> bool:
     """Judge the answer to a form, if there is or was one, and take it out of Prefect; whether there was one."""
     run = _run()
     given = given_to(run[0], form, run[1]) if run else None
     if run is None or given is None:
         return False
+    if not shown_forms.holds(form):
+        form.run_id = str(run[1])
     in_transaction(lambda tx: _judge(tx, review_id, gate, form, given))
     shown_forms.take_out_answer(run[0], form)
     if given.doubt:
-        strays.collect(form.run_id, form.case_id)  # what was answered there to a form of somebody else's
+        strays.collect(form.run_id, case_id)  # what was answered there to a form of somebody else's
     return True
 
 
@@ -101,7 +114,7 @@ def _judge(tx: Tx, review_id: str, gate: Gate, form: ShownForm, given: Given) ->
         confirmations.refuse_doubtful(tx, review, gate, answer, given.doubt, form.key)
     else:
         confirmations.take_form_answer(tx, review_id, gate, answer)
-    shown_forms.judged(tx, form.key)
+    shown_forms.judged(tx, form.key, lay_in=form.run_id)
 
 
 def wait_for(case_id: str, key: str) -> WaitState:

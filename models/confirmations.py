@@ -88,6 +88,8 @@ class ShownForm(SQLModel, table=True):
     """When its answer was judged, or it was passed over without one."""
     cleared_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """When nothing that was answered to it was left in Prefect."""
+    seal: str | None = Field(default=None, sa_type=code(64))
+    """Over all but the last, with a key the database does not hold. An answer to a form without it is a doubt."""
 
 
 class ReplacedRun(SQLModel, table=True):

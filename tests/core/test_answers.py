@@ -17,7 +17,7 @@ from flows.answers import NOT_HERE, TAKEN_AWAY, VANISHED, WITH_IT, Given, given_
 from models.confirmations import ShownForm
 from office.base.settings import settings
 from office.record.witness import signature
-from office.runs.shown_forms import digest
+from office.runs.shown_forms import digest, sealed
 
 AT = datetime(2026, 11, 19, 2, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -66,15 +66,20 @@ def server() -> Server:
 
 
 def form(server: Server) -> ShownForm:
-    return ShownForm(
+    return as_shown(server, '"请审核"', '{"a":1}')
+
+
+def as_shown(server: Server, description: str, schema: str) -> ShownForm:
+    made = ShownForm(
         key=KEY,
         review_id="RV-261119-AAAAAA",
         case_id="REF-261119-AAAAAA",
         run_id=str(server.run_id),
         shown_at=AT,
-        description_sha256=digest('"请审核"'),
-        schema_sha256=digest('{"a":1}'),
+        description_sha256=description and digest(description),
+        schema_sha256=schema and digest(schema),
     )
+    return sealed(made)
 
 
 def judged(server: Server, carrier: UUID | None = None) -> Given | None:
@@ -207,7 +212,7 @@ def test_of_a_prefect_that_is_not_ours_only_the_times_are_compared(
 
 
 def test_a_form_shown_by_an_earlier_version_can_still_be_answered(server: Server) -> None:
-    old = form(server).model_copy(update={"description_sha256": "", "schema_sha256": ""})
+    old = as_shown(server, "", "")
     server.inputs[KEYS["response"]] = (json.dumps({"verdict": "同意退还"}), AT + 60 * SECOND)
     given = given_to(server, old, server.run_id)  # type: ignore[arg-type]
     assert given is not None and given.doubt == ""
