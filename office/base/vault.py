@@ -185,6 +185,11 @@ def keyed_hash(text: str) -> str:
     return hmac.digest(audit_key(), text.encode(), hashlib.sha256).hex()
 
 
+def same(found: object, expected: str) -> bool:
+    """Whether a seal found in the database, whatever somebody has written there, is the one that it must be."""
+    return isinstance(found, str) and hmac.compare_digest(found.encode(errors="replace"), expected.encode())
+
+
 def mask(text: str, keep: int = 4) -> str:
     """``尾号 1234`` style: everything but the last ``keep`` characters becomes ``*``."""
     return "*" * max(len(text) - keep, 0) + text[-keep:] if len(text) > keep else "*" * len(text)

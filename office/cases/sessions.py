@@ -4,7 +4,6 @@ default), closed by their person, by a change of their roles or key, or by time.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from models.reviews import Staff
 from models.sessions import TerminalSession
 from office.base.clock import clock
 from office.base.db import Tx
+from office.base.vault import same
 from office.cases import judge
 from office.record import audit, standing
 from office.staff import staff
@@ -65,7 +65,7 @@ def unproved(tx: Tx, word: str, staff_id: str) -> str | None:
     person = staff.find(tx, staff_id)
     if not person.active:
         return "该工号已停用"
-    if not hmac.compare_digest(row.standing_sha256, _seal(row, person)):
+    if not same(row.standing_sha256, _seal(row, person)):
         return "岗位或验证器已变更,终端会话已结束,请用动态口令重新打开"
     if not standing.holds(tx, person.id, row.id):
         standing.tell_revived(tx, person.id, row.id, "终端会话")

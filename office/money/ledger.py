@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from models.books import Account, AccountKind, Transfer
 from models.money import Money
 from office.base import bulk
 from office.base.db import Tx, prepared
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 from office.money import tallies
 from office.money.tallies import Tally
 
@@ -262,7 +261,7 @@ def _seal(key: str, debit: str, credit: str, fen: int, reason: str, clause: str,
 def sealed(one: Transfer) -> bool:
     """Whether we posted it, as it stands in the row."""
     told = one.debit_account, one.credit_account, one.amount_fen, one.reason, one.clause, one.case_id
-    return one.seal is not None and hmac.compare_digest(one.seal, _seal(one.key, *told))
+    return same(one.seal, _seal(one.key, *told))
 
 
 def prove(tx: Tx, *account_ids: str) -> None:

@@ -7,11 +7,10 @@ they are; one that SQL added, changed or took away leaves totals that the tally 
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def sealed(account_id: str, tally: Tally) -> str:
 def opened(account_id: str, written: str | None) -> Tally | None:
     """What the tally of this account says; ``None`` if it is not one that we wrote."""
     said, _, seal = (written or "").rpartition("|")
-    if not said or not hmac.compare_digest(seal, _seal(account_id, said)):
+    if not said or not same(seal, _seal(account_id, said)):
         return None
     transfers, debits, credits, until = said.split("|")
     return Tally(int(transfers), int(debits), int(credits), datetime.fromisoformat(until))

@@ -7,7 +7,6 @@ left as it was found, for whoever looks into it, the supervisor is told, and the
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,7 +18,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from models.audit import AGAIN, AuditEntry, AuditHead
 from office.base.db import Tx, prepared
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 from office.record import seen
 
 GENESIS = "0" * 64
@@ -56,7 +55,7 @@ def _seal(head: AuditHead) -> str:
 
 def sealed(head: AuditHead) -> bool:
     """Whether it was we who wrote this end."""
-    return hmac.compare_digest(head.seal, _seal(head))
+    return same(head.seal, _seal(head))
 
 
 def record(

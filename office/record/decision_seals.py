@@ -8,7 +8,6 @@ the supervisor hears of it.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from models.cases import Case
 from models.reviews import Review, ReviewState
 from office.base.db import Tx
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 from office.record import alerts, audit
 
 NOTICE = "此前记录的决定没有可信的来源,已作废并通知主管;请核对材料后重新决定"
@@ -45,11 +44,7 @@ def put(tx: Tx, review: Review) -> None:
 
 def holds(review: Review) -> bool:
     """Whether the decision in this row was made by the judge of answers on what we asked, and is as it was made."""
-    return question_holds(review) and _same(review.decision_seal, _seal_of(review))
-
-
-def _same(found: str | None, expected: str) -> bool:
-    return found is not None and hmac.compare_digest(found, expected)
+    return question_holds(review) and same(review.decision_seal, _seal_of(review))
 
 
 def _seal_of(review: Review) -> str:
@@ -88,7 +83,7 @@ def put_question(tx: Tx, review: Review) -> None:
 def question_holds(review: Review) -> bool:
     """Whether what is asked, of whom and on what facts, and what is said above it, is what we wrote; the text itself:
     :func:`text_holds`. Earlier versions sealed nothing of what is said above."""
-    return _same(review.question_seal, _question_of(review)) or _same(review.question_seal, _without_notice(review))
+    return same(review.question_seal, _question_of(review)) or same(review.question_seal, _without_notice(review))
 
 
 def say(tx: Tx, review: Review, notice: str, unaccepted: dict[str, Any] | None) -> None:

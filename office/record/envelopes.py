@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from models.messages import Channel, OutboxMessage, OutboxState
-from office.base.vault import CannotUnseal, Place, keyed_hash, place, seal_json, unseal_json
+from office.base.vault import CannotUnseal, Place, keyed_hash, place, same, seal_json, unseal_json
 
 TO, BODY, SINCE = "to", "body", "since"
 ADDRESSED = ("channel", "topic", "audience", "case_id", "shop_id")
@@ -48,7 +47,7 @@ def closing(key: str, state: OutboxState) -> str:
 
 def closed_so(key: str, state: str, seal: str | None) -> bool:
     """Whether it was we who closed it so."""
-    return hmac.compare_digest(seal or "", closing(key, OutboxState(state)))
+    return same(seal, closing(key, OutboxState(state)))
 
 
 def address(row: Any) -> dict[str, Any]:

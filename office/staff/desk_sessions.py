@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from datetime import timedelta
 from math import floor
@@ -15,6 +14,7 @@ from models.desk import DeskSession
 from models.reviews import Staff
 from office.base.clock import clock
 from office.base.db import Tx
+from office.base.vault import same
 from office.record import audit, standing
 from office.staff import passkeys, staff
 from office.staff.guard import Place
@@ -91,7 +91,7 @@ def _holder(tx: Tx, row: DeskSession) -> Staff | None:
     if row.ended_at is not None or lasts(tx, row) < 0:
         return None
     person = staff.find(tx, row.staff_id)
-    fits = hmac.compare_digest(row.standing_sha256, _seal(row, person))
+    fits = same(row.standing_sha256, _seal(row, person))
     return person if person.active and fits and standing.stands(tx, person, row.id) else None
 
 

@@ -6,7 +6,6 @@ The library for the signatures is loaded at first use: most of the office does w
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from models.text import shortened
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.settings import settings
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 from office.record import alerts, audit, standing
 from office.staff import staff, vouching
 from office.staff.guard import Place
@@ -309,7 +308,7 @@ def _answered(tx: Tx, credential: str, purpose: str) -> SignChallenge | None:
         return None
     if row is None or row.purpose != purpose or row.used_at is not None or clock().real() > row.until:
         return None
-    if not hmac.compare_digest(row.seal or "", _seal_of(row)):
+    if not same(row.seal, _seal_of(row)):
         alerts.tell(
             tx,
             f"challenge/{row.id}/{row.seal}",
@@ -338,7 +337,7 @@ def raw(text: str) -> bytes:
 
 def _ours(tx: Tx, row: Passkey) -> bool:
     """Whether we enrolled this key, and the record knows of no end of it."""
-    return hmac.compare_digest(row.seal, _seal(row)) and standing.holds(tx, row.staff_id, row.credential_id)
+    return same(row.seal, _seal(row)) and standing.holds(tx, row.staff_id, row.credential_id)
 
 
 def _seal(row: Passkey) -> str:

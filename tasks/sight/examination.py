@@ -6,7 +6,6 @@ each sweep, and at the books. ``dianwu doctor`` runs beside the door. What was t
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ from itertools import islice
 from models.audit import Installation
 from models.base import Frozen
 from office.base.db import Tx, in_transaction, reading
-from office.base.vault import keyed_hash
+from office.base.vault import keyed_hash, same
 from office.record import alerts, chain_proof, counted, standing, unsent
 from policies.policy import SHANGHAI
 from tasks import agreement
@@ -135,7 +134,7 @@ def kept(tx: Tx, key: str) -> str | None:
     """How far we have come, if it was we who wrote it: nobody has us pass over anything by a row of theirs."""
     row = tx.get(Installation, key)
     value, _, seal = row.value.rpartition("|") if row else ("", "", "")
-    return value if value and hmac.compare_digest(seal, keyed_hash(f"{key}|{value}")) else None
+    return value if value and same(seal, keyed_hash(f"{key}|{value}")) else None
 
 
 def keep(tx: Tx, key: str, value: str) -> None:

@@ -131,6 +131,16 @@ def test_what_was_cut_off_is_noticed_when_the_next_line_is_written(office: Offic
     assert office.staff_told("integrity_broken") == (["supervisor"] if "head" in taken else [])
 
 
+def test_an_end_whose_seal_no_seal_of_ours_could_be_is_left_and_told_like_any_other(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    write("UPDATE audit_head SET seal = '封' WHERE stream IN (:one, 'system', 'alerts')", one=case.id)
+    office.decide(case, "li-na", "APPROVE")
+    office.snapshot()
+    assert office.case(case.id).outcome == "CLOSED"
+    assert "supervisor" in office.staff_told("integrity_broken")
+
+
 @pytest.mark.parametrize("over", [False, True])
 def test_a_case_whose_whole_record_was_taken_away_is_named(office: Office, over: bool) -> None:
     office.open_shop()

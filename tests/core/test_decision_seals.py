@@ -32,7 +32,7 @@ FORGED = """
 """
 
 
-@pytest.mark.parametrize("seal", [None, "", "0" * 64])
+@pytest.mark.parametrize("seal", [None, "", "0" * 64, "封"])
 def test_a_decision_that_sql_wrote_is_nobodys_and_the_question_is_open_again(
     office: Office, case: Case, seal: str | None
 ) -> None:

@@ -49,3 +49,8 @@ def test_a_short_event_takes_less_room_sealed_than_bare() -> None:
         '"kind":"closure","kind_label":"关店","shop_id":"shop-1","at":"2026-11-19T02:00:01Z","origin":"platform/m-5"}}'
     )
     assert len(vault.seal(event, HERE)) < len(event.encode())
+
+
+@pytest.mark.parametrize("written", ["封", "", "x", None, b"\x00", 7])
+def test_no_seal_that_sql_has_written_is_a_fault_of_ours(written: object) -> None:
+    assert not vault.same(written, vault.keyed_hash("what was sealed"))
