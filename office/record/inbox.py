@@ -48,6 +48,8 @@ class Arrival(Frozen):
     shop_id: str | None = None
     case_id: str | None = None
     body: bytes
+    earlier_id: str = ""
+    """Under which id earlier versions stored the same message, where that is another one."""
 
 
 def said_at(message: InboxMessage) -> datetime:
@@ -110,7 +112,7 @@ def receive_all(
     ``since`` is what ``clock().ticks()`` said when the request reached the door: that is when they were received,
     however long their body, our queue or the database's writer then took.
     """
-    ids = [arrival.message_id for arrival in arrivals]
+    ids = [one for arrival in arrivals for one in (arrival.message_id, arrival.earlier_id) if one]
 
     def work(tx: Tx) -> list[Receipt]:
         moment = tx.now - timedelta(seconds=clock().ticks() - since if since is not None else 0)
@@ -119,11 +121,14 @@ def receive_all(
         for arrival in arrivals:
             digest = hashlib.sha256(arrival.body).hexdigest()
             before = known.get((arrival.source, arrival.message_id))
+            earlier = known.get((arrival.source, arrival.earlier_id))
+            if before is None and earlier is not None and _says(earlier, arrival, digest):
+                before = earlier
             if before is None:
                 known[arrival.source, arrival.message_id] = row = _row(arrival, digest, moment, tx.now)
                 tx.add(row)
                 receipts.append(Receipt.NEW)
-            elif before.body_sha256 == digest or same_event(arrival.body, opened(before, "body_sealed").encode()):
+            elif _says(before, arrival, digest):
                 receipts.append(Receipt.REFUSED if before.state is InboxState.REFUSED else Receipt.SAME)
             else:
                 _keep_conflict(tx, before, arrival, digest)
@@ -139,6 +144,11 @@ def receive_all(
         except IntegrityError:  # copies of one message at the same moment: who comes second reads what the first wrote
             continue
     return in_transaction(work)
+
+
+def _says(before: InboxMessage, arrival: Arrival, digest: str) -> bool:
+    """Whether the message that is there says what has come."""
+    return before.body_sha256 == digest or same_event(arrival.body, opened(before, "body_sealed").encode())
 
 
 @prepared

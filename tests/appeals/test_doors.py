@@ -21,6 +21,7 @@ from models.messages import Channel, InboxMessage, InboxState
 from office.base.clock import VirtualClock, use_clock
 from office.base.db import engine, reading
 from office.base.settings import settings
+from office.record.inbox import Arrival, receive
 from tests.appeals.bench import Bench
 from webhooks.app import create_app
 from webhooks.senders.doudian import event_sign
@@ -43,7 +44,7 @@ SUCCESS = {"code": 0, "msg": "success"}
 def door(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setenv("DIANWU_DOUDIAN_APPS", json.dumps({APP: SECRET, "other-app": "other-secret"}))
     monkeypatch.setenv("DIANWU_DOUDIAN_API", "")
-    monkeypatch.setenv("DIANWU_TIKTOK_APPS", json.dumps({"demo_key": "app_secret_demo"}))
+    monkeypatch.setenv("DIANWU_TIKTOK_APPS", json.dumps({"demo_key": "app_secret_demo", "other_key": "other_secret"}))
     settings.cache_clear()
     yield TestClient(create_app(settings()), raise_server_exceptions=False)
     settings.cache_clear()
@@ -437,7 +438,7 @@ def test_a_notification_signed_as_in_their_example_is_kept_and_answered_with_not
         assert (answer.status_code, answer.content) == (200, b"")
     bench.office.settle()
     assert [(row.message_id, row.type, row.state) for row in inbox("tiktok-shop")] == [
-        ("7327112393057371910", "tiktok-shop.1", InboxState.KEPT)
+        ("demo_key/7327112393057371910", "tiktok-shop.1", InboxState.KEPT)
     ]
 
 
@@ -470,6 +471,35 @@ def test_returns_are_kept_under_their_topic_and_conflicts_do_not_replace_them(do
     send("SUCCESS")
     kept = inbox("tiktok-shop")
     assert [(row.type, row.conflicts) for row in kept] == [("tiktok-shop.RETURN_STATUS_CHANGE", 1)]
+
+
+def notified(door: TestClient, app_key: str, secret: str, raw: bytes) -> None:
+    authorization = hmac.new(secret.encode(), app_key.encode() + raw, hashlib.sha256).hexdigest()
+    headers = {"content-type": "application/json", "authorization": authorization}
+    assert door.post("/webhooks/tiktok-shop", content=raw, headers=headers).status_code == 200
+
+
+def test_one_app_does_not_take_the_notification_ids_of_another(door: TestClient) -> None:
+    for _ in range(2):
+        notified(door, "other_key", "other_secret", b'{"type":1,"tts_notification_id":"7327112393057371910"}')
+        notified(door, "demo_key", "app_secret_demo", TTS)
+    assert sorted((row.message_id, row.conflicts) for row in inbox("tiktok-shop")) == [
+        ("demo_key/7327112393057371910", 0),
+        ("other_key/7327112393057371910", 0),
+    ]
+
+
+def test_a_notification_that_an_earlier_version_stored_is_the_same_when_it_comes_again(door: TestClient) -> None:
+    number = "7327112393057371910"
+    receive(
+        Arrival(source="tiktok-shop", message_id=number, type="tiktok-shop.1", body=TTS), lambda _tx, _message: None
+    )
+    for _ in range(2):
+        notified(door, "demo_key", "app_secret_demo", TTS)
+    assert [row.message_id for row in inbox("tiktok-shop")] == [number]
+    notified(door, "other_key", "other_secret", TTS.replace(b'"type":1', b'"type":2'))
+    kept = [(row.message_id, row.conflicts) for row in inbox("tiktok-shop")]
+    assert kept == [(number, 0), (f"other_key/{number}", 0)], "what says something else may be another app's"
 
 
 def test_without_their_apps_the_addresses_do_not_exist(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 """TikTok Shop webhooks: HMAC in ``Authorization``, answered with an empty 200, kept for later mapping.
 
-The signature covers no time, so an old message can be sent again; its ``tts_notification_id`` makes it the same.
+The signature covers no time, so an old message can be sent again; app and ``tts_notification_id`` make it the same.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TikTokShopSender:
 
     def verify(self, headers: Mapping[str, str], raw: bytes) -> list[Arrival]:
         """The one notification in the body; raises :class:`Problem` 401 unless one of the apps signed it."""
-        self._check(headers.get("authorization", ""), raw)
+        app_key = self._signed_by(headers.get("authorization", ""), raw)
         message = bodies.parse_object(bodies.text_of(raw))
         number, topic = name_of(message.get("tts_notification_id")), name_of(message.get("type"))
         if not _NAME.fullmatch(number) or not _NAME.fullmatch(topic):
@@ -48,20 +48,25 @@ class TikTokShopSender:
         return [
             Arrival(
                 source=self.name,
-                message_id=number,
+                message_id=f"{app_key}/{number}",
+                earlier_id=number,
                 type=f"{self.name}.{topic}",
                 shop_id=shop_id if _NAME.fullmatch(shop_id) else None,
                 body=raw,
             )
         ]
 
-    def _check(self, offered: str, raw: bytes) -> None:
+    def _signed_by(self, offered: str, raw: bytes) -> str:
+        """Which app signed it: the header does not say, so every one is looked at."""
         given = offered.strip().encode("utf-8", "replace")
-        fits = False
-        for app_key, secret in self._apps.items():  # the header does not say which app: every one is looked at
-            fits |= hmac.compare_digest(signature(app_key, secret.get_secret_value(), raw).encode(), given)
-        if not fits:
+        fitting = [
+            app_key
+            for app_key, secret in self._apps.items()
+            if hmac.compare_digest(signature(app_key, secret.get_secret_value(), raw).encode(), given)
+        ]
+        if not fitting:
             raise Problem(401, "bad-signature", "Authorization does not fit the body.")
+        return fitting[0]
 
     def answer(self, stored: Sequence[tuple[Arrival, Receipt]]) -> Answer:
         return Answer(200, None)  # also on a conflict: the first stands, people are alerted
