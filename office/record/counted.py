@@ -28,6 +28,7 @@ MANY, SELDOM = 20_000, timedelta(minutes=15)
 
 def count(tx: Tx, gone: int = 0, at: datetime | None = None) -> None:
     """Count what there is, and say how many of those counted before are gone: by night, or (``gone``) at a moment since."""
+    kept = _kept(tx) if gone else None
     until = tx.now - SETTLED
     gone = max(gone, _gone(tx))
     lines = _lines(tx, until)
@@ -40,7 +41,15 @@ def count(tx: Tx, gone: int = 0, at: datetime | None = None) -> None:
         lines=lines,
         gone=gone,
         counted_at=at.isoformat() if gone and at else "",
+        night=kept.night.isoformat() if kept else "",
     )
+
+
+def found_elsewhere(tx: Tx, gone: int) -> bool:
+    """Whether another machine has found as many gone since the night that this one counts from, and told of it."""
+    kept = _kept(tx)
+    night = kept.night.isoformat() if kept else ""
+    return any(line.detail.get("night", "") == night and line.detail["gone"] >= gone for line in _counts(tx))
 
 
 def check(tx: Tx) -> Iterator[str]:

@@ -120,8 +120,9 @@ def _counts() -> int:
     if gone or since is None:
 
         def told(tx: Tx) -> counted.Since | None:
-            counted.count(tx, gone, at)
-            _report_chains(tx, "audit/counted", counted.said(gone, at))
+            if not (gone and counted.found_elsewhere(tx, gone)):
+                counted.count(tx, gone, at)
+                _report_chains(tx, "audit/counted", counted.said(gone, at))
             return counted.recount(tx)
 
         since = in_transaction(told)

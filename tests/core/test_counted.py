@@ -122,6 +122,28 @@ def test_a_chain_put_back_by_day_is_told_by_the_next_sweep_whatever_is_written_m
     assert len([sentence for sentence in office.chains() if "lines counted on" in sentence]) == 2
 
 
+def test_what_several_machines_find_gone_is_told_once(office: Office) -> None:
+    office.open_shop()
+    case = office.request_closure()
+    a_night(office)
+    for gone in (1, 2):
+        earlier = end_of(case.id)
+        for _ in range(gone):
+            in_transaction(partial(audit.record, stream=case.id, action="case.noted"))
+        remembered = []
+        for _ in range(3):
+            office.clock.advance(timedelta(minutes=1))
+            examination.examine()
+            remembered.append(seen.lines() or "")
+        put_back(earlier)
+        for kept in remembered:
+            seen.note_lines(kept)
+            examination.examine()
+            examination.examine()
+        assert len(heard(office)) == gone and heard(office)[-1].startswith(f"- {gone} lines counted on")
+    assert len([sentence for sentence in office.chains() if "lines counted on" in sentence]) == 2
+
+
 def test_what_this_machine_has_counted_in_another_database_is_nobodys_loss(office: Office) -> None:
     office.open_shop()
     examination.examine()
