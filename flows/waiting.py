@@ -89,7 +89,7 @@ def _miss(tx: Tx, review_id: str, gate: Gate) -> None:
     review = reviews.get(tx, review_id)
     shown_forms.note_gone(tx, review)
     nothing = read_answer(review, gate, {}, None)
-    confirmations.refuse_doubtful(tx, review, gate, nothing, LOST, judge.form_key(review))
+    confirmations.refuse_doubtful(tx, review, gate, nothing, LOST, review.form_key)
 
 
 def _take_what_came(case_id: str, review_id: str, gate: Gate, form: ShownForm) -> bool:

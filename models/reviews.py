@@ -129,6 +129,11 @@ class Review(SQLModel, table=True):
     question_seal: str | None = Field(default=None, sa_type=code(64))
     """That what is asked, who may answer, and what they are shown is what we wrote, under the same key."""
 
+    @property
+    def form_key(self) -> str:
+        """The pause key of the last form that was shown."""
+        return f"{self.gate}-{self.round}-{self.seat}-{self.id.lower()}-{self.attempt}"
+
 
 V = TypeVar("V", bound=Labelled)
 

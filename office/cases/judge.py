@@ -125,14 +125,9 @@ def arm(tx: Tx, review_id: str) -> str:
     """A fresh pause key for the form about to be shown, recorded before it is."""
     review = get(tx, review_id)
     review.attempt += 1
-    review.pause_key = form_key(review)
+    review.pause_key = review.form_key
     tx.add(review)
     return review.pause_key
-
-
-def form_key(review: Review) -> str:
-    """The pause key of the last form shown."""
-    return f"{review.gate}-{review.round}-{review.seat}-{review.id.lower()}-{review.attempt}"
 
 
 Finish = Callable[[Tx, Case, Review, Gate, Answer], Outcome]

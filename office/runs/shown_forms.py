@@ -29,7 +29,6 @@ from models.reviews import Review
 from office.base.clock import clock
 from office.base.db import Tx, in_transaction, prepared, reading
 from office.base.vault import keyed_hash, same
-from office.cases import judge
 from office.runs import engine
 
 logger = logging.getLogger("dianwu.forms")
@@ -101,12 +100,12 @@ def unread(forms: Iterable[ShownForm]) -> list[ShownForm]:
 
 def gone(review: Review, forms: Iterable[ShownForm]) -> bool:
     """Whether the last form shown of this question is not among these, which are all that are known."""
-    return review.attempt > 0 and judge.form_key(review) not in {form.key for form in forms}
+    return review.attempt > 0 and review.form_key not in {form.key for form in forms}
 
 
 def note_gone(tx: Tx, review: Review) -> None:
     """That the last form shown was taken out of our database has been told: nothing more is expected of it."""
-    tx.merge(sealed(_form(review, judge.form_key(review), "", judged_at=clock().real())))
+    tx.merge(sealed(_form(review, review.form_key, "", judged_at=clock().real())))
 
 
 def judged(tx: Tx, key: str, in_run: str | None = None, lay_in: str | None = None) -> None:
