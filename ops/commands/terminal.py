@@ -319,6 +319,7 @@ _OF_FILES = {
 _OF_DATABASES = {
     "disk is full": "磁盘已满，数据库写不进去，请先腾出空间",
     "no space left": "磁盘已满，数据库写不进去，请先腾出空间",
+    "disk i/o error": "数据库文件读写出错，请检查磁盘是否已满或损坏",
     "readonly database": "数据库文件只读，请检查该文件及其目录的权限",
     "unable to open database file": "数据库文件打不开，请检查目录与权限",
     "database is locked": "数据库正被其他进程占用，请稍后再试",

@@ -204,6 +204,7 @@ def test_what_a_named_file_cannot_do_is_told_and_nothing_that_cannot_be_passes_f
     ("said", "sentence"),
     [
         ("database or disk is full", "磁盘已满"),
+        ("disk I/O error", "磁盘是否已满"),
         ("attempt to write a readonly database", "只读"),
         ("unable to open database file", "打不开"),
         ("file is not a database", "不是 SQLite"),
