@@ -125,17 +125,18 @@ def _good_elsewhere(shop: OtherShop, numbers: OpeningPolicy) -> bool:
 
 
 def refuse_reopening(
-    requester: str, shop: Shop, asked_at: datetime, *, other_case: str | None, policy: Policy
+    requester: str, shop: Shop, asked_at: datetime, *, other_case: str | None, unrenewed: bool = False, policy: Policy
 ) -> Refusal | None:
     """Why a shop is not opened again, before money and today's conditions are looked at (REO-1, REO-2, REO-5).
 
-    ``asked_at`` is when the request reached the door: what counts for the six months.
+    ``asked_at`` is when the request reached the door: what counts for the six months. ``unrenewed``: its last application
+    passed its reviews and ended without another licence in place of one that had run out; it is made once more (OPN-7).
     """
     if requester != shop.owner_account_id:
         return _refusal("not-original-account", "REO-2", "须用关店时的原账号申请重新开店,请用原账号登录后再提交。")
     if shop.state is ShopState.FORCED_CLOSED:
         return _refusal("forced-closed", "REO-5", "店铺因违规被强制关闭,不能重新开店。")
-    if shop.state is not ShopState.CLOSED or shop.closed_at is None:
+    if not (shop.state is ShopState.CLOSED or unrenewed) or shop.closed_at is None:
         return _refusal("not-closed", "REO-1", f"店铺当前状态为“{shop.state.label}”,关店后才能申请重新开店。")
     if other_case is not None:
         return _refusal("under-way", "REO-2", f"该店铺已有一件申请正在办理({other_case}),请等待其结果,无需重复提交。")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
-from models.cases import Case, CaseKind, Finding
+from models.cases import Case, CaseKind, CaseState, Finding
 from models.opening import Part, Stage
 from models.outcomes import Refusal
 from models.shops import Shop, ShopState
@@ -21,7 +21,10 @@ from policies import opening as policy_of_opening
 from tasks.opening import parts
 from tasks.opening.request import OpeningAsked
 from tasks.shops import demands, facts, shops, states
+from tasks.shops.applications import of_shop
 
+ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
+"""How an application can have ended that is taken up again with what was there."""
 AGAIN = timedelta(minutes=5)
 """When a shop that has paid and is kept from opening is looked at again."""
 
@@ -75,11 +78,26 @@ def _again(tx: Tx, case: Case) -> Refusal | None:
         if other.sole or cases.comes_before(other, case)
     ]
     refused = policy_of_opening.refuse_reopening(
-        asked.account_id, shop, case.received_at, other_case=others[0].id if others else None, policy=rules(case)
+        asked.account_id,
+        shop,
+        case.received_at,
+        other_case=others[0].id if others else None,
+        unrenewed=unrenewed(tx, shop, CaseKind.REOPENING),
+        policy=rules(case),
     )
     return refused or policy_of_opening.refuse_account(
         asked.entity_type, asked.categories, asked.account, asked.profile, asked.other_shops, rules(case)
     )
+
+
+def unrenewed(tx: Tx, shop: Shop, kind: CaseKind) -> bool:
+    """Whether the application that this shop is opened by, of this kind, ended before its licence was renewed (OPN-7)."""
+    before = of_shop(tx, shop.id) if shop.state is ShopState.AWAITING_DEPOSIT else None
+    if before is None or before.kind is not kind or before.outcome not in ENDED:
+        return False
+    until = parts.licence_until(parts.of_case(tx, before.id))
+    over = policy_of_opening.licence_over(until, tx.now)
+    return OpeningAsked.of(before).stage is not Stage.DEPOSIT or any(over)
 
 
 def owed(tx: Tx, shop: Shop) -> list[Finding]:

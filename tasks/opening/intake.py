@@ -8,7 +8,7 @@ from typing import Any
 from models.cases import Case, CaseKind, CaseState, WaitState
 from models.event_parts import DocumentKind
 from models.messages import InboxMessage
-from models.opening import Part, Stage
+from models.opening import Part
 from models.opening_events import (
     OfApplication,
     OpeningAccount,
@@ -33,15 +33,12 @@ from office.record.inbox import Refused, look_again
 from policies import opening as policy_of_opening
 from policies.deadlines import in_time
 from policies.masking import mask_accounts
-from tasks.opening import parts, transfer
+from tasks.opening import admission, parts, transfer
 from tasks.opening.parts import TASKS
 from tasks.opening.request import OpeningAsked
 from tasks.shops import shops, states
-from tasks.shops.applications import DEPOSIT, of_shop
+from tasks.shops.applications import DEPOSIT
 from tasks.shops.questions import own_open_case, take_back
-
-ENDED = (CaseState.LAPSED, CaseState.REJECTED, CaseState.WITHDRAWN)
-"""How an application can have ended that is taken up again with what was there."""
 
 # ── how an application begins ────────────────────────────────────────────────
 
@@ -76,11 +73,7 @@ def request(tx: Tx, event: OpeningRequested, message: InboxMessage) -> None:
 
 def _applies(tx: Tx, shop: Shop) -> bool:
     """Whether the number is still being applied for, or the application it is opened by ended before its licence was renewed."""
-    before = of_shop(tx, shop.id) if shop.state is ShopState.AWAITING_DEPOSIT else None
-    if before is None or before.kind is not CaseKind.OPENING or before.outcome not in ENDED:
-        return shop.state is ShopState.APPLYING
-    until = parts.licence_until(parts.of_case(tx, before.id))
-    return OpeningAsked.of(before).stage is not Stage.DEPOSIT or any(policy_of_opening.licence_over(until, tx.now))
+    return shop.state is ShopState.APPLYING or admission.unrenewed(tx, shop, CaseKind.OPENING)
 
 
 def request_again(tx: Tx, event: ReopeningRequested, message: InboxMessage) -> None:
@@ -133,7 +126,7 @@ def _opened(
 
 def _ended(tx: Tx, shop: Shop, kind: CaseKind) -> Case | None:
     """The last application of this kind that ended so that it is taken up again."""
-    ended = [case for state in ENDED if (case := cases.last_concluded(tx, shop.id, kind, state))]
+    ended = [case for state in admission.ENDED if (case := cases.last_concluded(tx, shop.id, kind, state))]
     return max(ended, key=lambda case: case.opened_at, default=None)
 
 

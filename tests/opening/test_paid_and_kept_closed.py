@@ -195,6 +195,66 @@ def test_who_renews_no_licence_may_apply_once_more_and_has_paid_already(office: 
     assert office.books() == [] == office.chains()
 
 
+def business_reopened(office: Office) -> Applicant:
+    """A closed business that opens again, has passed every review and has paid; its licence has run out before."""
+    applicant = business_to_pay(office, "2036-11-30")
+    paid_in_full(office)
+    assert applicant.now.outcome == "OPENED"
+    office.snapshot("shop-1")
+    office.decide(office.request_closure(), "li-na", "APPROVE")
+    office.snapshot("shop-1")
+    later(office)
+    deduct(office, ASKED, "ded-1")
+    applicant.reopen()
+    for bring in applicant.material():
+        bring()
+    applicant.entity_info(licence_until=(office.clock.at + timedelta(days=2)).date().isoformat())
+    applicant.approve()
+    applicant.finishing()
+    applicant.approve()
+    office.pass_time(days=5)
+    office.snapshot("shop-1")
+    office.pay_deposit("shop-1", ASKED)
+    assert office.shop().state is ShopState.AWAITING_DEPOSIT
+    return applicant
+
+
+def test_who_opens_again_and_renews_no_licence_may_ask_once_more_and_has_paid_already(office: Office) -> None:
+    """REO-3, OPN-7: closing the shop that has paid is not the only way on."""
+    applicant = business_reopened(office)
+    assert applicant.missing() == ["ENTITY", "BUSINESS_LICENCE"]
+    office.pass_time(days=31)
+    assert applicant.now.outcome == "LAPSED" and office.shop().state is ShopState.AWAITING_DEPOSIT
+    applicant.reopen()
+    assert applicant.now.outcome is None, applicant.now.outcome_text
+    applicant.entity_info(licence_until="2046-11-30")
+    applicant.papers(LICENCE)
+    applicant.approve()
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+    assert office.books() == [] == office.chains()
+
+
+def test_a_licence_renewed_while_it_opens_again_opens_it(office: Office) -> None:
+    """REO-3, OPN-7."""
+    applicant = business_reopened(office)
+    applicant.entity_info(licence_until="2046-11-30")
+    applicant.papers(LICENCE)
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+
+
+def test_a_shop_that_waits_for_its_money_with_a_good_licence_is_not_asked_to_open_again_anew(office: Office) -> None:
+    """REO-1: what it has to do is to pay."""
+    applicant = to_pay_again(office)
+    office.pass_time(days=15, minutes=1)
+    (demand,) = [one for one in office.cases() if one.kind is CaseKind.DEPOSIT_DEMAND and one.concluded_at is None]
+    office.decide(demand, "wang-fang", "SUSPEND")
+    assert applicant.now.outcome == "LAPSED"
+    applicant.reopen()
+    assert applicant.now.outcome_clause == "REO-1"
+
+
 def test_a_shop_that_was_open_and_is_suspended_is_not_applied_for_anew(office: Office) -> None:
     """OPN-2: also where an application before the one that opened it had ended."""
     applicant = Applicant(office)
