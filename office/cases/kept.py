@@ -33,8 +33,19 @@ def _tell(why: str) -> Callable[[Tx, InboxMessage], None]:
     return lambda tx, message: tell(tx, message, why)
 
 
-def tell(tx: Tx, message: InboxMessage, why: str) -> None:
-    """Tell the supervisor, once, what was kept or refused without anybody having decided so."""
+def heard(why: str, about: str, *roles: Role) -> Callable[[Tx, InboxMessage], None]:
+    """How these people hear of a refusal on which a merchant's window or money hangs; of the same matter once, however often
+    it is sent."""
+
+    def tell_each(tx: Tx, message: InboxMessage) -> None:
+        for role in roles:
+            tell(tx, message, why, role, f"{about}/{role}")
+
+    return tell_each
+
+
+def tell(tx: Tx, message: InboxMessage, why: str, role: Role = Role.SUPERVISOR, about: str = "") -> None:
+    """Tell a role, once, what was kept or refused without anybody having decided so."""
     told = InboxOdd(
         number=message.id or 0,
         source=message.source,
@@ -44,4 +55,4 @@ def tell(tx: Tx, message: InboxMessage, why: str) -> None:
         received_at=message.received_at,
         why=why,
     )
-    reviews.notify_staff(tx, Role.SUPERVISOR, told, f"odd/{message.id}")
+    reviews.notify_staff(tx, role, told, f"odd/{about or message.id}")

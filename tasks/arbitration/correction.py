@@ -28,7 +28,6 @@ from office.cases.locks import lock_case
 from office.cases.merchants import shop_of
 from office.cases.reviews import decided, last_decider
 from office.files import papers
-from office.record.inbox import Refused
 from office.staff import people
 from policies import appeal as rules_of_appeal
 from policies.approvals import Seen
@@ -56,7 +55,8 @@ class CorrectionVerdict(Labelled):
 def propose_correction(tx: Tx, event: RulingCorrectionProposed, shop: Shop, message: InboxMessage) -> None:
     """A court's judgment against a ruling: two supervisors decide (ARB-10, ambiguity 11)."""
     if facts.not_yet(tx, event.judged_on, message):
-        raise Refused("判决日期在未来,未受理;请核对判决日期", "ARB-10")
+        about = f"{event.type}/{event.shop_id}/{event.ruling_id}"
+        raise facts.ahead("判决日期在未来,未受理;请核对判决日期", "ARB-10", about)
     cases.open_case(
         tx,
         CaseKind.CORRECTION,

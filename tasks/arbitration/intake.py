@@ -12,11 +12,12 @@ from models.arbitration_events import ArbitrationApplied, ArbitrationProgressed,
 from models.deposits import DeductionReason
 from models.messages import InboxMessage
 from models.money import Money
+from models.reviews import Role
 from models.shop_events import DepositDeducted
 from models.shops import Shop
 from notifications import appeal as words
 from office.base.db import Tx
-from office.cases import cases, merchants
+from office.cases import cases, kept, merchants
 from office.record import audit
 from office.record.inbox import Kept, Refused
 from policies import appeal as rules_of_appeal
@@ -41,7 +42,7 @@ def seen_before(
     matter.lock_appeals(tx, shop)
     found = tx.get(Arbitration, arbitration_id)
     if found is not None and found.shop_id != shop.id:
-        raise Refused(f"仲裁 {arbitration_id} 不属于店铺 {shop.id}", "ARB-1")
+        raise _of_another_shop(f"仲裁 {arbitration_id} 不属于店铺 {shop.id}", f"arbitration/{arbitration_id}/{shop.id}")
     withdrawn = withdrawn_before(tx, shop.id, arbitration_id, order_id, aftersale_id)
     if refusal := rules_of_appeal.rearbitration_barred(withdrawn_before=withdrawn):
         raise Refused(refusal.sentence, refusal.clause)
@@ -62,6 +63,19 @@ def seen_before(
     cases.wake_leaving(tx, shop.id)  # whoever decides about closing or refund is shown that it came, or that it ended
     matter.adopt(tx, found)
     return found
+
+
+def _of_another_shop(
+    sentence: str, about: str, learn: Callable[[Tx, InboxMessage], None] = lambda tx, message: None
+) -> Refused:
+    """The refusal of what is said about one shop and known of another: whose window and money it is, a person finds out."""
+    told = kept.heard(f"{sentence}。哪家店铺的申诉期限和款项与此有关,请与发送方核实", about, Role.SUPERVISOR)
+
+    def heard(tx: Tx, message: InboxMessage) -> None:
+        learn(tx, message)
+        told(tx, message)
+
+    return Refused(sentence, "ARB-1", heard=heard)
 
 
 def withdrawn_before(
@@ -133,7 +147,10 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
     arbitration = seen_before(tx, shop, event.arbitration_id, event.order_id, event.aftersale_id, Stage.RULED, message)
     before = lock_ruling(tx, event.ruling_id) or _deduction_of(tx, event, shop)
     clears, learn = event.conclusion is Conclusion.NOT_MERCHANT, _learned(event, shop)
-    if before is not None and (before.kind is RulingKind.RULING or before.shop_id != shop.id):
+    if before is not None and before.shop_id != shop.id:
+        about = f"ruling/{event.ruling_id}/{shop.id}"
+        raise _of_another_shop(f"判责 {event.ruling_id} 已登记在其他店铺名下,未重复登记", about, learn)
+    if before is not None and before.kind is RulingKind.RULING:
         raise Refused(f"判责 {event.ruling_id} 已登记,未重复登记", "ARB-1", heard=learn)
     if before is not None and before.void_cause is not None and not clears:
         raise Refused(f"判责 {event.ruling_id} 已因「{before.void_cause.label}」剔除", "ARB-7", heard=learn)
@@ -194,7 +211,8 @@ def rule(tx: Tx, event: RulingEffective, shop: Shop, message: InboxMessage) -> N
 def _in_effect(tx: Tx, event: RulingEffective | DepositDeducted, message: InboxMessage) -> None:
     """What is to take effect later takes nothing now, holds no appeal open till then, and is no newer than what clears it."""
     if facts.not_yet(tx, event.effective_at, message):
-        raise Refused("生效时间在未来,未受理;请在生效后报送", "ARB-2")
+        named = event.ruling_id if isinstance(event, RulingEffective) else event.deduction_id
+        raise facts.ahead("生效时间在未来,未受理;请在生效后报送", "ARB-2", f"{event.type}/{event.shop_id}/{named}")
 
 
 def deduct(tx: Tx, event: DepositDeducted, shop: Shop, message: InboxMessage) -> None:

@@ -50,7 +50,7 @@ def receive(tx: Tx, event: ReceivableSettled, shop: Shop, message: InboxMessage)
     key = f"receivable/{event.settlement_id}"
     if tx.get(ledger.Transfer, key) is not None:
         raise Refused(f"结算 {event.settlement_id} 已入账,未重复入账", "STL-1")
-    settling.platform_settles(tx, shop.id, event.settled_at, Money(fen=event.amount_fen))
+    settling.platform_settles(tx, shop.id, event.settlement_id, event.settled_at, Money(fen=event.amount_fen))
     amount = Money(fen=event.amount_fen)
     ledger.post(
         tx,

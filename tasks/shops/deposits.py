@@ -14,12 +14,13 @@ from models.deposits import DeductionReason
 from models.event_parts import PaymentPurpose
 from models.messages import InboxMessage
 from models.money import Money
+from models.reviews import Role
 from models.shop_events import DepositDeducted, DepositPaid, DepositSetOff
 from models.shops import Shop, ShopState
 from notifications import deposit as words
 from office.base.db import Tx, prepared
 from office.base.vault import opened, place, seal
-from office.cases import merchants, reviews
+from office.cases import kept, merchants, reviews
 from office.money import ledger
 from office.money.ledger import platform_account, shop_account, shop_balance
 from office.process import Process
@@ -37,15 +38,16 @@ def pay(tx: Tx, event: DepositPaid, shop: Shop, message: InboxMessage) -> None:
     if tx.get(ledger.Transfer, f"payment/{event.payment_id}") is not None:
         raise Refused(f"付款 {event.payment_id} 已入账,未重复入账")
     if shop.state is ShopState.FORCED_CLOSED and event.purpose is not PaymentPurpose.ARREARS:  # what is owed is taken
-        raise Refused("店铺已被强制关店,不再收取保证金", "CLS-10")
+        raise _unbooked("店铺已被强制关店,不再收取保证金", "CLS-10", event)
     if shop.state is ShopState.APPLYING:
-        raise Refused("店铺尚在入驻审核中,未要求缴费,未入账,请原路退回;店铺审核通过后会通知缴纳保证金", "OPN-13")
+        sentence = "店铺尚在入驻审核中,未要求缴费,未入账,请原路退回;店铺审核通过后会通知缴纳保证金"
+        raise _unbooked(sentence, "OPN-13", event)
     if event.purpose is PaymentPurpose.CERTIFICATION_FEE:
         return _certify(tx, event, shop)
     amount = Money(fen=event.amount_fen)
     arrears = shop_balance(tx, shop.id, AccountKind.ARREARS)
     if event.purpose is PaymentPurpose.ARREARS and amount.fen > arrears.fen:
-        raise Refused(f"补缴金额 {amount} 超过店铺欠款 {arrears},未入账", "DED-9")
+        raise _unbooked(f"补缴金额 {amount} 超过店铺欠款 {arrears},未入账", "DED-9", event)
     kind = AccountKind.ARREARS if event.purpose is PaymentPurpose.ARREARS else AccountKind.DEPOSIT
     ledger.post(
         tx,
@@ -116,16 +118,23 @@ def _tell_reduced(
     merchants.tell(tx, told, key, shop_id=shop.id)
 
 
+def _unbooked(sentence: str, clause: str, event: DepositPaid) -> Refused:
+    """The refusal of money that a merchant has paid: it is in nobody's books, so finance hears, not only the sender."""
+    why = f"{sentence}。商家已付 {Money(fen=event.amount_fen)}(付款编号 {event.payment_id}),请与平台核实并安排退回"
+    return Refused(sentence, clause, heard=kept.heard(why, f"paid/{event.shop_id}/{event.payment_id}", Role.FINANCE))
+
+
 def _certify(tx: Tx, event: DepositPaid, shop: Shop) -> None:
     """The certification fee of a year: its own posting, never a deposit, waived by an official account (DEP-7, ambiguity 2)."""
     rules, amount = policy_at(tx.now), Money(fen=event.amount_fen)
     if shop.state not in demands.ASKED:
-        raise Refused(f"店铺状态为「{shop.state.label}」,不再收取认证审核费", "DEP-7")
+        raise _unbooked(f"店铺状态为「{shop.state.label}」,不再收取认证审核费", "DEP-7", event)
     fee = certification_fee(shop.entity_type, shop.official_account, None, tx.now, rules)
     if not fee:
-        raise Refused("该店铺无需缴纳认证审核费(已绑定官方账号、未要求认证或主体为个人),未入账", "DEP-7")
+        sentence = "该店铺无需缴纳认证审核费(已绑定官方账号、未要求认证或主体为个人),未入账"
+        raise _unbooked(sentence, "DEP-7", event)
     if amount.fen != fee.fen:
-        raise Refused(f"认证审核费为一年 {fee},收到 {amount},未入账", "DEP-7")
+        raise _unbooked(f"认证审核费为一年 {fee},收到 {amount},未入账", "DEP-7", event)
     ledger.post(
         tx,
         f"payment/{event.payment_id}",

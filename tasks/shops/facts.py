@@ -22,7 +22,7 @@ from notifications.message import hours_between
 from notifications.operations import FactsMissing
 from office.base.calendar import work_calendar
 from office.base.db import Tx, in_transaction
-from office.cases import cases, deadlines, effects, reviews
+from office.cases import cases, deadlines, effects, kept, reviews
 from office.cases.cases import emit, rules
 from office.cases.locks import lock_case
 from office.process import Process
@@ -46,6 +46,12 @@ def not_yet(tx: Tx, at: datetime | None, message: InboxMessage) -> bool:
     return at is not None and at > message.received_at + timedelta(
         minutes=policy_at(tx.now).closure.facts_ahead_minutes
     )
+
+
+def ahead(sentence: str, clause: str, about: str) -> Refused:
+    """The refusal of what is said to be in the future: the merchant's window or money hangs on it, so the supervisor hears."""
+    why = f"{sentence}。店铺的申诉期限或款项与此有关,请联系发送方核对日期并重新报送"
+    return Refused(sentence, clause, heard=kept.heard(why, about, Role.SUPERVISOR))
 
 
 def take_snapshot(tx: Tx, event: ShopSnapshotTaken, message: InboxMessage) -> None:

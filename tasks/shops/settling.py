@@ -29,7 +29,7 @@ from models.settlement import (
 from models.shops import Shop, ShopState
 from notifications.operations import PlatformOverpaid
 from office.base.db import Tx, prepared
-from office.cases import cases, reviews
+from office.cases import cases, kept, reviews
 from office.money.ledger import shop_balance
 from office.record import audit
 from office.record.inbox import Refused
@@ -93,11 +93,13 @@ def unsettled(tx: Tx, shop_id: str) -> dict[str, Any]:
 # ── what the platform reports of its own settling ────────────────────────────
 
 
-def platform_settles(tx: Tx, shop_id: str, at: datetime, amount: Money) -> None:
+def platform_settles(tx: Tx, shop_id: str, settlement_id: str, at: datetime, amount: Money) -> None:
     """The platform settles what is its own to settle, and pays it itself; refused is what lies in our time, whoever
     settles now."""
     if settler_at(switches(tx, shop_id), at) is Settler.OFFICE:
-        raise Refused("该店铺当时的货款由店务结算,平台结算未入账;请以订单批次报送确认收货的订单", "STL-1")
+        sentence = "该店铺当时的货款由店务结算,平台结算未入账;请以订单批次报送确认收货的订单"
+        why = f"{sentence}。在此之前,平台结算的 {amount} 不会付给商家,请与平台核实"
+        raise Refused(sentence, "STL-1", heard=kept.heard(why, f"settled/{shop_id}/{settlement_id}", Role.FINANCE))
     for row in _ours(tx, shop_id):
         row.platform_fen += amount.fen
         tx.add(row)

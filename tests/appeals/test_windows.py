@@ -51,6 +51,7 @@ def test_what_has_not_been_yet_takes_no_money_and_strikes_nothing(
             with suppress(NoResultFound):  # there is no case then
                 bench.office.propose_correction(judged_on=at.isoformat())
     assert (bench.refusals() == []) is taken
+    assert bench.office.staff_told("inbox_odd") == ([] if taken else ["supervisor"])
     assert what == "judgment" or (bench.money()["deposit"] < before) is taken
 
 
