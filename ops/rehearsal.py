@@ -18,7 +18,7 @@ from uuid import UUID
 
 import httpx
 import pyotp
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input.run_input import keyset_from_base_key
@@ -239,19 +239,21 @@ class Rehearsal:
         return found
 
     def sweep(self) -> None:
-        """Have the minute's sweep run now, and wait until it is done."""
+        """Have a sweep run from now on, and wait until it is done: one asked for while the minute's runs is passed over."""
         client = engine.client()
 
         def start() -> FlowRun:
             return client.create_flow_run_from_deployment(client.read_deployment_by_name("deadlines/deadlines").id)
 
-        run = self.wait(lambda: _reach(start), "Prefect knows the sweep")
-
-        def ended() -> bool:
+        def ended(run: FlowRun) -> StateType | None:
             found = _reach(lambda: client.read_flow_run(run.id))
-            return bool(found and found.state and found.state.is_final())
+            return found.state.type if found and found.state and found.state.is_final() else None
 
-        self.wait(ended, "the sweep has run")
+        def has_run() -> bool:
+            run = self.wait(lambda: _reach(start), "Prefect knows the sweep")
+            return self.wait(lambda: ended(run), "the sweep has run") is not StateType.CANCELLED
+
+        self.wait(has_run, "a sweep of its own has run")
 
     def now(self) -> datetime:
         """What time it is for cases."""

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.packages import install, may_install
+from tests.ports import free_port
 
 SETTINGS = {
     "fsync": "off",
@@ -39,24 +41,9 @@ def binaries() -> Path | None:
     )
 
 
-def install() -> None:
-    """Try Debian's package, where that is possible without asking anybody."""
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update", "-qq"], ["install", "-y", "-qq", "postgresql"]):
-            subprocess.run(["apt-get", *arguments], check=False, env=environment)
-
-
 def _unprivileged() -> list[str]:
     """PostgreSQL refuses to run as root; then it runs as the user its package has made."""
     return ["runuser", "-u", "postgres", "--"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -64,7 +51,7 @@ def cluster(home: Path) -> Iterator[str]:
     """The address of an empty database in a running cluster, gone when the block ends."""
     shared = Path("/dev/shm")
     place = tempfile.mkdtemp(prefix="dianwu-postgres-", dir=shared if os.access(shared, os.W_OK) else None)
-    folder, port, as_user = Path(place), _free_port(), _unprivileged()
+    folder, port, as_user = Path(place), free_port(), _unprivileged()
     try:
         if as_user:
             shutil.chown(folder, "postgres")
@@ -101,8 +88,8 @@ def main(command: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m tests.postgres COMMAND…\n")
         return 2
     home = binaries()
-    if home is None:
-        install()
+    if home is None and may_install():
+        install("postgresql")
         home = binaries()
     if home is None:
         return skipped("no PostgreSQL is installed (on Debian: apt-get install postgresql)")

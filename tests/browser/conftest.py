@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from ops.rehearsal import Rehearsal
-from tests.browser.faces import Face, V1Face, V2Face
+from tests.browser.faces import PATIENCE_MS, Face, V1Face, V2Face
+from tests.packages import install, may_install
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 KEEP = os.environ.get("DIANWU_SCREENSHOTS") == "1"
@@ -35,7 +35,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)  # five seconds else, in which a busy machine has drawn no page
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,8 @@ def _chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found:
         return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "--quiet"], check=True)
-        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES], check=True)
+    if may_install():
+        install(*PACKAGES)
         return shutil.which("chromium") or "chromium"
     why = f"Chromium is missing and only root can install it here: apt-get install {' '.join(PACKAGES)}"
     if os.environ.get("CI") == "true":

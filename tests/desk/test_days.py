@@ -15,7 +15,7 @@ from office.base.db import in_transaction, reading
 from office.record import audit
 from office.staff import passkeys
 from tests.appeals.bench import Bench
-from tests.browser.conftest import PATIENCE_MS, browser
+from tests.browser.conftest import browser
 from tests.desk.test_in_chromium import HOSTILE, Window, address, clean, window
 from tests.invoicing.kit import DOUBTFUL, billed, invoices, review_of, send_invoice
 from tests.play import Office
@@ -138,7 +138,7 @@ def test_a_session_that_ends_in_the_middle_of_a_form_costs_nothing(
     here.page.get_by_role("button", name="继续").click()
     expect(ending).to_be_hidden()
     pass_by(minutes=29)
-    expect(ending).to_contain_text("登录将在 1 分钟内过期", timeout=PATIENCE_MS)
+    expect(ending).to_contain_text("登录将在 1 分钟内过期")
     assert office.question(clean[0]).state is ReviewState.PENDING
     pass_by(minutes=2)
     expect(ending).to_contain_text("登录已过期，提交时会请您重新登录")

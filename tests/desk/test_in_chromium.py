@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,6 @@ from tests.desk.test_pictures import pdf, photo
 from tests.opening.bench import Applicant
 from tests.play import Office, paper
 from tests.settlement import kit as settling
-from tests.stack.conftest import free_port
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.browser
@@ -50,16 +50,15 @@ HOSTILE = "<script>alert(1)</script> **粗** {{7*7}} [点](http://evil.example)"
 @pytest.fixture
 def address(office: Office, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The desk on a port of its own, beside the office in this process."""
-    monkeypatch.setenv("DIANWU_DESK_PORT", str(free_port()))
+    listening = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("DIANWU_DESK_PORT", str(listening.getsockname()[1]))
     settings.cache_clear()
     given = settings()
     server = uvicorn.Server(
         uvicorn.Config(create_app(given), port=given.desk_port, log_level="warning", lifespan="off")
     )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.02)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()  # it is listening already
     yield given.desk
     server.should_exit = True
     thread.join()
@@ -205,7 +204,7 @@ def test_a_refused_answer_keeps_every_word_and_facts_that_change_are_shown_first
     here.page.reload()
     expect(reason).to_have_value("主体")
     office.snapshot("shop-1", open_orders=3)
-    expect(here.page.locator(".news")).to_be_visible(timeout=PATIENCE_MS)
+    expect(here.page.locator(".news")).to_be_visible()
     here.page.keyboard.press("Control+Enter")
     expect(here.page.get_by_role("alert")).to_contain_text("已过期")
     expect(here.page.locator("#refused")).to_be_focused()
@@ -215,7 +214,7 @@ def test_a_refused_answer_keeps_every_word_and_facts_that_change_are_shown_first
     here.shoot("refused")
     here.page.locator("#reason").press_sequentially("不符")
     office.snapshot("shop-1", open_orders=4)
-    expect(here.page.locator(".news")).to_be_visible(timeout=PATIENCE_MS)
+    expect(here.page.locator(".news")).to_be_visible()
     here.press("Escape")
     here.press("Period")
     expect(here.page.locator(".changed .chip").first).to_have_text("有变化")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import uvicorn
 from cryptography.fernet import Fernet
-from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of, free_port
+from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of
 from fastapi import FastAPI
 
 from office.base.settings import Settings, settings
 from tests.furniture import Storeroom
+from tests.ports import free_port
 from webhooks.app import create_app
 from webhooks.guard import guarded
 

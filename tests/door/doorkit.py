@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,12 +31,6 @@ def secret(seed: str) -> str:
 CURRENT, NEXT, BANK, SUBSCRIBER = (secret(name) for name in ("current", "next", "bank", "platform"))
 TOKENS = ("token-one-of-two", "token-two-of-two")
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC).timestamp()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

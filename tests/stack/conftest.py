@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,14 +23,8 @@ from ops.rehearsal import PEOPLE, Rehearsal
 from ops.secrets import prepare
 from ops.stack import Stack
 from tasks.processes import open_office
+from tests.ports import free_port
 from tests.prefect_home import furnish
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -118,6 +118,8 @@ class Killer:
     def _answer(self, asking: socket.socket) -> None:
         with asking, suppress(OSError):  # it may be dead by now
             when, _, key = asking.makefile().readline().strip().partition(" ")
+            if not key:
+                return  # it died over it
             verb = key.split("/")[1]
             self.verbs.add(verb)
             self.at(Boundary.BEFORE_EFFECT if when == "before" else Boundary.AFTER_EFFECT, verb)
@@ -183,13 +185,12 @@ def wrong(tx: Tx) -> list[str]:
 
 
 def settled(stage: Rehearsal) -> list[str]:
-    """Wait until nothing is left to deliver, then say what is wrong."""
+    """Wait until nothing is left to deliver, and say what is wrong at that very moment: the minute brings new messages."""
 
-    def nothing_left() -> bool:
+    def then() -> list[list[str]]:
         with reading() as tx:
             due = (OutboxMessage.state == OutboxState.NEW, OutboxMessage.next_at <= tx.now)
-            return tx.exec(select(OutboxMessage.key).where(*due)).first() is None
+            return [wrong(tx)] if tx.exec(select(OutboxMessage.key).where(*due)).first() is None else []
 
-    stage.wait(nothing_left, "everything is delivered", patience=180)
-    with reading() as tx:
-        return wrong(tx)
+    found: list[list[str]] = stage.wait(then, "everything is delivered", patience=180)
+    return found[0]

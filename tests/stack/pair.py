@@ -19,7 +19,8 @@ import httpx
 import yaml
 
 from tests import postgres
-from tests.stack.conftest import free_port
+from tests.packages import install, may_install
+from tests.ports import free_port
 
 COMPOSE = yaml.safe_load((Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
 LEAST_RIGHTS = (Path(__file__).resolve().parents[2] / "deploy" / "README.md").read_text(encoding="utf-8")
@@ -40,13 +41,8 @@ PASSWORDS = {
 
 def redis_server() -> str:
     """Where ``redis-server`` is; installed from Debian's packages where that is possible."""
-    if not shutil.which("redis-server") and shutil.which("apt-get"):
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "redis-server"],
-            check=False,
-            capture_output=True,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        )
+    if not shutil.which("redis-server") and may_install():
+        install("redis-server")
     return shutil.which("redis-server") or ""
 
 

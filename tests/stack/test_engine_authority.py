@@ -50,12 +50,13 @@ OWN_STACK = "answers wait in a window there, and its Prefect is tampered with"
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     """One stack for every attack, with weighty answers held as in production.
 
-    The minute's sweep is asked for where it is to come, and comes into nothing else halfway through.
+    What comes each minute is asked for where it is to come, and comes into nothing else halfway through.
     """
     home = tmp_path_factory.mktemp("authority") / "home"
     with running_stack(home, DIANWU_CONFIRMATION="window") as (_, rehearsal):
         with get_client(sync_client=True) as client:
-            client.pause_deployment(client.read_deployment_by_name("deadlines/deadlines").id)
+            for name in ("deadlines", "delivery"):
+                client.pause_deployment(client.read_deployment_by_name(f"{name}/{name}").id)
         yield rehearsal
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.stack.conftest import free_port
+from tests.ports import free_port
 
 DIANWU = Path(sys.executable).with_name("dianwu")
 PORTS = ("DIANWU_PREFECT_PORT", "DIANWU_DOOR_PORT", "DIANWU_DESK_PORT")

@@ -27,6 +27,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
 from ops.worker import start_worker
+from tests.ports import free_port
 from tests.prefect_home import furnish
 from tests.worker import anything
 
@@ -105,9 +106,7 @@ class Server:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server on a free port, with a database of its own."""
     home = tmp_path_factory.mktemp("prefect-home")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     env = {
         "PREFECT_HOME": str(furnish(home) / "prefect"),
@@ -348,6 +347,7 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._port = port
         self._closed: bytes | None = None
+        self._moment = threading.Lock()
         self._open: list[tuple[bytes, socket.socket]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
@@ -356,8 +356,10 @@ class Relay:
 
     def close_for(self, words: bytes | None) -> None:
         """Cut what is open and turn away what comes; None opens the way again."""
-        self._closed, self.turned_away = words, []
-        for head, line in self._open:
+        with self._moment:
+            self._closed, self.turned_away = words, []
+            before = list(self._open)
+        for head, line in before:
             if words is not None and words in head:
                 with suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
@@ -376,10 +378,11 @@ class Relay:
     def _serve(self, line: socket.socket) -> None:
         with line, suppress(OSError):
             head = line.recv(2**16)
-            if self._closed is not None and self._closed in head:
-                self.turned_away.append(head)
-                return
-            self._open.append((head, line))
+            with self._moment:  # either closed for it, or open and then cut with the others
+                if self._closed is not None and self._closed in head:
+                    self.turned_away.append(head)
+                    return
+                self._open.append((head, line))
             with socket.create_connection(("127.0.0.1", self._port)) as server:
                 server.sendall(head)
                 back = threading.Thread(target=_pass_on, args=[server, line], daemon=True)

@@ -41,7 +41,7 @@ def test_a_hanging_flow_blocks_only_its_own_process_and_can_be_cancelled(standin
 def test_a_flow_that_ignores_cancellation_is_killed_and_cancelled_all_the_same(bench):
     bench.write("flows/stubborn.py", STUBBORN)
     deployment = bench.deploy("flows/stubborn.py:stubborn")
-    bench.work(DIANWU_WORKER_CANCEL_GRACE_SECONDS="1", **SLOW_POLL)
+    bench.work(DIANWU_WORKER_CANCEL_GRACE_SECONDS="3", **SLOW_POLL)
     run = bench.submit(deployment)
     bench.until(bench.lines)
     bench.cancel(run)

@@ -23,6 +23,7 @@ def test_sigterm_lets_running_segments_finish_and_leaves_the_rest_scheduled(benc
     bench.until(bench.lines)
     queued = bench.submit(deployment)
     worker.terminate()
+    bench.until(lambda: received(worker))  # before its process is free for the next one
     bench.allow("go")
     assert worker.wait(90) == 0
     assert bench.state(running).name == "Completed"
