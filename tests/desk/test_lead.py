@@ -130,7 +130,7 @@ def test_nobody_else_does_any_of_it_and_nothing_is_taken_from_elsewhere(
 )
 def test_ones_pace_is_what_passes_between_decisions_made_one_after_another(gaps: list[float], pace: int | None) -> None:
     moments = accumulate(gaps, lambda at, gap: at + timedelta(seconds=gap), initial=datetime(2026, 12, 1, tzinfo=UTC))
-    found = queue.pace([queue.Done.model_construct(decided_at=at) for at in moments])
+    found = queue.pace([queue.Done.model_construct(decided_at=at) for at in moments])  # type: ignore[call-arg]
     assert found == (None if pace is None else timedelta(seconds=pace))
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import uvicorn
 from cryptography.fernet import Fernet
-from doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of
 from fastapi import FastAPI
 
 from office.base.settings import Settings, settings
+from tests.door.doorkit import BANK, CURRENT, NEXT, SUBSCRIBER, TOKENS, Door, door_of
 from tests.furniture import Storeroom
 from tests.ports import free_port
 from webhooks.app import create_app

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from doorkit import Door, message, stored
 from sqlmodel import update
 
 from models.messages import InboxMessage, InboxState
 from office.base.db import in_transaction
 from office.record.sameness import same_event
+from tests.door.doorkit import Door, message, stored
 
 
 def test_another_order_of_fields_or_another_sending_time_is_no_conflict(door: Door) -> None:

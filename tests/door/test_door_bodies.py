@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from doorkit import Door, door_of, message, stored, traces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.money import MAX_FEN
 from models.wire import INBOUND
 from office.base.settings import Settings
+from tests.door.doorkit import Door, door_of, message, stored, traces
 
 
 def refused(door: Door, body: Any, field: str, **headers: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from doorkit import BANK, CURRENT, SUBSCRIBER, message, stored
 from fastapi import FastAPI
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
@@ -24,6 +23,7 @@ from models.shops import ShopFacts
 from models.wire import INBOUND, OUTBOUND, read_inbound
 from office.base import vault
 from office.base.settings import Settings
+from tests.door.doorkit import BANK, CURRENT, SUBSCRIBER, message, stored
 from webhooks import catalogue, sandbox_bank
 from webhooks.app import create_app
 from webhooks.senders.platform import example

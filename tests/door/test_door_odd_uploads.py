@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from doorkit import TOKENS, Door, door_of
 
 from office.base.settings import Settings
+from tests.door.doorkit import TOKENS, Door, door_of
 
 AUTH = {"authorization": f"Bearer {TOKENS[0]}"}
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20

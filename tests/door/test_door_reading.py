@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy
-from doorkit import TOKENS, Door, door_of, message
 
 from models.views import CaseView, TimelineLine
 from office.base import db
 from office.base.settings import Settings
 from office.cases.locks import UnknownCase
+from tests.door.doorkit import TOKENS, Door, door_of, message
 
 AT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 CASE = CaseView(

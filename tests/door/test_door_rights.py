@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 import pytest
-from doorkit import BANK, CURRENT, NEXT, TOKENS, Door, door_of, message, stored
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
@@ -16,6 +15,7 @@ from office.base.settings import AccessToken, Settings, SettingsError
 from office.cases.locks import UnknownCase
 from office.files import evidence
 from office.files.evidence import Staged
+from tests.door.doorkit import BANK, CURRENT, NEXT, TOKENS, Door, door_of, message, stored
 from webhooks.app import create_app
 
 SHOPS = {"CLS-1": "shop-1", "CLS-2": "shop-2", "CLS-3": "dd-77", "INV-1": None}

@@ -6,12 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from doorkit import CURRENT, NEXT, NOW, Door, door_of, message, secret, stored, traces
 
 from models.messages import InboxMessage, InboxState
 from office.base import clock, db, vault
 from office.base.db import Tx
 from office.base.settings import Settings, SettingsError
+from tests.door.doorkit import CURRENT, NEXT, NOW, Door, door_of, message, secret, stored, traces
 from webhooks.app import create_app
 
 

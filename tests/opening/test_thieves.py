@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from models.messages import InboxMessage, InboxState
-from models.opening import OpeningTransfer, TransferState
+from models.opening import OpeningPart, OpeningTransfer, TransferState
 from office.base.db import reading
 from office.cases import cases, routing
 from policies import opening as policy_of_opening
@@ -215,7 +215,7 @@ def test_everything_sent_twice_and_too_late_changes_nothing(office: Office) -> N
     assert [(part.part, part.sha256) for part in _parts(applicant)] == before
 
 
-def _parts(applicant: Applicant) -> list[object]:
+def _parts(applicant: Applicant) -> list[OpeningPart]:
     from tasks.opening import parts
 
     with reading() as tx:

@@ -68,8 +68,8 @@ def test_a_run_is_named_by_what_it_is_for_and_tagged_by_what_people_filter_by(of
 
 
 def test_a_long_name_is_cut_and_a_case_without_a_shop_has_no_tags_of_one() -> None:
-    case = Case(id="INV-261201-7K3QM9", kind=CaseKind.INVOICING, subject="")
+    case = Case(id="INV-261201-7K3QM9", kind=CaseKind.INVOICING, subject="")  # type: ignore[call-arg]
     assert (run_name(case), run_tags(case)) == (f"{CaseKind.INVOICING.label} · {case.id}", [case.kind.label, case.id])
-    long = Case(id="CLS-261122-7K3QM9", kind=CaseKind.CLOSURE, subject="店" * 60, shop_id="shop-1")
+    long = Case(id="CLS-261122-7K3QM9", kind=CaseKind.CLOSURE, subject="店" * 60, shop_id="shop-1")  # type: ignore[call-arg]
     assert run_name(long) == f"关店 · {'店' * 39}… · {long.id}"
     assert run_tags(long)[2] == f"店铺:{'店' * 39}…"

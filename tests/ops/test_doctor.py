@@ -437,7 +437,7 @@ def test_the_process_asks_prefect_at_its_own_address_and_links_lead_to_the_peopl
     given = settings_module.settings()
     assert environment(given)["PREFECT_API_URL"] == prefect.url
     assert prefect_settings(given)[PREFECT_API_URL] == prefect.url
-    case = Case(id="CLS-1", run_id="11111111-1111-1111-1111-111111111111")
+    case = Case(id="CLS-1", run_id="11111111-1111-1111-1111-111111111111")  # type: ignore[call-arg]
     assert reviews.link_to(case).startswith("https://prefect.example.com/v2/runs/flow-run/")
 
 

@@ -103,7 +103,7 @@ class Together:
         self.listed, self.alone = listed, list[str]()
 
     def read_flows(self, flow_filter: Any) -> list[Flow]:
-        return [Flow(id=one.flow_id, name=one.name) for one in self.listed[:1]]
+        return [Flow(id=one.flow_id, name=one.name) for one in self.listed[:1]]  # type: ignore[call-arg]
 
     def read_deployments(self, flow_filter: Any, deployment_filter: Any) -> list[DeploymentResponse]:
         if not self.listed:
