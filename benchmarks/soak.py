@@ -40,7 +40,7 @@ from office.base.db import reading
 from ops.rehearsal import Rehearsal
 from ops.scenes.appeals import file, rule
 from ops.scenes.closing import RefundScene
-from ops.scenes.stage import close, register
+from ops.scenes.stage import ask_to_close, close, register
 from tests.stack.killer import wrong
 
 PLAYERS = 16
@@ -79,16 +79,7 @@ class Load:
         stage = self.stage
         register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
         began = time.monotonic()
-        stage.send(
-            "closure.requested",
-            {
-                "shop_id": shop,
-                "account_id": f"acct-{shop}",
-                "reason": "STRATEGY_CHANGE",
-                "reason_text": "转做线下门店",
-            },
-        )
-        case_id = stage.case_of(shop, "closure")
+        case_id = ask_to_close(stage, shop)
         stage.asks(case_id, "closure-review")
         self.shown.append(time.monotonic() - began)
         began = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ops.rehearsal import Rehearsal
 from ops.scenes.papers import sheet
-from ops.scenes.stage import Waiting, balance, close, expect, register, waiting_row
+from ops.scenes.stage import Waiting, ask_to_close, balance, close, expect, register, waiting_row
 
 
 @dataclass
@@ -22,16 +22,7 @@ class ClosureScene:
     def set_up(self) -> None:
         register(self.stage, self.shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
         self.stage.snapshot(self.shop_id, open_orders=3)
-        self.stage.send(
-            "closure.requested",
-            {
-                "shop_id": self.shop_id,
-                "account_id": f"acct-{self.shop_id}",
-                "reason": "STRATEGY_CHANGE",
-                "reason_text": "转做线下门店,<script>alert(1)</script> **感谢**平台",
-            },
-        )
-        self._case = self.stage.case_of(self.shop_id, "closure")
+        self._case = ask_to_close(self.stage, self.shop_id, "转做线下门店,<script>alert(1)</script> **感谢**平台")
         self.stage.asks(self._case, "closure-review")
 
     def play(self) -> None:

@@ -77,18 +77,23 @@ def register(
     stage.snapshot(shop_id)
 
 
-def close(stage: Rehearsal, shop_id: str, reviewer: str) -> str:
-    """Have a shop closed the ordinary way; returns the case."""
+def ask_to_close(stage: Rehearsal, shop_id: str, why: str = "转做线下门店") -> str:
+    """Have the merchant ask for their shop to be closed; returns the case."""
     stage.send(
         "closure.requested",
         {
             "shop_id": shop_id,
             "account_id": f"acct-{shop_id}",
             "reason": "STRATEGY_CHANGE",
-            "reason_text": "转做线下门店",
+            "reason_text": why,
         },
     )
-    case_id = stage.case_of(shop_id, "closure")
+    return stage.case_of(shop_id, "closure")
+
+
+def close(stage: Rehearsal, shop_id: str, reviewer: str) -> str:
+    """Have a shop closed the ordinary way; returns the case."""
+    case_id = ask_to_close(stage, shop_id)
     stage.decide(case_id, "closure-review", reviewer, "同意关店")
     stage.state(case_id, "CLEARING")
     stage.snapshot(shop_id)

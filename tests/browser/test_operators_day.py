@@ -23,7 +23,7 @@ from office.runs import engine
 from ops.rehearsal import Rehearsal
 from ops.scenes.openings import Application
 from ops.scenes.settlements import SettlementScene
-from ops.scenes.stage import close, register
+from ops.scenes.stage import ask_to_close, close, register
 from policies.policy import SHANGHAI
 from tasks.invoicing import periods
 from tasks.sight import queue
@@ -62,17 +62,8 @@ def a_closure(stage: Rehearsal) -> Question:
     shop = _shop()
     register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
     stage.snapshot(shop, open_orders=3)
-    stage.send(
-        "closure.requested",
-        {
-            "shop_id": shop,
-            "account_id": f"acct-{shop}",
-            "reason": "STRATEGY_CHANGE",
-            "reason_text": f"转做线下门店{HOSTILE}",
-        },
-    )
     return Question(
-        stage.case_of(shop, "closure"),
+        ask_to_close(stage, shop, f"转做线下门店{HOSTILE}"),
         "closure-review",
         "li-na",
         "关店审核员",

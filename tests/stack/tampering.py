@@ -14,23 +14,14 @@ from models.messages import OutboxMessage
 from models.reviews import Review
 from office.base.db import reading
 from ops.rehearsal import Rehearsal
-from ops.scenes.stage import close, register
+from ops.scenes.stage import ask_to_close, close, register
 
 
 def asked(stage: Rehearsal, shop_id: str) -> str:
     """A closure that waits for its reviewer behind a form; its case."""
     register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
     stage.snapshot(shop_id)
-    stage.send(
-        "closure.requested",
-        {
-            "shop_id": shop_id,
-            "account_id": f"acct-{shop_id}",
-            "reason": "STRATEGY_CHANGE",
-            "reason_text": "转做线下门店",
-        },
-    )
-    case_id = stage.case_of(shop_id, "closure")
+    case_id = ask_to_close(stage, shop_id)
     stage.asks(case_id, "closure-review")
     return case_id
 

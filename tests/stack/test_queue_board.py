@@ -20,7 +20,7 @@ from office.base.db import in_transaction
 from office.cases import hands, links, reviews
 from office.runs import engine
 from ops.rehearsal import Rehearsal
-from ops.scenes.stage import register
+from ops.scenes.stage import ask_to_close, register
 from tasks.sight import board
 
 pytestmark = pytest.mark.engine
@@ -52,18 +52,9 @@ def until(stage: Rehearsal, cases: list[str]) -> tuple[str, str, int]:
     return found
 
 
-def ask_to_close(stage: Rehearsal, shop_id: str) -> str:
+def waits_to_close(stage: Rehearsal, shop_id: str) -> str:
     register(stage, shop_id, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send(
-        "closure.requested",
-        {
-            "shop_id": shop_id,
-            "account_id": f"acct-{shop_id}",
-            "reason": "STRATEGY_CHANGE",
-            "reason_text": "转做线下门店",
-        },
-    )
-    case_id = stage.case_of(shop_id, "closure")
+    case_id = ask_to_close(stage, shop_id)
     stage.asks(case_id, "closure-review")
     return case_id
 
@@ -93,11 +84,11 @@ def may_write(stage: Rehearsal, origin: str) -> bool:
 
 
 def test_the_board_follows_what_waits_and_stays_one_artifact(stage: Rehearsal, reviewer: str) -> None:
-    first = ask_to_close(stage, SHOPS[0])
+    first = waits_to_close(stage, SHOPS[0])
     artifact, text, _ = until(stage, [first])
     run_id = stage.read(lambda tx: tx.get(Case, first).run_id)
     assert f"[关店审核 · {first}]({stage.settings.prefect_ui}/v2/runs/flow-run/{run_id})" in text
-    second = ask_to_close(stage, SHOPS[1])
+    second = waits_to_close(stage, SHOPS[1])
     until(stage, [first, second])
     stage.decide(first, "closure-review", reviewer, "同意关店")
     again, _, written = until(stage, [second])

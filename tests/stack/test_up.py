@@ -13,7 +13,7 @@ from office.money import ledger
 from office.record import chain_proof
 from ops.rehearsal import PEOPLE, Rehearsal
 from ops.scenes.closing import ClosureScene
-from ops.scenes.stage import register
+from ops.scenes.stage import ask_to_close, register
 from tests.prefect_home import furnish
 from tests.stack.conftest import looking_at
 from tests.stack.typed import environment, until_interrupted
@@ -47,16 +47,7 @@ def test_a_case_asks_and_hears_the_answer_on_prefects_own_worker_until_somebody_
     stage: Rehearsal,
 ) -> None:
     register(stage, "shop-1", "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send(
-        "closure.requested",
-        {
-            "shop_id": "shop-1",
-            "account_id": "acct-shop-1",
-            "reason": "STRATEGY_CHANGE",
-            "reason_text": "转做线下门店",
-        },
-    )
-    case_id = stage.case_of("shop-1", "closure")
+    case_id = ask_to_close(stage, "shop-1")
     stage.decide(case_id, "closure-review", "li-na", "驳回申请", "资料不符")
     assert stage.state(case_id, "REJECTED").outcome == "REJECTED"
 

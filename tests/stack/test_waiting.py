@@ -20,7 +20,7 @@ from models.reviews import Review
 from office.record import audit
 from office.runs import engine
 from ops.rehearsal import Rehearsal
-from ops.scenes.stage import register
+from ops.scenes.stage import ask_to_close, register
 from tests.stack.conftest import codes_count_in_forms_again
 
 pytestmark = pytest.mark.engine
@@ -33,16 +33,7 @@ def case_id(stage: Rehearsal) -> str:
     """A closure that shows its form."""
     shop = f"shop-w{next(_numbers)}"
     register(stage, shop, "晨光文具", "ENTERPRISE", 400_000, "BANK", "3301040160000121234")
-    stage.send(
-        "closure.requested",
-        {
-            "shop_id": shop,
-            "account_id": f"acct-{shop}",
-            "reason": "STRATEGY_CHANGE",
-            "reason_text": "转做线下门店",
-        },
-    )
-    case_id = stage.case_of(shop, "closure")
+    case_id = ask_to_close(stage, shop)
     stage.asks(case_id, GATE)
     return case_id
 
