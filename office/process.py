@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what a process brings is made of these; they ask the office
     from office.base.db import Tx
     from office.cases.deadlines import Kind
     from office.cases.gates import Gate
-    from office.cases.naming import Named
+    from office.cases.named_papers import Named
 
 T = TypeVar("T")
 

@@ -249,6 +249,13 @@ class Office:
             | changes,
         )
 
+    def deduct(
+        self, fen: int, number: str = "ded-1", reason: str = "LATE_SHIPMENT", shop_id: str = "shop-1", **changes: Any
+    ) -> Receipt:
+        """The platform takes from a deposit; the merchant may appeal."""
+        deduction = {"shop_id": shop_id, "deduction_id": number, "amount_fen": fen, "reason": reason}
+        return self.send("deposit.deducted", deduction | {"clause": "发货规则", "appealable": True} | changes)
+
     @act
     def snapshot(self, shop_id: str = "shop-1", **facts: Any) -> None:
         """The platform reports facts as of now; a second later it is a moment later."""

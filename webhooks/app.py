@@ -43,7 +43,7 @@ from office.record.inbox import Arrival, Receipt
 from tasks.processes import open_office
 from tasks.sight.merchant import merchant_view
 from webhooks import accounts, evidence, sandbox_bank, sandbox_platform
-from webhooks.access import SECURITY_HEADERS, Access
+from webhooks.access_log import SECURITY_HEADERS, Access
 from webhooks.problems import MEDIA_TYPE, FieldError, Problem, describe, pointer
 from webhooks.requests import Grant, RateLimit, Tokens, check_headers, read_body
 from webhooks.room import Room

@@ -26,7 +26,7 @@ from models.outcomes import Refusal
 from models.shops import Shop
 from office.base.db import Tx, in_transaction, prepared, reading
 from office.base.settings import settings
-from office.cases import links, naming
+from office.cases import links, named_papers
 from office.record import audit
 from policies import evidence as rules_of_evidence
 from policies.evidence import HEAD_BYTES, safe_name, sniff
@@ -205,7 +205,7 @@ def _note(
             evidence=item.id,
             sha256=sha256,
         )
-    naming.file_arrived(tx, shop_id, sha256)  # also a duplicate: what had got lost may be here again
+    named_papers.file_arrived(tx, shop_id, sha256)  # also a duplicate: what had got lost may be here again
     return Staged(
         id=item.id, sha256=sha256, media_type=item.media_type.value, size=item.size, name=item.name, duplicate=duplicate
     )

@@ -13,7 +13,7 @@ from models.papers import Paper, PaperState
 from models.reviews import Review
 from office.base.db import Tx
 from office.cases import dossier
-from office.cases.naming import named
+from office.cases.named_papers import named
 from office.files import evidence
 from policies import papers as rules_of_papers
 

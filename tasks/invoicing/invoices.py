@@ -25,7 +25,7 @@ from notifications.message import Ground
 from office.base.db import Tx
 from office.cases import merchants
 from office.cases.cases import emit
-from office.cases.naming import Named, holds
+from office.cases.named_papers import Named, holds
 from office.record import audit
 from policies.deadlines import lapses, reminder_times
 from policies.invoicing import undo

@@ -17,18 +17,7 @@ from tests.reading import read
 
 
 def money_is_taken(bench: Bench, _: Case) -> None:
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-9",
-            "ruling_id": "rul-1",
-            "amount_fen": 30_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付",
-            "appealable": True,
-        },
-    )
+    bench.office.deduct(30_000, "ded-9", reason="ADVANCE_COMPENSATION", clause="先行赔付", ruling_id="rul-1")
 
 
 def the_appeal_is_dismissed(bench: Bench, appeal: Case) -> None:

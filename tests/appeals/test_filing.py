@@ -167,18 +167,7 @@ def test_another_shops_ruling_is_as_unknown_as_none(bench: Bench) -> None:
 
 
 def test_a_deduction_that_paid_a_buyer_can_be_appealed_against_like_a_ruling(bench: Bench) -> None:
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 30_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "order_id": "order-9",
-            "appealable": True,
-        },
-    )
+    bench.office.deduct(30_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条", order_id="order-9")
     until = bench.now + SEVEN_DAYS
     assert bench.office.message("deposit_deducted")["appeal_until"] == until.isoformat().replace("+00:00", "Z")
     case = bench.file(deduction_id="ded-1")
@@ -197,17 +186,12 @@ def test_money_paid_to_a_buyer_can_always_be_appealed_against_ambiguity_34() -> 
 
 
 def test_a_penalty_declared_final_cannot_be_appealed_against(bench: Bench) -> None:
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 30_000,
-            "reason": "RULE_VIOLATION",
-            "clause": "违规处罚规则",
-            "appealable": False,
-            "not_appealable_reason": "依据终审判决执行。",
-        },
+    bench.office.deduct(
+        30_000,
+        reason="RULE_VIOLATION",
+        clause="违规处罚规则",
+        appealable=False,
+        not_appealable_reason="依据终审判决执行。",
     )
     case = bench.file(deduction_id="ded-1")
     assert bench.office.case(case.id).outcome_clause == "ARB-1"

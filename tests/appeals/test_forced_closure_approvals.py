@@ -99,17 +99,7 @@ def test_deposits_paid_meanwhile_are_shown_and_undo_no_approval(bench: Bench) ->
     """Otherwise a merchant who pays one fen after each approval would never be closed."""
     case = one_has_confirmed(bench)
     shown = bench.office.question(case)
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "d1",
-            "amount_fen": 100_000,
-            "reason": "RULE_VIOLATION",
-            "clause": "规则",
-            "appealable": True,
-        },
-    )
+    bench.office.deduct(100_000, "d1", reason="RULE_VIOLATION")
     assert "已过期" in bench.office.answer(shown, "he-qiang", "CONFIRM", "同意").sentence
     assert "¥3,000.00" in read(bench.office.question(case))
     bench.office.decide(case, "he-qiang", "CONFIRM", "同意")

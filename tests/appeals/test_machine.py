@@ -132,17 +132,13 @@ class Appeals(RuleBasedStateMachine):
         number = f"ded-{next(self.numbers)}"
         self.rulings[f"deduction/{number}"] = self.clock.at
         self._do(
-            lambda: self.office.send(
-                "deposit.deducted",
-                {
-                    "shop_id": self.bench.shop_id,
-                    "deduction_id": number,
-                    "amount_fen": fen,
-                    "reason": "ADVANCE_COMPENSATION",
-                    "clause": "先行赔付规则第五条",
-                    "order_id": "order-88",
-                    "appealable": True,
-                },
+            lambda: self.office.deduct(
+                fen,
+                number,
+                reason="ADVANCE_COMPENSATION",
+                shop_id=self.bench.shop_id,
+                clause="先行赔付规则第五条",
+                order_id="order-88",
             )
         )
 
@@ -162,17 +158,13 @@ class Appeals(RuleBasedStateMachine):
             return
         name, number, at = found[which % len(found)], f"ded-{next(self.numbers)}", self.clock.at
         self._do(
-            lambda: self.office.send(
-                "deposit.deducted",
-                {
-                    "shop_id": self.bench.shop_id,
-                    "deduction_id": number,
-                    "amount_fen": fen,
-                    "reason": "ADVANCE_COMPENSATION",
-                    "clause": "先行赔付规则第五条",
-                    "appealable": True,
-                    **({"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"}),
-                },
+            lambda: self.office.deduct(
+                fen,
+                number,
+                reason="ADVANCE_COMPENSATION",
+                shop_id=self.bench.shop_id,
+                clause="先行赔付规则第五条",
+                **{"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"},
             )
         )
         if self.bench.ruling(name).posting:  # otherwise the matter has ended in the meantime

@@ -212,18 +212,7 @@ def test_a_forced_closed_shop_gets_nothing_into_its_deposit(bench: Bench) -> Non
 def test_further_arrears_are_settled_where_that_is_agreed(office: Office, handling: str) -> None:
     bench = Bench(office, deposit_fen=20_000)
     case = upheld(bench)
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 5_000,
-            "reason": "LATE_SHIPMENT",
-            "clause": "x",
-            "appealable": False,
-            "not_appealable_reason": "未提供申诉通道的处罚。",
-        },
-    )
+    bench.office.deduct(5_000, appealable=False, not_appealable_reason="未提供申诉通道的处罚。")
     assert bench.look_again(case, "wu-tao", "AGREED", contact="电话联系店主", handling=handling).accepted
     bench.office.decide(case, "wang-fang", "CONFIRM")
     assert bench.money() == {"deposit": 15_000, "arrears": 0, "receivable": 0, "compensation": 0}
@@ -262,18 +251,7 @@ def test_what_finance_confirmed_is_posted_only_as_finance_saw_it(bench: Bench) -
 
 
 def further_arrears(bench: Bench, fen: int = 5_000, number: str = "ded-1") -> None:
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": number,
-            "amount_fen": fen,
-            "reason": "LATE_SHIPMENT",
-            "clause": "x",
-            "appealable": False,
-            "not_appealable_reason": "未提供申诉通道的处罚。",
-        },
-    )
+    bench.office.deduct(fen, number, appealable=False, not_appealable_reason="未提供申诉通道的处罚。")
 
 
 def test_what_merchant_service_agreed_counts_only_as_it_was_shown_to_them(office: Office) -> None:

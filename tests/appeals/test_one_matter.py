@@ -18,18 +18,8 @@ AGREED = {"contact": "电话联系店主", "handling": "TO_DEPOSIT"}
 
 
 def deduct(bench: Bench, **changes: Any) -> None:
-    bench.office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 20_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "ruling_id": "rul-1",
-            "appealable": True,
-        }
-        | changes,
+    bench.office.deduct(
+        20_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条", ruling_id="rul-1", **changes
     )
 
 

@@ -232,17 +232,7 @@ def a_demand(office: Office) -> dict[str, str]:
     office.open_shop()
     until_done(
         office,
-        lambda: office.send(
-            "deposit.deducted",
-            {
-                "shop_id": "shop-1",
-                "deduction_id": "ded-1",
-                "amount_fen": 100_000,
-                "reason": "LATE_SHIPMENT",
-                "clause": "发货规则",
-                "appealable": True,
-            },
-        ),
+        lambda: office.deduct(100_000),
     )
     case = of_kind(CaseKind.DEPOSIT_DEMAND)
     until_done(office, lambda: office.pass_time(days=16))

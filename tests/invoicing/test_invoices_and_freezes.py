@@ -644,18 +644,7 @@ def test_compensation_returned_to_the_receivables_serves_what_is_still_to_be_fro
     kit.at(office, 2026, 12, 1, 2)
     kit.issue_month(office)
     after_due(office, statement())
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 30_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "order_id": "order-9",
-            "appealable": True,
-        },
-    )
+    office.deduct(30_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条", order_id="order-9")
     bench.file(deduction_id="ded-1")
     (case,) = [case for case in office.cases() if case.kind is CaseKind.APPEAL]  # a month was opened at the same moment
     office.decide(case, "sun-lei", "UPHOLD")

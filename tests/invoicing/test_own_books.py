@@ -281,18 +281,12 @@ def test_an_invoiced_shop_shows_no_bill_at_all(office: Office) -> None:
 
 
 def deducted(office: Office, reason: str, fen: int = 10_000) -> None:
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": f"d-{reason}",
-            "amount_fen": fen,
-            "reason": reason,
-            "clause": "规则",
-            "severe": reason == "PRODUCT_VIOLATION",
-            "appealable": True,
-            **({"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {}),
-        },
+    office.deduct(
+        fen,
+        f"d-{reason}",
+        reason=reason,
+        severe=reason == "PRODUCT_VIOLATION",
+        **{"effective_at": office.clock.at.isoformat()} if reason == "ADVANCE_COMPENSATION" else {},
     )
 
 

@@ -20,17 +20,7 @@ ASKED = 10_000
 
 
 def deduct(office: Office, fen: int, number: str) -> None:
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": number,
-            "amount_fen": fen,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(fen, number)
 
 
 def to_pay_again(office: Office) -> Applicant:

@@ -186,16 +186,8 @@ def release_held(office: Office, who: str, shop_id: str = "shop-1", half: str = 
 
 def owe(office: Office, fen: int, shop_id: str = "shop-1", number: str = "") -> None:
     """Arrears beyond the deposit."""
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": shop_id,
-            "deduction_id": f"ded-{number or next(NUMBERS)}",
-            "amount_fen": 400_000 + fen,
-            "reason": "RULE_VIOLATION",
-            "clause": "规则第一条",
-            "appealable": True,
-        },
+    office.deduct(
+        400_000 + fen, f"ded-{number or next(NUMBERS)}", reason="RULE_VIOLATION", shop_id=shop_id, clause="规则第一条"
     )
 
 

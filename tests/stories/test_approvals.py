@@ -88,17 +88,7 @@ def test_what_our_own_books_say_anew_goes_back_to_the_first_person_by_itself(off
     """Before anybody answers; an answer to what was shown before does not count."""
     case = first_has_approved(office)
     shown = office.question(case)
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 100,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(100)
     assert office.question(case).id != shown.id
     refused = office.answer(shown, "chen-jie", "CONFIRM", "同意")
     assert not refused.accepted

@@ -365,17 +365,7 @@ def test_what_is_corrected_is_what_both_saw(office: Office) -> None:
     after(office, ("failed", 400_000), ("settled", 400_000))
     case = inquiry(office)
     office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 100_000,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(100_000)
     asked = office.question(case)
     assert asked.gate == "bank-proof" and "保证金余额" in read(asked), "before the supervisor answers in vain"
     office.pay_deposit("shop-1", 1)
@@ -392,17 +382,7 @@ def test_what_comes_between_the_supervisors_yes_and_the_correction_asks_both_aga
     office.decide(case, "wang-fang", "ANSWER", "已核对", **office.bank_proof())
     with mortal(lambda when, key: when == "before" and "bank_inquiries.carry_out" in key), pytest.raises(Died):
         office.decide(case, "he-qiang", "CONFIRM", "同意")
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 100_000,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(100_000)
     office.clock.advance(timedelta(seconds=61))
     office.settle()
     assert office.question(case).gate == "bank-proof" and "保证金余额" in read(office.question(case))

@@ -156,17 +156,7 @@ def test_two_people_forfeit_it_and_the_merchant_reads_why_and_how_to_object(offi
 def test_two_people_release_it_less_what_the_shop_owes_and_only_that_can_be_paid_out(office: Office) -> None:
     """DED-7, DED-9"""
     office.open_shop()
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "d1",
-            "amount_fen": 500_000,
-            "reason": "RULE_VIOLATION",
-            "clause": "规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(500_000, "d1", reason="RULE_VIOLATION")
     settles(office, 500_000)
     ban(office)
     case = held_case(office)

@@ -26,17 +26,7 @@ FIRST = demands.window(1)
 
 
 def deduct(office: Office, fen: int, deduction_id: str = "ded-1", shop_id: str = "shop-1") -> None:
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": shop_id,
-            "deduction_id": deduction_id,
-            "amount_fen": fen,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(fen, deduction_id, shop_id=shop_id)
 
 
 def all_demands(office: Office) -> list[Case]:

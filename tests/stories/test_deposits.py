@@ -20,18 +20,7 @@ from tests.play import Office
 def deduct(
     office: Office, fen: int, reason: str = "RULE_VIOLATION", deduction_id: str = "ded-1", **changes: Any
 ) -> None:
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": deduction_id,
-            "amount_fen": fen,
-            "reason": reason,
-            "clause": "平台规则",
-            "appealable": True,
-        }
-        | changes,
-    )
+    office.deduct(fen, deduction_id, reason=reason, clause="平台规则", **changes)
 
 
 def set_off(office: Office, fen: int, set_off_id: str = "set-1") -> None:

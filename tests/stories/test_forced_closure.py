@@ -122,17 +122,7 @@ def test_a_second_proposal_and_one_for_a_closed_shop_are_refused(office: Office)
 def test_a_deduction_while_it_is_decided_is_shown_before_the_decision_counts(office: Office) -> None:
     office.open_shop()
     case = office.propose_forced_closure()
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "d1",
-            "amount_fen": 100_000,
-            "reason": "RULE_VIOLATION",
-            "clause": "规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(100_000, "d1", reason="RULE_VIOLATION")
     assert "¥3,000.00" in read(office.question(case))
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
@@ -162,17 +152,7 @@ def test_a_banned_shop_may_still_pay_what_it_owes(office: Office) -> None:
     case = office.propose_forced_closure()
     office.decide(case, "li-na", "CONFIRM")
     office.decide(case, "he-qiang", "CONFIRM")
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-late",
-            "amount_fen": 50_000,
-            "reason": "RULE_VIOLATION",
-            "clause": "平台规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(50_000, "ded-late", reason="RULE_VIOLATION", clause="平台规则")
     owed = office.balance(AccountKind.ARREARS)
     assert owed > 0, office.refusals()
     office.pay_deposit("shop-1", owed, purpose="ARREARS")

@@ -163,17 +163,7 @@ def machine(new_office: Callable[..., Office], seen: Counter[str]) -> type[RuleB
 
         @rule(shop=st.sampled_from(SHOPS), fen=st.sampled_from([100, 450_000]))
         def the_deposit_is_drawn_on(self, shop: str, fen: int) -> None:
-            self.office.send(
-                "deposit.deducted",
-                {
-                    "shop_id": shop,
-                    "deduction_id": f"ded-{self.office.clock.at.timestamp()}",
-                    "amount_fen": fen,
-                    "reason": "LATE_SHIPMENT",
-                    "clause": "发货规则",
-                    "appealable": True,
-                },
-            )
+            self.office.deduct(fen, f"ded-{self.office.clock.at.timestamp()}", shop_id=shop)
 
         @rule(
             shop=st.sampled_from(SHOPS),

@@ -640,17 +640,7 @@ def paid_out(office: Office) -> Case:
 
 
 def deduct(office: Office, fen: int) -> None:
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": f"ded-{fen}",
-            "amount_fen": fen,
-            "reason": "LATE_SHIPMENT",
-            "clause": "发货规则",
-            "appealable": True,
-        },
-    )
+    office.deduct(fen, f"ded-{fen}")
 
 
 def transfers() -> list[Transfer]:

@@ -306,19 +306,7 @@ def test_half_paid_permits_of_a_changed_plan_are_taken_back(office: Office) -> N
 def owing(office: Office, fen: int = 100_000, deposit: int = 400_000) -> None:
     """A closed shop that owes in our books and has a deposit again."""
     office.open_shop(deposit_fen=10_000)
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 10_000 + fen,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "appealable": False,
-            "not_appealable_reason": "",
-        }
-        | {"appealable": True},
-    )
+    office.deduct(10_000 + fen, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条")
     office.pay_deposit("shop-1", deposit)
     close(office)
 
@@ -354,17 +342,7 @@ def test_arrears_that_come_between_the_approval_and_the_payment_are_previewed_to
     office.closed_shop(deposit_fen=2_000_000)
     case = office.request_refund(fen=2_000_000)
     office.decide(case, "wang-fang", "APPROVE")
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 2_500_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "appealable": True,
-        },
-    )
+    office.deduct(2_500_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条")
     office.pay_deposit("shop-1", 2_000_000)
     late = office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert not late.accepted and orders(office) == []
@@ -387,17 +365,7 @@ def test_nobody_approves_over_arrears_that_the_platform_reports(office: Office) 
 def test_a_refund_that_arrears_eat_up_is_refused_at_the_door_or_blocked_later(office: Office) -> None:
     office.closed_shop()
     case = office.request_refund()
-    office.send(
-        "deposit.deducted",
-        {
-            "shop_id": "shop-1",
-            "deduction_id": "ded-1",
-            "amount_fen": 900_000,
-            "reason": "ADVANCE_COMPENSATION",
-            "clause": "先行赔付规则第五条",
-            "appealable": True,
-        },
-    )
+    office.deduct(900_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条")
     office.pay_deposit("shop-1", 400_000)
     refused = office.answer(office.question(case), "wang-fang", "APPROVE", "照退")
     assert not refused.accepted
