@@ -23,7 +23,6 @@ from models.cases import Case
 from models.messages import InboxMessage, InboxState
 from models.reviews import Role
 from models.shops import Shop
-from models.text import unfit_reason
 from models.wire import INBOUND
 from notifications.operations import InboxConflict, InboxFailed
 from office.base.db import Tx, in_transaction, is_contention, prepared
@@ -299,12 +298,7 @@ def dismiss(tx: Tx, number: int, staff_id: str, code: str, reason: str) -> Outco
 
     It holds nothing up any more. A refusal is returned, not raised: the code is spent and counted whatever follows.
     """
-    proof = staff.prove(tx, staff_id, code)
-    if not proof.ok:
-        return Outcome(accepted=False, sentence=proof.sentence)
-    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
-        return Outcome(accepted=False, sentence="只有主管可以放弃处理失败的消息")
-    if sentence := unfit_reason(reason, "放弃处理必须填写理由"):
+    if sentence := staff.unauthorised(tx, staff_id, code, Role.SUPERVISOR, "放弃处理失败的消息", reason):
         return Outcome(accepted=False, sentence=sentence)
     row = tx.get(InboxMessage, number)
     if row is None or row.state is not InboxState.FAILED:

@@ -15,7 +15,7 @@ from models.accounts import bare
 from models.audit import Installation
 from models.base import Frozen
 from models.reviews import Role, SpentCode, Staff
-from models.text import without_odd
+from models.text import unfit_reason, without_odd
 from office.base.clock import clock
 from office.base.db import Tx
 from office.base.settings import settings
@@ -220,6 +220,17 @@ def prove(
             resting = _resting(tx, staff_id) if weighty else ""
             return Proof(ok=not resting, sentence=resting)
     return Proof(ok=False, sentence=NEXT_CODES if max(matched) <= floor else USED_CODE)
+
+
+def unauthorised(tx: Tx, staff_id: str, code: str, role: Role, act: str, reason: str) -> str | None:
+    """Why they may not do this now: it takes their own code, the role and a reason. Said and not raised: the code is spent, and
+    a wrong one counted, whatever follows."""
+    proof = prove(tx, staff_id, code)
+    if not proof.ok:
+        return proof.sentence
+    if role not in find(tx, staff_id).roles:
+        return f"只有{role.label}可以{act}"
+    return unfit_reason(reason, f"{act}必须填写理由")
 
 
 def rested_at(tx: Tx, staff_id: str) -> datetime | None:

@@ -27,7 +27,7 @@ from models.invoicing_events import StatementIssued
 from models.money import yuan
 from models.reviews import Role
 from models.shops import Shop, ShopFacts, ShopSnapshot
-from models.text import shortened, unfit_reason
+from models.text import shortened
 from models.windows import Reckoned
 from notifications import invoicing as words
 from notifications import operations
@@ -308,12 +308,7 @@ def waive(tx: Tx, case_id: str, staff_id: str, code: str, reason: str) -> Outcom
 
     A refusal is returned, not raised: the code is spent and counted whatever follows.
     """
-    proof = staff.prove(tx, staff_id, code)
-    if not proof.ok:
-        return Outcome(accepted=False, sentence=proof.sentence)
-    if Role.SUPERVISOR not in staff.find(tx, staff_id).roles:
-        return Outcome(accepted=False, sentence="只有主管可以豁免退店发票")
-    if sentence := unfit_reason(reason, "豁免退店发票必须填写理由"):
+    if sentence := staff.unauthorised(tx, staff_id, code, Role.SUPERVISOR, "豁免退店发票", reason):
         return Outcome(accepted=False, sentence=sentence)
     if tx.get(ExitObligation, case_id) is None:
         return Outcome(accepted=False, sentence=f"案件 {shortened(case_id, 64)} 没有退店开票义务")

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseState
 from models.invoicing import BillableCategory, Period, PeriodState, Statement, StatementState
 from models.reviews import Role
-from models.text import shortened, unfit_reason
+from models.text import shortened
 from notifications.invoicing import StatementIssued
 from office.base import bulk
 from office.base.db import Tx, breathe, in_transaction, reading
@@ -67,12 +67,7 @@ def release_held(tx: Tx, period_id: str, shop_id: str, staff_id: str, code: str,
 
     A refusal is returned, not raised: the code is spent and counted whatever follows.
     """
-    proof = staff.prove(tx, staff_id, code)
-    if not proof.ok:
-        return Outcome(accepted=False, sentence=proof.sentence)
-    if Role.FINANCE not in staff.find(tx, staff_id).roles:
-        return Outcome(accepted=False, sentence="只有财务可以放行暂缓的账单")
-    if sentence := unfit_reason(reason, "放行暂缓的账单必须填写理由"):
+    if sentence := staff.unauthorised(tx, staff_id, code, Role.FINANCE, "放行暂缓的账单", reason):
         return Outcome(accepted=False, sentence=sentence)
     period = tx.get(Period, period_id)
     if period is None or period.state not in {PeriodState.ISSUING, PeriodState.ISSUED} or period.case_id is None:

@@ -20,7 +20,7 @@ from models.settlement import (
     SettlementState,
 )
 from models.shops import ShopSnapshot
-from models.text import shortened, unfit_reason
+from models.text import shortened
 from office.base.db import Tx, reading
 from office.cases import approvals, cases, dossier, judge
 from office.cases.cases import rules
@@ -159,12 +159,7 @@ def release_held(tx: Tx, half_id: str, shop_id: str, staff_id: str, code: str, r
     Only that hold is ended so; every other one ends by what it is about. A refusal is returned, not raised: the code
     is spent and counted whatever follows.
     """
-    proof_of = staff.prove(tx, staff_id, code)
-    if not proof_of.ok:
-        return Outcome(accepted=False, sentence=proof_of.sentence)
-    if Role.FINANCE not in staff.find(tx, staff_id).roles:
-        return Outcome(accepted=False, sentence="只有财务可以放行暂缓的结算单")
-    if words := unfit_reason(reason, "放行暂缓的结算单必须填写理由"):
+    if words := staff.unauthorised(tx, staff_id, code, Role.FINANCE, "放行暂缓的结算单", reason):
         return Outcome(accepted=False, sentence=words)
     row = tx.exec(select(Settlement).where(Settlement.half == half_id, Settlement.shop_id == shop_id)).first()
     if row is None or row.hold is not HoldReason.FINANCE or row.state is not SettlementState.HELD or row.taken_on:

@@ -18,9 +18,8 @@ AGREED = {"contact": "电话联系店主", "handling": "TO_DEPOSIT"}
 
 
 def deduct(bench: Bench, **changes: Any) -> None:
-    bench.office.deduct(
-        20_000, reason="ADVANCE_COMPENSATION", clause="先行赔付规则第五条", ruling_id="rul-1", **changes
-    )
+    plain = {"reason": "ADVANCE_COMPENSATION", "clause": "先行赔付规则第五条", "ruling_id": "rul-1"}
+    bench.office.deduct(20_000, **plain | changes)
 
 
 def buyer_gives_up(bench: Bench, arbitration_id: str) -> Case:
