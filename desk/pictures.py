@@ -126,7 +126,8 @@ def _item(who: Visitor, evidence_id: str, media_types: Collection[MediaType] = D
         if item is None or item.media_type not in media_types:
             raise reads.nothing(who)
         tx.expunge(item)
-        return item
+    reads.paper(who, item.id)
+    return item
 
 
 def _note(who: Visitor, item: EvidenceItem, number: int, pages: int, *, all_of_it: bool) -> None:

@@ -20,11 +20,14 @@ from office.cases.gates import OPEN
 
 MOST = "200/hour"
 """Dossiers that are not one's own business, shops' pages and searches of one person, however often they log in."""
+MOST_PAPERS = "1000/hour"
+"""Different papers that one person is handed, in their own matters too: those of a quick day's busiest hour and more."""
+TOO_MANY_PAPERS = "查阅的材料过多，请稍后再试"
 TOO_MANY = "查阅他人事项或查找过于频繁，请稍后再试"
-_most = parse(MOST)
+_most, _most_papers = parse(MOST), parse(MOST_PAPERS)
 _limiter = MovingWindowRateLimiter(MemoryStorage())
 _noted: set[tuple[str, str]] = set()
-"""Sessions with the cases and shops they have read, as this process has noted them."""
+"""Sessions with the cases, shops and papers they have read, as this process has noted them."""
 
 
 def count(who: Visitor, what: str) -> None:
@@ -60,6 +63,14 @@ def note_shop(who: Visitor, shop_id: str) -> None:
     if _is_new(who, f"shop/{shop_id}"):
         _noted.add((who.session_id, f"shop/{shop_id}"))
         in_transaction(lambda tx: looks.shop_read(tx, shop_id, who.id, who.session_id))
+
+
+def paper(who: Visitor, evidence_id: str) -> None:
+    """That they are handed a paper, counted once in a session however many of its pages; raises 429 when it were too many."""
+    if _is_new(who, f"paper/{evidence_id}"):
+        if not _limiter.hit(_most_papers, "paper", who.id):
+            raise HTTPException(429, TOO_MANY_PAPERS)
+        _noted.add((who.session_id, f"paper/{evidence_id}"))
 
 
 def _is_new(who: Visitor, what: str) -> bool:

@@ -153,6 +153,21 @@ def test_nobody_reads_through_everybodys_dossiers(
     assert who.see("/q").status == 200, "their own work goes on"
 
 
+def test_nobody_is_handed_everybodys_papers(
+    office: Office, seat: Seats, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    licence, permit = ids(office, case)
+    monkeypatch.setattr(reads, "_most_papers", parse("1/hour"))
+    who = seat("wang-fang")
+    assert [who.see(f"/p/{licence}").status for _ in range(3)] == [200] * 3, "one paper, however often it is looked at"
+    assert who.client.get(f"/p/{licence}/1.webp").status_code == 200
+    for one in (f"/p/{permit}", f"/p/{permit}/1.webp", f"/p/{permit}/file"):
+        refused = who.client.get(one)
+        assert refused.status_code == 429 and "查阅的材料过多" in refused.text
+    assert seat("wang-fang").see(f"/p/{permit}").status == 429, "logged in anew or not"
+    assert len(read_by(office)) == 1
+
+
 def test_whoever_reads_a_shops_page_stands_in_its_chain_once_in_a_session(
     office: Office, seat: Seats, case: Case
 ) -> None:
