@@ -182,6 +182,12 @@ def test_a_text_or_choices_that_are_not_ours_are_a_doubt(server: Server, part: s
     assert "不一致" in doubt(server)
 
 
+def test_an_answer_hidden_behind_whatever_else_somebody_put_there_is_a_doubt_and_no_silence(server: Server) -> None:
+    planted = {f"{KEY}-{number}": ("x", AT - SECOND) for number in range(20)}
+    server.inputs = planted | server.inputs
+    assert doubt(server) == TAKEN_AWAY
+
+
 @pytest.mark.parametrize(
     ("apart", "doubted"),
     [
