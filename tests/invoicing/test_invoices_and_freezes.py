@@ -33,10 +33,11 @@ FROZEN, FREE = AccountKind.RECEIVABLE_FROZEN, AccountKind.RECEIVABLE
 
 
 def test_a_clean_invoice_is_accepted_at_once_and_nobody_is_asked(office: Office) -> None:
-    """INV-1, INV-2"""
+    """INV-1, INV-2, INV-12"""
     billed(office)
     sent = send_invoice(office)
     assert (sent.state, sent.decided_by, statement().state) == ("ACCEPTED", "rules", "INVOICED")
+    assert office.trail("shop/shop-1")[-1] == "invoice.accepted", "the shop's own record says so"
     assert [case.kind for case in office.cases()] == ["monthly-invoicing"]
     assert told(office, "invoice_accepted")[0]["statements"] == ["ZD202611-000001"]
     assert office.events("invoice.accepted")[0]["by"] == "rules"
