@@ -34,7 +34,7 @@ import models
 from models.messages import InboxMessage
 from models.views import CaseView
 from office.base.clock import clock
-from office.base.db import Tx, reading
+from office.base.db import Tx, read_only, reading
 from office.base.secret_forms import insist
 from office.base.settings import Settings
 from office.cases.routing import on_conflict
@@ -247,6 +247,8 @@ def _add_health(app: FastAPI, settings: Settings) -> None:
             raise Problem(503, "not-ready", "The courier of this door has ended. Restart the door.")
         room.check()
         with reading() as tx:
+            if read_only(tx):
+                raise Problem(503, "not-ready", "The database can be read and not written.")
             tx.connection().execute(sqlalchemy.text("SELECT 1"))
             if not migrated:
                 missing = _missing(tx)

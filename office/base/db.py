@@ -6,6 +6,7 @@ SQLite writers take their turn from the first statement (BEGIN IMMEDIATE), so th
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -194,6 +195,15 @@ def reading() -> Iterator[Tx]:
             yield tx
         finally:
             _open.tx = None
+
+
+def read_only(tx: Tx) -> bool:
+    """Whether nothing can be written where this reads: a file or a folder that is not ours to write, a disk gone read-only, a
+    PostgreSQL that stands by for another. Takes no lock."""
+    if (file := settings().database_file) is not None:
+        return not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+    asked = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
+    return bool(tx.connection().exec_driver_sql(asked).scalar_one())
 
 
 def is_contention(error: BaseException) -> bool:

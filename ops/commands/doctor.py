@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from models.reviews import Role
 from office.base import secret_forms
-from office.base.db import reading
+from office.base.db import read_only, reading
 from office.base.settings import Settings, SettingsError, settings
 from ops import setting_forms
 from ops.commands.doctor_engine import prefect
@@ -190,7 +190,14 @@ def database(given: Settings) -> Iterator[Check]:
     try:
         with reading() as tx:
             tx.exec(select(1)).one()
-            yield good("数据库", f"{kind} 可用")
+            if read_only(tx):
+                yield bad(
+                    "数据库",
+                    f"{kind} 只能读、不能写，案件不会前进",
+                    "检查文件、目录与磁盘是否只读；PostgreSQL 是否连到了备库",
+                )
+            else:
+                yield good("数据库", f"{kind} 可用")
             yield from migrations()
             yield from content(tx, given)
     except DBAPIError as error:

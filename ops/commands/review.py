@@ -332,7 +332,7 @@ def mine(
             [when(row.decided_at), row.title, row.case_id, cell(row.subject, limit=30), row.verdict, row.reason]
             for row in rows
         ],
-        empty=f"{since} 以来没有决定",
+        empty=f"最近 {duration(span)}没有作出决定，更久的用 --since 查看，例如 --since 90d",
     )
 
 

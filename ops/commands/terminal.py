@@ -321,6 +321,7 @@ _OF_DATABASES = {
     "no space left": "磁盘已满，数据库写不进去，请先腾出空间",
     "disk i/o error": "数据库文件读写出错，请检查磁盘是否已满或损坏",
     "readonly database": "数据库文件只读，请检查该文件及其目录的权限",
+    "read-only transaction": "数据库只能读、不能写：可能连到了备库，请检查 DIANWU_DATABASE_URL",
     "unable to open database file": "数据库文件打不开，请检查目录与权限",
     "database is locked": "数据库正被其他进程占用，请稍后再试",
     "not a database": "数据库文件不是 SQLite 数据库，或已损坏",

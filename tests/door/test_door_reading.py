@@ -121,6 +121,12 @@ def test_a_database_that_is_not_migrated_is_not_ready_and_says_what_is_missing(d
     assert door.client.get("/healthz").status_code == 200
 
 
+def test_a_database_that_can_only_be_read_is_not_ready(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.app.read_only", lambda tx: True)
+    answer = door.client.get("/readyz")
+    assert answer.status_code == 503 and "not written" in answer.json()["detail"]
+
+
 def test_a_message_that_cannot_be_stored_is_told_to_come_again(door: Door) -> None:
     with db.engine().begin() as connection:
         connection.execute(sqlalchemy.text("DROP TABLE inbox"))

@@ -214,6 +214,19 @@ def test_a_database_out_of_reach_is_found_and_the_rest_is_still_looked_at(
     assert found("Prefect")[0].health is Health.GOOD
 
 
+@pytest.mark.both
+def test_a_database_that_can_only_be_read_is_no_sound_one(installed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file or disk that went read-only, a standby: whoever only looks sees nothing wrong, and no case goes on."""
+    with db.reading() as tx:
+        assert not db.read_only(tx)
+        if tx.get_bind().dialect.name == "postgresql":
+            tx.connection().exec_driver_sql("SET LOCAL default_transaction_read_only = on")
+            assert db.read_only(tx)
+    monkeypatch.setattr("office.base.db.os.access", lambda *_: False)
+    if settings_module.settings().database_file:
+        assert ailing("数据库").health is Health.BAD and "只能读" in ailing("数据库").sentence
+
+
 def test_a_database_behind_the_program_is_found(installed: Office) -> None:
     with db.engine().begin() as connection:
         connection.exec_driver_sql("DELETE FROM alembic_version")

@@ -276,6 +276,7 @@ def test_several_routine_questions_are_shown_and_decided_by_one_code_with_a_resu
     assert mine[0]["case_id"] == cases[2].id and len(mine) == 3
     assert {row["verdict"] for row in mine} == {"同意关店", "驳回申请"} and mine[0]["reason"] == "材料不全"
     assert told("review", "mine", "--as", "zhao-min") == []
+    assert "最近 1 天没有作出决定" in done("review", "mine", "--as", "zhao-min")
 
 
 def test_a_session_is_not_to_be_had_where_policy_gives_it_no_minutes(office: Office, refused: Done) -> None:
