@@ -138,7 +138,7 @@ def _findings(block: Findings) -> str:
 def _quote(quote: Quote) -> str:
     """No quotation of Markdown: Prefect prints those in italics, which Chinese does not have, and joins their lines."""
     lines = prose(quote.text, WHOLE).split("\n") if quote.text.strip() else ["（无）"]
-    who = [_line(quote.who)] if quote.who else []
+    who = [_line(in_our_words(quote.who))] if quote.who else []
     return "  \n".join([*who, *(f"│ {plain(line)}" for line in lines)])
 
 
@@ -154,6 +154,6 @@ def _cell(line: Line) -> str:
 
 def _paper(paper: PaperShown, block: Papers) -> str:
     name = f"[{plain(paper.name)}]({links.of_file(paper.file, block.until)})" if paper.file else plain(paper.name)
-    amiss = f"{' ⛔' if paper.blocking else ''} **{plain(paper.amiss)}**" if paper.amiss else ""
+    amiss = f"{' ⛔' if paper.blocking else ''} **{ours(paper.amiss)}**" if paper.amiss else ""
     content = f"SHA-256 `{paper.sha256}`" if paper.sha256 else plain(paper.claimed)
-    return f"- {plain(paper.label)}：{name}{amiss}（{plain(paper.about)}，{content}）"
+    return f"- {plain(paper.label)}：{name}{amiss}（{ours(paper.about)}，{content}）"

@@ -85,6 +85,8 @@ def test_labels_and_findings_are_shown_with_chinese_signs_and_what_is_quoted_and
         "将退还 ", Strong(text="¥1,000.00"), ",", f"余额 {1},", Strong(text="两人"), "(", Code(text="a,文"), ")"
     )
     blocks = Findings.of([finding]), Rows.of({"款项:余额": "晨光,文具(旗舰)"}), Quote.of("好,的"), ours
+    paper = PaperShown(label="执照", name="执照,副本.pdf", about="随申请提交,2026-12-01", amiss="未收到,请补")
+    blocks += (Quote.of("可,以", Strong(text="商家(申诉):")), Papers(papers=(paper,), until=UNTIL))
     kept = Sheet(parts=(Part(title="已付,未付", blocks=blocks),)).kept
     for shown in (markdown(kept).replace("\\", ""), in_html(kept)):
         words = re.sub("</?(bdi|b|code)>|[*`]", "", shown)
@@ -93,6 +95,10 @@ def test_labels_and_findings_are_shown_with_chinese_signs_and_what_is_quoted_and
             in words
         )
         assert "将退还 ¥1,000.00，余额 1，两人（a,文）" in words
+        assert all(
+            said in words
+            for said in ("可,以", "商家（申诉）：", "执照,副本.pdf", "随申请提交，2026-12-01", "未收到，请补")
+        )
         assert "款项：余额" in shown and "晨光,文具(旗舰)" in shown and "好,的" in shown
     assert said in kept and "### 已付，未付" in markdown(kept)
 
