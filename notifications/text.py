@@ -38,7 +38,7 @@ def full_width(text: str) -> str:
     quoted = {at for found in _QUOTED.finditer(text) for at in range(*found.span())}
     shown, opened = list(text), list[int]()
     for at, sign in enumerate(text):
-        beside = text[max(at - 1, 0) : at] + text[at + 1 : at + 2]
+        beside = "".join(shown[max(at - 1, 0) : at]) + text[at + 1 : at + 2]
         if at in quoted or sign not in ",;:()":
             continue
         if sign in _SIGNS and _CHINESE.search(beside):
