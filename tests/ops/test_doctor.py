@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -217,12 +218,11 @@ def test_a_database_out_of_reach_is_found_and_the_rest_is_still_looked_at(
 @pytest.mark.both
 def test_a_database_that_can_only_be_read_is_no_sound_one(installed: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file or disk that went read-only, a standby: whoever only looks sees nothing wrong, and no case goes on."""
-    with db.reading() as tx, monkeypatch.context() as disk:
+    with db.reading() as tx:
         assert not db.read_only(tx)
         if settings_module.settings().database_file is None:
             tx.connection().exec_driver_sql("SET LOCAL default_transaction_read_only = on")
-        else:
-            disk.setattr("office.base.db.os.access", lambda *_: False)
+        monkeypatch.setattr("office.base.db.os", SimpleNamespace(W_OK=0, access=lambda *_: False))
         assert db.read_only(tx)
     monkeypatch.setattr("ops.commands.doctor.read_only", lambda tx: True)
     assert ailing("数据库").health is Health.BAD and "只能读" in ailing("数据库").sentence
