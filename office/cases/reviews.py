@@ -126,6 +126,15 @@ def keep_out(tx: Tx, case: Case, review: Review, gate: Gate) -> None:
     _note_whether_stranded(tx, case, review, people.roster(tx), gate)
 
 
+def keep_out_newcomer(tx: Tx, staff_id: str) -> None:
+    """Somebody is enrolled, or is somebody again: the open questions about what others say they did are not theirs either."""
+    query = select(Review).where(col(Review.state).in_(OPEN)).order_by(col(Review.id))
+    for review in tx.exec(query.options(defer(Review.dossier))).all():  # type: ignore[arg-type]
+        case, gate = tx.get_one(Case, review.case_id), gate_of(review)
+        if staff_id not in review.excluded and staff_id in gate.excluded(tx, case):
+            keep_out(tx, lock_case(tx, case.id), review, gate)
+
+
 def look_after(tx: Tx) -> None:
     """Somebody came, went or lost a role: end claims whose holders may no longer answer, tell where nobody is left.
 

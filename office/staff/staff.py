@@ -126,6 +126,7 @@ def _changed(tx: Tx, staff_id: str) -> None:
     no longer."""
     from office.cases import reviews
 
+    reviews.keep_out_newcomer(tx, staff_id)
     reviews.look_after(tx)
     reviews.wake_decided_by(tx, staff_id)
 

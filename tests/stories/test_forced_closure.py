@@ -76,6 +76,25 @@ def test_who_proposed_it_never_decides_it(office: Office, proposer: str) -> None
     assert not own.accepted and "四眼" in own.sentence
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("proposer", ["new-boss", "NEW-BOSS", "staff:new-boss"])
+@pytest.mark.parametrize("second", [False, True])
+def test_who_proposed_it_and_is_enrolled_only_afterwards_never_decides_it(
+    office: Office, proposer: str, second: bool
+) -> None:
+    """CLS-10: the question was open before anybody here had that id."""
+    office.open_shop()
+    case = office.propose_forced_closure(proposed_by=proposer)
+    if second:
+        office.decide(case, "li-na", "CONFIRM")
+    office.hire("new-boss", "supervisor", "closure-reviewer")
+    own = office.answer(office.question(case), "new-boss", "CONFIRM", "我提议的")
+    assert not own.accepted and "四眼" in own.sentence
+    office.hire("newcomer", "supervisor", "closure-reviewer")
+    assert office.answer(office.question(case), "newcomer", "CONFIRM", "同意").accepted
+    assert office.chains() == []
+
+
 def test_both_verdicts_need_a_written_reason(office: Office) -> None:
     office.open_shop()
     case = office.propose_forced_closure()
