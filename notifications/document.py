@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.money import yuan
 from notifications.rendering import BEIJING
+from notifications.text import full_width
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -48,4 +49,5 @@ def environment() -> ImmutableSandboxedEnvironment:
     )
     for filter_ in (yuan, stamp, packed):
         env.filters[filter_.__name__] = filter_
+    env.filters["ours"] = full_width
     return env

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from models.base import Frozen
 from models.money import yuan
 from notifications.message import Line, Message
-from notifications.text import one_line
+from notifications.text import full_width, one_line
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -115,4 +115,5 @@ def environment() -> ImmutableSandboxedEnvironment:
     )
     for filter_ in (yuan, beijing, day, year, short, quoted):
         env.filters[filter_.__name__] = filter_
+    env.filters["ours"] = full_width
     return env

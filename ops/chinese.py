@@ -10,6 +10,8 @@ import typer
 from typer._click import exceptions as wrong  # Typer translates none of these, and has no other name for them
 from typer._click.formatting import HelpFormatter
 
+from notifications.text import full_width
+
 MOST = 100
 """Columns of a line."""
 HELP = {
@@ -103,7 +105,7 @@ def show(error: wrong.ClickException) -> None:
         return
     if isinstance(error, wrong.UsageError) and error.ctx is not None:
         typer.echo(f"{error.ctx.get_usage()}（详见 {error.ctx.command_path} -h）", err=True)
-    for line in broken(f"✗ {sentence(error)}", MOST):
+    for line in broken(f"✗ {full_width(sentence(error))}", MOST):
         typer.echo(line.rstrip(), err=True)
 
 

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from models.cases import Case, CaseKind, CaseState
 from models.money import yuan
 from models.wire import INBOUND
+from notifications.text import full_width
 from office.base.db import in_transaction, reading
 from ops.commands.terminal import (
     JSON_OPTION,
@@ -158,7 +159,8 @@ def show(
 
 def _head(case: CaseDossier) -> None:
     say(f"{case.kind.label} · {case.subject or case.shop_id or ''} · {case.id}", "bold")
-    say(f"状态：{case.state.label}" + (f"({case.outcome_clause} {case.outcome_text})" if case.outcome else ""))
+    ended = f"（{case.outcome_clause} {full_width(case.outcome_text)}）" if case.outcome else ""
+    say(f"状态：{case.state.label}{ended}")
     if case.waits_for:
         say(f"等待：{case.waits_for}", "cyan")
     if case.halted:
@@ -183,7 +185,7 @@ def _clocks(case: CaseDossier) -> None:
                 due.state,
                 when(due.due_at),
                 _left(case.seen_at, due.due_at, due.running),
-                due.reckoned,
+                full_width(due.reckoned),
             ]
             for due in case.deadlines
         ],
@@ -209,7 +211,7 @@ def _people(case: CaseDossier, dossiers: bool) -> None:
                 _round(kept.check),
                 cell("阻断", "red") if kept.finding.blocking else "参考",
                 kept.finding.clause,
-                kept.finding.sentence,
+                full_width(kept.finding.sentence),
                 when(kept.finding.as_of),
             ]
             for kept in case.findings
@@ -272,7 +274,7 @@ def _money(case: CaseDossier) -> None:
         "分录",
         ["时间", "借", "贷", "金额", "事由", "条款"],
         [
-            [when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), one.why, one.clause]
+            [when(one.posted_at), one.debit, one.credit, yuan(one.amount_fen), full_width(one.why), one.clause]
             for one in case.postings
         ],
     )

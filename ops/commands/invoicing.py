@@ -54,6 +54,7 @@ def take_file(
 
     from rich.progress import Progress
 
+    from notifications.text import full_width
     from office.items.encodings import UnreadableFile
     from tasks.invoicing.tax_report import harmless
 
@@ -71,7 +72,7 @@ def take_file(
                 accepted, repeated = accepted + outcome.accepted, repeated + outcome.repeated
                 bad, assumed = bad + len(outcome.rejected), assumed + outcome.assumed
                 for line in outcome.rejected:
-                    row = [line.position, line.item_id, line.field, line.reason]
+                    row = [line.position, line.item_id, line.field, full_width(line.reason)]
                     if sheet:
                         sheet.writerow([harmless(value) for value in row])
                     if len(shown) < MOST_SHOWN:

@@ -6,6 +6,7 @@ from sqlmodel import col, select
 
 from models.cases import Case
 from models.reviews import Review
+from notifications.text import full_width
 from office.base.db import Tx
 from office.cases.reviews import gate_of
 from ops.commands.terminal import countdown, markdown, refuse, say, table, when
@@ -48,7 +49,7 @@ def print_review(tx: Tx, review: Review) -> None:
             [
                 word,
                 gate.verdict(word).label,
-                gate.consequences.get(word, ""),
+                full_width(gate.consequences.get(word, "")),
                 "必填" if always or word in gate.reason_required else "",
             ]
             for word in review.verdicts

@@ -30,7 +30,7 @@ from models.cases import Case
 from models.reviews import Staff
 from models.text import shortened, whole
 from models.windows import duration
-from notifications.text import one_line
+from notifications.text import full_width, one_line
 from office.base.clock import ClockCannotMove
 from office.base.db import Tx, in_transaction
 from office.base.settings import Settings, SettingsError
@@ -78,7 +78,7 @@ def first(rows: Sequence[R], limit: int) -> Sequence[R]:
 
 def refuse(sentence: str) -> NoReturn:
     """Say why not, and end with 1."""
-    Console(stderr=True, highlight=False).print(Text(f"✗ {sentence}", style="red"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(f"✗ {full_width(sentence)}", style="red"), soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -247,3 +247,16 @@ def test_the_hours_left_are_whole_and_never_negative() -> None:
     now = datetime(2026, 12, 7, 8, tzinfo=UTC)
     assert hours_between(now, now + timedelta(hours=24, seconds=-40)) == 24
     assert hours_between(now, now - timedelta(hours=3)) == 0
+
+
+def test_a_sentence_of_ours_leaves_with_the_signs_of_chinese_and_somebodys_own_words_to_the_letter() -> None:
+    ours = {
+        "shop_name": "晨光,文具",
+        "grounds": [{"clause": "REF-1", "sentence": "名称为「晨光,文具」,尚未关店;请先申请关店"}],
+        "next_step": "如有疑问请联系平台客服,并提供案件编号。",
+    }
+    refused = restore("refund_refused", example_of(refund.RefundRefused) | ours)
+    letter = render(refused, CONTEXT)
+    for form in (letter.text, letter.html):
+        assert "名称为「晨光,文具」，尚未关店；请先申请关店" in form and "客服，并提供" in form
+        assert "晨光,文具，您好" in form

@@ -145,7 +145,7 @@ def test_a_code_that_is_piped_in_is_read_without_a_word_about_the_terminal(offic
     case = office.request_closure()
     start = [sys.executable, "-c", "from ops.cli import main; main()", "review", "claim", case.id, "--as", "li-na"]
     ran = subprocess.run(start, input="000000\n", capture_output=True, text=True, check=False)
-    assert ran.returncode == 1 and ran.stderr == "✗ 动态口令不正确,请输入验证器当前显示的 6 位数字\n"
+    assert ran.returncode == 1 and ran.stderr == "✗ 动态口令不正确，请输入验证器当前显示的 6 位数字\n"
 
 
 @pytest.mark.parametrize("width", [2, 7, 20, 41])
