@@ -86,7 +86,7 @@ NOBODYS = {
         "re.sub('[^\\\\w\\\\U00020000-\\\\U0003FFFF.\\\\- ()·]', '_', stem).strip(' .-_')[:_NAME_LIMIT]"  # name of a file
     },
     "tasks/invoicing/periods.py": {"missing(tx)[:MOST_AT_ONCE]"},  # the next sweep takes the next ones
-    "office/cases/judge.py": {"answer.staff_id[:32]"},  # ids and codes from an unproved form: longer ones are nobody's
+    "office/cases/refusals.py": {"answer.staff_id[:32]"},  # an id from an unproved form: a longer one is nobody's
     "office/runs/strays.py": {
         "str(values.get('staff_id', '')).strip()[:32]",
         "str(values.get('code', ''))[:32]",

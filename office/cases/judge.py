@@ -16,7 +16,7 @@ from models.reviews import Decision, Review, ReviewState, Staff
 from models.text import has_text, shortened, too_long
 from office.base.db import Tx
 from office.base.vault import opened_json
-from office.cases import deadlines, looks, recorded, signatures
+from office.cases import deadlines, looks, recorded, refusals, signatures
 from office.cases.gates import DEADLINE, MOST_KEPT, NOT_TAKEN, OBJECTED, OPEN, Answer, Gate, Outcome
 from office.cases.locks import lock_case
 from office.cases.reviews import decided, get, keep_out, restored, show_anew
@@ -333,10 +333,7 @@ def masked_values(case: Case, answer: Answer) -> dict[str, Any]:
 
 
 def _refused(tx: Tx, case: Case, review: Review, answer: Answer, sentence: str, proved: bool = True) -> Outcome:
-    """Note it in the name of whoever gave it, if they have proved who they are; anybody can write an id into a form."""
-    who = f"staff/{answer.staff_id}" if proved else "unproved"
-    claim: dict[str, Any] = {} if proved else {"claimed_id": answer.staff_id[:32]}
-    audit.record(tx, case.id, "review.refused", actor=who, review=review.id, text=f"未受理的答复:{sentence}", **claim)
+    refusals.note(tx, case, review, answer, sentence, proved=proved)
     return Outcome(accepted=False, sentence=sentence, proved=proved)
 
 

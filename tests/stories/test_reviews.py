@@ -129,6 +129,23 @@ def test_a_double_click_decides_once(office: Office, case: Case) -> None:
     assert sorted(outcome.accepted for outcome in at_once(answer, answer)) == [False, True]
 
 
+def test_nobody_fills_a_cases_record_with_answers_that_are_not_taken(office: Office, case: Case) -> None:
+    review = office.question(case)
+    said = Answer(review_id=review.id, revision=review.revision, staff_id="li-na", code="", verdict="APPROVE")
+
+    def refused() -> int:
+        for _ in range(60):
+            outcome = in_transaction(lambda tx: decisions.decide(tx, said))
+            assert not outcome.accepted and "没有填写动态口令" in outcome.sentence, "each hears why"
+        return office.trail(case.id).count("review.refused")
+
+    assert refused() == 50
+    office.clock.advance(timedelta(hours=1))
+    assert refused() == 100
+    office.decide(case, "li-na", "APPROVE")
+    assert office.chains() == []
+
+
 def test_one_code_used_for_two_tasks_at_once_opens_one(office: Office, case: Case) -> None:
     office.open_shop("shop-2")
     other = office.request_closure("shop-2")
