@@ -14,6 +14,7 @@ from models.arbitration import WithdrawalReason
 from models.arbitration_events import ArbitrationWithdrawalRequested
 from models.cases import Case
 from models.reviews import Role
+from notifications.text import full_width
 from office.base.settings import settings
 from policies.policy import policy
 from tests.appeals.bench import PNG, Bench
@@ -123,9 +124,10 @@ def test_each_reason_has_its_own_proposal_which_people_see_and_need_not_follow(
     bench.office.decide(case, "wu-tao", "CONFIRM", "已电话核实双方")
     label = WithdrawalReason(reason).label
     shown = read(bench.office.question(case))
-    assert f"撤销原因「{label}」:{proposed}" in shown
+    assert f"撤销原因「{label}」：{full_width(proposed)}" in shown
     bench.office.decide(case, "wu-tao", "AGREED", "与商家另有约定", contact="电话联系店主", handling=other)
-    assert f"撤销原因「{label}」:{proposed}" in read(bench.office.question(case)), "finance sees what the rule proposes"
+    asked = read(bench.office.question(case))
+    assert f"撤销原因「{label}」：{full_width(proposed)}" in asked, "finance sees what the rule proposes"
     bench.office.decide(case, "wang-fang", "CONFIRM")
     told = bench.office.message("compensation_returned")
     assert told["handling"] == other and label in told["reason"] and "与商家另有约定" in told["reason"]

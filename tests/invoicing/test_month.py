@@ -359,7 +359,7 @@ def test_what_is_still_held_out_is_shown_to_finance_with_every_later_month_until
     at(office, 2027, 1, 1, 2)
     december = open_month(office, "2026-12")
     _, _, shown = read(office.question(december)).partition("以前账期暂缓、尚未出账")
-    assert "起草时共 1 份,合计 ¥90.00" in shown and "shop-2" in shown and "2026-11" in shown and "wang-fang" in shown
+    assert "起草时共 1 份，合计 ¥90.00" in shown and "shop-2" in shown and "2026-11" in shown and "wang-fang" in shown
     assert r"金额\|待核对" in markdown(office.question(december).dossier), "what people wrote cannot break the table"
     code = office.code("chen-jie")
     released = in_transaction(lambda tx: statements.release_held(tx, NOVEMBER, "shop-2", "chen-jie", code, "已核对"))

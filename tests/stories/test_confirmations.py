@@ -186,10 +186,10 @@ def test_that_an_answer_waits_is_seen_in_queue_case_and_tags(office: Office, ref
     review = answered(office, refund)
     with reading() as tx:
         (row,) = queue.waiting(tx, case_id=refund.id)
-        assert queue.taken_by(row) == "王芳 已答复,待本人确认"
+        assert queue.taken_by(row) == "王芳 已答复，待本人确认"
         assert "待确认:王芳" in reviews.tags(tx, reviews.get(tx, review.id))
     dossier = views.case_dossier(refund.id)
-    assert "王芳(wang-fang)已答复,待本人确认" in dossier.waits_for
+    assert "王芳(wang-fang)已答复，待本人确认" in dossier.waits_for
     assert "同意退还" in next(one.held for one in dossier.reviews if one.id == review.id)
     assert any(due.key.startswith("confirmation/") and due.running for due in dossier.deadlines)
 

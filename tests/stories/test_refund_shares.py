@@ -314,7 +314,7 @@ def owing(office: Office, fen: int = 100_000, deposit: int = 400_000) -> None:
 def test_arrears_are_set_off_first_as_the_dossier_says_and_the_merchant_is_told(office: Office) -> None:
     owing(office)
     case = office.request_refund()
-    assert "先抵扣欠款 ¥1,000.00,退还 ¥3,000.00" in read(office.question(case))
+    assert "先抵扣欠款 ¥1,000.00，退还 ¥3,000.00" in read(office.question(case))
     approve(office, case)
     assert orders(office) == [("CORPORATE_ACCOUNT", PAYEE["account_no"], 300_000)]
     assert (office.balance(AccountKind.ARREARS), office.balance(AccountKind.DEPOSIT)) == (0, 0)
@@ -346,7 +346,7 @@ def test_arrears_that_come_between_the_approval_and_the_payment_are_previewed_to
     office.pay_deposit("shop-1", 2_000_000)
     late = office.answer(office.question(case), "chen-jie", "CONFIRM", "同意")
     assert not late.accepted and orders(office) == []
-    assert "先抵扣欠款 ¥5,000.00,退还 ¥15,000.00" in read(office.question(case))
+    assert "先抵扣欠款 ¥5,000.00，退还 ¥15,000.00" in read(office.question(case))
     assert office.question(case).gate == "refund-review"
 
 

@@ -199,4 +199,4 @@ def test_every_dossier_names_the_shops_other_cases_each_with_its_link(office: Of
     office.closed_shop()
     refund = office.request_refund()
     dossier = read(office.question(refund))
-    assert "该店铺的其他案件(1)" in dossier and "关店 · CLS-" in dossier and "/v2/runs" in dossier
+    assert "该店铺的其他案件（1）" in dossier and "关店 · CLS-" in dossier and "/v2/runs" in dossier
