@@ -140,7 +140,7 @@ def _csv(path: Path, encoding: str, columns: Columns) -> Iterator[Row]:
         fields = _header(head[1], columns)
         for position, cells in lines:
             if cells is None:
-                yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对或内容过长)")
+                yield Rejected(position=position, field="", reason="这一行无法解析(引号不配对、内容里有换行或内容过长)")
             elif not any(cell.strip() for cell in cells) or cells == ["\x1a"]:  # as DOS ended its files
                 continue
             else:

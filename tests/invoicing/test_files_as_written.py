@@ -374,6 +374,11 @@ def test_amounts_and_moments_are_read_as_keyboards_and_spreadsheets_of_all_kinds
         take(sheet(tmp_path, header=f"2026年10月平台补贴明细,,,,,\r\n{HEADER}"))
 
 
+def test_a_line_break_within_a_cell_is_named_among_what_a_line_cannot_hold(shop: Office, tmp_path: Path) -> None:
+    accepted, rejected, _ = take(sheet(tmp_path, 'sub-1,shop-1,COUPON,90.00,2026-11-10 10:00,"国庆\n补贴"'))
+    assert accepted == 0 and "内容里有换行" in rejected[0].reason
+
+
 # ── encodings ────────────────────────────────────────────────────────────────
 
 
