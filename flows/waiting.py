@@ -85,8 +85,13 @@ def _pass_over(tx: Tx, forms: list[ShownForm]) -> None:
 
 
 def _miss(tx: Tx, review_id: str, gate: Gate) -> None:
-    """The last form shown is not in our database any more: somebody may have answered it."""
+    """The last form shown is not in our database any more: somebody may have answered it.
+
+    Asked once more: another run of the case may have shown one since we looked.
+    """
     review = reviews.get(tx, review_id)
+    if not shown_forms.gone(review, shown_forms.of(tx, review_id)):
+        return
     shown_forms.note_gone(tx, review)
     nothing = read_answer(review, gate, {}, None)
     confirmations.refuse_doubtful(tx, review, gate, nothing, LOST, review.form_key)

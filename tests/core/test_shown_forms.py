@@ -167,6 +167,17 @@ def test_a_form_that_sql_took_away_with_its_answer_is_missed(office: Office, rev
     assert doubts(office, review) == [LOST]
 
 
+def test_a_form_that_another_run_shows_while_this_one_looks_is_not_missed(
+    office: Office, review: Review, prefect: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on(review)
+    before: list[list[ShownForm]] = [[]]
+    shown = waiting._shown
+    monkeypatch.setattr(waiting, "_shown", lambda review_id: before.pop() if before else shown(review_id))
+    goes_on(review)
+    assert doubts(office, review) == []
+
+
 def test_forms_shown_before_the_upgrade_are_sealed_by_it(office: Office, review: Review, prefect: Prefect) -> None:
     for _ in range(3):
         goes_on(review)
