@@ -43,6 +43,7 @@ def demo(auto: bool) -> int:
     """Start, set the scenes, and wait for people or play them; returns the exit code."""
     began = time.monotonic()
     given = _own_place()
+    open_office()
     try:
         with (
             temporary_settings(updates=prefect_settings(given)),
@@ -148,7 +149,6 @@ def _timelines(scene: Scene) -> None:
 
 def _verdict() -> int:
     """Print the books, prove them and the audit; the exit code."""
-    open_office()
     with reading() as tx:
         books = Table(title="账簿", title_justify="left")
         for column in ("账户", "余额"):

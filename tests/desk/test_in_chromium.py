@@ -277,7 +277,7 @@ def test_money_goes_by_a_code_and_a_second_person(office: Office, window: Callab
     expect(first.page.get_by_role("main")).to_contain_text("须由另一人处理")
     second.log_in("chen-jie")
     second.open(case)
-    expect(second.page.get_by_role("article")).to_contain_text("wang-fang:同意退还")
+    expect(second.page.get_by_role("article")).to_contain_text("wang-fang：同意退还")
     second.shoot("second-person")
     second.page.keyboard.press("1")
     second.page.get_by_label("动态口令").fill(office.code("chen-jie"))
