@@ -12,7 +12,7 @@ from notifications.channels import listening, register, scheme, service_of
 from notifications.plugins import robots
 
 MAIL = frozenset({"mailto", "mailtos"})
-EXAMPLE = "mailtos://账号：密码@mail.example.com/?from=noreply@example.com&to=ops@example.com"
+EXAMPLE = "mailtos://USER:PASSWORD@mail.example.com/?from=noreply@example.com&to=ops@example.com"
 HOOKS = "json://主机/路径，或机器人自己的 wecombot://KEY、dingtalk://令牌、feishu://令牌、lark://令牌、schan://KEY"
 _WRITTEN = {"To": "to", "Carbon Copy": "cc", "Blind Carbon Copy": "bcc"}
 """How Apprise says whom it leaves out, and where they are named; :func:`notifications.mail.aim` puts them back in."""

@@ -18,7 +18,7 @@ from office.base.settings import Settings, SettingsError
 
 TAGS = (*(role.value for role in Role), "staff", "merchant")
 """What ``staff_channels`` may be named by."""
-RELAY = "须为我方邮件服务器的地址，例如 mailtos://账号：密码@mail.example.com/?from=noreply@example.com"
+RELAY = "须为我方邮件服务器的地址，例如 mailtos://USER:PASSWORD@mail.example.com/?from=noreply@example.com"
 PLACE = "须为目录的完整路径或 fsspec 地址（例如 s3://桶/目录）"
 ANCHOR = f"{PLACE}，或邮件地址（mailtos://…?to=邮箱）"
 FORGETFUL = frozenset({"http", "https", "data", "memory"})

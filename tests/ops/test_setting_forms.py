@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from notifications.apprise_addresses import EXAMPLE, fault_of
+from notifications.text import full_width
 from office.base import settings as settings_module
 from office.base.settings import SettingsError
 from ops import secrets, setting_forms
@@ -106,3 +109,12 @@ def test_what_a_settings_file_cannot_say_is_told_in_chinese_with_the_name_and_wh
     settings_module.settings.cache_clear()
     assert said in refused("cases", "list")
     assert said in (check := next(doctor.examine())).sentence and check.health is Health.BAD
+
+
+def test_every_address_that_we_show_as_an_example_is_one_that_is_taken() -> None:
+    """With the signs in which it is shown: a colon of Chinese in it, and who copies it is refused."""
+    shown = [full_width(f"{EXAMPLE}，{setting_forms.RELAY}")]
+    shown += [page.read_text(encoding="utf-8") for page in (*Path("docs").rglob("*.md"), *Path().glob("README*.md"))]
+    found = {address for text in shown for address in re.findall(r'mailtos?://[^\s"`，；…]+', text)}
+    assert len(found) > 4
+    assert {address: fault for address in found if (fault := fault_of(address))} == {}
