@@ -131,6 +131,9 @@ class Appeals(RuleBasedStateMachine):
     def a_deduction_pays_a_buyer(self, fen: int) -> None:
         number = f"ded-{next(self.numbers)}"
         self.rulings[f"deduction/{number}"] = self.clock.at
+        self._compensates(fen, number, order_id="order-88")
+
+    def _compensates(self, fen: int, number: str, **matter: str) -> None:
         self._do(
             lambda: self.office.deduct(
                 fen,
@@ -138,7 +141,7 @@ class Appeals(RuleBasedStateMachine):
                 reason="ADVANCE_COMPENSATION",
                 shop_id=self.bench.shop_id,
                 clause="先行赔付规则第五条",
-                order_id="order-88",
+                **matter,
             )
         )
 
@@ -157,16 +160,7 @@ class Appeals(RuleBasedStateMachine):
         if not found:
             return
         name, number, at = found[which % len(found)], f"ded-{next(self.numbers)}", self.clock.at
-        self._do(
-            lambda: self.office.deduct(
-                fen,
-                number,
-                reason="ADVANCE_COMPENSATION",
-                shop_id=self.bench.shop_id,
-                clause="先行赔付规则第五条",
-                **{"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"},
-            )
-        )
+        self._compensates(fen, number, **{"ruling_id": name} if by == "ruling" else {"arbitration_id": f"arb-{name}"})
         if self.bench.ruling(name).posting:  # otherwise the matter has ended in the meantime
             self.rulings[name] = max(at, self.rulings[name])
             self.seen["reports linked"] += 1

@@ -169,6 +169,16 @@ def test_a_renewed_licence_is_reviewed_before_the_shop_opens(office: Office) -> 
     assert office.books() == [] == office.chains()
 
 
+def opens_once_renewed(office: Office, applicant: Applicant, until: str) -> None:
+    """The new licence is brought and reviewed, and nothing more is to be paid."""
+    applicant.entity_info(licence_until=until)
+    applicant.papers(LICENCE)
+    applicant.approve()
+    applicant.approve()
+    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
+    assert office.books() == [] == office.chains()
+
+
 def test_who_renews_no_licence_may_apply_once_more_and_has_paid_already(office: Office) -> None:
     """OPN-2, OPN-7."""
     applicant = business_to_pay(office, "2026-11-30")
@@ -177,12 +187,7 @@ def test_who_renews_no_licence_may_apply_once_more_and_has_paid_already(office: 
     office.pass_time(days=31)
     assert applicant.now.outcome == "LAPSED" and office.shop().state is ShopState.AWAITING_DEPOSIT
     applicant.apply()
-    applicant.entity_info(licence_until="2036-11-30")
-    applicant.papers(LICENCE)
-    applicant.approve()
-    applicant.approve()
-    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
-    assert office.books() == [] == office.chains()
+    opens_once_renewed(office, applicant, "2036-11-30")
 
 
 def business_reopened(office: Office) -> Applicant:
@@ -217,12 +222,7 @@ def test_who_opens_again_and_renews_no_licence_may_ask_once_more_and_has_paid_al
     assert applicant.now.outcome == "LAPSED" and office.shop().state is ShopState.AWAITING_DEPOSIT
     applicant.reopen()
     assert applicant.now.outcome is None, applicant.now.outcome_text
-    applicant.entity_info(licence_until="2046-11-30")
-    applicant.papers(LICENCE)
-    applicant.approve()
-    applicant.approve()
-    assert office.shop().state is ShopState.OPEN and applicant.now.outcome == "OPENED"
-    assert office.books() == [] == office.chains()
+    opens_once_renewed(office, applicant, "2046-11-30")
 
 
 def test_a_licence_renewed_while_it_opens_again_opens_it(office: Office) -> None:
